@@ -1,0 +1,184 @@
+/* dbsa/attention_backend.h - the arithmetic: linear layers, norms, and attention over plans.
+ *
+ * The model's forward pass is written once, in the framework, as a sequence of these ops; a backend
+ * runs them on its device. Activations are float32 matrices [rows, width] in buffers of the
+ * backend; weights are packed once; KV lives in dbsa_kv objects, live (being computed) or imported
+ * from a store (read in place, never written).
+ *
+ * Ops enqueue in order; only download and sync wait. An op that fails leaves its output undefined.
+ *
+ * The attention plan. For each range of query rows a plan lists segments: token ranges of KV
+ * objects, and where their first token stands (`start`). Keys are kept rotated (RoPE) for their own
+ * index in the KV object, 0..tokens-1. Since a RoPE score depends on the distance alone, a token
+ * with index i that is to stand at position p is reached by rotating the query row for
+ * pos(row) - (p - i): nothing stored is ever moved or rewritten.
+ *
+ *   score(row, token t of segment) = scale * rope(q, pos(row)) . rope(k, start + t)
+ *   out(row) = sum over all tokens its segments show of softmax(score) * v
+ *
+ * A row's result depends on its own inputs and segments alone, bit for bit, whatever other rows or
+ * threads take part, on one code path of one backend.
+ */
+#ifndef DBSA_ATTENTION_BACKEND_H
+#define DBSA_ATTENTION_BACKEND_H
+
+#include <dbsa/kv_block.h>
+#include <dbsa/mask_pattern.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Objects of the backend. */
+typedef struct dbsa_buffer dbsa_buffer; /* float32 [rows, width] */
+typedef struct dbsa_weight dbsa_weight;
+typedef struct dbsa_kv dbsa_kv;
+typedef struct dbsa_plan dbsa_plan;
+
+/* How a weight is used. */
+enum {
+  DBSA_WEIGHT_LINEAR = 1,    /* [out, in]; y = x W^T */
+  DBSA_WEIGHT_EMBEDDING = 2, /* [vocabulary, width]; rows are looked up */
+  DBSA_WEIGHT_VECTOR = 3     /* [width]: a norm's scale or a bias */
+};
+
+/* Arithmetic of linear layers: inputs and weights are rounded to this type; sums are float32. */
+enum { DBSA_COMPUTE_F32 = 1, DBSA_COMPUTE_BF16 = 2 };
+
+/* Shape of attention, fixed for an instance by `configure`. */
+typedef struct dbsa_attention_shape {
+  uint32_t struct_size;
+  int32_t layers;
+  int32_t query_heads;
+  int32_t kv_heads; /* divides query_heads */
+  int32_t head_dim; /* even, <= 256 */
+  uint32_t compute; /* DBSA_COMPUTE_* */
+  uint32_t kv_dtype; /* DBSA_KV_DTYPE_* */
+  float scale;      /* of the scores, before softmax; any RoPE magnitude factor included, squared */
+  const float* inv_freq; /* [head_dim / 2], copied. Halves are paired: i with i + head_dim / 2 */
+} dbsa_attention_shape;
+
+typedef struct dbsa_segment {
+  uint32_t struct_size;
+  int32_t kind; /* DBSA_SEGMENT_*; CAUSAL and WINDOW compare positions of row and token */
+  const dbsa_kv* kv;
+  int64_t first_token; /* index in kv */
+  int64_t length;      /* tokens, >= 1 */
+  int64_t start;       /* position of first_token in this plan; may be negative */
+  int64_t window;      /* for WINDOW, >= 1; else 0 */
+} dbsa_segment;
+
+/* Rows that see the same segments, those with index first_segment and the segment_count - 1 after
+ * it. Segments of one range are disjoint; every row sees at least one token. */
+typedef struct dbsa_row_range {
+  uint32_t struct_size;
+  int64_t first_row;
+  int64_t rows;
+  int64_t first_segment;
+  int64_t segment_count;
+} dbsa_row_range;
+
+typedef struct dbsa_plan_description {
+  uint32_t struct_size;
+  int64_t rows;
+  const int32_t* positions; /* [rows] */
+  int64_t range_count;
+  const dbsa_row_range* ranges; /* cover 0..rows-1, ascending, disjoint */
+  int64_t segment_count;
+  const dbsa_segment* segments;
+} dbsa_plan_description;
+
+typedef struct dbsa_attention_backend_vtable {
+  uint32_t struct_size;
+
+  /* Fixes the shape of attention; once, before any other call. [setup] */
+  int32_t (*configure)(void* instance, const dbsa_attention_shape* shape, dbsa_error* error);
+  /* One line for people and records: device, code path, matmul library. Valid as long as the
+   * instance. [any] */
+  const char* (*describe)(void* instance);
+
+  /* ---- buffers ---- */
+  /* Allocates float32 [rows, width], contents undefined. [any] */
+  int32_t (*buffer_create)(void* instance, int64_t rows, int64_t width, dbsa_buffer** buffer,
+                           dbsa_error* error);
+  void (*buffer_destroy)(void* instance, dbsa_buffer* buffer);
+  /* Copies rows first_row.. of host memory [rows, width] in. [run] */
+  int32_t (*upload)(void* instance, const float* source, int64_t first_row, int64_t rows,
+                    dbsa_buffer* buffer, dbsa_error* error);
+  /* Copies rows out to host memory [rows, width], after everything enqueued before. [run] */
+  int32_t (*download)(void* instance, const dbsa_buffer* buffer, int64_t first_row, int64_t rows,
+                      float* destination, dbsa_error* error);
+  /* Waits for all that was enqueued and reports a failure of it. [run] */
+  int32_t (*sync)(void* instance, dbsa_error* error);
+
+  /* ---- weights ---- */
+  /* Packs a weight. tensor: float32, float16 or bfloat16 on the CPU, contiguous. use: one of
+   * DBSA_WEIGHT_*. LINEAR and VECTOR are copied; EMBEDDING may keep reading the tensor's memory,
+   * which must outlive it. [setup] */
+  int32_t (*weight_create)(void* instance, int32_t use, const dbsa_tensor* tensor,
+                           dbsa_weight** weight, dbsa_error* error);
+  void (*weight_destroy)(void* instance, dbsa_weight* weight);
+
+  /* ---- ops: the first `rows` rows of each buffer; in and out must not overlap unless said ---- */
+  /* out[r] = embedding[ids[r]]. [run] */
+  int32_t (*embedding)(void* instance, const int32_t* ids, int64_t rows, const dbsa_weight* table,
+                       dbsa_buffer* out, dbsa_error* error);
+  /* out = x W^T (+ bias) (+ residual). bias and residual may be NULL; residual may be out. [run] */
+  int32_t (*linear)(void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                    const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out,
+                    dbsa_error* error);
+  /* out = x / sqrt(mean(x^2) + epsilon) * weight, row by row. [run] */
+  int32_t (*rms_norm)(void* instance, const dbsa_buffer* x, int64_t rows,
+                      const dbsa_weight* weight, float epsilon, dbsa_buffer* out,
+                      dbsa_error* error);
+  /* out = silu(gate) * up; out may be gate or up. [run] */
+  int32_t (*silu_mul)(void* instance, const dbsa_buffer* gate, const dbsa_buffer* up, int64_t rows,
+                      dbsa_buffer* out, dbsa_error* error);
+  /* out[i] = x[indices[i]]. [run] */
+  int32_t (*gather_rows)(void* instance, const dbsa_buffer* x, const int64_t* indices,
+                         int64_t count, dbsa_buffer* out, dbsa_error* error);
+
+  /* ---- KV ---- */
+  /* Allocates live KV for `tokens` tokens in all layers, contents undefined. [any] */
+  int32_t (*kv_create)(void* instance, int64_t tokens, dbsa_kv** kv, dbsa_error* error);
+  /* Frees live or imported KV. No plan that names it may be used afterwards. [any] */
+  void (*kv_destroy)(void* instance, dbsa_kv* kv);
+  /* Writes rows first_row.. of k and v, [*, kv_heads * head_dim], as tokens first_token.. of one
+   * layer, the keys rotated for those indices. Live KV only. [run] */
+  int32_t (*kv_append)(void* instance, const dbsa_buffer* k, const dbsa_buffer* v,
+                       int64_t first_row, int64_t rows, int32_t layer, int64_t first_token,
+                       dbsa_kv* kv, dbsa_error* error);
+
+  /* ---- blocks ---- */
+  /* The format in which this instance exports blocks of that many tokens. [any] */
+  int32_t (*block_format)(void* instance, int64_t tokens, dbsa_kv_format* format,
+                          dbsa_error* error);
+  /* Makes KV that reads the planes in place ([layers], 64-byte aligned, valid until kv_destroy).
+   * DBSA_ERROR_UNSUPPORTED for a format this instance does not read. No plane is touched. [any] */
+  int32_t (*block_import)(void* instance, const dbsa_kv_format* format, const void* const* planes,
+                          dbsa_kv** kv, dbsa_error* error);
+  /* Writes one layer of tokens 0..format.tokens-1 as a plane of format.plane_bytes; `format` is
+   * what block_format gave. Every byte is written, padding as zeros. Waits. [run] */
+  int32_t (*block_export)(void* instance, const dbsa_kv* kv, const dbsa_kv_format* format,
+                          int32_t layer, void* plane, dbsa_error* error);
+  /* Rewrites one plane as token-major float32: [2 (K, V), kv_heads, tokens, head_dim]. [any] */
+  int32_t (*block_to_token_major)(void* instance, const dbsa_kv_format* format, const void* plane,
+                                  float* destination, dbsa_error* error);
+
+  /* ---- attention ---- */
+  /* Checks a plan and makes it ready. Copies the description; KV objects must outlive it. Keys need
+   * not be there yet. [run] */
+  int32_t (*plan_prepare)(void* instance, const dbsa_plan_description* description,
+                          dbsa_plan** plan, dbsa_error* error);
+  void (*plan_destroy)(void* instance, dbsa_plan* plan);
+  /* out[row] for all rows of the plan, one layer. q: [rows, query_heads * head_dim], not rotated;
+   * out likewise, must not overlap. [run] */
+  int32_t (*attention)(void* instance, const dbsa_plan* plan, int32_t layer, const dbsa_buffer* q,
+                       dbsa_buffer* out, dbsa_error* error);
+} dbsa_attention_backend_vtable;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* DBSA_ATTENTION_BACKEND_H */

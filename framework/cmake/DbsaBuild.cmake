@@ -1,0 +1,92 @@
+# Compiler settings and the three ways a target is made here: library, plugin, test.
+#
+#   dbsa_library(NAME SOURCES ... [LIBS ...])             static, part of the framework
+#   dbsa_plugin(KIND NAME SOURCES ... [LIBS ...])         shared object + manifest in DBSA_PLUGIN_DIR
+#   dbsa_test(NAME SOURCES ... [LIBS ...] [TIMEOUT s])    GoogleTest program, one CTest per case
+#   dbsa_fuzzer(NAME SOURCES ... [LIBS ...])              libFuzzer target, with DBSA_BUILD_FUZZERS
+
+include(CheckCXXCompilerFlag)
+
+add_library(dbsa_compile_options INTERFACE)
+target_compile_options(dbsa_compile_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow
+                       $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor;-Woverloaded-virtual>)
+if(DBSA_WARNINGS_AS_ERRORS)
+  target_compile_options(dbsa_compile_options INTERFACE -Werror)
+endif()
+if(DBSA_SANITIZE)
+  target_compile_options(dbsa_compile_options INTERFACE -fsanitize=${DBSA_SANITIZE}
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(dbsa_compile_options INTERFACE -fsanitize=${DBSA_SANITIZE})
+endif()
+if(DBSA_BUILD_FUZZERS)
+  target_compile_options(dbsa_compile_options INTERFACE -fsanitize=fuzzer-no-link,address,undefined
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(dbsa_compile_options INTERFACE -fsanitize=address,undefined)
+endif()
+
+find_program(DBSA_CCACHE ccache)
+if(DBSA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_C_COMPILER_LAUNCHER ${DBSA_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${DBSA_CCACHE})
+endif()
+
+function(dbsa_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/framework)
+  target_link_libraries(${name} PUBLIC dbsa_sdk ${ARG_LIBS} PRIVATE dbsa_compile_options)
+endfunction()
+
+function(dbsa_plugin kind name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  set(target ${kind}_${name})
+  add_library(${target} MODULE ${ARG_SOURCES})
+  set_target_properties(${target} PROPERTIES
+    PREFIX "" OUTPUT_NAME dbsa_${kind}_${name}
+    LIBRARY_OUTPUT_DIRECTORY ${DBSA_PLUGIN_DIR})
+  target_link_libraries(${target} PRIVATE dbsa_sdk ${ARG_LIBS} dbsa_compile_options)
+  target_link_options(${target} PRIVATE
+    -Wl,--version-script=${PROJECT_SOURCE_DIR}/framework/cmake/plugin.map -Wl,-z,nodelete -Wl,-z,now)
+  if(NOT DBSA_SANITIZE AND NOT DBSA_BUILD_FUZZERS)
+    target_link_options(${target} PRIVATE -Wl,-z,defs)
+  endif()
+  configure_file(${CMAKE_CURRENT_SOURCE_DIR}/plugin.toml
+                 ${DBSA_PLUGIN_DIR}/dbsa_${kind}_${name}.plugin.toml COPYONLY)
+  install(TARGETS ${target} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/dbsa/plugins)
+  install(FILES ${CMAKE_CURRENT_SOURCE_DIR}/plugin.toml
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/dbsa/plugins
+          RENAME dbsa_${kind}_${name}.plugin.toml)
+endfunction()
+
+if(DBSA_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+
+function(dbsa_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(${name} PRIVATE
+    DBSA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" DBSA_BINARY_DIR="${PROJECT_BINARY_DIR}"
+    DBSA_PLUGIN_DIR="${DBSA_PLUGIN_DIR}")
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gtest GTest::gmock GTest::gtest_main
+                        dbsa_compile_options)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+function(dbsa_fuzzer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  if(NOT DBSA_BUILD_FUZZERS)
+    return()
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} dbsa_compile_options)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+endfunction()
