@@ -50,11 +50,11 @@ typedef struct dbsa_attention_shape {
   uint32_t struct_size;
   int32_t layers;
   int32_t query_heads;
-  int32_t kv_heads; /* divides query_heads */
-  int32_t head_dim; /* even, <= 256 */
-  uint32_t compute; /* DBSA_COMPUTE_* */
+  int32_t kv_heads;  /* divides query_heads */
+  int32_t head_dim;  /* even, <= 256 */
+  uint32_t compute;  /* DBSA_COMPUTE_* */
   uint32_t kv_dtype; /* DBSA_KV_DTYPE_* */
-  float scale;      /* of the scores, before softmax; any RoPE magnitude factor included, squared */
+  float scale; /* of the scores, before softmax; any RoPE magnitude factor included, squared */
   const float* inv_freq; /* [head_dim / 2], copied. Halves are paired: i with i + head_dim / 2 */
 } dbsa_attention_shape;
 
@@ -128,9 +128,8 @@ typedef struct dbsa_attention_backend_vtable {
                     const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out,
                     dbsa_error* error);
   /* out = x / sqrt(mean(x^2) + epsilon) * weight, row by row. [run] */
-  int32_t (*rms_norm)(void* instance, const dbsa_buffer* x, int64_t rows,
-                      const dbsa_weight* weight, float epsilon, dbsa_buffer* out,
-                      dbsa_error* error);
+  int32_t (*rms_norm)(void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                      float epsilon, dbsa_buffer* out, dbsa_error* error);
   /* out = silu(gate) * up; out may be gate or up. [run] */
   int32_t (*silu_mul)(void* instance, const dbsa_buffer* gate, const dbsa_buffer* up, int64_t rows,
                       dbsa_buffer* out, dbsa_error* error);

@@ -102,8 +102,8 @@ typedef struct dbsa_tensor {
 typedef struct dbsa_texts {
   uint32_t struct_size;
   int64_t count;
-  const char* const* data;   /* [count] */
-  const uint64_t* lengths;   /* [count] */
+  const char* const* data; /* [count] */
+  const uint64_t* lengths; /* [count] */
 } dbsa_texts;
 
 /* Receives bytes that a plugin produces. write may be called any number of times, in order;

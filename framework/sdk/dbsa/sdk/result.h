@@ -88,8 +88,8 @@ using Status = Result<void>;
   if (!tmp.ok()) return std::move(tmp).error();           \
   lhs = std::move(tmp).value()
 
-#define DBSA_RETURN_IF_ERROR(expression)                                      \
-  do {                                                                        \
-    if (auto dbsa_status_ = (expression); !dbsa_status_.ok())                 \
-      return std::move(dbsa_status_).error();                                 \
+#define DBSA_RETURN_IF_ERROR(expression)                      \
+  do {                                                        \
+    if (auto dbsa_status_ = (expression); !dbsa_status_.ok()) \
+      return std::move(dbsa_status_).error();                 \
   } while (false)

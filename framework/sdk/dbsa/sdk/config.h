@@ -1,0 +1,48 @@
+// Config: a plugin's own table, as the host hands it over: checked against the manifest's schema,
+// defaults filled in. A key that the manifest does not declare cannot be here.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace dbsa {
+
+class Config {
+ public:
+  static Result<Config> parse(const char* text) {
+    nlohmann::json value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (!value.is_object())
+      return Error{ErrorCode::kInvalidArgument, "the configuration is not a JSON object", ""};
+    return Config(std::move(value));
+  }
+
+  explicit Config(nlohmann::json value) : value_(std::move(value)) {}
+
+  // The value of a key; kConfig with a pointer to it when it is absent or of another type.
+  template <typename T>
+  Result<T> get(std::string_view key) const {
+    const auto found = value_.find(key);
+    if (found == value_.end()) return fault(key, "is missing");
+    try {
+      return found->template get<T>();
+    } catch (const nlohmann::json::exception&) {
+      return fault(key, "has the wrong type, got " + found->dump());
+    }
+  }
+
+  bool has(std::string_view key) const { return value_.contains(key); }
+  const nlohmann::json& json() const { return value_; }
+
+  // An error about one key, for check_config and create.
+  static Error fault(std::string_view key, const std::string& what) {
+    return Error{ErrorCode::kConfig, std::string(key) + " " + what, "/" + std::string(key)};
+  }
+
+ private:
+  nlohmann::json value_;
+};
+
+}  // namespace dbsa

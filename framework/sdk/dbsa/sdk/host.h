@@ -1,0 +1,65 @@
+// Host: the services of dbsa-pipe for a plugin. A thin view of dbsa_host; copy it freely.
+#pragma once
+
+#include <dbsa/plugin.h>
+
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <string>
+
+namespace dbsa {
+
+class Host {
+ public:
+  explicit Host(const dbsa_host* host) : host_(host) {}
+
+  void log_debug(const std::string& message) const { log(DBSA_LOG_DEBUG, message); }
+  void log_info(const std::string& message) const { log(DBSA_LOG_INFO, message); }
+  void log_warning(const std::string& message) const { log(DBSA_LOG_WARNING, message); }
+
+  // Calls body(begin, end) on disjoint ranges covering [0, count) on the host's threads. An
+  // exception from body is rethrown here, the first one only, after all ranges are done.
+  template <typename Body>
+  void parallel_for(int64_t count, int64_t grain, Body&& body) const {
+    struct Call {
+      Body* body;
+      std::mutex mutex;
+      std::exception_ptr failure;
+    } call{&body, {}, nullptr};
+    host_->parallel_for(
+        host_->context, count, grain,
+        [](void* argument, int64_t begin, int64_t end) {
+          auto& self = *static_cast<Call*>(argument);
+          try {
+            (*self.body)(begin, end);
+          } catch (...) {
+            std::lock_guard lock(self.mutex);
+            if (!self.failure) self.failure = std::current_exception();
+          }
+        },
+        &call);
+    if (call.failure) std::rethrow_exception(call.failure);
+  }
+
+  int thread_count() const { return host_->thread_count(host_->context); }
+  bool cancelled() const { return host_->cancelled(host_->context) != 0; }
+
+  // 64-byte aligned memory of this thread for `count` values, undefined, valid until the thread's
+  // next call with the same slot (0..7). Throws std::bad_alloc.
+  template <typename T>
+  T* scratch(int slot, int64_t count) const {
+    void* memory = host_->scratch(host_->context, slot, static_cast<uint64_t>(count) * sizeof(T));
+    if (memory == nullptr) throw std::bad_alloc();
+    return static_cast<T*>(memory);
+  }
+
+ private:
+  void log(int32_t level, const std::string& message) const {
+    host_->log(host_->context, level, message.c_str());
+  }
+
+  const dbsa_host* host_;
+};
+
+}  // namespace dbsa

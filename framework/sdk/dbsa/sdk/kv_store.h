@@ -1,0 +1,177 @@
+// KvStore: base class of KV store plugins. See dbsa/kv_store.h.
+#pragma once
+
+#include <dbsa/kv_store.h>
+#include <dbsa/sdk/plugin.h>
+
+#include <array>
+#include <compare>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace dbsa {
+
+// The identity of a KV block.
+struct KvKey {
+  std::array<uint8_t, DBSA_KV_KEY_BYTES> bytes{};
+  static KvKey from(const uint8_t* source) {
+    KvKey key;
+    std::memcpy(key.bytes.data(), source, key.bytes.size());
+    return key;
+  }
+  std::string hex() const {
+    static constexpr char kDigits[] = "0123456789abcdef";
+    std::string text;
+    for (const uint8_t byte : bytes) {
+      text += kDigits[byte >> 4];
+      text += kDigits[byte & 15];
+    }
+    return text;
+  }
+  auto operator<=>(const KvKey&) const = default;
+};
+
+struct KvKeyHash {
+  size_t operator()(const KvKey& key) const {
+    size_t value;  // keys are hashes already
+    std::memcpy(&value, key.bytes.data(), sizeof value);
+    return value;
+  }
+};
+
+struct KvEntry {
+  KvKey key;
+  dbsa_kv_format format{};
+  uint64_t stored_bytes = 0;
+  int64_t created_unix_s = 0;
+  std::string location;
+};
+
+struct KvFault {
+  std::optional<KvKey> key;
+  std::string location;
+  std::string message;
+};
+
+class KvStore {
+ public:
+  using Kind = KvStore;
+  using Vtable = dbsa_kv_store_vtable;
+  static constexpr uint32_t kKind = DBSA_KIND_KV_STORE;
+  static const Vtable kVtable;
+
+  // What a view leases. Planes stay readable until the lease is destroyed.
+  class Lease {
+   public:
+    virtual ~Lease() = default;
+    virtual const dbsa_kv_format& format() const = 0;
+    virtual const void* const* planes() const = 0;  // [format().layers]
+    // Compares a plane with its checksum, once a process; returns the bytes read for it.
+    virtual Result<uint64_t> verify(uint32_t plane) = 0;
+  };
+
+  virtual ~KvStore() = default;
+  virtual Result<bool> contains(const KvKey& key) = 0;
+  virtual Result<std::unique_ptr<Lease>> get(const KvKey& key) = 0;
+  virtual Status put(const KvKey& key, const dbsa_kv_format& format,
+                     std::span<const void* const> planes) = 0;
+  virtual Status publish() = 0;
+  virtual Status discard(const KvKey& key) = 0;
+  virtual Status list(const std::function<bool(const KvEntry&)>& entry) = 0;  // false: stop
+  virtual Status check(const std::function<void(const KvFault&)>& fault) = 0;
+  virtual Result<uint64_t> collect(std::span<const KvKey> roots, uint64_t max_bytes) = 0;
+  virtual Result<uint64_t> compact() = 0;
+  virtual Result<dbsa_kv_stats> stats() = 0;
+};
+
+namespace sdk {
+inline KvStore* store(void* instance) { return static_cast<KvStore*>(instance); }
+}  // namespace sdk
+
+inline const KvStore::Vtable KvStore::kVtable = {
+    sizeof(Vtable),
+    [](void* instance, const uint8_t* key, int32_t* found, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&]() -> Status {
+        DBSA_ASSIGN_OR_RETURN(const bool has, sdk::store(instance)->contains(KvKey::from(key)));
+        *found = has ? 1 : 0;
+        return {};
+      });
+    },
+    [](void* instance, const uint8_t* key, dbsa_kv_view* view, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&]() -> Status {
+        DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Lease> lease,
+                              sdk::store(instance)->get(KvKey::from(key)));
+        view->format = lease->format();
+        view->planes = lease->planes();
+        view->lease = lease.release();
+        return {};
+      });
+    },
+    [](void*, void* lease) noexcept { delete static_cast<Lease*>(lease); },
+    [](void*, void* lease, uint32_t plane, uint64_t* bytes_checked, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&]() -> Status {
+        DBSA_ASSIGN_OR_RETURN(*bytes_checked, static_cast<Lease*>(lease)->verify(plane));
+        return {};
+      });
+    },
+    [](void* instance, const uint8_t* key, const dbsa_kv_format* format, const void* const* planes,
+       dbsa_error* error) noexcept {
+      return sdk::guard(error, [&] {
+        return sdk::store(instance)->put(KvKey::from(key), *format, {planes, format->layers});
+      });
+    },
+    [](void* instance, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&] { return sdk::store(instance)->publish(); });
+    },
+    [](void* instance, const uint8_t* key, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&] { return sdk::store(instance)->discard(KvKey::from(key)); });
+    },
+    [](void* instance, const dbsa_kv_entry_sink* sink, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&] {
+        return sdk::store(instance)->list([&](const KvEntry& entry) {
+          dbsa_kv_entry out = {};
+          out.struct_size = sizeof out;
+          std::memcpy(out.key, entry.key.bytes.data(), sizeof out.key);
+          out.format = entry.format;
+          out.stored_bytes = entry.stored_bytes;
+          out.created_unix_s = entry.created_unix_s;
+          out.location = entry.location.c_str();
+          return sink->entry(sink->context, &out) == DBSA_OK;
+        });
+      });
+    },
+    [](void* instance, const dbsa_kv_fault_sink* sink, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&] {
+        return sdk::store(instance)->check([&](const KvFault& fault) {
+          sink->fault(sink->context, fault.key ? fault.key->bytes.data() : nullptr,
+                      fault.location.c_str(), fault.message.c_str());
+        });
+      });
+    },
+    [](void* instance, const uint8_t* roots, int64_t root_count, uint64_t max_bytes,
+       uint64_t* freed_bytes, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&]() -> Status {
+        std::vector<KvKey> keys;
+        keys.reserve(static_cast<size_t>(root_count));
+        for (int64_t i = 0; i < root_count; ++i)
+          keys.push_back(KvKey::from(roots + i * DBSA_KV_KEY_BYTES));
+        DBSA_ASSIGN_OR_RETURN(*freed_bytes, sdk::store(instance)->collect(keys, max_bytes));
+        return {};
+      });
+    },
+    [](void* instance, uint64_t* freed_bytes, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&]() -> Status {
+        DBSA_ASSIGN_OR_RETURN(*freed_bytes, sdk::store(instance)->compact());
+        return {};
+      });
+    },
+    [](void* instance, dbsa_kv_stats* stats, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&]() -> Status {
+        DBSA_ASSIGN_OR_RETURN(*stats, sdk::store(instance)->stats());
+        return {};
+      });
+    },
+};
+
+}  // namespace dbsa
