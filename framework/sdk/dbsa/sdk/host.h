@@ -7,6 +7,7 @@
 #include <exception>
 #include <mutex>
 #include <string>
+#include <type_traits>
 
 namespace dbsa {
 
@@ -23,7 +24,7 @@ class Host {
   template <typename Body>
   void parallel_for(int64_t count, int64_t grain, Body&& body) const {
     struct Call {
-      Body* body;
+      std::remove_reference_t<Body>* body;
       std::mutex mutex;
       std::exception_ptr failure;
     } call{&body, {}, nullptr};

@@ -1,0 +1,234 @@
+#include "host/attention_backend.h"
+
+#include <algorithm>
+#include <string>
+
+namespace dbsa::host {
+namespace {
+
+// Ranges over `total` items that do not overflow.
+bool in_range(int64_t first, int64_t count, int64_t total) {
+  return first >= 0 && count >= 0 && first <= total && count <= total - first;
+}
+
+}  // namespace
+
+AttentionBackend::AttentionBackend(Instance instance)
+    : instance_(std::move(instance)), vtable_(&instance_.vtable<dbsa_attention_backend_vtable>()) {}
+
+Result<AttentionBackend> AttentionBackend::create(const LoadedPlugin& plugin,
+                                                  HostServices& services,
+                                                  const nlohmann::json& config) {
+  DBSA_ASSIGN_OR_RETURN(Instance instance,
+                        Instance::create(plugin, services, config, DBSA_KIND_ATTENTION_BACKEND));
+  return AttentionBackend(std::move(instance));
+}
+
+// The caller's mistake, found before the plugin sees it.
+Status AttentionBackend::check(bool holds, const char* function, const char* what) const {
+  if (holds) return {};
+  return Error{ErrorCode::kInvalidArgument,
+               std::string("attention backend ") + plugin_id() + ": " + function + ": " + what, ""};
+}
+
+Status AttentionBackend::configure(const dbsa_attention_shape& shape) {
+  DBSA_RETURN_IF_ERROR(instance_.setup_call("configure", vtable_->configure, &shape));
+  layers_ = shape.layers;
+  query_width_ = int64_t{shape.query_heads} * shape.head_dim;
+  kv_width_ = int64_t{shape.kv_heads} * shape.head_dim;
+  return {};
+}
+
+std::string AttentionBackend::describe() const {
+  const char* text = vtable_->describe(instance_.get());
+  return text != nullptr ? text : "";
+}
+
+Result<Buffer> AttentionBackend::buffer_create(int64_t rows, int64_t width) {
+  DBSA_RETURN_IF_ERROR(check(rows >= 1 && width >= 1, "buffer_create", "an empty buffer"));
+  dbsa_buffer* buffer = nullptr;
+  DBSA_RETURN_IF_ERROR(
+      instance_.call("buffer_create", vtable_->buffer_create, rows, width, &buffer));
+  if (buffer == nullptr) return instance_.broken("buffer_create", "returned no buffer");
+  return Buffer({buffer, instance_.get(), vtable_->buffer_destroy}, rows, width);
+}
+
+Status AttentionBackend::upload(std::span<const float> source, int64_t first_row, int64_t rows,
+                                Buffer& buffer) {
+  DBSA_RETURN_IF_ERROR(
+      check(in_range(first_row, rows, buffer.rows()), "upload", "rows out of range"));
+  DBSA_RETURN_IF_ERROR(check(source.size() == static_cast<size_t>(rows * buffer.width()), "upload",
+                             "the source has another size"));
+  return instance_.call("upload", vtable_->upload, source.data(), first_row, rows, buffer.get());
+}
+
+Status AttentionBackend::download(const Buffer& buffer, int64_t first_row, int64_t rows,
+                                  std::span<float> destination) {
+  DBSA_RETURN_IF_ERROR(
+      check(in_range(first_row, rows, buffer.rows()), "download", "rows out of range"));
+  DBSA_RETURN_IF_ERROR(check(destination.size() == static_cast<size_t>(rows * buffer.width()),
+                             "download", "the destination has another size"));
+  return instance_.call("download", vtable_->download, buffer.get(), first_row, rows,
+                        destination.data());
+}
+
+Status AttentionBackend::sync() { return instance_.call("sync", vtable_->sync); }
+
+Result<Weight> AttentionBackend::weight_create(int32_t use, const dbsa_tensor& tensor) {
+  const bool vector = use == DBSA_WEIGHT_VECTOR;
+  DBSA_RETURN_IF_ERROR(check(tensor.ndim == (vector ? 1 : 2) && tensor.shape != nullptr,
+                             "weight_create", "a tensor of another rank"));
+  dbsa_weight* weight = nullptr;
+  DBSA_RETURN_IF_ERROR(
+      instance_.setup_call("weight_create", vtable_->weight_create, use, &tensor, &weight));
+  if (weight == nullptr) return instance_.broken("weight_create", "returned no weight");
+  return Weight({weight, instance_.get(), vtable_->weight_destroy}, vector ? 1 : tensor.shape[0],
+                tensor.shape[vector ? 0 : 1]);
+}
+
+Status AttentionBackend::embedding(std::span<const int32_t> ids, const Weight& table, Buffer& out) {
+  const auto rows = static_cast<int64_t>(ids.size());
+  DBSA_RETURN_IF_ERROR(check(table && rows <= out.rows() && table.width() == out.width(),
+                             "embedding", "shapes do not fit"));
+  const bool known =
+      std::all_of(ids.begin(), ids.end(), [&](int32_t id) { return id >= 0 && id < table.rows(); });
+  DBSA_RETURN_IF_ERROR(check(known, "embedding", "a token id outside the vocabulary"));
+  return instance_.call("embedding", vtable_->embedding, ids.data(), rows, table.get(), out.get());
+}
+
+Status AttentionBackend::linear(const Buffer& x, int64_t rows, const Weight& weight,
+                                const Weight& bias, const Buffer* residual, Buffer& out) {
+  bool fits = weight && rows <= x.rows() && rows <= out.rows() && x.width() == weight.width() &&
+              out.width() == weight.rows() && &x != &out;
+  fits = fits && (!bias || bias.width() == out.width());
+  fits = fits &&
+         (residual == nullptr || (residual->width() == out.width() && rows <= residual->rows()));
+  DBSA_RETURN_IF_ERROR(check(fits, "linear", "shapes do not fit"));
+  return instance_.call("linear", vtable_->linear, x.get(), rows, weight.get(), bias.get(),
+                        residual != nullptr ? residual->get() : nullptr, out.get());
+}
+
+Status AttentionBackend::rms_norm(const Buffer& x, int64_t rows, const Weight& weight,
+                                  float epsilon, Buffer& out) {
+  DBSA_RETURN_IF_ERROR(check(weight && rows <= x.rows() && rows <= out.rows() &&
+                                 x.width() == weight.width() && x.width() == out.width() &&
+                                 &x != &out,
+                             "rms_norm", "shapes do not fit"));
+  return instance_.call("rms_norm", vtable_->rms_norm, x.get(), rows, weight.get(), epsilon,
+                        out.get());
+}
+
+Status AttentionBackend::silu_mul(const Buffer& gate, const Buffer& up, int64_t rows, Buffer& out) {
+  DBSA_RETURN_IF_ERROR(check(rows <= gate.rows() && rows <= up.rows() && rows <= out.rows() &&
+                                 gate.width() == up.width() && gate.width() == out.width(),
+                             "silu_mul", "shapes do not fit"));
+  return instance_.call("silu_mul", vtable_->silu_mul, gate.get(), up.get(), rows, out.get());
+}
+
+Status AttentionBackend::gather_rows(const Buffer& x, std::span<const int64_t> indices,
+                                     Buffer& out) {
+  const auto count = static_cast<int64_t>(indices.size());
+  DBSA_RETURN_IF_ERROR(check(count <= out.rows() && x.width() == out.width() && &x != &out,
+                             "gather_rows", "shapes do not fit"));
+  const bool inside = std::all_of(indices.begin(), indices.end(),
+                                  [&](int64_t index) { return index >= 0 && index < x.rows(); });
+  DBSA_RETURN_IF_ERROR(check(inside, "gather_rows", "an index out of range"));
+  return instance_.call("gather_rows", vtable_->gather_rows, x.get(), indices.data(), count,
+                        out.get());
+}
+
+Result<Kv> AttentionBackend::kv_create(int64_t tokens) {
+  DBSA_RETURN_IF_ERROR(check(tokens >= 1, "kv_create", "no tokens"));
+  dbsa_kv* kv = nullptr;
+  DBSA_RETURN_IF_ERROR(instance_.call("kv_create", vtable_->kv_create, tokens, &kv));
+  if (kv == nullptr) return instance_.broken("kv_create", "returned no KV");
+  return Kv({kv, instance_.get(), vtable_->kv_destroy}, tokens);
+}
+
+Status AttentionBackend::kv_append(const Buffer& k, const Buffer& v, int64_t first_row,
+                                   int64_t rows, int32_t layer, int64_t first_token, Kv& kv) {
+  const bool fits = in_range(first_row, rows, k.rows()) && in_range(first_row, rows, v.rows()) &&
+                    in_range(first_token, rows, kv.tokens()) && k.width() == kv_width_ &&
+                    v.width() == kv_width_ && layer >= 0 && layer < layers_;
+  DBSA_RETURN_IF_ERROR(check(fits, "kv_append", "shapes do not fit"));
+  return instance_.call("kv_append", vtable_->kv_append, k.get(), v.get(), first_row, rows, layer,
+                        first_token, kv.get());
+}
+
+// A format that a backend made must describe the planes this host will allocate and store.
+Status AttentionBackend::check_format(const dbsa_kv_format& format, const char* function) const {
+  const int64_t element = format.dtype == DBSA_KV_DTYPE_F32    ? 4
+                          : format.dtype == DBSA_KV_DTYPE_BF16 ? 2
+                                                               : 0;
+  if (element == 0)
+    return instance_.broken(function, "returned the unknown dtype " + std::to_string(format.dtype));
+  if (static_cast<int64_t>(format.layers) != layers_)
+    return instance_.broken(function, "returned a format of " + std::to_string(format.layers) +
+                                          " layers, the model has " + std::to_string(layers_));
+  const uint64_t least =
+      2 * static_cast<uint64_t>(kv_width_) * format.tokens * static_cast<uint64_t>(element);
+  constexpr uint64_t kMost = uint64_t{1} << 40;
+  if (format.plane_bytes < least || format.plane_bytes > kMost)
+    return instance_.broken(function, "returned planes of " + std::to_string(format.plane_bytes) +
+                                          " bytes, expected at least " + std::to_string(least));
+  return {};
+}
+
+Result<dbsa_kv_format> AttentionBackend::block_format(int64_t tokens) const {
+  DBSA_RETURN_IF_ERROR(check(tokens >= 1, "block_format", "no tokens"));
+  dbsa_kv_format format = {};
+  format.struct_size = sizeof format;
+  DBSA_RETURN_IF_ERROR(instance_.call("block_format", vtable_->block_format, tokens, &format));
+  if (format.struct_size != sizeof format)
+    return instance_.broken("block_format",
+                            "returned a struct_size of " + std::to_string(format.struct_size));
+  if (format.tokens != static_cast<uint64_t>(tokens))
+    return instance_.broken("block_format", "returned a format of " +
+                                                std::to_string(format.tokens) + " tokens for " +
+                                                std::to_string(tokens));
+  DBSA_RETURN_IF_ERROR(check_format(format, "block_format"));
+  return format;
+}
+
+Result<Kv> AttentionBackend::block_import(const dbsa_kv_format& format, const void* const* planes) {
+  DBSA_RETURN_IF_ERROR(
+      check(planes != nullptr && format.tokens >= 1, "block_import", "an empty block"));
+  dbsa_kv* kv = nullptr;
+  DBSA_RETURN_IF_ERROR(instance_.call("block_import", vtable_->block_import, &format, planes, &kv));
+  if (kv == nullptr) return instance_.broken("block_import", "returned no KV");
+  return Kv({kv, instance_.get(), vtable_->kv_destroy}, static_cast<int64_t>(format.tokens));
+}
+
+Status AttentionBackend::block_export(const Kv& kv, const dbsa_kv_format& format, int32_t layer,
+                                      void* plane) {
+  DBSA_RETURN_IF_ERROR(check(kv && static_cast<int64_t>(format.tokens) <= kv.tokens() &&
+                                 layer >= 0 && layer < layers_ && plane != nullptr,
+                             "block_export", "the format does not fit the KV"));
+  return instance_.call("block_export", vtable_->block_export, kv.get(), &format, layer, plane);
+}
+
+Status AttentionBackend::block_to_token_major(const dbsa_kv_format& format, const void* plane,
+                                              std::span<float> destination) const {
+  const uint64_t values = 2 * uint64_t{format.kv_heads} * format.head_dim * format.tokens;
+  DBSA_RETURN_IF_ERROR(check(plane != nullptr && destination.size() == values,
+                             "block_to_token_major", "the destination has another size"));
+  return instance_.call("block_to_token_major", vtable_->block_to_token_major, &format, plane,
+                        destination.data());
+}
+
+Result<Plan> AttentionBackend::plan_prepare(const dbsa_plan_description& description) {
+  dbsa_plan* plan = nullptr;
+  DBSA_RETURN_IF_ERROR(instance_.call("plan_prepare", vtable_->plan_prepare, &description, &plan));
+  if (plan == nullptr) return instance_.broken("plan_prepare", "returned no plan");
+  return Plan({plan, instance_.get(), vtable_->plan_destroy}, description.rows);
+}
+
+Status AttentionBackend::attention(const Plan& plan, int32_t layer, const Buffer& q, Buffer& out) {
+  DBSA_RETURN_IF_ERROR(check(plan && layer >= 0 && layer < layers_ && plan.rows() <= q.rows() &&
+                                 plan.rows() <= out.rows() && q.width() == query_width_ &&
+                                 out.width() == query_width_ && &q != &out,
+                             "attention", "shapes do not fit"));
+  return instance_.call("attention", vtable_->attention, plan.get(), layer, q.get(), out.get());
+}
+
+}  // namespace dbsa::host

@@ -1,0 +1,166 @@
+// host::AttentionBackend: a backend plugin as the framework uses it. The functions are those of
+// dbsa/attention_backend.h; objects are owned by handles, and shapes are checked before each call.
+//
+// Handles must be destroyed before the backend (declare it first). An op's buffers must differ
+// unless said.
+#pragma once
+
+#include <dbsa/attention_backend.h>
+
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "host/instance.h"
+
+namespace dbsa::host {
+
+// Owns an object of a backend. Empty when default-made.
+template <typename Object>
+class BackendHandle {
+ public:
+  using Destroy = void (*)(void* instance, Object* object);
+
+  BackendHandle() = default;
+  BackendHandle(Object* object, void* instance, Destroy destroy)
+      : object_(object), instance_(instance), destroy_(destroy) {}
+  BackendHandle(BackendHandle&& other) noexcept
+      : object_(std::exchange(other.object_, nullptr)),
+        instance_(other.instance_),
+        destroy_(other.destroy_) {}
+  BackendHandle& operator=(BackendHandle&& other) noexcept {
+    std::swap(object_, other.object_);
+    std::swap(instance_, other.instance_);
+    std::swap(destroy_, other.destroy_);
+    return *this;
+  }
+  ~BackendHandle() {
+    if (object_ != nullptr) destroy_(instance_, object_);
+  }
+
+  Object* get() const { return object_; }
+  explicit operator bool() const { return object_ != nullptr; }
+
+ private:
+  Object* object_ = nullptr;
+  void* instance_ = nullptr;
+  Destroy destroy_ = nullptr;
+};
+
+// float32 [rows, width] on the device.
+class Buffer : public BackendHandle<dbsa_buffer> {
+ public:
+  Buffer() = default;
+  Buffer(BackendHandle handle, int64_t rows, int64_t width)
+      : BackendHandle(std::move(handle)), rows_(rows), width_(width) {}
+  int64_t rows() const { return rows_; }
+  int64_t width() const { return width_; }
+
+ private:
+  int64_t rows_ = 0;
+  int64_t width_ = 0;
+};
+
+// A packed weight. Its shape is [out, in], [vocabulary, width] or [1, width].
+class Weight : public BackendHandle<dbsa_weight> {
+ public:
+  Weight() = default;
+  Weight(BackendHandle handle, int64_t rows, int64_t width)
+      : BackendHandle(std::move(handle)), rows_(rows), width_(width) {}
+  int64_t rows() const { return rows_; }
+  int64_t width() const { return width_; }
+
+ private:
+  int64_t rows_ = 0;
+  int64_t width_ = 0;
+};
+
+// KV of `tokens` tokens in all layers, live or imported.
+class Kv : public BackendHandle<dbsa_kv> {
+ public:
+  Kv() = default;
+  Kv(BackendHandle handle, int64_t tokens) : BackendHandle(std::move(handle)), tokens_(tokens) {}
+  int64_t tokens() const { return tokens_; }
+
+ private:
+  int64_t tokens_ = 0;
+};
+
+// A prepared attention plan over `rows` query rows.
+class Plan : public BackendHandle<dbsa_plan> {
+ public:
+  Plan() = default;
+  Plan(BackendHandle handle, int64_t rows) : BackendHandle(std::move(handle)), rows_(rows) {}
+  int64_t rows() const { return rows_; }
+
+ private:
+  int64_t rows_ = 0;
+};
+
+class AttentionBackend {
+ public:
+  static Result<AttentionBackend> create(const LoadedPlugin& plugin, HostServices& services,
+                                         const nlohmann::json& config);
+
+  const std::string& plugin_id() const { return instance_.plugin().id; }
+
+  // Once, before anything else. [setup]
+  Status configure(const dbsa_attention_shape& shape);
+  std::string describe() const;
+
+  // Contents undefined. [any]
+  Result<Buffer> buffer_create(int64_t rows, int64_t width);
+  // source: [rows, width], written to rows first_row.. of the buffer.
+  Status upload(std::span<const float> source, int64_t first_row, int64_t rows, Buffer& buffer);
+  // destination: [rows, width]. Waits for all before it.
+  Status download(const Buffer& buffer, int64_t first_row, int64_t rows,
+                  std::span<float> destination);
+  Status sync();
+
+  // use: DBSA_WEIGHT_*. An EMBEDDING's memory must outlive the weight. [setup]
+  Result<Weight> weight_create(int32_t use, const dbsa_tensor& tensor);
+
+  // out[r] = table[ids[r]]
+  Status embedding(std::span<const int32_t> ids, const Weight& table, Buffer& out);
+  // out = x W^T (+ bias) (+ residual) over the first `rows` rows. An empty bias and a null residual
+  // are left out; residual may be &out.
+  Status linear(const Buffer& x, int64_t rows, const Weight& weight, const Weight& bias,
+                const Buffer* residual, Buffer& out);
+  Status rms_norm(const Buffer& x, int64_t rows, const Weight& weight, float epsilon, Buffer& out);
+  // out = silu(gate) * up; out may be gate or up.
+  Status silu_mul(const Buffer& gate, const Buffer& up, int64_t rows, Buffer& out);
+  // out[i] = x[indices[i]]
+  Status gather_rows(const Buffer& x, std::span<const int64_t> indices, Buffer& out);
+
+  Result<Kv> kv_create(int64_t tokens);
+  // Rows first_row.. of k and v become tokens first_token.. of a layer, keys rotated.
+  Status kv_append(const Buffer& k, const Buffer& v, int64_t first_row, int64_t rows, int32_t layer,
+                   int64_t first_token, Kv& kv);
+
+  Result<dbsa_kv_format> block_format(int64_t tokens) const;
+  // Planes stay readable until the Kv is destroyed. kUnsupported for a format it does not read.
+  Result<Kv> block_import(const dbsa_kv_format& format, const void* const* planes);
+  // plane: [format.plane_bytes]
+  Status block_export(const Kv& kv, const dbsa_kv_format& format, int32_t layer, void* plane);
+  // destination: [2 (K, V), kv_heads, tokens, head_dim]
+  Status block_to_token_major(const dbsa_kv_format& format, const void* plane,
+                              std::span<float> destination) const;
+
+  Result<Plan> plan_prepare(const dbsa_plan_description& description);
+  // q, out: [plan.rows(), query_heads * head_dim]
+  Status attention(const Plan& plan, int32_t layer, const Buffer& q, Buffer& out);
+
+ private:
+  explicit AttentionBackend(Instance instance);
+  Status check(bool holds, const char* function, const char* what) const;
+  Status check_format(const dbsa_kv_format& format, const char* function) const;
+
+  Instance instance_;
+  const dbsa_attention_backend_vtable* vtable_;
+  int32_t layers_ = 0;
+  int64_t query_width_ = 0;  // query_heads * head_dim
+  int64_t kv_width_ = 0;     // kv_heads * head_dim
+};
+
+}  // namespace dbsa::host

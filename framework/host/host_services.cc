@@ -1,0 +1,188 @@
+#include "host/host_services.h"
+
+#include <dbsa/sdk/host.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/base_sink.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <tbb/blocked_range.h>
+#include <tbb/enumerable_thread_specific.h>
+#include <tbb/global_control.h>
+#include <tbb/info.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <mutex>
+#include <optional>
+
+namespace dbsa::host {
+namespace {
+
+constexpr int kScratchSlots = 8;
+constexpr uint64_t kScratchAlignment = 64;
+// More ranges than threads, so that uneven ones balance out.
+constexpr int64_t kRangesPerThread = 16;
+
+// Memory of one slot of one thread. Grows, never shrinks.
+class ScratchSlot {
+ public:
+  void* reserve(uint64_t bytes) {
+    if (bytes <= capacity_ && memory_) return memory_.get();
+    if (bytes > UINT64_MAX / 2) return nullptr;
+    uint64_t wanted = std::max({bytes, capacity_ + capacity_ / 2, kScratchAlignment});
+    wanted = (wanted + kScratchAlignment - 1) / kScratchAlignment * kScratchAlignment;
+    memory_.reset();
+    capacity_ = 0;
+    memory_.reset(std::aligned_alloc(kScratchAlignment, wanted));
+    if (memory_) capacity_ = wanted;
+    return memory_.get();
+  }
+
+ private:
+  struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<void, Free> memory_;
+  uint64_t capacity_ = 0;
+};
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
+    case LogLevel::kOff:
+      break;
+  }
+  return spdlog::level::off;
+}
+
+// Hands lines to a function; base_sink holds the lock.
+class FunctionSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit FunctionSink(std::function<void(LogLevel, std::string_view)> function)
+      : function_(std::move(function)) {}
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    LogLevel level = LogLevel::kError;
+    for (const LogLevel candidate : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarning})
+      if (spdlog_level(candidate) == message.level) level = candidate;
+    function_(level, {message.payload.data(), message.payload.size()});
+  }
+  void flush_() override {}
+
+ private:
+  std::function<void(LogLevel, std::string_view)> function_;
+};
+
+std::shared_ptr<spdlog::logger> make_logger(HostOptions& options) {
+  spdlog::sink_ptr sink;
+  if (options.log_sink)
+    sink = std::make_shared<FunctionSink>(std::move(options.log_sink));
+  else
+    sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
+  auto logger = std::make_shared<spdlog::logger>("dbsa", std::move(sink));
+  logger->set_pattern("%^%l%$: %v");
+  logger->set_level(spdlog_level(options.log_level));
+  logger->flush_on(spdlog::level::warn);
+  return logger;
+}
+
+}  // namespace
+
+struct HostServices::Impl {
+  Impl(int threads, HostOptions& options) : arena(threads), logger(make_logger(options)) {
+    // TBB starts no more workers than there are processors unless told so.
+    if (threads > tbb::info::default_concurrency())
+      limit.emplace(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads));
+  }
+
+  void run(int64_t count, int64_t grain, int threads,
+           void (*body)(void* argument, int64_t begin, int64_t end), void* argument) {
+    if (count <= 0) return;
+    grain = std::max<int64_t>(grain, 1);
+    const int64_t ranges = std::clamp<int64_t>(count / grain, 1, threads * kRangesPerThread);
+    if (ranges == 1 || threads == 1) {
+      body(argument, 0, count);
+      return;
+    }
+    const int64_t width = count / ranges + (count % ranges != 0);
+    const int64_t filled = count / width + (count % width != 0);
+    // Isolation: a thread that waits here takes up no work of an outer call.
+    arena.execute([&] {
+      tbb::this_task_arena::isolate([&] {
+        tbb::parallel_for(
+            tbb::blocked_range<int64_t>(0, filled, 1),
+            [&](const tbb::blocked_range<int64_t>& range) {
+              for (int64_t i = range.begin(); i < range.end(); ++i)
+                body(argument, i * width, std::min(count, (i + 1) * width));
+            },
+            tbb::simple_partitioner());
+      });
+    });
+  }
+
+  std::optional<tbb::global_control> limit;
+  tbb::task_arena arena;
+  tbb::enumerable_thread_specific<std::array<ScratchSlot, kScratchSlots>> scratch;
+  std::shared_ptr<spdlog::logger> logger;
+};
+
+HostServices::HostServices(HostOptions options)
+    : abi_{},
+      threads_(options.threads > 0 ? options.threads : tbb::info::default_concurrency()),
+      impl_(std::make_unique<Impl>(threads_, options)) {
+  abi_ = {sizeof(dbsa_host),
+          this,
+          [](void* context, int32_t level, const char* message) noexcept {
+            const int32_t known = std::clamp<int32_t>(level, DBSA_LOG_DEBUG, DBSA_LOG_ERROR);
+            static_cast<HostServices*>(context)->log(static_cast<LogLevel>(known),
+                                                     message != nullptr ? message : "");
+          },
+          [](void* context, int64_t count, int64_t grain,
+             void (*body)(void* argument, int64_t begin, int64_t end), void* argument) noexcept {
+            auto& self = *static_cast<HostServices*>(context);
+            self.impl_->run(count, grain, self.threads_, body, argument);
+          },
+          [](void* context) noexcept {
+            return static_cast<int32_t>(static_cast<HostServices*>(context)->threads_);
+          },
+          [](void* context, int32_t slot, uint64_t bytes) noexcept {
+            return static_cast<HostServices*>(context)->scratch(slot, bytes);
+          },
+          [](void* context) noexcept -> int32_t {
+            return static_cast<HostServices*>(context)->cancelled() ? 1 : 0;
+          }};
+}
+
+HostServices::~HostServices() = default;
+
+void HostServices::parallel_for(int64_t count, int64_t grain,
+                                const std::function<void(int64_t begin, int64_t end)>& body) {
+  Host(&abi_).parallel_for(count, grain, body);
+}
+
+void* HostServices::scratch(int slot, uint64_t bytes) {
+  if (slot < 0 || slot >= kScratchSlots) return nullptr;
+  try {
+    return impl_->scratch.local()[static_cast<size_t>(slot)].reserve(bytes);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+void HostServices::log(LogLevel level, std::string_view message) {
+  impl_->logger->log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
+}
+
+void HostServices::set_log_level(LogLevel level) { impl_->logger->set_level(spdlog_level(level)); }
+
+}  // namespace dbsa::host

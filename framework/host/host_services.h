@@ -1,0 +1,60 @@
+// HostServices: what plugins get from the host: threads, scratch memory, a log, the cancel flag.
+// The framework uses the same threads and the same log; nothing else starts any.
+#pragma once
+
+#include <dbsa/plugin.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace dbsa::host {
+
+// Values as DBSA_LOG_*.
+enum class LogLevel : int32_t { kDebug = 0, kInfo = 1, kWarning = 2, kError = 3, kOff = 4 };
+
+struct HostOptions {
+  int threads = 0;  // 0: as many as this process may use
+  LogLevel log_level = LogLevel::kInfo;
+  // Takes the lines instead of standard error; called from any thread, one at a time.
+  std::function<void(LogLevel, std::string_view)> log_sink;
+};
+
+// Outlives every plugin instance made with it. Does not move: plugins hold its address.
+class HostServices {
+ public:
+  explicit HostServices(HostOptions options = {});
+  ~HostServices();
+  HostServices(const HostServices&) = delete;
+  HostServices& operator=(const HostServices&) = delete;
+
+  const dbsa_host* abi() const { return &abi_; }
+  int thread_count() const { return threads_; }
+
+  // As dbsa_host.parallel_for, for a body that may throw: the first exception is rethrown here.
+  void parallel_for(int64_t count, int64_t grain,
+                    const std::function<void(int64_t begin, int64_t end)>& body);
+  // As dbsa_host.scratch. nullptr when memory is out.
+  void* scratch(int slot, uint64_t bytes);
+
+  void log(LogLevel level, std::string_view message);
+  void set_log_level(LogLevel level);
+
+  // Safe in a signal handler.
+  void request_cancel() noexcept { cancelled_.store(1, std::memory_order_relaxed); }
+  bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed) != 0; }
+  void clear_cancel() noexcept { cancelled_.store(0, std::memory_order_relaxed); }
+
+ private:
+  struct Impl;
+  dbsa_host abi_;
+  int threads_;
+  std::atomic<int32_t> cancelled_{0};
+  static_assert(std::atomic<int32_t>::is_always_lock_free);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dbsa::host

@@ -1,0 +1,123 @@
+#include "host/instance.h"
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+namespace dbsa::host {
+namespace {
+
+constexpr std::array<std::string_view, 6> kKindNames = {
+    "", "block_grouper", "mask_pattern", "retriever", "kv_store", "attention_backend"};
+
+bool known_code(int32_t code) {
+  return code >= DBSA_ERROR_INVALID_ARGUMENT && code <= DBSA_ERROR_UNSUPPORTED;
+}
+
+// A text buffer that a plugin filled; it may have forgotten the terminator.
+std::string text_of(const char* buffer, size_t capacity) {
+  const void* end = std::memchr(buffer, '\0', capacity);
+  return {buffer,
+          end != nullptr ? static_cast<size_t>(static_cast<const char*>(end) - buffer) : capacity};
+}
+
+std::string named(const LoadedPlugin& plugin, const char* function) {
+  return "plugin " + plugin.id + " (" + plugin.library_path + "): " + function + ": ";
+}
+
+}  // namespace
+
+std::string_view kind_name(uint32_t kind) {
+  return kind < kKindNames.size() ? kKindNames[kind] : "";
+}
+
+uint32_t kind_from_name(std::string_view name) {
+  for (uint32_t kind = 1; kind < kKindNames.size(); ++kind)
+    if (kKindNames[kind] == name) return kind;
+  return 0;
+}
+
+Error error_from_plugin(const LoadedPlugin& plugin, const char* function, int32_t code,
+                        const dbsa_error& error) {
+  if (!known_code(code))
+    return {ErrorCode::kPlugin,
+            named(plugin, function) + "returned " + std::to_string(code) +
+                ", which is no error code of dbsa/plugin.h",
+            ""};
+  std::string message = text_of(error.message, sizeof error.message);
+  if (message.empty()) message = "failed with code " + std::to_string(code) + " and no message";
+  std::string pointer = text_of(error.config_pointer, sizeof error.config_pointer);
+  if (!pointer.empty())
+    pointer = "/" + std::string(kind_name(plugin.table->kind)) + pointer;
+  else if (code == DBSA_ERROR_PLUGIN || code == DBSA_ERROR_INVALID_ARGUMENT)
+    message = named(plugin, function) + message;
+  else
+    message = plugin.id + ": " + message;
+  return {static_cast<ErrorCode>(code), std::move(message), std::move(pointer)};
+}
+
+Error error_from_exception(const LoadedPlugin& plugin, const char* function,
+                           const std::exception* cause) {
+  return {ErrorCode::kPlugin,
+          named(plugin, function) + "let an exception out: " +
+              (cause != nullptr ? cause->what() : "not a std::exception"),
+          ""};
+}
+
+Status check_config(const LoadedPlugin& plugin, const nlohmann::json& config) {
+  const std::string text = config.dump();
+  return call_plugin(plugin, "check_config", [&](dbsa_error* error) {
+    return plugin.table->check_config(text.c_str(), error);
+  });
+}
+
+Result<Instance> Instance::create(const LoadedPlugin& plugin, HostServices& services,
+                                  const nlohmann::json& config, uint32_t kind) {
+  if (plugin.table->kind != kind)
+    return Error{ErrorCode::kPlugin,
+                 "plugin " + plugin.id + " (" + plugin.library_path + "): is a " +
+                     std::string(kind_name(plugin.table->kind)) + ", not a " +
+                     std::string(kind_name(kind)),
+                 ""};
+  const std::string text = config.dump();
+  void* instance = nullptr;
+  {
+    std::lock_guard lock(*plugin.setup);
+    DBSA_RETURN_IF_ERROR(call_plugin(plugin, "create", [&](dbsa_error* error) {
+      return plugin.table->create(services.abi(), text.c_str(), &instance, error);
+    }));
+  }
+  if (instance == nullptr)
+    return Error{ErrorCode::kPlugin, named(plugin, "create") + "succeeded without an instance", ""};
+  return Instance(plugin, instance);
+}
+
+Instance::Instance(Instance&& other) noexcept
+    : plugin_(other.plugin_), instance_(std::exchange(other.instance_, nullptr)) {}
+
+Instance& Instance::operator=(Instance&& other) noexcept {
+  if (this != &other) {
+    reset();
+    plugin_ = other.plugin_;
+    instance_ = std::exchange(other.instance_, nullptr);
+  }
+  return *this;
+}
+
+Instance::~Instance() { reset(); }
+
+void Instance::reset() noexcept {
+  if (instance_ == nullptr) return;
+  std::lock_guard lock(*plugin_.setup);
+  try {
+    plugin_.table->destroy(instance_);
+  } catch (...) {  // nothing to tell it to; the instance is gone for us
+  }
+  instance_ = nullptr;
+}
+
+Error Instance::broken(const char* name, const std::string& what) const {
+  return {ErrorCode::kPlugin, named(plugin_, name) + what, ""};
+}
+
+}  // namespace dbsa::host

@@ -1,0 +1,151 @@
+#include "host/kv_store.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace dbsa::host {
+namespace {
+
+// Why a view cannot be what a store keeps; empty if it can.
+std::string fault_of(const dbsa_kv_view& view) {
+  const dbsa_kv_format& format = view.format;
+  if (format.struct_size != sizeof format)
+    return "a format with struct_size " + std::to_string(format.struct_size) + ", expected " +
+           std::to_string(sizeof format);
+  if (format.layers == 0 || format.layers > 4096)
+    return "a format of " + std::to_string(format.layers) + " layers";
+  if (format.tokens == 0 || format.kv_heads == 0 || format.head_dim == 0)
+    return "a format without tokens, heads or width";
+  if (format.plane_bytes == 0) return "a format with empty planes";
+  if (view.planes == nullptr) return "no planes";
+  for (uint32_t i = 0; i < format.layers; ++i) {
+    if (view.planes[i] == nullptr) return "no plane " + std::to_string(i);
+    if (reinterpret_cast<uintptr_t>(view.planes[i]) % DBSA_KV_PLANE_ALIGNMENT != 0)
+      return "plane " + std::to_string(i) + " that is not 64-byte aligned";
+  }
+  return "";
+}
+
+}  // namespace
+
+KvStore::Lease::Lease(Lease&& other) noexcept
+    : store_(std::exchange(other.store_, nullptr)), view_(other.view_) {}
+
+KvStore::Lease& KvStore::Lease::operator=(Lease&& other) noexcept {
+  std::swap(store_, other.store_);
+  std::swap(view_, other.view_);
+  return *this;
+}
+
+KvStore::Lease::~Lease() {
+  if (store_ != nullptr) store_->vtable<dbsa_kv_store_vtable>().release(store_->get(), view_.lease);
+}
+
+Result<uint64_t> KvStore::Lease::verify(uint32_t layer) const {
+  uint64_t bytes = 0;
+  DBSA_RETURN_IF_ERROR(store_->call("verify_plane",
+                                    store_->vtable<dbsa_kv_store_vtable>().verify_plane,
+                                    view_.lease, layer, &bytes));
+  if (bytes > view_.format.plane_bytes)
+    return store_->broken("verify_plane", "says it read " + std::to_string(bytes) +
+                                              " bytes of a plane of " +
+                                              std::to_string(view_.format.plane_bytes));
+  return bytes;
+}
+
+KvStore::KvStore(Instance instance)
+    : instance_(std::make_unique<Instance>(std::move(instance))),
+      vtable_(&instance_->vtable<dbsa_kv_store_vtable>()) {}
+
+Result<KvStore> KvStore::create(const LoadedPlugin& plugin, HostServices& services,
+                                const nlohmann::json& config) {
+  DBSA_ASSIGN_OR_RETURN(Instance instance,
+                        Instance::create(plugin, services, config, DBSA_KIND_KV_STORE));
+  return KvStore(std::move(instance));
+}
+
+Result<bool> KvStore::contains(const KvKey& key) const {
+  int32_t found = 0;
+  DBSA_RETURN_IF_ERROR(instance_->call("contains", vtable_->contains, key.bytes.data(), &found));
+  return found != 0;
+}
+
+Result<KvStore::Lease> KvStore::get(const KvKey& key) const {
+  dbsa_kv_view view = {};
+  view.struct_size = sizeof view;
+  DBSA_RETURN_IF_ERROR(instance_->call("get", vtable_->get, key.bytes.data(), &view));
+  Lease lease(instance_.get(), view);
+  if (const std::string fault = fault_of(view); !fault.empty())
+    return instance_->broken("get", "returned " + fault);
+  return lease;
+}
+
+Status KvStore::put(const KvKey& key, const dbsa_kv_format& format,
+                    std::span<const void* const> planes) {
+  if (planes.size() != format.layers)
+    return Error{ErrorCode::kInvalidArgument, "put: one plane for each layer is needed", ""};
+  return instance_->call("put", vtable_->put, key.bytes.data(), &format, planes.data());
+}
+
+Status KvStore::publish() { return instance_->call("publish", vtable_->publish); }
+
+Status KvStore::discard(const KvKey& key) {
+  return instance_->call("discard", vtable_->discard, key.bytes.data());
+}
+
+Status KvStore::list(const std::function<bool(const KvEntry&)>& entry) const {
+  struct Context {
+    const std::function<bool(const KvEntry&)>* entry;
+  } context{&entry};
+  const dbsa_kv_entry_sink sink = {
+      sizeof(dbsa_kv_entry_sink), &context,
+      [](void* argument, const dbsa_kv_entry* source) noexcept -> int32_t {
+        const KvEntry value = {KvKey::from(source->key), source->format, source->stored_bytes,
+                               source->created_unix_s,
+                               source->location != nullptr ? source->location : ""};
+        return (*static_cast<Context*>(argument)->entry)(value) ? DBSA_OK : DBSA_ERROR_CANCELLED;
+      }};
+  Status status = instance_->call("list", vtable_->list, &sink);
+  // Stopping is the caller's wish, however the plugin reports it.
+  if (!status.ok() && status.error().code == ErrorCode::kCancelled) return {};
+  return status;
+}
+
+Status KvStore::check(const std::function<void(const KvFault&)>& fault) {
+  const dbsa_kv_fault_sink sink = {
+      sizeof(dbsa_kv_fault_sink), const_cast<void*>(static_cast<const void*>(&fault)),
+      [](void* argument, const uint8_t* key, const char* location, const char* message) noexcept {
+        KvFault value;
+        if (key != nullptr) value.key = KvKey::from(key);
+        value.location = location != nullptr ? location : "";
+        value.message = message != nullptr ? message : "";
+        (*static_cast<const std::function<void(const KvFault&)>*>(argument))(value);
+      }};
+  return instance_->call("check", vtable_->check, &sink);
+}
+
+Result<uint64_t> KvStore::collect(std::span<const KvKey> roots, uint64_t max_bytes) {
+  std::vector<uint8_t> keys;
+  keys.reserve(roots.size() * DBSA_KV_KEY_BYTES);
+  for (const KvKey& key : roots) keys.insert(keys.end(), key.bytes.begin(), key.bytes.end());
+  uint64_t freed = 0;
+  DBSA_RETURN_IF_ERROR(instance_->call("collect", vtable_->collect, keys.data(),
+                                       static_cast<int64_t>(roots.size()), max_bytes, &freed));
+  return freed;
+}
+
+Result<uint64_t> KvStore::compact() {
+  uint64_t freed = 0;
+  DBSA_RETURN_IF_ERROR(instance_->call("compact", vtable_->compact, &freed));
+  return freed;
+}
+
+Result<dbsa_kv_stats> KvStore::stats() const {
+  dbsa_kv_stats stats = {};
+  stats.struct_size = sizeof stats;
+  DBSA_RETURN_IF_ERROR(instance_->call("stats", vtable_->stats, &stats));
+  return stats;
+}
+
+}  // namespace dbsa::host

@@ -1,0 +1,64 @@
+// host::KvStore: a KV store plugin as the framework uses it. See dbsa/kv_store.h.
+#pragma once
+
+#include <dbsa/sdk/kv_store.h>
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "host/instance.h"
+
+namespace dbsa::host {
+
+class KvStore {
+ public:
+  // A view of a block; the planes stay readable as long as it lives. Outlived by the store.
+  class Lease {
+   public:
+    Lease() = default;
+    Lease(Lease&& other) noexcept;
+    Lease& operator=(Lease&& other) noexcept;
+    ~Lease();
+
+    explicit operator bool() const { return store_ != nullptr; }
+    const dbsa_kv_format& format() const { return view_.format; }
+    const void* plane(uint32_t layer) const { return view_.planes[layer]; }
+    const void* const* planes() const { return view_.planes; }  // [format().layers]
+    // Compares a plane with its checksum, once a process; the bytes read for it. kCorrupt on a
+    // mismatch. [any]
+    Result<uint64_t> verify(uint32_t layer) const;
+
+   private:
+    friend class KvStore;
+    Lease(const Instance* store, const dbsa_kv_view& view) : store_(store), view_(view) {}
+    const Instance* store_ = nullptr;
+    dbsa_kv_view view_{};
+  };
+
+  static Result<KvStore> create(const LoadedPlugin& plugin, HostServices& services,
+                                const nlohmann::json& config);
+  const std::string& plugin_id() const { return instance_->plugin().id; }
+
+  Result<bool> contains(const KvKey& key) const;
+  // kNotFound when absent. Format and planes are checked.
+  Result<Lease> get(const KvKey& key) const;
+  Status put(const KvKey& key, const dbsa_kv_format& format, std::span<const void* const> planes);
+  Status publish();
+  Status discard(const KvKey& key);
+  // entry returns false to stop.
+  Status list(const std::function<bool(const KvEntry&)>& entry) const;
+  Status check(const std::function<void(const KvFault&)>& fault);
+  // Bytes freed.
+  Result<uint64_t> collect(std::span<const KvKey> roots, uint64_t max_bytes);
+  Result<uint64_t> compact();
+  Result<dbsa_kv_stats> stats() const;
+
+ private:
+  explicit KvStore(Instance instance);
+
+  std::unique_ptr<Instance> instance_;  // leases point to it
+  const dbsa_kv_store_vtable* vtable_;
+};
+
+}  // namespace dbsa::host

@@ -1,0 +1,26 @@
+// LoadedPlugin: a plugin whose library is mapped and whose table was checked. A value; copy it.
+#pragma once
+
+#include <dbsa/sdk/plugin.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace dbsa::host {
+
+// "retriever" for DBSA_KIND_RETRIEVER, also the stage's name in a pipeline file; "" if unknown.
+std::string_view kind_name(uint32_t kind);
+// DBSA_KIND_* for a name; 0 if unknown.
+uint32_t kind_from_name(std::string_view name);
+
+struct LoadedPlugin {
+  std::string id;            // "dbsa.retriever.bm25"
+  std::string library_path;  // for messages
+  const dbsa_plugin_table* table = nullptr;
+  // Serialises [setup] calls; one for all plugins of a registry.
+  std::shared_ptr<std::mutex> setup = std::make_shared<std::mutex>();
+};
+
+}  // namespace dbsa::host

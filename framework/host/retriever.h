@@ -1,0 +1,38 @@
+// host::Retriever: a retriever plugin as the framework uses it. See dbsa/retriever.h.
+#pragma once
+
+#include <dbsa/sdk/retriever.h>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/instance.h"
+
+namespace dbsa::host {
+
+class Retriever {
+ public:
+  static Result<Retriever> create(const LoadedPlugin& plugin, HostServices& services,
+                                  const nlohmann::json& config);
+  const std::string& plugin_id() const { return instance_.plugin().id; }
+
+  // [setup]
+  Status index(std::span<const std::string> documents);
+  // The index as bytes, and back. `documents` is how many it was made from: ids are checked
+  // against it. load: kCorrupt for bytes that save did not write.
+  Result<std::string> save() const;
+  Status load(std::string_view bytes, int64_t documents);
+
+  // At most `count` hits, best first; ids distinct and in range. It may return fewer. [any]
+  Result<std::vector<Hit>> query(std::string_view text, int64_t count) const;
+
+ private:
+  explicit Retriever(Instance instance);
+  Instance instance_;
+  const dbsa_retriever_vtable* vtable_;
+  int64_t documents_ = 0;
+};
+
+}  // namespace dbsa::host
