@@ -1,0 +1,192 @@
+#include "model/checkpoint.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <set>
+
+#include "model/json_reader.h"
+
+namespace dbsa {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* kSingle = "model.safetensors";
+constexpr const char* kIndex = "model.safetensors.index.json";
+
+// tensor name -> file name, from the index.
+Result<std::map<std::string, std::string>> read_index(const std::string& path) {
+  DBSA_ASSIGN_OR_RETURN(const json root, read_json_file(path));
+  const auto wrong = [&](const std::string& what) {
+    return Error{ErrorCode::kEnvironment, path + ": " + what, {}};
+  };
+  if (!root.is_object() || !root.contains("weight_map") || !root["weight_map"].is_object()) {
+    return wrong("expected an object weight_map from tensor names to files");
+  }
+  std::map<std::string, std::string> out;
+  for (const auto& [tensor, file] : root["weight_map"].items()) {
+    const std::string pointer = "/weight_map/" + tensor;
+    if (!file.is_string()) {
+      return wrong(pointer + ": expected a file name, found " + json_excerpt(file));
+    }
+    const std::string name = file.get<std::string>();
+    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos ||
+        name.find('\0') != std::string::npos) {
+      return wrong(pointer + ": expected the name of a file in the same folder, found " +
+                   json_excerpt(file));
+    }
+    out[tensor] = name;
+  }
+  if (out.empty()) return wrong("/weight_map: expected at least one tensor, found none");
+  return out;
+}
+
+bool is_stored_rope(std::string_view name) { return name.ends_with("rotary_emb.inv_freq"); }
+
+}  // namespace
+
+std::vector<TensorSpec> expected_tensors(const ModelConfig& config) {
+  const int64_t hidden = config.hidden_size, wide = config.intermediate_size;
+  const int64_t q = config.heads * config.head_dim, kv = config.kv_heads * config.head_dim;
+  std::vector<TensorSpec> out;
+  const auto linear = [&](const std::string& name, int64_t rows, int64_t columns, bool bias) {
+    out.push_back({name + ".weight", {rows, columns}});
+    if (bias) out.push_back({name + ".bias", {rows}});
+  };
+  out.push_back({"model.embed_tokens.weight", {config.vocab_size, hidden}});
+  for (int64_t i = 0; i < config.layers; ++i) {
+    const std::string layer = "model.layers." + std::to_string(i) + ".";
+    out.push_back({layer + "input_layernorm.weight", {hidden}});
+    linear(layer + "self_attn.q_proj", q, hidden, config.qkv_bias);
+    linear(layer + "self_attn.k_proj", kv, hidden, config.qkv_bias);
+    linear(layer + "self_attn.v_proj", kv, hidden, config.qkv_bias);
+    linear(layer + "self_attn.o_proj", hidden, q, config.output_bias);
+    out.push_back({layer + "post_attention_layernorm.weight", {hidden}});
+    linear(layer + "mlp.gate_proj", wide, hidden, config.mlp_bias);
+    linear(layer + "mlp.up_proj", wide, hidden, config.mlp_bias);
+    linear(layer + "mlp.down_proj", hidden, wide, config.mlp_bias);
+  }
+  out.push_back({"model.norm.weight", {hidden}});
+  if (!config.tie_word_embeddings) out.push_back({"lm_head.weight", {config.vocab_size, hidden}});
+  return out;
+}
+
+Result<Checkpoint> Checkpoint::open(const std::string& folder) {
+  Checkpoint out;
+  out.folder_ = folder;
+  const std::string single = (fs::path(folder) / kSingle).string();
+  const std::string index = (fs::path(folder) / kIndex).string();
+  std::error_code ignored;
+  if (fs::exists(single, ignored)) {
+    DBSA_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(single));
+    for (const auto& entry : file.entries()) out.place_[entry.name] = 0;
+    out.files_.push_back(std::move(file));
+    return out;
+  }
+  if (!fs::exists(index, ignored)) {
+    return Error{ErrorCode::kEnvironment,
+                 folder + ": expected " + kSingle + " or " + kIndex +
+                     ", found neither; point to a Hugging Face model folder with safetensors "
+                     "weights",
+                 {}};
+  }
+
+  DBSA_ASSIGN_OR_RETURN(const auto weight_map, read_index(index));
+  std::set<std::string> names;
+  for (const auto& [tensor, file] : weight_map) names.insert(file);
+  std::map<std::string, size_t> number;
+  for (const std::string& name : names) {
+    const std::string path = (fs::path(folder) / name).string();
+    if (!fs::exists(path, ignored)) {
+      return Error{ErrorCode::kEnvironment,
+                   index + ": names the file '" + name + "', which is not there; fetch it",
+                   {}};
+    }
+    DBSA_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(path));
+    for (const auto& entry : file.entries()) {
+      auto it = weight_map.find(entry.name);
+      if (it == weight_map.end() || it->second != name) {
+        return Error{ErrorCode::kEnvironment,
+                     path + ": tensor '" + entry.name + "' is not listed for this file in " +
+                         kIndex + "; fetch the index and the shards of one version",
+                     {}};
+      }
+    }
+    number[name] = out.files_.size();
+    out.files_.push_back(std::move(file));
+  }
+  for (const auto& [tensor, name] : weight_map) {
+    const size_t i = number[name];
+    if (out.files_[i].find(tensor) == nullptr) {
+      return Error{ErrorCode::kEnvironment,
+                   index + ": tensor '" + tensor + "' is not in '" + name +
+                       "'; fetch the index and the shards of one version",
+                   {}};
+    }
+    out.place_[tensor] = i;
+  }
+  return out;
+}
+
+Result<TensorView> Checkpoint::find(std::string_view name) const {
+  auto it = place_.find(name);
+  if (it != place_.end()) return files_[it->second].tensor(name);
+  return Error{ErrorCode::kConfig,
+               folder_ + ": tensor '" + std::string(name) +
+                   "' is missing; the checkpoint is incomplete or does not fit config.json",
+               {}};
+}
+
+Result<TensorView> Checkpoint::tensor(std::string_view name, std::span<const int64_t> shape) const {
+  DBSA_ASSIGN_OR_RETURN(const TensorView view, find(name));
+  if (!std::equal(view.shape.begin(), view.shape.end(), shape.begin(), shape.end())) {
+    return Error{ErrorCode::kConfig,
+                 files_[place_.find(name)->second].path() + ": tensor '" + std::string(name) +
+                     "': expected shape " + shape_text(shape) + ", found " +
+                     shape_text(view.shape) + "; config.json and the weights do not fit together",
+                 {}};
+  }
+  return view;
+}
+
+Status Checkpoint::check(const ModelConfig& config) const {
+  std::string faults;
+  const auto add = [&](const std::string& fault) {
+    if (!fault.empty()) faults += (faults.empty() ? "" : "\n") + fault;
+  };
+  std::set<std::string, std::less<>> known;
+  for (const TensorSpec& spec : expected_tensors(config)) {
+    known.insert(spec.name);
+    auto view = tensor(spec);
+    if (!view.ok()) add(view.error().message);
+  }
+  for (const auto& [name, file] : place_) {
+    if (known.contains(name) || is_stored_rope(name)) continue;
+    if (name == "lm_head.weight") {
+      auto head = find(name), table = find("model.embed_tokens.weight");
+      if (head.ok() && table.ok() && head->bytes == table->bytes && head->dtype == table->dtype &&
+          std::memcmp(head->data, table->data, head->bytes) == 0) {
+        continue;
+      }
+      add(files_[file].path() + ": tensor 'lm_head.weight' differs from the embeddings although " +
+          "tie_word_embeddings is true in config.json; correct the one that is wrong");
+      continue;
+    }
+    add(files_[file].path() + ": tensor '" + name +
+        "' does not belong to a model of this config.json; the model is of a kind that is not " +
+        "supported or the two do not fit together");
+  }
+  if (faults.empty()) return {};
+  return Error{ErrorCode::kConfig, faults, {}};
+}
+
+void Checkpoint::release_pages(std::string_view name) const {
+  auto it = place_.find(name);
+  if (it == place_.end()) return;
+  const SafetensorsFile& file = files_[it->second];
+  if (const SafetensorsEntry* entry = file.find(name)) file.release_pages(*entry);
+}
+
+}  // namespace dbsa

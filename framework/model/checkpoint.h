@@ -1,0 +1,60 @@
+// The weights of a Hugging Face model folder: model.safetensors, or the shards that
+// model.safetensors.index.json names. Mapped, not copied.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/model_config.h"
+#include "model/safetensors.h"
+
+namespace dbsa {
+
+// A tensor a model of some configuration consists of.
+struct TensorSpec {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+
+// Every tensor of a model, in Hugging Face's names, layer by layer.
+std::vector<TensorSpec> expected_tensors(const ModelConfig& config);
+
+class Checkpoint {
+ public:
+  // Maps all files and checks their headers and the index. Fails with kEnvironment.
+  static Result<Checkpoint> open(const std::string& folder);
+
+  // A tensor of type F32, F16 or BF16 and of exactly this shape. Fails with kConfig if it is
+  // missing, of another type or of another shape.
+  Result<TensorView> tensor(std::string_view name, std::span<const int64_t> shape) const;
+  Result<TensorView> tensor(const TensorSpec& spec) const { return tensor(spec.name, spec.shape); }
+
+  bool contains(std::string_view name) const { return place_.find(name) != place_.end(); }
+
+  // The checkpoint holds exactly the tensors of this configuration: a missing one would be made up,
+  // an unknown one might change the result. Stored RoPE frequencies are ignored, as transformers
+  // ignores them; a stored head beside tied embeddings must equal them. Fails with kConfig, every
+  // fault on a line.
+  Status check(const ModelConfig& config) const;
+
+  // See SafetensorsFile::release_pages.
+  void release_pages(std::string_view name) const;
+
+  // Ascending by path.
+  std::span<const SafetensorsFile> files() const { return files_; }
+
+ private:
+  Result<TensorView> find(std::string_view name) const;
+
+  std::string folder_;
+  std::vector<SafetensorsFile> files_;
+  std::map<std::string, size_t, std::less<>> place_;  // tensor name -> index in files_
+};
+
+}  // namespace dbsa

@@ -1,0 +1,186 @@
+#include "model/fingerprint.h"
+
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <system_error>
+
+namespace dbsa {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kCacheHeader = "dbsa-weights 1";
+
+Fingerprint hash_bytes(const void* data, size_t bytes) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, bytes));
+  Fingerprint out;
+  std::copy(std::begin(canonical.digest), std::end(canonical.digest), out.bytes.begin());
+  return out;
+}
+
+Fingerprint hash_text(const std::string& text) { return hash_bytes(text.data(), text.size()); }
+
+// Content hash of every tensor of one file, by name, as hex.
+using Digests = std::map<std::string, std::string>;
+
+std::string identity_line(const FileIdentity& id) {
+  return std::to_string(id.device) + " " + std::to_string(id.inode) + " " +
+         std::to_string(id.bytes) + " " + std::to_string(id.modified_ns) + " " +
+         std::to_string(id.changed_ns);
+}
+
+std::string cache_path(const std::string& folder, const FileIdentity& id) {
+  return (fs::path(folder) /
+          ("weights-" + std::to_string(id.device) + "-" + std::to_string(id.inode) + ".txt"))
+      .string();
+}
+
+// The body, then a line with its hash. Names are hex so that any name is one word.
+std::string cache_text(const FileIdentity& id, const Digests& digests) {
+  std::string body = std::string(kCacheHeader) + "\n" + identity_line(id) + "\n";
+  for (const auto& [name, digest] : digests) {
+    for (unsigned char c : name) {
+      char digits[3];
+      std::snprintf(digits, sizeof digits, "%02x", c);
+      body += digits;
+    }
+    body += " " + digest + "\n";
+  }
+  return body + "end " + hash_text(body).hex() + "\n";
+}
+
+// What the cache says, or empty if it says nothing that can be trusted for this file as it is.
+Digests read_cache(const std::string& folder, const SafetensorsFile& file) {
+  std::ifstream in(cache_path(folder, file.identity()), std::ios::binary);
+  if (!in) return {};
+  std::ostringstream all;
+  all << in.rdbuf();
+  Digests digests;
+  std::istringstream lines(all.str());
+  std::string line, word, digest;
+  std::getline(lines, line);
+  std::getline(lines, line);
+  for (const auto& entry : file.entries()) {
+    if (!(lines >> word >> digest)) return {};
+    digests[entry.name] = digest;
+  }
+  // Writing what was read must give the same bytes: header, identity, names, hash and all.
+  return cache_text(file.identity(), digests) == all.str() ? digests : Digests{};
+}
+
+// A file changed twice within one tick of the clock keeps its times; such a young one is not
+// remembered.
+bool is_settled(const FileIdentity& id) {
+  constexpr int64_t kTick = 50'000'000;  // ns
+  const int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                          std::chrono::system_clock::now().time_since_epoch())
+                          .count();
+  return id.modified_ns < now - kTick && id.changed_ns < now - kTick;
+}
+
+// Failure costs the next start time and nothing else, so it is not reported.
+void write_cache(const std::string& folder, const FileIdentity& id, const Digests& digests) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  const std::string path = cache_path(folder, id);
+  const std::string temporary = path + "." + std::to_string(::getpid()) + ".tmp";
+  {
+    std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
+    out << cache_text(id, digests);
+    out.close();
+    if (!out) {
+      fs::remove(temporary, error);
+      return;
+    }
+  }
+  fs::rename(temporary, path, error);
+  if (error) fs::remove(temporary, error);
+}
+
+Digests hash_file(const SafetensorsFile& file, uint64_t* bytes_hashed) {
+  Digests digests;
+  for (const auto& entry : file.entries()) {
+    const auto bytes = file.bytes(entry);
+    digests[entry.name] = hash_bytes(bytes.data(), bytes.size()).hex();
+    *bytes_hashed += bytes.size();
+  }
+  return digests;
+}
+
+std::string config_identity(const ModelConfig& config) {
+  char text[320];
+  std::snprintf(text, sizeof text,
+                "model 1 llama-family hidden %lld wide %lld layers %lld heads %lld kv_heads %lld "
+                "head_dim %lld vocabulary %lld epsilon %.17g tied %d bias %d %d %d\n",
+                static_cast<long long>(config.hidden_size),
+                static_cast<long long>(config.intermediate_size),
+                static_cast<long long>(config.layers), static_cast<long long>(config.heads),
+                static_cast<long long>(config.kv_heads), static_cast<long long>(config.head_dim),
+                static_cast<long long>(config.vocab_size), config.rms_norm_eps,
+                config.tie_word_embeddings, config.qkv_bias, config.output_bias, config.mlp_bias);
+  return text;
+}
+
+}  // namespace
+
+std::string Fingerprint::hex() const {
+  std::string out;
+  for (unsigned char c : bytes) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", c);
+    out += digits;
+  }
+  return out;
+}
+
+Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Checkpoint& checkpoint,
+                                           const std::string& cache_folder) {
+  ModelFingerprint out;
+  std::map<std::string, std::string> tensors;  // name -> its line
+  for (const SafetensorsFile& file : checkpoint.files()) {
+    Digests digests;
+    if (!cache_folder.empty()) digests = read_cache(cache_folder, file);
+    if (digests.size() != file.entries().size()) {
+      digests = hash_file(file, &out.bytes_hashed);
+      DBSA_ASSIGN_OR_RETURN(const FileIdentity after, file_identity(file.path()));
+      if (!(after == file.identity())) {
+        return Error{ErrorCode::kEnvironment,
+                     file.path() + ": changed while it was read; start again once it is complete",
+                     {}};
+      }
+      if (!cache_folder.empty() && is_settled(after)) write_cache(cache_folder, after, digests);
+    }
+    for (const auto& entry : file.entries()) {
+      tensors[entry.name] = std::to_string(entry.name.size()) + " " + entry.name + " " +
+                            entry.dtype_name + " " + shape_text(entry.shape) + " " +
+                            digests[entry.name] + "\n";
+    }
+  }
+  std::string all = config_identity(config);
+  for (const auto& [name, line] : tensors) all += line;
+  out.value = hash_text(all);
+  return out;
+}
+
+Fingerprint fingerprint_rope(const RopeParameters& rope) { return hash_text(rope_identity(rope)); }
+
+std::string default_cache_folder() {
+  const auto set = [](const char* name) -> std::string {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+  };
+  if (const std::string cache = set("XDG_CACHE_HOME"); !cache.empty()) return cache + "/dbsa-pipe";
+  if (const std::string home = set("HOME"); !home.empty()) return home + "/.cache/dbsa-pipe";
+  return "";
+}
+
+}  // namespace dbsa

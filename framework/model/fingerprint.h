@@ -1,0 +1,43 @@
+// The identity of a model: what decides the values it computes, as 128 bits.
+//
+// Covers the configuration's values that enter the arithmetic (RoPE apart, see rope_identity) and
+// every tensor's name, type, shape and bytes, whatever files they are spread over.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "model/checkpoint.h"
+#include "model/model_config.h"
+
+namespace dbsa {
+
+struct Fingerprint {
+  std::array<unsigned char, 16> bytes{};
+  bool operator==(const Fingerprint&) const = default;
+  std::string hex() const;  // 32 digits
+};
+
+struct ModelFingerprint {
+  Fingerprint value;
+  uint64_t bytes_hashed = 0;  // weights read this time; 0 if all was remembered
+};
+
+// XXH3 of the weights takes about a second for 10 GB once they are in memory, and reading them
+// first; so what was computed for a file is remembered in cache_folder under (device, inode) with
+// size, mtime and ctime, and used while those are unchanged. "" remembers nothing. A cache that
+// cannot be read or written costs time, never the result. Fails with kEnvironment if a file changed
+// meanwhile.
+Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Checkpoint& checkpoint,
+                                           const std::string& cache_folder);
+
+// 128-bit XXH3 of rope_identity.
+Fingerprint fingerprint_rope(const RopeParameters& rope);
+
+// $XDG_CACHE_HOME/dbsa-pipe, else ~/.cache/dbsa-pipe, else "".
+std::string default_cache_folder();
+
+}  // namespace dbsa

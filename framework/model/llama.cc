@@ -1,0 +1,272 @@
+#include "model/llama.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "model/rope.h"
+
+namespace dbsa {
+
+struct Llama::Layer {
+  host::Weight attention_norm, feed_forward_norm;
+  host::Weight q, k, v, o, gate, up, down;
+  host::Weight q_bias, k_bias, v_bias, o_bias, gate_bias, up_bias, down_bias;  // empty: none
+};
+
+// Grown to the largest pass so far.
+struct Llama::Activations {
+  int64_t rows = 0;
+  int64_t logit_rows = 0;
+  host::Buffer x, normed, q, k, v, attended, gate, up;  // [rows, *]
+  host::Buffer last_x, last_attended, logits;           // [logit_rows, *]
+};
+
+Llama::Llama(const ModelConfig& config, Precision precision, host::AttentionBackend& backend)
+    : config_(config),
+      precision_(precision),
+      backend_(backend),
+      activations_(std::make_unique<Activations>()) {}
+
+Llama::~Llama() = default;
+
+Result<std::unique_ptr<Llama>> Llama::load(const Checkpoint& checkpoint, const ModelConfig& config,
+                                           Precision precision, host::AttentionBackend& backend) {
+  const RopeTable rope = make_rope_table(config);
+  dbsa_attention_shape shape = {};
+  shape.struct_size = sizeof shape;
+  shape.layers = static_cast<int32_t>(config.layers);
+  shape.query_heads = static_cast<int32_t>(config.heads);
+  shape.kv_heads = static_cast<int32_t>(config.kv_heads);
+  shape.head_dim = static_cast<int32_t>(config.head_dim);
+  shape.compute = precision.compute;
+  shape.kv_dtype = precision.kv_dtype;
+  // The magnitude factor multiplies q and k once each; stored keys stay without it.
+  shape.scale = static_cast<float>(rope.attention_factor * rope.attention_factor /
+                                   std::sqrt(static_cast<double>(config.head_dim)));
+  shape.inv_freq = rope.inv_freq.data();
+  DBSA_RETURN_IF_ERROR(backend.configure(shape));
+  std::unique_ptr<Llama> model(new Llama(config, precision, backend));
+  DBSA_RETURN_IF_ERROR(model->load_weights(checkpoint));
+  return model;
+}
+
+namespace {
+
+// Reads tensors of a checkpoint into packed weights.
+class WeightLoader {
+ public:
+  WeightLoader(const Checkpoint& checkpoint, host::AttentionBackend& backend)
+      : checkpoint_(checkpoint), backend_(backend) {}
+
+  Status linear(const std::string& name, int64_t out, int64_t in, host::Weight& weight) const {
+    DBSA_RETURN_IF_ERROR(read(name, {out, in}, DBSA_WEIGHT_LINEAR, weight));
+    return {};
+  }
+  Status vector(const std::string& name, int64_t width, host::Weight& weight) const {
+    return read(name, {width}, DBSA_WEIGHT_VECTOR, weight);
+  }
+  Status embedding(const std::string& name, int64_t rows, int64_t width,
+                   host::Weight& weight) const {
+    return read(name, {rows, width}, DBSA_WEIGHT_EMBEDDING, weight);
+  }
+  // A linear layer and, where the model has one, its bias.
+  Status linear(const std::string& name, int64_t out, int64_t in, bool biased, host::Weight& weight,
+                host::Weight& bias) const {
+    DBSA_RETURN_IF_ERROR(linear(name + ".weight", out, in, weight));
+    if (biased) DBSA_RETURN_IF_ERROR(vector(name + ".bias", out, bias));
+    return {};
+  }
+
+ private:
+  Status read(const std::string& name, std::vector<int64_t> shape, int32_t use,
+              host::Weight& weight) const {
+    DBSA_ASSIGN_OR_RETURN(const TensorView view, checkpoint_.tensor(name, shape));
+    std::vector<int64_t> strides(shape.size(), 1);
+    if (shape.size() == 2) strides[0] = shape[1];
+    dbsa_tensor tensor = {};
+    tensor.data = const_cast<unsigned char*>(view.data);
+    tensor.device = {DBSA_DEVICE_CPU, 0};
+    tensor.ndim = static_cast<int32_t>(shape.size());
+    tensor.dtype = abi_dtype(view.dtype);
+    tensor.shape = shape.data();
+    tensor.strides = strides.data();
+    DBSA_ASSIGN_OR_RETURN(weight, backend_.weight_create(use, tensor));
+    if (use == DBSA_WEIGHT_LINEAR) checkpoint_.release_pages(name);
+    return {};
+  }
+
+  static dbsa_dtype abi_dtype(TensorDtype dtype) {
+    switch (dtype) {
+      case TensorDtype::kF16:
+        return {DBSA_DTYPE_FLOAT, 16, 1};
+      case TensorDtype::kBF16:
+        return {DBSA_DTYPE_BFLOAT, 16, 1};
+      default:
+        return {DBSA_DTYPE_FLOAT, 32, 1};
+    }
+  }
+
+  const Checkpoint& checkpoint_;
+  host::AttentionBackend& backend_;
+};
+
+}  // namespace
+
+Status Llama::load_weights(const Checkpoint& checkpoint) {
+  const WeightLoader load(checkpoint, backend_);
+  const int64_t hidden = config_.hidden_size;
+  const int64_t inner = config_.intermediate_size;
+  const int64_t q_width = config_.heads * config_.head_dim;
+  const int64_t kv_width = config_.kv_heads * config_.head_dim;
+  DBSA_RETURN_IF_ERROR(
+      load.embedding("model.embed_tokens.weight", config_.vocab_size, hidden, embedding_));
+  for (int64_t i = 0; i < config_.layers; ++i) {
+    const std::string prefix = "model.layers." + std::to_string(i) + ".";
+    const std::string attention = prefix + "self_attn.";
+    const std::string mlp = prefix + "mlp.";
+    Layer& l = layers_.emplace_back();
+    DBSA_RETURN_IF_ERROR(load.vector(prefix + "input_layernorm.weight", hidden, l.attention_norm));
+    DBSA_RETURN_IF_ERROR(
+        load.vector(prefix + "post_attention_layernorm.weight", hidden, l.feed_forward_norm));
+    DBSA_RETURN_IF_ERROR(
+        load.linear(attention + "q_proj", q_width, hidden, config_.qkv_bias, l.q, l.q_bias));
+    DBSA_RETURN_IF_ERROR(
+        load.linear(attention + "k_proj", kv_width, hidden, config_.qkv_bias, l.k, l.k_bias));
+    DBSA_RETURN_IF_ERROR(
+        load.linear(attention + "v_proj", kv_width, hidden, config_.qkv_bias, l.v, l.v_bias));
+    DBSA_RETURN_IF_ERROR(
+        load.linear(attention + "o_proj", hidden, q_width, config_.o_bias, l.o, l.o_bias));
+    DBSA_RETURN_IF_ERROR(
+        load.linear(mlp + "gate_proj", inner, hidden, config_.mlp_bias, l.gate, l.gate_bias));
+    DBSA_RETURN_IF_ERROR(
+        load.linear(mlp + "up_proj", inner, hidden, config_.mlp_bias, l.up, l.up_bias));
+    DBSA_RETURN_IF_ERROR(
+        load.linear(mlp + "down_proj", hidden, inner, config_.mlp_bias, l.down, l.down_bias));
+  }
+  DBSA_RETURN_IF_ERROR(load.vector("model.norm.weight", hidden, norm_));
+  return load.linear(config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight",
+                     config_.vocab_size, hidden, head_);
+}
+
+Status Llama::reserve(int64_t rows, int64_t logit_rows) {
+  Activations& a = *activations_;
+  const int64_t hidden = config_.hidden_size;
+  const int64_t q_width = config_.heads * config_.head_dim;
+  const int64_t kv_width = config_.kv_heads * config_.head_dim;
+  if (rows > a.rows) {
+    for (const auto& [buffer, width] : {std::pair{&a.x, hidden},
+                                        {&a.normed, hidden},
+                                        {&a.q, q_width},
+                                        {&a.k, kv_width},
+                                        {&a.v, kv_width},
+                                        {&a.attended, q_width},
+                                        {&a.gate, config_.intermediate_size},
+                                        {&a.up, config_.intermediate_size}}) {
+      *buffer = host::Buffer();  // the old one first: peak memory
+      DBSA_ASSIGN_OR_RETURN(*buffer, backend_.buffer_create(rows, width));
+    }
+    a.rows = rows;
+  }
+  if (logit_rows > a.logit_rows) {
+    for (const auto& [buffer, width] : {std::pair{&a.last_x, hidden},
+                                        {&a.last_attended, q_width},
+                                        {&a.logits, config_.vocab_size}}) {
+      *buffer = host::Buffer();
+      DBSA_ASSIGN_OR_RETURN(*buffer, backend_.buffer_create(logit_rows, width));
+    }
+    a.logit_rows = logit_rows;
+  }
+  return {};
+}
+
+Result<host::Plan> Llama::prepare(const ForwardInput& input) {
+  std::vector<dbsa_row_range> ranges;
+  std::vector<dbsa_segment> segments;
+  int64_t row = 0;
+  for (const RowRange& range : input.ranges) {
+    ranges.push_back({sizeof(dbsa_row_range), row, range.rows,
+                      static_cast<int64_t>(segments.size()),
+                      static_cast<int64_t>(range.segments.size())});
+    segments.insert(segments.end(), range.segments.begin(), range.segments.end());
+    row += range.rows;
+  }
+  dbsa_plan_description plan = {};
+  plan.struct_size = sizeof plan;
+  plan.rows = row;
+  plan.positions = input.positions.data();
+  plan.range_count = static_cast<int64_t>(ranges.size());
+  plan.ranges = ranges.data();
+  plan.segment_count = static_cast<int64_t>(segments.size());
+  plan.segments = segments.data();
+  return backend_.plan_prepare(plan);
+}
+
+Status Llama::append_kv(const ForwardInput& input, int32_t layer) {
+  int64_t row = 0;
+  for (const RowRange& range : input.ranges) {
+    DBSA_RETURN_IF_ERROR(backend_.kv_append(activations_->k, activations_->v, row, range.rows,
+                                            layer, range.first_token, *range.kv));
+    row += range.rows;
+  }
+  return {};
+}
+
+// x += down(silu(gate(norm(x))) * up(norm(x))), over x = the first `rows` rows of `x`.
+Status Llama::feed_forward(const Layer& layer, int64_t rows, host::Buffer& x) {
+  Activations& a = *activations_;
+  DBSA_RETURN_IF_ERROR(
+      backend_.rms_norm(x, rows, layer.feed_forward_norm, config_.rms_norm_eps, a.normed));
+  DBSA_RETURN_IF_ERROR(
+      backend_.linear(a.normed, rows, layer.gate, layer.gate_bias, nullptr, a.gate));
+  DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, layer.up, layer.up_bias, nullptr, a.up));
+  DBSA_RETURN_IF_ERROR(backend_.silu_mul(a.gate, a.up, rows, a.gate));
+  return backend_.linear(a.gate, rows, layer.down, layer.down_bias, &x, x);
+}
+
+Result<std::vector<float>> Llama::forward(const ForwardInput& input,
+                                          std::span<const int64_t> logit_rows,
+                                          const LayerHook& before_layer) {
+  const auto rows = static_cast<int64_t>(input.ids.size());
+  const auto wanted = static_cast<int64_t>(logit_rows.size());
+  DBSA_RETURN_IF_ERROR(reserve(rows, wanted));
+  DBSA_ASSIGN_OR_RETURN(const host::Plan plan, prepare(input));
+  Activations& a = *activations_;
+  DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_, a.x));
+  for (int32_t i = 0; i < static_cast<int32_t>(layers_.size()); ++i) {
+    const Layer& l = layers_[static_cast<size_t>(i)];
+    const bool last = i + 1 == static_cast<int32_t>(layers_.size());
+    if (before_layer) DBSA_RETURN_IF_ERROR(before_layer(i));
+    DBSA_RETURN_IF_ERROR(
+        backend_.rms_norm(a.x, rows, l.attention_norm, config_.rms_norm_eps, a.normed));
+    DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.k, l.k_bias, nullptr, a.k));
+    DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.v, l.v_bias, nullptr, a.v));
+    DBSA_RETURN_IF_ERROR(append_kv(input, i));
+    if (last && wanted == 0) break;  // nothing reads further than the KV
+    DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.q, l.q_bias, nullptr, a.q));
+    DBSA_RETURN_IF_ERROR(backend_.attention(plan, i, a.q, a.attended));
+    if (!last) {
+      DBSA_RETURN_IF_ERROR(backend_.linear(a.attended, rows, l.o, l.o_bias, &a.x, a.x));
+      DBSA_RETURN_IF_ERROR(feed_forward(l, rows, a.x));
+      continue;
+    }
+    // After the last attention only the wanted rows matter.
+    DBSA_RETURN_IF_ERROR(backend_.gather_rows(a.x, logit_rows, a.last_x));
+    DBSA_RETURN_IF_ERROR(backend_.gather_rows(a.attended, logit_rows, a.last_attended));
+    DBSA_RETURN_IF_ERROR(
+        backend_.linear(a.last_attended, wanted, l.o, l.o_bias, &a.last_x, a.last_x));
+    DBSA_RETURN_IF_ERROR(feed_forward(l, wanted, a.last_x));
+  }
+  if (wanted == 0) {
+    DBSA_RETURN_IF_ERROR(backend_.sync());
+    return std::vector<float>();
+  }
+  DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.last_x, wanted, norm_, config_.rms_norm_eps, a.normed));
+  DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, wanted, head_, host::Weight(), nullptr, a.logits));
+  std::vector<float> logits(static_cast<size_t>(wanted * config_.vocab_size));
+  DBSA_RETURN_IF_ERROR(backend_.download(a.logits, 0, wanted, logits));
+  return logits;
+}
+
+}  // namespace dbsa

@@ -1,0 +1,86 @@
+// The forward pass of the Llama family (Llama 2 to 3.2, TinyLlama, SmolLM2, Mistral, Qwen2), once,
+// as ops of an attention backend. What makes dense, block-sparse and cached attention differ is the
+// plan in ForwardInput alone.
+//
+//   x = embedding(ids)
+//   each layer:  h = rms_norm(x); q, k, v = linear(h); KV <- (rope(k), v)
+//                x += linear(attention(q, plan));  x += down(silu(gate(h')) * up(h')), h' = norm(x)
+//   logits = linear(rms_norm(x))   for the wanted rows only
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "host/attention_backend.h"
+#include "model/checkpoint.h"
+#include "model/model_config.h"
+
+namespace dbsa {
+
+// Consecutive rows that see the same segments and whose keys and values go to one live KV object.
+struct RowRange {
+  int64_t rows = 0;
+  host::Kv* kv = nullptr;              // live; receives the rows as tokens first_token..
+  int64_t first_token = 0;             // index in kv
+  std::vector<dbsa_segment> segments;  // what each row sees, its own tokens included
+};
+
+struct ForwardInput {
+  std::vector<int32_t> ids;        // [rows]
+  std::vector<int32_t> positions;  // [rows]
+  std::vector<RowRange> ranges;    // cover the rows in order
+};
+
+// How the model computes: arithmetic of linear layers, and element type of KV.
+struct Precision {
+  uint32_t compute = DBSA_COMPUTE_F32;    // DBSA_COMPUTE_*
+  uint32_t kv_dtype = DBSA_KV_DTYPE_F32;  // DBSA_KV_DTYPE_*
+};
+
+class Llama {
+ public:
+  // Packs the weights into the backend; the checkpoint must outlive the model (the embedding is
+  // read in place). Pages of packed weights are given back to the system.
+  static Result<std::unique_ptr<Llama>> load(const Checkpoint& checkpoint,
+                                             const ModelConfig& config, Precision precision,
+                                             host::AttentionBackend& backend);
+  ~Llama();
+
+  // May check stored planes of the layer, or stop the pass by returning an error.
+  using LayerHook = std::function<Status(int32_t layer)>;
+  // Computes all rows; before_layer is called before each layer. Returns logits, [logit_rows,
+  // vocabulary] float32, row-major. With no logit_rows the pass ends once the last layer's KV is
+  // written. Cost of memory: O(rows * intermediate_size) activations, kept for the next call.
+  Result<std::vector<float>> forward(const ForwardInput& input, std::span<const int64_t> logit_rows,
+                                     const LayerHook& before_layer = nullptr);
+
+  const ModelConfig& config() const { return config_; }
+  Precision precision() const { return precision_; }
+
+ private:
+  struct Layer;
+  struct Activations;
+
+  Llama(const ModelConfig& config, Precision precision, host::AttentionBackend& backend);
+  Status load_weights(const Checkpoint& checkpoint);
+  Status reserve(int64_t rows, int64_t logit_rows);
+  Result<host::Plan> prepare(const ForwardInput& input);
+  Status append_kv(const ForwardInput& input, int32_t layer);
+  Status feed_forward(const Layer& layer, int64_t rows, host::Buffer& x);
+
+  ModelConfig config_;
+  Precision precision_;
+  host::AttentionBackend& backend_;
+  std::vector<Layer> layers_;
+  host::Weight embedding_;
+  host::Weight norm_;
+  host::Weight head_;
+  std::unique_ptr<Activations> activations_;
+};
+
+}  // namespace dbsa

@@ -1,0 +1,252 @@
+#include "model/model_config.h"
+
+#include <filesystem>
+
+#include "model/json_reader.h"
+#include "model/rope_config.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kMost = int64_t{1} << 31;  // of any dimension
+
+// Keys that leave the logits unchanged: bookkeeping, training, and defaults of text generation.
+constexpr std::string_view kHarmless[] = {
+    "_attn_implementation",
+    "_attn_implementation_autoset",
+    "_commit_hash",
+    "_flash_attn_2_enabled",
+    "_name_or_path",
+    "architectures",
+    "attention_dropout",
+    "attn_implementation",
+    "auto_map",
+    "bad_words_ids",
+    "begin_suppress_tokens",
+    "chunk_size_feed_forward",
+    "decoder_start_token_id",
+    "diversity_penalty",
+    "do_sample",
+    "dtype",
+    "early_stopping",
+    "encoder_no_repeat_ngram_size",
+    "exponential_decay_length_penalty",
+    "finetuning_task",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "hidden_dropout",
+    "id2label",
+    "initializer_range",
+    "is_decoder",
+    "is_llama_config",
+    "label2id",
+    "length_penalty",
+    "max_length",
+    "max_window_layers",
+    "min_length",
+    "no_repeat_ngram_size",
+    "num_beam_groups",
+    "num_beams",
+    "num_labels",
+    "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "output_scores",
+    "pad_token_id",
+    "prefix",
+    "problem_type",
+    "remove_invalid_values",
+    "repetition_penalty",
+    "return_dict",
+    "return_dict_in_generate",
+    "sep_token_id",
+    "suppress_tokens",
+    "task_specific_params",
+    "temperature",
+    "tf_legacy_loss",
+    "tokenizer_class",
+    "top_k",
+    "top_p",
+    "torchscript",
+    "transformers.js_config",
+    "transformers_version",
+    "typical_p",
+    "unsloth_fixed",
+    "unsloth_version",
+    "use_bfloat16",
+    "use_cache",
+};
+
+std::optional<ModelFamily> read_family(JsonReader& reader, std::string* model_type) {
+  *model_type = reader.text("model_type", std::nullopt);
+  if (*model_type == "llama") return ModelFamily::kLlama;
+  if (*model_type == "mistral") return ModelFamily::kMistral;
+  if (*model_type == "qwen2") return ModelFamily::kQwen2;
+  if (!model_type->empty()) {
+    reader.fault("model_type", "expected llama, mistral or qwen2, found \"" + *model_type +
+                                   "\"; use a model of one of these families");
+  }
+  return std::nullopt;
+}
+
+void read_shape(JsonReader& reader, ModelConfig& config) {
+  config.hidden_size = reader.integer("hidden_size", std::nullopt, 1, kMost);
+  config.intermediate_size = reader.integer("intermediate_size", std::nullopt, 1, kMost);
+  config.layers = reader.integer("num_hidden_layers", std::nullopt, 1, 65536);
+  config.heads = reader.integer("num_attention_heads", std::nullopt, 1, 65536);
+  config.vocab_size = reader.integer("vocab_size", std::nullopt, 1, kMost);
+
+  // An absent key and an explicit null are told apart by transformers here.
+  int64_t kv_heads = config.heads;
+  if (!reader.has("num_key_value_heads")) {
+    if (config.family == ModelFamily::kMistral) kv_heads = 8;
+    if (config.family == ModelFamily::kQwen2) kv_heads = 32;
+  }
+  config.kv_heads = reader.integer("num_key_value_heads", kv_heads, 1, 65536);
+  if (config.heads % config.kv_heads != 0) {
+    reader.fault("num_key_value_heads", "expected a divisor of num_attention_heads " +
+                                            std::to_string(config.heads) + ", found " +
+                                            std::to_string(config.kv_heads));
+  }
+
+  const bool given = reader.field("head_dim") != nullptr;
+  config.head_dim = reader.integer("head_dim", config.hidden_size / config.heads, 1, 65536);
+  if (!given && config.hidden_size % config.heads != 0) {
+    reader.fault("hidden_size", "expected a multiple of num_attention_heads " +
+                                    std::to_string(config.heads) + ", found " +
+                                    std::to_string(config.hidden_size) + "; or give head_dim");
+  } else if (config.head_dim % 2 != 0 || config.head_dim == 0) {
+    reader.fault("head_dim", "expected an even number for rotary embedding, found " +
+                                 std::to_string(config.head_dim));
+  } else if (config.family == ModelFamily::kQwen2 &&
+             config.head_dim * config.heads != config.hidden_size) {
+    // transformers' Qwen2 takes hidden_size / heads whatever head_dim says.
+    reader.fault("head_dim", "expected hidden_size / num_attention_heads, found " +
+                                 std::to_string(config.head_dim));
+  }
+}
+
+void read_biases(JsonReader& reader, ModelConfig& config) {
+  if (config.family == ModelFamily::kLlama) {
+    config.qkv_bias = config.output_bias = reader.boolean("attention_bias", false);
+    config.mlp_bias = reader.boolean("mlp_bias", false);
+    return;
+  }
+  config.qkv_bias = config.family == ModelFamily::kQwen2;
+  const std::string fix = "models of type " + config.model_type + " do not have this bias";
+  reader.expect("attention_bias", config.qkv_bias, fix);
+  reader.expect("mlp_bias", false, fix);
+}
+
+void read_window(JsonReader& reader, ModelConfig& config) {
+  const bool has_default = config.family != ModelFamily::kLlama && !reader.has("sliding_window");
+  const bool given = reader.field("sliding_window") != nullptr;
+  const int64_t window = reader.integer("sliding_window", 4096, 1, kMost);
+  const bool used = reader.boolean("use_sliding_window", config.family != ModelFamily::kQwen2);
+  if (used && (given || has_default)) config.sliding_window = window;
+
+  if (const json* types = reader.field("layer_types")) {
+    for (const json& type : types->is_array() ? *types : json::array({*types})) {
+      if (type == "full_attention") continue;
+      if (type == "sliding_attention" && config.sliding_window) continue;
+      reader.fault("layer_types", "expected full_attention, found " + json_excerpt(type));
+      break;
+    }
+  }
+}
+
+void read_tokens(JsonReader& reader, ModelConfig& config) {
+  const bool has_defaults = config.family != ModelFamily::kQwen2;
+  if (reader.field("bos_token_id") != nullptr) {
+    config.bos_token_id = reader.integer("bos_token_id", 0, 0, config.vocab_size - 1);
+  } else if (has_defaults && !reader.has("bos_token_id")) {
+    config.bos_token_id = 1;
+  }
+  const json* eos = reader.field("eos_token_id");
+  if (eos == nullptr) {
+    if (has_defaults && !reader.has("eos_token_id")) config.eos_token_ids = {2};
+    return;
+  }
+  if (!eos->is_array()) {
+    config.eos_token_ids = {reader.integer("eos_token_id", 0, 0, config.vocab_size - 1)};
+    return;
+  }
+  for (const json& id : *eos) {
+    if (!id.is_number_integer() || id < 0 || id >= config.vocab_size) {
+      reader.fault("eos_token_id", "expected token ids from 0 to " +
+                                       std::to_string(config.vocab_size - 1) + ", found " +
+                                       json_excerpt(id));
+      return;
+    }
+    config.eos_token_ids.push_back(id.get<int64_t>());
+  }
+}
+
+// Keys with one value under which the logits are those of a plain model.
+void read_fixed(JsonReader& reader) {
+  const std::string structure = "this variant of the model is not supported";
+  reader.expect("hidden_act", "silu", "only SiLU models are supported");
+  reader.expect("pretraining_tp", 1, "set it to 1: the sums are the same");
+  reader.expect("is_encoder_decoder", false, structure);
+  reader.expect("add_cross_attention", false, structure);
+  reader.expect("cross_attention_hidden_size", nullptr, structure);
+  reader.expect("tie_encoder_decoder", false, structure);
+  reader.expect("pruned_heads", json::object(), structure);
+  reader.expect("use_mrope", false, structure);
+  reader.expect("quantization_config", nullptr,
+                "quantised checkpoints are not supported: use the F32, F16 or BF16 one");
+}
+
+Result<ModelConfig> read_config(const std::string& file, const json& root) {
+  if (!root.is_object()) {
+    return Error{
+        ErrorCode::kConfig, file + ": expected a JSON object, found " + json_excerpt(root), {}};
+  }
+  std::vector<std::string> faults;
+  JsonReader reader(root, file, "", &faults);
+  ModelConfig config;
+  const std::optional<ModelFamily> family = read_family(reader, &config.model_type);
+  // Without a family the meaning of the other keys is unknown.
+  if (family) {
+    config.family = *family;
+    read_shape(reader, config);
+    config.rms_norm_eps = reader.number("rms_norm_eps", 1e-6, 0);
+    config.tie_word_embeddings = reader.boolean("tie_word_embeddings", false);
+    read_biases(reader, config);
+    const int64_t positions = *family == ModelFamily::kLlama     ? 2048
+                              : *family == ModelFamily::kMistral ? 4096 * 32
+                                                                 : 32768;
+    config.max_position_embeddings = reader.integer("max_position_embeddings", positions, 1, kMost);
+    const RopeConfig rope = read_rope(reader, config.head_dim, config.max_position_embeddings);
+    config.rope = rope.rope;
+    config.max_positions = rope.max_positions;
+    read_window(reader, config);
+    read_tokens(reader, config);
+    config.torch_dtype = reader.text("torch_dtype", "");
+    read_fixed(reader);
+    reader.refuse_unread(kHarmless,
+                         "the engine does not know whether it changes the result: remove it if it "
+                         "does not, or use a supported model");
+  }
+  if (faults.empty()) return config;
+  std::string message = faults[0];
+  for (size_t i = 1; i < faults.size(); ++i) message += "\n" + faults[i];
+  return Error{ErrorCode::kConfig, message, {}};
+}
+
+}  // namespace
+
+Result<ModelConfig> load_model_config(const std::string& folder) {
+  const std::string file = (std::filesystem::path(folder) / "config.json").string();
+  DBSA_ASSIGN_OR_RETURN(const json root, read_json_file(file));
+  return read_config(file, root);
+}
+
+Result<ModelConfig> parse_model_config(const std::string& file, const std::string& text) {
+  DBSA_ASSIGN_OR_RETURN(const json root, parse_json(file, text));
+  return read_config(file, root);
+}
+
+}  // namespace dbsa

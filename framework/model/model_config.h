@@ -1,0 +1,56 @@
+// What config.json of a Hugging Face model folder says, for the Llama family.
+//
+// Absent keys take the defaults of transformers 4.46 for their model_type where those change the
+// result (Mistral: num_key_value_heads 8, sliding_window 4096). A key that is neither used nor
+// known to leave the logits unchanged is a fault, never ignored.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/rope.h"
+
+namespace dbsa {
+
+enum class ModelFamily { kLlama, kMistral, kQwen2 };
+
+struct ModelConfig {
+  ModelFamily family = ModelFamily::kLlama;
+  std::string model_type;  // "llama", "mistral", "qwen2"
+  int64_t hidden_size = 0;
+  int64_t intermediate_size = 0;
+  int64_t layers = 0;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;  // divides heads
+  int64_t head_dim = 0;  // even; heads * head_dim need not be hidden_size
+  int64_t vocab_size = 0;
+  double rms_norm_eps = 0;
+  bool tie_word_embeddings = false;
+  bool qkv_bias = false;     // q_proj, k_proj, v_proj
+  bool output_bias = false;  // o_proj
+  bool mlp_bias = false;     // gate_proj, up_proj, down_proj
+  RopeParameters rope;
+  int64_t max_position_embeddings = 0;  // as written
+  // The number of positions the model handles, counting what linear and yarn RoPE add: distances
+  // must stay below it.
+  int64_t max_positions = 0;
+  // If set, the model sees only tokens at a distance below this; a plan with longer distances must
+  // be refused.
+  std::optional<int64_t> sliding_window;
+  std::optional<int64_t> bos_token_id;
+  std::vector<int64_t> eos_token_ids;  // may be empty
+  std::string torch_dtype;             // "" if not said
+};
+
+// Reads <folder>/config.json. Fails with kEnvironment if it cannot be read or is not JSON, with
+// kConfig for its faults: all of them, one a line, each "file: /key: what".
+Result<ModelConfig> load_model_config(const std::string& folder);
+
+// The same for JSON text that is at hand; file is the name for messages.
+Result<ModelConfig> parse_model_config(const std::string& file, const std::string& text);
+
+}  // namespace dbsa

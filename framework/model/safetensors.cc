@@ -1,0 +1,124 @@
+#include "model/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace dbsa {
+namespace {
+
+Error environment(const std::string& path, const std::string& what) {
+  return {ErrorCode::kEnvironment, path + ": " + what, {}};
+}
+
+FileIdentity identity_of(const struct stat& info) {
+  constexpr int64_t kSecond = 1'000'000'000;
+  return {static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino),
+          static_cast<uint64_t>(info.st_size), info.st_mtim.tv_sec * kSecond + info.st_mtim.tv_nsec,
+          info.st_ctim.tv_sec * kSecond + info.st_ctim.tv_nsec};
+}
+
+}  // namespace
+
+Result<FileIdentity> file_identity(const std::string& path) {
+  struct stat info;
+  if (::stat(path.c_str(), &info) != 0) {
+    return environment(path, std::string("cannot be examined: ") + std::strerror(errno));
+  }
+  return identity_of(info);
+}
+
+Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return environment(path, std::string("cannot be opened: ") + std::strerror(errno));
+  struct stat info;
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    ::close(fd);
+    return environment(path, "expected a regular file");
+  }
+  SafetensorsFile file;
+  file.path_ = path;
+  file.identity_ = identity_of(info);
+  const auto bytes = static_cast<uint64_t>(info.st_size);
+  if (bytes > 0) {
+    void* map = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    const int cause = errno;
+    ::close(fd);
+    if (map == MAP_FAILED) {
+      return environment(path, std::string("cannot be mapped: ") + std::strerror(cause));
+    }
+    file.map_ = static_cast<unsigned char*>(map);
+    file.map_bytes_ = bytes;
+  } else {
+    ::close(fd);
+  }
+  DBSA_ASSIGN_OR_RETURN(file.header_, parse_safetensors_header(path, bytes, {file.map_, bytes}));
+  return file;
+}
+
+SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      identity_(other.identity_),
+      header_(std::move(other.header_)),
+      map_(std::exchange(other.map_, nullptr)),
+      map_bytes_(std::exchange(other.map_bytes_, 0)) {}
+
+SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(identity_, other.identity_);
+  std::swap(header_, other.header_);
+  std::swap(map_, other.map_);
+  std::swap(map_bytes_, other.map_bytes_);
+  return *this;
+}
+
+SafetensorsFile::~SafetensorsFile() {
+  if (map_ != nullptr) ::munmap(map_, map_bytes_);
+}
+
+const SafetensorsEntry* SafetensorsFile::find(std::string_view name) const {
+  const auto& entries = header_.entries;
+  auto it = std::lower_bound(entries.begin(), entries.end(), name,
+                             [](const auto& entry, std::string_view n) { return entry.name < n; });
+  return it != entries.end() && it->name == name ? &*it : nullptr;
+}
+
+Result<TensorView> SafetensorsFile::tensor(std::string_view name) const {
+  const SafetensorsEntry* entry = find(name);
+  const std::string label = path_ + ": tensor '" + std::string(name) + "'";
+  if (entry == nullptr) return Error{ErrorCode::kNotFound, label + " is not in this file", {}};
+  if (entry->dtype == TensorDtype::kOther) {
+    return Error{ErrorCode::kConfig,
+                 label + ": expected F32, F16 or BF16, found " + entry->dtype_name +
+                     "; convert the checkpoint to one of these types (quantised checkpoints are "
+                     "not read)",
+                 {}};
+  }
+  const uint64_t alignment = entry->dtype == TensorDtype::kF32 ? 4 : 2;
+  if (entry->begin % alignment != 0) {
+    return environment(label, "starts at byte " + std::to_string(entry->begin) +
+                                  ", expected a multiple of " + std::to_string(alignment) +
+                                  "; save the checkpoint again with a current safetensors");
+  }
+  return TensorView{entry->name, entry->dtype, entry->shape, map_ + entry->begin, entry->bytes};
+}
+
+std::span<const unsigned char> SafetensorsFile::bytes(const SafetensorsEntry& entry) const {
+  return {map_ + entry.begin, entry.bytes};
+}
+
+void SafetensorsFile::release_pages(const SafetensorsEntry& entry) const {
+  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t first = (entry.begin + page - 1) / page * page;
+  const uint64_t end = (entry.begin + entry.bytes) / page * page;
+  // Advice: if the kernel declines, only memory is lost.
+  if (first < end) ::madvise(map_ + first, end - first, MADV_DONTNEED);
+}
+
+}  // namespace dbsa

@@ -1,0 +1,69 @@
+// A safetensors file, mapped read-only: tensors are views of the mapping, nothing is copied.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "model/safetensors_header.h"
+
+namespace dbsa {
+
+// A tensor in mapped memory, row-major. Valid as long as the file object it came from.
+struct TensorView {
+  std::string_view name;
+  TensorDtype dtype = TensorDtype::kOther;
+  std::span<const int64_t> shape;
+  const unsigned char* data = nullptr;  // aligned for dtype
+  uint64_t bytes = 0;
+};
+
+// What tells one state of a file from another.
+struct FileIdentity {
+  uint64_t device = 0, inode = 0, bytes = 0;
+  int64_t modified_ns = 0, changed_ns = 0;
+  bool operator==(const FileIdentity&) const = default;
+};
+
+class SafetensorsFile {
+ public:
+  // Maps the file and checks its header, see parse_safetensors_header. Fails with kEnvironment.
+  static Result<SafetensorsFile> open(const std::string& path);
+
+  SafetensorsFile(SafetensorsFile&& other) noexcept;
+  SafetensorsFile& operator=(SafetensorsFile&& other) noexcept;
+  ~SafetensorsFile();
+
+  const std::string& path() const { return path_; }
+  const FileIdentity& identity() const { return identity_; }
+  std::span<const SafetensorsEntry> entries() const { return header_.entries; }
+  const SafetensorsEntry* find(std::string_view name) const;  // nullptr if absent
+
+  // A tensor of type F32, F16 or BF16. Fails with kNotFound if absent, kConfig for another type,
+  // kEnvironment if its bytes are not aligned for their type.
+  Result<TensorView> tensor(std::string_view name) const;
+
+  // The bytes of an entry of any type.
+  std::span<const unsigned char> bytes(const SafetensorsEntry& entry) const;
+
+  // Gives back the memory of the pages that lie wholly inside a tensor, for after its weights were
+  // copied elsewhere. The view stays valid; reading it again reads the file again.
+  void release_pages(const SafetensorsEntry& entry) const;
+
+ private:
+  SafetensorsFile() = default;
+
+  std::string path_;
+  FileIdentity identity_;
+  SafetensorsHeader header_;
+  unsigned char* map_ = nullptr;
+  uint64_t map_bytes_ = 0;
+};
+
+// The identity of a path now. Fails with kEnvironment.
+Result<FileIdentity> file_identity(const std::string& path);
+
+}  // namespace dbsa
