@@ -4,7 +4,6 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
-
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>

@@ -42,7 +42,7 @@ Error damaged(const std::string& file, const std::string& what) {
 }
 
 // Names come from the file: control characters and endless names must not reach a terminal.
-std::string quoted(std::string_view name) {
+std::string printable(std::string_view name) {
   std::string out = "'";
   for (char c : name.substr(0, 120)) {
     out += (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) ? '?' : c;
@@ -119,7 +119,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     if (place_ == Place::kTop) {
       in_metadata_ = value == "__metadata__";
       if (!names_.insert(value).second) {
-        fault = "tensor " + quoted(value) + ": is listed twice in the header";
+        fault = "tensor " + printable(value) + ": is listed twice in the header";
         return false;
       }
       if (!in_metadata_) tensors.emplace_back().entry.name = std::move(value);
@@ -131,8 +131,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
                  : field_ == "shape"        ? &raw.has_shape
                  : field_ == "data_offsets" ? &raw.has_offsets
                                             : nullptr;
-    if (seen == nullptr) return fail("unknown field " + quoted(field_));
-    if (*seen) return fail("field " + quoted(field_) + " appears twice");
+    if (seen == nullptr) return fail("unknown field " + printable(field_));
+    if (*seen) return fail("field " + printable(field_) + " appears twice");
     *seen = true;
     return true;
   }
@@ -160,8 +160,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   enum class Place { kOutside, kTop, kMetadata, kTensor, kShape, kOffsets };
 
   bool fail(const std::string& what) {
-    fault =
-        (tensors.empty() ? "header" : "tensor " + quoted(tensors.back().entry.name)) + ": " + what;
+    fault = (tensors.empty() ? "header" : "tensor " + printable(tensors.back().entry.name)) + ": " +
+            what;
     return false;
   }
 
@@ -186,7 +186,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       case Place::kTensor:
         break;
     }
-    return fail("field " + quoted(field_) + " has the wrong type, found " + found);
+    return fail("field " + printable(field_) + " has the wrong type, found " + found);
   }
 
   Place place_ = Place::kOutside;
@@ -200,7 +200,7 @@ std::string check_entry(RawEntry& raw, uint64_t data_start, uint64_t data_bytes)
   SafetensorsEntry& entry = raw.entry;
   const auto* info = std::find_if(kDtypes.begin(), kDtypes.end(),
                                   [&](const auto& d) { return d.name == entry.dtype_name; });
-  if (info == kDtypes.end()) return "unknown dtype " + quoted(entry.dtype_name);
+  if (info == kDtypes.end()) return "unknown dtype " + printable(entry.dtype_name);
   entry.dtype = info->dtype;
 
   uint64_t bytes = static_cast<uint64_t>(info->bytes);
@@ -236,8 +236,8 @@ std::string check_coverage(const std::vector<SafetensorsEntry>& entries, uint64_
   uint64_t expected = data_start;
   for (const auto* entry : order) {
     if (entry->begin != expected) {
-      return "tensor " + quoted(entry->name) + ": starts at byte " + std::to_string(entry->begin) +
-             ", expected byte " + std::to_string(expected) +
+      return "tensor " + printable(entry->name) + ": starts at byte " +
+             std::to_string(entry->begin) + ", expected byte " + std::to_string(expected) +
              " (tensors must not overlap or leave " + "gaps)";
     }
     expected += entry->bytes;
@@ -284,7 +284,7 @@ Result<SafetensorsHeader> parse_safetensors_header(const std::string& file, uint
   const uint64_t data_start = 8 + length;
   for (RawEntry& raw : reader.tensors) {
     if (std::string fault = check_entry(raw, data_start, file_bytes - data_start); !fault.empty()) {
-      return damaged(file, "tensor " + quoted(raw.entry.name) + ": " + fault);
+      return damaged(file, "tensor " + printable(raw.entry.name) + ": " + fault);
     }
     header.entries.push_back(std::move(raw.entry));
   }
