@@ -33,7 +33,8 @@ Llama::~Llama() = default;
 
 Result<std::unique_ptr<Llama>> Llama::load(const Checkpoint& checkpoint, const ModelConfig& config,
                                            Precision precision, host::AttentionBackend& backend) {
-  const RopeTable rope = make_rope_table(config);
+  const std::vector<float> inv_freq = rope_inverse_frequencies(config.rope);
+  const double magnitude = rope_attention_factor(config.rope);
   dbsa_attention_shape shape = {};
   shape.struct_size = sizeof shape;
   shape.layers = static_cast<int32_t>(config.layers);
@@ -43,9 +44,9 @@ Result<std::unique_ptr<Llama>> Llama::load(const Checkpoint& checkpoint, const M
   shape.compute = precision.compute;
   shape.kv_dtype = precision.kv_dtype;
   // The magnitude factor multiplies q and k once each; stored keys stay without it.
-  shape.scale = static_cast<float>(rope.attention_factor * rope.attention_factor /
-                                   std::sqrt(static_cast<double>(config.head_dim)));
-  shape.inv_freq = rope.inv_freq.data();
+  shape.scale =
+      static_cast<float>(magnitude * magnitude / std::sqrt(static_cast<double>(config.head_dim)));
+  shape.inv_freq = inv_freq.data();
   DBSA_RETURN_IF_ERROR(backend.configure(shape));
   std::unique_ptr<Llama> model(new Llama(config, precision, backend));
   DBSA_RETURN_IF_ERROR(model->load_weights(checkpoint));
@@ -137,7 +138,7 @@ Status Llama::load_weights(const Checkpoint& checkpoint) {
     DBSA_RETURN_IF_ERROR(
         load.linear(attention + "v_proj", kv_width, hidden, config_.qkv_bias, l.v, l.v_bias));
     DBSA_RETURN_IF_ERROR(
-        load.linear(attention + "o_proj", hidden, q_width, config_.o_bias, l.o, l.o_bias));
+        load.linear(attention + "o_proj", hidden, q_width, config_.output_bias, l.o, l.o_bias));
     DBSA_RETURN_IF_ERROR(
         load.linear(mlp + "gate_proj", inner, hidden, config_.mlp_bias, l.gate, l.gate_bias));
     DBSA_RETURN_IF_ERROR(
@@ -216,8 +217,7 @@ Status Llama::append_kv(const ForwardInput& input, int32_t layer) {
 // x += down(silu(gate(norm(x))) * up(norm(x))), over x = the first `rows` rows of `x`.
 Status Llama::feed_forward(const Layer& layer, int64_t rows, host::Buffer& x) {
   Activations& a = *activations_;
-  DBSA_RETURN_IF_ERROR(
-      backend_.rms_norm(x, rows, layer.feed_forward_norm, config_.rms_norm_eps, a.normed));
+  DBSA_RETURN_IF_ERROR(backend_.rms_norm(x, rows, layer.feed_forward_norm, epsilon(), a.normed));
   DBSA_RETURN_IF_ERROR(
       backend_.linear(a.normed, rows, layer.gate, layer.gate_bias, nullptr, a.gate));
   DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, layer.up, layer.up_bias, nullptr, a.up));
@@ -238,8 +238,7 @@ Result<std::vector<float>> Llama::forward(const ForwardInput& input,
     const Layer& l = layers_[static_cast<size_t>(i)];
     const bool last = i + 1 == static_cast<int32_t>(layers_.size());
     if (before_layer) DBSA_RETURN_IF_ERROR(before_layer(i));
-    DBSA_RETURN_IF_ERROR(
-        backend_.rms_norm(a.x, rows, l.attention_norm, config_.rms_norm_eps, a.normed));
+    DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.x, rows, l.attention_norm, epsilon(), a.normed));
     DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.k, l.k_bias, nullptr, a.k));
     DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.v, l.v_bias, nullptr, a.v));
     DBSA_RETURN_IF_ERROR(append_kv(input, i));
@@ -262,7 +261,7 @@ Result<std::vector<float>> Llama::forward(const ForwardInput& input,
     DBSA_RETURN_IF_ERROR(backend_.sync());
     return std::vector<float>();
   }
-  DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.last_x, wanted, norm_, config_.rms_norm_eps, a.normed));
+  DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.last_x, wanted, norm_, epsilon(), a.normed));
   DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, wanted, head_, host::Weight(), nullptr, a.logits));
   std::vector<float> logits(static_cast<size_t>(wanted * config_.vocab_size));
   DBSA_RETURN_IF_ERROR(backend_.download(a.logits, 0, wanted, logits));

@@ -67,6 +67,7 @@ class Llama {
   struct Activations;
 
   Llama(const ModelConfig& config, Precision precision, host::AttentionBackend& backend);
+  float epsilon() const { return static_cast<float>(config_.rms_norm_eps); }
   Status load_weights(const Checkpoint& checkpoint);
   Status reserve(int64_t rows, int64_t logit_rows);
   Result<host::Plan> prepare(const ForwardInput& input);

@@ -1,0 +1,15 @@
+// Files that appear under their final name only when they are whole.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <string>
+#include <string_view>
+
+namespace dbsa {
+
+// Writes to a temporary name beside `path`, syncs file and directory, renames. Makes the folder
+// where needed. kEnvironment, with the cause, when the disk refuses; nothing is left behind then.
+Status write_file_atomically(const std::string& path, std::string_view bytes);
+
+}  // namespace dbsa

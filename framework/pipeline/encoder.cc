@@ -1,0 +1,210 @@
+#include "pipeline/encoder.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+namespace dbsa {
+
+// A block being computed.
+struct Encoder::Live {
+  int64_t block = 0;  // index into the pool
+  int64_t done = 0;   // tokens computed, this chunk included
+  host::Kv kv;
+};
+
+// The blocks of a chunk, in pool order. Addresses are stable: plans point to them.
+struct Encoder::LiveBlocks {
+  std::vector<std::unique_ptr<Live>> blocks;
+  std::unordered_map<KvKey, Live*, KvKeyHash> by_key;
+};
+
+Result<EncodeNeed> Encoder::need(std::span<const EncodeBlock> pool,
+                                 std::span<const int64_t> wanted) const {
+  EncodeNeed need;
+  std::unordered_set<KvKey, KvKeyHash> seen;
+  std::vector<int64_t> open(wanted.begin(), wanted.end());
+  while (!open.empty()) {
+    const int64_t index = open.back();
+    open.pop_back();
+    const EncodeBlock& block = pool[static_cast<size_t>(index)];
+    if (!seen.insert(block.key).second) continue;
+    DBSA_ASSIGN_OR_RETURN(const bool stored, store_.contains(block.key));
+    if (stored) continue;
+    const auto tokens = static_cast<int64_t>(block.token_ids.size());
+    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, backend_.block_format(tokens));
+    need.blocks.push_back(index);
+    need.tokens += tokens;
+    need.bytes += format.plane_bytes * format.layers;
+    for (const PlacedSegment& segment : block.plan.segments)
+      if (segment.visible.block != index) open.push_back(segment.visible.block);
+  }
+  std::sort(need.blocks.begin(), need.blocks.end());
+  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, store_.stats());
+  need.free_bytes = stats.free_bytes;
+  DBSA_RETURN_IF_ERROR(check_room(need, stats.stored_bytes, stats.max_bytes));
+  return need;
+}
+
+Status Encoder::check_room(const EncodeNeed& need, uint64_t stored_bytes, uint64_t max_bytes) {
+  if (need.bytes > need.free_bytes)
+    return Error{ErrorCode::kEnvironment,
+                 "the store needs " + std::to_string(need.bytes) + " more bytes and " +
+                     std::to_string(need.free_bytes) +
+                     " are free; free some, choose another kv_store.path, or use fewer demonstrations",
+                 ""};
+  if (max_bytes != 0 && stored_bytes + need.bytes > max_bytes)
+    return Error{ErrorCode::kEnvironment,
+                 "the store holds " + std::to_string(stored_bytes) + " bytes and needs " +
+                     std::to_string(need.bytes) + " more; kv_store.max_bytes is " +
+                     std::to_string(max_bytes) +
+                     "; raise it, or free blocks no pool uses with `dbsa-pipe store gc`",
+                 ""};
+  return {};
+}
+
+Status Encoder::encode(std::span<const EncodeBlock> pool, EncodeNeed need, const Report& report) {
+  EncodeProgress progress;
+  progress.blocks_total = static_cast<int64_t>(need.blocks.size());
+  progress.tokens_total = need.tokens;
+  const std::vector<int64_t> wanted = need.blocks;
+  for (;;) {
+    Status status = encode_pass(pool, need, progress, report);
+    if (status.ok()) return store_.publish();
+    if (status.error().code != ErrorCode::kCorrupt) {
+      if (Status kept = store_.publish(); !kept.ok()) return kept;
+      return status;
+    }
+    // A block that others see was corrupt and is discarded by now: it joins the list.
+    ++repaired_;
+    DBSA_ASSIGN_OR_RETURN(need, this->need(pool, wanted));
+    progress.blocks_total = progress.blocks_done + static_cast<int64_t>(need.blocks.size());
+    progress.tokens_total = progress.tokens_done + need.tokens;
+  }
+}
+
+Status Encoder::encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed& need,
+                            EncodeProgress& progress, const Report& report) {
+  LiveBlocks live;
+  size_t next = 0;  // first block of the list that has not begun
+  while (next < need.blocks.size() || !live.blocks.empty()) {
+    if (services_.cancelled()) return Error{ErrorCode::kCancelled, "stopped while encoding", ""};
+    DBSA_ASSIGN_OR_RETURN(const ForwardInput input, make_chunk(pool, need.blocks, next, live));
+    DBSA_RETURN_IF_ERROR(model_.forward(input, {}));
+    progress.tokens_done += static_cast<int64_t>(input.ids.size());
+    LiveBlocks unfinished;
+    for (std::unique_ptr<Live>& block : live.blocks) {
+      const EncodeBlock& source = pool[static_cast<size_t>(block->block)];
+      if (block->done == static_cast<int64_t>(source.token_ids.size())) {
+        DBSA_RETURN_IF_ERROR(store_block(source, *block, progress));
+        continue;
+      }
+      unfinished.by_key.emplace(source.key, block.get());
+      unfinished.blocks.push_back(std::move(block));
+    }
+    live = std::move(unfinished);
+    if (report) report(progress);
+  }
+  return {};
+}
+
+// Takes rows from the unfinished block, then from new ones, until the chunk is full.
+Result<ForwardInput> Encoder::make_chunk(std::span<const EncodeBlock> pool,
+                                         std::span<const int64_t> todo, size_t& next,
+                                         LiveBlocks& live) {
+  ForwardInput input;
+  int64_t room = chunk_tokens_;
+  for (size_t i = 0; room > 0; ++i) {
+    if (i == live.blocks.size()) {
+      if (next == todo.size()) break;
+      const EncodeBlock& block = pool[static_cast<size_t>(todo[next])];
+      auto begun = std::make_unique<Live>();
+      begun->block = todo[next++];
+      DBSA_ASSIGN_OR_RETURN(
+          begun->kv, backend_.kv_create(static_cast<int64_t>(block.token_ids.size())));
+      live.by_key.emplace(block.key, begun.get());
+      live.blocks.push_back(std::move(begun));
+    }
+    Live& own = *live.blocks[i];
+    const auto tokens =
+        static_cast<int64_t>(pool[static_cast<size_t>(own.block)].token_ids.size());
+    const int64_t rows = std::min(room, tokens - own.done);
+    DBSA_RETURN_IF_ERROR(add_range(pool, own, rows, live, input));
+    room -= rows;
+  }
+  return input;
+}
+
+// Adds the next `rows` rows of a block to a chunk.
+Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t rows,
+                          const LiveBlocks& live, ForwardInput& input) {
+  const EncodeBlock& block = pool[static_cast<size_t>(own.block)];
+  RowRange range;
+  range.rows = rows;
+  range.kv = &own.kv;
+  range.first_token = own.done;
+  own.done += rows;
+  for (const PlacedSegment& placed : block.plan.segments) {
+    const Visible& visible = placed.visible;
+    dbsa_segment segment = {sizeof(dbsa_segment), visible.kind, own.kv.get(), visible.first_token,
+                            visible.length,       placed.start, visible.window};
+    if (visible.block == own.block) {
+      // Own tokens that do not exist yet are behind every row of this chunk.
+      segment.length = std::min(visible.length, own.done - visible.first_token);
+      if (segment.length > 0) range.segments.push_back(segment);
+      continue;
+    }
+    const KvKey& key = pool[static_cast<size_t>(visible.block)].key;
+    if (const auto same = live.by_key.find(key); same != live.by_key.end()) {
+      segment.kv = same->second->kv.get();
+    } else {
+      DBSA_ASSIGN_OR_RETURN(OpenBlock * stored, cache_.open(key));
+      if (Status verified = stored->verify_all(); !verified.ok()) {
+        if (verified.error().code == ErrorCode::kCorrupt)
+          DBSA_RETURN_IF_ERROR(cache_.discard(key));
+        return verified;
+      }
+      segment.kv = stored->kv().get();
+    }
+    range.segments.push_back(segment);
+  }
+  for (int64_t i = range.first_token; i < own.done; ++i) {
+    input.ids.push_back(block.token_ids[static_cast<size_t>(i)]);
+    input.positions.push_back(static_cast<int32_t>(block.plan.start + i));
+  }
+  input.ranges.push_back(std::move(range));
+  return {};
+}
+
+Status Encoder::store_block(const EncodeBlock& block, const Live& live,
+                            EncodeProgress& progress) {
+  const auto tokens = static_cast<int64_t>(block.token_ids.size());
+  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, backend_.block_format(tokens));
+  const uint64_t stride = (format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT - 1) /
+                          DBSA_KV_PLANE_ALIGNMENT * DBSA_KV_PLANE_ALIGNMENT;
+  const std::unique_ptr<char, decltype(&std::free)> memory(
+      static_cast<char*>(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, stride * format.layers)),
+      &std::free);
+  if (!memory)
+    return Error{ErrorCode::kEnvironment,
+                 "out of memory: a block of " + std::to_string(tokens) + " tokens needs " +
+                     std::to_string(stride * format.layers) + " bytes",
+                 ""};
+  std::vector<const void*> planes;
+  for (uint32_t layer = 0; layer < format.layers; ++layer) {
+    char* plane = memory.get() + stride * layer;
+    DBSA_RETURN_IF_ERROR(
+        backend_.block_export(live.kv, format, static_cast<int32_t>(layer), plane));
+    planes.push_back(plane);
+  }
+  DBSA_RETURN_IF_ERROR(store_.put(block.key, format, planes));
+  ++progress.blocks_done;
+  progress.bytes_stored += static_cast<int64_t>(format.plane_bytes * format.layers);
+  return {};
+}
+
+}  // namespace dbsa

@@ -1,0 +1,94 @@
+// Stage one: computes the KV of a pool's blocks and puts it into the store.
+//
+// Rows of many blocks go through the model together, chunk_tokens at a time, layer by layer; a
+// block longer than a chunk is carried over. A block that another one sees is read from live KV in
+// the same chunk, else from the store. Values do not depend on how the rows are cut into chunks.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "host/attention_backend.h"
+#include "host/host_services.h"
+#include "host/kv_store.h"
+#include "model/llama.h"
+#include "pipeline/block_cache.h"
+#include "pipeline/encode_plan.h"
+#include "pipeline/identity.h"
+
+namespace dbsa {
+
+// One block of a pool, ready to be encoded.
+struct EncodeBlock {
+  KvKey key;
+  std::vector<int32_t> token_ids;
+  BlockPlan plan;
+};
+
+struct EncodeProgress {
+  int64_t blocks_done = 0, blocks_total = 0;
+  int64_t tokens_done = 0, tokens_total = 0;
+  int64_t bytes_stored = 0;
+};
+
+// What encoding would take: stated to the user before it starts.
+struct EncodeNeed {
+  std::vector<int64_t> blocks;  // to be computed, ascending; blocks of one key stand here once
+  int64_t tokens = 0;
+  uint64_t bytes = 0;       // KV planes
+  uint64_t free_bytes = 0;  // of the store's disk or of memory
+};
+
+class Encoder {
+ public:
+  Encoder(Llama& model, host::AttentionBackend& backend, host::KvStore& store, BlockCache& cache,
+          host::HostServices& services, int64_t chunk_tokens)
+      : model_(model),
+        backend_(backend),
+        store_(store),
+        cache_(cache),
+        services_(services),
+        chunk_tokens_(chunk_tokens) {}
+
+  // Which of `wanted` (indices into pool) the store lacks, together with the absent blocks that
+  // those see. Reads no plane.
+  Result<EncodeNeed> need(std::span<const EncodeBlock> pool,
+                          std::span<const int64_t> wanted) const;
+
+  // kEnvironment, with the figures, when it cannot fit.
+  static Status check_room(const EncodeNeed& need, uint64_t stored_bytes, uint64_t max_bytes);
+
+  // Computes and publishes what `need` lists. A stored block that proves corrupt on the way is
+  // discarded and computed anew, and counted in repaired(). On kCancelled, and on any error, what
+  // is done is published first.
+  using Report = std::function<void(const EncodeProgress&)>;
+  Status encode(std::span<const EncodeBlock> pool, EncodeNeed need, const Report& report);
+
+  // Stored blocks found corrupt so far while encoding.
+  int64_t repaired() const { return repaired_; }
+
+ private:
+  struct Live;
+  struct LiveBlocks;
+  Status encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed& need,
+                     EncodeProgress& progress, const Report& report);
+  Result<ForwardInput> make_chunk(std::span<const EncodeBlock> pool, std::span<const int64_t> todo,
+                                  size_t& next, LiveBlocks& live);
+  Status add_range(std::span<const EncodeBlock> pool, Live& own, int64_t rows,
+                   const LiveBlocks& live, ForwardInput& input);
+  Status store_block(const EncodeBlock& block, const Live& live, EncodeProgress& progress);
+
+  Llama& model_;
+  host::AttentionBackend& backend_;
+  host::KvStore& store_;
+  BlockCache& cache_;
+  host::HostServices& services_;
+  int64_t chunk_tokens_;
+  int64_t repaired_ = 0;
+};
+
+}  // namespace dbsa

@@ -1,0 +1,132 @@
+// Engine: a pipeline file made to work. Opens the plugins, the model and the store; encodes a pool
+// (stage one); answers queries from it (stage two).
+//
+//   Engine::open -> encode (or open_pool, for a pool that was encoded before) -> answer, answer, ...
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/host_services.h"
+#include "host/registry.h"
+#include "host/resolve.h"
+#include "icl/dataset.h"
+#include "pipeline/encoder.h"
+#include "pipeline/settings.h"
+
+namespace dbsa {
+
+// What encoding is about to do, before it computes.
+struct EncodeEstimate {
+  int64_t demonstrations = 0;
+  int64_t blocks = 0;            // of the pool, a prefix block included
+  int64_t tokens = 0;            // of the pool
+  int64_t blocks_to_encode = 0;  // absent from the store
+  int64_t tokens_to_encode = 0;
+  uint64_t bytes_to_store = 0;
+  uint64_t free_bytes = 0;
+};
+
+struct EncodeReport {
+  EncodeEstimate estimate;
+  int64_t blocks_encoded = 0;
+  int64_t tokens_encoded = 0;
+  int64_t blocks_repaired = 0;  // stored bytes found wrong and computed anew
+  uint64_t kv_bytes = 0;        // of the whole pool
+  bool index_reused = false;
+  double setup_seconds = 0;   // all of stage one: reading, tokens, index and encoding
+  double encode_seconds = 0;  // computing and storing KV alone
+  std::string pool_id;
+  std::string manifest_path;  // "" where the store is not kept
+};
+
+struct EncodeObserver {
+  std::function<void(const EncodeEstimate&)> estimate;
+  std::function<void(const EncodeProgress&)> progress;
+};
+
+// Seconds of one request, by stage.
+struct AnswerTimings {
+  double retrieve = 0;  // retriever and selection
+  double load = 0;      // store look-up and import
+  double verify = 0;    // checksums of planes not read before in this process
+  double prefill = 0;   // the query's own rows
+  double decode = 0;    // the label
+  double total() const { return retrieve + load + verify + prefill + decode; }
+};
+
+struct AnswerLabel {
+  std::string text;
+  // Natural logarithm. trie: of the label among all labels; free: of the generated text.
+  double log_probability = 0;
+};
+
+struct SelectedBlock {
+  int64_t block = 0;            // index in the pool
+  std::optional<double> score;  // the retriever's; none for anchors and fill
+  int64_t start = 0;            // position of its first token in the answer plan
+  int64_t tokens = 0;
+};
+
+struct Answer {
+  AnswerLabel label;
+  std::optional<AnswerLabel> runner_up;  // trie only, with two labels or more
+  std::vector<SelectedBlock> blocks;     // in prompt order
+  int64_t selected_tokens = 0;
+  int64_t query_tokens = 0;
+  int64_t blocks_repaired = 0;
+  AnswerTimings seconds;
+};
+
+struct ModelInfo {
+  std::string path;
+  std::string family;
+  std::string fingerprint;  // hexadecimal
+  std::string compute;      // "f32" | "bf16"
+  std::string kv_dtype;     // "f32" | "bf16"
+  int64_t parameters = 0;   // elements of all tensors
+  std::string backend;      // AttentionBackend::describe()
+};
+
+class Engine {
+ public:
+  // resolved must have no faults. The services and the registry outlive the engine.
+  static Result<std::unique_ptr<Engine>> open(const host::ResolvedPipeline& resolved,
+                                              host::PluginRegistry& registry,
+                                              host::HostServices& services);
+  ~Engine();
+
+  // Stage one. Encodes what the store lacks, publishes it and the pool's manifest, and opens the
+  // pool. regroup deals all demonstrations anew. kCancelled keeps what is encoded.
+  Result<EncodeReport> encode(bool regroup, const EncodeObserver& observer);
+
+  // Opens a pool from its manifest, without reading the demonstrations. kConfig when there is none
+  // for these settings and this model.
+  Status open_pool();
+
+  // Answers one query against the open pool.
+  Result<Answer> answer(std::string_view text);
+
+  // The queries of the pipeline file, chosen as it says; their labels are known to the pool.
+  Result<std::vector<Example>> load_queries() const;
+
+  // Distinct labels of the open pool.
+  std::vector<std::string> labels() const;
+
+  const Settings& settings() const;
+  ModelInfo model_info() const;
+
+ private:
+  struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dbsa

@@ -1,0 +1,39 @@
+// A pool: demonstrations dealt into blocks, each with its token ids and its key. This is what
+// encoding produces besides KV, and all that answering a query needs besides the store, the model
+// and the pipeline file.
+#pragma once
+
+#include <dbsa/sdk/kv_store.h>
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dbsa {
+
+struct PoolBlock {
+  std::vector<int64_t> demonstrations;  // ids in the pool; none in a prefix block
+  std::vector<int32_t> token_ids;
+  KvKey key;
+};
+
+struct PoolLabel {
+  std::string text;
+  std::vector<int32_t> token_ids;  // what the model has to write for it, see icl/labels.h
+};
+
+struct Pool {
+  std::string id;            // of the settings that made it, hexadecimal
+  KvKey model;               // ModelIdentity::digest the keys were made with
+  std::string tokenizer;     // fingerprint of the tokenizer's file
+  bool has_prefix = false;   // block 0 is the prompt's head, not demonstrations
+  std::vector<std::string> demonstrations;  // content hash of each, by id
+  std::vector<PoolBlock> blocks;
+  std::vector<PoolLabel> labels;  // in byte order of the texts
+  std::string retriever;          // plugin id and revision that wrote the index
+  std::string documents_hash;     // of what was indexed
+  std::string index;              // the retriever's own bytes
+};
+
+}  // namespace dbsa

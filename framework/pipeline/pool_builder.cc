@@ -1,0 +1,268 @@
+#include "pipeline/pool_builder.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "icl/blocks.h"
+#include "icl/label_tokens.h"
+#include "pipeline/regroup.h"
+
+namespace dbsa {
+namespace {
+
+Tokenize tokenize_with(const Tokenizer& tokenizer, bool special) {
+  return [&tokenizer, special](std::string_view text) {
+    return tokenizer.encode(text, {.parse_special = special});
+  };
+}
+
+std::string hash_text(std::string_view text) {
+  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
+  return Hash128{hash.high64, hash.low64}.hex();
+}
+
+Result<std::optional<int32_t>> bos_id(const PoolParts& parts) {
+  if (!parts.settings.prompt.bos) return std::optional<int32_t>();
+  if (!parts.model.bos_token_id)
+    return Error{ErrorCode::kConfig,
+                 "prompt.bos = true, but config.json of the model names no bos_token_id; set it to "
+                 "false",
+                 "/prompt/bos"};
+  return std::optional<int32_t>(static_cast<int32_t>(*parts.model.bos_token_id));
+}
+
+// Token counts of single demonstrations, on all threads.
+Result<std::vector<int64_t>> count_all(const PoolParts& parts, const PromptFormat& format,
+                                       std::span<const Example> demonstrations) {
+  std::vector<int64_t> counts(demonstrations.size());
+  std::optional<Error> failure;
+  std::mutex mutex;
+  parts.services.parallel_for(
+      static_cast<int64_t>(demonstrations.size()), 64, [&](int64_t begin, int64_t end) {
+        auto some = count_tokens(demonstrations.subspan(static_cast<size_t>(begin),
+                                                        static_cast<size_t>(end - begin)),
+                                 format, tokenize_with(parts.tokenizer, false));
+        if (some.ok()) {
+          std::copy(some->begin(), some->end(), counts.begin() + begin);
+        } else {
+          std::lock_guard lock(mutex);
+          failure = some.error();
+        }
+      });
+  if (failure) return *failure;
+  return counts;
+}
+
+// The blocks of demonstrations, indices per block: what stood before, then new ones.
+Result<std::vector<std::vector<int64_t>>> deal(const PoolParts& parts, const PromptFormat& format,
+                                               std::span<const Example> demonstrations,
+                                               std::span<const std::string> hashes,
+                                               const Pool* previous) {
+  Assignment assignment = keep_assignment(previous != nullptr ? *previous : Pool{}, hashes);
+  if (assignment.fresh.empty()) return std::move(assignment.kept);
+  const std::vector<Example> fresh = pick(demonstrations, assignment.fresh);
+  DBSA_ASSIGN_OR_RETURN(const std::vector<int64_t> counts, count_all(parts, format, fresh));
+  std::vector<std::string> texts, labels;
+  for (const Example& example : fresh) {
+    texts.push_back(example.text);
+    labels.push_back(example.label);
+  }
+  DBSA_ASSIGN_OR_RETURN(const Blocks dealt,
+                        parts.grouper.group(texts, labels, counts,
+                                            parts.settings.grouper.block_size,
+                                            parts.settings.grouper.seed));
+  for (const std::vector<int64_t>& block : dealt) {
+    std::vector<int64_t>& group = assignment.kept.emplace_back();
+    for (const int64_t i : block) group.push_back(assignment.fresh[static_cast<size_t>(i)]);
+  }
+  return std::move(assignment.kept);
+}
+
+Result<std::vector<Block>> tokenise(const PoolParts& parts, const PromptFormat& format,
+                                    std::span<const Example> demonstrations,
+                                    std::span<const std::vector<int64_t>> groups) {
+  const PromptSettings& prompt = parts.settings.prompt;
+  const Tokenize plain = tokenize_with(parts.tokenizer, false);
+  DBSA_ASSIGN_OR_RETURN(const std::optional<int32_t> bos, bos_id(parts));
+  std::vector<Block> blocks;
+  if (prompt.anchor == PromptHead::kPrefix) {
+    DBSA_ASSIGN_OR_RETURN(Block prefix,
+                          build_prefix_block(bos, prompt.head, prompt.instruction, format, plain,
+                                             tokenize_with(parts.tokenizer, true)));
+    blocks.push_back(std::move(prefix));
+  }
+  DBSA_ASSIGN_OR_RETURN(
+      std::vector<Block> rest,
+      build_blocks(demonstrations, groups, format, plain,
+                   prompt.anchor == PromptHead::kFirstBlocks ? bos : std::nullopt));
+  std::move(rest.begin(), rest.end(), std::back_inserter(blocks));
+  return blocks;
+}
+
+// The model must have been made for the distances a block's rows meet.
+Status check_positions(const PoolParts& parts, const BlockPlan& plan, int64_t block,
+                       int64_t length) {
+  const ModelConfig& model = parts.model;
+  const bool global = parts.settings.mask.encode_positions == EncodePositions::kGlobal;
+  const int64_t needed = global ? plan.start + length : positions_needed(plan, length);
+  if (needed > model.max_positions)
+    return Error{
+        ErrorCode::kConfig,
+        "block " + std::to_string(block) + " needs " + std::to_string(needed) +
+            (global ? " positions (encode_positions = \"global\")"
+                    : " positions, with all that it sees") +
+            " and the model has " + std::to_string(model.max_positions) +
+            (global ? "; use encode_positions = \"packed\" or fewer demonstrations"
+                    : "; lower block_grouper.block_size or let blocks see fewer others"),
+        "/mask_pattern"};
+  if (model.sliding_window && positions_needed(plan, length) > *model.sliding_window)
+    return Error{ErrorCode::kConfig,
+                 "block " + std::to_string(block) + " spans " +
+                     std::to_string(positions_needed(plan, length)) +
+                     " positions, with all that it sees, and the model's sliding_window is " +
+                     std::to_string(*model.sliding_window) +
+                     "; lower block_grouper.block_size or let blocks see fewer others",
+                 "/mask_pattern"};
+  return {};
+}
+
+Result<std::vector<EncodeBlock>> plan_blocks(const PoolParts& parts,
+                                             std::vector<std::vector<int32_t>> token_ids) {
+  std::vector<int64_t> lengths;
+  for (const auto& ids : token_ids) lengths.push_back(static_cast<int64_t>(ids.size()));
+  const std::vector<int64_t> starts = block_starts(lengths);
+  std::vector<EncodeBlock> blocks;
+  std::vector<KvKey> keys;
+  blocks.reserve(lengths.size());
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    const auto index = static_cast<int64_t>(i);
+    DBSA_ASSIGN_OR_RETURN(BlockPlan plan,
+                          plan_block(parts.mask, lengths, starts, index,
+                                     parts.settings.mask.encode_positions));
+    DBSA_RETURN_IF_ERROR(check_positions(parts, plan, index, lengths[i]));
+    keys.push_back(block_key(parts.model_digest, token_ids[i], plan, index, keys));
+    blocks.push_back({keys.back(), std::move(token_ids[i]), std::move(plan)});
+  }
+  return blocks;
+}
+
+// What the retriever sees of each block of demonstrations.
+std::vector<std::string> documents(const PoolParts& parts, const PromptFormat& format,
+                                   std::span<const Example> demonstrations,
+                                   std::span<const std::vector<int64_t>> groups) {
+  std::vector<std::string> texts;
+  for (const std::vector<int64_t>& group : groups) {
+    std::string& text = texts.emplace_back();
+    for (const int64_t i : group) {
+      const Example& example = demonstrations[static_cast<size_t>(i)];
+      text += parts.settings.index_whole_demonstrations ? demonstration_text(format, example)
+                                                        : example.text + "\n";
+    }
+  }
+  return texts;
+}
+
+// Fills in the retriever's part of a pool, from the previous one where the documents are the same.
+Result<bool> index_documents(const PoolParts& parts, std::span<const std::string> texts,
+                             const Pool* previous, Pool& pool) {
+  std::string all;
+  for (const std::string& text : texts) all += hash_text(text);
+  pool.documents_hash = hash_text(all);
+  pool.retriever =
+      parts.retriever.plugin_id() + " revision " + std::to_string(parts.retriever_revision);
+  if (previous != nullptr && previous->retriever == pool.retriever &&
+      previous->documents_hash == pool.documents_hash) {
+    const auto count = static_cast<int64_t>(texts.size());
+    if (parts.retriever.load(previous->index, count).ok()) {
+      pool.index = previous->index;
+      return true;
+    }
+  }
+  DBSA_RETURN_IF_ERROR(parts.retriever.index(texts));
+  DBSA_ASSIGN_OR_RETURN(pool.index, parts.retriever.save());
+  return false;
+}
+
+Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts, const PromptFormat& format,
+                                           std::span<const Example> demonstrations) {
+  std::vector<PoolLabel> labels;
+  const std::vector<std::string> table = label_table(demonstrations);
+  if (parts.settings.decoding.free) {  // no trie: the texts are not needed as ids
+    for (const std::string& text : table) labels.push_back({text, {}});
+    return labels;
+  }
+  DBSA_ASSIGN_OR_RETURN(std::vector<LabelTokens> tokens,
+                        label_tokens(table, format, tokenize_with(parts.tokenizer, false),
+                                     token_bytes(parts.tokenizer)));
+  for (size_t i = 0; i < table.size(); ++i)
+    labels.push_back({table[i], std::move(tokens[i])});
+  return labels;
+}
+
+}  // namespace
+
+PromptFormat prompt_format(const PromptSettings& prompt) {
+  return {prompt.input_prefix, prompt.output_prefix, prompt.separator};
+}
+
+std::string pool_id(const nlohmann::json& resolved) {
+  nlohmann::json made_with;
+  for (const char* stage :
+       {"model", "data", "prompt", "block_grouper", "mask_pattern", "retriever", "decoding"})
+    made_with[stage] = resolved.at(stage);
+  // These change how something is computed or asked, not the pool.
+  made_with["model"].erase("chunk_tokens");
+  for (const char* key : {"queries", "query_indices", "query_count"}) made_with["data"].erase(key);
+  made_with["prompt"].erase("tail");
+  made_with["decoding"].erase("max_tokens");
+  return hash_text(made_with.dump()).substr(0, 16);
+}
+
+Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
+                             std::span<const Example> demonstrations, const Pool* previous) {
+  const PromptFormat format = prompt_format(parts.settings.prompt);
+  DBSA_RETURN_IF_ERROR(check_prompt(format));
+  BuiltPool built;
+  Pool& pool = built.pool;
+  pool.id = id;
+  pool.model = parts.model_digest;
+  pool.tokenizer = tokenizer_identity(parts.tokenizer);
+  pool.has_prefix = parts.settings.prompt.anchor == PromptHead::kPrefix;
+  for (const Example& example : demonstrations)
+    pool.demonstrations.push_back(hash_example(example).hex());
+
+  DBSA_ASSIGN_OR_RETURN(pool.labels, pool_labels(parts, format, demonstrations));
+  DBSA_ASSIGN_OR_RETURN(const auto groups,
+                        deal(parts, format, demonstrations, pool.demonstrations, previous));
+  DBSA_ASSIGN_OR_RETURN(std::vector<Block> blocks,
+                        tokenise(parts, format, demonstrations, groups));
+  std::vector<std::vector<int32_t>> token_ids;
+  for (Block& block : blocks) token_ids.push_back(std::move(block.tokens));
+  DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, std::move(token_ids)));
+  for (size_t i = 0; i < blocks.size(); ++i)
+    pool.blocks.push_back({std::move(blocks[i].demonstrations), built.blocks[i].token_ids,
+                           built.blocks[i].key});
+
+  DBSA_ASSIGN_OR_RETURN(
+      built.index_reused,
+      index_documents(parts, documents(parts, format, demonstrations, groups), previous, pool));
+  return built;
+}
+
+Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& pool) {
+  std::vector<std::vector<int32_t>> token_ids;
+  for (const PoolBlock& block : pool.blocks) token_ids.push_back(block.token_ids);
+  DBSA_ASSIGN_OR_RETURN(std::vector<EncodeBlock> blocks, plan_blocks(parts, std::move(token_ids)));
+  for (size_t i = 0; i < blocks.size(); ++i)
+    if (blocks[i].key != pool.blocks[i].key)
+      return Error{ErrorCode::kConfig,
+                   "the stored pool was made with other settings; run `dbsa-pipe encode` again", ""};
+  return blocks;
+}
+
+}  // namespace dbsa

@@ -1,0 +1,61 @@
+// From demonstrations to a Pool that is ready to be encoded: grouping, tokens, plans, keys, labels
+// and the retriever's index. Computes no KV.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/block_grouper.h"
+#include "host/host_services.h"
+#include "host/mask_pattern.h"
+#include "host/retriever.h"
+#include "icl/dataset.h"
+#include "icl/prompt.h"
+#include "model/model_config.h"
+#include "model/tokenizer/tokenizer.h"
+#include "pipeline/encoder.h"
+#include "pipeline/pool.h"
+#include "pipeline/settings.h"
+
+namespace dbsa {
+
+// Everything a pool is made with. Borrowed; outlives the builder's call.
+struct PoolParts {
+  const Settings& settings;
+  const ModelConfig& model;
+  KvKey model_digest;
+  const Tokenizer& tokenizer;
+  host::BlockGrouper& grouper;
+  const host::MaskPattern& mask;
+  host::Retriever& retriever;
+  uint32_t retriever_revision = 0;
+  host::HostServices& services;
+};
+
+struct BuiltPool {
+  Pool pool;
+  std::vector<EncodeBlock> blocks;  // as pool.blocks, with plans
+  bool index_reused = false;
+};
+
+// The identity of the settings a pool is made with; contents of files are not part of it.
+std::string pool_id(const nlohmann::json& resolved);
+
+PromptFormat prompt_format(const PromptSettings& prompt);
+
+// previous: the pool as it was, to keep assignments and the index; nullptr deals all anew. The
+// retriever holds the index afterwards. Errors: kConfig for data or settings that cannot work, the
+// stage named.
+Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
+                             std::span<const Example> demonstrations, const Pool* previous);
+
+// Plans and keys of an opened pool, recomputed from its token ids. kConfig when they are not those
+// of the manifest.
+Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& pool);
+
+}  // namespace dbsa

@@ -1,0 +1,165 @@
+#include "pipeline/pool_manifest.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "pipeline/atomic_file.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kMagic = "DBSAPOOL";
+constexpr size_t kHashBytes = sizeof(XXH128_canonical_t);
+
+XXH128_canonical_t checksum(std::string_view bytes) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data(), bytes.size()));
+  return canonical;
+}
+
+json ids_to_binary(const std::vector<int32_t>& ids) {
+  std::vector<uint8_t> bytes(ids.size() * sizeof(int32_t));
+  if (!bytes.empty()) std::memcpy(bytes.data(), ids.data(), bytes.size());
+  return json::binary(std::move(bytes));
+}
+
+std::vector<int32_t> ids_from_binary(const json& value) {
+  const std::vector<uint8_t>& bytes = value.get_binary();
+  std::vector<int32_t> ids(bytes.size() / sizeof(int32_t));
+  if (!ids.empty()) std::memcpy(ids.data(), bytes.data(), ids.size() * sizeof(int32_t));
+  return ids;
+}
+
+json key_to_binary(const KvKey& key) {
+  return json::binary(std::vector<uint8_t>(key.bytes.begin(), key.bytes.end()));
+}
+
+KvKey key_from_binary(const json& value) {
+  const std::vector<uint8_t>& bytes = value.get_binary();
+  if (bytes.size() != DBSA_KV_KEY_BYTES) throw std::invalid_argument("a key of the wrong length");
+  return KvKey::from(bytes.data());
+}
+
+json to_json(const Pool& pool) {
+  json blocks = json::array();
+  for (const PoolBlock& block : pool.blocks)
+    blocks.push_back({{"demonstrations", block.demonstrations},
+                      {"token_ids", ids_to_binary(block.token_ids)},
+                      {"key", key_to_binary(block.key)}});
+  json labels = json::array();
+  for (const PoolLabel& label : pool.labels)
+    labels.push_back({{"text", label.text}, {"token_ids", ids_to_binary(label.token_ids)}});
+  return {{"version", kPoolManifestVersion},
+          {"id", pool.id},
+          {"model", key_to_binary(pool.model)},
+          {"tokenizer", pool.tokenizer},
+          {"has_prefix", pool.has_prefix},
+          {"demonstrations", pool.demonstrations},
+          {"blocks", std::move(blocks)},
+          {"labels", std::move(labels)},
+          {"retriever", pool.retriever},
+          {"documents_hash", pool.documents_hash},
+          {"index", json::binary(std::vector<uint8_t>(pool.index.begin(), pool.index.end()))}};
+}
+
+Pool from_json(const json& value) {
+  if (value.at("version") != kPoolManifestVersion) throw std::invalid_argument("another version");
+  Pool pool;
+  pool.id = value.at("id");
+  pool.model = key_from_binary(value.at("model"));
+  pool.tokenizer = value.at("tokenizer");
+  pool.has_prefix = value.at("has_prefix");
+  pool.demonstrations = value.at("demonstrations");
+  const auto demonstrations = static_cast<int64_t>(pool.demonstrations.size());
+  for (const json& source : value.at("blocks")) {
+    PoolBlock& block = pool.blocks.emplace_back();
+    block.demonstrations = source.at("demonstrations").get<std::vector<int64_t>>();
+    for (const int64_t id : block.demonstrations)
+      if (id < 0 || id >= demonstrations) throw std::invalid_argument("no such demonstration");
+    block.token_ids = ids_from_binary(source.at("token_ids"));
+    if (block.token_ids.empty()) throw std::invalid_argument("an empty block");
+    block.key = key_from_binary(source.at("key"));
+  }
+  if (pool.blocks.empty()) throw std::invalid_argument("no blocks");
+  for (const json& source : value.at("labels"))
+    pool.labels.push_back({source.at("text"), ids_from_binary(source.at("token_ids"))});
+  pool.retriever = value.at("retriever");
+  pool.documents_hash = value.at("documents_hash");
+  const std::vector<uint8_t>& index = value.at("index").get_binary();
+  pool.index.assign(index.begin(), index.end());
+  return pool;
+}
+
+Error corrupt(const std::string& name, const std::string& what) {
+  return Error{ErrorCode::kCorrupt,
+               name + ": not a sound pool manifest: " + what +
+                   "; remove the file and run `dbsa-pipe encode` again (stored blocks are reused)",
+               ""};
+}
+
+}  // namespace
+
+std::string encode_pool_manifest(const Pool& pool) {
+  std::string bytes(kMagic);
+  json::to_cbor(to_json(pool), bytes);
+  const XXH128_canonical_t hash = checksum(bytes);
+  bytes.append(reinterpret_cast<const char*>(hash.digest), kHashBytes);
+  return bytes;
+}
+
+Result<Pool> decode_pool_manifest(std::string_view bytes, const std::string& name) {
+  if (bytes.size() < kMagic.size() + kHashBytes || !bytes.starts_with(kMagic))
+    return corrupt(name, "it does not begin with " + std::string(kMagic));
+  const std::string_view body = bytes.substr(0, bytes.size() - kHashBytes);
+  const XXH128_canonical_t hash = checksum(body);
+  if (std::memcmp(hash.digest, bytes.data() + body.size(), kHashBytes) != 0)
+    return corrupt(name, "its checksum does not match");
+  try {
+    return from_json(json::from_cbor(body.substr(kMagic.size())));
+  } catch (const std::exception& e) {
+    return corrupt(name, e.what());
+  }
+}
+
+std::string pool_manifest_path(const std::string& store_path, const std::string& pool_id) {
+  return store_path + "/pools/" + pool_id + ".pool";
+}
+
+Status write_pool_manifest(const Pool& pool, const std::string& store_path) {
+  return write_file_atomically(pool_manifest_path(store_path, pool.id),
+                               encode_pool_manifest(pool));
+}
+
+Result<Pool> read_pool_manifest(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Error{ErrorCode::kNotFound, path + ": no such pool manifest", ""};
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (file.bad()) return Error{ErrorCode::kEnvironment, path + ": cannot be read", ""};
+  return decode_pool_manifest(bytes, path);
+}
+
+Result<std::vector<KvKey>> pool_roots(const std::string& store_path) {
+  std::set<KvKey> keys;
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator(store_path + "/pools", failed)) {
+    if (entry.path().extension() != ".pool") continue;
+    DBSA_ASSIGN_OR_RETURN(const Pool pool, read_pool_manifest(entry.path().string()));
+    for (const PoolBlock& block : pool.blocks) keys.insert(block.key);
+  }
+  if (failed && failed != std::errc::no_such_file_or_directory)
+    return Error{ErrorCode::kEnvironment,
+                 store_path + "/pools: cannot be read: " + failed.message(), ""};
+  return std::vector<KvKey>(keys.begin(), keys.end());
+}
+
+}  // namespace dbsa

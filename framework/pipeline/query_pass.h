@@ -1,0 +1,63 @@
+// The rows of one query: a live KV behind the selected blocks, extended token by token or many at a
+// time. Selected blocks are seen in full, in place, at the positions given; the query's own rows
+// are causal.
+//
+// The same object serves the query's prefill and label decoding: truncate() goes back to an
+// earlier length, so that another continuation can be tried.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/llama.h"
+#include "pipeline/block_cache.h"
+
+namespace dbsa {
+
+class QueryPass {
+ public:
+  struct Selected {
+    OpenBlock* block = nullptr;
+    int64_t tokens = 0;
+    int64_t start = 0;  // position of its token 0
+  };
+
+  // capacity: tokens the query may grow to. start: position of its first token. The blocks must
+  // stay open as long as the pass.
+  static Result<QueryPass> begin(Llama& model, host::AttentionBackend& backend,
+                                 std::vector<Selected> selected, int64_t start, int64_t capacity,
+                                 int64_t chunk_tokens);
+
+  // Appends tokens and returns the logits after each of the last `wanted` of them,
+  // [wanted, vocabulary]; wanted >= 1. Stored planes are verified ahead of their layer: kCorrupt,
+  // with corrupt() telling the block, when one does not match; the pass is then of no use.
+  Result<std::vector<float>> extend(std::span<const int32_t> ids, int64_t wanted = 1);
+
+  // Forgets the tokens from `length` on.
+  void truncate(int64_t length) { length_ = length; }
+  int64_t length() const { return length_; }
+
+  // The block whose bytes did not match, after kCorrupt.
+  OpenBlock* corrupt() const { return corrupt_; }
+  // Time spent verifying planes so far.
+  double verify_seconds() const { return verify_seconds_; }
+
+ private:
+  QueryPass(Llama& model, std::vector<Selected> selected, int64_t start, int64_t chunk_tokens)
+      : model_(&model), selected_(std::move(selected)), start_(start), chunk_tokens_(chunk_tokens) {}
+  Status verify(int32_t layer);
+
+  Llama* model_;
+  std::vector<Selected> selected_;
+  int64_t start_;
+  int64_t chunk_tokens_;
+  host::Kv kv_;
+  int64_t length_ = 0;
+  OpenBlock* corrupt_ = nullptr;
+  double verify_seconds_ = 0;
+};
+
+}  // namespace dbsa
