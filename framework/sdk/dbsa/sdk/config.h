@@ -38,7 +38,7 @@ class Config {
 
   // An error about one key, for check_config and create.
   static Error fault(std::string_view key, const std::string& what) {
-    return Error{ErrorCode::kConfig, std::string(key) + " " + what, "/" + std::string(key)};
+    return Error{ErrorCode::kConfig, std::string(key) + " " + what, std::string("/").append(key)};
   }
 
  private:

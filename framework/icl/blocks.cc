@@ -1,0 +1,97 @@
+#include "icl/blocks.h"
+
+#include <xxhash.h>
+
+#include <bit>
+#include <cstdio>
+
+namespace dbsa {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "hashes take ids as they lie in memory");
+
+Hash128 from(XXH128_hash_t hash) { return {hash.high64, hash.low64}; }
+
+void append(std::vector<int32_t>& tokens, const std::vector<int32_t>& more) {
+  tokens.insert(tokens.end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+std::string Hash128::hex() const {
+  char digits[33];
+  std::snprintf(digits, sizeof digits, "%016llx%016llx", static_cast<unsigned long long>(high),
+                static_cast<unsigned long long>(low));
+  return digits;
+}
+
+Hash128 hash_example(const Example& example) {
+  // The length first, so that text and label cannot trade bytes.
+  const uint64_t length = example.text.size();
+  std::string bytes(reinterpret_cast<const char*>(&length), sizeof length);
+  bytes += example.text;
+  bytes += example.label;
+  return from(XXH3_128bits(bytes.data(), bytes.size()));
+}
+
+Hash128 hash_tokens(std::span<const int32_t> tokens) {
+  return from(XXH3_128bits(tokens.data(), tokens.size_bytes()));
+}
+
+Result<std::vector<int64_t>> count_tokens(std::span<const Example> demonstrations,
+                                          const PromptFormat& format, const Tokenize& tokenize) {
+  std::vector<int64_t> counts;
+  counts.reserve(demonstrations.size());
+  for (const Example& example : demonstrations) {
+    DBSA_ASSIGN_OR_RETURN(const auto tokens, tokenize(demonstration_text(format, example)));
+    counts.push_back(static_cast<int64_t>(tokens.size()));
+  }
+  return counts;
+}
+
+Result<std::vector<Block>> build_blocks(std::span<const Example> demonstrations,
+                                        std::span<const std::vector<int64_t>> groups,
+                                        const PromptFormat& format, const Tokenize& tokenize,
+                                        std::optional<int32_t> bos) {
+  std::vector<Block> blocks;
+  blocks.reserve(groups.size());
+  for (const auto& group : groups) {
+    Block block;
+    block.demonstrations = group;
+    for (const int64_t index : group)
+      block.text += demonstration_text(format, demonstrations[index]);
+    if (bos && blocks.empty()) block.tokens.push_back(*bos);
+    DBSA_ASSIGN_OR_RETURN(const auto tokens, tokenize(block.text));
+    append(block.tokens, tokens);
+    block.hash = hash_tokens(block.tokens);
+    blocks.push_back(std::move(block));
+  }
+  return blocks;
+}
+
+Result<Block> build_prefix_block(std::optional<int32_t> bos, const std::string& head,
+                                 const std::string& instruction, const PromptFormat& format,
+                                 const Tokenize& tokenize, const Tokenize& tokenize_with_special) {
+  Block block;
+  if (bos) block.tokens.push_back(*bos);
+  if (!head.empty()) {
+    block.text = head;
+    DBSA_ASSIGN_OR_RETURN(const auto tokens, tokenize_with_special(head));
+    append(block.tokens, tokens);
+  }
+  if (!instruction.empty()) {
+    const std::string text = instruction + format.separator;
+    block.text += text;
+    DBSA_ASSIGN_OR_RETURN(const auto tokens, tokenize(text));
+    append(block.tokens, tokens);
+  }
+  if (block.tokens.empty())
+    return Error{ErrorCode::kConfig,
+                 "prompt.anchor: expected bos = true, an instruction or a head for the prefix "
+                 "block, found none; set one, or write anchor = \"first_blocks\"",
+                 "/prompt/anchor"};
+  block.hash = hash_tokens(block.tokens);
+  return block;
+}
+
+}  // namespace dbsa

@@ -1,0 +1,55 @@
+// Blocks: demonstrations that are written, tokenised and encoded together.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "icl/dataset.h"
+#include "icl/prompt.h"
+#include "icl/tokenization.h"
+
+namespace dbsa {
+
+struct Hash128 {
+  uint64_t high = 0;
+  uint64_t low = 0;
+  bool operator==(const Hash128&) const = default;
+  std::string hex() const;  // 32 digits
+};
+
+// XXH3-128. Of an example: text and label, not its line. Of ids: the values, little-endian.
+Hash128 hash_example(const Example& example);
+Hash128 hash_tokens(std::span<const int32_t> tokens);
+
+struct Block {
+  std::vector<int64_t> demonstrations;  // indices, in prompt order; none in a prefix block
+  std::string text;                     // what was tokenised; without a BOS
+  std::vector<int32_t> tokens;
+  Hash128 hash;  // of tokens
+};
+
+// Tokens of each demonstration on its own, separator included; what a grouper balances.
+// Cost: tokenises every demonstration once.
+Result<std::vector<int64_t>> count_tokens(std::span<const Example> demonstrations,
+                                          const PromptFormat& format, const Tokenize& tokenize);
+
+// One block per group of demonstration indices (each in range): the demonstrations' texts joined,
+// tokenised in one call, apart from all other blocks. `bos` is put before the first block.
+// A sentencepiece dummy prefix, where a tokenizer has one, stands at the start of every block.
+Result<std::vector<Block>> build_blocks(std::span<const Example> demonstrations,
+                                        std::span<const std::vector<int64_t>> groups,
+                                        const PromptFormat& format, const Tokenize& tokenize,
+                                        std::optional<int32_t> bos);
+
+// The prompt head as a block of its own: BOS, then `head` with special tokens recognised, then
+// `instruction` and the separator. Each may be absent. kConfig (at /prompt/anchor) when all are.
+Result<Block> build_prefix_block(std::optional<int32_t> bos, const std::string& head,
+                                 const std::string& instruction, const PromptFormat& format,
+                                 const Tokenize& tokenize, const Tokenize& tokenize_with_special);
+
+}  // namespace dbsa

@@ -1,0 +1,78 @@
+#include "icl/csv.h"
+
+#include "icl/dataset.h"
+
+namespace dbsa {
+
+Error CsvReader::fault(int64_t line, const std::string& what) const {
+  return Error{ErrorCode::kConfig, name_ + ":" + std::to_string(line) + ": " + what, ""};
+}
+
+bool CsvReader::at_end_of_record() const {
+  return at_ == text_.size() || text_[at_] == '\n' || text_.substr(at_, 2) == "\r\n";
+}
+
+void CsvReader::skip_line_end() {
+  if (at_ == text_.size()) return;
+  at_ += text_[at_] == '\r' ? 2 : 1;
+  ++line_;
+}
+
+std::string CsvReader::plain_field() {
+  const size_t begin = at_;
+  while (!at_end_of_record() && text_[at_] != ',' && text_[at_] != '"') ++at_;
+  return std::string(text_.substr(begin, at_ - begin));
+}
+
+Result<std::string> CsvReader::quoted_field() {
+  const int64_t opened = line_;
+  std::string field;
+  for (++at_;; ++at_) {
+    if (at_ == text_.size())
+      return fault(opened,
+                   "expected a closing quote for the field that begins in this line, found "
+                   "the end of the file; close it, or double a quote that is meant as text");
+    if (text_[at_] == '"') {
+      if (text_.substr(at_ + 1, 1) != "\"") break;
+      ++at_;
+    }
+    if (text_[at_] == '\n') ++line_;
+    field += text_[at_];
+  }
+  ++at_;
+  return field;
+}
+
+Result<bool> CsvReader::next(std::vector<std::string>& fields) {
+  while (at_ < text_.size() && at_end_of_record()) skip_line_end();
+  fields.clear();
+  if (at_ == text_.size()) return false;
+  record_line_ = line_;
+  const size_t begin = at_;
+  while (true) {
+    if (at_ < text_.size() && text_[at_] == '"') {
+      DBSA_ASSIGN_OR_RETURN(std::string field, quoted_field());
+      fields.push_back(std::move(field));
+      if (!at_end_of_record() && text_[at_] != ',')
+        return fault(line_, "expected a comma or the end of the line after a quoted field, found " +
+                                quote_for_message(text_.substr(at_, 1)) +
+                                "; double a quote that is meant as text");
+    } else {
+      fields.push_back(plain_field());
+      if (!at_end_of_record() && text_[at_] == '"')
+        return fault(line_,
+                     "expected a field without quotes, found a quote inside it; put the "
+                     "whole field in quotes and double the quotes in it");
+    }
+    if (at_ - begin > kMaxRecordBytes)
+      return fault(record_line_, "expected a record of at most " + std::to_string(kMaxRecordBytes) +
+                                     " bytes, found a longer one; look for a quote that is not "
+                                     "closed");
+    if (at_end_of_record()) break;
+    ++at_;  // the comma
+  }
+  skip_line_end();
+  return true;
+}
+
+}  // namespace dbsa

@@ -1,0 +1,40 @@
+// A reader of CSV as RFC 4180 describes it: fields may stand in double quotes, a quote inside is
+// doubled, quoted fields may hold commas and line ends. Line ends are LF or CRLF.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dbsa {
+
+class CsvReader {
+ public:
+  // `text` must outlive the reader. `name` is the file's, for messages.
+  CsvReader(std::string_view text, std::string name) : text_(text), name_(std::move(name)) {}
+
+  // Reads the next record that is not an empty line; false at the end. kConfig with file and line
+  // for a stray quote, an open quote at the end, or a record longer than kMaxRecordBytes.
+  Result<bool> next(std::vector<std::string>& fields);
+
+  // Where the record that `next` read begins, 1-based.
+  int64_t line() const { return record_line_; }
+
+ private:
+  Result<std::string> quoted_field();
+  std::string plain_field();
+  Error fault(int64_t line, const std::string& what) const;
+  bool at_end_of_record() const;
+  void skip_line_end();
+
+  std::string_view text_;
+  std::string name_;
+  size_t at_ = 0;
+  int64_t line_ = 1;
+  int64_t record_line_ = 0;
+};
+
+}  // namespace dbsa

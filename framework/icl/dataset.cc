@@ -1,0 +1,351 @@
+#include "icl/dataset.h"
+
+#include <dbsa/sdk/random.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "icl/csv.h"
+#include "icl/utf8.h"
+
+namespace dbsa {
+namespace {
+
+using Json = nlohmann::json;
+
+Error fault(const std::string& name, int64_t line, const std::string& what) {
+  return Error{ErrorCode::kConfig, name + ":" + std::to_string(line) + ": " + what, ""};
+}
+
+Error unreadable(const std::string& name, const std::string& found) {
+  return Error{ErrorCode::kEnvironment,
+               name + ": expected a readable file, found " + found + "; check the path", ""};
+}
+
+// The whole file, without a BOM, checked to be UTF-8.
+Result<std::string> read_text(const std::filesystem::path& path) {
+  const std::string name = path.string();
+  std::error_code code;
+  const auto status = std::filesystem::status(path, code);
+  if (!std::filesystem::exists(status)) return unreadable(name, "no such file");
+  if (std::filesystem::is_directory(status)) return unreadable(name, "a directory");
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return unreadable(name, std::strerror(errno));
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (file.bad()) return unreadable(name, std::strerror(errno));
+  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
+  if (const auto bad = find_invalid_utf8(text)) {
+    const std::string_view before = std::string_view(text).substr(0, *bad);
+    const auto lines = std::count(before.begin(), before.end(), '\n');
+    const size_t line_begin = before.rfind('\n') + 1;  // npos + 1 = 0
+    char hex[8];
+    std::snprintf(hex, sizeof hex, "0x%02X", static_cast<unsigned char>(text[*bad]));
+    return fault(name, lines + 1,
+                 "expected UTF-8, found the byte " + std::string(hex) + " at byte " +
+                     std::to_string(*bad - line_begin + 1) +
+                     " of the line; convert the file to UTF-8");
+  }
+  return text;
+}
+
+bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+bool is_blank(std::string_view text) { return std::all_of(text.begin(), text.end(), is_white); }
+
+// What both formats ask of an example.
+Status check(const Example& example, const std::string& name, const std::string& text_field,
+             const std::string& label_field, LabelPolicy policy) {
+  if (is_blank(example.text))
+    return fault(name, example.line,
+                 "expected a text in field " + quote_for_message(text_field) +
+                     ", found an empty one; fill it in or remove the record");
+  if (example.label.empty() && policy == LabelPolicy::kOptional) return {};
+  if (is_blank(example.label))
+    return fault(name, example.line,
+                 "expected a label in field " + quote_for_message(label_field) +
+                     ", found an empty one; fill it in or remove the record");
+  if (is_white(example.label.front()) || is_white(example.label.back()))
+    return fault(name, example.line,
+                 "expected a label without white space around it, found " +
+                     quote_for_message(example.label) + "; remove the white space");
+  return {};
+}
+
+// ---- jsonl ----
+
+const char* describe_type(const Json& value) {
+  switch (value.type()) {
+    case Json::value_t::null:
+      return "null";
+    case Json::value_t::object:
+      return "an object";
+    case Json::value_t::array:
+      return "an array";
+    case Json::value_t::string:
+      return "a string";
+    case Json::value_t::boolean:
+      return "a boolean";
+    default:
+      return "a number";
+  }
+}
+
+std::string field_names(const Json& object) {
+  std::string names;
+  for (const auto& [key, value] : object.items())
+    names += (names.empty() ? "" : ", ") + quote_for_message(key);
+  return names.empty() ? "none" : names;
+}
+
+Result<std::string> json_field(const Json& object, const std::string& field, bool optional,
+                               const std::string& name, int64_t line) {
+  const auto found = object.find(field);
+  if (found == object.end()) {
+    if (optional) return std::string();
+    return fault(name, line,
+                 "expected a field " + quote_for_message(field) + ", found " + field_names(object) +
+                     "; name the fields in [data] text_field and label_field");
+  }
+  if (optional && found->is_null()) return std::string();
+  if (!found->is_string())
+    return fault(name, line,
+                 "expected a string in field " + quote_for_message(field) + ", found " +
+                     describe_type(*found) + "; write it in quotes");
+  return found->get<std::string>();
+}
+
+Result<Json> parse_json(std::string_view text, const std::string& name, int64_t line) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::parse_error& e) {
+    const size_t before = std::min(e.byte == 0 ? 0 : e.byte - 1, text.size());
+    const std::string_view read = text.substr(0, before);
+    const auto lines = std::count(read.begin(), read.end(), '\n');
+    return fault(name, line + lines,
+                 "expected JSON, found a fault at byte " +
+                     std::to_string(before - (read.rfind('\n') + 1) + 1) +
+                     " of the line; check quotes, commas and braces before it");
+  } catch (const Json::exception&) {  // a number out of range
+    return fault(name, line, "expected JSON, found a number that is out of range; correct it");
+  }
+}
+
+Result<std::vector<Example>> read_jsonl(std::string_view text, const std::string& name,
+                                        const std::string& text_field,
+                                        const std::string& label_field, LabelPolicy policy) {
+  std::vector<Example> examples;
+  int64_t line = 0;
+  while (!text.empty()) {
+    ++line;
+    const size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view row = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (is_blank(row)) continue;
+    if (row.size() > kMaxRecordBytes)
+      return fault(name, line,
+                   "expected a line of at most " + std::to_string(kMaxRecordBytes) +
+                       " bytes, found one of " + std::to_string(row.size()) +
+                       "; write one object a line");
+    DBSA_ASSIGN_OR_RETURN(const Json object, parse_json(row, name, line));
+    if (!object.is_object())
+      return fault(name, line,
+                   std::string("expected a JSON object, found ") + describe_type(object) +
+                       "; write one object a line");
+    Example example;
+    example.line = line;
+    DBSA_ASSIGN_OR_RETURN(example.text, json_field(object, text_field, false, name, line));
+    DBSA_ASSIGN_OR_RETURN(example.label, json_field(object, label_field,
+                                                    policy == LabelPolicy::kOptional, name, line));
+    DBSA_RETURN_IF_ERROR(check(example, name, text_field, label_field, policy));
+    examples.push_back(std::move(example));
+  }
+  return examples;
+}
+
+// ---- csv ----
+
+// The column of a field, or -1 where it is absent and may be.
+Result<int64_t> find_column(const std::vector<std::string>& header, const std::string& field,
+                            bool optional, const std::string& name, int64_t line) {
+  const auto found = std::find(header.begin(), header.end(), field);
+  if (found == header.end()) {
+    if (optional) return int64_t{-1};
+    std::string names;
+    for (const auto& column : header)
+      names += (names.empty() ? "" : ", ") + quote_for_message(column);
+    return fault(name, line,
+                 "expected a column " + quote_for_message(field) + ", found " + names +
+                     "; name the columns in [data] text_field and label_field");
+  }
+  if (std::find(found + 1, header.end(), field) != header.end())
+    return fault(
+        name, line,
+        "expected one column " + quote_for_message(field) + ", found several; rename the others");
+  return static_cast<int64_t>(found - header.begin());
+}
+
+Result<std::vector<Example>> read_csv(std::string_view text, const std::string& name,
+                                      const std::string& text_field, const std::string& label_field,
+                                      LabelPolicy policy) {
+  CsvReader reader(text, name);
+  std::vector<std::string> fields;
+  DBSA_ASSIGN_OR_RETURN(bool more, reader.next(fields));
+  std::vector<Example> examples;
+  if (!more) return examples;
+  const std::vector<std::string> header = fields;
+  DBSA_ASSIGN_OR_RETURN(const int64_t text_column,
+                        find_column(header, text_field, false, name, reader.line()));
+  DBSA_ASSIGN_OR_RETURN(
+      const int64_t label_column,
+      find_column(header, label_field, policy == LabelPolicy::kOptional, name, reader.line()));
+  while (true) {
+    DBSA_ASSIGN_OR_RETURN(more, reader.next(fields));
+    if (!more) return examples;
+    if (fields.size() != header.size())
+      return fault(name, reader.line(),
+                   "expected " + std::to_string(header.size()) +
+                       " fields as in the header, found " + std::to_string(fields.size()) +
+                       "; put fields with commas in quotes");
+    Example example;
+    example.line = reader.line();
+    example.text = fields[text_column];
+    if (label_column >= 0) example.label = fields[label_column];
+    DBSA_RETURN_IF_ERROR(check(example, name, text_field, label_field, policy));
+    examples.push_back(std::move(example));
+  }
+}
+
+}  // namespace
+
+std::string quote_for_message(std::string_view text) {
+  std::string quoted = "\"";
+  for (size_t i = 0; i < text.size(); ++i) {
+    // Cut between characters, not inside one.
+    if (quoted.size() > 60 && (static_cast<uint8_t>(text[i]) & 0xC0) != 0x80)
+      return quoted + "...\"";
+    const char c = text[i];
+    if (c == '\n') {
+      quoted += "\\n";
+    } else if (c == '\t') {
+      quoted += "\\t";
+    } else if (c == '\r') {
+      quoted += "\\r";
+    } else if (c == '"' || c == '\\') {
+      quoted += {'\\', c};
+    } else if (static_cast<uint8_t>(c) < 0x20 || c == 0x7F) {
+      char hex[8];
+      std::snprintf(hex, sizeof hex, "\\u%04X", static_cast<unsigned>(c));
+      quoted += hex;
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "\"";
+}
+
+Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
+                                          const std::string& text_field,
+                                          const std::string& label_field, LabelPolicy policy) {
+  const std::string name = path.string();
+  const std::string extension = path.extension().string();
+  if (extension != ".jsonl" && extension != ".csv")
+    return Error{ErrorCode::kConfig,
+                 name + ": expected a name that ends in .jsonl or .csv, found " +
+                     quote_for_message(extension) + "; convert or rename the file",
+                 ""};
+  DBSA_ASSIGN_OR_RETURN(const std::string text, read_text(path));
+  DBSA_ASSIGN_OR_RETURN(std::vector<Example> examples,
+                        extension == ".csv"
+                            ? read_csv(text, name, text_field, label_field, policy)
+                            : read_jsonl(text, name, text_field, label_field, policy));
+  if (examples.empty())
+    return Error{ErrorCode::kConfig,
+                 name +
+                     ": expected at least one example, found none; add examples or name another "
+                     "file",
+                 ""};
+  return examples;
+}
+
+Result<std::vector<int64_t>> load_indices(const std::filesystem::path& path, int64_t count) {
+  const std::string name = path.string();
+  DBSA_ASSIGN_OR_RETURN(const std::string text, read_text(path));
+  DBSA_ASSIGN_OR_RETURN(const Json document, parse_json(text, name, 1));
+  const Json* list = &document;
+  if (document.is_object() && document.contains("lines")) list = &document["lines"];
+  if (!list->is_array() || list->empty())
+    return Error{ErrorCode::kConfig,
+                 name +
+                     ": expected an array of indices, or an object with one under \"lines\", "
+                     "found " +
+                     (list->is_array() ? "an empty array" : describe_type(*list)) +
+                     "; write e.g. [0, 5, 7]",
+                 ""};
+  std::vector<int64_t> indices;
+  for (size_t i = 0; i < list->size(); ++i) {
+    const Json& value = (*list)[i];
+    // A number above int64's largest is unsigned here, and out of range anyway.
+    const bool fits = value.is_number_integer() &&
+                      (!value.is_number_unsigned() || value.get<uint64_t>() <= INT64_MAX);
+    if (!fits || value.get<int64_t>() < 0 || value.get<int64_t>() >= count)
+      return Error{ErrorCode::kConfig,
+                   name + ": entry " + std::to_string(i) + ": expected an integer from 0 to " +
+                       std::to_string(count - 1) + ", found " + value.dump() +
+                       "; indices count the queries from 0",
+                   ""};
+    indices.push_back(value.get<int64_t>());
+  }
+  return indices;
+}
+
+std::vector<Example> pick(std::span<const Example> examples, std::span<const int64_t> indices) {
+  std::vector<Example> picked;
+  picked.reserve(indices.size());
+  for (const int64_t index : indices) picked.push_back(examples[index]);
+  return picked;
+}
+
+Result<std::vector<Example>> draw(std::span<const Example> examples, int64_t count, uint64_t seed) {
+  const int64_t available = static_cast<int64_t>(examples.size());
+  if (count == 0) return std::vector<Example>(examples.begin(), examples.end());
+  if (count < 0 || count > available)
+    return Error{ErrorCode::kConfig,
+                 "data.demonstration_count: expected at most " + std::to_string(available) +
+                     ", the number of demonstrations in the file, found " + std::to_string(count) +
+                     "; lower it, or write 0 for all",
+                 "/data/demonstration_count"};
+  std::vector<int64_t> order(available);
+  std::iota(order.begin(), order.end(), int64_t{0});
+  Random(seed).shuffle(std::span(order));
+  order.resize(count);
+  std::sort(order.begin(), order.end());
+  return pick(examples, order);
+}
+
+std::vector<std::string> label_table(std::span<const Example> demonstrations) {
+  std::vector<std::string> labels;
+  for (const Example& example : demonstrations) labels.push_back(example.label);
+  std::sort(labels.begin(), labels.end());
+  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+  return labels;
+}
+
+Status check_query_labels(std::span<const Example> queries, std::span<const std::string> labels,
+                          const std::filesystem::path& queries_path) {
+  for (const Example& query : queries) {
+    if (query.label.empty() || std::binary_search(labels.begin(), labels.end(), query.label))
+      continue;
+    return fault(queries_path.string(), query.line,
+                 "expected a label that some demonstration has, found " +
+                     quote_for_message(query.label) +
+                     "; add a demonstration with it or remove the query");
+  }
+  return {};
+}
+
+}  // namespace dbsa

@@ -1,0 +1,61 @@
+// Demonstrations and queries: read from files, checked, drawn.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dbsa {
+
+inline constexpr size_t kMaxRecordBytes = size_t{4} << 20;  // of one example in a file
+
+struct Example {
+  std::string text;
+  std::string label;  // "" where a query has none
+  int64_t line = 0;   // of the file, 1-based; of a record's first line
+  bool operator==(const Example&) const = default;
+};
+
+enum class LabelPolicy {
+  kRequired,  // demonstrations
+  kOptional,  // queries: a label may be absent, null or empty
+};
+
+// Reads a .jsonl file (one object a line) or a .csv file (a header row names the columns). UTF-8,
+// with or without a BOM, LF or CRLF; empty lines are skipped. Text and label are strings, not
+// empty; a label neither begins nor ends with white space.
+//
+// kEnvironment when the file cannot be read, kConfig with file:line for what is wrong in it, an
+// empty data set included. Cost: O(bytes); the file is held in memory while it is read.
+Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
+                                          const std::string& text_field,
+                                          const std::string& label_field, LabelPolicy policy);
+
+// Reads 0-based indices into a data set of `count` examples: a JSON array of integers, or an object
+// with such an array under "lines". In the order of the file. Errors as load_dataset.
+Result<std::vector<int64_t>> load_indices(const std::filesystem::path& path, int64_t count);
+
+// The examples at those indices, which must be in range.
+std::vector<Example> pick(std::span<const Example> examples, std::span<const int64_t> indices);
+
+// `count` examples drawn without replacement, the same on every machine, in file order; all of them
+// for count = 0. kConfig (at /data/demonstration_count) for more than there are.
+Result<std::vector<Example>> draw(std::span<const Example> examples, int64_t count, uint64_t seed);
+
+// The distinct labels in byte order. A label's index in this table is its number everywhere.
+std::vector<std::string> label_table(std::span<const Example> demonstrations);
+
+// Refuses a query whose label no demonstration has: it could never be answered. kConfig naming
+// `queries_path`, line and label; queries without a label pass.
+Status check_query_labels(std::span<const Example> queries, std::span<const std::string> labels,
+                          const std::filesystem::path& queries_path);
+
+// Text between double quotes with control characters escaped, cut after some 60 bytes.
+std::string quote_for_message(std::string_view text);
+
+}  // namespace dbsa

@@ -1,0 +1,47 @@
+#include "icl/prompt.h"
+
+namespace dbsa {
+namespace {
+
+// Python's str.rstrip() for ASCII white space.
+std::string_view strip_end(std::string_view text) {
+  const size_t last = text.find_last_not_of(" \t\n\v\f\r\x1c\x1d\x1e\x1f");
+  return last == std::string_view::npos ? std::string_view() : text.substr(0, last + 1);
+}
+
+}  // namespace
+
+Status check_prompt(const PromptFormat& format) {
+  if (label_lead(format).empty())
+    return Error{ErrorCode::kConfig,
+                 "prompt.output_prefix: expected text that announces the label, found " +
+                     quote_for_message(format.output_prefix) + "; write e.g. \"label: \"",
+                 "/prompt/output_prefix"};
+  if (format.separator.empty())
+    return Error{ErrorCode::kConfig,
+                 "prompt.separator: expected text that ends a demonstration, found an empty one; "
+                 "write e.g. \"\\n==\\n\"",
+                 "/prompt/separator"};
+  return {};
+}
+
+std::string demonstration_text(const PromptFormat& format, const Example& example) {
+  return format.input_prefix + example.text + "\n" + format.output_prefix + example.label +
+         format.separator;
+}
+
+std::string query_text(const PromptFormat& format, std::string_view text) {
+  std::string prompt = format.input_prefix;
+  prompt += text;
+  prompt += "\n" + format.output_prefix;
+  prompt.resize(strip_end(prompt).size());
+  return prompt;
+}
+
+std::string_view label_lead(const PromptFormat& format) { return strip_end(format.output_prefix); }
+
+std::string_view label_gap(const PromptFormat& format) {
+  return std::string_view(format.output_prefix).substr(label_lead(format).size());
+}
+
+}  // namespace dbsa

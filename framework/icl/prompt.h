@@ -1,0 +1,35 @@
+// The prompt: how demonstrations and queries are written. As in the code of arXiv 2503.08640.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <string>
+#include <string_view>
+
+#include "icl/dataset.h"
+
+namespace dbsa {
+
+struct PromptFormat {
+  std::string input_prefix = "query: ";
+  std::string output_prefix = "intent: ";
+  std::string separator = "\n==\n";
+};
+
+// kConfig when labels could not be told apart from what surrounds them: an output prefix of white
+// space alone, or no separator.
+Status check_prompt(const PromptFormat& format);
+
+// `{input_prefix}{text}\n{output_prefix}{label}{separator}`. The separator ends every
+// demonstration, so blocks and the query follow without one.
+std::string demonstration_text(const PromptFormat& format, const Example& example);
+
+// `{input_prefix}{text}\n{output_prefix}` without the white space at its end.
+std::string query_text(const PromptFormat& format, std::string_view text);
+
+// The output prefix without and as the white space at its end: "intent:" and " ". The query ends
+// with the first; every label follows the second.
+std::string_view label_lead(const PromptFormat& format);
+std::string_view label_gap(const PromptFormat& format);
+
+}  // namespace dbsa

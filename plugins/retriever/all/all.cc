@@ -1,0 +1,57 @@
+// Retriever `all`: every document in index order, score 0.
+#include <dbsa/sdk/retriever.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+namespace dbsa {
+namespace {
+
+constexpr std::string_view kMagic = "dbsa.retriever.all 1\n";  // then the count in decimal digits
+
+class All final : public Retriever {
+ public:
+  static constexpr uint32_t kRevision = 1;
+  static Result<std::unique_ptr<All>> create(Host, const Config&) {
+    return std::make_unique<All>();
+  }
+
+  Status index(Texts documents) override {
+    count_ = documents.size();
+    return {};
+  }
+
+  Result<std::string> save() const override {
+    if (!count_) return Error{ErrorCode::kInvalidArgument, "there is no index to save", ""};
+    return std::string(kMagic) + std::to_string(*count_);
+  }
+
+  Status load(std::string_view bytes) override {
+    count_.reset();
+    int64_t count = -1;
+    if (bytes.starts_with(kMagic)) {
+      const char* end = bytes.data() + bytes.size();
+      const auto [stop, code] = std::from_chars(bytes.data() + kMagic.size(), end, count);
+      if (code != std::errc() || stop != end) count = -1;
+    }
+    if (count < 0) return Error{ErrorCode::kCorrupt, "not an index of this retriever", ""};
+    count_ = count;
+    return {};
+  }
+
+  Result<std::vector<Hit>> query(std::string_view, int64_t count) const override {
+    if (!count_) return Error{ErrorCode::kInvalidArgument, "there is no index to query", ""};
+    std::vector<Hit> hits(std::max<int64_t>(0, std::min(count, *count_)));
+    for (size_t i = 0; i < hits.size(); ++i) hits[i].id = static_cast<int64_t>(i);
+    return hits;
+  }
+
+ private:
+  std::optional<int64_t> count_;
+};
+
+}  // namespace
+}  // namespace dbsa
+
+DBSA_PLUGIN(dbsa::All);
