@@ -1,0 +1,17 @@
+// JSON pointers (RFC 6901) as the configuration uses them: to find a source position, and to name
+// a key to people ("/retriever/k1" is shown as "retriever.k1").
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dbsa {
+
+std::string append_pointer(std::string_view pointer, std::string_view key);
+std::string parent_pointer(std::string_view pointer);
+std::vector<std::string> split_pointer(std::string_view pointer);
+// "retriever.k1"; array elements as "axes[2]"; keys that are no bare TOML keys are quoted.
+std::string dotted_name(std::string_view pointer);
+
+}  // namespace dbsa
