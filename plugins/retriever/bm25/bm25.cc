@@ -1,0 +1,68 @@
+// Retriever `bm25`: see plugin.toml for the formula, index.h for the index.
+#include <dbsa/sdk/retriever.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "index.h"
+
+namespace dbsa {
+namespace {
+
+class Bm25 final : public Retriever {
+ public:
+  static constexpr uint32_t kRevision = 1;
+
+  static Result<std::unique_ptr<Bm25>> create(Host host, const Config& config) {
+    bm25::Weights weights;
+    bm25::AnalyzerOptions options;
+    DBSA_ASSIGN_OR_RETURN(weights.k1, config.get<double>("k1"));
+    DBSA_ASSIGN_OR_RETURN(weights.b, config.get<double>("b"));
+    DBSA_ASSIGN_OR_RETURN(const std::string stemmer, config.get<std::string>("stemmer"));
+    DBSA_ASSIGN_OR_RETURN(const std::string stop_words, config.get<std::string>("stop_words"));
+    options.stemmer = stemmer == "porter" ? bm25::Stemmer::kPorter : bm25::Stemmer::kNone;
+    options.stop_words =
+        stop_words == "english" ? bm25::StopWords::kEnglish : bm25::StopWords::kNone;
+    return std::make_unique<Bm25>(host, options, weights);
+  }
+
+  Bm25(Host host, const bm25::AnalyzerOptions& options, const bm25::Weights& weights)
+      : host_(host), options_(options), weights_(weights) {}
+
+  Status index(Texts documents) override {
+    index_.reset();
+    DBSA_ASSIGN_OR_RETURN(index_, bm25::Index::build(documents, options_, weights_));
+    return {};
+  }
+
+  Result<std::string> save() const override {
+    if (!index_) return Error{ErrorCode::kInvalidArgument, "there is no index to save", ""};
+    return index_->serialize();
+  }
+
+  Status load(std::string_view bytes) override {
+    index_.reset();
+    DBSA_ASSIGN_OR_RETURN(index_, bm25::Index::parse(bytes, options_, weights_));
+    return {};
+  }
+
+  Result<std::vector<Hit>> query(std::string_view text, int64_t count) const override {
+    if (!index_) return Error{ErrorCode::kInvalidArgument, "there is no index to query", ""};
+    const int64_t documents = index_->document_count();
+    auto* scores = host_.scratch<double>(0, documents);
+    std::fill_n(scores, documents, 0.0);
+    DBSA_RETURN_IF_ERROR(index_->add_scores(text, scores));
+    return bm25::best_documents(scores, documents, count);
+  }
+
+ private:
+  Host host_;
+  bm25::AnalyzerOptions options_;
+  bm25::Weights weights_;
+  std::optional<bm25::Index> index_;
+};
+
+}  // namespace
+}  // namespace dbsa
+
+DBSA_PLUGIN(dbsa::Bm25);

@@ -1,0 +1,63 @@
+// Index: which documents hold a term, how often, and what that is worth under BM25.
+#pragma once
+
+#include <dbsa/sdk/retriever.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "analyzer.h"
+
+namespace dbsa::bm25 {
+
+struct Weights {
+  double k1 = 1.2;
+  double b = 0.75;
+};
+
+// Inverted, in flat arrays. Terms are in byte order; the postings of a term in document order.
+class Index {
+ public:
+  // Cost: O(bytes of the documents).
+  static Result<Index> build(Texts documents, const AnalyzerOptions& options,
+                             const Weights& weights);
+
+  // Little-endian bytes with a checksum; they do not depend on the weights. parse returns kCorrupt
+  // for bytes that serialize did not write, or wrote for other analyzer options.
+  std::string serialize() const;
+  static Result<Index> parse(std::string_view bytes, const AnalyzerOptions& options,
+                             const Weights& weights);
+
+  int64_t document_count() const { return static_cast<int64_t>(lengths_.size()); }
+
+  // Adds each document's score for a query to scores[document_count()]. A term counts as often as
+  // it occurs in the query; terms are added in byte order, so a score depends on the query's words
+  // and not on their order. Cost: O(postings of the query's terms).
+  Status add_scores(std::string_view query, double* scores) const;
+
+ private:
+  std::string_view term(size_t i) const {
+    return std::string_view(term_text_).substr(term_ends_[i], term_ends_[i + 1] - term_ends_[i]);
+  }
+  // The number of a term, or -1.
+  int64_t find(std::string_view term) const;
+  void weigh(const Weights& weights);
+  Status validate() const;
+
+  AnalyzerOptions options_;
+  std::string term_text_;               // all terms, one after the other
+  std::vector<uint64_t> term_ends_;     // [terms + 1], from 0: offsets in term_text_
+  std::vector<uint64_t> posting_ends_;  // [terms + 1], from 0: offsets in the postings
+  std::vector<uint32_t> documents_;     // [postings]
+  std::vector<uint32_t> frequencies_;   // [postings] of the term in the document
+  std::vector<uint32_t> lengths_;       // [documents] in terms
+  std::vector<double> worth_;           // [postings] what the posting adds to a score
+};
+
+// The best `count` documents with a score above 0, best first, ties by the lower id. Cost:
+// O(documents + count log count).
+std::vector<Hit> best_documents(const double* scores, int64_t documents, int64_t count);
+
+}  // namespace dbsa::bm25
