@@ -13,8 +13,8 @@ namespace dbsa {
 namespace {
 
 Error refused(const std::string& path, const char* what) {
-  return Error{ErrorCode::kEnvironment,
-               path + ": cannot " + what + ": " + std::strerror(errno), ""};
+  return Error{ErrorCode::kEnvironment, path + ": cannot " + what + ": " + std::strerror(errno),
+               ""};
 }
 
 Status sync_folder(const std::string& folder) {

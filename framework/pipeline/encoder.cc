@@ -52,11 +52,12 @@ Result<EncodeNeed> Encoder::need(std::span<const EncodeBlock> pool,
 
 Status Encoder::check_room(const EncodeNeed& need, uint64_t stored_bytes, uint64_t max_bytes) {
   if (need.bytes > need.free_bytes)
-    return Error{ErrorCode::kEnvironment,
-                 "the store needs " + std::to_string(need.bytes) + " more bytes and " +
-                     std::to_string(need.free_bytes) +
-                     " are free; free some, choose another kv_store.path, or use fewer demonstrations",
-                 ""};
+    return Error{
+        ErrorCode::kEnvironment,
+        "the store needs " + std::to_string(need.bytes) + " more bytes and " +
+            std::to_string(need.free_bytes) +
+            " are free; free some, choose another kv_store.path, or use fewer demonstrations",
+        ""};
   if (max_bytes != 0 && stored_bytes + need.bytes > max_bytes)
     return Error{ErrorCode::kEnvironment,
                  "the store holds " + std::to_string(stored_bytes) + " bytes and needs " +
@@ -124,14 +125,13 @@ Result<ForwardInput> Encoder::make_chunk(std::span<const EncodeBlock> pool,
       const EncodeBlock& block = pool[static_cast<size_t>(todo[next])];
       auto begun = std::make_unique<Live>();
       begun->block = todo[next++];
-      DBSA_ASSIGN_OR_RETURN(
-          begun->kv, backend_.kv_create(static_cast<int64_t>(block.token_ids.size())));
+      DBSA_ASSIGN_OR_RETURN(begun->kv,
+                            backend_.kv_create(static_cast<int64_t>(block.token_ids.size())));
       live.by_key.emplace(block.key, begun.get());
       live.blocks.push_back(std::move(begun));
     }
     Live& own = *live.blocks[i];
-    const auto tokens =
-        static_cast<int64_t>(pool[static_cast<size_t>(own.block)].token_ids.size());
+    const auto tokens = static_cast<int64_t>(pool[static_cast<size_t>(own.block)].token_ids.size());
     const int64_t rows = std::min(room, tokens - own.done);
     DBSA_RETURN_IF_ERROR(add_range(pool, own, rows, live, input));
     room -= rows;
@@ -150,7 +150,7 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
   own.done += rows;
   for (const PlacedSegment& placed : block.plan.segments) {
     const Visible& visible = placed.visible;
-    dbsa_segment segment = {sizeof(dbsa_segment), visible.kind, own.kv.get(), visible.first_token,
+    dbsa_segment segment = {sizeof(dbsa_segment), visible.kind, own.kv.get(),  visible.first_token,
                             visible.length,       placed.start, visible.window};
     if (visible.block == own.block) {
       // Own tokens that do not exist yet are behind every row of this chunk.
@@ -164,8 +164,7 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
     } else {
       DBSA_ASSIGN_OR_RETURN(OpenBlock * stored, cache_.open(key));
       if (Status verified = stored->verify_all(); !verified.ok()) {
-        if (verified.error().code == ErrorCode::kCorrupt)
-          DBSA_RETURN_IF_ERROR(cache_.discard(key));
+        if (verified.error().code == ErrorCode::kCorrupt) DBSA_RETURN_IF_ERROR(cache_.discard(key));
         return verified;
       }
       segment.kv = stored->kv().get();
@@ -180,8 +179,7 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
   return {};
 }
 
-Status Encoder::store_block(const EncodeBlock& block, const Live& live,
-                            EncodeProgress& progress) {
+Status Encoder::store_block(const EncodeBlock& block, const Live& live, EncodeProgress& progress) {
   const auto tokens = static_cast<int64_t>(block.token_ids.size());
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, backend_.block_format(tokens));
   const uint64_t stride = (format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT - 1) /

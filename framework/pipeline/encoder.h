@@ -56,8 +56,7 @@ class Encoder {
 
   // Which of `wanted` (indices into pool) the store lacks, together with the absent blocks that
   // those see. Reads no plane.
-  Result<EncodeNeed> need(std::span<const EncodeBlock> pool,
-                          std::span<const int64_t> wanted) const;
+  Result<EncodeNeed> need(std::span<const EncodeBlock> pool, std::span<const int64_t> wanted) const;
 
   // kEnvironment, with the figures, when it cannot fit.
   static Status check_room(const EncodeNeed& need, uint64_t stored_bytes, uint64_t max_bytes);

@@ -1,7 +1,8 @@
 // Engine: a pipeline file made to work. Opens the plugins, the model and the store; encodes a pool
 // (stage one); answers queries from it (stage two).
 //
-//   Engine::open -> encode (or open_pool, for a pool that was encoded before) -> answer, answer, ...
+//   Engine::open -> encode (or open_pool, for a pool that was encoded before) -> answer, answer,
+//   ...
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -68,7 +69,7 @@ struct AnswerLabel {
   double log_probability = 0;
 };
 
-struct SelectedBlock {
+struct AnswerBlock {
   int64_t block = 0;            // index in the pool
   std::optional<double> score;  // the retriever's; none for anchors and fill
   int64_t start = 0;            // position of its first token in the answer plan
@@ -78,7 +79,7 @@ struct SelectedBlock {
 struct Answer {
   AnswerLabel label;
   std::optional<AnswerLabel> runner_up;  // trie only, with two labels or more
-  std::vector<SelectedBlock> blocks;     // in prompt order
+  std::vector<AnswerBlock> blocks;       // in prompt order
   int64_t selected_tokens = 0;
   int64_t query_tokens = 0;
   int64_t blocks_repaired = 0;

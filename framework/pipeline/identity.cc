@@ -37,8 +37,8 @@ KvKey ModelIdentity::digest() const {
   hasher.text(model_fingerprint);
   hasher.text(rope);
   hasher.integer(compute);
-  for (const uint32_t part : {format.layout, format.dtype, format.panel, format.layers,
-                              format.kv_heads, format.head_dim})
+  for (const uint32_t part :
+       {format.layout, format.dtype, format.panel, format.layers, format.kv_heads, format.head_dim})
     hasher.integer(part);
   return hasher.finish();
 }
@@ -54,8 +54,8 @@ KvKey block_key(const KvKey& model, std::span<const int32_t> token_ids, const Bl
     const Visible& visible = segment.visible;
     const bool own = visible.block == block;
     hasher.integer(own ? 1 : 0);
-    if (!own) hasher.bytes(earlier[static_cast<size_t>(visible.block)].bytes.data(),
-                           DBSA_KV_KEY_BYTES);
+    if (!own)
+      hasher.bytes(earlier[static_cast<size_t>(visible.block)].bytes.data(), DBSA_KV_KEY_BYTES);
     hasher.integer(visible.first_token);
     hasher.integer(visible.length);
     hasher.integer(visible.kind);

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "icl/label_tokens.h"
+
 namespace dbsa {
 
 struct PoolBlock {
@@ -20,14 +22,14 @@ struct PoolBlock {
 
 struct PoolLabel {
   std::string text;
-  std::vector<int32_t> token_ids;  // what the model has to write for it, see icl/labels.h
+  LabelTokens tokens;  // none under free decoding
 };
 
 struct Pool {
-  std::string id;            // of the settings that made it, hexadecimal
-  KvKey model;               // ModelIdentity::digest the keys were made with
-  std::string tokenizer;     // fingerprint of the tokenizer's file
-  bool has_prefix = false;   // block 0 is the prompt's head, not demonstrations
+  std::string id;                           // of the settings that made it, hexadecimal
+  KvKey model;                              // ModelIdentity::digest the keys were made with
+  std::string tokenizer;                    // fingerprint of the tokenizer's file
+  bool has_prefix = false;                  // block 0 is the prompt's head, not demonstrations
   std::vector<std::string> demonstrations;  // content hash of each, by id
   std::vector<PoolBlock> blocks;
   std::vector<PoolLabel> labels;  // in byte order of the texts

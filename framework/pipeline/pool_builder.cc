@@ -10,6 +10,7 @@
 
 #include "icl/blocks.h"
 #include "icl/label_tokens.h"
+#include "icl/tokenization.h"
 #include "pipeline/regroup.h"
 
 namespace dbsa {
@@ -44,9 +45,9 @@ Result<std::vector<int64_t>> count_all(const PoolParts& parts, const PromptForma
   std::mutex mutex;
   parts.services.parallel_for(
       static_cast<int64_t>(demonstrations.size()), 64, [&](int64_t begin, int64_t end) {
-        auto some = count_tokens(demonstrations.subspan(static_cast<size_t>(begin),
-                                                        static_cast<size_t>(end - begin)),
-                                 format, tokenize_with(parts.tokenizer, false));
+        auto some = count_tokens(
+            demonstrations.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
+            format, tokenize_with(parts.tokenizer, false));
         if (some.ok()) {
           std::copy(some->begin(), some->end(), counts.begin() + begin);
         } else {
@@ -72,10 +73,9 @@ Result<std::vector<std::vector<int64_t>>> deal(const PoolParts& parts, const Pro
     texts.push_back(example.text);
     labels.push_back(example.label);
   }
-  DBSA_ASSIGN_OR_RETURN(const Blocks dealt,
-                        parts.grouper.group(texts, labels, counts,
-                                            parts.settings.grouper.block_size,
-                                            parts.settings.grouper.seed));
+  DBSA_ASSIGN_OR_RETURN(const Blocks dealt, parts.grouper.group(texts, labels, counts,
+                                                                parts.settings.grouper.block_size,
+                                                                parts.settings.grouper.seed));
   for (const std::vector<int64_t>& block : dealt) {
     std::vector<int64_t>& group = assignment.kept.emplace_back();
     for (const int64_t i : block) group.push_back(assignment.fresh[static_cast<size_t>(i)]);
@@ -111,15 +111,14 @@ Status check_positions(const PoolParts& parts, const BlockPlan& plan, int64_t bl
   const bool global = parts.settings.mask.encode_positions == EncodePositions::kGlobal;
   const int64_t needed = global ? plan.start + length : positions_needed(plan, length);
   if (needed > model.max_positions)
-    return Error{
-        ErrorCode::kConfig,
-        "block " + std::to_string(block) + " needs " + std::to_string(needed) +
-            (global ? " positions (encode_positions = \"global\")"
-                    : " positions, with all that it sees") +
-            " and the model has " + std::to_string(model.max_positions) +
-            (global ? "; use encode_positions = \"packed\" or fewer demonstrations"
-                    : "; lower block_grouper.block_size or let blocks see fewer others"),
-        "/mask_pattern"};
+    return Error{ErrorCode::kConfig,
+                 "block " + std::to_string(block) + " needs " + std::to_string(needed) +
+                     (global ? " positions (encode_positions = \"global\")"
+                             : " positions, with all that it sees") +
+                     " and the model has " + std::to_string(model.max_positions) +
+                     (global ? "; use encode_positions = \"packed\" or fewer demonstrations"
+                             : "; lower block_grouper.block_size or let blocks see fewer others"),
+                 "/mask_pattern"};
   if (model.sliding_window && positions_needed(plan, length) > *model.sliding_window)
     return Error{ErrorCode::kConfig,
                  "block " + std::to_string(block) + " spans " +
@@ -141,9 +140,8 @@ Result<std::vector<EncodeBlock>> plan_blocks(const PoolParts& parts,
   blocks.reserve(lengths.size());
   for (size_t i = 0; i < lengths.size(); ++i) {
     const auto index = static_cast<int64_t>(i);
-    DBSA_ASSIGN_OR_RETURN(BlockPlan plan,
-                          plan_block(parts.mask, lengths, starts, index,
-                                     parts.settings.mask.encode_positions));
+    DBSA_ASSIGN_OR_RETURN(BlockPlan plan, plan_block(parts.mask, lengths, starts, index,
+                                                     parts.settings.mask.encode_positions));
     DBSA_RETURN_IF_ERROR(check_positions(parts, plan, index, lengths[i]));
     keys.push_back(block_key(parts.model_digest, token_ids[i], plan, index, keys));
     blocks.push_back({keys.back(), std::move(token_ids[i]), std::move(plan)});
@@ -196,15 +194,22 @@ Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts, const PromptF
     for (const std::string& text : table) labels.push_back({text, {}});
     return labels;
   }
-  DBSA_ASSIGN_OR_RETURN(std::vector<LabelTokens> tokens,
-                        label_tokens(table, format, tokenize_with(parts.tokenizer, false),
-                                     token_bytes(parts.tokenizer)));
-  for (size_t i = 0; i < table.size(); ++i)
-    labels.push_back({table[i], std::move(tokens[i])});
+  const Detokenize detokenize = [&parts](std::span<const int32_t> ids) {
+    return parts.tokenizer.decode(ids, {.skip_special = false});
+  };
+  DBSA_ASSIGN_OR_RETURN(
+      std::vector<LabelTokens> tokens,
+      tokenize_labels(table, format, tokenize_with(parts.tokenizer, false), detokenize));
+  for (size_t i = 0; i < table.size(); ++i) labels.push_back({table[i], std::move(tokens[i])});
   return labels;
 }
 
 }  // namespace
+
+std::string tokenizer_identity(const Tokenizer& tokenizer) {
+  const TokenizerFingerprint fingerprint = tokenizer.fingerprint();
+  return Hash128{fingerprint.high, fingerprint.low}.hex();
+}
 
 PromptFormat prompt_format(const PromptSettings& prompt) {
   return {prompt.input_prefix, prompt.output_prefix, prompt.separator};
@@ -239,14 +244,13 @@ Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
   DBSA_ASSIGN_OR_RETURN(pool.labels, pool_labels(parts, format, demonstrations));
   DBSA_ASSIGN_OR_RETURN(const auto groups,
                         deal(parts, format, demonstrations, pool.demonstrations, previous));
-  DBSA_ASSIGN_OR_RETURN(std::vector<Block> blocks,
-                        tokenise(parts, format, demonstrations, groups));
+  DBSA_ASSIGN_OR_RETURN(std::vector<Block> blocks, tokenise(parts, format, demonstrations, groups));
   std::vector<std::vector<int32_t>> token_ids;
   for (Block& block : blocks) token_ids.push_back(std::move(block.tokens));
   DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, std::move(token_ids)));
   for (size_t i = 0; i < blocks.size(); ++i)
-    pool.blocks.push_back({std::move(blocks[i].demonstrations), built.blocks[i].token_ids,
-                           built.blocks[i].key});
+    pool.blocks.push_back(
+        {std::move(blocks[i].demonstrations), built.blocks[i].token_ids, built.blocks[i].key});
 
   DBSA_ASSIGN_OR_RETURN(
       built.index_reused,
@@ -261,7 +265,8 @@ Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& p
   for (size_t i = 0; i < blocks.size(); ++i)
     if (blocks[i].key != pool.blocks[i].key)
       return Error{ErrorCode::kConfig,
-                   "the stored pool was made with other settings; run `dbsa-pipe encode` again", ""};
+                   "the stored pool was made with other settings; run `dbsa-pipe encode` again",
+                   ""};
   return blocks;
 }
 

@@ -46,6 +46,9 @@ struct BuiltPool {
 // The identity of the settings a pool is made with; contents of files are not part of it.
 std::string pool_id(const nlohmann::json& resolved);
 
+// The fingerprint of a tokenizer's file, hexadecimal.
+std::string tokenizer_identity(const Tokenizer& tokenizer);
+
 PromptFormat prompt_format(const PromptSettings& prompt);
 
 // previous: the pool as it was, to keep assignments and the index; nullptr deals all anew. The

@@ -58,7 +58,9 @@ json to_json(const Pool& pool) {
                       {"key", key_to_binary(block.key)}});
   json labels = json::array();
   for (const PoolLabel& label : pool.labels)
-    labels.push_back({{"text", label.text}, {"token_ids", ids_to_binary(label.token_ids)}});
+    labels.push_back({{"text", label.text},
+                      {"token_ids", ids_to_binary(label.tokens.ids)},
+                      {"terminator", ids_to_binary(label.tokens.terminator)}});
   return {{"version", kPoolManifestVersion},
           {"id", pool.id},
           {"model", key_to_binary(pool.model)},
@@ -92,7 +94,9 @@ Pool from_json(const json& value) {
   }
   if (pool.blocks.empty()) throw std::invalid_argument("no blocks");
   for (const json& source : value.at("labels"))
-    pool.labels.push_back({source.at("text"), ids_from_binary(source.at("token_ids"))});
+    pool.labels.push_back(
+        {source.at("text"),
+         {ids_from_binary(source.at("token_ids")), ids_from_binary(source.at("terminator"))}});
   pool.retriever = value.at("retriever");
   pool.documents_hash = value.at("documents_hash");
   const std::vector<uint8_t>& index = value.at("index").get_binary();
@@ -136,8 +140,7 @@ std::string pool_manifest_path(const std::string& store_path, const std::string&
 }
 
 Status write_pool_manifest(const Pool& pool, const std::string& store_path) {
-  return write_file_atomically(pool_manifest_path(store_path, pool.id),
-                               encode_pool_manifest(pool));
+  return write_file_atomically(pool_manifest_path(store_path, pool.id), encode_pool_manifest(pool));
 }
 
 Result<Pool> read_pool_manifest(const std::string& path) {

@@ -7,8 +7,8 @@
 namespace dbsa {
 
 Result<QueryPass> QueryPass::begin(Llama& model, host::AttentionBackend& backend,
-                                   std::vector<Selected> selected, int64_t start,
-                                   int64_t capacity, int64_t chunk_tokens) {
+                                   std::vector<Selected> selected, int64_t start, int64_t capacity,
+                                   int64_t chunk_tokens) {
   QueryPass pass(model, std::move(selected), start, chunk_tokens);
   DBSA_ASSIGN_OR_RETURN(pass.kv_, backend.kv_create(capacity));
   return pass;
@@ -28,10 +28,10 @@ Result<std::vector<float>> QueryPass::extend(std::span<const int32_t> ids, int64
     range.kv = &kv_;
     range.first_token = length_;
     for (const Selected& s : selected_)
-      range.segments.push_back({sizeof(dbsa_segment), DBSA_SEGMENT_FULL, s.block->kv().get(), 0,
-                                s.tokens, s.start, 0});
-    range.segments.push_back({sizeof(dbsa_segment), DBSA_SEGMENT_CAUSAL, kv_.get(), 0,
-                              length_ + rows, start_, 0});
+      range.segments.push_back(
+          {sizeof(dbsa_segment), DBSA_SEGMENT_FULL, s.block->kv().get(), 0, s.tokens, s.start, 0});
+    range.segments.push_back(
+        {sizeof(dbsa_segment), DBSA_SEGMENT_CAUSAL, kv_.get(), 0, length_ + rows, start_, 0});
     input.ranges.push_back(std::move(range));
     std::vector<int64_t> logit_rows;
     for (int64_t i = 0; i < rows; ++i) {

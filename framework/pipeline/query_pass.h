@@ -47,7 +47,10 @@ class QueryPass {
 
  private:
   QueryPass(Llama& model, std::vector<Selected> selected, int64_t start, int64_t chunk_tokens)
-      : model_(&model), selected_(std::move(selected)), start_(start), chunk_tokens_(chunk_tokens) {}
+      : model_(&model),
+        selected_(std::move(selected)),
+        start_(start),
+        chunk_tokens_(chunk_tokens) {}
   Status verify(int32_t layer);
 
   Llama* model_;

@@ -8,14 +8,10 @@ ModelSettings read_model(const nlohmann::json& table) {
 }
 
 DataSettings read_data(const nlohmann::json& table) {
-  return {table.at("demonstrations"),
-          table.value("queries", ""),
-          table.value("query_indices", ""),
-          table.at("text_field"),
-          table.at("label_field"),
-          table.at("demonstration_count"),
-          table.at("query_count"),
-          table.at("seed")};
+  return {table.at("demonstrations"),       table.value("queries", ""),
+          table.value("query_indices", ""), table.at("text_field"),
+          table.at("label_field"),          table.at("demonstration_count"),
+          table.at("query_count"),          table.at("seed")};
 }
 
 PromptSettings read_prompt(const nlohmann::json& table) {
@@ -29,15 +25,15 @@ PromptSettings read_prompt(const nlohmann::json& table) {
           table.at("tail")};
 }
 
-SelectionSettings read_selection(const nlohmann::json& table) {
-  SelectionSettings selection;
+Result<SelectionRule> read_selection(const nlohmann::json& table) {
+  SelectionRule rule;
   if (table.contains("count"))
-    selection.count = table.at("count").get<int64_t>();
+    rule.count = table.at("count").get<int64_t>();
   else
-    selection.ratio = table.at("ratio").get<double>();
-  selection.order = table.at("order");
-  selection.original_positions = table.at("positions") == "original";
-  return selection;
+    rule.ratio = table.at("ratio").get<double>();
+  DBSA_ASSIGN_OR_RETURN(rule.order, parse_block_order(table.at("order").get<std::string>()));
+  DBSA_ASSIGN_OR_RETURN(rule.positions, parse_positions(table.at("positions").get<std::string>()));
+  return rule;
 }
 
 }  // namespace
@@ -55,7 +51,7 @@ Result<Settings> read_settings(const nlohmann::json& resolved) {
                                                              : EncodePositions::kPacked,
                      mask.value("anchor_blocks", int64_t{0})};
     settings.index_whole_demonstrations = resolved.at("retriever").at("text") == "demonstration";
-    settings.selection = read_selection(resolved.at("selection"));
+    DBSA_ASSIGN_OR_RETURN(settings.selection, read_selection(resolved.at("selection")));
     const nlohmann::json& decoding = resolved.at("decoding");
     settings.decoding = {decoding.at("method") == "free", decoding.at("max_tokens")};
     settings.output_directory = resolved.at("output").at("directory");

@@ -6,9 +6,9 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 
+#include "icl/selection.h"
 #include "pipeline/encode_plan.h"
 
 namespace dbsa {
@@ -54,13 +54,6 @@ struct MaskSettings {
   int64_t anchor_blocks = 0;  // the pattern's own key; 0 where it has none
 };
 
-struct SelectionSettings {
-  std::optional<double> ratio;  // exactly one of the two
-  std::optional<int64_t> count;
-  std::string order;
-  bool original_positions = false;
-};
-
 struct DecodingSettings {
   bool free = false;  // else trie
   int64_t max_tokens = 0;
@@ -73,7 +66,7 @@ struct Settings {
   GrouperSettings grouper;
   MaskSettings mask;
   bool index_whole_demonstrations = true;  // retriever.text = "demonstration"
-  SelectionSettings selection;
+  SelectionRule selection;
   DecodingSettings decoding;
   std::string output_directory;
   std::string store_path;  // kv_store.path; empty: the store is not kept
