@@ -1,0 +1,265 @@
+#include "model/tokenizer/json_tokenizer.h"
+
+#include <algorithm>
+
+#include "model/tokenizer/component_reader.h"
+#include "model/tokenizer/make_error.h"
+#include "model/tokenizer/tokenizer_json.h"
+#include "model/tokenizer/utf8.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+
+json member(const json& object, const char* key) {
+  const auto it = object.find(key);
+  return it == object.end() ? json(nullptr) : *it;
+}
+
+Status check_top_level(const json& root) {
+  const ComponentReader reader(root, "tokenizer.json");
+  DBSA_RETURN_IF_ERROR(
+      reader.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer",
+                         "pre_tokenizer", "post_processor", "decoder", "model"}));
+  if (reader.has("version")) {
+    DBSA_ASSIGN_OR_RETURN(const std::string version, reader.string("version"));
+    if (version != "1.0")
+      return reader.unsupported("version \"" + version + "\" is not supported; expected \"1.0\"");
+  }
+  return {};
+}
+
+// A setting that would change ids unless it has one of its neutral values.
+Status require_neutral(const ComponentReader& reader, const json& model, const char* key) {
+  const json value = member(model, key);
+  if (value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty()) ||
+      (value.is_number() && value.get<double>() == 0.0))
+    return {};
+  return reader.unsupported(std::string("\"") + key + "\" = " + value.dump() + " is not supported");
+}
+
+Result<BpeModel> read_model(const TokenizerJson& file) {
+  const json model = member(file.root, "model");
+  const ComponentReader reader(model, "model");
+  if (!model.is_object()) return reader.malformed("", "missing; expected an object");
+  if (reader.has("type")) {
+    DBSA_ASSIGN_OR_RETURN(const std::string type, reader.string("type"));
+    if (type != "BPE")
+      return reader.unsupported("the model type \"" + type + "\" is not supported; known: BPE");
+  }
+  DBSA_RETURN_IF_ERROR(
+      reader.allow_only({"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
+                         "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"}));
+  for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"})
+    DBSA_RETURN_IF_ERROR(require_neutral(reader, model, key));
+  if (!file.has_vocab)
+    return reader.malformed("vocab", "missing; expected an object of tokens and ids");
+  if (!file.has_merges) return reader.malformed("merges", "missing; expected a list of pairs");
+  BpeOptions options;
+  if (!member(model, "unk_token").is_null()) {
+    DBSA_ASSIGN_OR_RETURN(options.unk_token, reader.string("unk_token"));
+  }
+  DBSA_ASSIGN_OR_RETURN(options.fuse_unk, reader.boolean("fuse_unk", false));
+  DBSA_ASSIGN_OR_RETURN(options.byte_fallback, reader.boolean("byte_fallback", false));
+  DBSA_ASSIGN_OR_RETURN(options.ignore_merges, reader.boolean("ignore_merges", false));
+  return BpeModel::build(file.vocab, file.merges, std::move(options));
+}
+
+Result<AddedToken> read_added_token(const ComponentReader& reader) {
+  DBSA_RETURN_IF_ERROR(reader.allow_only(
+      {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}));
+  AddedToken token;
+  DBSA_ASSIGN_OR_RETURN(token.content, reader.string("content"));
+  DBSA_ASSIGN_OR_RETURN(const int64_t id, reader.integer("id"));
+  if (id < 0 || id > TokenTable::kMaxId) {
+    return reader.malformed("id", "the id " + std::to_string(id) + " of token \"" + token.content +
+                                      "\" is out of range; ids lie between 0 and " +
+                                      std::to_string(TokenTable::kMaxId));
+  }
+  token.id = static_cast<int32_t>(id);
+  if (token.content.empty())
+    return reader.malformed("content", "is empty; expected the token's text");
+  DBSA_ASSIGN_OR_RETURN(token.single_word, reader.boolean("single_word"));
+  DBSA_ASSIGN_OR_RETURN(token.lstrip, reader.boolean("lstrip"));
+  DBSA_ASSIGN_OR_RETURN(token.rstrip, reader.boolean("rstrip"));
+  DBSA_ASSIGN_OR_RETURN(token.normalized, reader.boolean("normalized"));
+  DBSA_ASSIGN_OR_RETURN(token.special, reader.boolean("special"));
+  return token;
+}
+
+// An added token either names an entry of the vocabulary or has an id of its own.
+Status check_id(const ComponentReader& reader, const AddedToken& token, const TokenTable& vocab) {
+  const int32_t known = vocab.find(token.content);
+  if (known == token.id) return {};
+  if (known >= 0) {
+    return reader.malformed("id", "token \"" + token.content + "\" has id " +
+                                      std::to_string(token.id) + " here and " +
+                                      std::to_string(known) + " in model.vocab");
+  }
+  if (const auto other = vocab.text(token.id)) {
+    return reader.malformed("id", "token \"" + token.content + "\" has id " +
+                                      std::to_string(token.id) + ", which model.vocab gives to \"" +
+                                      std::string(*other) + "\"");
+  }
+  return {};
+}
+
+Result<std::vector<AddedToken>> read_added_tokens(const json& root, const TokenTable& vocab) {
+  std::vector<AddedToken> tokens;
+  if (member(root, "added_tokens").is_null()) return tokens;
+  const ComponentReader top(root, "tokenizer.json");
+  DBSA_ASSIGN_OR_RETURN(const std::vector<ComponentReader> list, top.list("added_tokens"));
+  std::unordered_map<std::string, int32_t> by_text;
+  std::unordered_map<int32_t, std::string> by_id;
+  for (const ComponentReader& reader : list) {
+    DBSA_ASSIGN_OR_RETURN(AddedToken token, read_added_token(reader));
+    DBSA_RETURN_IF_ERROR(check_id(reader, token, vocab));
+    if (!by_text.emplace(token.content, token.id).second)
+      return reader.malformed("content", "token \"" + token.content + "\" is listed twice");
+    if (!by_id.emplace(token.id, token.content).second)
+      return reader.malformed("id", "id " + std::to_string(token.id) + " is given to \"" +
+                                        by_id[token.id] + "\" and \"" + token.content + "\"");
+    tokens.push_back(std::move(token));
+  }
+  // Where two patterns are equal after normalisation special tokens win, as in the reference.
+  std::stable_partition(tokens.begin(), tokens.end(),
+                        [](const AddedToken& t) { return t.special; });
+  return tokens;
+}
+
+Result<AddedTokenMatcher> make_matcher(const std::vector<AddedToken>& tokens, bool normalized,
+                                       const TextNormalizer& normalizer) {
+  std::vector<AddedToken> chosen;
+  std::vector<std::string> patterns;
+  for (const AddedToken& token : tokens) {
+    if (token.normalized != normalized) continue;
+    patterns.push_back(normalized ? normalizer.apply(token.content) : token.content);
+    if (patterns.back().empty())
+      return make_error(ErrorCode::kConfig, "the normalizer leaves nothing of the added token \"" +
+                                                token.content + "\"");
+    chosen.push_back(token);
+  }
+  return AddedTokenMatcher(std::move(chosen), std::move(patterns));
+}
+
+}  // namespace
+
+JsonTokenizer::JsonTokenizer(std::string name, std::string_view bytes, Parts parts,
+                             AddedTokenMatcher raw, AddedTokenMatcher normalized)
+    : Tokenizer(std::move(name), bytes),
+      parts_(std::move(parts)),
+      raw_(std::move(raw)),
+      normalized_(std::move(normalized)),
+      vocab_size_(parts_.model.tokens().size()) {
+  for (size_t i = 0; i < parts_.added.size(); ++i) {
+    added_by_id_.emplace(parts_.added[i].id, i);
+    added_by_text_.emplace(parts_.added[i].content, parts_.added[i].id);
+    vocab_size_ = std::max(vocab_size_, parts_.added[i].id + 1);
+  }
+}
+
+Result<JsonTokenizer::Parts> JsonTokenizer::read_parts(std::string_view bytes,
+                                                       const std::string& name) {
+  DBSA_ASSIGN_OR_RETURN(const TokenizerJson file, read_tokenizer_json(bytes, name));
+  // Everything below names its place in the file; the file itself goes in front here.
+  const auto in_file = [&](Error error) {
+    error.message = name + ": " + error.message;
+    return error;
+  };
+  if (Status status = check_top_level(file.root); !status) return in_file(status.error());
+  Result<BpeModel> model = read_model(file);
+  if (!model) return in_file(model.error());
+  Result<TextNormalizer> normalizer = TextNormalizer::read(member(file.root, "normalizer"));
+  if (!normalizer) return in_file(normalizer.error());
+  Result<PreTokenizer> pre_tokenizer = PreTokenizer::read(member(file.root, "pre_tokenizer"));
+  if (!pre_tokenizer) return in_file(pre_tokenizer.error());
+  Result<TokenDecoder> decoder = TokenDecoder::read(member(file.root, "decoder"));
+  if (!decoder) return in_file(decoder.error());
+  Result<std::vector<AddedToken>> added = read_added_tokens(file.root, model->tokens());
+  if (!added) return in_file(added.error());
+  return Parts{std::move(*normalizer), std::move(*pre_tokenizer), std::move(*decoder),
+               std::move(*model), std::move(*added)};
+}
+
+Result<std::unique_ptr<Tokenizer>> JsonTokenizer::read(std::string_view bytes, std::string name) {
+  DBSA_ASSIGN_OR_RETURN(Parts parts, read_parts(bytes, name));
+  Result<AddedTokenMatcher> raw = make_matcher(parts.added, false, parts.normalizer);
+  if (!raw) return make_error(raw.error().code, name + ": " + raw.error().message);
+  Result<AddedTokenMatcher> normalized = make_matcher(parts.added, true, parts.normalizer);
+  if (!normalized)
+    return make_error(normalized.error().code, name + ": " + normalized.error().message);
+  return std::unique_ptr<Tokenizer>(new JsonTokenizer(std::move(name), bytes, std::move(parts),
+                                                      std::move(*raw), std::move(*normalized)));
+}
+
+Result<std::vector<int32_t>> JsonTokenizer::encode_valid(std::string_view utf8,
+                                                         EncodeOptions options) const {
+  std::vector<int32_t> ids;
+  ids.reserve(utf8.size() / 3 + 8);
+  BpeModel::Scratch scratch;
+  std::vector<AddedSplit> outer;
+  std::vector<AddedSplit> inner;
+  raw_.split(utf8, options.parse_special, outer);
+  for (const AddedSplit& part : outer) {
+    if (part.id >= 0) {
+      ids.push_back(part.id);
+      continue;
+    }
+    const std::string text =
+        parts_.normalizer.apply(utf8.substr(part.begin, part.end - part.begin));
+    inner.clear();
+    normalized_.split(text, options.parse_special, inner);
+    for (const AddedSplit& section : inner) {
+      if (section.id >= 0) {
+        ids.push_back(section.id);
+        continue;
+      }
+      const std::string_view view =
+          std::string_view(text).substr(section.begin, section.end - section.begin);
+      DBSA_RETURN_IF_ERROR(encode_text(view, part.begin == 0 && section.begin == 0, scratch, ids));
+    }
+  }
+  return ids;
+}
+
+Status JsonTokenizer::encode_text(std::string_view text, bool first, BpeModel::Scratch& scratch,
+                                  std::vector<int32_t>& ids) const {
+  if (text.empty()) return {};
+  PieceList list{std::string(text), {{0, text.size(), first}}};
+  DBSA_RETURN_IF_ERROR(parts_.pre_tokenizer.apply(list));
+  for (const Piece& piece : list.pieces)
+    DBSA_RETURN_IF_ERROR(parts_.model.encode(list.view(piece), scratch, ids));
+  return {};
+}
+
+std::string JsonTokenizer::decode(std::span<const int32_t> ids, DecodeOptions options) const {
+  std::vector<std::string> tokens;
+  for (const int32_t id : ids) {
+    if (const auto it = added_by_id_.find(id); it != added_by_id_.end()) {
+      const AddedToken& token = parts_.added[it->second];
+      if (!token.special || !options.skip_special) tokens.push_back(token.content);
+    } else if (const auto text = parts_.model.tokens().text(id)) {
+      tokens.emplace_back(*text);
+    }
+  }
+  return utf8::to_valid(parts_.decoder.decode(std::move(tokens)));
+}
+
+std::optional<int32_t> JsonTokenizer::token_id(std::string_view token) const {
+  if (const auto it = added_by_text_.find(std::string(token)); it != added_by_text_.end())
+    return it->second;
+  const int32_t id = parts_.model.tokens().find(token);
+  return id < 0 ? std::nullopt : std::optional<int32_t>(id);
+}
+
+bool JsonTokenizer::is_special(int32_t id) const {
+  const auto it = added_by_id_.find(id);
+  return it != added_by_id_.end() && parts_.added[it->second].special;
+}
+
+bool JsonTokenizer::starts_with_space() const {
+  return parts_.normalizer.prepends_space() || parts_.pre_tokenizer.prepends_space();
+}
+
+}  // namespace dbsa

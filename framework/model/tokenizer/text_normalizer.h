@@ -1,0 +1,41 @@
+// The "normalizer" of tokenizer.json: rewrites a text before it is split.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dbsa {
+
+class TextNormalizer {
+ public:
+  // From the file's value; null means none. Supported: NFC, Prepend, Replace (string), Sequence.
+  static Result<TextNormalizer> read(const nlohmann::json& value);
+
+  // `text` is valid UTF-8, as is the result.
+  std::string apply(std::string_view text) const;
+
+  bool empty() const { return steps_.empty(); }
+
+  // Whether some step puts a space or U+2581 in front.
+  bool prepends_space() const;
+
+ private:
+  enum class Kind { kNfc, kPrepend, kReplace };
+  struct Step {
+    Kind kind;
+    std::string pattern;  // kReplace: what is replaced
+    std::string content;  // kPrepend, kReplace
+  };
+  static Status read_into(const class ComponentReader& reader, std::vector<Step>& steps);
+
+  std::vector<Step> steps_;
+};
+
+// `text` with every occurrence of `pattern` (not empty) replaced.
+std::string replace_all(std::string_view text, std::string_view pattern, std::string_view content);
+
+}  // namespace dbsa

@@ -1,0 +1,216 @@
+#include "model/tokenizer/token_decoder.h"
+
+#include <optional>
+
+#include "model/tokenizer/byte_level.h"
+#include "model/tokenizer/component_reader.h"
+#include "model/tokenizer/text_normalizer.h"
+#include "model/tokenizer/utf8.h"
+
+namespace dbsa {
+namespace {
+
+using Step = TokenDecoder::Step;
+
+std::string join(const std::vector<std::string>& tokens, std::string_view between) {
+  std::string out;
+  for (const std::string& token : tokens) {
+    if (&token != &tokens.front()) out += between;
+    out += token;
+  }
+  return out;
+}
+
+class ByteLevelStep : public Step {
+ public:
+  void apply(std::vector<std::string>& tokens) const override {
+    std::string bytes;
+    for (const std::string& token : tokens) alphabet_.append_bytes(token, bytes);
+    tokens = {utf8::to_valid(bytes)};
+  }
+
+ private:
+  ByteLevelAlphabet alphabet_;
+};
+
+class MetaspaceStep : public Step {
+ public:
+  MetaspaceStep(std::string replacement, bool prepends)
+      : replacement_(std::move(replacement)), prepends_(prepends) {}
+
+  void apply(std::vector<std::string>& tokens) const override {
+    for (size_t i = 0; i < tokens.size(); ++i)
+      tokens[i] = replace_all(tokens[i], replacement_, i == 0 && prepends_ ? "" : " ");
+  }
+
+ private:
+  std::string replacement_;
+  bool prepends_;
+};
+
+class ReplaceStep : public Step {
+ public:
+  ReplaceStep(std::string pattern, std::string content)
+      : pattern_(std::move(pattern)), content_(std::move(content)) {}
+
+  void apply(std::vector<std::string>& tokens) const override {
+    for (std::string& token : tokens) token = replace_all(token, pattern_, content_);
+  }
+
+ private:
+  std::string pattern_;
+  std::string content_;
+};
+
+// Runs of <0x..> tokens become the characters their bytes form, or one U+FFFD a byte.
+class ByteFallbackStep : public Step {
+ public:
+  void apply(std::vector<std::string>& tokens) const override {
+    std::vector<std::string> out;
+    std::string run;
+    const auto flush = [&] {
+      if (run.empty()) return;
+      if (!utf8::find_invalid(run)) {
+        out.push_back(run);
+      } else {
+        out.insert(out.end(), run.size(), "\xEF\xBF\xBD");
+      }
+      run.clear();
+    };
+    for (std::string& token : tokens) {
+      if (const std::optional<char> byte = parse(token)) {
+        run.push_back(*byte);
+      } else {
+        flush();
+        out.push_back(std::move(token));
+      }
+    }
+    flush();
+    tokens = std::move(out);
+  }
+
+ private:
+  static std::optional<char> parse(std::string_view token) {
+    if (token.size() != 6 || !token.starts_with("<0x") || !token.ends_with('>'))
+      return std::nullopt;
+    int value = 0;
+    for (const char c : token.substr(3, 2)) {
+      const bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'f';
+      if (!letter && (c < '0' || c > '9')) return std::nullopt;
+      value = value * 16 + (letter ? (c | 0x20) - 'a' + 10 : c - '0');
+    }
+    return static_cast<char>(value);
+  }
+};
+
+class FuseStep : public Step {
+ public:
+  void apply(std::vector<std::string>& tokens) const override { tokens = {join(tokens, "")}; }
+};
+
+// Takes up to `start` copies of one character from the front of every token, `stop` from its end.
+class StripStep : public Step {
+ public:
+  StripStep(std::string content, int64_t start, int64_t stop)
+      : content_(std::move(content)), start_(start), stop_(stop) {}
+
+  void apply(std::vector<std::string>& tokens) const override {
+    for (std::string& token : tokens) {
+      std::string_view rest = token;
+      for (int64_t i = 0; i < start_ && rest.starts_with(content_); ++i)
+        rest.remove_prefix(content_.size());
+      for (int64_t i = 0; i < stop_ && rest.ends_with(content_); ++i)
+        rest.remove_suffix(content_.size());
+      token = std::string(rest);
+    }
+  }
+
+ private:
+  std::string content_;
+  int64_t start_;
+  int64_t stop_;
+};
+
+Result<std::shared_ptr<const Step>> read_metaspace(const ComponentReader& reader) {
+  DBSA_RETURN_IF_ERROR(
+      reader.allow_only({"replacement", "prepend_scheme", "split", "add_prefix_space", "str_rep"}));
+  DBSA_ASSIGN_OR_RETURN(std::string replacement, reader.string("replacement"));
+  if (replacement.empty()) return reader.unsupported("\"replacement\" is empty");
+  DBSA_ASSIGN_OR_RETURN(bool prepends, reader.boolean("add_prefix_space", true));
+  if (reader.has("prepend_scheme")) {
+    DBSA_ASSIGN_OR_RETURN(const std::string scheme, reader.string("prepend_scheme"));
+    prepends = scheme != "never";
+  }
+  return std::shared_ptr<const Step>(
+      std::make_shared<MetaspaceStep>(std::move(replacement), prepends));
+}
+
+Result<std::shared_ptr<const Step>> read_replace(const ComponentReader& reader) {
+  DBSA_RETURN_IF_ERROR(reader.allow_only({"pattern", "content"}));
+  DBSA_ASSIGN_OR_RETURN(ComponentReader::Pattern pattern, reader.pattern("pattern"));
+  if (pattern.is_regex || pattern.text.empty())
+    return reader.unsupported(
+        "Replace is supported with a pattern {\"String\": \"...\"} that is not empty");
+  DBSA_ASSIGN_OR_RETURN(std::string content, reader.string("content"));
+  return std::shared_ptr<const Step>(
+      std::make_shared<ReplaceStep>(std::move(pattern.text), std::move(content)));
+}
+
+Result<std::shared_ptr<const Step>> read_strip(const ComponentReader& reader) {
+  DBSA_RETURN_IF_ERROR(reader.allow_only({"content", "start", "stop"}));
+  DBSA_ASSIGN_OR_RETURN(std::string content, reader.string("content"));
+  DBSA_ASSIGN_OR_RETURN(const int64_t start, reader.integer("start"));
+  DBSA_ASSIGN_OR_RETURN(const int64_t stop, reader.integer("stop"));
+  if (content.empty() || content.size() != utf8::length(content[0]))
+    return reader.unsupported("\"content\" must be one character, found \"" + content + "\"");
+  return std::shared_ptr<const Step>(std::make_shared<StripStep>(std::move(content), start, stop));
+}
+
+}  // namespace
+
+Status TokenDecoder::read_into(const ComponentReader& reader,
+                               std::vector<std::shared_ptr<const Step>>& steps) {
+  DBSA_ASSIGN_OR_RETURN(const std::string type, reader.type());
+  if (type == "Sequence") {
+    DBSA_RETURN_IF_ERROR(reader.allow_only({"decoders"}));
+    DBSA_ASSIGN_OR_RETURN(const std::vector<ComponentReader> parts, reader.list("decoders"));
+    for (const ComponentReader& part : parts) DBSA_RETURN_IF_ERROR(read_into(part, steps));
+    return {};
+  }
+  std::shared_ptr<const Step> step;
+  if (type == "ByteLevel") {
+    step = std::make_shared<ByteLevelStep>();
+  } else if (type == "ByteFallback") {
+    step = std::make_shared<ByteFallbackStep>();
+  } else if (type == "Fuse") {
+    step = std::make_shared<FuseStep>();
+  } else if (type == "Metaspace") {
+    DBSA_ASSIGN_OR_RETURN(step, read_metaspace(reader));
+  } else if (type == "Replace") {
+    DBSA_ASSIGN_OR_RETURN(step, read_replace(reader));
+  } else if (type == "Strip") {
+    DBSA_ASSIGN_OR_RETURN(step, read_strip(reader));
+  } else {
+    return reader.unsupported(
+        "the decoder \"" + type +
+        "\" is not supported; known: ByteFallback, ByteLevel, Fuse, Metaspace, "
+        "Replace, Sequence, Strip");
+  }
+  steps.push_back(std::move(step));
+  return {};
+}
+
+Result<TokenDecoder> TokenDecoder::read(const nlohmann::json& value) {
+  TokenDecoder decoder;
+  if (value.is_null()) return decoder;
+  decoder.given_ = true;
+  DBSA_RETURN_IF_ERROR(read_into(ComponentReader(value, "decoder"), decoder.steps_));
+  return decoder;
+}
+
+std::string TokenDecoder::decode(std::vector<std::string> tokens) const {
+  for (const auto& step : steps_) step->apply(tokens);
+  return join(tokens, given_ ? "" : " ");
+}
+
+}  // namespace dbsa

@@ -1,0 +1,122 @@
+// Text to token ids and back, equal to Hugging Face `tokenizers` id for id.
+//
+// A Tokenizer is read from a model directory: tokenizer.json if it is there, else tokenizer.model
+// (sentencepiece). It never changes after loading; every member may be called from any thread.
+//
+// What is supported
+//   tokenizer.json     model BPE (byte_fallback, fuse_unk, unk_token, ignore_merges);
+//                      normalizers NFC, Prepend, Replace (string), Sequence;
+//                      pre-tokenizers ByteLevel, Split (all five behaviours, invert), Digits,
+//                      Metaspace (both spellings), Sequence;
+//                      decoders ByteLevel, Metaspace, Replace, ByteFallback, Fuse, Strip, Sequence;
+//                      added tokens with every flag.
+//                      That is what Llama 2 and 3, TinyLlama, Mistral, GPT-2, SmolLM2 and Qwen2
+//                      ship.
+//   tokenizer.model    whatever libsentencepiece reads (BPE, unigram; its own normaliser).
+// Anything else in the file (another model type, an unknown component, dropout, a regular
+// expression whose meaning differs between Oniguruma and PCRE2) is refused by name. Three things
+// are read past on purpose, because `encode` yields the ids of the text and nothing else:
+// post_processor (it only adds BOS and the like), truncation and padding.
+//
+// Special and added tokens. By default `encode` finds added tokens in the text, as Hugging Face
+// does: "</s>" in a demonstration becomes the one id of </s>. That is what a chat template needs
+// and what equality with Hugging Face means, but user data can then forge a prompt's structure.
+// EncodeOptions{.parse_special = false} reads the text of *special* tokens as ordinary text
+// (Hugging Face: encode_special_tokens, split_special_tokens); added tokens that are not special
+// belong to the vocabulary and stay recognised. For tokenizer.model the control and unknown pieces
+// play the role of special tokens, as in Hugging Face's conversion of such files.
+//
+// Start of a text. Nothing is added for BOS. The Llama-2 kind (and sentencepiece's dummy prefix)
+// puts one U+2581, a space, before every text and, in the older ("legacy") conversions, after every
+// special token; encoding blocks one by one therefore gives each block such a space, which is what
+// the reference does for a text of its own. starts_with_space() tells whether this happens.
+//
+// Text must be UTF-8. Invalid bytes are refused with their offset (kConfig), as is a character that
+// the vocabulary cannot express where the file has no unk_token (Hugging Face drops it silently).
+//
+// Cost: encode is O(n log n) in the bytes of the text; memory a small multiple of it.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dbsa {
+
+struct EncodeOptions {
+  // Recognise the text of special tokens ("<|eot_id|>"). False: it is ordinary text.
+  bool parse_special = true;
+};
+
+struct DecodeOptions {
+  // Leave special tokens out of the text. False: they appear as their literal text.
+  bool skip_special = true;
+};
+
+// XXH3 128-bit hash of the tokenizer file's bytes.
+struct TokenizerFingerprint {
+  uint64_t high = 0;
+  uint64_t low = 0;
+  bool operator==(const TokenizerFingerprint&) const = default;
+};
+
+class Tokenizer {
+ public:
+  // Reads tokenizer.json, else tokenizer.model, from the directory. Errors: kEnvironment for a
+  // missing, unreadable or damaged file, kConfig for one that uses something unsupported.
+  static Result<std::unique_ptr<Tokenizer>> load(const std::filesystem::path& model_dir);
+
+  // The same from the bytes of one file; `name` stands for the path in messages.
+  static Result<std::unique_ptr<Tokenizer>> from_json(std::string_view bytes, std::string name);
+  static Result<std::unique_ptr<Tokenizer>> from_sentencepiece(std::string_view bytes,
+                                                               std::string name);
+
+  virtual ~Tokenizer() = default;
+  Tokenizer(const Tokenizer&) = delete;
+  Tokenizer& operator=(const Tokenizer&) = delete;
+
+  // Ids of the text; no BOS, EOS or template is added. Empty text gives no ids.
+  Result<std::vector<int32_t>> encode(std::string_view utf8, EncodeOptions options = {}) const;
+
+  // Text of the ids, always valid UTF-8: bytes that form no character become U+FFFD. Ids outside
+  // the vocabulary contribute nothing.
+  virtual std::string decode(std::span<const int32_t> ids, DecodeOptions options = {}) const = 0;
+
+  // Largest id + 1, added tokens included. Ids below it may be unused.
+  virtual int32_t vocab_size() const = 0;
+
+  // Id of exactly this token, as the file spells it ("<s>", "\u0120the"), if there is one.
+  virtual std::optional<int32_t> token_id(std::string_view token) const = 0;
+
+  // True for ids that `decode` skips.
+  virtual bool is_special(int32_t id) const = 0;
+
+  // Whether a text of its own gets a space in front ("dummy prefix").
+  virtual bool starts_with_space() const = 0;
+
+  // Identity of the file, for block keys.
+  TokenizerFingerprint fingerprint() const { return fingerprint_; }
+
+  // The path or name the tokenizer was read from.
+  const std::string& name() const { return name_; }
+
+ protected:
+  Tokenizer(std::string name, std::string_view file_bytes);
+
+  // `utf8` is valid and not empty.
+  virtual Result<std::vector<int32_t>> encode_valid(std::string_view utf8,
+                                                    EncodeOptions options) const = 0;
+
+ private:
+  std::string name_;
+  TokenizerFingerprint fingerprint_;
+};
+
+}  // namespace dbsa

@@ -1,0 +1,156 @@
+// Ids and texts equal Hugging Face `tokenizers` (and sentencepiece) on every line of the corpus,
+// for every kind of tokenizer; character classes and NFC equal theirs on every code point.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <iostream>
+#include <sstream>
+
+#include "model/tokenizer/split_regex.h"
+#include "model/tokenizer/tokenizer.h"
+#include "model/tokenizer/unicode.h"
+#include "model/tokenizer/utf8.h"
+#include "tests/tokenizer/reference_files.h"
+
+namespace dbsa::testing {
+namespace {
+
+constexpr size_t kMinLines = 10000;
+
+std::string escaped(std::string_view text) {
+  std::ostringstream out;
+  for (size_t pos = 0; pos < text.size();) {
+    const char32_t c = utf8::next(text, pos);
+    if (c >= 0x20 && c < 0x7F) {
+      out << static_cast<char>(c);
+    } else {
+      out << "\\u{" << std::hex << static_cast<uint32_t>(c) << "}";
+    }
+  }
+  return out.str().substr(0, 400);
+}
+
+class TokenizerReference : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(TokenizerReference, IdsAndTextsAreEqualOnEveryLine) {
+  const std::string kind = GetParam();
+  const std::vector<std::string> corpus = read_corpus();
+  ASSERT_GE(corpus.size(), kMinLines);
+  const Expected expected = read_expected(kind, corpus.size());
+  ASSERT_GE(expected.full.size(), 300u);
+  auto tokenizer = Tokenizer::load(reference_dir() / kind);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message;
+  size_t differences = 0;
+  size_t special_differs = 0;
+  for (size_t i = 0; i < corpus.size(); ++i) {
+    const auto ids = (*tokenizer)->encode(corpus[i]);
+    ASSERT_TRUE(ids.ok()) << "line " << i << ": " << ids.error().message;
+    if (i < expected.full.size()) {
+      EXPECT_EQ(*ids, expected.full[i]) << "line " << i;
+    }
+    const auto plain = (*tokenizer)->encode(corpus[i], {.parse_special = false});
+    ASSERT_TRUE(plain.ok()) << plain.error().message;
+    special_differs += *ids != *plain;
+    const std::string text = (*tokenizer)->decode(*ids);
+    const bool equal[3] = {fnv_ids(*ids) == expected.lines[i].ids,
+                           fnv_ids(*plain) == expected.lines[i].plain_ids,
+                           fnv(text) == expected.lines[i].text};
+    if (equal[0] && equal[1] && equal[2]) continue;
+    if (++differences <= 10) {
+      ADD_FAILURE() << kind << " line " << i << (equal[0] ? "" : " ids")
+                    << (equal[1] ? "" : " plain") << (equal[2] ? "" : " text") << ": "
+                    << escaped(corpus[i]) << "\nids "
+                    << ::testing::PrintToString(*ids).substr(0, 600) << "\ndecoded "
+                    << escaped(text);
+    }
+  }
+  EXPECT_EQ(differences, 0u);
+  EXPECT_GT(special_differs, 0u) << "the corpus must hold special tokens";
+  std::cout << kind << ": " << corpus.size() << " lines, " << differences << " differences\n";
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, TokenizerReference,
+                         ::testing::Values("llama3", "gpt2", "smollm2", "qwen2", "mistral_nemo",
+                                           "llama2", "llama2_metaspace", "metaspace_always",
+                                           "gpt2_prefix_space", "unk_without_bytes",
+                                           "sentencepiece_bpe", "sentencepiece_unigram"),
+                         [](const auto& kind) { return std::string(kind.param); });
+
+// The set of code points in "0-1f 7f ...".
+std::vector<bool> parse_ranges(const std::string& text) {
+  std::vector<bool> set(0x110000);
+  std::istringstream in(text);
+  for (std::string range; in >> range;) {
+    const size_t dash = range.find('-');
+    const size_t low = std::stoul(range, nullptr, 16);
+    const size_t high =
+        dash == std::string::npos ? low : std::stoul(range.substr(dash + 1), nullptr, 16);
+    for (size_t c = low; c <= high; ++c) set[c] = true;
+  }
+  return set;
+}
+
+template <typename Contains>
+std::vector<std::string> differences(const std::vector<bool>& expected, const Contains& contains) {
+  std::vector<std::string> out;
+  for (char32_t c = 0; c < 0x110000; ++c) {
+    if (c >= 0xD800 && c <= 0xDFFF) continue;
+    if (contains(c) == expected[c]) continue;
+    std::ostringstream text;
+    text << "U+" << std::hex << static_cast<uint32_t>(c) << (expected[c] ? " missing" : " extra");
+    out.push_back(text.str());
+  }
+  return out;
+}
+
+TEST(UnicodeReference, ClassesAreEqualOnEveryCodePoint) {
+  std::istringstream file(read_bytes(reference_dir() / "unicode.txt"));
+  size_t rows = 0;
+  for (std::string line; std::getline(file, line); ++rows) {
+    const size_t space = line.find(' ', line.starts_with("(?i") ? line.find(')') : 0);
+    const std::string name = line.substr(0, space);
+    const std::vector<bool> expected = parse_ranges(line.substr(space));
+    std::vector<std::string> wrong;
+    if (name == "\\w") {
+      wrong = differences(expected, is_word_character);
+    } else if (name == "digits") {
+      wrong = differences(expected, is_number);
+    } else {
+      const auto regex = SplitRegex::compile(name);
+      ASSERT_TRUE(regex.ok()) << regex.error().message;
+      const bool contraction = name.starts_with("(?i");
+      wrong = differences(expected, [&](char32_t c) {
+        std::string text = contraction ? "'" : "";
+        utf8::append(text, c);
+        std::vector<SplitRegex::Span> spans;
+        EXPECT_TRUE(regex->find_all(text, spans).ok());
+        return !spans.empty();
+      });
+    }
+    if (wrong.size() > 12) wrong.resize(12);
+    EXPECT_THAT(wrong, ::testing::IsEmpty()) << name;
+  }
+  EXPECT_GE(rows, 40u);
+}
+
+TEST(UnicodeReference, NfcIsEqualOnEveryCodePoint) {
+  const std::string expected = read_bytes(reference_dir() / "nfc.expected");
+  ASSERT_EQ(expected.size(), 0x1100u * 4);
+  for (char32_t block = 0; block < 0x110000; block += 256) {
+    std::string text;
+    for (char32_t c = block; c < block + 256; ++c) {
+      if (c >= 0xD800 && c <= 0xDFFF) continue;
+      std::string one;
+      utf8::append(one, c);
+      text += one + ";a" + one + ";\u0915" + one + "\u0301\u0323;" + one + "b";
+    }
+    uint32_t wanted = 0;
+    for (size_t i = 4; i-- > 0;)
+      wanted = wanted << 8 | static_cast<unsigned char>(expected[block / 256 * 4 + i]);
+    EXPECT_EQ(fnv(normalize_nfc(text)), wanted)
+        << "block U+" << std::hex << static_cast<uint32_t>(block);
+  }
+}
+
+}  // namespace
+}  // namespace dbsa::testing
