@@ -1,0 +1,85 @@
+// dbsa.kv_store.hdf5: KV blocks in a folder of immutable packs. See README.md beside this file for
+// the folder, the life of a pack and the locks, and schemas/kv_pack.md for the bytes.
+#pragma once
+
+#include <dbsa/sdk/kv_store.h>
+
+#include <chrono>
+#include <filesystem>
+#include <shared_mutex>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "pack_set.h"
+#include "pack_writer.h"
+#include "store_lock.h"
+
+namespace dbsa {
+
+class Hdf5Store final : public KvStore {
+ public:
+  static constexpr uint32_t kRevision = 1;
+
+  struct Settings {
+    std::filesystem::path path;
+    uint64_t max_bytes = 0;  // 0: no bound
+    uint64_t pack_bytes = 0;
+    double publish_interval_s = 0;
+  };
+
+  static Status check_config(const Config& config);
+  static Result<std::unique_ptr<Hdf5Store>> create(Host host, const Config& config);
+  Hdf5Store(Host host, Settings settings);
+
+  Result<bool> contains(const KvKey& key) override;
+  Result<std::unique_ptr<Lease>> get(const KvKey& key) override;
+  Status put(const KvKey& key, const dbsa_kv_format& format,
+             std::span<const void* const> planes) override;
+  Status publish() override;
+  Status discard(const KvKey& key) override;
+  Status list(const std::function<bool(const KvEntry&)>& entry) override;
+  Status check(const std::function<void(const KvFault&)>& fault) override;
+  Result<uint64_t> collect(std::span<const KvKey> roots, uint64_t max_bytes) override;
+  Result<uint64_t> compact() override;
+  Result<dbsa_kv_stats> stats() override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Keep = std::unordered_set<KvKey, KvKeyHash>;
+  struct Pending {
+    kv_pack::StoredBlock block;
+    uint64_t stored_bytes = 0;
+  };
+
+  Status begin_writing();
+  Status check_fits(const KvKey& key, const dbsa_kv_format& format) const;
+  Status append(const KvKey& key, const dbsa_kv_format& format,
+                std::span<const void* const> planes);
+  void drop_pending();
+  bool is_pending(const KvKey& key) const;
+  void check_pack(const kv_pack::PackFile& pack, const kv_pack::PackSet::Snapshot& all,
+                  const std::function<void(const KvFault&)>& fault) const;
+
+  // maintenance.cc
+  Result<uint64_t> maintain(const std::function<Status()>& work);
+  Status keep_only(const kv_pack::PackSet::Snapshot& all, const Keep& keep);
+  Status rewrite(std::span<const kv_pack::PackSet::Place> places,
+                 std::span<const std::shared_ptr<const kv_pack::PackFile>> replaced);
+  Status remove_packs(std::span<const std::shared_ptr<const kv_pack::PackFile>> packs);
+  Status remove_bad_packs(const kv_pack::PackSet::Snapshot& all);
+
+  const Host host_;
+  const Settings settings_;
+  kv_pack::PackSet packs_;
+  kv_pack::StoreLock lock_;
+  bool writing_ = false;  // the lock is held and leftovers are gone
+
+  // The pack that is being filled. Changed by [run] calls only.
+  std::unique_ptr<kv_pack::PackWriter> writer_;
+  Clock::time_point first_put_;
+  mutable std::shared_mutex pending_mutex_;
+  std::unordered_map<KvKey, Pending, KvKeyHash> pending_;  // blocks of writer_
+  uint64_t pending_bytes_ = 0;
+};
+
+}  // namespace dbsa

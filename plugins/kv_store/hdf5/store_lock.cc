@@ -1,0 +1,105 @@
+#include "store_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <thread>
+
+namespace dbsa::kv_pack {
+namespace fs = std::filesystem;
+
+namespace {
+
+int lock_file(int fd, int operation) {
+  while (flock(fd, operation) != 0)
+    if (errno != EINTR) return errno;
+  return 0;
+}
+
+}  // namespace
+
+Status StoreLock::open_file() {
+  if (file_.valid()) return {};
+  DBSA_RETURN_IF_ERROR(make_folders(root_, root_));
+  file_ = UniqueFd(open((root_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (!file_.valid()) return write_error(root_, "opening the lock file", errno);
+  return {};
+}
+
+Status StoreLock::acquire_shared(const Host& host) {
+  if (shared_) return {};
+  DBSA_RETURN_IF_ERROR(open_file());
+  bool told = false;
+  while (const int code = lock_file(file_.get(), LOCK_SH | LOCK_NB)) {
+    if (code != EWOULDBLOCK) return write_error(root_, "locking the store", code);
+    if (!told)
+      host.log_info(root_.string() + ": waiting for " + holders() + " to finish collecting");
+    told = true;
+    if (host.cancelled())
+      return Error{ErrorCode::kCancelled, root_.string() + ": cancelled while waiting", ""};
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  shared_ = true;
+  return {};
+}
+
+Status StoreLock::acquire_exclusive() {
+  DBSA_RETURN_IF_ERROR(open_file());
+  const int code = lock_file(file_.get(), LOCK_EX | LOCK_NB);
+  if (code == 0) return {};
+  // A failed conversion has dropped the shared lock; the next put takes it anew.
+  shared_ = false;
+  if (code != EWOULDBLOCK) return write_error(root_, "locking the store", code);
+  return Error{ErrorCode::kEnvironment,
+               root_.string() + ": " + holders() +
+                   " is writing to this store; wait until it ends, then try again",
+               ""};
+}
+
+void StoreLock::release_exclusive() { lock_file(file_.get(), shared_ ? LOCK_SH : LOCK_UN); }
+
+std::string StoreLock::holders() const {
+  struct stat info = {};
+  fstat(file_.get(), &info);
+  const std::string inode = ":" + std::to_string(info.st_ino);
+  std::set<std::string> processes;
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    // "1: FLOCK  ADVISORY  READ 1234 fe:00:131 0 EOF"; "->" marks one that waits
+    std::istringstream words(line);
+    std::string index, kind, advisory, access, process, file;
+    words >> index >> kind >> advisory >> access >> process >> file;
+    if (kind == "FLOCK" && process != "-1" && file.ends_with(inode)) processes.insert(process);
+  }
+  if (processes.empty()) return "another process";
+  std::string text = "process ";
+  for (const std::string& process : processes)
+    text += (process == *processes.begin() ? "" : ", ") + process;
+  return text;
+}
+
+void remove_leftovers(const fs::path& packs, const Host& host) {
+  std::error_code failed;
+  for (const fs::directory_entry& entry : fs::directory_iterator(packs, failed)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kTemporaryPrefix)) continue;
+    const UniqueFd file(open(entry.path().c_str(), O_RDWR | O_CLOEXEC));
+    if (!file.valid() || lock_file(file.get(), LOCK_EX | LOCK_NB) != 0) continue;
+    // It may have been published or removed between the listing and the lock.
+    struct stat mine = {}, named = {};
+    if (fstat(file.get(), &mine) != 0 || stat(entry.path().c_str(), &named) != 0 ||
+        mine.st_ino != named.st_ino)
+      continue;
+    unlink(entry.path().c_str());
+    host.log_info(entry.path().string() + ": removed what a stopped process had left");
+  }
+}
+
+}  // namespace dbsa::kv_pack
