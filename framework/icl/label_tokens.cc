@@ -9,12 +9,25 @@ Error fault(const std::string& label, const std::string& what, const char* point
   return Error{ErrorCode::kConfig, "label " + quote_for_message(label) + ": " + what, pointer};
 }
 
+// Where the longest run of last tokens begins that lies within the separator.
+size_t find_cut(std::span<const int32_t> tokens, size_t begin, std::string_view separator,
+                const Detokenize& detokenize) {
+  size_t cut = tokens.size();
+  for (size_t i = tokens.size(); i > begin; --i) {
+    const std::string tail = detokenize(tokens.subspan(i - 1));
+    if (separator.ends_with(tail)) cut = i - 1;
+    // A character cut in half reads as up to 3 bytes; beyond them the separator is passed.
+    if (tail.size() > separator.size() + 3) break;
+  }
+  return cut;
+}
+
 }  // namespace
 
 Result<std::vector<LabelTokens>> tokenize_labels(std::span<const std::string> labels,
                                                  const PromptFormat& format,
                                                  const Tokenize& tokenize,
-                                                 const TokenBytes& token_bytes) {
+                                                 const Detokenize& detokenize) {
   const std::string lead(label_lead(format));
   DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> lead_ids, tokenize(lead));
   std::vector<LabelTokens> result;
@@ -30,19 +43,12 @@ Result<std::vector<LabelTokens>> tokenize_labels(std::span<const std::string> la
                        ", found one token that spans both; end the output prefix in \": \" or "
                        "change the label",
                    "/prompt/output_prefix");
-    size_t cut = whole.size();
-    std::string tail;
-    while (cut > lead_ids.size()) {
-      const std::string bytes = token_bytes(whole[cut - 1]);
-      if (bytes.size() + tail.size() > format.separator.size()) break;
-      tail = bytes + tail;
-      --cut;
-    }
-    if (!format.separator.ends_with(tail) || cut == lead_ids.size())
+    const size_t cut = find_cut(whole, lead_ids.size(), format.separator, detokenize);
+    if (cut == lead_ids.size())
       return fault(label,
-                   "expected its tokens to end with those of prompt.separator " +
-                       quote_for_message(format.separator) + ", found " + quote_for_message(tail) +
-                       "; the tokenizer rewrites the separator, choose another",
+                   "expected tokens between prompt.output_prefix and prompt.separator " +
+                       quote_for_message(format.separator) +
+                       ", found none; choose a separator that no label ends in",
                    "/prompt/separator");
     LabelTokens& tokens = result.emplace_back();
     tokens.ids.assign(whole.begin() + static_cast<int64_t>(lead_ids.size()),

@@ -23,14 +23,14 @@ struct LabelTokens {
 // cut before the separator. A token that spans the cut belongs to the label. With the usual output
 // prefixes, which end in one space, this is rstrip(output_prefix) + " " + label + separator.
 //
-// The cut is found from the end: the terminator is the longest run of last tokens whose bytes lie
+// The cut is found from the end: the terminator is the longest run of last tokens whose text lies
 // within the separator. So nothing at the start (a sentencepiece dummy prefix) matters to it.
 //
 // kConfig naming the label when the ids of the lead do not begin the whole's, so that the query
-// would end in other tokens than demonstrations show, or when the separator is not in the tokens.
+// would end in other tokens than demonstrations show, or when nothing is left of the label.
 Result<std::vector<LabelTokens>> tokenize_labels(std::span<const std::string> labels,
                                                  const PromptFormat& format,
                                                  const Tokenize& tokenize,
-                                                 const TokenBytes& token_bytes);
+                                                 const Detokenize& detokenize);
 
 }  // namespace dbsa

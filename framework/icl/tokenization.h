@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,7 +15,7 @@ namespace dbsa {
 // Token ids of a text, nothing added, special tokens not recognised.
 using Tokenize = std::function<Result<std::vector<int32_t>>(std::string_view)>;
 
-// The bytes one token stands for inside a text: " card" for the token shown as "Ġcard" or "▁card".
-using TokenBytes = std::function<std::string(int32_t)>;
+// Text of token ids. It may drop one space at the start and write U+FFFD for half a character.
+using Detokenize = std::function<std::string(std::span<const int32_t>)>;
 
 }  // namespace dbsa
