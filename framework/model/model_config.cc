@@ -92,6 +92,7 @@ std::optional<ModelFamily> read_family(JsonReader& reader, std::string* model_ty
 }
 
 void read_shape(JsonReader& reader, ModelConfig& config) {
+  const size_t faults_before = reader.faults()->size();
   config.hidden_size = reader.integer("hidden_size", std::nullopt, 1, kMost);
   config.intermediate_size = reader.integer("intermediate_size", std::nullopt, 1, kMost);
   config.layers = reader.integer("num_hidden_layers", std::nullopt, 1, 65536);
@@ -105,14 +106,15 @@ void read_shape(JsonReader& reader, ModelConfig& config) {
     if (config.family == ModelFamily::kQwen2) kv_heads = 32;
   }
   config.kv_heads = reader.integer("num_key_value_heads", kv_heads, 1, 65536);
+  const bool given = reader.field("head_dim") != nullptr;
+  config.head_dim = reader.integer("head_dim", config.hidden_size / config.heads, 1, 65536);
+  if (reader.faults()->size() != faults_before) return;  // the rest would follow from those
+
   if (config.heads % config.kv_heads != 0) {
     reader.fault("num_key_value_heads", "expected a divisor of num_attention_heads " +
                                             std::to_string(config.heads) + ", found " +
                                             std::to_string(config.kv_heads));
   }
-
-  const bool given = reader.field("head_dim") != nullptr;
-  config.head_dim = reader.integer("head_dim", config.hidden_size / config.heads, 1, 65536);
   if (!given && config.hidden_size % config.heads != 0) {
     reader.fault("hidden_size", "expected a multiple of num_attention_heads " +
                                     std::to_string(config.heads) + ", found " +

@@ -25,10 +25,10 @@ struct RopeParameters {
   int64_t original_max_position_embeddings = 0;          // llama3, yarn
   double low_freq_factor = 1.0, high_freq_factor = 4.0;  // llama3
   double beta_fast = 32.0, beta_slow = 1.0;              // yarn
-  std::optional<double> attention_factor;                // yarn; default 0.1 ln(factor) + 1
+  std::optional<double> attention_factor = {};           // yarn; default 0.1 ln(factor) + 1
 };
 
-// [head_dim / 2]; differs from torch's own by at most its powf's last bit.
+// [head_dim / 2].
 std::vector<float> rope_inverse_frequencies(const RopeParameters& rope);
 
 // Multiplies the rotated query and the rotated key once each, so scores by its square. 1 but for

@@ -16,7 +16,7 @@ struct OracleRope {
   double original_length = 0;
   double low_freq_factor = 1.0, high_freq_factor = 4.0;
   double beta_fast = 32.0, beta_slow = 1.0;
-  std::optional<double> magnitude;  // of rotated queries and keys; yarn's own by default
+  std::optional<double> magnitude = {};  // of rotated queries and keys; yarn's own by default
 };
 
 // Radians per position for each pair, [head_dim / 2], rounded to float32 as checkpoints use them.
