@@ -1,0 +1,171 @@
+#include "backend.h"
+
+#include "checks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace dbsa::cpu {
+
+CpuBackend::CpuBackend(Host host, CodePath path)
+    : host_(host), path_(path), linear_{host, path, {}} {
+  description_ = cpu_name() + ", " + path.name;
+  if (path.onednn) {
+    onednn_ = make_onednn();
+    description_ += ", oneDNN " + onednn_version();
+  }
+  const int threads = host.thread_count();
+  description_ += ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+}
+
+Result<std::unique_ptr<CpuBackend>> CpuBackend::create(Host host, const Config& config) {
+  DBSA_ASSIGN_OR_RETURN(const auto instructions, config.get<std::string>("instructions"));
+  DBSA_ASSIGN_OR_RETURN(CodePath path, choose_code_path(instructions));
+  return std::unique_ptr<CpuBackend>(new CpuBackend(host, std::move(path)));
+}
+
+Status CpuBackend::configure(const dbsa_attention_shape& shape) {
+  const auto fault = [](const char* what, int64_t got) {
+    return invalid(std::string("configure: ") + what + ", got " + std::to_string(got));
+  };
+  if (configured_) return invalid("configure: called twice");
+  if (shape.layers < 1) return fault("layers must be >= 1", shape.layers);
+  if (shape.kv_heads < 1) return fault("kv_heads must be >= 1", shape.kv_heads);
+  if (shape.query_heads < 1 || shape.query_heads % shape.kv_heads != 0) {
+    return fault("query_heads must be a multiple of kv_heads", shape.query_heads);
+  }
+  if (shape.head_dim < 2 || shape.head_dim > 256 || shape.head_dim % 2 != 0) {
+    return fault("head_dim must be even and 2..256", shape.head_dim);
+  }
+  if (shape.compute != DBSA_COMPUTE_F32 && shape.compute != DBSA_COMPUTE_BF16) {
+    return fault("compute must be F32 (1) or BF16 (2)", shape.compute);
+  }
+  if (shape.kv_dtype != DBSA_KV_DTYPE_F32 && shape.kv_dtype != DBSA_KV_DTYPE_BF16) {
+    return fault("kv_dtype must be F32 (1) or BF16 (2)", shape.kv_dtype);
+  }
+  if (!std::isfinite(shape.scale)) return invalid("configure: scale must be finite");
+  if (shape.inv_freq == nullptr) return invalid("configure: inv_freq is null");
+
+  inv_freq_.assign(shape.inv_freq, shape.inv_freq + shape.head_dim / 2);
+  for (const float frequency : inv_freq_) {
+    if (!std::isfinite(frequency)) return invalid("configure: inv_freq must be finite");
+  }
+  layers_ = shape.layers;
+  bf16_compute_ = shape.compute == DBSA_COMPUTE_BF16;
+  const bool bf16_kv = shape.kv_dtype == DBSA_KV_DTYPE_BF16;
+  shape_.query_heads = shape.query_heads;
+  shape_.kv = {shape.head_dim, shape.kv_heads, bf16_kv};
+  shape_.scale = shape.scale;
+  // Queries and softmax weights are rounded to bfloat16 only where both the arithmetic asked for
+  // and the KV are bfloat16.
+  const bool dot = bf16_compute_ && path_.kernels->attend[kBf16Dot] != nullptr;
+  shape_.arithmetic = !bf16_kv ? kF32 : dot ? kBf16Dot : kBf16Wide;
+  configured_ = true;
+  return {};
+}
+
+Status CpuBackend::check_configured() const {
+  if (!configured_) return invalid("configure must be called first");
+  return {};
+}
+
+// ---- buffers --------------------------------------------------------------------------------
+
+Result<dbsa_buffer*> CpuBackend::buffer_create(int64_t rows, int64_t width) {
+  if (rows < 0 || width < 1 || !multiply_fits(width, rows, int64_t{1} << 45)) {
+    return invalid("buffer_create: rows must be >= 0 and width >= 1, got " + std::to_string(rows) +
+                   " x " + std::to_string(width));
+  }
+  auto buffer = std::make_unique<dbsa_buffer>();
+  buffer->rows = rows;
+  buffer->width = width;
+  buffer->memory = Memory::zeroed(static_cast<uint64_t>(rows * width) * sizeof(float));
+  return buffer.release();
+}
+
+Status CpuBackend::upload(const float* source, int64_t first_row, int64_t rows,
+                          dbsa_buffer* buffer) {
+  DBSA_RETURN_IF_ERROR(check_rows("upload", "buffer", buffer, first_row, rows));
+  if (rows == 0) return {};
+  if (source == nullptr) return invalid("upload: source is null");
+  std::memcpy(buffer->row(first_row), source,
+              static_cast<size_t>(rows * buffer->width) * sizeof(float));
+  return {};
+}
+
+Status CpuBackend::download(const dbsa_buffer* buffer, int64_t first_row, int64_t rows,
+                            float* destination) {
+  DBSA_RETURN_IF_ERROR(check_rows("download", "buffer", buffer, first_row, rows));
+  if (rows == 0) return {};
+  if (destination == nullptr) return invalid("download: destination is null");
+  std::memcpy(destination, buffer->row(first_row),
+              static_cast<size_t>(rows * buffer->width) * sizeof(float));
+  return {};
+}
+
+// ---- weights --------------------------------------------------------------------------------
+
+namespace {
+
+Status check_tensor(int32_t use, const dbsa_tensor& tensor) {
+  const auto fault = [](const std::string& what) { return invalid("weight_create: " + what); };
+  if (use != DBSA_WEIGHT_LINEAR && use != DBSA_WEIGHT_EMBEDDING && use != DBSA_WEIGHT_VECTOR) {
+    return fault("use must be LINEAR (1), EMBEDDING (2) or VECTOR (3), got " + std::to_string(use));
+  }
+  if (tensor.data == nullptr || tensor.shape == nullptr || tensor.strides == nullptr) {
+    return fault("the tensor's data, shape or strides are null");
+  }
+  if (tensor.device.type != DBSA_DEVICE_CPU && tensor.device.type != DBSA_DEVICE_CUDA_HOST) {
+    return fault("the tensor is not in the CPU's memory");
+  }
+  const bool f32 = tensor.dtype.code == DBSA_DTYPE_FLOAT && tensor.dtype.bits == 32;
+  const bool f16 = tensor.dtype.code == DBSA_DTYPE_FLOAT && tensor.dtype.bits == 16;
+  const bool bf16 = tensor.dtype.code == DBSA_DTYPE_BFLOAT && tensor.dtype.bits == 16;
+  if (!(f32 || f16 || bf16) || tensor.dtype.lanes != 1) {
+    return fault("the tensor must be float32, float16 or bfloat16");
+  }
+  const int32_t dimensions = use == DBSA_WEIGHT_VECTOR ? 1 : 2;
+  if (tensor.ndim != dimensions) {
+    return fault("a " + std::string(use_name(use)) + " weight has " + std::to_string(dimensions) +
+                 " dimensions, got " + std::to_string(tensor.ndim));
+  }
+  int64_t stride = 1;
+  for (int32_t i = tensor.ndim - 1; i >= 0; --i) {
+    if (tensor.shape[i] < 1 || !multiply_fits(stride, tensor.shape[i], int64_t{1} << 45)) {
+      return fault("dimension " + std::to_string(i) + " must be >= 1 and fit in memory, got " +
+                   std::to_string(tensor.shape[i]));
+    }
+    if (tensor.shape[i] > 1 && tensor.strides[i] != stride) {
+      return fault("the tensor must be contiguous");
+    }
+    stride *= tensor.shape[i];
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<dbsa_weight*> CpuBackend::weight_create(int32_t use, const dbsa_tensor& tensor) {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  DBSA_RETURN_IF_ERROR(check_tensor(use, tensor));
+  const WeightRows rows(tensor);
+  auto weight = std::make_unique<dbsa_weight>();
+  weight->use = use;
+  weight->rows = rows.rows();
+  weight->width = rows.width();
+  if (use == DBSA_WEIGHT_EMBEDDING) {
+    weight->in_place = std::make_unique<WeightRows>(rows);
+  } else if (use == DBSA_WEIGHT_VECTOR) {
+    weight->vector = Memory::zeroed(static_cast<uint64_t>(rows.width()) * sizeof(float));
+    rows.read(0, static_cast<float*>(weight->vector.data()));
+  } else {
+    if (onednn_ != nullptr) weight->packed = pack_onednn(linear_, onednn_, rows, bf16_compute_);
+    if (weight->packed == nullptr) weight->packed = pack_own(linear_, rows, bf16_compute_);
+  }
+  return weight.release();
+}
+
+}  // namespace dbsa::cpu
+
+DBSA_PLUGIN(dbsa::cpu::CpuBackend);

@@ -1,0 +1,85 @@
+// CpuBackend: checks every call, then hands it to the parts: linear.h, attention.h, kv_layout.h.
+// Ops run to their end before they return, so sync has nothing to wait for.
+#pragma once
+
+#include "attention.h"
+#include "linear.h"
+
+#include <dbsa/sdk/attention_backend.h>
+
+#include <string>
+#include <vector>
+
+namespace dbsa::cpu {
+
+class CpuBackend : public AttentionBackend {
+ public:
+  static constexpr uint32_t kRevision = 1;
+  static Result<std::unique_ptr<CpuBackend>> create(Host host, const Config& config);
+
+  Status configure(const dbsa_attention_shape& shape) override;
+  const char* describe() const override { return description_.c_str(); }
+
+  Result<dbsa_buffer*> buffer_create(int64_t rows, int64_t width) override;
+  void buffer_destroy(dbsa_buffer* buffer) override { delete buffer; }
+  Status upload(const float* source, int64_t first_row, int64_t rows, dbsa_buffer* buffer) override;
+  Status download(const dbsa_buffer* buffer, int64_t first_row, int64_t rows,
+                  float* destination) override;
+  Status sync() override { return {}; }
+
+  Result<dbsa_weight*> weight_create(int32_t use, const dbsa_tensor& tensor) override;
+  void weight_destroy(dbsa_weight* weight) override { delete weight; }
+
+  Status embedding(const int32_t* ids, int64_t rows, const dbsa_weight* table,
+                   dbsa_buffer* out) override;
+  Status linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out) override;
+  Status rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight, float epsilon,
+                  dbsa_buffer* out) override;
+  Status silu_mul(const dbsa_buffer* gate, const dbsa_buffer* up, int64_t rows,
+                  dbsa_buffer* out) override;
+  Status gather_rows(const dbsa_buffer* x, const int64_t* indices, int64_t count,
+                     dbsa_buffer* out) override;
+
+  Result<dbsa_kv*> kv_create(int64_t tokens) override;
+  void kv_destroy(dbsa_kv* kv) override { delete kv; }
+  Status kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t first_row, int64_t rows,
+                   int32_t layer, int64_t first_token, dbsa_kv* kv) override;
+
+  Result<dbsa_kv_format> block_format(int64_t tokens) const override;
+  Result<dbsa_kv*> block_import(const dbsa_kv_format& format, const void* const* planes) override;
+  Status block_export(const dbsa_kv* kv, const dbsa_kv_format& format, int32_t layer,
+                      void* plane) override;
+  Status block_to_token_major(const dbsa_kv_format& format, const void* plane,
+                              float* destination) const override;
+
+  Result<dbsa_plan*> plan_prepare(const dbsa_plan_description& description) override;
+  void plan_destroy(dbsa_plan* plan) override { delete plan; }
+  Status attention(const dbsa_plan* plan, int32_t layer, const dbsa_buffer* q,
+                   dbsa_buffer* out) override;
+
+ private:
+  CpuBackend(Host host, CodePath path);
+
+  Status check_configured() const;
+  Status check_format(const dbsa_kv_format& format) const;
+  const float* index_rotation(int64_t token, float* own);
+  int64_t query_width() const { return shape_.query_heads * shape_.kv.head_dim; }
+  int64_t kv_width() const { return shape_.kv.kv_heads * shape_.kv.head_dim; }
+
+  Host host_;
+  CodePath path_;
+  LinearContext linear_;
+  std::shared_ptr<OneDnn> onednn_;
+  std::string description_;
+
+  bool configured_ = false;
+  bool bf16_compute_ = false;
+  int32_t layers_ = 0;
+  AttentionShape shape_ = {};
+  std::vector<float> inv_freq_;
+  std::vector<float> index_rotations_;  // [tokens, 2, half]: rotations of KV indices so far
+  Memory attention_memory_;
+};
+
+}  // namespace dbsa::cpu

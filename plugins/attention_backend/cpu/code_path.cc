@@ -1,0 +1,84 @@
+#include "code_path.h"
+
+#include <dbsa/sdk/config.h>
+
+#include <array>
+#include <cstring>
+
+#ifdef DBSA_CPU_X86
+#include <cpuid.h>
+#endif
+
+namespace dbsa::cpu {
+namespace {
+
+struct Candidate {
+  const char* name;
+  bool present;
+  const char* needs;
+  const Kernels* kernels;
+  bool onednn;
+};
+
+// Best first. The system's support for the wider registers is part of each test.
+std::array<Candidate, 3> candidates() {
+#ifdef DBSA_CPU_X86
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512bf16");
+  return {{{"avx512_bf16", avx512, "AVX-512 F, BW, VL, DQ and BF16", &avx512_bf16_kernels(), true},
+           {"avx2", avx2, "AVX2 and FMA", &avx2_kernels(), false},
+           {"portable", true, "", &portable_kernels(), false}}};
+#else
+  return {{{"avx512_bf16", false, "an x86-64 processor", nullptr, false},
+           {"avx2", false, "an x86-64 processor", nullptr, false},
+           {"portable", true, "", &portable_kernels(), false}}};
+#endif
+}
+
+}  // namespace
+
+Result<CodePath> choose_code_path(const std::string& instructions) {
+  for (const Candidate& candidate : candidates()) {
+    const bool named = instructions == candidate.name;
+    if (instructions != "auto" && !named) continue;
+    if (candidate.present) {
+      return CodePath{candidate.name, candidate.kernels, candidate.onednn};
+    }
+    if (named) {
+      return Error{ErrorCode::kEnvironment,
+                   "instructions = \"" + instructions + "\" needs " + candidate.needs +
+                       ", which this processor (" + cpu_name() +
+                       ") does not have; use \"auto\" or \"portable\"",
+                   "/instructions"};
+    }
+  }
+  return Config::fault("instructions",
+                       "must be auto, avx512_bf16, avx2 or portable, got \"" + instructions + "\"");
+}
+
+std::string cpu_name() {
+#ifdef DBSA_CPU_X86
+  std::array<unsigned, 12> words = {};
+  unsigned highest = 0;
+  unsigned unused[3];
+  if (__get_cpuid(0x80000000u, &highest, &unused[0], &unused[1], &unused[2]) != 0 &&
+      highest >= 0x80000004u) {
+    for (unsigned leaf = 0; leaf < 3; ++leaf) {
+      __get_cpuid(0x80000002u + leaf, &words[leaf * 4], &words[leaf * 4 + 1], &words[leaf * 4 + 2],
+                  &words[leaf * 4 + 3]);
+    }
+    char text[sizeof words + 1] = {};
+    std::memcpy(text, words.data(), sizeof words);
+    std::string name = text;
+    name.erase(0, name.find_first_not_of(' '));
+    name.erase(name.find_last_not_of(' ') + 1);
+    if (!name.empty()) return name;
+  }
+#endif
+  return "unknown CPU";
+}
+
+}  // namespace dbsa::cpu

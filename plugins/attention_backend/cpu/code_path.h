@@ -1,0 +1,25 @@
+// Which kernels run: chosen once for an instance from what is asked for and what the CPU has.
+#pragma once
+
+#include "kernels.h"
+
+#include <dbsa/sdk/result.h>
+
+#include <string>
+
+namespace dbsa::cpu {
+
+struct CodePath {
+  std::string name;  // "avx512_bf16", "avx2" or "portable"
+  const Kernels* kernels = nullptr;
+  bool onednn = false;  // linear layers by oneDNN; else by the kernels themselves
+};
+
+// instructions: a name, or "auto" for the best this CPU has. kConfig for an unknown name,
+// kEnvironment for a path this CPU lacks.
+Result<CodePath> choose_code_path(const std::string& instructions);
+
+// The processor's own name for itself, or "unknown CPU".
+std::string cpu_name();
+
+}  // namespace dbsa::cpu

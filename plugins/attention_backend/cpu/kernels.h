@@ -1,0 +1,94 @@
+// The inner loops, once per instruction set. Each table is filled by a translation unit of its own,
+// compiled for that set; nothing else of the plugin is. To keep instructions from leaking through
+// shared inline functions, those units include this header (plain data) and intrinsics only.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace dbsa::cpu {
+
+// How values of the right-hand matrix are kept and multiplied.
+enum Arithmetic : int32_t {
+  kF32 = 0,       // float32 by float32
+  kBf16Wide = 1,  // bfloat16 widened to float32, by float32
+  kBf16Dot = 2    // bfloat16 by bfloat16, two at a time, summed in float32
+};
+constexpr int kArithmetics = 3;
+
+// Right-hand matrices are cut into groups of 16 columns. A step is what one multiplication takes
+// from the reduction: one row of float32, or two rows of bfloat16 side by side in 32 bits.
+constexpr int64_t kGroup = 16;
+constexpr int64_t kChunk = 64;  // tokens that attention takes at a time; a multiple of kGroup
+
+// c[rows, groups * 16] = a[rows, steps] * b, or += where `accumulate`. Every element is one sum in
+// ascending steps, whatever the rows and groups around it.
+struct MultiplyArgs {
+  const void* a;     // kF32: float; kBf16Wide: two floats a step; kBf16Dot: two bfloat16 a step
+  int64_t a_stride;  // bytes from row to row
+  int64_t rows;
+  const void* b;   // 4-byte elements: element (step, group, column) at
+  int64_t b_step;  //   step * b_step + group * b_group + column
+  int64_t b_group;
+  int64_t steps;
+  int64_t groups;
+  float* c;
+  int64_t c_stride;  // floats from row to row
+  bool accumulate;
+};
+
+// Softmax state of `rows` rows over the tokens seen so far: the weighted sum of V is
+// acc / sum(l) relative to exp(m). Empty: m = -inf, l = 0, acc = 0.
+struct AttentionState {
+  float* m;    // [rows]
+  float* l;    // [rows, 16]: partial sums, lane by lane
+  float* acc;  // [rows, v_width]
+  int64_t rows;
+};
+
+// One head's rows against tokens begin..end of one head of a KV plane.
+struct AttendArgs {
+  const void* q;     // rotated and scaled, as MultiplyArgs::a
+  int64_t q_stride;  // bytes
+  const void* k;     // [groups][steps][16]
+  const void* v;     // [steps][v_width]
+  int64_t head_dim;
+  int64_t v_width;  // head_dim rounded up to 16
+  int64_t begin;
+  int64_t end;
+  const int64_t* low;   // [rows]: the row sees tokens low..high-1, indices as begin and end
+  const int64_t* high;  // [rows]
+  float* scores;        // scratch, [rows, kChunk]
+  void* weights;        // scratch, [rows, kChunk] bfloat16, for kBf16Dot
+  AttentionState state;
+};
+
+struct Kernels {
+  void (*multiply[kArithmetics])(const MultiplyArgs& args);  // null: not on this path
+  void (*attend[kArithmetics])(const AttendArgs& args);
+  // Adds `part` to `total`; rows of `part` that saw nothing leave `total` as it is.
+  void (*merge)(const AttentionState& part, const AttentionState& total, int64_t v_width);
+  // out[head_dim] = acc / sum(l) of one row.
+  void (*finish)(const AttentionState& state, int64_t row, int64_t v_width, int64_t head_dim,
+                 float* out);
+  // out = scale * x rotated by an angle per pair (i, i + half). cosine, sine: [half].
+  void (*rotate)(const float* x, const float* cosine, const float* sine, int64_t half, float scale,
+                 float* out);
+  // To bfloat16, round to nearest even; the second keeps the result in float32.
+  void (*to_bf16)(const float* x, int64_t count, uint16_t* out);
+  void (*round_bf16)(const float* x, int64_t count, float* out);
+  void (*rms_norm)(const float* x, const float* weight, int64_t width, float epsilon, float* out);
+  void (*silu_mul)(const float* gate, const float* up, int64_t count, float* out);
+  // out = x (+ bias) (+ residual), each summand may be null.
+  void (*add)(const float* x, const float* bias, const float* residual, int64_t count, float* out);
+  // out = exp(x), for x <= 0; the exponential of softmax and silu.
+  void (*exp)(const float* x, int64_t count, float* out);
+};
+
+const Kernels& portable_kernels();
+#ifdef DBSA_CPU_X86
+const Kernels& avx2_kernels();
+const Kernels& avx512_bf16_kernels();
+#endif
+
+}  // namespace dbsa::cpu

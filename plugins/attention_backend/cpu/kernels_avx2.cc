@@ -1,0 +1,76 @@
+// Kernels for AVX2 with FMA: eight lanes, bfloat16 widened to float32.
+#include "kernels.h"
+
+#include <immintrin.h>
+
+#define DBSA_KERNEL_TABLE avx2_kernels
+
+namespace dbsa::cpu {
+namespace {
+
+struct V {
+  static constexpr int kLanes = 8;
+  static constexpr int kMaxRows = 6;
+  static constexpr int kMaxGroups = 1;
+  static constexpr bool kHasDot = false;
+  __m256 v;
+  static V zero() { return {_mm256_setzero_ps()}; }
+  static V set1(float x) { return {_mm256_set1_ps(x)}; }
+  static V load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  void store(float* p) const { _mm256_storeu_ps(p, v); }
+  static __m256i words(const uint32_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static V load_even(const uint32_t* p) {
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(words(p), 16))};
+  }
+  static V load_odd(const uint32_t* p) {
+    return {_mm256_castsi256_ps(_mm256_and_si256(words(p), _mm256_set1_epi32(-65536)))};
+  }
+  friend V operator+(V a, V b) { return {_mm256_add_ps(a.v, b.v)}; }
+  friend V operator-(V a, V b) { return {_mm256_sub_ps(a.v, b.v)}; }
+  friend V operator*(V a, V b) { return {_mm256_mul_ps(a.v, b.v)}; }
+  friend V operator/(V a, V b) { return {_mm256_div_ps(a.v, b.v)}; }
+  static V fma(V a, V b, V c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+  static V max(V a, V b) { return {_mm256_max_ps(a.v, b.v)}; }
+  static V negative_abs(V a) { return {_mm256_or_ps(a.v, _mm256_set1_ps(-0.0f))}; }
+  static V if_less(V a, V b, V x, V y) {
+    return {_mm256_blendv_ps(y.v, x.v, _mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ))};
+  }
+  static V scale_by_magic(V a, V magic) {
+    return {_mm256_castsi256_ps(_mm256_add_epi32(
+        _mm256_castps_si256(a.v), _mm256_slli_epi32(_mm256_castps_si256(magic.v), 23)))};
+  }
+  static float horizontal_max(V a) {
+    __m128 x = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+    x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_max_ss(x, _mm_shuffle_ps(x, x, 1)));
+  }
+  static float horizontal_sum(V a) {
+    __m128 x = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
+    x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_add_ss(x, _mm_shuffle_ps(x, x, 1)));
+  }
+  static V round_bf16(V a) {
+    const __m256i bits = _mm256_castps_si256(a.v);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i high = _mm256_set1_epi32(-65536);
+    const __m256i rounded = _mm256_and_si256(
+        _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd), high);
+    const __m256i quiet =
+        _mm256_or_si256(_mm256_and_si256(bits, high), _mm256_set1_epi32(0x00400000));
+    const __m256 is_number = _mm256_cmp_ps(a.v, a.v, _CMP_ORD_Q);
+    return {_mm256_blendv_ps(_mm256_castsi256_ps(quiet), _mm256_castsi256_ps(rounded), is_number)};
+  }
+  static void store_bf16(uint16_t* p, V a) {
+    const __m256i bits = _mm256_srli_epi32(_mm256_castps_si256(round_bf16(a).v), 16);
+    const __m128i packed =
+        _mm_packus_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), packed);
+  }
+};
+
+}  // namespace
+}  // namespace dbsa::cpu
+
+#include "kernels_body.h"

@@ -1,0 +1,461 @@
+// The kernels, written once over the vector type V that the including unit defines. Included at the
+// end of each kernels_<path>.cc and nowhere else; everything but the table stays in an anonymous
+// namespace, so no unit shares compiled code with another.
+//
+// V: kLanes floats (a divisor of 16); kMaxRows x kMaxGroups is the tile of sums kept in registers.
+
+#define DBSA_UNROLL _Pragma("GCC unroll 32")
+#ifdef __clang__
+#undef DBSA_UNROLL
+#define DBSA_UNROLL _Pragma("clang loop unroll(full)")
+#endif
+
+namespace dbsa::cpu {
+namespace {
+
+constexpr int kVectors = static_cast<int>(kGroup) / V::kLanes;  // in a group
+constexpr int64_t kChunkVectors = kChunk / V::kLanes;
+constexpr float kInfinity = __builtin_inff();
+
+// ---- exponential ----------------------------------------------------------------------------
+
+// exp(x) for x <= 0; relative error below 2e-7; exactly 1 at 0, and 0 below -87. x = n ln 2 + r
+// with |r| <= ln 2 / 2; exp(r) by the Taylor polynomial of degree 7 (truncation 6e-9).
+inline V exp_negative(V x) {
+  const V lowest = V::set1(-87.0f);
+  const V clamped = V::max(lowest, x);   // in this order a NaN stays one
+  const V magic = V::set1(12582912.0f);  // 1.5 * 2^23: adding it leaves round(x) in the low bits
+  const V shifted = V::fma(clamped, V::set1(1.44269504f), magic);
+  const V n = shifted - magic;
+  V r = V::fma(n, V::set1(-0.693359375f), clamped);  // ln 2 in two parts
+  r = V::fma(n, V::set1(2.12194440e-4f), r);
+  V p = V::set1(1.0f / 5040.0f);
+  p = V::fma(p, r, V::set1(1.0f / 720.0f));
+  p = V::fma(p, r, V::set1(1.0f / 120.0f));
+  p = V::fma(p, r, V::set1(1.0f / 24.0f));
+  p = V::fma(p, r, V::set1(1.0f / 6.0f));
+  p = V::fma(p, r, V::set1(0.5f));
+  p = V::fma(p, r, V::set1(1.0f));
+  p = V::fma(p, r, V::set1(1.0f));
+  return V::if_less(x, lowest, V::zero(), V::scale_by_magic(p, shifted));
+}
+
+// ---- products -------------------------------------------------------------------------------
+
+struct F32 {
+  using Element = float;
+  static constexpr int64_t kValues = 1;  // values of `a` a step
+  static constexpr int64_t kRowsAStep = 1;
+  template <int R, int C>
+  static void step(V (&acc)[R][C], const float* const (&a)[R], int64_t s, const uint32_t* b,
+                   int64_t b_group) {
+    DBSA_UNROLL
+    for (int c = 0; c < C; ++c) {
+      const V w = V::load(reinterpret_cast<const float*>(b) + (c / kVectors) * b_group +
+                          (c % kVectors) * V::kLanes);
+      DBSA_UNROLL
+      for (int r = 0; r < R; ++r) acc[r][c] = V::fma(V::set1(a[r][s]), w, acc[r][c]);
+    }
+  }
+};
+
+struct Bf16Wide {
+  using Element = float;
+  static constexpr int64_t kValues = 2;
+  static constexpr int64_t kRowsAStep = 2;
+  template <int R, int C>
+  static void step(V (&acc)[R][C], const float* const (&a)[R], int64_t s, const uint32_t* b,
+                   int64_t b_group) {
+    DBSA_UNROLL
+    for (int c = 0; c < C; ++c) {
+      const uint32_t* pairs = b + (c / kVectors) * b_group + (c % kVectors) * V::kLanes;
+      const V even = V::load_even(pairs);
+      const V odd = V::load_odd(pairs);
+      DBSA_UNROLL
+      for (int r = 0; r < R; ++r) {
+        acc[r][c] = V::fma(V::set1(a[r][2 * s]), even, acc[r][c]);
+        acc[r][c] = V::fma(V::set1(a[r][2 * s + 1]), odd, acc[r][c]);
+      }
+    }
+  }
+};
+
+struct Bf16Dot {
+  using Element = uint32_t;
+  static constexpr int64_t kValues = 1;
+  static constexpr int64_t kRowsAStep = 2;
+  template <int R, int C, typename W = V>
+  static void step(W (&acc)[R][C], const uint32_t* const (&a)[R], int64_t s, const uint32_t* b,
+                   int64_t b_group) {
+    if constexpr (W::kHasDot) {
+      DBSA_UNROLL
+      for (int c = 0; c < C; ++c) {
+        const auto w = W::load_pairs(b + c * b_group);
+        DBSA_UNROLL
+        for (int r = 0; r < R; ++r) acc[r][c] = W::dot(acc[r][c], a[r][s], w);
+      }
+    }
+  }
+};
+
+// One tile of R rows by G groups, its sums in registers.
+template <typename P, int R, int G>
+void multiply_tile(const MultiplyArgs& x, int64_t row, int64_t group) {
+  constexpr int C = G * kVectors;
+  const typename P::Element* a[R];
+  V acc[R][C];
+  DBSA_UNROLL
+  for (int r = 0; r < R; ++r) {
+    a[r] = reinterpret_cast<const typename P::Element*>(static_cast<const char*>(x.a) +
+                                                        (row + r) * x.a_stride);
+    DBSA_UNROLL
+    for (int c = 0; c < C; ++c) {
+      acc[r][c] = x.accumulate ? V::load(x.c + (row + r) * x.c_stride + group * kGroup +
+                                         static_cast<int64_t>(c) * V::kLanes)
+                               : V::zero();
+    }
+  }
+  const uint32_t* b = static_cast<const uint32_t*>(x.b) + group * x.b_group;
+  for (int64_t s = 0; s < x.steps; ++s, b += x.b_step) P::step(acc, a, s, b, x.b_group);
+  DBSA_UNROLL
+  for (int r = 0; r < R; ++r) {
+    DBSA_UNROLL
+    for (int c = 0; c < C; ++c) {
+      acc[r][c].store(x.c + (row + r) * x.c_stride + group * kGroup +
+                      static_cast<int64_t>(c) * V::kLanes);
+    }
+  }
+}
+
+template <typename P, int R>
+void multiply_rows(const MultiplyArgs& x, int64_t row) {
+  int64_t group = 0;
+  for (; group + V::kMaxGroups <= x.groups; group += V::kMaxGroups) {
+    multiply_tile<P, R, V::kMaxGroups>(x, row, group);
+  }
+  if constexpr (V::kMaxGroups > 1) {
+    switch (x.groups - group) {
+      case 3:
+        multiply_tile<P, R, 3>(x, row, group);
+        break;
+      case 2:
+        multiply_tile<P, R, 2>(x, row, group);
+        break;
+      case 1:
+        multiply_tile<P, R, 1>(x, row, group);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+template <typename P>
+void multiply(const MultiplyArgs& x) {
+  int64_t row = 0;
+  for (; row + V::kMaxRows <= x.rows; row += V::kMaxRows) multiply_rows<P, V::kMaxRows>(x, row);
+  const int64_t rest = x.rows - row;
+  if constexpr (V::kMaxRows > 2) {
+    switch (rest) {
+      case 5:
+        multiply_rows<P, 5>(x, row);
+        break;
+      case 4:
+        multiply_rows<P, 4>(x, row);
+        break;
+      case 3:
+        multiply_rows<P, 3>(x, row);
+        break;
+      case 2:
+        multiply_rows<P, 2>(x, row);
+        break;
+      default:
+        break;
+    }
+  }
+  if (rest == 1) multiply_rows<P, 1>(x, row);
+}
+
+// ---- attention ------------------------------------------------------------------------------
+
+// Scores of one row and one chunk to weights, relative to the row's running maximum. The row sees
+// columns low..high-1 of the chunk, at least one. Where what came before was measured against a
+// smaller maximum, it is scaled down to the new one.
+template <typename P>
+void soften_row(const AttendArgs& x, int64_t row, int64_t low, int64_t high) {
+  float* scores = x.scores + row * kChunk;
+  for (int64_t i = 0; i < low; ++i) scores[i] = -kInfinity;
+  for (int64_t i = high; i < kChunk; ++i) scores[i] = -kInfinity;
+
+  V top = V::load(scores);
+  for (int64_t i = 1; i < kChunkVectors; ++i) top = V::max(V::load(scores + i * V::kLanes), top);
+  const float chunk_top = V::horizontal_max(top);
+  const float before = x.state.m[row];
+  float m = chunk_top > before ? chunk_top : before;
+  if (m == -kInfinity) m = 0.0f;  // every score is -inf: weights are zero, not NaN
+
+  V l[kVectors];
+  float* l_row = x.state.l + row * kGroup;
+  for (int i = 0; i < kVectors; ++i) l[i] = V::load(l_row + i * V::kLanes);
+  if (m != before) {
+    x.state.m[row] = m;
+    float decay[V::kLanes];
+    exp_negative(V::set1(before - m)).store(decay);
+    const V scale = V::set1(decay[0]);
+    for (int i = 0; i < kVectors; ++i) l[i] = l[i] * scale;
+    float* acc = x.state.acc + row * x.v_width;
+    for (int64_t i = 0; i < x.v_width; i += V::kLanes) (V::load(acc + i) * scale).store(acc + i);
+  }
+  const V shift = V::set1(m);
+  for (int64_t i = 0; i < kChunkVectors; ++i) {
+    V p = exp_negative(V::load(scores + i * V::kLanes) - shift);
+    if constexpr (P::kRowsAStep == 2 && P::kValues == 1) {
+      p = V::round_bf16(p);  // so that the weights used and their sum agree
+      V::store_bf16(static_cast<uint16_t*>(x.weights) + row * kChunk + i * V::kLanes, p);
+    } else {
+      p.store(scores + i * V::kLanes);
+    }
+    l[i % kVectors] = l[i % kVectors] + p;
+  }
+  for (int i = 0; i < kVectors; ++i) l[i].store(l_row + i * V::kLanes);
+}
+
+// Sets the weights of a row that sees nothing of a chunk.
+template <typename P>
+void blank_row(const AttendArgs& x, int64_t row) {
+  if constexpr (P::kRowsAStep == 2 && P::kValues == 1) {
+    __builtin_memset(static_cast<uint16_t*>(x.weights) + row * kChunk, 0, kChunk * 2);
+  } else {
+    __builtin_memset(x.scores + row * kChunk, 0, kChunk * 4);
+  }
+}
+
+template <typename P>
+void attend_chunk(const AttendArgs& x, int64_t chunk, int64_t groups) {
+  // Rows outside first..last see nothing here.
+  const int64_t stop = chunk + kChunk < x.end ? chunk + kChunk : x.end;
+  const int64_t start = chunk > x.begin ? chunk : x.begin;
+  int64_t first = 0;
+  int64_t last = x.state.rows;
+  const auto unseen = [&](int64_t r) { return x.low[r] >= stop || x.high[r] <= start; };
+  while (first < last && unseen(first)) ++first;
+  while (last > first && unseen(last - 1)) --last;
+  if (first == last) return;
+
+  const int64_t steps = x.head_dim / P::kRowsAStep;
+  MultiplyArgs product = {};
+  product.rows = last - first;
+  product.a = static_cast<const char*>(x.q) + first * x.q_stride;
+  product.a_stride = x.q_stride;
+  product.b_step = kGroup;
+  product.b_group = steps * kGroup;
+  product.b = static_cast<const uint32_t*>(x.k) + chunk / kGroup * product.b_group;
+  product.steps = steps;
+  product.groups = groups;
+  product.c = x.scores + first * kChunk;
+  product.c_stride = kChunk;
+  multiply<P>(product);
+
+  for (int64_t r = first; r < last; ++r) {
+    if (unseen(r)) {
+      blank_row<P>(x, r);
+      continue;
+    }
+    const int64_t low = x.low[r] > start ? x.low[r] : start;
+    const int64_t high = x.high[r] < stop ? x.high[r] : stop;
+    soften_row<P>(x, r, low - chunk, high - chunk);
+  }
+
+  constexpr bool dot = P::kRowsAStep == 2 && P::kValues == 1;
+  product.a_stride = kChunk * (dot ? 2 : 4);
+  product.a = static_cast<const char*>(dot ? x.weights : static_cast<const void*>(x.scores)) +
+              first * product.a_stride;
+  product.b_step = x.v_width;
+  product.b_group = kGroup;
+  product.b = static_cast<const uint32_t*>(x.v) + chunk / P::kRowsAStep * x.v_width;
+  product.steps = groups * kGroup / P::kRowsAStep;
+  product.groups = x.v_width / kGroup;
+  product.c = x.state.acc + first * x.v_width;
+  product.c_stride = x.v_width;
+  product.accumulate = true;
+  multiply<P>(product);
+}
+
+template <typename P>
+void attend(const AttendArgs& x) {
+  const int64_t padded_end = (x.end + kGroup - 1) / kGroup * kGroup;
+  for (int64_t chunk = x.begin / kChunk * kChunk; chunk < x.end; chunk += kChunk) {
+    const int64_t left = (padded_end - chunk) / kGroup;
+    attend_chunk<P>(x, chunk, left < kChunk / kGroup ? left : kChunk / kGroup);
+  }
+}
+
+float sum_lanes(const float* l) {
+  V sum = V::load(l);
+  for (int i = 1; i < kVectors; ++i) sum = sum + V::load(l + i * V::kLanes);
+  return V::horizontal_sum(sum);
+}
+
+float exp_one(float x) {
+  float out[V::kLanes];
+  exp_negative(V::set1(x)).store(out);
+  return out[0];
+}
+
+void merge(const AttentionState& part, const AttentionState& total, int64_t v_width) {
+  for (int64_t r = 0; r < part.rows; ++r) {
+    if (part.m[r] == -kInfinity) continue;
+    const float m = part.m[r] > total.m[r] ? part.m[r] : total.m[r];
+    const V keep = V::set1(exp_one(total.m[r] - m));
+    const V take = V::set1(exp_one(part.m[r] - m));
+    total.m[r] = m;
+    const auto fold = [&](const float* from, float* into, int64_t count) {
+      for (int64_t i = 0; i < count; i += V::kLanes) {
+        V::fma(V::load(from + i), take, V::load(into + i) * keep).store(into + i);
+      }
+    };
+    fold(part.l + r * kGroup, total.l + r * kGroup, kGroup);
+    fold(part.acc + r * v_width, total.acc + r * v_width, v_width);
+  }
+}
+
+void finish(const AttentionState& state, int64_t row, int64_t v_width, int64_t head_dim,
+            float* out) {
+  const float l = sum_lanes(state.l + row * kGroup);
+  const float* acc = state.acc + row * v_width;
+  const V divisor = V::set1(l);
+  int64_t i = 0;
+  // + 0 turns -0 into 0: which of the two stands in acc may depend on tokens the row does not see.
+  for (; i + V::kLanes <= head_dim; i += V::kLanes) {
+    (V::load(acc + i) / divisor + V::zero()).store(out + i);
+  }
+  for (; i < head_dim; ++i) out[i] = acc[i] / l + 0.0f;
+}
+
+// ---- elementwise ----------------------------------------------------------------------------
+
+void rotate(const float* x, const float* cosine, const float* sine, int64_t half, float scale,
+            float* out) {
+  const V by = V::set1(scale);
+  int64_t i = 0;
+  for (; i + V::kLanes <= half; i += V::kLanes) {
+    const V a = V::load(x + i) * by;
+    const V b = V::load(x + half + i) * by;
+    const V c = V::load(cosine + i);
+    const V s = V::load(sine + i);
+    (a * c - b * s).store(out + i);
+    (b * c + a * s).store(out + half + i);
+  }
+  for (; i < half; ++i) {
+    const float a = x[i] * scale;
+    const float b = x[half + i] * scale;
+    out[i] = a * cosine[i] - b * sine[i];
+    out[half + i] = b * cosine[i] + a * sine[i];
+  }
+}
+
+// Runs `vector` on whole vectors of x and, for the rest, on a copy padded with zeros.
+template <typename Whole>
+void for_vectors(const float* x, int64_t count, Whole&& whole) {
+  int64_t i = 0;
+  for (; i + V::kLanes <= count; i += V::kLanes) whole(V::load(x + i), i, V::kLanes);
+  if (i == count) return;
+  float rest[V::kLanes] = {};
+  __builtin_memcpy(rest, x + i, static_cast<size_t>(count - i) * sizeof(float));
+  whole(V::load(rest), i, static_cast<int>(count - i));
+}
+
+V load_some(const float* x, int lanes) {
+  if (lanes == V::kLanes) return V::load(x);
+  float rest[V::kLanes] = {};
+  __builtin_memcpy(rest, x, static_cast<size_t>(lanes) * sizeof(float));
+  return V::load(rest);
+}
+
+void store_some(V x, float* out, int lanes) {
+  if (lanes == V::kLanes) return x.store(out);
+  float rest[V::kLanes];
+  x.store(rest);
+  __builtin_memcpy(out, rest, static_cast<size_t>(lanes) * sizeof(float));
+}
+
+void to_bf16(const float* x, int64_t count, uint16_t* out) {
+  for_vectors(x, count, [&](V value, int64_t i, int lanes) {
+    if (lanes == V::kLanes) return V::store_bf16(out + i, value);
+    uint16_t rest[V::kLanes];
+    V::store_bf16(rest, value);
+    __builtin_memcpy(out + i, rest, static_cast<size_t>(lanes) * sizeof(uint16_t));
+  });
+}
+
+void round_bf16(const float* x, int64_t count, float* out) {
+  for_vectors(x, count, [&](V value, int64_t i, int lanes) {
+    store_some(V::round_bf16(value), out + i, lanes);
+  });
+}
+
+void rms_norm(const float* x, const float* weight, int64_t width, float epsilon, float* out) {
+  V squares[4] = {V::zero(), V::zero(), V::zero(), V::zero()};
+  for_vectors(x, width, [&](V value, int64_t i, int) {
+    V& sum = squares[i / V::kLanes % 4];
+    sum = V::fma(value, value, sum);
+  });
+  const float sum = V::horizontal_sum((squares[0] + squares[1]) + (squares[2] + squares[3]));
+  const V by = V::set1(1.0f / __builtin_sqrtf(sum / static_cast<float>(width) + epsilon));
+  for_vectors(x, width, [&](V value, int64_t i, int lanes) {
+    store_some(value * by * load_some(weight + i, lanes), out + i, lanes);
+  });
+}
+
+void silu_mul(const float* gate, const float* up, int64_t count, float* out) {
+  for_vectors(gate, count, [&](V g, int64_t i, int lanes) {
+    const V e = exp_negative(V::negative_abs(g));
+    const V numerator = V::if_less(g, V::zero(), g * e, g);
+    store_some(numerator / (V::set1(1.0f) + e) * load_some(up + i, lanes), out + i, lanes);
+  });
+}
+
+void add(const float* x, const float* bias, const float* residual, int64_t count, float* out) {
+  for_vectors(x, count, [&](V value, int64_t i, int lanes) {
+    if (bias != nullptr) value = value + load_some(bias + i, lanes);
+    if (residual != nullptr) value = value + load_some(residual + i, lanes);
+    store_some(value, out + i, lanes);
+  });
+}
+
+void exp(const float* x, int64_t count, float* out) {
+  for_vectors(x, count, [&](V value, int64_t i, int lanes) {
+    store_some(exp_negative(value), out + i, lanes);
+  });
+}
+
+template <typename W>
+constexpr Kernels make_kernels() {
+  Kernels kernels = {};
+  kernels.multiply[kF32] = multiply<F32>;
+  kernels.multiply[kBf16Wide] = multiply<Bf16Wide>;
+  kernels.attend[kF32] = attend<F32>;
+  kernels.attend[kBf16Wide] = attend<Bf16Wide>;
+  if constexpr (W::kHasDot) {
+    kernels.multiply[kBf16Dot] = multiply<Bf16Dot>;
+    kernels.attend[kBf16Dot] = attend<Bf16Dot>;
+  }
+  kernels.merge = merge;
+  kernels.finish = finish;
+  kernels.rotate = rotate;
+  kernels.to_bf16 = to_bf16;
+  kernels.round_bf16 = round_bf16;
+  kernels.rms_norm = rms_norm;
+  kernels.silu_mul = silu_mul;
+  kernels.add = add;
+  kernels.exp = exp;
+  return kernels;
+}
+
+constexpr Kernels kTable = make_kernels<V>();
+
+}  // namespace
+
+const Kernels& DBSA_KERNEL_TABLE() { return kTable; }
+
+}  // namespace dbsa::cpu

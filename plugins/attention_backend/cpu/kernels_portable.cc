@@ -1,0 +1,70 @@
+// Kernels in plain C++ with four-lane vectors: the compiler maps them to whatever the target has.
+#include "kernels.h"
+
+#define DBSA_KERNEL_TABLE portable_kernels
+
+namespace dbsa::cpu {
+namespace {
+
+typedef float Floats __attribute__((vector_size(16)));
+typedef int32_t Ints __attribute__((vector_size(16)));
+typedef uint32_t Words __attribute__((vector_size(16)));
+
+struct V {
+  static constexpr int kLanes = 4;
+  static constexpr int kMaxRows = 2;
+  static constexpr int kMaxGroups = 1;
+  static constexpr bool kHasDot = false;
+  Floats v;
+  static V zero() { return {Floats{}}; }
+  static V set1(float x) { return {Floats{x, x, x, x}}; }
+  static V load(const float* p) {
+    V r;
+    __builtin_memcpy(&r.v, p, 16);
+    return r;
+  }
+  void store(float* p) const { __builtin_memcpy(p, &v, 16); }
+  static V load_even(const uint32_t* p) {
+    Words w;
+    __builtin_memcpy(&w, p, 16);
+    return {(Floats)(w << 16)};
+  }
+  static V load_odd(const uint32_t* p) {
+    Words w;
+    __builtin_memcpy(&w, p, 16);
+    return {(Floats)(w & 0xffff0000u)};
+  }
+  friend V operator+(V a, V b) { return {a.v + b.v}; }
+  friend V operator-(V a, V b) { return {a.v - b.v}; }
+  friend V operator*(V a, V b) { return {a.v * b.v}; }
+  friend V operator/(V a, V b) { return {a.v / b.v}; }
+  static V fma(V a, V b, V c) { return {a.v * b.v + c.v}; }
+  static V max(V a, V b) { return {a.v > b.v ? a.v : b.v}; }
+  static V negative_abs(V a) { return {(Floats)((Words)a.v | 0x80000000u)}; }
+  // a < b ? x : y
+  static V if_less(V a, V b, V x, V y) { return {a.v < b.v ? x.v : y.v}; }
+  // a * 2^n, where n is in the low bits of `magic` (see exp_negative).
+  static V scale_by_magic(V a, V magic) { return {(Floats)((Words)a.v + ((Words)magic.v << 23))}; }
+  static float horizontal_max(V a) {
+    const float x = a.v[0] > a.v[1] ? a.v[0] : a.v[1];
+    const float y = a.v[2] > a.v[3] ? a.v[2] : a.v[3];
+    return x > y ? x : y;
+  }
+  static float horizontal_sum(V a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
+  // Bits of the nearest bfloat16 in the high half, zero in the low half.
+  static V round_bf16(V a) {
+    const Words bits = (Words)a.v;
+    const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
+    const Words quiet = (bits & 0xffff0000u) | 0x00400000u;
+    return {a.v == a.v ? (Floats)rounded : (Floats)quiet};
+  }
+  static void store_bf16(uint16_t* p, V a) {
+    const Words bits = (Words)round_bf16(a).v;
+    for (int i = 0; i < kLanes; ++i) p[i] = static_cast<uint16_t>(bits[i] >> 16);
+  }
+};
+
+}  // namespace
+}  // namespace dbsa::cpu
+
+#include "kernels_body.h"

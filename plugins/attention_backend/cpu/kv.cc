@@ -1,0 +1,191 @@
+// KV objects and blocks.
+#include "backend.h"
+#include "checks.h"
+
+#include <cstring>
+
+namespace dbsa::cpu {
+namespace {
+
+constexpr int64_t kMostTokens = int64_t{1} << 32;
+constexpr int64_t kRememberedRotations = 32768;  // KV indices; later ones are formed anew
+
+Status check_tokens(const char* op, int64_t tokens) {
+  if (tokens < 1 || tokens > kMostTokens) {
+    return invalid(std::string(op) + ": tokens must be 1.." + std::to_string(kMostTokens) +
+                   ", got " + std::to_string(tokens));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<dbsa_kv*> CpuBackend::kv_create(int64_t tokens) {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  DBSA_RETURN_IF_ERROR(check_tokens("kv_create", tokens));
+  auto kv = std::make_unique<dbsa_kv>();
+  const int64_t plane_bytes = shape_.kv.plane_bytes(tokens);
+  // Zeros, because what no append writes - padding - must read as zero.
+  kv->memory = Memory::zeroed(static_cast<uint64_t>(plane_bytes) * static_cast<uint64_t>(layers_));
+  for (int32_t layer = 0; layer < layers_; ++layer) {
+    kv->planes.push_back(static_cast<char*>(kv->memory.data()) + layer * plane_bytes);
+  }
+  kv->tokens = tokens;
+  kv->live = true;
+  return kv.release();
+}
+
+// cosine and sine for a KV index; `own` [head_dim] is used where it is not remembered.
+const float* CpuBackend::index_rotation(int64_t token, float* own) {
+  if (token < kRememberedRotations) return index_rotations_.data() + token * shape_.kv.head_dim;
+  make_rotation(token, inv_freq_, own);
+  return own;
+}
+
+Status CpuBackend::kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t first_row,
+                             int64_t rows, int32_t layer, int64_t first_token, dbsa_kv* kv) {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  if (kv == nullptr) return invalid("kv_append: kv is null");
+  if (!kv->live) return invalid("kv_append: imported KV cannot be written");
+  DBSA_RETURN_IF_ERROR(check_rows("kv_append", "k", k, first_row, rows));
+  DBSA_RETURN_IF_ERROR(check_rows("kv_append", "v", v, first_row, rows));
+  DBSA_RETURN_IF_ERROR(check_buffer("kv_append", "k", k, 0, kv_width()));
+  DBSA_RETURN_IF_ERROR(check_buffer("kv_append", "v", v, 0, kv_width()));
+  if (layer < 0 || layer >= layers_) {
+    return invalid("kv_append: layer " + std::to_string(layer) + " is not in 0.." +
+                   std::to_string(layers_ - 1));
+  }
+  if (first_token < 0 || first_token > kv->tokens || rows > kv->tokens - first_token) {
+    return invalid("kv_append: " + std::to_string(rows) + " tokens from token " +
+                   std::to_string(first_token) + " lie outside the KV of " +
+                   std::to_string(kv->tokens) + " tokens");
+  }
+  const KvLayout& layout = shape_.kv;
+  const int64_t remember = std::min(first_token + rows, kRememberedRotations);
+  const auto remembered = static_cast<int64_t>(index_rotations_.size()) / layout.head_dim;
+  if (remember > remembered) {
+    index_rotations_.resize(static_cast<size_t>(remember * layout.head_dim));
+    for (int64_t t = remembered; t < remember; ++t) {
+      make_rotation(t, inv_freq_, index_rotations_.data() + t * layout.head_dim);
+    }
+  }
+  // The planes of live KV lie in memory of its own, so writing to them is safe.
+  char* plane = static_cast<char*>(const_cast<void*>(kv->planes[static_cast<size_t>(layer)]));
+  host_.parallel_for(rows, kPanel, [&](int64_t begin, int64_t end) {
+    const int64_t half = layout.head_dim / 2;
+    float* rotated = host_.scratch<float>(0, layout.head_dim);
+    float* own = host_.scratch<float>(1, layout.head_dim);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t token = first_token + i;
+      const float* cosine = index_rotation(token, own);
+      for (int64_t h = 0; h < layout.kv_heads; ++h) {
+        char* keys = plane + h * layout.head_bytes(kv->tokens);
+        path_.kernels->rotate(k->row(first_row + i) + h * layout.head_dim, cosine, cosine + half,
+                              half, 1.0f, rotated);
+        layout.write_key(keys, token, rotated);
+        layout.write_value(keys + layout.key_bytes(kv->tokens), token,
+                           v->row(first_row + i) + h * layout.head_dim);
+      }
+    }
+  });
+  return {};
+}
+
+// ---- blocks ---------------------------------------------------------------------------------
+
+Result<dbsa_kv_format> CpuBackend::block_format(int64_t tokens) const {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  DBSA_RETURN_IF_ERROR(check_tokens("block_format", tokens));
+  dbsa_kv_format format = {};
+  format.struct_size = sizeof format;
+  format.layout = DBSA_KV_LAYOUT_CPU_PANELS;
+  format.dtype = shape_.kv.bf16 ? DBSA_KV_DTYPE_BF16 : DBSA_KV_DTYPE_F32;
+  format.panel = kPanel;
+  format.layers = static_cast<uint32_t>(layers_);
+  format.kv_heads = static_cast<uint32_t>(shape_.kv.kv_heads);
+  format.head_dim = static_cast<uint32_t>(shape_.kv.head_dim);
+  format.tokens = static_cast<uint64_t>(tokens);
+  format.plane_bytes = static_cast<uint64_t>(shape_.kv.plane_bytes(tokens));
+  return format;
+}
+
+Status CpuBackend::check_format(const dbsa_kv_format& format) const {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  if (format.tokens < 1 || format.tokens > static_cast<uint64_t>(kMostTokens)) {
+    return Error{ErrorCode::kUnsupported,
+                 "KV format: tokens must be 1.." + std::to_string(kMostTokens) + ", got " +
+                     std::to_string(format.tokens),
+                 ""};
+  }
+  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format own,
+                        block_format(static_cast<int64_t>(format.tokens)));
+  const struct {
+    const char* name;
+    uint64_t expected;
+    uint64_t got;
+  } fields[] = {{"layout", own.layout, format.layout},
+                {"dtype", own.dtype, format.dtype},
+                {"panel", own.panel, format.panel},
+                {"layers", own.layers, format.layers},
+                {"kv_heads", own.kv_heads, format.kv_heads},
+                {"head_dim", own.head_dim, format.head_dim},
+                {"reserved", own.reserved, format.reserved},
+                {"plane_bytes", own.plane_bytes, format.plane_bytes},
+                {"scale_offset", own.scale_offset, format.scale_offset}};
+  for (const auto& field : fields) {
+    if (field.expected != field.got) {
+      return Error{ErrorCode::kUnsupported,
+                   std::string("KV format: this backend reads ") + field.name + " " +
+                       std::to_string(field.expected) + ", got " + std::to_string(field.got),
+                   ""};
+    }
+  }
+  return {};
+}
+
+Result<dbsa_kv*> CpuBackend::block_import(const dbsa_kv_format& format, const void* const* planes) {
+  DBSA_RETURN_IF_ERROR(check_format(format));
+  if (planes == nullptr) return invalid("block_import: planes is null");
+  auto kv = std::make_unique<dbsa_kv>();
+  for (int32_t layer = 0; layer < layers_; ++layer) {
+    if (planes[layer] == nullptr) {
+      return invalid("block_import: plane " + std::to_string(layer) + " is null");
+    }
+    if (reinterpret_cast<uintptr_t>(planes[layer]) % DBSA_KV_PLANE_ALIGNMENT != 0) {
+      return invalid("block_import: plane " + std::to_string(layer) + " is not aligned to " +
+                     std::to_string(DBSA_KV_PLANE_ALIGNMENT) + " bytes");
+    }
+    kv->planes.push_back(planes[layer]);
+  }
+  kv->tokens = static_cast<int64_t>(format.tokens);
+  return kv.release();
+}
+
+Status CpuBackend::block_export(const dbsa_kv* kv, const dbsa_kv_format& format, int32_t layer,
+                                void* plane) {
+  DBSA_RETURN_IF_ERROR(check_format(format));
+  if (kv == nullptr) return invalid("block_export: kv is null");
+  if (plane == nullptr) return invalid("block_export: plane is null");
+  if (layer < 0 || layer >= layers_) {
+    return invalid("block_export: layer " + std::to_string(layer) + " is not in 0.." +
+                   std::to_string(layers_ - 1));
+  }
+  const auto tokens = static_cast<int64_t>(format.tokens);
+  if (tokens > kv->tokens) {
+    return invalid("block_export: the format has " + std::to_string(tokens) +
+                   " tokens, the KV only " + std::to_string(kv->tokens));
+  }
+  shape_.kv.copy_prefix(kv->planes[static_cast<size_t>(layer)], kv->tokens, tokens, plane);
+  return {};
+}
+
+Status CpuBackend::block_to_token_major(const dbsa_kv_format& format, const void* plane,
+                                        float* destination) const {
+  DBSA_RETURN_IF_ERROR(check_format(format));
+  if (plane == nullptr) return invalid("block_to_token_major: plane is null");
+  if (destination == nullptr) return invalid("block_to_token_major: destination is null");
+  shape_.kv.to_token_major(plane, static_cast<int64_t>(format.tokens), destination);
+  return {};
+}
+
+}  // namespace dbsa::cpu

@@ -1,0 +1,154 @@
+#include "linear.h"
+
+#include "bf16.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace dbsa::cpu {
+namespace {
+
+constexpr int64_t kRowsAtOnce = 96;
+constexpr int64_t kGroupsAtOnce = 4;
+constexpr int64_t kStepsAtOnce = 128;  // of kGroupsAtOnce groups: 32 KiB of weights
+
+class OwnMatrix : public PackedMatrix {
+ public:
+  OwnMatrix(LinearContext& context, const WeightRows& weight, bool bf16)
+      : context_(context), n_(weight.rows()), k_(weight.width()) {
+    const Kernels& kernels = *context.path.kernels;
+    arithmetic_ = !bf16 ? kF32 : kernels.multiply[kBf16Dot] != nullptr ? kBf16Dot : kBf16Wide;
+    steps_ = bf16 ? (k_ + 1) / 2 : k_;
+    groups_ = (n_ + kGroup - 1) / kGroup;
+    packed_ = Memory::zeroed(static_cast<uint64_t>(groups_ * steps_ * kGroup) * 4);
+    context.host.parallel_for(groups_, 1, [&](int64_t begin, int64_t end) {
+      float* row = context.host.scratch<float>(0, k_);
+      for (int64_t g = begin; g < end; ++g) pack_group(weight, g, bf16, row);
+    });
+  }
+
+  void multiply(const float* x, int64_t rows, const float* bias, const float* residual,
+                float* out) override {
+    int64_t a_stride = k_ * 4;
+    const void* a = x;
+    if (arithmetic_ != kF32) a = round_activations(x, rows, a_stride);
+    const int64_t row_items = (rows + kRowsAtOnce - 1) / kRowsAtOnce;
+    const int64_t column_items = (groups_ + kGroupsAtOnce - 1) / kGroupsAtOnce;
+    context_.host.parallel_for(row_items * column_items, 1, [&](int64_t begin, int64_t end) {
+      float* c = context_.host.scratch<float>(0, kRowsAtOnce * kGroupsAtOnce * kGroup);
+      for (int64_t item = begin; item < end; ++item) {
+        const int64_t first_row = item % row_items * kRowsAtOnce;
+        const int64_t first_group = item / row_items * kGroupsAtOnce;
+        MultiplyArgs args = {};
+        args.rows = std::min(kRowsAtOnce, rows - first_row);
+        args.groups = std::min(kGroupsAtOnce, groups_ - first_group);
+        args.c = c;
+        multiply_block(args, static_cast<const char*>(a) + first_row * a_stride, a_stride,
+                       first_group);
+        store_block(args, first_row, first_group, bias, residual, out);
+      }
+    });
+  }
+
+ private:
+  void pack_group(const WeightRows& weight, int64_t group, bool bf16, float* row) {
+    auto* words = static_cast<uint32_t*>(packed_.data()) + group * steps_ * kGroup;
+    for (int64_t column = 0; column < kGroup && group * kGroup + column < n_; ++column) {
+      weight.read(group * kGroup + column, row);
+      for (int64_t i = 0; i < k_; ++i) {
+        if (bf16) {
+          reinterpret_cast<uint16_t*>(words)[(i / 2 * kGroup + column) * 2 + i % 2] =
+              f32_to_bf16(row[i]);
+        } else {
+          reinterpret_cast<float*>(words)[i * kGroup + column] = row[i];
+        }
+      }
+    }
+  }
+
+  // Rows rounded to bfloat16, kept in the type that the kernel takes, padded to whole steps.
+  const void* round_activations(const float* x, int64_t rows, int64_t& stride) {
+    const bool dot = arithmetic_ == kBf16Dot;
+    stride = steps_ * (dot ? 4 : 8);
+    char* rounded =
+        static_cast<char*>(context_.activations.reserve(static_cast<uint64_t>(rows * stride)));
+    context_.host.parallel_for(rows, 16, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        char* to = rounded + r * stride;
+        std::memset(to + stride - 8, 0, 8);
+        if (dot) {
+          context_.path.kernels->to_bf16(x + r * k_, k_, reinterpret_cast<uint16_t*>(to));
+        } else {
+          context_.path.kernels->round_bf16(x + r * k_, k_, reinterpret_cast<float*>(to));
+        }
+      }
+    });
+    return rounded;
+  }
+
+  void multiply_block(MultiplyArgs& args, const char* a, int64_t a_stride, int64_t first_group) {
+    const int64_t step_bytes = arithmetic_ == kBf16Wide ? 8 : 4;
+    args.a_stride = a_stride;
+    args.b_step = kGroup;
+    args.b_group = steps_ * kGroup;
+    args.c_stride = args.groups * kGroup;
+    const auto* b = static_cast<const uint32_t*>(packed_.data()) + first_group * args.b_group;
+    for (int64_t step = 0; step < steps_; step += kStepsAtOnce) {
+      args.a = a + step * step_bytes;
+      args.b = b + step * kGroup;
+      args.steps = std::min(kStepsAtOnce, steps_ - step);
+      args.accumulate = step > 0;
+      context_.path.kernels->multiply[arithmetic_](args);
+    }
+  }
+
+  void store_block(const MultiplyArgs& args, int64_t first_row, int64_t first_group,
+                   const float* bias, const float* residual, float* out) const {
+    const int64_t column = first_group * kGroup;
+    const int64_t columns = std::min(args.groups * kGroup, n_ - column);
+    for (int64_t r = 0; r < args.rows; ++r) {
+      const int64_t at = (first_row + r) * n_ + column;
+      context_.path.kernels->add(args.c + r * args.c_stride,
+                                 bias == nullptr ? nullptr : bias + column,
+                                 residual == nullptr ? nullptr : residual + at, columns, out + at);
+    }
+  }
+
+  LinearContext& context_;
+  const int64_t n_;
+  const int64_t k_;
+  Arithmetic arithmetic_;
+  int64_t steps_;
+  int64_t groups_;
+  Memory packed_;
+};
+
+}  // namespace
+
+WeightRows::WeightRows(const dbsa_tensor& tensor)
+    : data_(static_cast<const char*>(tensor.data) + tensor.byte_offset),
+      dtype_(tensor.dtype),
+      rows_(tensor.ndim == 1 ? 1 : tensor.shape[0]),
+      width_(tensor.shape[tensor.ndim - 1]) {}
+
+void WeightRows::read(int64_t row, float* out) const {
+  const int64_t at = row * width_;
+  if (dtype_.bits == 32) {
+    std::memcpy(out, data_ + at * 4, static_cast<size_t>(width_) * 4);
+    return;
+  }
+  const char* from = data_ + at * 2;
+  const bool bfloat = dtype_.code == DBSA_DTYPE_BFLOAT;
+  for (int64_t i = 0; i < width_; ++i) {
+    uint16_t half;
+    std::memcpy(&half, from + i * 2, 2);
+    out[i] = bfloat ? bf16_to_f32(half) : f16_to_f32(half);
+  }
+}
+
+std::unique_ptr<PackedMatrix> pack_own(LinearContext& context, const WeightRows& weight,
+                                       bool bf16) {
+  return std::make_unique<OwnMatrix>(context, weight, bf16);
+}
+
+}  // namespace dbsa::cpu

@@ -1,0 +1,230 @@
+// oneDNN runs every primitive on one thread; the host's threads share out columns and rows.
+#include "bf16.h"
+#include "linear.h"
+
+#include <dnnl.hpp>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <tuple>
+#include <vector>
+
+// Of libgomp, which oneDNN itself is linked with. Declared here because omp.h and -fopenmp would
+// bring clang's own runtime in as well.
+extern "C" void omp_set_num_threads(int);
+
+namespace dbsa::cpu {
+
+constexpr int64_t kRowsAtOnce = 256;
+constexpr int64_t kColumnsAtOnce = 512;
+
+class OneDnn {
+ public:
+  using Dims = std::tuple<int64_t, int64_t, int64_t, int64_t, bool>;  // m, n, k, out stride, bf16
+
+  struct Product {
+    dnnl::matmul::primitive_desc description;
+    dnnl::matmul primitive;
+  };
+
+  const dnnl::engine& engine() const { return engine_; }
+
+  static dnnl::memory::data_type type(bool bf16) {
+    return bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+  }
+
+  dnnl::matmul::primitive_desc describe(const Dims& dims, const dnnl::memory::desc& weights) const {
+    const auto [m, n, k, stride, bf16] = dims;
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const dnnl::memory::desc x({m, k}, type(bf16), dnnl::memory::dims{k, 1});
+    const dnnl::memory::desc y({m, n}, type(false), dnnl::memory::dims{stride, 1});
+    return {dnnl::matmul::desc(x, weights, y), attributes, engine_};
+  }
+
+  // Made on first use, 40 to 160 us each. Any thread.
+  const Product& product(const Dims& dims, const dnnl::memory::desc& weights) {
+    std::lock_guard lock(mutex_);
+    const auto found = products_.find(dims);
+    if (found != products_.end()) return found->second;
+    omp_set_num_threads(1);
+    dnnl::matmul::primitive_desc description = describe(dims, weights);
+    dnnl::matmul primitive(description);
+    return products_.emplace(dims, Product{description, primitive}).first->second;
+  }
+
+ private:
+  dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
+  std::mutex mutex_;
+  std::map<Dims, Product> products_;
+};
+
+namespace {
+
+class OneDnnMatrix : public PackedMatrix {
+ public:
+  OneDnnMatrix(LinearContext& context, std::shared_ptr<OneDnn> onednn, const WeightRows& weight,
+               bool bf16)
+      : context_(context),
+        onednn_(std::move(onednn)),
+        n_(weight.rows()),
+        k_(weight.width()),
+        bf16_(bf16) {}
+
+  bool pack(const WeightRows& weight) {
+    omp_set_num_threads(1);
+    for (int64_t first = 0; first < n_; first += kColumnsAtOnce) {
+      const int64_t columns = std::min(kColumnsAtOnce, n_ - first);
+      dnnl::memory::desc packed_as;
+      if (!choose_layout(columns, packed_as)) return false;
+      slices_.push_back({first, columns, packed_as, Memory::zeroed(packed_as.get_size())});
+    }
+    for (Slice& slice : slices_) fill(weight, slice);
+    return true;
+  }
+
+  void multiply(const float* x, int64_t rows, const float* bias, const float* residual,
+                float* out) override {
+    const void* a = bf16_ ? round_activations(x, rows) : x;
+    const int64_t row_items = (rows + kRowsAtOnce - 1) / kRowsAtOnce;
+    const auto items = static_cast<int64_t>(slices_.size()) * row_items;
+    context_.host.parallel_for(items, 1, [&](int64_t begin, int64_t end) {
+      omp_set_num_threads(1);
+      for (int64_t item = begin; item < end; ++item) {
+        multiply_block(a, item % row_items * kRowsAtOnce, rows,
+                       slices_[static_cast<size_t>(item / row_items)], bias, residual, out);
+      }
+    });
+  }
+
+ private:
+  struct Slice {
+    int64_t first;
+    int64_t columns;
+    dnnl::memory::desc packed_as;
+    Memory memory;
+  };
+
+  // The layout must be the same for few and for many rows, and the kernel of the kind that sums
+  // rows alike.
+  bool choose_layout(int64_t columns, dnnl::memory::desc& packed_as) const {
+    const dnnl::memory::desc any({k_, columns}, OneDnn::type(bf16_), dnnl::memory::format_tag::any);
+    std::string kernel;
+    for (const int64_t rows : {kRowsAtOnce, int64_t{1}, int64_t{7}, int64_t{32}}) {
+      for (const int64_t stride : {n_, columns}) {
+        const auto chosen = onednn_->describe({rows, columns, k_, stride, bf16_}, any);
+        if (kernel.empty()) {
+          packed_as = chosen.weights_desc();
+          kernel = chosen.impl_info_str();
+          if (!kernel.starts_with("brg:")) return false;
+        }
+        if (chosen.weights_desc() != packed_as || kernel != chosen.impl_info_str()) return false;
+      }
+    }
+    return true;
+  }
+
+  void fill(const WeightRows& weight, Slice& slice) {
+    const int64_t element = bf16_ ? 2 : 4;
+    Memory plain = Memory::zeroed(static_cast<uint64_t>(slice.columns * k_ * element));
+    context_.host.parallel_for(slice.columns, 16, [&](int64_t begin, int64_t end) {
+      float* row = context_.host.scratch<float>(0, k_);
+      for (int64_t c = begin; c < end; ++c) {
+        if (!bf16_) {
+          weight.read(slice.first + c, static_cast<float*>(plain.data()) + c * k_);
+          continue;
+        }
+        weight.read(slice.first + c, row);
+        auto* to = static_cast<uint16_t*>(plain.data()) + c * k_;
+        for (int64_t i = 0; i < k_; ++i) to[i] = f32_to_bf16(row[i]);
+      }
+    });
+    omp_set_num_threads(1);
+    dnnl::stream stream(onednn_->engine());
+    dnnl::memory from({{k_, slice.columns}, OneDnn::type(bf16_), dnnl::memory::format_tag::ba},
+                      onednn_->engine(), plain.data());
+    dnnl::memory to(slice.packed_as, onednn_->engine(), slice.memory.data());
+    dnnl::reorder(from, to).execute(stream, from, to);
+    stream.wait();
+  }
+
+  const void* round_activations(const float* x, int64_t rows) {
+    auto* rounded =
+        static_cast<uint16_t*>(context_.activations.reserve(static_cast<uint64_t>(rows * k_) * 2));
+    context_.host.parallel_for(rows, 16, [&](int64_t begin, int64_t end) {
+      context_.path.kernels->to_bf16(x + begin * k_, (end - begin) * k_, rounded + begin * k_);
+    });
+    return rounded;
+  }
+
+  // One block of rows by one slice. The product goes straight to `out` unless a residual, which
+  // may be `out`, is still to be read.
+  void multiply_block(const void* a, int64_t first_row, int64_t rows, Slice& slice,
+                      const float* bias, const float* residual, float* out) {
+    const int64_t count = std::min(kRowsAtOnce, rows - first_row);
+    float* to = out + first_row * n_ + slice.first;
+    int64_t stride = n_;
+    if (residual != nullptr) {
+      to = context_.host.scratch<float>(0, count * slice.columns);
+      stride = slice.columns;
+    }
+    run({count, slice.columns, k_, stride, bf16_}, slice,
+        static_cast<const char*>(a) + first_row * k_ * (bf16_ ? 2 : 4), to);
+    if (bias == nullptr && residual == nullptr) return;
+    for (int64_t r = 0; r < count; ++r) {
+      const int64_t at = (first_row + r) * n_ + slice.first;
+      context_.path.kernels->add(to + r * stride, bias == nullptr ? nullptr : bias + slice.first,
+                                 residual == nullptr ? nullptr : residual + at, slice.columns,
+                                 out + at);
+    }
+  }
+
+  void run(const OneDnn::Dims& dims, Slice& slice, const void* a, float* to) {
+    const OneDnn::Product& product = onednn_->product(dims, slice.packed_as);
+    const dnnl::engine& engine = onednn_->engine();
+    const dnnl::memory::desc scratch_as = product.description.scratchpad_desc();
+    dnnl::stream stream(engine);
+    dnnl::memory x(product.description.src_desc(), engine, const_cast<void*>(a));
+    dnnl::memory w(slice.packed_as, engine, slice.memory.data());
+    dnnl::memory y(product.description.dst_desc(), engine, to);
+    dnnl::memory scratch(
+        scratch_as, engine,
+        context_.host.scratch<char>(
+            1, std::max<int64_t>(64, static_cast<int64_t>(scratch_as.get_size()))));
+    product.primitive.execute(stream, {{DNNL_ARG_SRC, x},
+                                       {DNNL_ARG_WEIGHTS, w},
+                                       {DNNL_ARG_DST, y},
+                                       {DNNL_ARG_SCRATCHPAD, scratch}});
+    stream.wait();
+  }
+
+  LinearContext& context_;
+  std::shared_ptr<OneDnn> onednn_;
+  const int64_t n_;
+  const int64_t k_;
+  const bool bf16_;
+  std::vector<Slice> slices_;
+};
+
+}  // namespace
+
+std::shared_ptr<OneDnn> make_onednn() {
+  omp_set_num_threads(1);
+  return std::make_shared<OneDnn>();
+}
+
+std::unique_ptr<PackedMatrix> pack_onednn(LinearContext& context, std::shared_ptr<OneDnn> onednn,
+                                          const WeightRows& weight, bool bf16) {
+  auto packed = std::make_unique<OneDnnMatrix>(context, std::move(onednn), weight, bf16);
+  if (!packed->pack(weight)) return nullptr;
+  return packed;
+}
+
+std::string onednn_version() {
+  const dnnl_version_t* version = dnnl_version();
+  return std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+         std::to_string(version->patch);
+}
+
+}  // namespace dbsa::cpu

@@ -1,0 +1,117 @@
+// The ops on rows: checked, then run on the host's threads.
+#include "backend.h"
+#include "checks.h"
+
+#include <cstring>
+
+namespace dbsa::cpu {
+namespace {
+
+// Rows of a matrix this wide that are worth a thread's while.
+int64_t row_grain(int64_t width) { return std::max<int64_t>(1, 16384 / width); }
+
+}  // namespace
+
+Status CpuBackend::embedding(const int32_t* ids, int64_t rows, const dbsa_weight* table,
+                             dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_weight("embedding", "table", table, DBSA_WEIGHT_EMBEDDING));
+  DBSA_RETURN_IF_ERROR(check_buffer("embedding", "out", out, rows, table->width));
+  if (rows > 0 && ids == nullptr) return invalid("embedding: ids is null");
+  for (int64_t i = 0; i < rows; ++i) {
+    if (ids[i] < 0 || ids[i] >= table->rows) {
+      return invalid("embedding: id " + std::to_string(ids[i]) + " of row " + std::to_string(i) +
+                     " is not in 0.." + std::to_string(table->rows - 1));
+    }
+  }
+  for (int64_t i = 0; i < rows; ++i) table->in_place->read(ids[i], out->row(i));
+  return {};
+}
+
+Status CpuBackend::linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                          const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_weight("linear", "weight", weight, DBSA_WEIGHT_LINEAR));
+  DBSA_RETURN_IF_ERROR(check_buffer("linear", "x", x, rows, weight->width));
+  DBSA_RETURN_IF_ERROR(check_buffer("linear", "out", out, rows, weight->rows));
+  DBSA_RETURN_IF_ERROR(check_distinct("linear", "x", x, out));
+  if (bias != nullptr) {
+    DBSA_RETURN_IF_ERROR(check_vector("linear", "bias", bias, weight->rows));
+  }
+  if (residual != nullptr) {
+    DBSA_RETURN_IF_ERROR(check_buffer("linear", "residual", residual, rows, weight->rows));
+  }
+  if (rows == 0) return {};
+  weight->packed->multiply(x->row(0), rows, bias == nullptr ? nullptr : bias->values(),
+                           residual == nullptr ? nullptr : residual->row(0), out->row(0));
+  return {};
+}
+
+Status CpuBackend::rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                            float epsilon, dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_rows("rms_norm", "x", x, 0, rows));
+  DBSA_RETURN_IF_ERROR(check_buffer("rms_norm", "out", out, rows, x->width));
+  DBSA_RETURN_IF_ERROR(check_vector("rms_norm", "weight", weight, x->width));
+  DBSA_RETURN_IF_ERROR(check_distinct("rms_norm", "x", x, out));
+  host_.parallel_for(rows, row_grain(x->width), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      path_.kernels->rms_norm(x->row(r), weight->values(), x->width, epsilon, out->row(r));
+    }
+  });
+  return {};
+}
+
+Status CpuBackend::silu_mul(const dbsa_buffer* gate, const dbsa_buffer* up, int64_t rows,
+                            dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_rows("silu_mul", "gate", gate, 0, rows));
+  DBSA_RETURN_IF_ERROR(check_buffer("silu_mul", "up", up, rows, gate->width));
+  DBSA_RETURN_IF_ERROR(check_buffer("silu_mul", "out", out, rows, gate->width));
+  host_.parallel_for(rows, row_grain(gate->width), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      path_.kernels->silu_mul(gate->row(r), up->row(r), gate->width, out->row(r));
+    }
+  });
+  return {};
+}
+
+Status CpuBackend::gather_rows(const dbsa_buffer* x, const int64_t* indices, int64_t count,
+                               dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_rows("gather_rows", "x", x, 0, 0));
+  DBSA_RETURN_IF_ERROR(check_buffer("gather_rows", "out", out, count, x->width));
+  DBSA_RETURN_IF_ERROR(check_distinct("gather_rows", "x", x, out));
+  if (count > 0 && indices == nullptr) return invalid("gather_rows: indices is null");
+  for (int64_t i = 0; i < count; ++i) {
+    if (indices[i] < 0 || indices[i] >= x->rows) {
+      return invalid("gather_rows: index " + std::to_string(indices[i]) + " is not in 0.." +
+                     std::to_string(x->rows - 1));
+    }
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    std::memcpy(out->row(i), x->row(indices[i]), static_cast<size_t>(x->width) * sizeof(float));
+  }
+  return {};
+}
+
+Result<dbsa_plan*> CpuBackend::plan_prepare(const dbsa_plan_description& description) {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  DBSA_ASSIGN_OR_RETURN(
+      std::unique_ptr<dbsa_plan> plan,
+      make_plan(description, {shape_.query_heads / shape_.kv.kv_heads, inv_freq_}));
+  return plan.release();
+}
+
+Status CpuBackend::attention(const dbsa_plan* plan, int32_t layer, const dbsa_buffer* q,
+                             dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  if (plan == nullptr) return invalid("attention: plan is null");
+  if (layer < 0 || layer >= layers_) {
+    return invalid("attention: layer " + std::to_string(layer) + " is not in 0.." +
+                   std::to_string(layers_ - 1));
+  }
+  DBSA_RETURN_IF_ERROR(check_buffer("attention", "q", q, plan->rows, query_width()));
+  DBSA_RETURN_IF_ERROR(check_buffer("attention", "out", out, plan->rows, query_width()));
+  DBSA_RETURN_IF_ERROR(check_distinct("attention", "q", q, out));
+  run_attention(host_, *path_.kernels, shape_, *plan, layer, q->row(0), out->row(0),
+                attention_memory_);
+  return {};
+}
+
+}  // namespace dbsa::cpu

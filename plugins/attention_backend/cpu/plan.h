@@ -1,0 +1,78 @@
+// A checked plan, cut into the pieces of work that attention runs.
+//
+// What a row computes depends on its own segments alone: its tokens are taken in plan order, in
+// chunks of kChunk tokens that begin at multiples of kChunk of the KV object, and these in parts of
+// kPartTokens or a little more. Within a part softmax runs on; parts are then merged in order. Rows
+// are grouped into tiles for speed only.
+#pragma once
+
+#include "kernels.h"
+#include "objects.h"
+#include "rotation.h"
+
+#include <dbsa/sdk/result.h>
+
+#include <vector>
+
+namespace dbsa::cpu {
+
+constexpr int64_t kPartTokens = 1024;
+constexpr int64_t kTileRows = 96;  // query rows times heads of a group, about
+
+struct Piece {  // tokens begin..end of one segment, indices in its KV object
+  int64_t segment;
+  int64_t begin;
+  int64_t end;
+};
+
+struct Part {
+  int64_t first_piece;
+  int64_t pieces;
+};
+
+struct Range {
+  int64_t first_part;
+  int64_t parts;
+};
+
+struct Tile {
+  int64_t range;
+  int64_t first_row;
+  int64_t rows;
+};
+
+// Tokens that a row sees of a segment, as indices in the KV object; begin >= end: none.
+Interval visible_tokens(const dbsa_segment& segment, int64_t position);
+
+// The distance at which the segment's KV index 0 lies from position 0: a row at position p is
+// rotated for p - shift(segment).
+inline int64_t shift(const dbsa_segment& segment) { return segment.start - segment.first_token; }
+
+struct PlanShape {
+  int64_t group;  // query heads of a KV head
+  const std::vector<float>& inv_freq;
+};
+
+}  // namespace dbsa::cpu
+
+struct dbsa_plan {
+  int64_t rows = 0;
+  std::vector<int32_t> positions;
+  std::vector<dbsa_segment> segments;
+  std::vector<dbsa::cpu::Range> ranges;
+  std::vector<dbsa::cpu::Part> parts;
+  std::vector<dbsa::cpu::Piece> pieces;
+  std::vector<dbsa::cpu::Tile> tiles;
+  int64_t most_parts = 0;  // of a range
+  int64_t tile_rows = 0;   // the largest tile's rows times `group`
+  dbsa::cpu::Rotations rotations;
+};
+
+namespace dbsa::cpu {
+
+// kInvalidArgument with what is wrong where. Cost: rows and segments of each range, plus the
+// rotations of the distances that occur.
+Result<std::unique_ptr<dbsa_plan>> make_plan(const dbsa_plan_description& description,
+                                             const PlanShape& shape);
+
+}  // namespace dbsa::cpu

@@ -1,0 +1,41 @@
+// Cosines and sines of RoPE for whole-number distances.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace dbsa::cpu {
+
+// Half-open range of distances.
+struct Interval {
+  int64_t begin;
+  int64_t end;
+};
+
+class Rotations {
+ public:
+  // Forms angles as distance x inv_freq in double, cosine and sine rounded to float32 once.
+  // Cost: intervals.size() log, and half sines and cosines for each distance of their union.
+  static Rotations make(std::vector<Interval> intervals, const std::vector<float>& inv_freq);
+
+  // cosine: [half], sine after it. The distance must lie in one of the intervals.
+  const float* cosine(int64_t distance) const;
+  bool covers(int64_t distance) const;
+
+ private:
+  struct Run {
+    int64_t begin;
+    int64_t end;
+    int64_t offset;  // of `begin` in the table
+  };
+  const Run* find(int64_t distance) const;
+
+  std::vector<Run> runs_;
+  std::vector<float> table_;  // [distances, 2, half]
+  int64_t half_ = 0;
+};
+
+// The cosines and sines of one distance: out [2, half].
+void make_rotation(int64_t distance, const std::vector<float>& inv_freq, float* out);
+
+}  // namespace dbsa::cpu

@@ -1,0 +1,274 @@
+// What the tests of attention backends share: a small host, the plugin through its C ABI, and
+// handles that free themselves.
+#pragma once
+
+#include <dbsa/attention_backend.h>
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace dbsa::test {
+
+// parallel_for on a given number of threads, ranges dealt out in an order that varies.
+class TestHost {
+ public:
+  explicit TestHost(int threads) : threads_(threads) {
+    host_.struct_size = sizeof host_;
+    host_.context = this;
+    host_.log = [](void*, int32_t, const char*) {};
+    host_.parallel_for = [](void* context, int64_t count, int64_t grain,
+                            void (*body)(void*, int64_t, int64_t), void* argument) {
+      static_cast<TestHost*>(context)->parallel_for(count, grain, body, argument);
+    };
+    host_.thread_count = [](void* context) { return static_cast<TestHost*>(context)->threads_; };
+    host_.scratch = [](void*, int32_t slot, uint64_t bytes) { return scratch(slot, bytes); };
+    host_.cancelled = [](void*) { return 0; };
+  }
+  const dbsa_host* get() const { return &host_; }
+
+ private:
+  void parallel_for(int64_t count, int64_t grain, void (*body)(void*, int64_t, int64_t),
+                    void* argument) const {
+    std::atomic<int64_t> next{0};
+    const auto work = [&] {
+      for (;;) {
+        const int64_t begin = next.fetch_add(grain);
+        if (begin >= count) return;
+        body(argument, begin, std::min(count, begin + grain));
+      }
+    };
+    std::vector<std::thread> others;
+    for (int i = 1; i < threads_; ++i) others.emplace_back(work);
+    work();
+    for (std::thread& other : others) other.join();
+  }
+
+  static void* scratch(int32_t slot, uint64_t bytes) {
+    thread_local std::unique_ptr<void, decltype(&std::free)> slots[8] = {
+        {nullptr, std::free}, {nullptr, std::free}, {nullptr, std::free}, {nullptr, std::free},
+        {nullptr, std::free}, {nullptr, std::free}, {nullptr, std::free}, {nullptr, std::free}};
+    // A fresh block of exactly that size each time: overruns and stale reads show up.
+    const uint64_t rounded = (bytes + 63) / 64 * 64;
+    slots[slot].reset(std::aligned_alloc(64, rounded == 0 ? 64 : rounded));
+    std::memset(slots[slot].get(), 0xff, bytes);
+    return slots[slot].get();
+  }
+
+  int threads_;
+  dbsa_host host_ = {};
+};
+
+inline const dbsa_plugin_table* backend_table() {
+  static const dbsa_plugin_table* const table = [] {
+    const std::string path = std::string(DBSA_PLUGIN_DIR) + "/dbsa_attention_backend_cpu.so";
+    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) ADD_FAILURE() << dlerror();
+    const void* symbol = library == nullptr ? nullptr : dlsym(library, DBSA_PLUGIN_SYMBOL);
+    return static_cast<const dbsa_plugin_table*>(symbol);
+  }();
+  return table;
+}
+
+struct Shape {
+  int32_t layers = 1;
+  int32_t query_heads = 4;
+  int32_t kv_heads = 2;
+  int32_t head_dim = 64;
+  uint32_t compute = DBSA_COMPUTE_F32;
+  uint32_t kv_dtype = DBSA_KV_DTYPE_F32;
+  float scale = 0.125f;
+  float theta = 10000.0f;
+
+  int64_t query_width() const { return int64_t{query_heads} * head_dim; }
+  int64_t kv_width() const { return int64_t{kv_heads} * head_dim; }
+  std::vector<float> inv_freq() const {
+    std::vector<float> values;
+    for (int i = 0; i < head_dim / 2; ++i) {
+      values.push_back(
+          1.0f / std::pow(theta, 2.0f * static_cast<float>(i) / static_cast<float>(head_dim)));
+    }
+    return values;
+  }
+};
+
+using Rows = std::vector<float>;
+
+// An instance, configured. Calls that fail where a test does not expect it throw.
+class Backend {
+ public:
+  using Vtable = dbsa_attention_backend_vtable;
+  template <typename T>
+  using Handle = std::shared_ptr<T>;
+
+  Backend(const std::string& instructions, int threads, const Shape& shape)
+      : host_(threads), shape_(shape) {
+    const std::string config = "{\"instructions\":\"" + instructions + "\"}";
+    check(backend_table()->create(host_.get(), config.c_str(), &instance_, error()));
+    dbsa_attention_shape s = {};
+    const std::vector<float> inv_freq = shape.inv_freq();
+    s.struct_size = sizeof s;
+    s.layers = shape.layers;
+    s.query_heads = shape.query_heads;
+    s.kv_heads = shape.kv_heads;
+    s.head_dim = shape.head_dim;
+    s.compute = shape.compute;
+    s.kv_dtype = shape.kv_dtype;
+    s.scale = shape.scale;
+    s.inv_freq = inv_freq.data();
+    check(table().configure(instance_, &s, error()));
+  }
+  ~Backend() {
+    if (instance_ != nullptr) backend_table()->destroy(instance_);
+  }
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+
+  const Vtable& table() const { return *static_cast<const Vtable*>(backend_table()->vtable); }
+  void* instance() const { return instance_; }
+  const Shape& shape() const { return shape_; }
+  dbsa_error* error() { return &error_; }
+  void check(int32_t code) const {
+    if (code != DBSA_OK) throw std::runtime_error(error_.message);
+  }
+  // The message of a call that must fail with `code`.
+  std::string failure(int32_t got, int32_t code = DBSA_ERROR_INVALID_ARGUMENT) const {
+    EXPECT_EQ(got, code);
+    return got == DBSA_OK ? "" : error_.message;
+  }
+
+  Handle<dbsa_buffer> buffer(int64_t rows, int64_t width) {
+    dbsa_buffer* made = nullptr;
+    check(table().buffer_create(instance_, rows, width, &made, error()));
+    return {made, [this](dbsa_buffer* b) { table().buffer_destroy(instance_, b); }};
+  }
+  Handle<dbsa_buffer> buffer(const Rows& values, int64_t width) {
+    const int64_t rows = static_cast<int64_t>(values.size()) / width;
+    auto made = buffer(rows, width);
+    check(table().upload(instance_, values.data(), 0, rows, made.get(), error()));
+    return made;
+  }
+  Rows read(const Handle<dbsa_buffer>& buffer, int64_t rows, int64_t width) {
+    Rows values(static_cast<size_t>(rows * width));
+    check(table().download(instance_, buffer.get(), 0, rows, values.data(), error()));
+    return values;
+  }
+  Handle<dbsa_weight> weight(int32_t use, const dbsa_tensor& tensor) {
+    dbsa_weight* made = nullptr;
+    check(table().weight_create(instance_, use, &tensor, &made, error()));
+    return {made, [this](dbsa_weight* w) { table().weight_destroy(instance_, w); }};
+  }
+  Handle<dbsa_weight> weight(int32_t use, const Rows& values, std::vector<int64_t> shape);
+
+  Handle<dbsa_kv> kv(int64_t tokens) {
+    dbsa_kv* made = nullptr;
+    check(table().kv_create(instance_, tokens, &made, error()));
+    return {made, [this](dbsa_kv* k) { table().kv_destroy(instance_, k); }};
+  }
+  // Appends k and v, [*, kv_width], as tokens first_token.. of a layer.
+  void append(const Rows& k, const Rows& v, int64_t first_token, const Handle<dbsa_kv>& kv,
+              int32_t layer = 0) {
+    const int64_t width = shape_.kv_width();
+    const int64_t rows = static_cast<int64_t>(k.size()) / width;
+    auto kb = buffer(k, width);
+    auto vb = buffer(v, width);
+    check(table().kv_append(instance_, kb.get(), vb.get(), 0, rows, layer, first_token, kv.get(),
+                            error()));
+  }
+  Handle<dbsa_kv> filled_kv(const Rows& k, const Rows& v) {
+    auto made = kv(static_cast<int64_t>(k.size()) / shape_.kv_width());
+    append(k, v, 0, made);
+    return made;
+  }
+  Handle<dbsa_plan> plan(const dbsa_plan_description& description) {
+    dbsa_plan* made = nullptr;
+    check(table().plan_prepare(instance_, &description, &made, error()));
+    return {made, [this](dbsa_plan* p) { table().plan_destroy(instance_, p); }};
+  }
+  // Prepares and runs a plan over query rows [rows, query_width].
+  Rows attend(const dbsa_plan_description& description, const Rows& q, int32_t layer = 0) {
+    auto prepared = plan(description);
+    auto in = buffer(q, shape_.query_width());
+    auto out = buffer(description.rows, shape_.query_width());
+    check(table().attention(instance_, prepared.get(), layer, in.get(), out.get(), error()));
+    return read(out, description.rows, shape_.query_width());
+  }
+
+ private:
+  TestHost host_;
+  Shape shape_;
+  void* instance_ = nullptr;
+  dbsa_error error_ = {sizeof(dbsa_error), 0, {}, {}};
+};
+
+// A contiguous tensor over memory that the caller keeps.
+class Tensor {
+ public:
+  Tensor(const void* data, uint8_t code, uint8_t bits, std::vector<int64_t> shape)
+      : shape_(std::move(shape)), strides_(shape_.size(), 1) {
+    for (size_t i = shape_.size(); i > 1; --i) strides_[i - 2] = strides_[i - 1] * shape_[i - 1];
+    tensor_.data = const_cast<void*>(data);
+    tensor_.device = {DBSA_DEVICE_CPU, 0};
+    tensor_.ndim = static_cast<int32_t>(shape_.size());
+    tensor_.dtype = {code, bits, 1};
+    tensor_.shape = shape_.data();
+    tensor_.strides = strides_.data();
+  }
+  Tensor(const Tensor&) = delete;
+  Tensor& operator=(const Tensor&) = delete;
+  dbsa_tensor& get() { return tensor_; }
+
+ private:
+  std::vector<int64_t> shape_;
+  std::vector<int64_t> strides_;
+  dbsa_tensor tensor_ = {};
+};
+
+inline Backend::Handle<dbsa_weight> Backend::weight(int32_t use, const Rows& values,
+                                                    std::vector<int64_t> shape) {
+  Tensor tensor(values.data(), DBSA_DTYPE_FLOAT, 32, std::move(shape));
+  return weight(use, tensor.get());
+}
+
+inline Rows random_rows(std::mt19937_64& random, int64_t count, float deviation = 1.0f) {
+  std::normal_distribution<float> normal(0.0f, deviation);
+  Rows values(static_cast<size_t>(count));
+  for (float& value : values) value = normal(random);
+  return values;
+}
+
+// Round to nearest even to bfloat16, kept as float32.
+inline float round_bf16(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  bits = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
+
+// The code paths that this machine has; a test over all of them says which were left out.
+inline std::vector<std::string> code_paths() {
+  std::vector<std::string> present;
+  for (const char* name : {"avx512_bf16", "avx2", "portable"}) {
+    TestHost host(1);
+    dbsa_error error = {sizeof(dbsa_error), 0, {}, {}};
+    void* instance = nullptr;
+    const std::string config = std::string("{\"instructions\":\"") + name + "\"}";
+    if (backend_table()->create(host.get(), config.c_str(), &instance, &error) == DBSA_OK) {
+      backend_table()->destroy(instance);
+      present.push_back(name);
+    } else {
+      std::printf("not on this machine: %s\n", error.message);
+    }
+  }
+  return present;
+}
+
+}  // namespace dbsa::test
