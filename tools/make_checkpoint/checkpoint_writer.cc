@@ -1,0 +1,224 @@
+#include "tools/make_checkpoint/checkpoint_writer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "model/checkpoint.h"
+#include "model/model_config.h"
+#include "tools/make_checkpoint/byte_tokenizer.h"
+#include "tools/make_checkpoint/random_weights.h"
+
+namespace dbsa::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+struct Preset {
+  const char* name;
+  int64_t hidden, wide, layers, heads, kv_heads, vocabulary;
+  double theta;
+  bool tied;
+};
+// 110m and 1b have a small vocabulary, so that benches measure layers and not the head; 8b is the
+// shape of Llama 3.1 8B.
+constexpr Preset kPresets[] = {
+    {"tiny", 64, 176, 2, 4, 2, 320, 10000.0, true},
+    {"110m", 768, 2048, 12, 12, 4, 4096, 500000.0, true},
+    {"1b", 2048, 8192, 16, 32, 8, 4096, 500000.0, true},
+    {"8b", 4096, 14336, 32, 32, 8, 128256, 500000.0, false},
+};
+
+Error failed(const std::string& path, const std::string& what, int cause) {
+  return {ErrorCode::kEnvironment, path + ": " + what + ": " + std::strerror(cause), {}};
+}
+
+// The header with its length, padded so that the data starts at a multiple of 64.
+std::string safetensors_head(const std::vector<TensorSpec>& tensors, bool bf16, uint64_t* data) {
+  json header = {{"__metadata__", {{"format", "pt"}}}};
+  uint64_t at = 0;
+  for (const TensorSpec& tensor : tensors) {
+    uint64_t bytes = bf16 ? 2 : 4;
+    for (int64_t n : tensor.shape) bytes *= static_cast<uint64_t>(n);
+    header[tensor.name] = {{"dtype", bf16 ? "BF16" : "F32"},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {at, at + bytes}}};
+    at += bytes;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 8 + 63) / 64 * 64 - 8, ' ');
+  uint64_t length = text.size();
+  std::string out(8, '\0');
+  std::memcpy(out.data(), &length, 8);
+  *data = at;
+  return out + text;
+}
+
+void write_tensor(std::ofstream& out, const TensorSpec& tensor, const CheckpointPlan& plan) {
+  constexpr int64_t kChunk = 1 << 18;
+  int64_t left = 1;
+  for (int64_t n : tensor.shape) left *= n;
+  RandomStream stream(plan.seed, tensor.name);
+  std::vector<float> values(static_cast<size_t>(std::min(left, kChunk)));
+  std::vector<uint16_t> halves(values.size());
+  for (; left > 0 && out; left -= static_cast<int64_t>(values.size())) {
+    values.resize(static_cast<size_t>(std::min(left, kChunk)));
+    draw_weights(tensor.name, tensor.shape, stream, values);
+    if (!plan.bf16) {
+      out.write(reinterpret_cast<const char*>(values.data()),
+                static_cast<std::streamsize>(values.size() * sizeof(float)));
+      continue;
+    }
+    for (size_t i = 0; i < values.size(); ++i) halves[i] = to_bf16(values[i]);
+    out.write(reinterpret_cast<const char*>(halves.data()),
+              static_cast<std::streamsize>(values.size() * sizeof(uint16_t)));
+  }
+}
+
+Status sync_path(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || ::fsync(fd) != 0) {
+    const int cause = errno;
+    if (fd >= 0) ::close(fd);
+    return failed(path, "cannot be synchronised", cause);
+  }
+  ::close(fd);
+  return {};
+}
+
+Status write_text(const std::string& path, const std::string& text) {
+  errno = 0;
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out << text;
+  out.close();
+  if (!out) return failed(path, "cannot be written", errno);
+  return sync_path(path);
+}
+
+Result<CheckpointSize> write_files(const std::string& folder, const ModelConfig& config,
+                                   const CheckpointPlan& plan) {
+  const std::vector<TensorSpec> tensors = expected_tensors(config);
+  uint64_t data = 0;
+  const std::string head = safetensors_head(tensors, plan.bf16, &data);
+  const CheckpointSize size{static_cast<int64_t>(data / (plan.bf16 ? 2 : 4)), head.size() + data};
+
+  std::error_code error;
+  const auto space = fs::space(folder, error);
+  if (!error && space.available < size.bytes) {
+    return Error{ErrorCode::kEnvironment,
+                 folder + ": the checkpoint needs " + std::to_string(size.bytes) +
+                     " bytes, the disk has " + std::to_string(space.available) + " free",
+                 {}};
+  }
+  const std::string weights = folder + "/model.safetensors";
+  errno = 0;
+  std::ofstream out(weights, std::ios::binary | std::ios::trunc);
+  out << head;
+  for (const TensorSpec& tensor : tensors) write_tensor(out, tensor, plan);
+  out.close();
+  if (!out) return failed(weights, "cannot be written", errno);
+  DBSA_RETURN_IF_ERROR(sync_path(weights));
+  DBSA_RETURN_IF_ERROR(write_text(folder + "/config.json", plan.config.dump(2) + "\n"));
+  DBSA_RETURN_IF_ERROR(write_text(folder + "/tokenizer.json", byte_tokenizer_json()));
+  DBSA_RETURN_IF_ERROR(sync_path(folder));
+  return size;
+}
+
+// Puts `made` in the place of `folder`; an old folder is removed only once the new one stands.
+Status publish(const std::string& made, const std::string& folder) {
+  std::error_code error;
+  const std::string old = made + ".old";
+  if (fs::exists(folder)) {
+    fs::rename(folder, old, error);
+    if (error) return failed(folder, "cannot be replaced", error.value());
+  }
+  fs::rename(made, folder, error);
+  if (error) {
+    std::error_code ignored;
+    fs::rename(old, folder, ignored);
+    return failed(folder, "cannot be made", error.value());
+  }
+  fs::remove_all(old, error);
+  return {};
+}
+
+// Only a folder that holds nothing but what this tool writes may be replaced.
+Status check_target(const std::string& folder, bool overwrite) {
+  if (!fs::exists(folder)) return {};
+  if (!overwrite) {
+    return Error{ErrorCode::kEnvironment,
+                 folder + ": exists already; give another folder, or --overwrite to replace it",
+                 {}};
+  }
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (name == "config.json" || name == "model.safetensors" || name == "tokenizer.json") continue;
+    return Error{
+        ErrorCode::kEnvironment,
+        folder + ": holds '" + name +
+            "', which this tool does not write; it is not overwritten: give another folder",
+        {}};
+  }
+  if (error) return failed(folder, "cannot be listed", error.value());
+  return {};
+}
+
+}  // namespace
+
+Result<json> preset_config(const std::string& name) {
+  for (const Preset& p : kPresets) {
+    if (name != p.name) continue;
+    return json{{"architectures", {"LlamaForCausalLM"}},
+                {"model_type", "llama"},
+                {"hidden_size", p.hidden},
+                {"intermediate_size", p.wide},
+                {"num_hidden_layers", p.layers},
+                {"num_attention_heads", p.heads},
+                {"num_key_value_heads", p.kv_heads},
+                {"vocab_size", p.vocabulary},
+                {"rms_norm_eps", 1e-5},
+                {"rope_theta", p.theta},
+                {"max_position_embeddings", 131072},
+                {"tie_word_embeddings", p.tied},
+                {"hidden_act", "silu"},
+                {"bos_token_id", kBeginToken},
+                {"eos_token_id", kEndToken}};
+  }
+  return Error{
+      ErrorCode::kConfig, "--preset: expected tiny, 110m, 1b or 8b, found \"" + name + "\"", {}};
+}
+
+Result<CheckpointSize> write_checkpoint(const std::string& folder, const CheckpointPlan& plan) {
+  CheckpointPlan full = plan;
+  full.config["torch_dtype"] = plan.bf16 ? "bfloat16" : "float32";
+  DBSA_ASSIGN_OR_RETURN(const ModelConfig config,
+                        parse_model_config("config.json", full.config.dump()));
+  if (config.vocab_size < kByteVocabulary) {
+    return Error{ErrorCode::kConfig,
+                 "config.json: /vocab_size: expected at least " + std::to_string(kByteVocabulary) +
+                     " (the bytes, begin and end), found " + std::to_string(config.vocab_size),
+                 {}};
+  }
+  DBSA_RETURN_IF_ERROR(check_target(folder, plan.overwrite));
+  const std::string target = fs::path(folder).lexically_normal().string();
+  const std::string base = target.ends_with('/') ? target.substr(0, target.size() - 1) : target;
+  const std::string made = base + ".tmp-" + std::to_string(::getpid());
+  std::error_code error;
+  fs::create_directories(made, error);
+  if (error) return failed(made, "cannot be made", error.value());
+  auto size = write_files(made, config, full);
+  if (size.ok()) {
+    if (Status published = publish(made, base); !published.ok()) size = published.error();
+  }
+  if (!size.ok()) fs::remove_all(made, error);
+  return size;
+}
+
+}  // namespace dbsa::tools
