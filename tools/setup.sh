@@ -9,13 +9,14 @@ packages="
   libhdf5-dev libgflags-dev libtomlplusplus-dev nlohmann-json3-dev libvalijson-dev libspdlog-dev
   libsentencepiece-dev libpcre2-dev libutf8proc-dev libstemmer-dev libdnnl-dev libxxhash-dev
   libgtest-dev libgmock-dev libbenchmark-dev"
-test_packages="clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev python3 python3-h5py"
+test_packages="clang clang-format clang-tidy libclang-rt-14-dev python3 python3-h5py"
 
 usage() {
   cat <<'END'
 usage: tools/setup.sh [--with-tests]
 
-Installs the Debian packages that dbsa-pipe needs. --with-tests adds those that only the tests need.
+Installs the Debian packages that dbsa-pipe needs. --with-tests adds those that only
+tools/test.sh needs: clang, its tools, and Python for the checks of generated files.
 END
 }
 
@@ -25,6 +26,15 @@ case "${1-}" in
   -h | --help) usage; exit 0 ;;
   *) usage >&2; exit 2 ;;
 esac
+
+fail() {
+  echo "setup: $1" >&2
+  exit 4
+}
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+  fail "found no apt-get and dpkg-query; this script knows Debian 12 only"
+fi
 
 missing=""
 for package in $packages; do
@@ -41,10 +51,11 @@ if [ "$(id -u)" = 0 ]; then
 elif command -v sudo >/dev/null; then
   as_root="sudo"
 else
-  echo "setup: not root, and there is no sudo; as root, run: apt-get install$missing" >&2
-  exit 4
+  fail "not root, and there is no sudo; as root, run: apt-get install$missing"
 fi
+# Words, to be split.
+apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3"
 echo "setup: installing$missing"
-$as_root apt-get update -qq
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+$apt update -qq || fail "apt-get update failed, see above"
+$apt install -y -qq --no-install-recommends $missing >/dev/null || fail "apt-get install failed, see above"
 echo "setup: done"

@@ -1,0 +1,37 @@
+#!/bin/sh
+# From a fresh clone to a result: packages, release build, a model, pipelines/quickstart.toml.
+# Can be run again at any time; what is there already is kept.
+set -eu
+cd "$(dirname "$0")/.."
+
+usage() {
+  cat <<'END'
+usage: tools/quickstart.sh
+
+Installs the Debian packages dbsa-pipe is built with (as root or with sudo), builds it into
+build/release, makes a tiny model with random weights in build/quickstart/model and runs
+pipelines/quickstart.toml. Run it again to see the encoded blocks reused.
+END
+}
+
+case "${1-}" in
+  "") ;;
+  -h | --help) usage; exit 0 ;;
+  *) usage >&2; exit 2 ;;
+esac
+
+echo "==> 1/4 packages"
+tools/setup.sh
+echo "==> 2/4 build (build/release)"
+mkdir -p build
+cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
+cmake --build --preset release
+echo "==> 3/4 model (build/quickstart/model)"
+if [ -e build/quickstart/model/config.json ]; then
+  echo "is there already"
+else
+  build/release/bin/dbsa-make-checkpoint --out=build/quickstart/model --preset=tiny --seed=1
+  echo "its weights are random: expect labels no better than chance"
+fi
+echo "==> 4/4 build/release/bin/dbsa-pipe run pipelines/quickstart.toml"
+build/release/bin/dbsa-pipe run pipelines/quickstart.toml

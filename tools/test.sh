@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change is taken: builds, checks, fuzzers, tests. Prints each
+# stage with its duration, goes on after a failure, and exits 1 if any stage failed. The release
+# tests come last, so that a good run ends with CTest's own summary.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+usage() {
+  cat <<'END'
+usage: tools/test.sh [--quick] [--no-setup] [--fuzz-seconds N] [--help]
+
+  --quick           release build and its tests alone
+  --no-setup        install no packages
+  --fuzz-seconds N  how long each fuzz target runs (default 60)
+
+Logs lie in build/test-logs.
+END
+}
+
+quick=0
+setup=1
+fuzz_seconds=60
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --quick) quick=1 ;;
+    --no-setup) setup=0 ;;
+    --fuzz-seconds)
+      [[ "${2-}" =~ ^[0-9]+$ ]] || { usage >&2; exit 2; }
+      fuzz_seconds=$2
+      shift
+      ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
+  esac
+  shift
+done
+
+jobs=$(nproc)
+logs=build/test-logs
+mkdir -p "$logs"
+rm -f "$logs"/*.log
+table=()   # "ok|FAILED  seconds  stage", one for each stage
+failed=()  # names of the stages that failed
+
+# stage NAME LOG COMMAND...: runs the command with its output in a log, and shows the log's end if
+# it fails.
+stage() {
+  local name=$1 log=$logs/$2.log begin=$SECONDS verdict=ok
+  shift 2
+  echo "==> $name"
+  if ! "$@" >"$log" 2>&1 </dev/null; then
+    verdict=FAILED
+    failed+=("$name")
+    tail -n 80 "$log"
+  fi
+  report "$name" $verdict $((SECONDS - begin))
+}
+
+report() {
+  table+=("$(printf '%-6s %5ds  %s' "$2" "$3" "$1")")
+  echo "    $2 after $3 s"
+}
+
+sources() {
+  find framework plugins tools tests bench -name "$1" -print0
+}
+
+check_format() {
+  { sources '*.h'; sources '*.cc'; sources '*.c'; } |
+    xargs -0 -P "$jobs" -n 20 clang-format --dry-run -Werror
+}
+
+check_scripts() {
+  local script
+  for script in tools/*.sh .ci/run; do bash -n "$script" || return 1; done
+  tools/make_quickstart_data/make_quickstart_data.py --check
+}
+
+build() { # preset
+  cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"
+}
+
+# What is no test: framework, plugins and tools. One clang-tidy a file, as many at once as there are
+# cores.
+check_tidy() {
+  find framework plugins tools -name '*.cc' -print0 |
+    xargs -0 -P "$jobs" -n 1 clang-tidy -quiet -p build/fuzz
+}
+
+# A target's corpus, if it has one, is a folder named as the target under tests.
+fuzz_one() { # target
+  local name corpus found
+  name=$(basename "$1")
+  found=build/fuzz/corpus/$name
+  mkdir -p "$found" build/fuzz/findings
+  corpus=$(find tests -type d -name "$name" | head -n 1)
+  "$1" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=2500 -print_final_stats=1 \
+    -artifact_prefix="build/fuzz/findings/$name-" "$found" ${corpus:+"$corpus"} \
+    >"build/test-logs/$name.log" 2>&1 </dev/null
+  local code=$?
+  if [ $code = 0 ]; then
+    echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/test-logs/$name.log") runs"
+  else
+    echo "$name: exit code $code"
+    tail -n 40 "build/test-logs/$name.log"
+  fi
+  return $code
+}
+
+run_fuzzers() {
+  local targets
+  mapfile -t targets < <(find build/fuzz/fuzz -type f -executable | sort)
+  [ ${#targets[@]} -gt 0 ] || { echo "there is no fuzz target"; return 1; }
+  export fuzz_seconds
+  export -f fuzz_one
+  printf '%s\0' "${targets[@]}" | xargs -0 -P "$jobs" -I{} bash -c 'fuzz_one {}'
+}
+
+run_tests() { # preset
+  ctest --test-dir "build/$1" -j "$jobs" --output-on-failure --no-tests=error
+}
+
+# An installation works wherever it is moved to.
+check_installation() {
+  local old new
+  old=$(mktemp -d) && new=$(mktemp -d) || return 1
+  cmake --install build/release --prefix "$old/dbsa" && mv "$old/dbsa" "$new/moved" &&
+    "$new/moved/bin/dbsa-pipe" inspect >"$new/moved.txt" &&
+    build/release/bin/dbsa-pipe inspect >"$new/built.txt" &&
+    diff "$new/built.txt" "$new/moved.txt" && grep -q dbsa "$new/moved.txt"
+  local code=$?
+  rm -rf "$old" "$new"
+  return $code
+}
+
+begin=$SECONDS
+[ $setup = 0 ] || stage "packages" setup tools/setup.sh --with-tests
+if [ $quick = 0 ]; then
+  stage "clang-format" format check_format
+  stage "scripts and generated data" scripts check_scripts
+  stage "build: clang, sanitizers, fuzz targets (build/fuzz)" build-fuzz build fuzz
+  stage "clang-tidy" tidy check_tidy
+  stage "fuzz targets, $fuzz_seconds s each" fuzzers run_fuzzers
+  stage "tests under AddressSanitizer and UndefinedBehaviorSanitizer" tests-fuzz run_tests fuzz
+fi
+stage "build: g++, release (build/release)" build-release build release
+if [ $quick = 0 ]; then
+  stage "installation, moved" install check_installation
+  stage "README's plugin table" readme tools/readme_table/update_readme.py --check
+fi
+
+name="tests, release"
+echo "==> $name"
+echo
+echo "Stages before the last:"
+printf '  %s\n' "${table[@]}"
+echo
+run_tests release 2>&1 </dev/null | tee "$logs/tests-release.log" |
+  grep --line-buffered -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test .* Passed )'
+[ "${PIPESTATUS[0]}" = 0 ] || failed+=("$name")
+if [ ${#failed[@]} -gt 0 ]; then
+  echo
+  echo "FAILED after $((SECONDS - begin)) s:"
+  printf '  %s\n' "${failed[@]}"
+  echo "Logs: $logs"
+  exit 1
+fi
