@@ -18,7 +18,7 @@ const nlohmann::json& pipeline_schema();
 const nlohmann::json& plugin_manifest_schema();
 
 // All faults of `value`. Keywords put into words: type, enum, minimum, maximum, exclusiveMinimum,
-// exclusiveMaximum, minLength, minItems, pattern, properties, required, additionalProperties (false
+// exclusiveMaximum, minLength, minItems, properties, required, additionalProperties (false
 // or a schema), items (one schema); others are judged all the same.
 Faults check_schema(const nlohmann::json& schema, const nlohmann::json& value);
 

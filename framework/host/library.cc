@@ -1,0 +1,184 @@
+#include "host/library.h"
+
+#include <dbsa/attention_backend.h>
+#include <dbsa/block_grouper.h>
+#include <dbsa/kv_store.h>
+#include <dbsa/mask_pattern.h>
+#include <dbsa/retriever.h>
+
+#define BOOST_DLL_USE_STD_FS
+#include <boost/dll/runtime_symbol_info.hpp>
+#include <boost/dll/shared_library.hpp>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+namespace dbsa::host {
+namespace {
+
+Error fault(const Manifest& manifest, const std::string& what) {
+  return {ErrorCode::kPlugin, "plugin " + manifest.id + " (" + manifest.library_path + "): " + what,
+          ""};
+}
+
+std::string hex(uint32_t value) {
+  char text[16];
+  std::snprintf(text, sizeof text, "0x%08x", value);
+  return text;
+}
+
+std::string version(uint32_t major, uint32_t minor) {
+  return std::to_string(major) + "." + std::to_string(minor);
+}
+
+Error wrong_abi(const Manifest& manifest, uint32_t major, uint32_t minor) {
+  return fault(manifest, "built for plugin interface " + version(major, minor) +
+                             ", this dbsa-pipe has " + version(DBSA_ABI_MAJOR, DBSA_ABI_MINOR) +
+                             "; rebuild the plugin with this version's headers");
+}
+
+// The entries of a kind's vtable, in order, for messages.
+struct VtableShape {
+  size_t size;
+  std::vector<const char*> names;
+};
+
+VtableShape vtable_shape(uint32_t kind) {
+  switch (kind) {
+    case DBSA_KIND_BLOCK_GROUPER:
+      return {sizeof(dbsa_block_grouper_vtable), {"group"}};
+    case DBSA_KIND_MASK_PATTERN:
+      return {sizeof(dbsa_mask_pattern_vtable), {"visible"}};
+    case DBSA_KIND_RETRIEVER:
+      return {sizeof(dbsa_retriever_vtable), {"index", "save", "load", "query"}};
+    case DBSA_KIND_KV_STORE:
+      return {sizeof(dbsa_kv_store_vtable),
+              {"contains", "get", "release", "verify_plane", "put", "publish", "discard", "list",
+               "check", "collect", "compact", "stats"}};
+    default:
+      return {sizeof(dbsa_attention_backend_vtable),
+              {"configure",      "describe",      "buffer_create",
+               "buffer_destroy", "upload",        "download",
+               "sync",           "weight_create", "weight_destroy",
+               "embedding",      "linear",        "rms_norm",
+               "silu_mul",       "gather_rows",   "kv_create",
+               "kv_destroy",     "kv_append",     "block_format",
+               "block_import",   "block_export",  "block_to_token_major",
+               "plan_prepare",   "plan_destroy",  "attention"}};
+  }
+}
+
+// A vtable is its struct_size, then function pointers.
+Status check_vtable(const Manifest& manifest, const void* vtable) {
+  using Function = void (*)();
+  const VtableShape shape = vtable_shape(manifest.kind);
+  const std::string kind(kind_name(manifest.kind));
+  if (vtable == nullptr) return fault(manifest, "its table has no " + kind + " functions");
+  uint32_t size = 0;
+  std::memcpy(&size, vtable, sizeof size);
+  if (size != shape.size)
+    return fault(manifest, "its " + kind + " functions have struct_size " + std::to_string(size) +
+                               ", expected " + std::to_string(shape.size));
+  const char* entry = static_cast<const char*>(vtable) + sizeof(Function);
+  for (const char* name : shape.names) {
+    Function function = nullptr;
+    std::memcpy(&function, entry, sizeof function);
+    if (function == nullptr)
+      return fault(manifest, "its function " + std::string(name) + " is null");
+    entry += sizeof function;
+  }
+  return {};
+}
+
+// "libx.so.1: cannot open shared object file: No such file or directory" -> "libx.so.1"
+std::string missing_library(const std::string& loader_text) {
+  const size_t end = loader_text.find(": cannot open shared object file");
+  if (end == std::string::npos) return "";
+  const size_t begin = loader_text.find_last_of(" (", end);
+  return loader_text.substr(begin == std::string::npos ? 0 : begin + 1,
+                            end - (begin == std::string::npos ? 0 : begin + 1));
+}
+
+std::string loader_text(const std::string& what, const std::string& library_path) {
+  // Boost's words come before the loader's: "...: <path>: <cause>" or "...: libx.so.1: <cause>".
+  std::string text = what;
+  if (const size_t own = text.find("dlerror system message: "); own != std::string::npos)
+    text = text.substr(own + std::strlen("dlerror system message: "));
+  if (text.starts_with(library_path + ": ")) text = text.substr(library_path.size() + 2);
+  return text;
+}
+
+// Unloading crashes users of OpenMP, TBB and CUDA, so nothing is: the list is never freed.
+void keep_forever(boost::dll::shared_library library) {
+  static auto& libraries = *new std::vector<boost::dll::shared_library>();
+  libraries.push_back(std::move(library));
+}
+
+}  // namespace
+
+Status check_table(const Manifest& manifest, const dbsa_plugin_table& table) {
+  // What tells an older or foreign table comes first; nothing past struct_size is read before.
+  if (table.struct_size < offsetof(dbsa_plugin_table, kind))
+    return fault(manifest, "its table has struct_size " + std::to_string(table.struct_size) +
+                               ", expected " + std::to_string(sizeof table));
+  if (table.magic != DBSA_ABI_MAGIC)
+    return fault(manifest, "is no plugin of dbsa-pipe: magic " + hex(table.magic) + ", expected " +
+                               hex(DBSA_ABI_MAGIC));
+  if (table.abi_major != DBSA_ABI_MAJOR || table.abi_minor != DBSA_ABI_MINOR)
+    return wrong_abi(manifest, table.abi_major, table.abi_minor);
+  if (table.struct_size != sizeof table)
+    return fault(manifest, "its table has struct_size " + std::to_string(table.struct_size) +
+                               ", expected " + std::to_string(sizeof table));
+  if (table.kind != manifest.kind)
+    return fault(manifest,
+                 "the library is of kind " +
+                     (kind_name(table.kind).empty() ? std::to_string(table.kind)
+                                                    : std::string(kind_name(table.kind))) +
+                     ", its manifest says " + std::string(kind_name(manifest.kind)));
+  if (table.revision != manifest.revision)
+    return fault(manifest, "the library has revision " + std::to_string(table.revision) +
+                               ", its manifest says " + std::to_string(manifest.revision) +
+                               "; install both from one build");
+  if (table.check_config == nullptr) return fault(manifest, "its function check_config is null");
+  if (table.create == nullptr) return fault(manifest, "its function create is null");
+  if (table.destroy == nullptr) return fault(manifest, "its function destroy is null");
+  return check_vtable(manifest, table.vtable);
+}
+
+Result<LoadedPlugin> load_library(const Manifest& manifest) {
+  namespace dll = boost::dll;
+  if (manifest.abi_major != DBSA_ABI_MAJOR || manifest.abi_minor != DBSA_ABI_MINOR)
+    return wrong_abi(manifest, manifest.abi_major, manifest.abi_minor);
+  std::error_code absent;
+  if (!std::filesystem::exists(manifest.library_path, absent))
+    return fault(manifest, "no such file; it belongs beside " + manifest.path);
+
+  dll::shared_library library;
+  try {
+    library.load(manifest.library_path, dll::load_mode::rtld_now | dll::load_mode::rtld_local);
+  } catch (const std::exception& cause) {
+    const std::string text = loader_text(cause.what(), manifest.library_path);
+    std::string message = "cannot be loaded: " + text;
+    if (const std::string missing = missing_library(text); !missing.empty())
+      message += "; install " + missing + " or add its folder to LD_LIBRARY_PATH";
+    return fault(manifest, message);
+  }
+  const dbsa_plugin_table* table = nullptr;
+  if (library.has(DBSA_PLUGIN_SYMBOL))
+    table = &library.get<const dbsa_plugin_table>(DBSA_PLUGIN_SYMBOL);
+  keep_forever(std::move(library));
+  if (table == nullptr)
+    return fault(manifest, std::string("has no symbol ") + DBSA_PLUGIN_SYMBOL +
+                               "; its source must end with DBSA_PLUGIN(Class)");
+  DBSA_RETURN_IF_ERROR(check_table(manifest, *table));
+  return LoadedPlugin{manifest.id, manifest.library_path, table};
+}
+
+std::string program_directory() {
+  std::error_code failure;
+  return boost::dll::program_location(failure).parent_path().string();
+}
+
+}  // namespace dbsa::host

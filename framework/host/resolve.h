@@ -1,0 +1,47 @@
+// A pipeline file made ready: checked as a whole, defaults filled in, plugins found, paths
+// resolved. No plugin code runs until check_plugins.
+#pragma once
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "config/faults.h"
+#include "config/toml_document.h"
+#include "host/plugin_registry.h"
+
+namespace dbsa::host {
+
+// One stage of the pipeline, in the order of DBSA_KIND_*.
+struct ResolvedStage {
+  uint32_t kind = 0;
+  const Manifest* manifest = nullptr;  // of the registry
+  nlohmann::json config;               // the plugin's own keys, as create takes them
+};
+
+struct ResolvedPipeline {
+  // The whole file with every default; paths absolute; `plugin` is the full id. selection has
+  // either ratio or count.
+  nlohmann::json json;
+  std::array<ResolvedStage, 5> stages;
+  TomlDocument document;  // for the places of later faults
+
+  const ResolvedStage& stage(uint32_t kind) const { return stages[kind - 1]; }
+
+  // "file:line:column: retriever.k1: message" as a kConfig error. For "/data/queries" and the like.
+  Error fault(std::string_view pointer, std::string_view message,
+              ErrorCode code = ErrorCode::kConfig) const;
+  // An error whose config_pointer leads into this pipeline (create and check_config give such)
+  // with its place in front; any other error as it is.
+  Error located(Error error) const;
+};
+
+// Checks everything that can be checked without plugin code. One error with one line for each
+// fault: kConfig if any is the configuration's, else kPlugin (a plugin is missing) or kEnvironment
+// (a file is missing).
+Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginRegistry& registry);
+
+// Loads every stage's plugin and lets it check its own keys. All faults at once.
+Status check_plugins(const ResolvedPipeline& pipeline, PluginRegistry& registry);
+
+}  // namespace dbsa::host
