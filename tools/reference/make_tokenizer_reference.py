@@ -5,8 +5,9 @@ Run by hand, from anywhere:
 
     python3 tools/reference/make_tokenizer_reference.py
 
-It needs `tokenizers` 0.20 and `sentencepiece` from PyPI; the versions used are written to
-reference/README.md. Nothing is downloaded. Every tokenizer is trained here on a text this script
+It needs `tokenizers` 0.20.3 and `sentencepiece` 0.1.97 from PyPI (the version Debian 12 has; newer
+ones give the same ids for BPE models, but choose otherwise between segmentations of equal score in
+unigram models); the versions used are written to reference/README.md. Nothing is downloaded. Every tokenizer is trained here on a text this script
 makes, with the settings (normalizer, pre-tokenizer, decoder, model flags) that the tokenizer.json
 of the named family ships; only the vocabulary is ours and small.
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <utility>
 #include <vector>
 
 #include "model/tokenizer/utf8.h"
@@ -15,6 +17,27 @@ namespace {
 bool is_circled_letter(char32_t c) {
   return (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
          (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
+}
+
+// Marks and letters that utf8proc orders, takes apart or composes and the reference does not: they
+// came after Unicode 9, whose normalisation tables Hugging Face uses. Sorted.
+constexpr std::pair<char32_t, char32_t> kNewerThanReference[] = {
+    {0x7FD, 0x7FD},     {0x898, 0x89F},     {0x8CA, 0x8D3},     {0x9FE, 0x9FE},
+    {0xC3C, 0xC3C},     {0xD3B, 0xD3C},     {0xEBA, 0xEBA},     {0x1715, 0x1715},
+    {0x1ABF, 0x1ACE},   {0x1DF6, 0x1DFA},   {0xA82C, 0xA82C},   {0x10D24, 0x10D27},
+    {0x10EAB, 0x10EAC}, {0x10EFD, 0x10EFF}, {0x10F46, 0x10F50}, {0x10F82, 0x10F85},
+    {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x1145E, 0x1145E}, {0x11839, 0x1183A},
+    {0x11930, 0x11930}, {0x11938, 0x11938}, {0x1193D, 0x1193E}, {0x11943, 0x11943},
+    {0x119E0, 0x119E0}, {0x11A34, 0x11A34}, {0x11A47, 0x11A47}, {0x11A99, 0x11A99},
+    {0x11D42, 0x11D42}, {0x11D44, 0x11D45}, {0x11D97, 0x11D97}, {0x11F41, 0x11F42},
+    {0x16FF0, 0x16FF1}, {0x1E08F, 0x1E08F}, {0x1E130, 0x1E136}, {0x1E2AE, 0x1E2AE},
+    {0x1E2EC, 0x1E2EF}, {0x1E4EC, 0x1E4EF}};
+
+bool is_newer_than_reference(char32_t c) {
+  const auto* range =
+      std::lower_bound(std::begin(kNewerThanReference), std::end(kNewerThanReference), c,
+                       [](const auto& r, char32_t x) { return r.second < x; });
+  return range != std::end(kNewerThanReference) && c >= range->first;
 }
 
 int combining_class(utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; }
@@ -37,6 +60,17 @@ void sort_marks(std::vector<utf8proc_int32_t>& characters) {
                      [](auto a, auto b) { return combining_class(a) < combining_class(b); });
     i = std::max(end, i + 1);
   }
+}
+
+// Appends the composition of the decomposed characters, which are taken.
+void compose_into(std::vector<utf8proc_int32_t>& characters, std::string& out) {
+  sort_marks(characters);
+  const utf8proc_ssize_t length =
+      utf8proc_normalize_utf32(characters.data(), static_cast<utf8proc_ssize_t>(characters.size()),
+                               static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+  for (utf8proc_ssize_t i = 0; i < length; ++i)
+    utf8::append(out, static_cast<char32_t>(characters[static_cast<size_t>(i)]));
+  characters.clear();
 }
 
 }  // namespace
@@ -66,26 +100,30 @@ bool is_number(char32_t c) {
          category == UTF8PROC_CATEGORY_NO;
 }
 
+bool is_assigned(char32_t c) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(c)) != UTF8PROC_CATEGORY_CN;
+}
+
 std::string normalize_nfc(std::string_view text) {
   if (is_trivially_nfc(text)) return std::string(text);
+  std::string out;
+  out.reserve(text.size());
   std::vector<utf8proc_int32_t> characters;
-  characters.reserve(text.size());
   for (size_t pos = 0; pos < text.size();) {
+    const char32_t c = utf8::next(text, pos);
+    if (is_newer_than_reference(c)) {
+      compose_into(characters, out);
+      utf8::append(out, c);
+      continue;
+    }
     std::array<utf8proc_int32_t, 32> parts;
     int boundary = 0;
     const utf8proc_ssize_t count = utf8proc_decompose_char(
-        static_cast<utf8proc_int32_t>(utf8::next(text, pos)), parts.data(), parts.size(),
+        static_cast<utf8proc_int32_t>(c), parts.data(), parts.size(),
         static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE), &boundary);
     characters.insert(characters.end(), parts.begin(), parts.begin() + count);
   }
-  sort_marks(characters);
-  const utf8proc_ssize_t length =
-      utf8proc_normalize_utf32(characters.data(), static_cast<utf8proc_ssize_t>(characters.size()),
-                               static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
-  std::string out;
-  out.reserve(text.size());
-  for (utf8proc_ssize_t i = 0; i < length; ++i)
-    utf8::append(out, static_cast<char32_t>(characters[static_cast<size_t>(i)]));
+  compose_into(characters, out);
   return out;
 }
 

@@ -1,4 +1,8 @@
-// Unicode properties and normalisation (utf8proc, Unicode 15).
+// Unicode properties and normalisation, from utf8proc (Unicode 15).
+//
+// Hugging Face's parts use tables of different ages: normalisation Unicode 9, \w Unicode 16, the
+// rest 14 or 15. Normalisation here equals theirs on every code point (newer marks are left alone);
+// \w equals theirs on every code point that Unicode 15 knows.
 #pragma once
 
 #include <string>
@@ -6,11 +10,15 @@
 
 namespace dbsa {
 
-// What \w matches: letters, marks, decimal digits, letter numbers, connector punctuation, joiners.
+// What \w matches beside an added token with single_word: letters, marks, decimal digits, letter
+// numbers, connector punctuation, joiners.
 bool is_word_character(char32_t c);
 
 // General category N.
 bool is_number(char32_t c);
+
+// Whether Unicode 15 assigns it a character.
+bool is_assigned(char32_t c);
 
 // Normalisation Form C of valid UTF-8. O(n log n) also for long runs of combining marks.
 std::string normalize_nfc(std::string_view text);
