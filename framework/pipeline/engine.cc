@@ -30,30 +30,31 @@ struct Plugins {
 };
 
 template <typename Wrapper>
-Result<Wrapper> make_plugin(const host::ResolvedPipeline& resolved, const char* stage,
+Result<Wrapper> make_plugin(const host::ResolvedPipeline& resolved, uint32_t kind,
                             host::PluginRegistry& registry, host::HostServices& services) {
-  const host::ResolvedStage& plugin = resolved.stage(stage);
-  DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin loaded, registry.load(*plugin.manifest));
-  return Wrapper::create(loaded, services, plugin.config);
+  const host::ResolvedStage& stage = resolved.stage(kind);
+  DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin loaded, registry.load(*stage.manifest));
+  return Wrapper::create(loaded, services, stage.config);
 }
 
 Result<std::unique_ptr<Plugins>> make_plugins(const host::ResolvedPipeline& resolved,
                                               host::PluginRegistry& registry,
                                               host::HostServices& services) {
+  DBSA_ASSIGN_OR_RETURN(auto grouper, make_plugin<host::BlockGrouper>(
+                                          resolved, DBSA_KIND_BLOCK_GROUPER, registry, services));
+  DBSA_ASSIGN_OR_RETURN(auto mask, make_plugin<host::MaskPattern>(resolved, DBSA_KIND_MASK_PATTERN,
+                                                                  registry, services));
+  DBSA_ASSIGN_OR_RETURN(auto retriever, make_plugin<host::Retriever>(resolved, DBSA_KIND_RETRIEVER,
+                                                                     registry, services));
   DBSA_ASSIGN_OR_RETURN(
-      auto grouper, make_plugin<host::BlockGrouper>(resolved, "block_grouper", registry, services));
-  DBSA_ASSIGN_OR_RETURN(
-      auto mask, make_plugin<host::MaskPattern>(resolved, "mask_pattern", registry, services));
-  DBSA_ASSIGN_OR_RETURN(auto retriever,
-                        make_plugin<host::Retriever>(resolved, "retriever", registry, services));
-  DBSA_ASSIGN_OR_RETURN(auto store,
-                        make_plugin<host::KvStore>(resolved, "kv_store", registry, services));
-  DBSA_ASSIGN_OR_RETURN(auto backend, make_plugin<host::AttentionBackend>(
-                                          resolved, "attention_backend", registry, services));
-  return std::make_unique<Plugins>(
-      Plugins{std::move(grouper), std::move(mask), std::move(retriever),
-              static_cast<uint32_t>(resolved.stage("retriever").manifest->revision),
-              std::move(store), std::move(backend)});
+      auto store, make_plugin<host::KvStore>(resolved, DBSA_KIND_KV_STORE, registry, services));
+  DBSA_ASSIGN_OR_RETURN(auto backend,
+                        make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
+                                                            registry, services));
+  return std::make_unique<Plugins>(Plugins{std::move(grouper), std::move(mask),
+                                           std::move(retriever),
+                                           resolved.stage(DBSA_KIND_RETRIEVER).manifest->revision,
+                                           std::move(store), std::move(backend)});
 }
 
 // bf16 arithmetic for 16-bit checkpoints, float32 for others, unless the file says.
@@ -164,7 +165,7 @@ Status Engine::Impl::adopt(Pool opened) {
 Result<std::unique_ptr<Engine>> Engine::open(const host::ResolvedPipeline& resolved,
                                              host::PluginRegistry& registry,
                                              host::HostServices& services) {
-  DBSA_ASSIGN_OR_RETURN(Settings settings, read_settings(resolved.config));
+  DBSA_ASSIGN_OR_RETURN(Settings settings, read_settings(resolved.json));
   DBSA_ASSIGN_OR_RETURN(ModelConfig config, load_model_config(settings.model.path));
   DBSA_ASSIGN_OR_RETURN(Checkpoint opened, Checkpoint::open(settings.model.path));
   auto checkpoint = std::make_unique<Checkpoint>(std::move(opened));
@@ -180,7 +181,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const host::ResolvedPipeline& resol
   auto impl =
       std::make_unique<Impl>(std::move(settings), services, std::move(plugins), std::move(config),
                              std::move(checkpoint), std::move(tokenizer), std::move(model));
-  impl->pool_id = dbsa::pool_id(resolved.config);
+  impl->pool_id = dbsa::pool_id(resolved.json);
   DBSA_RETURN_IF_ERROR(impl->identify());
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
@@ -472,7 +473,8 @@ ModelInfo Engine::model_info() const {
           precision.compute == DBSA_COMPUTE_BF16 ? "bf16" : "f32",
           precision.kv_dtype == DBSA_KV_DTYPE_BF16 ? "bf16" : "f32",
           parameters,
-          self.plugins->backend.describe()};
+          self.plugins->backend.describe(),
+          tokenizer_identity(*self.tokenizer)};
 }
 
 }  // namespace dbsa

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "host/host_services.h"
-#include "host/registry.h"
+#include "host/plugin_registry.h"
 #include "host/resolve.h"
 #include "icl/dataset.h"
 #include "pipeline/encoder.h"
@@ -94,6 +94,7 @@ struct ModelInfo {
   std::string kv_dtype;     // "f32" | "bf16"
   int64_t parameters = 0;   // elements of all tensors
   std::string backend;      // AttentionBackend::describe()
+  std::string tokenizer;    // fingerprint of its file, hexadecimal
 };
 
 class Engine {

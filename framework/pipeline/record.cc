@@ -1,0 +1,251 @@
+#include "pipeline/record.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+#include "pipeline/atomic_file.h"
+
+namespace dbsa {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+json number_or_null(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
+
+json label_to_json(const std::optional<AnswerLabel>& label) {
+  if (!label) return nullptr;
+  return {{"label", label->text}, {"log_probability", number_or_null(label->log_probability)}};
+}
+
+json percentiles_to_json(const Percentiles& seconds) {
+  return {{"mean", seconds.mean}, {"p50", seconds.p50}, {"p95", seconds.p95}};
+}
+
+json plugin_to_json(const PluginRecord& plugin) {
+  return {{"stage", plugin.stage},
+          {"id", plugin.id},
+          {"version", plugin.version},
+          {"revision", plugin.revision},
+          {"library", plugin.library},
+          {"library_hash", plugin.library_hash}};
+}
+
+json query_to_json(const QueryRecord& record) {
+  json out = {{"line", record.query.line}, {"text", record.query.text}};
+  const bool labelled = !record.query.label.empty();
+  out["expected"] = labelled ? json(record.query.label) : json(nullptr);
+  out["correct"] =
+      labelled ? json(record.query.label == record.answer.label.text) : json(nullptr);
+  out.update(answer_to_json(record.answer));
+  return out;
+}
+
+json model_to_json(const ModelInfo& model) {
+  return {{"path", model.path},
+          {"family", model.family},
+          {"parameters", model.parameters},
+          {"fingerprint", model.fingerprint},
+          {"tokenizer", model.tokenizer},
+          {"compute", model.compute},
+          {"kv_dtype", model.kv_dtype},
+          {"backend", model.backend}};
+}
+
+json machine_to_json(const MachineInfo& machine, int threads) {
+  return {{"cpu", machine.cpu},
+          {"architecture", machine.architecture},
+          {"cores", machine.cores},
+          {"threads", threads},
+          {"memory_bytes", machine.memory_bytes},
+          {"os", machine.os},
+          {"kernel", machine.kernel}};
+}
+
+Percentiles percentiles_of(const std::vector<QueryRecord>& queries,
+                           double (*seconds)(const AnswerTimings&)) {
+  std::vector<double> values;
+  double sum = 0;
+  for (const QueryRecord& query : queries) {
+    values.push_back(seconds(query.answer.seconds));
+    sum += values.back();
+  }
+  if (values.empty()) return {};
+  return {sum / static_cast<double>(values.size()), percentile(values, 50), percentile(values, 95)};
+}
+
+Error refused(const std::string& path, const char* what) {
+  return Error{ErrorCode::kEnvironment,
+               path + ": cannot " + what + ": " + std::strerror(errno), "/output/directory"};
+}
+
+std::string formatted(std::time_t time, const char* pattern) {
+  std::tm parts = {};
+  ::gmtime_r(&time, &parts);
+  std::array<char, 32> text;
+  return std::string(text.data(), std::strftime(text.data(), text.size(), pattern, &parts));
+}
+
+// Takes a name that no other record has: an empty file, which the record then replaces.
+Result<std::string> reserve_name(const std::string& directory, const std::string& stem) {
+  for (int n = 1;; ++n) {
+    std::string path = directory + "/" + stem;
+    if (n > 1) path += "-" + std::to_string(n);
+    path += ".json";
+    const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (file >= 0) {
+      ::close(file);
+      return path;
+    }
+    if (errno != EEXIST) return refused(path, "make the result record");
+  }
+}
+
+}  // namespace
+
+RunTotals run_totals(const RunRecord& record) {
+  RunTotals totals;
+  std::vector<std::string> expected, predicted;
+  for (const QueryRecord& query : record.queries) {
+    expected.push_back(query.query.label);
+    predicted.push_back(query.answer.label.text);
+    totals.blocks_repaired += query.answer.blocks_repaired;
+  }
+  totals.scores = score_answers(expected, predicted);
+  const auto& queries = record.queries;
+  totals.request = percentiles_of(queries, [](const AnswerTimings& t) { return t.total(); });
+  totals.retrieve = percentiles_of(queries, [](const AnswerTimings& t) { return t.retrieve; });
+  totals.load = percentiles_of(queries, [](const AnswerTimings& t) { return t.load; });
+  totals.verify = percentiles_of(queries, [](const AnswerTimings& t) { return t.verify; });
+  totals.prefill = percentiles_of(queries, [](const AnswerTimings& t) { return t.prefill; });
+  totals.decode = percentiles_of(queries, [](const AnswerTimings& t) { return t.decode; });
+  totals.blocks_encoded = record.encode.blocks_encoded;
+  totals.blocks_reused =
+      std::max<int64_t>(0, record.encode.estimate.blocks - record.encode.blocks_encoded);
+  totals.blocks_repaired += record.encode.blocks_repaired;
+  return totals;
+}
+
+json encode_to_json(const EncodeReport& report) {
+  const EncodeEstimate& estimate = report.estimate;
+  return {{"pool_id", report.pool_id},
+          {"manifest", report.manifest_path},
+          {"demonstrations", estimate.demonstrations},
+          {"blocks", estimate.blocks},
+          {"tokens", estimate.tokens},
+          {"kv_bytes", report.kv_bytes},
+          {"blocks_encoded", report.blocks_encoded},
+          {"tokens_encoded", report.tokens_encoded},
+          {"bytes_stored", estimate.bytes_to_store},
+          {"blocks_repaired", report.blocks_repaired},
+          {"index_reused", report.index_reused},
+          {"setup_seconds", report.setup_seconds},
+          {"encode_seconds", report.encode_seconds}};
+}
+
+json answer_to_json(const Answer& answer) {
+  json blocks = json::array();
+  for (const AnswerBlock& block : answer.blocks)
+    blocks.push_back({{"block", block.block},
+                      {"score", block.score ? number_or_null(*block.score) : json(nullptr)},
+                      {"start", block.start},
+                      {"tokens", block.tokens}});
+  const AnswerTimings& t = answer.seconds;
+  return {{"label", answer.label.text},
+          {"log_probability", number_or_null(answer.label.log_probability)},
+          {"runner_up", label_to_json(answer.runner_up)},
+          {"blocks", std::move(blocks)},
+          {"tokens", {{"query", answer.query_tokens}, {"selected", answer.selected_tokens}}},
+          {"blocks_repaired", answer.blocks_repaired},
+          {"seconds",
+           {{"total", t.total()},
+            {"retrieve", t.retrieve},
+            {"load", t.load},
+            {"verify", t.verify},
+            {"prefill", t.prefill},
+            {"decode", t.decode}}}};
+}
+
+json totals_to_json(const RunRecord& record, const RunTotals& totals) {
+  const Scores& scores = totals.scores;
+  const bool scored = scores.count > 0;
+  json out = {{"queries", record.queries.size()}, {"labelled", scores.count}};
+  out["correct"] = scored ? json(scores.correct) : json(nullptr);
+  out["accuracy"] = scored ? json(scores.accuracy) : json(nullptr);
+  out["accuracy_95"] =
+      scored ? json::array({scores.accuracy_95.low, scores.accuracy_95.high}) : json(nullptr);
+  out["macro_f1"] = scored ? json(scores.macro_f1) : json(nullptr);
+  out["setup_seconds"] = record.encode.setup_seconds;
+  out["answer_seconds"] = record.answer_seconds;
+  out["request_seconds"] = percentiles_to_json(totals.request);
+  out["stage_seconds"] = {{"retrieve", percentiles_to_json(totals.retrieve)},
+                          {"load", percentiles_to_json(totals.load)},
+                          {"verify", percentiles_to_json(totals.verify)},
+                          {"prefill", percentiles_to_json(totals.prefill)},
+                          {"decode", percentiles_to_json(totals.decode)}};
+  out["kv_bytes"] = record.encode.kv_bytes;
+  out["peak_memory_bytes"] = record.peak_memory_bytes;
+  out["blocks_encoded"] = totals.blocks_encoded;
+  out["blocks_reused"] = totals.blocks_reused;
+  out["blocks_repaired"] = totals.blocks_repaired;
+  return out;
+}
+
+json record_to_json(const RunRecord& record, const RunTotals& totals) {
+  json plugins = json::array(), queries = json::array();
+  for (const PluginRecord& plugin : record.plugins) plugins.push_back(plugin_to_json(plugin));
+  for (const QueryRecord& query : record.queries) queries.push_back(query_to_json(query));
+  const nlohmann::json& config = record.config;
+  return {{"schema_version", kRecordSchemaVersion},
+          {"program", {{"name", "dbsa-pipe"}, {"version", record.program_version}}},
+          {"started_at", utc_time(record.started)},
+          {"pipeline", record.pipeline_path},
+          {"config", json(config)},
+          {"seeds",
+           {{"data", config.at("data").at("seed").get<uint64_t>()},
+            {"block_grouper", config.at("block_grouper").at("seed").get<uint64_t>()}}},
+          {"plugins", std::move(plugins)},
+          {"model", model_to_json(record.model)},
+          {"machine", machine_to_json(record.machine, record.threads)},
+          {"encode", encode_to_json(record.encode)},
+          {"totals", totals_to_json(record, totals)},
+          {"queries", std::move(queries)}};
+}
+
+Result<std::string> write_record(const std::string& directory, const std::string& pipeline_path,
+                                 std::time_t started, const json& record) {
+  DBSA_RETURN_IF_ERROR(check_record_directory(directory));
+  const std::string stem =
+      std::filesystem::path(pipeline_path).stem().string() + "-" + utc_stamp(started);
+  DBSA_ASSIGN_OR_RETURN(std::string path, reserve_name(directory, stem));
+  const std::string bytes = record.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+  if (Status written = write_file_atomically(path, bytes); !written.ok()) {
+    ::unlink(path.c_str());
+    return std::move(written).error();
+  }
+  return path;
+}
+
+Status check_record_directory(const std::string& directory) {
+  std::error_code failed;
+  std::filesystem::create_directories(directory, failed);
+  if (failed)
+    return Error{ErrorCode::kEnvironment,
+                 directory + ": cannot make the folder for result records: " + failed.message(),
+                 "/output/directory"};
+  if (::access(directory.c_str(), W_OK | X_OK) != 0)
+    return refused(directory, "write result records there");
+  return {};
+}
+
+std::string utc_time(std::time_t time) { return formatted(time, "%Y-%m-%dT%H:%M:%SZ"); }
+std::string utc_stamp(std::time_t time) { return formatted(time, "%Y%m%dT%H%M%SZ"); }
+
+}  // namespace dbsa

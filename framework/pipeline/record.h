@@ -1,0 +1,84 @@
+// The result record: one JSON file a run, from which the run can be understood and repeated. Its
+// format is schemas/results.schema.json.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "icl/dataset.h"
+#include "icl/metrics.h"
+#include "pipeline/engine.h"
+#include "pipeline/machine.h"
+
+namespace dbsa {
+
+inline constexpr int kRecordSchemaVersion = 1;
+
+struct PluginRecord {
+  std::string stage;  // "retriever"
+  std::string id;
+  std::string version;
+  int64_t revision = 0;
+  std::string library;       // file name
+  std::string library_hash;  // XXH3-128 of the file, hexadecimal
+};
+
+struct QueryRecord {
+  Example query;
+  Answer answer;
+};
+
+struct RunRecord {
+  std::string program_version;
+  std::time_t started = 0;
+  std::string pipeline_path;
+  nlohmann::json config;  // resolved
+  std::vector<PluginRecord> plugins;
+  ModelInfo model;
+  MachineInfo machine;
+  int threads = 0;
+  EncodeReport encode;
+  std::vector<QueryRecord> queries;
+  double answer_seconds = 0;  // wall time of all queries
+  uint64_t peak_memory_bytes = 0;
+};
+
+struct Percentiles {
+  double mean = 0, p50 = 0, p95 = 0;  // seconds
+};
+
+struct RunTotals {
+  Scores scores;        // over queries with a label; scores.count may be 0
+  Percentiles request;  // AnswerTimings::total()
+  Percentiles retrieve, load, verify, prefill, decode;
+  int64_t blocks_encoded = 0;
+  int64_t blocks_reused = 0;
+  int64_t blocks_repaired = 0;  // while encoding and while answering
+};
+RunTotals run_totals(const RunRecord& record);
+
+nlohmann::ordered_json encode_to_json(const EncodeReport& report);
+// Without the query: label, log-probabilities, blocks, tokens, seconds.
+nlohmann::ordered_json answer_to_json(const Answer& answer);
+nlohmann::ordered_json totals_to_json(const RunRecord& record, const RunTotals& totals);
+nlohmann::ordered_json record_to_json(const RunRecord& record, const RunTotals& totals);
+
+// Writes <directory>/<stem of the pipeline file>-<UTC time>[-n].json, atomically and never over
+// another record; returns the path. kEnvironment when the disk refuses.
+Result<std::string> write_record(const std::string& directory, const std::string& pipeline_path,
+                                 std::time_t started, const nlohmann::ordered_json& record);
+
+// Makes sure, before work begins, that a record can be written there. kEnvironment.
+Status check_record_directory(const std::string& directory);
+
+// "2026-01-31T12:00:00Z" and "20260131T120000Z"
+std::string utc_time(std::time_t time);
+std::string utc_stamp(std::time_t time);
+
+}  // namespace dbsa

@@ -1,0 +1,63 @@
+// A model of tests/reference/fixtures on the CPU backend, and passes over it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/attention_backend.h"
+#include "host/host_services.h"
+#include "model/llama.h"
+#include "tests/reference/fixtures.h"
+
+namespace dbsa {
+
+struct HarnessOptions {
+  Precision precision = {};
+  std::string instructions = "auto";  // the backend's code path
+  int threads = 2;
+  // Changes the configuration before the model is made, for tests that must fail with a wrong one.
+  std::function<void(ModelConfig&)> change = nullptr;
+};
+
+inline constexpr Precision kF32 = {DBSA_COMPUTE_F32, DBSA_KV_DTYPE_F32};
+inline constexpr Precision kBf16 = {DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_BF16};
+
+class ForwardHarness {
+ public:
+  // Ends the test when anything fails.
+  ForwardHarness(const std::string& model_folder, const HarnessOptions& options);
+
+  Llama& model() { return *model_; }
+  host::AttentionBackend& backend() { return *backend_; }
+  const ModelConfig& config() const { return config_; }
+
+  // The code paths this machine can run, of the plugin's `instructions`.
+  static std::vector<std::string> code_paths();
+
+  host::Kv make_kv(int64_t tokens);
+
+  // Appends ids to kv from token `first`, standing at `position`, after `visible` segments; the own
+  // tokens are causal. Returns the logits of `logit_rows`.
+  std::vector<float> pass(std::span<const int32_t> ids, host::Kv& kv, int64_t first,
+                          int64_t position, std::vector<dbsa_segment> visible,
+                          std::span<const int64_t> logit_rows);
+
+  // Logits of the rows of one plain causal prefill, cut into passes of `chunk` rows (0: one).
+  std::vector<float> prefill(std::span<const int32_t> ids, std::span<const int64_t> rows,
+                             int64_t chunk = 0);
+
+ private:
+  std::unique_ptr<host::HostServices> services_;
+  ModelConfig config_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+  std::unique_ptr<host::AttentionBackend> backend_;
+  std::unique_ptr<Llama> model_;
+};
+
+// A segment that stands at `start`.
+dbsa_segment segment_of(const host::Kv& kv, int32_t kind, int64_t length, int64_t start);
+
+}  // namespace dbsa

@@ -1,0 +1,128 @@
+#include "pipeline/pool_manifest.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace dbsa {
+namespace {
+
+Pool sample_pool() {
+  Pool pool;
+  pool.id = "0123456789abcdef";
+  pool.model.bytes[3] = 7;
+  pool.tokenizer = "aa";
+  pool.has_prefix = true;
+  pool.demonstrations = {"h0", "h1", "h2"};
+  pool.blocks.push_back({{}, {1}, {}});
+  pool.blocks.push_back({{2, 0}, {5, 6, 70000}, KvKey{{1, 2, 3}}});
+  pool.blocks.push_back({{1}, {9}, KvKey{{4, 5, 6}}});
+  pool.labels = {{"card arrival", {{10, 11}, {12}}}, {"top up", {{13}, {}}}};
+  pool.retriever = "dbsa.retriever.bm25 revision 1";
+  pool.documents_hash = "bb";
+  pool.index = std::string("\0\1\2binary", 9);
+  return pool;
+}
+
+void expect_equal(const Pool& a, const Pool& b) {
+  EXPECT_EQ(a.id, b.id);
+  EXPECT_EQ(a.model, b.model);
+  EXPECT_EQ(a.tokenizer, b.tokenizer);
+  EXPECT_EQ(a.has_prefix, b.has_prefix);
+  EXPECT_EQ(a.demonstrations, b.demonstrations);
+  ASSERT_EQ(a.blocks.size(), b.blocks.size());
+  for (size_t i = 0; i < a.blocks.size(); ++i) {
+    EXPECT_EQ(a.blocks[i].demonstrations, b.blocks[i].demonstrations);
+    EXPECT_EQ(a.blocks[i].token_ids, b.blocks[i].token_ids);
+    EXPECT_EQ(a.blocks[i].key, b.blocks[i].key);
+  }
+  ASSERT_EQ(a.labels.size(), b.labels.size());
+  for (size_t i = 0; i < a.labels.size(); ++i) {
+    EXPECT_EQ(a.labels[i].text, b.labels[i].text);
+    EXPECT_EQ(a.labels[i].tokens.ids, b.labels[i].tokens.ids);
+    EXPECT_EQ(a.labels[i].tokens.terminator, b.labels[i].tokens.terminator);
+  }
+  EXPECT_EQ(a.retriever, b.retriever);
+  EXPECT_EQ(a.documents_hash, b.documents_hash);
+  EXPECT_EQ(a.index, b.index);
+}
+
+class PoolManifestFiles : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "dbsa-pools-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    store_ = name;
+  }
+  void TearDown() override { std::filesystem::remove_all(store_); }
+  std::string store_;
+};
+
+TEST(PoolManifest, RoundTrips) {
+  const Pool pool = sample_pool();
+  const auto read = decode_pool_manifest(encode_pool_manifest(pool), "x.pool");
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  expect_equal(pool, *read);
+}
+
+TEST(PoolManifest, EveryFlippedBitAndEveryCutIsNoticed) {
+  const std::string bytes = encode_pool_manifest(sample_pool());
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    std::string damaged = bytes;
+    damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
+    const auto read = decode_pool_manifest(damaged, "x.pool");
+    ASSERT_FALSE(read.ok()) << "byte " << i;
+    EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
+  }
+  for (size_t length = 0; length < bytes.size(); ++length)
+    EXPECT_FALSE(decode_pool_manifest(bytes.substr(0, length), "x.pool").ok()) << length;
+}
+
+TEST(PoolManifest, SaysWhatIsWrongAndWhatToDo) {
+  EXPECT_EQ(
+      decode_pool_manifest("not a manifest at all, but long enough", "a/x.pool").error().message,
+      "a/x.pool: not a sound pool manifest: it does not begin with DBSAPOOL; remove the file "
+      "and run `dbsa-pipe encode` again (stored blocks are reused)");
+}
+
+TEST_F(PoolManifestFiles, AreWrittenReadAndAreRoots) {
+  const Pool pool = sample_pool();
+  ASSERT_TRUE(write_pool_manifest(pool, store_).ok());
+  const auto read = read_pool_manifest(pool_manifest_path(store_, pool.id));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  expect_equal(pool, *read);
+  const auto roots = pool_roots(store_);
+  ASSERT_TRUE(roots.ok()) << roots.error().message;
+  EXPECT_EQ(roots->size(), 3u);
+  // Nothing but the manifest lies there.
+  int files = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(store_ + "/pools"))
+    ++files;
+  EXPECT_EQ(files, 1);
+}
+
+TEST_F(PoolManifestFiles, AbsentOnesAreNotFound) {
+  EXPECT_EQ(read_pool_manifest(store_ + "/pools/none.pool").error().code, ErrorCode::kNotFound);
+  const auto roots = pool_roots(store_);
+  ASSERT_TRUE(roots.ok());
+  EXPECT_TRUE(roots->empty());
+}
+
+TEST_F(PoolManifestFiles, ADamagedOneStopsTheSearchForRoots) {
+  ASSERT_TRUE(write_pool_manifest(sample_pool(), store_).ok());
+  std::ofstream(store_ + "/pools/other.pool") << "rubbish";
+  EXPECT_EQ(pool_roots(store_).error().code, ErrorCode::kCorrupt);
+}
+
+TEST_F(PoolManifestFiles, AnUnwritableFolderIsReported) {
+  std::ofstream(store_ + "/pools") << "a file where the folder should be";
+  const Status status = write_pool_manifest(sample_pool(), store_);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, ErrorCode::kEnvironment);
+  EXPECT_EQ(status.error().message, store_ + "/pools: cannot make the folder: Not a directory");
+}
+
+}  // namespace
+}  // namespace dbsa
