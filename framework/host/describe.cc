@@ -1,0 +1,111 @@
+#include "host/describe.h"
+
+#include "config/schema_check.h"
+#include "host/loaded_plugin.h"
+
+namespace dbsa::host {
+namespace {
+
+using nlohmann::json;
+
+std::string range_of(const json& key) {
+  std::string range;
+  const auto add = [&](const char* sign, const char* keyword) {
+    if (key.contains(keyword))
+      range += (range.empty() ? "" : ", ") + std::string(sign) + " " + key[keyword].dump();
+  };
+  add(">=", "minimum");
+  add(">", "exclusiveMinimum");
+  add("<=", "maximum");
+  add("<", "exclusiveMaximum");
+  if (key.contains("enum"))
+    for (const json& choice : key["enum"]) range += (range.empty() ? "" : " | ") + choice.dump();
+  return range;
+}
+
+ConfigRow row_of(const std::string& name, const json& key) {
+  // Numbers, booleans and JSON strings are TOML as they are, but for DEL, which no key has.
+  return {name,
+          key.contains("format") ? key["format"] : key.at("type"),
+          key.contains("default") ? key["default"].dump() : "required",
+          range_of(key),
+          key.value("unit", ""),
+          key.value("description", "")};
+}
+
+// Comments end with their line.
+std::string one_line(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  return text;
+}
+
+void append_toml(std::string& out, const ConfigRow& row) {
+  out += "# " + one_line(row.description) + ". " + row.type;
+  if (!row.unit.empty()) out += " [" + one_line(row.unit) + "]";
+  if (!row.range.empty()) out += ", " + row.range;
+  const bool required = row.default_value == "required";
+  if (required) out += ", required";
+  const bool text = row.type == "string" || row.type == "path";
+  out += "\n" + row.key + " = " + (!required ? row.default_value : text ? "\"\"" : "0") + "\n";
+}
+
+// A cell of a Markdown table.
+std::string cell(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<ConfigRow> config_rows(const Manifest& manifest) {
+  std::vector<ConfigRow> rows;
+  const json& keys = manifest.config_schema.at("properties");
+  for (const std::string& name : manifest.config_keys) rows.push_back(row_of(name, keys.at(name)));
+  return rows;
+}
+
+std::string config_markdown(const Manifest& manifest) {
+  if (manifest.config_keys.empty()) return "No keys of its own.\n";
+  std::string out =
+      "| key | type | default | range | unit | meaning |\n|---|---|---|---|---|---|\n";
+  for (const ConfigRow& row : config_rows(manifest))
+    out += "| `" + row.key + "` | " + row.type + " | " +
+           (row.default_value == "required" ? "required" : "`" + cell(row.default_value) + "`") +
+           " | " + cell(row.range) + " | " + cell(row.unit) + " | " + cell(row.description) +
+           " |\n";
+  return out;
+}
+
+std::string config_toml(const Manifest& manifest) {
+  const std::string stage(kind_name(manifest.kind));
+  std::string out = "[" + stage + "]\n# " + one_line(manifest.summary) +
+                    "\nplugin = " + json(manifest.short_name()).dump() + "\n";
+  const json& framework = pipeline_schema().at("properties").at(stage).at("properties");
+  for (const auto& [name, key] : framework.items())
+    if (name != "plugin") append_toml(out, row_of(name, key));
+  for (const ConfigRow& row : config_rows(manifest)) append_toml(out, row);
+  return out;
+}
+
+json describe_plugin(const Manifest& manifest) {
+  return {{"id", manifest.id},
+          {"name", manifest.short_name()},
+          {"kind", kind_name(manifest.kind)},
+          {"revision", manifest.revision},
+          {"version", manifest.version},
+          {"summary", manifest.summary},
+          {"description", manifest.description},
+          {"licence", manifest.licence},
+          {"abi", std::to_string(manifest.abi_major) + "." + std::to_string(manifest.abi_minor)},
+          {"needs", {{"libraries", manifest.needs_libraries}, {"cuda", manifest.needs_cuda}}},
+          {"config", manifest.config_schema},
+          {"manifest", manifest.path},
+          {"library", manifest.library_path}};
+}
+
+}  // namespace dbsa::host
