@@ -2,17 +2,20 @@
 //
 // Balancing: the demonstrations, shuffled, are sorted by token count (stable, longest first) and
 // dealt in block_size rounds, one to each block. In a round the longest goes to the block with the
-// fewest tokens so far. Every block thus gets one demonstration of each length class and the
-// differences of one round are paid back in the next; what is left is about the difference within
-// the last round, where demonstrations are shortest and most alike.
+// fewest tokens so far, so every block gets one demonstration of each length class. What a very
+// long demonstration leaves is then evened out by swaps between the longest and the shortest block,
+// each the one that brings them closest, until none helps: usually a difference of a token or two.
 //
 // A smaller last block joins only some rounds, evenly spread, and is compared with the others by
-// how far it is from what it should have by then.
+// how far it is from what it should have by then. It takes no part in the swaps.
 #include <dbsa/sdk/block_grouper.h>
 #include <dbsa/sdk/random.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
+#include <set>
+#include <utility>
 
 namespace dbsa {
 namespace {
@@ -59,6 +62,56 @@ Blocks deal(std::vector<int64_t> order, std::span<const int64_t> tokens, int64_t
   return blocks;
 }
 
+// Swaps the pair of demonstrations, one of each block, that brings the two token counts closest.
+// Returns by how much `longer` shrank; 0, and nothing swapped, when no pair helps.
+int64_t swap_best(std::vector<int64_t>& longer, std::vector<int64_t>& shorter, int64_t gap,
+                  std::span<const int64_t> tokens) {
+  const auto more_tokens = [&](int64_t a, int64_t b) { return tokens[a] > tokens[b]; };
+  std::stable_sort(longer.begin(), longer.end(), more_tokens);
+  std::stable_sort(shorter.begin(), shorter.end(), more_tokens);
+  // Moving d = tokens[a] - tokens[b] leaves |gap - 2 d|. For each a, the best b is next to the
+  // first that is more than gap / 2 shorter, and that one only moves on as a gets shorter.
+  int64_t left = gap;
+  std::pair<size_t, size_t> best = {0, 0};
+  size_t j = 0;
+  for (size_t i = 0; i < longer.size(); ++i) {
+    while (j < shorter.size() && 2 * (tokens[longer[i]] - tokens[shorter[j]]) < gap) ++j;
+    for (const size_t candidate : {j, j - 1}) {  // j - 1 wraps past the end for j = 0
+      if (candidate >= shorter.size()) continue;
+      const int64_t d = tokens[longer[i]] - tokens[shorter[candidate]];
+      if (const int64_t now = std::abs(gap - 2 * d); now < left) {
+        left = now;
+        best = {i, candidate};
+      }
+    }
+  }
+  if (left == gap) return 0;
+  const int64_t moved = tokens[longer[best.first]] - tokens[shorter[best.second]];
+  std::swap(longer[best.first], shorter[best.second]);
+  return moved;
+}
+
+// Evens out the token counts of blocks of one size. Every swap lowers the sum of their squares, so
+// it ends; the limit only bounds the time.
+void even_out(std::span<std::vector<int64_t>> blocks, std::span<const int64_t> tokens) {
+  std::set<std::pair<int64_t, size_t>> by_tokens;
+  for (size_t b = 0; b < blocks.size(); ++b) {
+    int64_t sum = 0;
+    for (const int64_t i : blocks[b]) sum += tokens[i];
+    by_tokens.insert({sum, b});
+  }
+  for (size_t swaps = 0; by_tokens.size() > 1 && swaps < 16 * blocks.size(); ++swaps) {
+    const auto [low, shorter] = *by_tokens.begin();
+    const auto [high, longer] = *by_tokens.rbegin();
+    const int64_t moved = swap_best(blocks[longer], blocks[shorter], high - low, tokens);
+    if (moved == 0) return;
+    by_tokens.erase(by_tokens.begin());
+    by_tokens.erase(std::prev(by_tokens.end()));
+    by_tokens.insert({low + moved, shorter});
+    by_tokens.insert({high - moved, longer});
+  }
+}
+
 class RandomGrouper final : public BlockGrouper {
  public:
   static constexpr uint32_t kRevision = 1;
@@ -79,6 +132,7 @@ class RandomGrouper final : public BlockGrouper {
     std::vector<int64_t> order = shuffled(count, random);
     if (!balanced_lengths_ || count <= block_size) return cut(order, block_size);
     Blocks blocks = deal(std::move(order), demonstrations.token_counts, block_size);
+    even_out(std::span(blocks).first(count / block_size), demonstrations.token_counts);
     // Dealing leaves long demonstrations first and long blocks first: undo both.
     for (auto& block : blocks) random.shuffle(std::span(block));
     random.shuffle(std::span(blocks).first(count / block_size));

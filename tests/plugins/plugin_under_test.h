@@ -1,0 +1,87 @@
+// Loads a plugin as a host does, with the least of a host: for tests of what plugins compute.
+// That the framework's own host copes with any plugin is tested with the host.
+#pragma once
+
+#include <dbsa/sdk/plugin.h>
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace dbsa::testing {
+
+// One instance of a plugin.
+class PluginUnderTest {
+ public:
+  // file: "retriever_bm25"; config: the plugin's table as JSON, all keys present.
+  PluginUnderTest(const std::string& file, const std::string& config) {
+    const std::string path = std::string(DBSA_PLUGIN_DIR) + "/dbsa_" + file + ".so";
+    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed, as in the host
+    if (library == nullptr) {
+      ADD_FAILURE() << dlerror();
+      std::abort();
+    }
+    table_ = static_cast<const dbsa_plugin_table*>(dlsym(library, DBSA_PLUGIN_SYMBOL));
+    error_.struct_size = sizeof error_;
+    EXPECT_EQ(table_->check_config(config.c_str(), &error_), DBSA_OK) << error_.message;
+    EXPECT_EQ(table_->create(&kHost, config.c_str(), &instance_, &error_), DBSA_OK)
+        << error_.message;
+  }
+  ~PluginUnderTest() { table_->destroy(instance_); }
+  PluginUnderTest(const PluginUnderTest&) = delete;
+  PluginUnderTest& operator=(const PluginUnderTest&) = delete;
+
+  void* instance() const { return instance_; }
+  template <typename Vtable>
+  const Vtable& vtable() const {
+    return *static_cast<const Vtable*>(table_->vtable);
+  }
+
+ private:
+  static void* scratch(void*, int32_t slot, uint64_t bytes) {
+    thread_local std::vector<std::unique_ptr<void, decltype(&std::free)>> slots;
+    while (slots.size() < 8) slots.emplace_back(nullptr, &std::free);
+    slots[slot].reset(std::aligned_alloc(64, (bytes / 64 + 1) * 64));
+    return slots[slot].get();
+  }
+
+  static constexpr dbsa_host kHost = {
+      sizeof(dbsa_host),
+      nullptr,
+      [](void*, int32_t, const char*) {},
+      [](void*, int64_t count, int64_t, void (*body)(void*, int64_t, int64_t), void* argument) {
+        if (count > 0) body(argument, 0, count);
+      },
+      [](void*) { return int32_t{1}; },
+      &scratch,
+      [](void*) { return int32_t{0}; },
+  };
+
+  const dbsa_plugin_table* table_ = nullptr;
+  void* instance_ = nullptr;
+  dbsa_error error_ = {};
+};
+
+// Strings as they cross the boundary; `strings` must outlive it.
+class CTexts {
+ public:
+  explicit CTexts(const std::vector<std::string>& strings) {
+    for (const std::string& s : strings) {
+      data_.push_back(s.data());
+      lengths_.push_back(s.size());
+    }
+    texts_ = {sizeof(dbsa_texts), static_cast<int64_t>(strings.size()), data_.data(),
+              lengths_.data()};
+  }
+  const dbsa_texts* get() const { return &texts_; }
+
+ private:
+  std::vector<const char*> data_;
+  std::vector<uint64_t> lengths_;
+  dbsa_texts texts_;
+};
+
+}  // namespace dbsa::testing

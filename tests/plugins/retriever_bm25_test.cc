@@ -1,0 +1,367 @@
+// BM25 against a slow reference that shares no code with it, and each part on its own.
+#include <dbsa/sdk/random.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <set>
+#include <sstream>
+
+#include "plugins/retriever/bm25/analyzer.h"
+#include "plugins/retriever/bm25/stop_words.h"
+#include "tests/plugins/retriever_under_test.h"
+
+namespace dbsa::testing {
+namespace {
+
+constexpr const char* kDefaults =
+    R"({"k1": 1.2, "b": 0.75, "stemmer": "porter", "stop_words": "english"})";
+constexpr const char* kPlain = R"({"k1": 1.2, "b": 0.75, "stemmer": "none", "stop_words": "none"})";
+
+std::vector<std::string> terms_of(const std::string& text, const bm25::AnalyzerOptions& options) {
+  Result<bm25::Analyzer> analyzer = bm25::Analyzer::create(options);
+  EXPECT_TRUE(analyzer.ok());
+  analyzer->start(text);
+  std::vector<std::string> terms;
+  for (std::string_view term; analyzer->next(term);) terms.emplace_back(term);
+  return terms;
+}
+
+std::vector<std::string> words_of(const std::string& text) {
+  return terms_of(text, {bm25::Stemmer::kNone, bm25::StopWords::kNone});
+}
+
+// ---- the reference: maps of words, formula as written in algorithms.md ----
+
+using Words = std::vector<std::string>;
+
+struct Reference {
+  std::vector<std::map<std::string, int>> documents;
+  std::map<std::string, double> document_frequencies;
+  std::vector<double> lengths;
+  double k1;
+  double b;
+  double mean = 0;
+
+  Reference(const std::vector<Words>& texts, double k1_value, double b_value)
+      : k1(k1_value), b(b_value) {
+    for (const Words& words : texts) {
+      auto& counts = documents.emplace_back();
+      for (const auto& word : words) ++counts[word];
+      for (const auto& [word, count] : counts) ++document_frequencies[word];
+      lengths.push_back(static_cast<double>(words.size()));
+    }
+    mean = std::accumulate(lengths.begin(), lengths.end(), 0.0) / static_cast<double>(texts.size());
+  }
+
+  double score(const Words& query, size_t d) const {
+    const double n = static_cast<double>(documents.size());
+    double sum = 0;
+    for (const auto& word : query) {
+      const auto found = documents[d].find(word);
+      if (found == documents[d].end()) continue;
+      const double df = document_frequencies.at(word);
+      const double idf = std::log(1 + (n - df + 0.5) / (df + 0.5));
+      sum += idf * found->second / (found->second + k1 * (1 - b + b * lengths[d] / mean));
+    }
+    return sum;
+  }
+};
+
+// Ranks and scores agree. Sums are taken in another order, hence the tolerance: some 30 terms of
+// size 1, each rounded at 2^-53.
+void compare(const Reference& reference, const Words& query, const std::vector<Hit>& hits,
+             int64_t asked) {
+  std::vector<double> scores;
+  for (size_t d = 0; d < reference.documents.size(); ++d)
+    scores.push_back(reference.score(query, d));
+  std::vector<double> sorted = scores;
+  std::sort(sorted.rbegin(), sorted.rend());
+  const auto matching = std::count_if(scores.begin(), scores.end(), [](double s) { return s > 0; });
+  ASSERT_EQ(static_cast<int64_t>(hits.size()), std::min<int64_t>(asked, matching));
+  for (size_t i = 0; i < hits.size(); ++i) {
+    ASSERT_NEAR(hits[i].score, scores[hits[i].id], 1e-13) << "rank " << i;
+    ASSERT_NEAR(hits[i].score, sorted[i], 1e-13) << "rank " << i;
+    if (i > 0 && hits[i].score == hits[i - 1].score) {
+      ASSERT_GT(hits[i].id, hits[i - 1].id);
+    }
+  }
+}
+
+std::string join(const Words& words) {
+  std::string text;
+  for (const auto& word : words) text += word + " ";
+  return text;
+}
+
+// Words drawn with the skew of natural language: rank r with a probability of about 1/r.
+Words random_words(Random& random, int64_t count, uint64_t vocabulary) {
+  Words words;
+  for (int64_t i = 0; i < count; ++i)
+    words.push_back("w" + std::to_string(random.below(1 + random.below(vocabulary))));
+  return words;
+}
+
+TEST(Bm25, EqualsTheReferenceOnAThousandDocuments) {
+  const uint64_t seed = 20240607;
+  std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
+  for (const auto& [k1, b] : {std::pair{1.2, 0.75}, {0.0, 0.75}, {2.5, 0.0}, {0.9, 1.0}}) {
+    Random random(seed);
+    std::vector<Words> documents;
+    std::vector<std::string> texts;
+    for (int d = 0; d < 1000; ++d) {
+      documents.push_back(random_words(random, static_cast<int64_t>(random.below(60)), 3000));
+      texts.push_back(join(documents.back()));
+    }
+    const nlohmann::json config = {
+        {"k1", k1}, {"b", b}, {"stemmer", "none"}, {"stop_words", "none"}};
+    RetrieverUnderTest retriever("retriever_bm25", config.dump());
+    ASSERT_EQ(retriever.index(texts), DBSA_OK);
+    const Reference reference(documents, k1, b);
+    for (const int64_t asked : {1, 3, 16, 300, 1000, 2000}) {
+      Words query = random_words(random, 12, 3000);
+      query.push_back(query[0]);   // a term that occurs twice counts twice
+      query.push_back("unheard");  // and one that no document has, not at all
+      compare(reference, query, retriever.hits(join(query), asked), asked);
+    }
+  }
+}
+
+TEST(Bm25, EqualsTheReferenceOnRealText) {
+  const char* folder = std::getenv("DBSA_DATA");
+  const std::filesystem::path path =
+      std::filesystem::path(folder != nullptr ? folder : DBSA_SOURCE_DIR "/../shared") /
+      "data/banking77/train.jsonl";
+  std::ifstream file(path);
+  if (!file) GTEST_SKIP() << path << " is absent; set DBSA_DATA to the folder that holds data/";
+  std::vector<std::string> texts;
+  for (std::string line; std::getline(file, line) && texts.size() < 1020;)
+    texts.push_back(nlohmann::json::parse(line)["text"]);
+  const std::vector<std::string> queries(texts.end() - 20, texts.end());
+  texts.resize(1000);
+  std::vector<Words> documents;
+  for (const auto& text : texts) documents.push_back(terms_of(text, {}));
+  RetrieverUnderTest retriever("retriever_bm25", kDefaults);
+  ASSERT_EQ(retriever.index(texts), DBSA_OK);
+  const Reference reference(documents, 1.2, 0.75);
+  for (const auto& query : queries)
+    compare(reference, terms_of(query, {}), retriever.hits(query, 50), 50);
+}
+
+TEST(Bm25, ScoresOneSmallCaseByHand) {
+  RetrieverUnderTest retriever("retriever_bm25", kPlain);
+  ASSERT_EQ(retriever.index({"red green", "red red blue blue", "grey grey grey"}), DBSA_OK);
+  const std::vector<Hit> hits = retriever.hits("red", 3);
+  ASSERT_EQ(hits.size(), 2u);
+  const double idf = std::log(1 + 1.5 / 2.5);  // N = 3, df = 2
+  EXPECT_EQ(hits[0].id, 1);
+  EXPECT_NEAR(hits[0].score, idf * 2 / (2 + 1.2 * (0.25 + 0.75 * 4 / 3)), 1e-15);
+  EXPECT_EQ(hits[1].id, 0);
+  EXPECT_NEAR(hits[1].score, idf * 1 / (1 + 1.2 * (0.25 + 0.75 * 2 / 3)), 1e-15);
+}
+
+TEST(Bm25, BreaksTiesByTheLowerId) {
+  RetrieverUnderTest retriever("retriever_bm25", kPlain);
+  ASSERT_EQ(retriever.index(std::vector<std::string>(100, "same words")), DBSA_OK);
+  for (const int64_t asked : {1, 7, 99}) {
+    const std::vector<Hit> hits = retriever.hits("words", asked);
+    ASSERT_EQ(static_cast<int64_t>(hits.size()), asked);
+    for (int64_t i = 0; i < asked; ++i) EXPECT_EQ(hits[i].id, i);
+  }
+}
+
+TEST(Bm25, AnswersWithoutDocumentsWordsOrMatches) {
+  RetrieverUnderTest retriever("retriever_bm25", kDefaults);
+  ASSERT_EQ(retriever.index({}), DBSA_OK);
+  EXPECT_TRUE(retriever.hits("card", 5).empty());
+  ASSERT_EQ(retriever.index({"", "the of and", "?!"}), DBSA_OK);
+  EXPECT_TRUE(retriever.hits("card", 5).empty());
+  EXPECT_TRUE(retriever.hits("", 5).empty());
+  ASSERT_EQ(retriever.index({"a card", "", "the"}), DBSA_OK);
+  EXPECT_EQ(retriever.hits("Cards?", 5).size(), 1u);
+  EXPECT_TRUE(retriever.hits("card", 0).empty());
+}
+
+// ---- words ----
+
+TEST(Bm25Analyzer, SplitsAtWhatIsNeitherLetterMarkNorDigit) {
+  EXPECT_EQ(words_of("Top-up: $10.50 (USD)\tfailed!\n"),
+            (Words{"top", "up", "10", "50", "usd", "failed"}));
+  EXPECT_EQ(words_of("snake_case a/b c\xC2\xA0"
+                     "d"),
+            (Words{"snake", "case", "a", "b", "c", "d"}));
+}
+
+TEST(Bm25Analyzer, DropsApostrophesInsideWordsOnly) {
+  EXPECT_EQ(words_of("don't card\xE2\x80\x99s 'quoted' rock 'n' roll' '"),
+            (Words{"dont", "cards", "quoted", "rock", "n", "roll"}));
+}
+
+TEST(Bm25Analyzer, LowersLatinGreekAndCyrillic) {
+  EXPECT_EQ(words_of("\xC3\x84RGER \xCE\x91\xCE\x92 \xD0\x96\xD0\xAF"),
+            (Words{"\xC3\xA4rger", "\xCE\xB1\xCE\xB2", "\xD0\xB6\xD1\x8F"}));
+  EXPECT_EQ(words_of("e\xCC\x81t\xC3\xA9"), (Words{"e\xCC\x81t\xC3\xA9"})) << "marks stay";
+}
+
+TEST(Bm25Analyzer, TakesBytesThatAreNotUtf8AsSeparators) {
+  EXPECT_EQ(words_of("a\xFF"
+                     "b\xC3"),
+            (Words{"a", "b"}));
+}
+
+TEST(Bm25Analyzer, RemovesStopWordsBeforeStemming) {
+  EXPECT_EQ(terms_of("Why doesn't THE card work?", {}), (Words{"card", "work"}));
+  EXPECT_TRUE(bm25::is_english_stop_word("themselves"));
+  EXPECT_FALSE(bm25::is_english_stop_word("card"));
+  EXPECT_FALSE(bm25::is_english_stop_word(""));
+}
+
+// Words and stems as printed in M. F. Porter, "An algorithm for suffix stripping", 1980.
+TEST(Bm25Analyzer, StemsAsPorterPublished) {
+  const std::pair<const char*, const char*> kPairs[] = {
+      {"caresses", "caress"},
+      {"ponies", "poni"},
+      {"ties", "ti"},
+      {"cats", "cat"},
+      {"feed", "feed"},
+      {"plastered", "plaster"},
+      {"bled", "bled"},
+      {"motoring", "motor"},
+      {"sing", "sing"},
+      {"hopping", "hop"},
+      {"tanned", "tan"},
+      {"falling", "fall"},
+      {"hissing", "hiss"},
+      {"fizzed", "fizz"},
+      {"failing", "fail"},
+      {"filing", "file"},
+      {"happy", "happi"},
+      {"sky", "sky"},
+      {"relational", "relat"},
+      {"conditional", "condit"},
+      {"rational", "ration"},
+      {"digitizer", "digit"},
+      {"vietnamization", "vietnam"},
+      {"predication", "predic"},
+      {"operator", "oper"},
+      {"feudalism", "feudal"},
+      {"decisiveness", "decis"},
+      {"hopefulness", "hope"},
+      {"callousness", "callous"},
+      {"formality", "formal"},
+      {"sensitivity", "sensit"},
+      {"sensibility", "sensibl"},
+      {"triplicate", "triplic"},
+      {"formalize", "formal"},
+      {"electricity", "electr"},
+      {"electrical", "electr"},
+      {"goodness", "good"},
+      {"revival", "reviv"},
+      {"allowance", "allow"},
+      {"inference", "infer"},
+      {"airliner", "airlin"},
+      {"gyroscopic", "gyroscop"},
+      {"adjustable", "adjust"},
+      {"defensible", "defens"},
+      {"irritant", "irrit"},
+      {"replacement", "replac"},
+      {"adjustment", "adjust"},
+      {"dependent", "depend"},
+      {"adoption", "adopt"},
+      {"communism", "commun"},
+      {"activate", "activ"},
+      {"homologous", "homolog"},
+      {"effective", "effect"},
+      {"bowdlerize", "bowdler"},
+      {"probate", "probat"},
+      {"rate", "rate"},
+      {"cease", "ceas"},
+      {"roll", "roll"},
+      {"generalizations", "gener"},
+      {"oscillators", "oscil"},
+  };
+  for (const auto& [word, stem] : kPairs)
+    EXPECT_EQ(terms_of(word, {bm25::Stemmer::kPorter, bm25::StopWords::kNone}), Words{stem});
+}
+
+// ---- saving ----
+
+std::vector<std::string> some_documents() {
+  Random random(3);
+  std::vector<std::string> texts;
+  for (int d = 0; d < 40; ++d) texts.push_back(join(random_words(random, 12, 60)));
+  texts.push_back("");
+  return texts;
+}
+
+TEST(Bm25Saving, GivesTheSameAnswersForAnyWeights) {
+  RetrieverUnderTest made("retriever_bm25", kDefaults);
+  ASSERT_EQ(made.index(some_documents()), DBSA_OK);
+  std::string bytes;
+  ASSERT_EQ(made.save(bytes), DBSA_OK);
+  RetrieverUnderTest loaded("retriever_bm25", kDefaults);
+  ASSERT_EQ(loaded.load(bytes), DBSA_OK) << loaded.message();
+  EXPECT_EQ(loaded.hits("w3 w5 w11", 41), made.hits("w3 w5 w11", 41));
+  std::string again;
+  ASSERT_EQ(loaded.save(again), DBSA_OK);
+  EXPECT_EQ(again, bytes);
+
+  const char* other = R"({"k1": 2.0, "b": 0.1, "stemmer": "porter", "stop_words": "english"})";
+  RetrieverUnderTest weighed("retriever_bm25", other);
+  ASSERT_EQ(weighed.load(bytes), DBSA_OK);
+  RetrieverUnderTest direct("retriever_bm25", other);
+  ASSERT_EQ(direct.index(some_documents()), DBSA_OK);
+  EXPECT_EQ(weighed.hits("w3 w5 w11", 41), direct.hits("w3 w5 w11", 41));
+}
+
+TEST(Bm25Saving, RefusesEveryTruncationAndEveryFlippedBit) {
+  RetrieverUnderTest retriever("retriever_bm25", kDefaults);
+  ASSERT_EQ(retriever.index(some_documents()), DBSA_OK);
+  std::string good;
+  ASSERT_EQ(retriever.save(good), DBSA_OK);
+  for (size_t size = 0; size < good.size(); ++size)
+    ASSERT_EQ(retriever.load(good.substr(0, size)), DBSA_ERROR_CORRUPT) << size;
+  ASSERT_EQ(retriever.load(good + '\0'), DBSA_ERROR_CORRUPT);
+  for (size_t i = 0; i < good.size(); ++i) {
+    std::string bad = good;
+    bad[i] = static_cast<char>(bad[i] ^ (1 << (i % 8)));
+    ASSERT_EQ(retriever.load(bad), DBSA_ERROR_CORRUPT) << "byte " << i;
+  }
+  std::vector<Hit> hits;
+  EXPECT_EQ(retriever.query("card", 1, hits), DBSA_ERROR_INVALID_ARGUMENT)
+      << "without an index after a failed load";
+  EXPECT_EQ(retriever.message(), "there is no index to query");
+}
+
+TEST(Bm25Saving, SaysWhatIsWrong) {
+  RetrieverUnderTest retriever("retriever_bm25", kDefaults);
+  ASSERT_EQ(retriever.index(some_documents()), DBSA_OK);
+  std::string good;
+  ASSERT_EQ(retriever.save(good), DBSA_OK);
+  const auto message = [&](const std::string& bytes) {
+    EXPECT_EQ(retriever.load(bytes), DBSA_ERROR_CORRUPT);
+    return retriever.message();
+  };
+  const auto changed = [&](size_t at, char value) {
+    std::string bad = good;
+    bad[at] = value;
+    return bad;
+  };
+  EXPECT_EQ(message("x"), "BM25 index: it is shorter than its header");
+  EXPECT_EQ(message(changed(0, 'x')), "BM25 index: it does not begin with DBSABM25");
+  EXPECT_EQ(message(changed(8, 9)), "BM25 index: expected version 1, found 9");
+  EXPECT_EQ(message(good.substr(0, good.size() - 4)),
+            "BM25 index: its size does not fit its counts");
+  EXPECT_EQ(message(changed(good.size() - 1, 1)), "BM25 index: its checksum does not match");
+  RetrieverUnderTest other("retriever_bm25", kPlain);
+  EXPECT_EQ(other.load(good), DBSA_ERROR_CORRUPT);
+  EXPECT_EQ(other.message(), "BM25 index: it was made with another stemmer or other stop words");
+}
+
+}  // namespace
+}  // namespace dbsa::testing
