@@ -1,0 +1,297 @@
+#include "icl/dataset.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <set>
+
+#include "icl/utf8.h"
+#include "tests/icl/temporary_file.h"
+
+namespace dbsa::testing {
+namespace {
+
+using Examples = std::vector<Example>;
+
+Examples load(const std::string& name, const std::string& bytes,
+              LabelPolicy policy = LabelPolicy::kRequired) {
+  TemporaryFile file(name, bytes);
+  auto examples = load_dataset(file.path(), "text", "label", policy);
+  EXPECT_TRUE(examples.ok()) << examples.error().message;
+  return examples.ok() ? *examples : Examples();
+}
+
+// The message without the file's folder.
+std::string fault(const std::string& name, const std::string& bytes,
+                  ErrorCode code = ErrorCode::kConfig,
+                  LabelPolicy policy = LabelPolicy::kRequired) {
+  TemporaryFile file(name, bytes);
+  const auto examples = load_dataset(file.path(), "text", "label", policy);
+  if (examples.ok()) return "no error";
+  EXPECT_EQ(examples.error().code, code);
+  const std::string folder = file.path().parent_path().string() + "/";
+  EXPECT_TRUE(examples.error().message.starts_with(folder)) << examples.error().message;
+  return examples.error().message.substr(folder.size());
+}
+
+TEST(Jsonl, ReadsExamplesWithTheirLines) {
+  EXPECT_EQ(load("a.jsonl",
+                 "{\"text\": \"one\", \"label\": \"x\"}\n"
+                 "\n"
+                 "{\"label\": \"y z\", \"text\": \"tw\\u00f6\\n\", \"id\": 3}"),
+            (Examples{{"one", "x", 1}, {"tw\xC3\xB6\n", "y z", 3}}));
+}
+
+TEST(Jsonl, TakesBomAndCrlf) {
+  EXPECT_EQ(load("a.jsonl",
+                 "\xEF\xBB\xBF{\"text\":\"one\",\"label\":\"x\"}\r\n\r\n"
+                 "{\"text\":\"two\",\"label\":\"y\"}\r\n"),
+            (Examples{{"one", "x", 1}, {"two", "y", 3}}));
+}
+
+TEST(Jsonl, QueriesNeedNoLabel) {
+  EXPECT_EQ(load("a.jsonl",
+                 "{\"text\":\"one\"}\n{\"text\":\"two\",\"label\":null}\n"
+                 "{\"text\":\"three\",\"label\":\"\"}\n{\"text\":\"four\",\"label\":\"x\"}\n",
+                 LabelPolicy::kOptional),
+            (Examples{{"one", "", 1}, {"two", "", 2}, {"three", "", 3}, {"four", "x", 4}}));
+}
+
+TEST(Jsonl, SaysWhatIsWrongAndWhere) {
+  const std::string good = "{\"text\":\"one\",\"label\":\"x\"}\n";
+  EXPECT_EQ(fault("a.jsonl", good + "{\"text\":\"two\" \"label\":\"y\"}\n"),
+            "a.jsonl:2: expected JSON, found a fault at byte 21 of the line; check quotes, commas "
+            "and braces before it");
+  EXPECT_EQ(fault("a.jsonl", good + "{\"text\":\"two\",\"label\":1e999}\n"),
+            "a.jsonl:2: expected JSON, found a number that is out of range; correct it");
+  EXPECT_EQ(fault("a.jsonl", good + "[1]\n"),
+            "a.jsonl:2: expected a JSON object, found an array; write one object a line");
+  EXPECT_EQ(fault("a.jsonl", "{\"utterance\":\"one\",\"label\":\"x\"}\n"),
+            "a.jsonl:1: expected a field \"text\", found \"label\", \"utterance\"; name the fields "
+            "in [data] text_field and label_field");
+  EXPECT_EQ(fault("a.jsonl", "{}\n"),
+            "a.jsonl:1: expected a field \"text\", found none; name the fields in [data] "
+            "text_field and label_field");
+  EXPECT_EQ(fault("a.jsonl", good + "{\"text\":\"one\"}\n"),
+            "a.jsonl:2: expected a field \"label\", found \"text\"; name the fields in [data] "
+            "text_field and label_field");
+  EXPECT_EQ(fault("a.jsonl", "{\"text\":\"one\",\"label\":3}\n"),
+            "a.jsonl:1: expected a string in field \"label\", found a number; write it in quotes");
+  EXPECT_EQ(fault("a.jsonl", "{\"text\":null,\"label\":\"x\"}\n"),
+            "a.jsonl:1: expected a string in field \"text\", found null; write it in quotes");
+  EXPECT_EQ(fault("a.jsonl", "{\"text\":\" \\n\",\"label\":\"x\"}\n"),
+            "a.jsonl:1: expected a text in field \"text\", found an empty one; fill it in or "
+            "remove the record");
+  EXPECT_EQ(fault("a.jsonl", "{\"text\":\"one\",\"label\":\"\"}\n"),
+            "a.jsonl:1: expected a label in field \"label\", found an empty one; fill it in or "
+            "remove the record");
+  EXPECT_EQ(fault("a.jsonl", "{\"text\":\"one\",\"label\":\"x \"}\n"),
+            "a.jsonl:1: expected a label without white space around it, found \"x \"; remove the "
+            "white space");
+  EXPECT_EQ(fault("a.jsonl", good + "{\"text\":\"caf\xE9\",\"label\":\"x\"}\n"),
+            "a.jsonl:2: expected UTF-8, found the byte 0xE9 at byte 13 of the line; convert the "
+            "file to UTF-8");
+  EXPECT_EQ(fault("a.jsonl", "{\"text\":\"" + std::string(kMaxRecordBytes, 'a') + "\"}\n"),
+            "a.jsonl:1: expected a line of at most 4194304 bytes, found one of 4194315; write one "
+            "object a line");
+}
+
+TEST(Dataset, RefusesEmptyMissingAndUnknownFiles) {
+  const std::string empty =
+      ": expected at least one example, found none; add examples or name another file";
+  EXPECT_EQ(fault("a.jsonl", ""), "a.jsonl" + empty);
+  EXPECT_EQ(fault("a.jsonl", "\n \n\r\n"), "a.jsonl" + empty);
+  EXPECT_EQ(fault("a.csv", ""), "a.csv" + empty);
+  EXPECT_EQ(fault("a.csv", "text,label\n"), "a.csv" + empty);
+  EXPECT_EQ(fault("a.tsv", "text\tlabel\n"),
+            "a.tsv: expected a name that ends in .jsonl or .csv, found \".tsv\"; convert or rename "
+            "the file");
+  const auto missing = load_dataset("no/such.jsonl", "text", "label", LabelPolicy::kRequired);
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.error().code, ErrorCode::kEnvironment);
+  EXPECT_EQ(missing.error().message,
+            "no/such.jsonl: expected a readable file, found no such file; check the path");
+  TemporaryFile file("a.jsonl", "");
+  std::filesystem::create_directory(file.path().parent_path() / "b.jsonl");
+  const auto folder =
+      load_dataset(file.path().parent_path() / "b.jsonl", "text", "label", LabelPolicy::kRequired);
+  ASSERT_FALSE(folder.ok());
+  EXPECT_EQ(folder.error().code, ErrorCode::kEnvironment);
+  EXPECT_TRUE(folder.error().message.ends_with(
+      "b.jsonl: expected a readable file, found a directory; check the path"));
+}
+
+TEST(Csv, ReadsQuotesLineEndsAndOrderOfColumns) {
+  EXPECT_EQ(load("a.csv",
+                 "id,label,text\r\n"
+                 "1,x,plain\r\n"
+                 "2,\"y, z\",\"say \"\"hi\"\"\nand go\"\r\n"
+                 "\r\n"
+                 "3,w,last"),
+            (Examples{{"plain", "x", 2}, {"say \"hi\"\nand go", "y, z", 3}, {"last", "w", 6}}));
+  EXPECT_EQ(load("a.csv", "\xEF\xBB\xBFtext,label\none,x\n"), (Examples{{"one", "x", 2}}));
+  EXPECT_EQ(load("a.csv", "text\none\n\ntwo\n", LabelPolicy::kOptional),
+            (Examples{{"one", "", 2}, {"two", "", 4}}));
+  EXPECT_EQ(load("a.csv", "text,label\none,\n", LabelPolicy::kOptional),
+            (Examples{{"one", "", 2}}));
+}
+
+TEST(Csv, SaysWhatIsWrongAndWhere) {
+  const std::string header = "text,label\n";
+  EXPECT_EQ(fault("a.csv", "utterance,label\none,x\n"),
+            "a.csv:1: expected a column \"text\", found \"utterance\", \"label\"; name the columns "
+            "in [data] text_field and label_field");
+  EXPECT_EQ(fault("a.csv", "text,label,label\none,x,y\n"),
+            "a.csv:1: expected one column \"label\", found several; rename the others");
+  EXPECT_EQ(fault("a.csv", header + "one,x\ntwo, too,y\n"),
+            "a.csv:3: expected 2 fields as in the header, found 3; put fields with commas in "
+            "quotes");
+  EXPECT_EQ(fault("a.csv", header + "one\n"),
+            "a.csv:2: expected 2 fields as in the header, found 1; put fields with commas in "
+            "quotes");
+  EXPECT_EQ(fault("a.csv", header + "one,\"x\n\n"),
+            "a.csv:2: expected a closing quote for the field that begins in this line, found the "
+            "end of the file; close it, or double a quote that is meant as text");
+  EXPECT_EQ(fault("a.csv", header + "\"one\"s,x\n"),
+            "a.csv:2: expected a comma or the end of the line after a quoted field, found \"s\"; "
+            "double a quote that is meant as text");
+  EXPECT_EQ(fault("a.csv", header + "5\" pipe,x\n"),
+            "a.csv:2: expected a field without quotes, found a quote inside it; put the whole "
+            "field in quotes and double the quotes in it");
+  EXPECT_EQ(fault("a.csv", header + "\"" + std::string(kMaxRecordBytes, 'a') + "\",x\n"),
+            "a.csv:2: expected a record of at most 4194304 bytes, found a longer one; look for a "
+            "quote that is not closed");
+  EXPECT_EQ(fault("a.csv", header + ",x\n"),
+            "a.csv:2: expected a text in field \"text\", found an empty one; fill it in or remove "
+            "the record");
+  EXPECT_EQ(fault("a.csv", header + "one,x\n\xC0\xAF,y\n"),
+            "a.csv:3: expected UTF-8, found the byte 0xC0 at byte 1 of the line; convert the file "
+            "to UTF-8");
+}
+
+// A fault in any byte is noticed or harmless, never worse.
+TEST(Dataset, SurvivesEveryTruncationAndChangedByte) {
+  const std::string files[] = {"text,label\n\"a \"\"b\"\"\",x\r\nc,\"y\nz\"\n",
+                               "{\"text\":\"a\\u00e9\",\"label\":\"x\"}\n"};
+  const char* names[] = {"a.csv", "a.jsonl"};
+  for (int f = 0; f < 2; ++f) {
+    for (size_t i = 0; i < files[f].size(); ++i) {
+      for (const char c : {'"', ',', '\n', '\r', '\0', '\xFF', '{', '\\'}) {
+        std::string changed = files[f];
+        changed[i] = c;
+        for (const auto& bytes : {changed, changed.substr(0, i + 1)}) {
+          TemporaryFile file(names[f], bytes);
+          const auto examples = load_dataset(file.path(), "text", "label", LabelPolicy::kRequired);
+          EXPECT_TRUE(examples.ok() || !examples.error().message.empty());
+        }
+      }
+    }
+  }
+}
+
+TEST(Indices, ReadsArraysAndObjects) {
+  TemporaryFile array("a.json", "[2, 0,\n 2]");
+  TemporaryFile object("b.json", R"({"note": "x", "lines": [1]})");
+  EXPECT_EQ(*load_indices(array.path(), 3), (std::vector<int64_t>{2, 0, 2}));
+  EXPECT_EQ(*load_indices(object.path(), 3), (std::vector<int64_t>{1}));
+}
+
+TEST(Indices, SaysWhatIsWrong) {
+  const auto message = [](const std::string& bytes) {
+    TemporaryFile file("a.json", bytes);
+    const auto indices = load_indices(file.path(), 3);
+    if (indices.ok()) return std::string("no error");
+    EXPECT_EQ(indices.error().code, ErrorCode::kConfig);
+    return indices.error().message.substr(file.path().parent_path().string().size() + 1);
+  };
+  EXPECT_EQ(message("[0, 3]"),
+            "a.json: entry 1: expected an integer from 0 to 2, found 3; indices count the queries "
+            "from 0");
+  EXPECT_EQ(message("[-1]"),
+            "a.json: entry 0: expected an integer from 0 to 2, found -1; indices count the queries "
+            "from 0");
+  EXPECT_EQ(message("[1.0]"),
+            "a.json: entry 0: expected an integer from 0 to 2, found 1.0; indices count the "
+            "queries from 0");
+  EXPECT_EQ(message("[18446744073709551615]"),
+            "a.json: entry 0: expected an integer from 0 to 2, found 18446744073709551615; indices "
+            "count the queries from 0");
+  EXPECT_EQ(message("[]"),
+            "a.json: expected an array of indices, or an object with one under \"lines\", found an "
+            "empty array; write e.g. [0, 5, 7]");
+  EXPECT_EQ(message("{\"rows\": [1]}"),
+            "a.json: expected an array of indices, or an object with one under \"lines\", found an "
+            "object; write e.g. [0, 5, 7]");
+  EXPECT_EQ(message("[1,\n 2 3]"),
+            "a.json:2: expected JSON, found a fault at byte 4 of the line; check quotes, commas "
+            "and braces before it");
+}
+
+Examples numbered(int64_t count) {
+  Examples examples;
+  for (int64_t i = 0; i < count; ++i) examples.push_back({"t", "l", i + 1});
+  return examples;
+}
+
+TEST(Draw, KeepsFileOrderAndDependsOnTheSeedAlone) {
+  const Examples all = numbered(100);
+  const Examples drawn = *draw(all, 30, 5);
+  ASSERT_EQ(drawn.size(), 30u);
+  for (size_t i = 1; i < drawn.size(); ++i) EXPECT_LT(drawn[i - 1].line, drawn[i].line);
+  EXPECT_EQ(*draw(all, 30, 5), drawn);
+  EXPECT_NE(*draw(all, 30, 6), drawn);
+  EXPECT_EQ(*draw(all, 0, 5), all);
+  EXPECT_EQ(*draw(all, 100, 5), all);
+  // What every machine draws.
+  std::vector<int64_t> lines;
+  const Examples few = *draw(numbered(10), 4, 1);
+  for (const Example& e : few) lines.push_back(e.line);
+  EXPECT_EQ(lines, (std::vector<int64_t>{1, 2, 6, 9}));
+}
+
+TEST(Draw, RefusesMoreThanThereAre) {
+  const auto drawn = draw(numbered(3), 4, 0);
+  ASSERT_FALSE(drawn.ok());
+  EXPECT_EQ(drawn.error().code, ErrorCode::kConfig);
+  EXPECT_EQ(drawn.error().config_pointer, "/data/demonstration_count");
+  EXPECT_EQ(drawn.error().message,
+            "data.demonstration_count: expected at most 3, the number of demonstrations in the "
+            "file, found 4; lower it, or write 0 for all");
+}
+
+TEST(Labels, AreSortedAndDistinct) {
+  EXPECT_EQ(label_table(Examples{{"a", "y", 1}, {"b", "x", 2}, {"c", "y", 3}}),
+            (std::vector<std::string>{"x", "y"}));
+}
+
+TEST(Labels, QueriesMayHaveNoOther) {
+  const std::vector<std::string> labels = {"x", "y"};
+  EXPECT_TRUE(check_query_labels(Examples{{"a", "y", 1}, {"b", "", 2}}, labels, "q.jsonl").ok());
+  const Status status =
+      check_query_labels(Examples{{"a", "y", 1}, {"b", "z\n", 7}}, labels, "data/q.jsonl");
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, ErrorCode::kConfig);
+  EXPECT_EQ(status.error().message,
+            "data/q.jsonl:7: expected a label that some demonstration has, found \"z\\n\"; add a "
+            "demonstration with it or remove the query");
+}
+
+TEST(Utf8, AcceptsWhatUnicodeCallsWellFormed) {
+  for (const char* text : {"", "a", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF",
+                           "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"})
+    EXPECT_EQ(find_invalid_utf8(text), std::nullopt) << text;
+  // Lone continuation, overlong forms, surrogates, above the range, cut short.
+  for (const char* text :
+       {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xC2", "\xE1\x80", "\xF1\x80\x80", "\xE1\x80\x41"})
+    EXPECT_EQ(find_invalid_utf8(std::string("ab") + text), 2u);
+}
+
+TEST(Messages, QuoteTextSafely) {
+  EXPECT_EQ(quote_for_message("a\"b\\\n\t\r\x01"), "\"a\\\"b\\\\\\n\\t\\r\\u0001\"");
+  const std::string cut = quote_for_message(std::string(59, 'a') + "\xC3\xA9\xC3\xA9");
+  EXPECT_EQ(cut, "\"" + std::string(59, 'a') + "\xC3\xA9...\"") << "between characters";
+}
+
+}  // namespace
+}  // namespace dbsa::testing

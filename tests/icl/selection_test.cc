@@ -1,0 +1,226 @@
+#include "icl/selection.h"
+
+#include <dbsa/sdk/random.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <set>
+
+namespace dbsa::testing {
+namespace {
+
+using Ids = std::vector<int64_t>;
+
+SelectionRule by_ratio(double ratio, BlockOrder order = BlockOrder::kIndex,
+                       Positions positions = Positions::kContiguous) {
+  return {ratio, std::nullopt, order, positions};
+}
+
+SelectionRule by_count(int64_t count, BlockOrder order = BlockOrder::kIndex,
+                       Positions positions = Positions::kContiguous) {
+  return {std::nullopt, count, order, positions};
+}
+
+Ids ids_of(const Result<Selection>& selection) {
+  EXPECT_TRUE(selection.ok()) << selection.error().message;
+  Ids ids;
+  for (const SelectedBlock& b : selection->blocks) ids.push_back(b.block);
+  return ids;
+}
+
+Ids starts_of(const Result<Selection>& selection) {
+  Ids starts;
+  for (const SelectedBlock& b : selection->blocks) starts.push_back(b.start);
+  return starts;
+}
+
+const Ids kLengths = {10, 20, 30, 40, 50, 60};  // tokens
+const std::vector<Hit> kRanking = {{4, 9}, {2, 8}, {5, 7}, {0, 6}};
+
+TEST(SelectionSize, RoundsHalfUpAndKeepsTheAnchors) {
+  const auto size = [](double ratio, size_t blocks, int64_t anchors, bool prefix) {
+    const Ids lengths(blocks, 1);
+    return *selection_size(by_ratio(ratio), {lengths, anchors, prefix});
+  };
+  EXPECT_EQ(size(0.3, 60, 1, false), 18);
+  EXPECT_EQ(size(0.3, 16, 1, false), 5);    // 4.8
+  EXPECT_EQ(size(0.3, 5, 1, false), 2);     // 1.5
+  EXPECT_EQ(size(0.29, 50, 1, false), 15);  // 14.5, though less in binary
+  EXPECT_EQ(size(0.3, 4, 1, false), 1);     // 1.2
+  EXPECT_EQ(size(0.01, 16, 0, false), 1);   // at least one
+  EXPECT_EQ(size(0.01, 16, 3, false), 3);   // at least the anchors
+  EXPECT_EQ(size(1.0, 16, 40, false), 16);  // at most all
+  EXPECT_EQ(size(0.5, 11, 1, true), 5);     // of 10; the prefix does not count
+  EXPECT_EQ(size(0.01, 11, 3, true), 2);    // the prefix is one of the 3 anchors
+  EXPECT_EQ(*selection_size(by_count(5), {Ids(6, 1), 1, true}), 5);
+  EXPECT_EQ(*selection_size(by_count(0), {Ids(6, 1), 1, true}), 0);
+}
+
+TEST(SelectionSize, SaysWhatIsWrong) {
+  const PoolShape pool = {kLengths, 2, false};
+  const auto message = [&](const SelectionRule& rule) {
+    const auto size = selection_size(rule, pool);
+    if (size.ok()) return std::string("no error");
+    EXPECT_EQ(size.error().code, ErrorCode::kConfig);
+    return size.error().config_pointer + " " + size.error().message;
+  };
+  EXPECT_EQ(message({0.3, 4, BlockOrder::kIndex, Positions::kContiguous}),
+            "/selection selection: expected exactly one of ratio and count, found both; keep one");
+  EXPECT_EQ(message({}),
+            "/selection selection: expected exactly one of ratio and count, found neither; keep "
+            "one");
+  EXPECT_EQ(message(by_ratio(0)),
+            "/selection/ratio selection.ratio: expected more than 0 and at most 1, found 0.000000; "
+            "write e.g. 0.3");
+  EXPECT_EQ(message(by_ratio(1.5)),
+            "/selection/ratio selection.ratio: expected more than 0 and at most 1, found 1.500000; "
+            "write e.g. 0.3");
+  EXPECT_EQ(message(by_count(7)),
+            "/selection/count selection.count: expected at most 6, the blocks of the pool, found "
+            "7; lower it, or make block_grouper.block_size smaller");
+  EXPECT_EQ(message(by_count(1)),
+            "/selection/count selection.count: expected at least 2, the anchor blocks, which are "
+            "always selected, found 1; raise it, or lower mask_pattern.anchor_blocks");
+}
+
+TEST(Selection, TakesAnchorsThenTheBest) {
+  const PoolShape pool = {kLengths, 1, false};
+  const auto selection = select_blocks(by_count(3), pool, kRanking);
+  EXPECT_EQ(ids_of(selection), (Ids{0, 2, 4}));
+  EXPECT_EQ(selection->blocks[0].score, 6) << "an anchor the retriever named keeps its score";
+  EXPECT_EQ(selection->blocks[1].score, 8);
+  EXPECT_EQ(starts_of(selection), (Ids{0, 10, 40}));
+  EXPECT_EQ(selection->query_start, 90);
+  EXPECT_EQ(selection->tokens, 90);
+}
+
+TEST(Selection, OrdersAllButTheAnchors) {
+  const PoolShape pool = {kLengths, 1, false};
+  const auto ordered = [&](BlockOrder order, int64_t count) {
+    return ids_of(select_blocks(by_count(count, order), pool, kRanking));
+  };
+  // By rank: 4, 2, 5, then 1 and 3 that the retriever did not name.
+  EXPECT_EQ(ordered(BlockOrder::kIndex, 5), (Ids{0, 1, 2, 4, 5}));
+  EXPECT_EQ(ordered(BlockOrder::kReversed, 5), (Ids{0, 5, 4, 2, 1}));
+  EXPECT_EQ(ordered(BlockOrder::kHighToLow, 6), (Ids{0, 4, 2, 5, 1, 3}));
+  EXPECT_EQ(ordered(BlockOrder::kLowToHigh, 6), (Ids{0, 3, 1, 5, 2, 4}));
+  EXPECT_EQ(ordered(BlockOrder::kMiddle, 6), (Ids{0, 3, 5, 4, 2, 1}));
+  EXPECT_EQ(ordered(BlockOrder::kMiddle, 5), (Ids{0, 5, 4, 2, 1}));
+  EXPECT_EQ(ordered(BlockOrder::kMiddle, 2), (Ids{0, 4}));
+  EXPECT_EQ(ordered(BlockOrder::kMiddle, 1), (Ids{0}));
+}
+
+TEST(Selection, FillsInPoolOrderWhatTheRetrieverDoesNotName) {
+  const PoolShape pool = {kLengths, 1, false};
+  const std::vector<Hit> one = {{3, 1.5}};
+  const auto selection = select_blocks(by_count(4), pool, one);
+  EXPECT_EQ(ids_of(selection), (Ids{0, 1, 2, 3}));
+  EXPECT_EQ(selection->blocks[1].score, std::nullopt);
+  EXPECT_EQ(selection->blocks[3].score, 1.5);
+  EXPECT_EQ(ids_of(select_blocks(by_count(3), pool, {})), (Ids{0, 1, 2}));
+}
+
+TEST(Selection, OriginalPositionsArePlacesInThePool) {
+  const PoolShape pool = {kLengths, 1, false};
+  const auto selection =
+      select_blocks(by_count(3, BlockOrder::kHighToLow, Positions::kOriginal), pool, kRanking);
+  EXPECT_EQ(ids_of(selection), (Ids{0, 4, 2}));
+  EXPECT_EQ(starts_of(selection), (Ids{0, 100, 30}));
+  EXPECT_EQ(selection->query_start, 210);
+  EXPECT_EQ(selection->tokens, 90);
+}
+
+TEST(Selection, APrefixIsAlwaysInAndShiftsTheRanking) {
+  for (const int64_t anchors : {0, 1}) {
+    const PoolShape pool = {kLengths, anchors, true};
+    const auto selection = select_blocks(by_count(2), pool, std::span(kRanking).first(2));
+    EXPECT_EQ(ids_of(selection), (Ids{0, 3, 5}));
+    EXPECT_EQ(selection->blocks[0].score, std::nullopt);
+    EXPECT_EQ(selection->blocks[1].score, 8);
+  }
+  const PoolShape two = {kLengths, 2, true};  // the prefix and block 1
+  EXPECT_EQ(ids_of(select_blocks(by_count(2), two, std::vector<Hit>{{4, 9}, {2, 8}})),
+            (Ids{0, 1, 5}));
+  const PoolShape alone = {kLengths, 0, true};
+  EXPECT_EQ(ids_of(select_blocks(by_count(0), alone, {})), (Ids{0})) << "zero-shot";
+}
+
+TEST(Selection, RefusesARankingThatIsNone) {
+  const PoolShape pool = {kLengths, 1, false};
+  const auto message = [&](const std::vector<Hit>& ranking, const PoolShape& shape) {
+    const auto selection = select_blocks(by_count(3), shape, ranking);
+    if (selection.ok()) return std::string("no error");
+    EXPECT_EQ(selection.error().code, ErrorCode::kPlugin);
+    return selection.error().message;
+  };
+  EXPECT_EQ(message({{6, 1}}, pool), "the retriever named document 6 of 6");
+  EXPECT_EQ(message({{-1, 1}}, pool), "the retriever named document -1 of 6");
+  EXPECT_EQ(message({{2, 2}, {2, 1}}, pool), "the retriever named document 2 twice");
+  EXPECT_EQ(message({{5, 1}}, {kLengths, 1, true}), "the retriever named document 5 of 5");
+}
+
+// A ranking of k documents selects what a ranking of all would.
+TEST(Selection, NeedsNoMoreThanKDocuments) {
+  Random random(8);
+  for (int round = 0; round < 300; ++round) {
+    Ids lengths(2 + random.below(20));
+    for (int64_t& length : lengths) length = 1 + static_cast<int64_t>(random.below(9));
+    const bool prefix = random.below(2) == 1;
+    const PoolShape pool = {lengths, static_cast<int64_t>(random.below(4)), prefix};
+    const int64_t documents = static_cast<int64_t>(lengths.size()) - (prefix ? 1 : 0);
+    std::vector<int64_t> order(documents);
+    std::iota(order.begin(), order.end(), int64_t{0});
+    random.shuffle(std::span(order));
+    std::vector<Hit> ranking;
+    for (const int64_t id : order)
+      ranking.push_back({id, 100.0 - static_cast<double>(ranking.size())});
+    const SelectionRule rule =
+        by_ratio(static_cast<double>(1 + random.below(100)) / 100,
+                 static_cast<BlockOrder>(random.below(5)), static_cast<Positions>(random.below(2)));
+    const int64_t k = *selection_size(rule, pool);
+    const auto all = select_blocks(rule, pool, ranking);
+    const auto few = select_blocks(rule, pool, std::span(ranking).first(k));
+    EXPECT_EQ(ids_of(all), ids_of(few));
+    EXPECT_EQ(starts_of(all), starts_of(few));
+    const Ids ids = ids_of(all);
+    EXPECT_EQ(static_cast<int64_t>(ids.size()), k + (prefix ? 1 : 0));
+    EXPECT_EQ(std::set<int64_t>(ids.begin(), ids.end()).size(), ids.size());
+    for (int64_t a = 0; a < std::min<int64_t>(pool.anchor_blocks, lengths.size()); ++a)
+      EXPECT_EQ(ids[a], a) << "anchors first";
+  }
+}
+
+TEST(Selection, ChecksTheModelsPositions) {
+  const PoolShape pool = {kLengths, 1, false};
+  const auto contiguous = *select_blocks(by_count(3), pool, kRanking);
+  EXPECT_TRUE(check_distances(contiguous, 10, 100).ok());
+  const Status status = check_distances(contiguous, 11, 100);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, ErrorCode::kConfig);
+  EXPECT_EQ(status.error().message,
+            "selection: expected at most 100 positions, the model's, from the first selected block "
+            "to the query's end, found 101; lower selection.ratio or count, or write positions = "
+            "\"contiguous\"");
+  const auto original =
+      *select_blocks(by_count(3, BlockOrder::kIndex, Positions::kOriginal), pool, kRanking);
+  EXPECT_FALSE(check_distances(original, 10, 219).ok());
+  EXPECT_TRUE(check_distances(original, 10, 220).ok());
+}
+
+TEST(Selection, KnowsItsNames) {
+  EXPECT_EQ(*parse_block_order("low_to_high"), BlockOrder::kLowToHigh);
+  EXPECT_EQ(*parse_block_order("high_to_low"), BlockOrder::kHighToLow);
+  EXPECT_EQ(*parse_block_order("index"), BlockOrder::kIndex);
+  EXPECT_EQ(*parse_block_order("reversed"), BlockOrder::kReversed);
+  EXPECT_EQ(*parse_block_order("middle"), BlockOrder::kMiddle);
+  EXPECT_EQ(parse_block_order("best").error().message,
+            "selection.order: expected one of index, low_to_high, high_to_low, middle, reversed, "
+            "found \"best\"");
+  EXPECT_EQ(*parse_positions("contiguous"), Positions::kContiguous);
+  EXPECT_EQ(*parse_positions("original"), Positions::kOriginal);
+  EXPECT_EQ(parse_positions("x").error().message,
+            "selection.positions: expected one of contiguous, original, found \"x\"");
+}
+
+}  // namespace
+}  // namespace dbsa::testing
