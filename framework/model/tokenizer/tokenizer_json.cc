@@ -1,5 +1,6 @@
 #include "model/tokenizer/tokenizer_json.h"
 #include "model/tokenizer/make_error.h"
+#include "model/tokenizer/utf8.h"
 
 namespace dbsa {
 namespace {
@@ -7,6 +8,12 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMaxDepth = 64;
+constexpr size_t kMaxDetail = 200;
+
+std::string shortened(std::string_view text) {
+  if (text.size() <= kMaxDetail) return std::string(text);
+  return utf8::to_valid(text.substr(0, kMaxDetail)) + "...";
+}
 
 // Receives the parser's events. Events inside the two tables fill vectors, all others a tree.
 class Handler : public nlohmann::json_sax<json> {
@@ -94,8 +101,9 @@ class Handler : public nlohmann::json_sax<json> {
     // nlohmann's text: "[json.exception.parse_error.101] parse error at line ...: syntax error ..."
     const std::string_view text = e.what();
     const size_t detail = text.find(": ");
+    // It quotes the token it read, however long that is.
     message = "not valid JSON: " +
-              std::string(detail == std::string_view::npos ? text : text.substr(detail + 2));
+              shortened(detail == std::string_view::npos ? text : text.substr(detail + 2));
     return false;
   }
 
