@@ -4,7 +4,9 @@
 #include <dbsa/kv_store.h>
 #include <dbsa/sdk/kv_store.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -327,6 +329,21 @@ inline std::vector<std::filesystem::path> files_in(const std::filesystem::path& 
   std::sort(files.begin(), files.end());
   return files;
 }
+
+// Holds a store's lock file as maintenance does.
+class UniqueLock {
+ public:
+  explicit UniqueLock(const std::filesystem::path& file) : fd_(open(file.c_str(), O_RDWR)) {
+    if (fd_ < 0 || flock(fd_, LOCK_EX | LOCK_NB) != 0)
+      throw std::runtime_error("cannot lock " + file.string());
+  }
+  UniqueLock(const UniqueLock&) = delete;
+  UniqueLock& operator=(const UniqueLock&) = delete;
+  ~UniqueLock() { close(fd_); }
+
+ private:
+  int fd_;
+};
 
 // The seed of a randomised test: DBSA_TEST_SEED or a fresh one; printed.
 inline uint64_t test_seed() {

@@ -22,9 +22,12 @@ std::string hex(uint64_t value) {
   return text;
 }
 
-// What is wrong with a plane's bytes, or nothing. Reads them.
-std::optional<std::string> plane_fault(std::span<const uint8_t> bytes, uint64_t expected) {
-  if (!kv_pack::load_pages(bytes)) return "cannot be read from the disk";
+// What is wrong with a plane's bytes, or nothing. Reads them and its checksum in the index.
+std::optional<std::string> plane_fault(std::span<const uint8_t> bytes, const uint64_t& stored) {
+  if (!kv_pack::load_pages(bytes) ||
+      !kv_pack::load_pages({reinterpret_cast<const uint8_t*>(&stored), sizeof stored}))
+    return "cannot be read from the disk";
+  const uint64_t expected = stored;
   const uint64_t found = kv_pack::checksum(bytes);
   if (found == expected) return std::nullopt;
   return "does not match its checksum: expected " + hex(expected) + ", found " + hex(found);
