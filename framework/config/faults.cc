@@ -12,8 +12,10 @@ namespace {
 
 std::string line_of(const TomlDocument& document, std::string_view pointer, std::string_view label,
                     std::string_view message) {
-  std::string line = document.where(pointer) + ": ";
-  if (const std::string name = dotted_name(label); !name.empty()) line += name + ": ";
+  const std::string where = document.where(pointer);
+  std::string line = where + ": ";
+  const std::string name = dotted_name(label);
+  if (!name.empty() && where != "--set " + name) line += name + ": ";
   return line.append(message);
 }
 

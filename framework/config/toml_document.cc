@@ -154,11 +154,13 @@ Result<TomlDocument> TomlDocument::parse(std::string_view text, std::string name
   const toml::parse_result parsed = toml::parse(text, name);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
+    std::string what(error.description());
+    if (const size_t macro = what.find(" (TOML_"); macro != std::string::npos) what.resize(macro);
     const Place place = place_of(error.source());
-    return Error{ErrorCode::kConfig,
-                 name + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) +
-                     ": " + std::string(error.description()),
-                 ""};
+    return Error{
+        ErrorCode::kConfig,
+        name + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) + ": " + what,
+        ""};
   }
   TomlDocument document;
   document.name_ = std::move(name);
