@@ -6,11 +6,14 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -101,6 +104,32 @@ struct Shape {
 
 using Rows = std::vector<float>;
 
+inline bool same_bits(const Rows& a, const Rows& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+// K and V of one KV object, [tokens, kv_width]. K as it was given, or, where a test takes it back
+// from the backend, rotated for the index in the object and rounded to the KV type.
+struct PlainKv {
+  Rows k;
+  Rows v;
+  int64_t tokens = 0;
+  bool rotated = false;
+};
+
+// Bytes aligned as a plane must be.
+struct Plane {
+  explicit Plane(uint64_t bytes) : memory(bytes + 64, 0xaa), size(bytes) {}
+  char* data() {
+    const auto address = reinterpret_cast<uintptr_t>(memory.data());
+    return reinterpret_cast<char*>((address + 63) / 64 * 64);
+  }
+  std::string bytes() { return {data(), size}; }
+
+  std::vector<unsigned char> memory;
+  uint64_t size;
+};
+
 // An instance, configured. Calls that fail where a test does not expect it throw.
 class Backend {
  public:
@@ -187,6 +216,21 @@ class Backend {
     append(k, v, 0, made);
     return made;
   }
+  // What the backend keeps of a KV object: one layer as token-major float32, K rotated.
+  PlainKv stored(const Handle<dbsa_kv>& kv, int64_t tokens, int32_t layer = 0);
+  // One layer's plane of tokens 0..tokens-1.
+  Plane export_plane(const Handle<dbsa_kv>& kv, int64_t tokens, int32_t layer = 0);
+  Handle<dbsa_kv> import(int64_t tokens, const std::vector<const void*>& planes) {
+    dbsa_kv_format format = block_format(tokens);
+    dbsa_kv* made = nullptr;
+    check(table().block_import(instance_, &format, planes.data(), &made, error()));
+    return {made, [this](dbsa_kv* k) { table().kv_destroy(instance_, k); }};
+  }
+  dbsa_kv_format block_format(int64_t tokens) {
+    dbsa_kv_format format = {};
+    check(table().block_format(instance_, tokens, &format, error()));
+    return format;
+  }
   Handle<dbsa_plan> plan(const dbsa_plan_description& description) {
     dbsa_plan* made = nullptr;
     check(table().plan_prepare(instance_, &description, &made, error()));
@@ -235,6 +279,31 @@ inline Backend::Handle<dbsa_weight> Backend::weight(int32_t use, const Rows& val
                                                     std::vector<int64_t> shape) {
   Tensor tensor(values.data(), DBSA_DTYPE_FLOAT, 32, std::move(shape));
   return weight(use, tensor.get());
+}
+
+inline Plane Backend::export_plane(const Handle<dbsa_kv>& kv, int64_t tokens, int32_t layer) {
+  const dbsa_kv_format format = block_format(tokens);
+  Plane plane(format.plane_bytes);
+  check(table().block_export(instance_, kv.get(), &format, layer, plane.data(), error()));
+  return plane;
+}
+
+inline PlainKv Backend::stored(const Handle<dbsa_kv>& kv, int64_t tokens, int32_t layer) {
+  Plane plane = export_plane(kv, tokens, layer);
+  const dbsa_kv_format format = block_format(tokens);
+  const int64_t d = shape_.head_dim;
+  Rows both(static_cast<size_t>(2 * tokens * shape_.kv_width()));
+  check(table().block_to_token_major(instance_, &format, plane.data(), both.data(), error()));
+  PlainKv plain{Rows(both.size() / 2), Rows(both.size() / 2), tokens, true};
+  for (int64_t h = 0; h < shape_.kv_heads; ++h) {
+    for (int64_t t = 0; t < tokens; ++t) {
+      const float* key = both.data() + (h * tokens + t) * d;
+      const float* value = key + tokens * shape_.kv_width();
+      std::copy_n(key, d, plain.k.begin() + t * shape_.kv_width() + h * d);
+      std::copy_n(value, d, plain.v.begin() + t * shape_.kv_width() + h * d);
+    }
+  }
+  return plain;
 }
 
 inline Rows random_rows(std::mt19937_64& random, int64_t count, float deviation = 1.0f) {

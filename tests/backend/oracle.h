@@ -10,14 +10,6 @@
 
 namespace dbsa::test {
 
-// K (not rotated) and V of one KV object, [tokens, kv_width]; rounded as the backend's KV is only
-// where a test does so.
-struct PlainKv {
-  Rows k;
-  Rows v;
-  int64_t tokens = 0;
-};
-
 inline std::vector<double> rotate(const float* x, double position,
                                   const std::vector<float>& inv_freq) {
   const size_t half = inv_freq.size();
@@ -57,8 +49,8 @@ inline std::vector<double> attend_oracle(const Shape& shape, const dbsa_plan_des
         const PlainKv& kv = *kvs[static_cast<size_t>(s)];
         for (int64_t t = 0; t < segment.length; ++t) {
           const int64_t at = (segment.first_token + t) * shape.kv_width() + h * d;
-          keys.push_back(
-              rotate(kv.k.data() + at, static_cast<double>(segment.start + t), inv_freq));
+          const int64_t by = segment.start + (kv.rotated ? -segment.first_token : t);
+          keys.push_back(rotate(kv.k.data() + at, static_cast<double>(by), inv_freq));
           values.push_back(kv.v.data() + at);
           tokens.emplace_back(&segment, segment.start + t);
         }

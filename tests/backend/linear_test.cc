@@ -1,0 +1,155 @@
+// Linear layers against double precision, and bit-identical rows.
+#include "tests/backend/plan_case.h"
+
+namespace dbsa::test {
+namespace {
+
+struct Size {
+  int64_t in;
+  int64_t out;
+};
+
+const Size kSizes[] = {{48, 100}, {100, 48}, {64, 64}, {64, 4081}, {256, 256}, {33, 17}, {1, 1}};
+
+std::vector<double> linear_oracle(const Rows& x, const Rows& w, const Rows* bias,
+                                  const Rows* residual, Size size, bool bf16) {
+  const auto rounded = [&](float value) {
+    return static_cast<double>(bf16 ? round_bf16(value) : value);
+  };
+  const int64_t rows = static_cast<int64_t>(x.size()) / size.in;
+  std::vector<double> out;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t n = 0; n < size.out; ++n) {
+      double sum = 0;
+      for (int64_t i = 0; i < size.in; ++i) {
+        sum += rounded(x[static_cast<size_t>(r * size.in + i)]) *
+               rounded(w[static_cast<size_t>(n * size.in + i)]);
+      }
+      if (bias != nullptr) sum += static_cast<double>((*bias)[static_cast<size_t>(n)]);
+      if (residual != nullptr) {
+        sum += static_cast<double>((*residual)[static_cast<size_t>(r * size.out + n)]);
+      }
+      out.push_back(sum);
+    }
+  }
+  return out;
+}
+
+Rows run_linear(Backend& backend, const Rows& x, int64_t rows,
+                const Backend::Handle<dbsa_weight>& w, const dbsa_weight* bias,
+                const Rows* residual, Size size) {
+  auto in = backend.buffer(x, size.in);
+  auto out =
+      residual == nullptr ? backend.buffer(rows, size.out) : backend.buffer(*residual, size.out);
+  backend.check(backend.table().linear(backend.instance(), in.get(), rows, w.get(), bias,
+                                       residual == nullptr ? nullptr : out.get(), out.get(),
+                                       backend.error()));
+  return backend.read(out, rows, size.out);
+}
+
+TEST(Linear, EqualsTheOracle) {
+  for (const Variant& variant : variants()) {
+    if (variant.kv_dtype == DBSA_KV_DTYPE_BF16) continue;
+    const bool bf16 = variant.compute == DBSA_COMPUTE_BF16;
+    double worst = 0;
+    for (const Size size : kSizes) {
+      std::mt19937_64 random(static_cast<uint64_t>(size.in * 10007 + size.out));
+      Backend backend(variant.path, 2, variant.apply({}));
+      const int64_t rows = 9;
+      const Rows x = random_rows(random, rows * size.in);
+      const Rows w =
+          random_rows(random, size.out * size.in, 1.0f / std::sqrt(static_cast<float>(size.in)));
+      const Rows bias = random_rows(random, size.out);
+      const Rows residual = random_rows(random, rows * size.out);
+      auto weight = backend.weight(DBSA_WEIGHT_LINEAR, w, {size.out, size.in});
+      auto vector = backend.weight(DBSA_WEIGHT_VECTOR, bias, {size.out});
+      for (const bool with_bias : {false, true}) {
+        for (const bool with_residual : {false, true}) {
+          const Rows* added = with_residual ? &residual : nullptr;
+          const Rows out =
+              run_linear(backend, x, rows, weight, with_bias ? vector.get() : nullptr, added, size);
+          const auto expected = linear_oracle(x, w, with_bias ? &bias : nullptr, added, size, bf16);
+          // Rounding of the operands is in the oracle; float32 sums of `in` products remain, each
+          // off by 2^-24 of a partial sum of about 1.
+          const double error = worst_row_error(out, expected, size.out);
+          EXPECT_LE(error, 4e-7 + 6e-8 * std::sqrt(static_cast<double>(size.in)))
+              << variant.name() << ", " << size.in << " to " << size.out;
+          worst = std::max(worst, error);
+        }
+      }
+    }
+    std::printf("%s: worst row error %.2e\n", variant.name().c_str(), worst);
+  }
+}
+
+TEST(Linear, RowsDoNotDependOnThreadsOrOtherRows) {
+  for (const Variant& variant : variants()) {
+    if (variant.kv_dtype == DBSA_KV_DTYPE_BF16) continue;
+    for (const Size size : {Size{48, 100}, Size{100, 48}, Size{64, 4081}, Size{256, 688},
+                            Size{688, 256}, Size{33, 17}}) {
+      std::mt19937_64 random(11);
+      const int64_t rows = 300;
+      const Rows x = random_rows(random, rows * size.in);
+      const Rows w = random_rows(random, size.out * size.in);
+      Backend one(variant.path, 1, variant.apply({}));
+      Backend two(variant.path, 2, variant.apply({}));
+      auto weight = one.weight(DBSA_WEIGHT_LINEAR, w, {size.out, size.in});
+      const Rows all = run_linear(one, x, rows, weight, nullptr, nullptr, size);
+      auto other = two.weight(DBSA_WEIGHT_LINEAR, w, {size.out, size.in});
+      EXPECT_TRUE(same_bits(all, run_linear(two, x, rows, other, nullptr, nullptr, size)))
+          << variant.name();
+
+      const Rows zeros(static_cast<size_t>(rows * size.out), 0.0f);
+      EXPECT_TRUE(same_bits(all, run_linear(one, x, rows, weight, nullptr, &zeros, size)))
+          << variant.name() << ": a residual of zeros";
+      for (const int64_t step : {1, 2, 3, 5, 6, 7, 8, 13, 16, 31, 32, 64, 97, 128, 257}) {
+        // The whole for few rows costs much and says no more than some of it.
+        const int64_t until = std::min<int64_t>(rows, 40 * step);
+        for (int64_t first = 0; first + step <= until; first += step) {
+          const Rows part(x.begin() + first * size.in, x.begin() + (first + step) * size.in);
+          const Rows out = run_linear(one, part, step, weight, nullptr, nullptr, size);
+          ASSERT_EQ(out,
+                    Rows(all.begin() + first * size.out, all.begin() + (first + step) * size.out))
+              << variant.name() << ", " << size.in << " to " << size.out << ", " << step
+              << " rows from " << first;
+        }
+      }
+    }
+  }
+}
+
+uint16_t half_of(float value) { return static_cast<uint16_t>(value == 0.5f ? 0x3800 : 0xc100); }
+
+// Weights in every type: read exactly, rounded only to the arithmetic.
+TEST(Linear, WeightTypes) {
+  for (const std::string& path : code_paths()) {
+    const Rows w = {0.5f, -2.5f, -2.5f, 0.5f, 0.5f, 0.5f};  // [3, 2], exact in every type
+    std::vector<uint16_t> f16;
+    std::vector<uint16_t> bf16;
+    for (const float value : w) {
+      f16.push_back(half_of(value));
+      uint32_t bits;
+      std::memcpy(&bits, &value, 4);
+      bf16.push_back(static_cast<uint16_t>(bits >> 16));
+    }
+    Backend backend(path, 1, {});
+    Tensor tensors[] = {{w.data(), DBSA_DTYPE_FLOAT, 32, {3, 2}},
+                        {f16.data(), DBSA_DTYPE_FLOAT, 16, {3, 2}},
+                        {bf16.data(), DBSA_DTYPE_BFLOAT, 16, {3, 2}}};
+    for (Tensor& tensor : tensors) {
+      auto weight = backend.weight(DBSA_WEIGHT_LINEAR, tensor.get());
+      EXPECT_EQ(run_linear(backend, {2.0f, 4.0f}, 1, weight, nullptr, nullptr, {2, 3}),
+                (Rows{-9.0f, -3.0f, 3.0f}))
+          << path;
+      auto table = backend.weight(DBSA_WEIGHT_EMBEDDING, tensor.get());
+      auto out = backend.buffer(2, 2);
+      const int32_t ids[] = {2, 1};
+      backend.check(backend.table().embedding(backend.instance(), ids, 2, table.get(), out.get(),
+                                              backend.error()));
+      EXPECT_EQ(backend.read(out, 2, 2), (Rows{0.5f, 0.5f, -2.5f, 0.5f}));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace dbsa::test
