@@ -30,20 +30,16 @@ json percentiles_to_json(const Percentiles& seconds) {
 }
 
 json plugin_to_json(const PluginRecord& plugin) {
-  return {{"stage", plugin.stage},
-          {"id", plugin.id},
-          {"version", plugin.version},
-          {"revision", plugin.revision},
-          {"library", plugin.library},
-          {"library_hash", plugin.library_hash}};
+  return {{"stage", plugin.stage},     {"id", plugin.id},
+          {"version", plugin.version}, {"revision", plugin.revision},
+          {"library", plugin.library}, {"library_hash", plugin.library_hash}};
 }
 
 json query_to_json(const QueryRecord& record) {
   json out = {{"line", record.query.line}, {"text", record.query.text}};
   const bool labelled = !record.query.label.empty();
   out["expected"] = labelled ? json(record.query.label) : json(nullptr);
-  out["correct"] =
-      labelled ? json(record.query.label == record.answer.label.text) : json(nullptr);
+  out["correct"] = labelled ? json(record.query.label == record.answer.label.text) : json(nullptr);
   out.update(answer_to_json(record.answer));
   return out;
 }
@@ -60,13 +56,10 @@ json model_to_json(const ModelInfo& model) {
 }
 
 json machine_to_json(const MachineInfo& machine, int threads) {
-  return {{"cpu", machine.cpu},
-          {"architecture", machine.architecture},
-          {"cores", machine.cores},
-          {"threads", threads},
-          {"memory_bytes", machine.memory_bytes},
-          {"os", machine.os},
-          {"kernel", machine.kernel}};
+  return {
+      {"cpu", machine.cpu},      {"architecture", machine.architecture}, {"cores", machine.cores},
+      {"threads", threads},      {"memory_bytes", machine.memory_bytes}, {"os", machine.os},
+      {"kernel", machine.kernel}};
 }
 
 Percentiles percentiles_of(const std::vector<QueryRecord>& queries,
@@ -82,8 +75,8 @@ Percentiles percentiles_of(const std::vector<QueryRecord>& queries,
 }
 
 Error refused(const std::string& path, const char* what) {
-  return Error{ErrorCode::kEnvironment,
-               path + ": cannot " + what + ": " + std::strerror(errno), "/output/directory"};
+  return Error{ErrorCode::kEnvironment, path + ": cannot " + what + ": " + std::strerror(errno),
+               "/output/directory"};
 }
 
 std::string formatted(std::time_t time, const char* pattern) {

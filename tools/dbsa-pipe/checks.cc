@@ -1,0 +1,80 @@
+#include "checks.h"
+
+#include <algorithm>
+
+namespace dbsa::cli {
+namespace {
+
+// Queries as run takes them; labels are checked where the demonstrations could be read.
+Result<int64_t> check_queries(const Settings& settings, const std::vector<std::string>* labels) {
+  const DataSettings& data = settings.data;
+  DBSA_ASSIGN_OR_RETURN(
+      std::vector<Example> queries,
+      load_dataset(data.queries, data.text_field, data.label_field, LabelPolicy::kOptional));
+  if (!data.query_indices.empty()) {
+    DBSA_ASSIGN_OR_RETURN(const std::vector<int64_t> indices,
+                          load_indices(data.query_indices, static_cast<int64_t>(queries.size())));
+    queries = pick(queries, indices);
+  }
+  if (data.query_count > 0)
+    queries.resize(std::min(queries.size(), static_cast<size_t>(data.query_count)));
+  if (labels != nullptr && !settings.decoding.free)
+    DBSA_RETURN_IF_ERROR(check_query_labels(queries, *labels, data.queries));
+  return static_cast<int64_t>(queries.size());
+}
+
+}  // namespace
+
+Result<CheckedData> check_data(const Settings& settings) {
+  const DataSettings& data = settings.data;
+  CheckedData checked;
+  ErrorList faults;
+  std::vector<std::string> labels;
+  Result<std::vector<Example>> all =
+      load_dataset(data.demonstrations, data.text_field, data.label_field, LabelPolicy::kRequired);
+  if (all.ok()) {
+    Result<std::vector<Example>> drawn = draw(*all, data.demonstration_count, data.seed);
+    if (drawn.ok())
+      checked.demonstrations = std::move(drawn).value();
+    else
+      faults.add(drawn.error());
+  } else {
+    faults.add(all.error());
+  }
+  const bool have_labels = faults.empty();
+  if (have_labels) labels = label_table(checked.demonstrations);
+  checked.labels = static_cast<int64_t>(labels.size());
+  if (!data.queries.empty()) {
+    const Result<int64_t> queries = check_queries(settings, have_labels ? &labels : nullptr);
+    if (queries.ok())
+      checked.queries = *queries;
+    else
+      faults.add(queries.error());
+  }
+  DBSA_RETURN_IF_ERROR(faults.status());
+  return checked;
+}
+
+Status check_queries_given(const Settings& settings) {
+  if (!settings.data.queries.empty()) return {};
+  return Error{ErrorCode::kConfig,
+               "no queries given; name a .jsonl or .csv file here, or use `dbsa-pipe query`",
+               "/data/queries"};
+}
+
+void ErrorList::add(const Error& error) {
+  if (!any_) {
+    all_ = error;
+    any_ = true;
+    return;
+  }
+  if (error.code == ErrorCode::kConfig) all_.code = ErrorCode::kConfig;
+  all_.message += "\n" + error.message;
+}
+
+Status ErrorList::status() const {
+  if (!any_) return {};
+  return all_;
+}
+
+}  // namespace dbsa::cli

@@ -1,0 +1,54 @@
+#include "encode_view.h"
+
+#include "units.h"
+
+namespace dbsa::cli {
+
+EncodeObserver EncodeView::observer() {
+  EncodeObserver observer;
+  observer.estimate = [this](const EncodeEstimate& estimate) {
+    terminal_.set_progress("");
+    terminal_.note("pool       " + counted(estimate.demonstrations, "demonstration") + " in " +
+                   counted(estimate.blocks, "block") + ", " + counted(estimate.tokens, "token"));
+    last_.blocks_total = estimate.blocks_to_encode;
+    if (estimate.blocks_to_encode == 0) return;
+    terminal_.note("to encode  " + counted(estimate.blocks_to_encode, "block") + ", " +
+                   counted(estimate.tokens_to_encode, "token") + ", " +
+                   human_bytes(estimate.bytes_to_store) + " of KV (" +
+                   human_bytes(estimate.free_bytes) + " free)");
+    progress_.emplace(terminal_, "encoding  ", "tokens");
+    progress_->update(0, estimate.tokens_to_encode);
+  };
+  observer.progress = [this](const EncodeProgress& progress) {
+    last_ = progress;
+    if (progress_) progress_->update(progress.tokens_done, progress.tokens_total);
+  };
+  return observer;
+}
+
+void EncodeView::finish(const EncodeReport& report) {
+  progress_.reset();
+  const int64_t reused = report.estimate.blocks - report.blocks_encoded;
+  std::string line = "encoded    " + counted(report.blocks_encoded, "block");
+  if (report.blocks_encoded > 0) {
+    line += " in " + human_seconds(report.encode_seconds);
+    if (report.encode_seconds > 0)
+      line += " (" +
+              human_count(static_cast<int64_t>(static_cast<double>(report.tokens_encoded) /
+                                               report.encode_seconds)) +
+              " tokens/s)";
+  }
+  if (reused > 0) line += ", " + human_count(reused) + " found in the store";
+  if (report.blocks_repaired > 0)
+    line += ", " + human_count(report.blocks_repaired) + " found damaged and computed anew";
+  terminal_.note(line);
+}
+
+std::string EncodeView::stopped_message(bool kept) const {
+  if (!kept) return "stopped; this store is not kept between runs, so nothing is";
+  return "stopped: " + human_count(last_.blocks_done) + " of " +
+         counted(last_.blocks_total, "block") +
+         " encoded and kept; run the same command again to go on from here";
+}
+
+}  // namespace dbsa::cli

@@ -1,0 +1,222 @@
+// dbsa-pipe inspect: what plugins there are and what they take, from their manifests alone. No
+// plugin code runs, except with --failed, which also tries to load every library.
+#include <algorithm>
+
+#include "commands.h"
+#include "config/nearest_name.h"
+#include "config/schema_check.h"
+#include "host/describe.h"
+#include "host/loaded_plugin.h"
+#include "options.h"
+#include "session.h"
+
+namespace dbsa::cli {
+namespace {
+
+using host::Manifest;
+using host::PluginRegistry;
+
+CommandLine command_line() {
+  CommandLine line({"inspect", "[PLUGIN]",
+                    "List plugins, show one with all its properties, or find out why one is "
+                    "missing.",
+                    "PLUGIN is a full id (dbsa.retriever.bm25) or its last part (bm25).",
+                    "dbsa-pipe inspect\n"
+                    "dbsa-pipe inspect bm25\n"
+                    "dbsa-pipe inspect dbsa.retriever.bm25 --config >> pipeline.toml\n"
+                    "dbsa-pipe inspect --failed"});
+  line.arguments({"PLUGIN"}, 0);
+  line.value("kind", "KIND",
+             "only plugins of this kind: block_grouper, mask_pattern, retriever, kv_store, "
+             "attention_backend");
+  line.flag("config", "print the plugin's table for a pipeline file, ready to paste");
+  line.flag("failed", "list plugins that cannot be used, with the cause");
+  add_plugin_options(line);
+  line.flag("json", "print one JSON document on standard output");
+  return line;
+}
+
+std::vector<std::string> kind_names() {
+  std::vector<std::string> names;
+  for (uint32_t kind = DBSA_KIND_BLOCK_GROUPER; kind <= DBSA_KIND_ATTENTION_BACKEND; ++kind)
+    names.emplace_back(host::kind_name(kind));
+  return names;
+}
+
+// 0: any kind.
+Result<uint32_t> wanted_kind(const CommandLine& line) {
+  if (!line.has("kind")) return uint32_t{0};
+  const std::string name = line.text("kind");
+  const uint32_t kind = host::kind_from_name(name);
+  if (kind != 0) return kind;
+  std::string all;
+  for (const std::string& known : kind_names()) all += (all.empty() ? "" : ", ") + known;
+  return Error{ErrorCode::kConfig,
+               "--kind: unknown kind " + in_quotes(name) + did_you_mean(name, kind_names()) +
+                   "; kinds: " + all,
+               ""};
+}
+
+Result<const Manifest*> find_plugin(const PluginRegistry& registry, uint32_t kind,
+                                    const std::string& name) {
+  if (kind != 0) return registry.find(kind, name);
+  std::vector<const Manifest*> matches;
+  std::vector<std::string> names;
+  for (const Manifest& manifest : registry.manifests()) {
+    if (manifest.id == name || manifest.short_name() == name) matches.push_back(&manifest);
+    names.push_back(manifest.id);
+    names.emplace_back(manifest.short_name());
+  }
+  if (matches.size() == 1) return matches.front();
+  if (matches.size() > 1) {
+    std::string all;
+    for (const Manifest* match : matches) all += (all.empty() ? "" : ", ") + match->id;
+    return Error{ErrorCode::kConfig,
+                 in_quotes(name) + " may be any of " + all + "; write the full id or add --kind",
+                 ""};
+  }
+  std::string folders;
+  for (const host::SearchedFolder& folder : registry.searched())
+    folders += (folders.empty() ? "" : ", ") + folder.path;
+  return Error{ErrorCode::kPlugin,
+               "no plugin " + in_quotes(name) + did_you_mean(name, names) +
+                   "; `dbsa-pipe inspect` lists those there are and --failed the broken ones; "
+                   "searched: " +
+                   folders,
+               ""};
+}
+
+void print_list(const PluginRegistry& registry, uint32_t kind, Terminal& terminal) {
+  Table table({{"kind"}, {"plugin"}, {"version"}, {"summary"}});
+  size_t shown = 0;
+  for (const Manifest& manifest : registry.manifests()) {
+    if (kind != 0 && manifest.kind != kind) continue;
+    table.add({std::string(host::kind_name(manifest.kind)), manifest.id, manifest.version,
+               manifest.summary});
+    ++shown;
+  }
+  if (shown > 0)
+    table.print(terminal);
+  else
+    terminal.out("no plugins found");
+  if (shown == 0 || !registry.failed().empty())
+    for (const host::SearchedFolder& folder : registry.searched())
+      terminal.note("searched " + folder.path + (folder.exists ? "" : " (no such folder)"));
+  if (!registry.failed().empty())
+    terminal.warning(std::to_string(registry.failed().size()) +
+                     " cannot be used; `dbsa-pipe inspect --failed` says why");
+}
+
+void print_plugin(const Manifest& manifest, Terminal& terminal) {
+  terminal.out(terminal.out_style(Style::kBold, manifest.id) + "  " + manifest.version);
+  terminal.out(manifest.summary);
+  if (!manifest.description.empty()) {
+    std::string text = manifest.description;
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    terminal.out("\n" + text);
+  }
+  terminal.out("");
+  std::string needs = manifest.needs_cuda ? "CUDA" : "";
+  for (const std::string& library : manifest.needs_libraries)
+    needs += (needs.empty() ? "" : ", ") + library;
+  const auto row = [&](const char* name, const std::string& value) {
+    std::string title = name;
+    title.resize(10, ' ');
+    terminal.out(title + value);
+  };
+  row("kind", std::string(host::kind_name(manifest.kind)));
+  row("revision", std::to_string(manifest.revision));
+  row("licence", manifest.licence);
+  row("needs", needs.empty() ? "nothing beyond the C++ runtime" : needs);
+  row("library", manifest.library_path);
+  terminal.out("");
+  const std::vector<host::ConfigRow> keys = host::config_rows(manifest);
+  if (keys.empty()) {
+    terminal.out("No keys of its own.");
+    return;
+  }
+  Table table({{"key"}, {"type"}, {"default"}, {"range"}, {"unit"}, {"meaning"}});
+  for (const host::ConfigRow& key : keys)
+    table.add({key.key, key.type, key.default_value, key.range, key.unit, key.description});
+  table.print(terminal);
+}
+
+// Manifests that cannot be used and libraries that do not load.
+std::vector<host::FailedPlugin> find_failed(PluginRegistry& registry, uint32_t kind) {
+  std::vector<host::FailedPlugin> failed = registry.failed();
+  for (const Manifest& manifest : registry.manifests()) {
+    if (kind != 0 && manifest.kind != kind) continue;
+    if (const auto loaded = registry.load(manifest); !loaded.ok())
+      failed.push_back({manifest.path, loaded.error().message});
+  }
+  return failed;
+}
+
+int print_failed(const std::vector<host::FailedPlugin>& failed, const CommandLine& line,
+                 Terminal& terminal) {
+  if (line.has("json")) {
+    nlohmann::ordered_json out = nlohmann::ordered_json::array();
+    for (const host::FailedPlugin& plugin : failed)
+      out.push_back({{"path", plugin.path}, {"cause", plugin.cause}});
+    terminal.out(out.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    return 0;
+  }
+  if (failed.empty()) terminal.out("every plugin found can be used");
+  for (const host::FailedPlugin& plugin : failed) {
+    terminal.out(terminal.out_style(Style::kRed, plugin.path));
+    std::string_view cause = plugin.cause;
+    while (!cause.empty()) {
+      const size_t end = std::min(cause.find('\n'), cause.size());
+      terminal.out("  " + std::string(cause.substr(0, end)));
+      cause.remove_prefix(std::min(end + 1, cause.size()));
+    }
+  }
+  return 0;
+}
+
+Result<int> inspect(const CommandLine& line, Terminal& terminal) {
+  DBSA_ASSIGN_OR_RETURN(const uint32_t kind, wanted_kind(line));
+  PluginRegistry registry = discover_plugins(line);
+  if (line.has("failed")) return print_failed(find_failed(registry, kind), line, terminal);
+  if (line.has("PLUGIN")) {
+    DBSA_ASSIGN_OR_RETURN(const Manifest* manifest,
+                          find_plugin(registry, kind, line.text("PLUGIN")));
+    if (line.has("json")) {
+      terminal.out(host::describe_plugin(*manifest).dump(1));
+    } else if (line.has("config")) {
+      std::string table = host::config_toml(*manifest);
+      while (!table.empty() && table.back() == '\n') table.pop_back();
+      terminal.out(table);
+    } else {
+      print_plugin(*manifest, terminal);
+    }
+    return 0;
+  }
+  if (line.has("config"))
+    return Error{ErrorCode::kConfig,
+                 "--config needs a plugin, as in `dbsa-pipe inspect bm25 "
+                 "--config`",
+                 ""};
+  if (!line.has("json")) {
+    print_list(registry, kind, terminal);
+    return 0;
+  }
+  nlohmann::json all = nlohmann::json::array();
+  for (const Manifest& manifest : registry.manifests())
+    if (kind == 0 || manifest.kind == kind) all.push_back(host::describe_plugin(manifest));
+  terminal.out(all.dump(1));
+  return 0;
+}
+
+}  // namespace
+
+int inspect_command(Words words, Terminal& terminal) {
+  CommandLine line = command_line();
+  const Result<bool> parsed = line.parse(words, terminal);
+  if (!parsed.ok()) return fail(terminal, parsed.error());
+  if (!*parsed) return 0;
+  const Result<int> code = inspect(line, terminal);
+  return code.ok() ? *code : fail(terminal, code.error());
+}
+
+}  // namespace dbsa::cli

@@ -1,0 +1,105 @@
+// dbsa-pipe: many-shot in-context learning from blocks of keys and values that are encoded once.
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "config/exit_code.h"
+#include "config/nearest_name.h"
+#include "config/schema_check.h"
+#include "session.h"
+
+namespace dbsa::cli {
+namespace {
+
+struct Command {
+  const char* name;
+  const char* summary;
+  int (*run)(Words words, Terminal& terminal);
+};
+
+constexpr Command kCommands[] = {
+    {"run", "encode a pool and answer every query of a pipeline file", run_command},
+    {"encode", "encode a pool of demonstrations into the store", encode_command},
+    {"query", "answer a text, or JSON lines on standard input, from an encoded pool",
+     query_command},
+    {"validate", "check a pipeline file: everything short of computing", validate_command},
+    {"inspect", "show plugins, their properties, and what is wrong with them", inspect_command},
+    {"store", "list, verify, export, compact and clean a KV store", store_command},
+};
+
+void print_help(Terminal& terminal) {
+  terminal.out("dbsa-pipe answers queries from many demonstrations, which it encodes once.\n");
+  terminal.out(terminal.out_style(Style::kBold, "Usage:") + " dbsa-pipe COMMAND [options]\n");
+  terminal.out(terminal.out_style(Style::kBold, "Commands:"));
+  for (const Command& command : kCommands) {
+    std::string name = command.name;
+    name.resize(10, ' ');
+    terminal.out("  " + terminal.out_style(Style::kGreen, name) + command.summary);
+  }
+  terminal.out(
+      "\n`dbsa-pipe COMMAND --help` shows the options of a command, `dbsa-pipe --version` "
+      "the version.\n");
+  terminal.out(terminal.out_style(Style::kBold, "Example:"));
+  terminal.out("  dbsa-pipe run pipelines/quickstart.toml\n");
+  terminal.out(
+      "Exit codes: 0 ok, 2 configuration, 3 plugin, 4 environment (missing file, memory, "
+      "disk),\n5 run, 130 stopped by Ctrl-C.");
+}
+
+int usage_error(Terminal& terminal, const std::string& what) {
+  return fail(terminal, Error{ErrorCode::kConfig, what + "; see `dbsa-pipe --help`", ""});
+}
+
+int dispatch(const std::vector<std::string>& words, Terminal& terminal) {
+  if (words.empty()) {
+    print_help(terminal);
+    return exit_code(ErrorCode::kConfig);
+  }
+  const std::string& name = words.front();
+  if (name == "--help" || name == "-h" || name == "help") {
+    print_help(terminal);
+    return 0;
+  }
+  if (name == "--version") {
+    terminal.out(std::string("dbsa-pipe ") + kProgramVersion);
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) {
+    if (command.name == name) return command.run(Words(words).subspan(1), terminal);
+    names.emplace_back(command.name);
+  }
+  if (name.starts_with("-"))
+    return usage_error(terminal, "the first word must be a command, got " + in_quotes(name));
+  return usage_error(terminal, "unknown command " + in_quotes(name) + did_you_mean(name, names));
+}
+
+}  // namespace
+
+int fail(Terminal& terminal, const Error& error) {
+  terminal.set_progress("");
+  if (error.code == ErrorCode::kCancelled)
+    terminal.say(error.message);
+  else
+    terminal.error(error.message);
+  return exit_code(error.code);
+}
+
+}  // namespace dbsa::cli
+
+int main(int argc, char** argv) {
+  dbsa::cli::Terminal terminal;
+  int code = 5;
+  try {
+    code = dbsa::cli::dispatch(std::vector<std::string>(argv + 1, argv + argc), terminal);
+  } catch (const std::bad_alloc&) {
+    code = dbsa::cli::fail(terminal, {dbsa::ErrorCode::kEnvironment, "out of memory", ""});
+  } catch (const std::exception& e) {
+    code = dbsa::cli::fail(terminal, {dbsa::ErrorCode::kRun, e.what(), ""});
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    return dbsa::cli::fail(terminal,
+                           {dbsa::ErrorCode::kEnvironment, "cannot write to standard output", ""});
+  return code;
+}

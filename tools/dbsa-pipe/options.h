@@ -1,0 +1,69 @@
+// Options: the command line of one command. Boost.program_options reads it; help texts and messages
+// are our own.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/variables_map.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "terminal.h"
+
+namespace dbsa::cli {
+
+// A command's face.
+struct CommandHelp {
+  std::string name;         // "store list"
+  std::string arguments;    // "PIPELINE [TEXT]"
+  std::string summary;      // one line
+  std::string description;  // paragraphs, may be empty
+  std::string examples;     // lines, each shown indented
+};
+
+// Takes options and arguments, checks and hands them out.
+class CommandLine {
+ public:
+  explicit CommandLine(CommandHelp help) : help_(std::move(help)) {}
+
+  CommandLine& flag(const std::string& name, const std::string& text);
+  CommandLine& value(const std::string& name, const std::string& unit, const std::string& text);
+  CommandLine& list(const std::string& name, const std::string& unit, const std::string& text);
+  CommandLine& integer(const std::string& name, const std::string& unit, const std::string& text);
+  // Arguments in order; `needed` of them must be there.
+  CommandLine& arguments(std::vector<std::string> names, size_t needed);
+
+  // False: the help was asked for and printed. kConfig for what is wrong, in one line.
+  Result<bool> parse(std::span<const std::string> words, Terminal& terminal);
+
+  bool has(const std::string& name) const;
+  std::string text(const std::string& name) const;  // "" when not given
+  std::vector<std::string> texts(const std::string& name) const;
+  std::optional<int64_t> number(const std::string& name) const;
+
+  const CommandHelp& help() const { return help_; }
+
+ private:
+  Error wrong(const std::string& what) const;
+  Status read(std::span<const std::string> words);
+  std::vector<std::string> option_names() const;
+  void print_help(Terminal& terminal) const;
+
+  CommandHelp help_;
+  boost::program_options::options_description options_;
+  boost::program_options::options_description hidden_;  // the arguments
+  std::vector<std::string> arguments_;
+  size_t needed_ = 0;
+  boost::program_options::variables_map values_;
+};
+
+// Options that several commands share.
+void add_pipeline_options(CommandLine& line);  // --set, --threads and those of add_plugin_options
+void add_plugin_options(CommandLine& line);    // --plugin-path
+void add_output_options(CommandLine& line);    // --json, --quiet, --verbose
+
+}  // namespace dbsa::cli

@@ -1,0 +1,207 @@
+// dbsa-pipe query: answers from a pool that was encoded before.
+//
+// A text comes from the command line; JSON lines come from standard input, one object each, and are
+// answered one by one as they come. At a terminal, lines are texts.
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+#include "commands.h"
+#include "config/schema_check.h"
+#include "options.h"
+#include "pipeline/record.h"
+#include "session.h"
+#include "units.h"
+
+namespace dbsa::cli {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+CommandLine command_line() {
+  CommandLine line(
+      {"query", "PIPELINE [TEXT]", "Answer a text, or JSON lines, from an encoded pool.",
+       "Without TEXT, JSON lines are read from standard input: an object each, with the text "
+       "under\n"
+       "the pipeline's data.text_field (\"text\"), the expected label, if any, under "
+       "data.label_field\n(\"label\"), and anything under \"id\", which is passed through. At a "
+       "terminal each line is a text.\n\nThe pool must have been encoded (`dbsa-pipe encode` or "
+       "`run`) with the same settings.\nOne line a query: label, tab, log-probability; with --json "
+       "one JSON object a query.",
+       "dbsa-pipe query pipeline.toml \"my card has not arrived\"\n"
+       "dbsa-pipe query pipeline.toml --json < queries.jsonl > answers.jsonl"});
+  line.arguments({"PIPELINE", "TEXT"}, 1);
+  add_pipeline_options(line);
+  line.flag("json", "print one JSON object a query on standard output, nothing else there");
+  line.flag("quiet,q", "no progress and no notes on standard error");
+  line.flag("verbose,v", "more notes on standard error");
+  return line;
+}
+
+struct Query {
+  std::string text;
+  std::string expected;  // "" where none is given
+  nlohmann::json id;     // null where none is given
+};
+
+std::string percent(double log_probability) { return human_ratio(std::exp(log_probability)); }
+
+void print_json(const Query& query, const Answer& answer, Terminal& terminal) {
+  json out;
+  if (!query.id.is_null()) out["id"] = json(query.id);
+  out["text"] = query.text;
+  out["expected"] = query.expected.empty() ? json(nullptr) : json(query.expected);
+  out["correct"] =
+      query.expected.empty() ? json(nullptr) : json(query.expected == answer.label.text);
+  out.update(answer_to_json(answer));
+  terminal.out(out.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+void print_plain(const Answer& answer, Terminal& terminal) {
+  char number[32];
+  std::snprintf(number, sizeof number, "%.6f", answer.label.log_probability);
+  terminal.out(visible_text(answer.label.text) + "\t" + number);
+}
+
+void print_line(const Query& query, const Answer& answer, Terminal& terminal) {
+  std::string line = terminal.out_style(Style::kBold, visible_text(answer.label.text)) + "  " +
+                     percent(answer.label.log_probability) + "  " +
+                     terminal.out_style(Style::kDim, human_seconds(answer.seconds.total()));
+  if (!query.expected.empty() && query.expected != answer.label.text)
+    line += terminal.out_style(Style::kYellow, "  expected " + visible_text(query.expected));
+  terminal.out(line);
+}
+
+void print_full(const Answer& answer, Terminal& terminal) {
+  const auto labelled = [&](const AnswerLabel& label) {
+    return visible_text(label.text) + "  (" + percent(label.log_probability) + ")";
+  };
+  terminal.out("label      " + terminal.out_style(Style::kBold, labelled(answer.label)));
+  if (answer.runner_up) terminal.out("runner-up  " + labelled(*answer.runner_up));
+  std::string blocks;
+  for (const AnswerBlock& block : answer.blocks)
+    blocks += (blocks.empty() ? "" : ", ") + std::to_string(block.block);
+  terminal.out("blocks     " + human_count(static_cast<int64_t>(answer.blocks.size())) + ": " +
+               blocks);
+  terminal.out("tokens     " + human_count(answer.query_tokens) + " of the query, " +
+               human_count(answer.selected_tokens) + " of the blocks");
+  const AnswerTimings& t = answer.seconds;
+  terminal.out("time       " + human_seconds(t.total()) + "  (retrieve " +
+               human_seconds(t.retrieve) + ", load " + human_seconds(t.load) + ", verify " +
+               human_seconds(t.verify) + ", prefill " + human_seconds(t.prefill) + ", decode " +
+               human_seconds(t.decode) + ")");
+}
+
+// "standard input:3: ..."
+Error bad_line(int64_t number, const std::string& what) {
+  return Error{ErrorCode::kConfig, "standard input:" + std::to_string(number) + ": " + what, ""};
+}
+
+Result<Query> parse_query(const std::string& line, int64_t number, const DataSettings& data) {
+  const nlohmann::json value = nlohmann::json::parse(line, nullptr, false);
+  if (value.is_discarded()) return bad_line(number, "not JSON; expected one object a line");
+  if (!value.is_object()) return bad_line(number, "expected an object, found " + described(value));
+  const auto text = value.find(data.text_field);
+  if (text == value.end())
+    return bad_line(number, "the object has no " + in_quotes(data.text_field));
+  if (!text->is_string() || text->get_ref<const std::string&>().empty())
+    return bad_line(number, in_quotes(data.text_field) + ": expected a string that is not empty, " +
+                                "found " + described(*text));
+  Query query = {text->get<std::string>(), "", value.value("id", nlohmann::json())};
+  const auto label = value.find(data.label_field);
+  if (label == value.end() || label->is_null()) return query;
+  if (!label->is_string())
+    return bad_line(
+        number, in_quotes(data.label_field) + ": expected a string, found " + described(*label));
+  query.expected = label->get<std::string>();
+  return query;
+}
+
+// Lines of standard input; a signal ends the reading.
+class InputLines {
+ public:
+  ~InputLines() { std::free(buffer_); }
+  bool next(std::string& line) {
+    const ssize_t length = ::getline(&buffer_, &capacity_, stdin);
+    if (length < 0) return false;
+    line.assign(buffer_, static_cast<size_t>(length));
+    while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
+    ++number_;
+    return true;
+  }
+  int64_t number() const { return number_; }
+
+ private:
+  char* buffer_ = nullptr;
+  size_t capacity_ = 0;
+  int64_t number_ = 0;
+};
+
+Status answer_lines(Engine& engine, Session& session, const CommandLine& line, Terminal& terminal) {
+  const bool typed = ::isatty(STDIN_FILENO) != 0;
+  const DataSettings& data = engine.settings().data;
+  if (typed) terminal.note("Type a text and Enter; Ctrl-D ends.");
+  InputLines input;
+  int64_t answered = 0;
+  std::string words;
+  const auto prompt = [&] {
+    if (typed) terminal.set_progress("> ");
+  };
+  prompt();
+  while (!session.services().cancelled() && input.next(words)) {
+    terminal.drop_progress();  // what was typed stands after it
+    if (words.find_first_not_of(" \t") != words.npos) {
+      Query query = {words, "", nullptr};
+      if (!typed) {
+        DBSA_ASSIGN_OR_RETURN(query, parse_query(words, input.number(), data));
+      }
+      DBSA_ASSIGN_OR_RETURN(const Answer answer, engine.answer(query.text));
+      ++answered;
+      if (line.has("json"))
+        print_json(query, answer, terminal);
+      else if (terminal.out_is_terminal())
+        print_line(query, answer, terminal);
+      else
+        print_plain(answer, terminal);
+    }
+    prompt();
+  }
+  terminal.set_progress("");
+  if (session.services().cancelled())
+    return Error{
+        ErrorCode::kCancelled,
+        "stopped after " + human_count(answered) + (answered == 1 ? " answer" : " answers"), ""};
+  if (std::ferror(stdin) != 0)
+    return Error{ErrorCode::kEnvironment, "standard input: cannot be read", ""};
+  return {};
+}
+
+Status query(Session& session, const CommandLine& line, Terminal& terminal) {
+  terminal.set_progress("opening the model ...");
+  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());
+  DBSA_RETURN_IF_ERROR(engine->open_pool());
+  terminal.set_progress("");
+  if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
+  const Query query = {line.text("TEXT"), "", nullptr};
+  if (query.text.empty())
+    return Error{ErrorCode::kConfig, "TEXT is empty; give the text to label", ""};
+  DBSA_ASSIGN_OR_RETURN(const Answer answer, engine->answer(query.text));
+  if (line.has("json"))
+    print_json(query, answer, terminal);
+  else if (terminal.out_is_terminal())
+    print_full(answer, terminal);
+  else
+    print_plain(answer, terminal);
+  return {};
+}
+
+}  // namespace
+
+int query_command(Words words, Terminal& terminal) {
+  CommandLine line = command_line();
+  return with_session(line, words, terminal, query);
+}
+
+}  // namespace dbsa::cli

@@ -1,0 +1,158 @@
+// dbsa-pipe run: encodes the pool, answers every query, writes the result record.
+#include <ctime>
+#include <filesystem>
+
+#include "checks.h"
+#include "commands.h"
+#include "encode_view.h"
+#include "options.h"
+#include "pipeline/record.h"
+#include "session.h"
+#include "units.h"
+
+namespace dbsa::cli {
+namespace {
+
+CommandLine command_line() {
+  CommandLine line({"run", "PIPELINE", "Encode a pool and answer every query of a pipeline file.",
+                    "Encodes the demonstrations that are not in the store yet, answers the "
+                    "queries from the\nencoded blocks, prints a summary and writes a result record "
+                    "to output.directory.\nCtrl-C stops cleanly and keeps what is encoded.",
+                    "dbsa-pipe run pipelines/quickstart.toml\n"
+                    "dbsa-pipe run pipeline.toml --set selection.ratio=0.5 --json"});
+  line.arguments({"PIPELINE"}, 1);
+  add_pipeline_options(line);
+  line.value("output", "DIR", "write the result record here (output.directory)");
+  line.flag("regroup", "deal all demonstrations into blocks anew");
+  add_output_options(line);
+  return line;
+}
+
+// Answers all queries. kCancelled between two of them.
+Status answer_queries(Engine& engine, Session& session, std::vector<Example> queries,
+                      Terminal& terminal, RunRecord& record) {
+  const Stopwatch clock;
+  Progress progress(terminal, "answering ", "queries");
+  const auto total = static_cast<int64_t>(queries.size());
+  int64_t labelled = 0, correct = 0;
+  progress.update(0, total);
+  for (Example& query : queries) {
+    if (session.services().cancelled())
+      return Error{ErrorCode::kCancelled,
+                   "stopped after " + human_count(static_cast<int64_t>(record.queries.size())) +
+                       " of " + counted(total, "query") +
+                       "; no result record is written, and the encoded pool is kept",
+                   ""};
+    DBSA_ASSIGN_OR_RETURN(Answer answer, engine.answer(query.text));
+    if (!query.label.empty()) {
+      ++labelled;
+      correct += query.label == answer.label.text ? 1 : 0;
+    }
+    record.queries.push_back({std::move(query), std::move(answer)});
+    std::string detail;
+    if (labelled > 0)
+      detail = "accuracy " +
+               human_ratio(static_cast<double>(correct) / static_cast<double>(labelled)) +
+               " so far";
+    progress.update(static_cast<int64_t>(record.queries.size()), total, detail);
+  }
+  record.answer_seconds = clock.seconds();
+  return {};
+}
+
+void print_scores(const Scores& scores, Terminal& terminal) {
+  if (scores.count == 0) {
+    terminal.out("accuracy     none: the queries carry no labels");
+    return;
+  }
+  std::array<char, 96> text;
+  std::snprintf(text.data(), text.size(), "%.4f", scores.accuracy);
+  std::string line = "accuracy     " + terminal.out_style(Style::kBold, text.data());
+  std::snprintf(text.data(), text.size(), "  (95 %%: %.4f to %.4f; ", scores.accuracy_95.low,
+                scores.accuracy_95.high);
+  line +=
+      text.data() + human_count(scores.correct) + " of " + human_count(scores.count) + " right)";
+  terminal.out(line);
+  std::snprintf(text.data(), text.size(), "macro-F1     %.4f", scores.macro_f1);
+  terminal.out(text.data());
+}
+
+void print_summary(const RunRecord& record, const RunTotals& totals, const std::string& path,
+                   Terminal& terminal) {
+  terminal.out("");
+  print_scores(totals.scores, terminal);
+  terminal.out("setup        " + human_seconds(record.encode.setup_seconds) + "  (" +
+               counted(totals.blocks_encoded, "block") + " encoded, " +
+               human_count(totals.blocks_reused) + " reused)");
+  terminal.out("KV           " + human_bytes(record.encode.kv_bytes));
+  terminal.out("peak memory  " + human_bytes(record.peak_memory_bytes));
+  if (totals.blocks_repaired > 0)
+    terminal.out("repaired     " + counted(totals.blocks_repaired, "damaged block"));
+  terminal.out("");
+  Table table({{"per request"}, {"p50", Table::Align::kRight}, {"p95", Table::Align::kRight}});
+  const auto row = [&](const char* name, const Percentiles& seconds) {
+    table.add({name, human_seconds(seconds.p50), human_seconds(seconds.p95)});
+  };
+  row("total", totals.request);
+  row("  retrieve", totals.retrieve);
+  row("  load", totals.load);
+  row("  verify", totals.verify);
+  row("  prefill", totals.prefill);
+  row("  decode", totals.decode);
+  table.print(terminal);
+  terminal.out("");
+  terminal.out("record       " + shown_path(path));
+}
+
+Status run(Session& session, const CommandLine& line, Terminal& terminal) {
+  RunRecord record;
+  record.started = std::time(nullptr);
+  DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(session.resolved().json));
+  DBSA_RETURN_IF_ERROR(check_queries_given(settings));
+  DBSA_RETURN_IF_ERROR(check_record_directory(settings.output_directory));
+  DBSA_RETURN_IF_ERROR(check_data(settings));  // before hours of encoding
+
+  terminal.set_progress("opening the model ...");
+  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());
+  terminal.set_progress("reading the pool ...");
+  EncodeView view(terminal);
+  Result<EncodeReport> encoded = engine->encode(line.has("regroup"), view.observer());
+  if (!encoded.ok() && encoded.error().code == ErrorCode::kCancelled)
+    return Error{ErrorCode::kCancelled, view.stopped_message(!settings.store_path.empty()), ""};
+  if (!encoded.ok()) return std::move(encoded).error();
+  record.encode = std::move(encoded).value();
+  view.finish(record.encode);
+
+  DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries, engine->load_queries());
+  DBSA_RETURN_IF_ERROR(answer_queries(*engine, session, std::move(queries), terminal, record));
+
+  record.program_version = kProgramVersion;
+  record.pipeline_path = session.document().name();
+  record.config = session.resolved().json;
+  DBSA_ASSIGN_OR_RETURN(record.plugins, session.plugin_records());
+  record.model = engine->model_info();
+  record.machine = machine_info();
+  record.threads = session.services().thread_count();
+  record.peak_memory_bytes = peak_memory_bytes();
+  const RunTotals totals = run_totals(record);
+  DBSA_ASSIGN_OR_RETURN(const std::string path,
+                        write_record(settings.output_directory, record.pipeline_path,
+                                     record.started, record_to_json(record, totals)));
+  if (line.has("json"))
+    terminal.out(nlohmann::ordered_json{{"record", path},
+                                        {"encode", encode_to_json(record.encode)},
+                                        {"totals", totals_to_json(record, totals)}}
+                     .dump(1));
+  else
+    print_summary(record, totals, path, terminal);
+  return {};
+}
+
+}  // namespace
+
+int run_command(Words words, Terminal& terminal) {
+  CommandLine line = command_line();
+  return with_session(line, words, terminal, run);
+}
+
+}  // namespace dbsa::cli

@@ -1,0 +1,104 @@
+#include "session.h"
+
+#include <filesystem>
+
+#include "cancel.h"
+#include "config/toml_document.h"
+
+namespace dbsa::cli {
+
+const char* const kProgramVersion = DBSA_VERSION;
+
+namespace {
+
+// --set key=value
+Status apply_settings(const CommandLine& line, TomlDocument& document) {
+  for (const std::string& word : line.texts("set")) {
+    const size_t equals = word.find('=');
+    if (equals == word.npos || equals == 0)
+      return Error{ErrorCode::kConfig,
+                   "--set " + word + ": expected KEY=VALUE, as in --set selection.ratio=0.5", ""};
+    DBSA_RETURN_IF_ERROR(document.set(word.substr(0, equals), word.substr(equals + 1)));
+  }
+  // Has its own option, because it is where everybody's records differ.
+  if (line.help().name == "run" && !line.text("output").empty()) {
+    const std::string folder = std::filesystem::absolute(line.text("output")).string();
+    DBSA_RETURN_IF_ERROR(document.set("output.directory", nlohmann::json(folder).dump()));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<host::HostOptions> host_options(const CommandLine& line, Terminal& terminal) {
+  host::HostOptions options;
+  if (const std::optional<int64_t> threads = line.number("threads")) {
+    if (*threads < 1 || *threads > 4096)
+      return Error{ErrorCode::kConfig,
+                   "--threads: must be between 1 and 4096, got " + std::to_string(*threads), ""};
+    options.threads = static_cast<int>(*threads);
+  }
+  options.log_level = line.has("quiet")     ? host::LogLevel::kError
+                      : line.has("verbose") ? host::LogLevel::kDebug
+                                            : host::LogLevel::kWarning;
+  options.log_sink = [&terminal](host::LogLevel level, std::string_view text) {
+    if (level == host::LogLevel::kError)
+      terminal.error(text);
+    else if (level == host::LogLevel::kWarning)
+      terminal.warning(text);
+    else
+      terminal.note(text);
+  };
+  return options;
+}
+
+host::PluginRegistry discover_plugins(const CommandLine& line) {
+  return host::PluginRegistry::discover(host::plugin_search_path(line.texts("plugin-path")));
+}
+
+Result<std::unique_ptr<Session>> Session::open(const CommandLine& line, Terminal& terminal) {
+  DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
+  DBSA_ASSIGN_OR_RETURN(TomlDocument document, TomlDocument::load(line.text("PIPELINE")));
+  DBSA_RETURN_IF_ERROR(apply_settings(line, document));
+  std::unique_ptr<Session> session(new Session(std::move(options), discover_plugins(line)));
+  DBSA_ASSIGN_OR_RETURN(session->resolved_,
+                        host::resolve_pipeline(std::move(document), session->registry_));
+  DBSA_RETURN_IF_ERROR(host::check_plugins(session->resolved_, session->registry_));
+  return session;
+}
+
+Result<std::vector<PluginRecord>> Session::plugin_records() const {
+  std::vector<PluginRecord> records;
+  for (const host::ResolvedStage& stage : resolved_.stages) {
+    const host::Manifest& manifest = *stage.manifest;
+    DBSA_ASSIGN_OR_RETURN(std::string hash, host::plugin_file_hash(manifest));
+    records.push_back(
+        {std::string(host::kind_name(stage.kind)), manifest.id, manifest.version, manifest.revision,
+         std::filesystem::path(manifest.library_path).filename().string(), std::move(hash)});
+  }
+  return records;
+}
+
+int with_session(CommandLine& line, Words words, Terminal& terminal, Work work) {
+  const Result<bool> parsed = line.parse(words, terminal);
+  if (!parsed.ok()) return fail(terminal, parsed.error());
+  if (!*parsed) return 0;
+  terminal.set_quiet(line.has("quiet"));
+  Result<std::unique_ptr<Session>> session = Session::open(line, terminal);
+  if (!session.ok()) return fail(terminal, session.error());
+  const CancelOnSignal cancel((*session)->services());
+  const Status status = work(**session, line, terminal);
+  if (!status.ok()) return fail(terminal, (*session)->resolved().located(status.error()));
+  return 0;
+}
+
+std::string shown_path(const std::string& path) {
+  std::error_code failed;
+  const std::filesystem::path near =
+      std::filesystem::absolute(path, failed)
+          .lexically_proximate(std::filesystem::current_path(failed));
+  if (failed || near.empty() || near.is_absolute() || *near.begin() == "..") return path;
+  return near.string();
+}
+
+}  // namespace dbsa::cli

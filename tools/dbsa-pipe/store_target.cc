@@ -1,0 +1,129 @@
+#include "store_target.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <tuple>
+
+#include "config/schema_check.h"
+#include "host/resolve.h"
+#include "pipeline/pool_manifest.h"
+#include "session.h"
+
+namespace dbsa::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// A plugin's own table with nothing but its defaults.
+nlohmann::json default_config(const host::Manifest& manifest, nlohmann::json config) {
+  apply_defaults(manifest.config_schema, config);
+  return config;
+}
+
+Error no_store(const std::string& path, const std::string& what) {
+  return Error{ErrorCode::kEnvironment,
+               path + ": " + what +
+                   "; expected the folder of a KV store (kv_store.path) or a "
+                   "pipeline file",
+               ""};
+}
+
+}  // namespace
+
+Status StoreTarget::open_folder(const std::string& path) {
+  // A store's own folder, so that nothing is read, or cleaned, where no store was.
+  std::error_code failed;
+  if (!fs::is_directory(path + "/packs", failed))
+    return no_store(path, "not a KV store: it has no folder packs");
+  path_ = fs::absolute(path).lexically_normal().string();
+  while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
+  DBSA_ASSIGN_OR_RETURN(const host::Manifest* manifest,
+                        registry_.find(DBSA_KIND_KV_STORE, "dbsa.kv_store.hdf5"));
+  DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin plugin, registry_.load(*manifest));
+  DBSA_ASSIGN_OR_RETURN(
+      store_,
+      host::KvStore::create(plugin, services_, default_config(*manifest, {{"path", path_}})));
+  return {};
+}
+
+Status StoreTarget::open_pipeline(const std::string& path) {
+  DBSA_ASSIGN_OR_RETURN(TomlDocument document, TomlDocument::load(path));
+  DBSA_ASSIGN_OR_RETURN(const host::ResolvedPipeline resolved,
+                        host::resolve_pipeline(std::move(document), registry_));
+  path_ = resolved.json.at("kv_store").value("path", "");
+  if (path_.empty())
+    return resolved.fault("/kv_store/plugin",
+                          "this store is not kept between runs, so there is nothing to work on");
+  std::error_code failed;
+  if (!fs::is_directory(path_, failed))
+    return resolved.fault("/kv_store/path",
+                          "no such folder " + path_ + "; `dbsa-pipe encode` makes it",
+                          ErrorCode::kEnvironment);
+  const host::ResolvedStage& stage = resolved.stage(DBSA_KIND_KV_STORE);
+  DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin plugin, registry_.load(*stage.manifest));
+  Result<host::KvStore> store = host::KvStore::create(plugin, services_, stage.config);
+  if (!store.ok()) return resolved.located(std::move(store).error());
+  store_ = std::move(store).value();
+  backend_ = resolved.stage(DBSA_KIND_ATTENTION_BACKEND).manifest;
+  backend_config_ = resolved.stage(DBSA_KIND_ATTENTION_BACKEND).config;
+  return {};
+}
+
+Result<std::unique_ptr<StoreTarget>> StoreTarget::open(const CommandLine& line,
+                                                       Terminal& terminal) {
+  DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
+  std::unique_ptr<StoreTarget> target(new StoreTarget(std::move(options), discover_plugins(line)));
+  const std::string path = line.text("STORE");
+  std::error_code failed;
+  if (!fs::exists(path, failed)) return no_store(path, "no such file or folder");
+  DBSA_RETURN_IF_ERROR(fs::is_directory(path, failed) ? target->open_folder(path)
+                                                      : target->open_pipeline(path));
+  return target;
+}
+
+Result<std::vector<KvEntry>> StoreTarget::entries() const {
+  std::vector<KvEntry> entries;
+  DBSA_RETURN_IF_ERROR(store_->list([&](const KvEntry& entry) {
+    entries.push_back(entry);
+    return true;
+  }));
+  std::sort(entries.begin(), entries.end(), [](const KvEntry& a, const KvEntry& b) {
+    return std::tie(a.created_unix_s, a.key) < std::tie(b.created_unix_s, b.key);
+  });
+  return entries;
+}
+
+Result<host::AttentionBackend> StoreTarget::open_backend() {
+  if (backend_ == nullptr) {
+    DBSA_ASSIGN_OR_RETURN(backend_, registry_.find(DBSA_KIND_ATTENTION_BACKEND, "cpu"));
+    backend_config_ = default_config(*backend_, nlohmann::json::object());
+  }
+  DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin plugin, registry_.load(*backend_));
+  return host::AttentionBackend::create(plugin, services_, backend_config_);
+}
+
+std::vector<PoolFile> read_pools(const std::string& store_path) {
+  std::vector<std::string> paths;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(store_path + "/pools", failed))
+    if (entry.path().extension() == ".pool") paths.push_back(entry.path().string());
+  std::sort(paths.begin(), paths.end());
+  std::vector<PoolFile> pools;
+  for (const std::string& path : paths) pools.push_back({path, read_pool_manifest(path)});
+  return pools;
+}
+
+std::string dtype_name(uint32_t dtype) {
+  if (dtype == DBSA_KV_DTYPE_F32) return "f32";
+  if (dtype == DBSA_KV_DTYPE_BF16) return "bf16";
+  return std::to_string(dtype);
+}
+
+std::string layout_name(uint32_t layout) {
+  if (layout == DBSA_KV_LAYOUT_TOKEN_MAJOR) return "token_major";
+  if (layout == DBSA_KV_LAYOUT_CPU_PANELS) return "cpu_panels";
+  return std::to_string(layout);
+}
+
+}  // namespace dbsa::cli

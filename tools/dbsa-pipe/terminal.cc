@@ -1,0 +1,231 @@
+#include "terminal.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+
+#include "units.h"
+
+namespace dbsa::cli {
+namespace {
+
+constexpr double kRedrawSeconds = 0.1;
+constexpr double kPlainLineSeconds = 5;
+constexpr std::string_view kEraseLine = "\r\x1b[K";
+
+void write_to(std::FILE* file, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), file);
+}
+
+bool colour_wanted() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  const char* kind = std::getenv("TERM");
+  return (no_colour == nullptr || *no_colour == '\0') &&
+         (kind == nullptr || std::string_view(kind) != "dumb");
+}
+
+bool utf8_locale() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const char* value = std::getenv(name);
+    if (value == nullptr || *value == '\0') continue;
+    const std::string_view text = value;
+    return text.find("UTF-8") != text.npos || text.find("utf8") != text.npos;
+  }
+  return false;
+}
+
+std::string styled(bool colour, Style style, std::string_view text) {
+  if (!colour) return std::string(text);
+  static constexpr std::array<std::string_view, 5> kCodes = {"1", "2", "31", "32", "33"};
+  std::string out = "\x1b[";
+  out.append(kCodes[static_cast<size_t>(style)]).append("m").append(text).append("\x1b[0m");
+  return out;
+}
+
+// Text as cells of a line may not exceed the line, or redrawing would scroll.
+std::string cut_to(const std::string& text, size_t width) {
+  if (text_width(text) <= width) return text;
+  size_t bytes = 0;
+  for (size_t cells = 0; bytes < text.size(); ++bytes)
+    if ((text[bytes] & 0xC0) != 0x80 && cells++ == width) break;
+  return text.substr(0, bytes);
+}
+
+}  // namespace
+
+Terminal::Terminal()
+
+    : out_is_terminal_(::isatty(STDOUT_FILENO) != 0),
+      error_is_terminal_(::isatty(STDERR_FILENO) != 0),
+      out_colour_(out_is_terminal_ && colour_wanted()),
+      error_colour_(error_is_terminal_ && colour_wanted()) {}
+
+void Terminal::out(std::string_view line) {
+  const std::lock_guard lock(mutex_);
+  // Both streams may be one terminal.
+  if (!progress_.empty() && out_is_terminal_) write_to(stderr, kEraseLine);
+  write_to(stdout, line);
+  write_to(stdout, "\n");
+  std::fflush(stdout);
+  if (!progress_.empty() && out_is_terminal_) write_to(stderr, progress_);
+}
+
+void Terminal::write_error_line(std::string_view line) {
+  std::string text;
+  if (!progress_.empty()) text += kEraseLine;
+  text.append(line).append("\n").append(progress_);
+  write_to(stderr, text);
+}
+
+void Terminal::note(std::string_view line) {
+  if (!quiet_) say(line);
+}
+
+void Terminal::say(std::string_view line) {
+  const std::lock_guard lock(mutex_);
+  write_error_line(line);
+}
+
+void Terminal::error(std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    write_error_line(error_style(Style::kRed, "error:") + " " + std::string(text.substr(0, end)));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+}
+
+void Terminal::warning(std::string_view line) {
+  const std::lock_guard lock(mutex_);
+  write_error_line(error_style(Style::kYellow, "warning:") + " " + std::string(line));
+}
+
+std::string Terminal::out_style(Style style, std::string_view text) const {
+  return styled(out_colour_, style, text);
+}
+
+std::string Terminal::error_style(Style style, std::string_view text) const {
+  return styled(error_colour_, style, text);
+}
+
+void Terminal::set_progress(std::string line) {
+  if (!progress_shown()) return;
+  const std::lock_guard lock(mutex_);
+  if (line.empty() && progress_.empty()) return;
+  progress_ = std::move(line);
+  write_to(stderr, std::string(kEraseLine) + progress_);
+}
+
+void Terminal::drop_progress() {
+  const std::lock_guard lock(mutex_);
+  progress_.clear();
+}
+
+int Terminal::columns() const {
+  winsize size = {};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+Progress::Progress(Terminal& terminal, std::string title, std::string unit)
+    : terminal_(terminal), title_(std::move(title)), unit_(std::move(unit)) {}
+
+Progress::~Progress() { finish(); }
+
+void Progress::finish() { terminal_.set_progress(""); }
+
+std::string Progress::bar(double share, int width) const {
+  const bool utf8 = utf8_locale();
+  const int filled = static_cast<int>(share * width);
+  std::string done, rest;
+  for (int i = 0; i < width; ++i)
+    (i < filled ? done : rest) += utf8 ? "━" : (i < filled ? "#" : "-");
+  return terminal_.error_style(Style::kGreen, done) + terminal_.error_style(Style::kDim, rest);
+}
+
+void Progress::update(int64_t done, int64_t total, const std::string& detail) {
+  const double now = clock_.seconds();
+  const bool shown = terminal_.progress_shown();
+  const bool first = shown_at_ < 0;
+  if (!first && done < total && now - shown_at_ < (shown ? kRedrawSeconds : kPlainLineSeconds))
+    return;
+  // A log has no use for a line that only says that nothing is done yet.
+  if (!shown && first && done < total) {
+    shown_at_ = now;
+    return;
+  }
+  shown_at_ = now;
+  const double share = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 1;
+  const double rate = now > 0 ? static_cast<double>(done) / now : 0;
+  std::string text = human_count(done) + "/" + human_count(total) + " " + unit_;
+  if (done > 0 && now >= 1)
+    text += "  " + human_count(static_cast<int64_t>(rate)) + " " + unit_ + "/s";
+  if (done > 0 && done < total && now >= 0.5)
+    text += "  " + clock_seconds(static_cast<double>(total - done) / rate) + " left";
+  if (!detail.empty()) text += "  " + detail;
+  const std::string percent = std::to_string(static_cast<int>(100 * share)) + " %";
+  if (!shown) {
+    terminal_.note(title_ + " " + percent + "  " + text);
+    return;
+  }
+  const size_t columns = static_cast<size_t>(std::max(terminal_.columns() - 1, 20));
+  const std::string head = title_ + " ",
+                    tail = std::string(6 - percent.size(), ' ') + percent + "  ";
+  const size_t used = text_width(head) + tail.size() + text_width(text);
+  const int width =
+      used + 10 <= columns ? static_cast<int>(std::min<size_t>(columns - used, 30)) : 0;
+  const size_t room = columns - std::min(columns, text_width(head) + tail.size() + size_t(width));
+  terminal_.set_progress(head + bar(share, width) + tail + cut_to(text, room));
+}
+
+void Table::print(Terminal& terminal) const {
+  std::vector<size_t> widths;
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    size_t width = text_width(columns_[i].title);
+    for (const auto& row : rows_) width = std::max(width, text_width(row[i]));
+    widths.push_back(width);
+  }
+  const auto line_of = [&](const auto& cell) {
+    std::string line;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const std::string text = cell(i);
+      const std::string padding(widths[i] - text_width(text), ' ');
+      if (i > 0) line += "  ";
+      line += columns_[i].align == Align::kRight ? padding + text : text + padding;
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    return line;
+  };
+  terminal.out(
+      terminal.out_style(Style::kBold, line_of([&](size_t i) { return columns_[i].title; })));
+  for (const auto& row : rows_) terminal.out(line_of([&](size_t i) { return row[i]; }));
+}
+
+size_t text_width(std::string_view text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string visible_text(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      std::array<char, 8> code;
+      std::snprintf(code.data(), code.size(), "\\x%02x", static_cast<unsigned>(c));
+      out += code.data();
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+}  // namespace dbsa::cli

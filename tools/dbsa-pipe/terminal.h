@@ -1,0 +1,102 @@
+// Terminal: where a command writes. Results go to standard output, everything else - errors, log
+// lines, progress - to standard error.
+//
+// On a terminal lines are coloured (unless NO_COLOR is set) and progress is one line redrawn in
+// place; elsewhere there is no escape code, and progress is a plain line now and then.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/stopwatch.h"
+
+namespace dbsa::cli {
+
+enum class Style { kBold, kDim, kRed, kGreen, kYellow };
+
+class Terminal {
+ public:
+  Terminal();
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  void set_quiet(bool quiet) { quiet_ = quiet; }
+  bool out_is_terminal() const { return out_is_terminal_; }
+  bool error_is_terminal() const { return error_is_terminal_; }
+
+  // A line of results, on standard output.
+  void out(std::string_view line);
+  // A line for people, on standard error; left out when quiet.
+  void note(std::string_view line);
+  // The same, also when quiet.
+  void say(std::string_view line);
+  // "error: <line>" for each line of the text, on standard error.
+  void error(std::string_view text);
+  void warning(std::string_view line);
+
+  // Text in a style if standard output, or standard error, shows colours.
+  std::string out_style(Style style, std::string_view text) const;
+  std::string error_style(Style style, std::string_view text) const;
+
+  // The line redrawn in place; "" takes it away. Without effect unless progress_shown().
+  void set_progress(std::string line);
+  // Lets the line stand as it is; the next one goes below.
+  void drop_progress();
+  bool progress_shown() const { return error_is_terminal_ && !quiet_; }
+  int columns() const;
+
+ private:
+  void write_error_line(std::string_view line);  // under mutex_
+
+  bool quiet_ = false;
+  bool out_is_terminal_, error_is_terminal_, out_colour_, error_colour_;
+  std::mutex mutex_;  // the log writes from any thread
+  std::string progress_;
+};
+
+// What a long job does: a bar with speed and time left on a terminal, else a line every few
+// seconds.
+class Progress {
+ public:
+  // unit: of `done` and `total`, "tokens".
+  Progress(Terminal& terminal, std::string title, std::string unit);
+  ~Progress();
+  // detail: shown at the end of the line.
+  void update(int64_t done, int64_t total, const std::string& detail = "");
+  void finish();
+
+ private:
+  std::string bar(double share, int width) const;
+
+  Terminal& terminal_;
+  std::string title_, unit_;
+  Stopwatch clock_;
+  double shown_at_ = -1;  // seconds of clock_
+};
+
+// Rows in aligned columns, two spaces between.
+class Table {
+ public:
+  enum class Align { kLeft, kRight };
+  struct Column {
+    std::string title;
+    Align align = Align::kLeft;
+  };
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  void print(Terminal& terminal) const;
+
+ private:
+  std::vector<Column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+// How many columns UTF-8 text takes, counting one for each code point.
+size_t text_width(std::string_view text);
+// Control characters as \n, \t or \x1b, so that no text from a file can drive the terminal.
+std::string visible_text(std::string_view text);
+
+}  // namespace dbsa::cli
