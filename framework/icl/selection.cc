@@ -52,16 +52,11 @@ Result<std::vector<SelectedBlock>> choose(const PoolShape& pool, int64_t wanted,
   return chosen;
 }
 
-// Best first in, best in the middle out: ... 3 1 0 2 4 ... by rank, read as: 0 in the middle, 1
-// after it, 2 before it, and so on.
-std::vector<SelectedBlock> middle_out(const std::vector<SelectedBlock>& best_first) {
-  std::vector<SelectedBlock> ordered;
-  ordered.reserve(best_first.size());
-  const auto count = static_cast<int64_t>(best_first.size());
-  for (int64_t i = (count - 1) / 2 * 2; i >= 2; i -= 2) ordered.push_back(best_first[i]);
-  if (count > 0) ordered.push_back(best_first[0]);
-  for (int64_t i = 1; i < count; i += 2) ordered.push_back(best_first[i]);
-  return ordered;
+// Of blocks best first: ranks m, m+1, ..., n-1, then m-1, ..., 1, 0, with m half of n rounded up.
+void worst_to_middle(std::vector<SelectedBlock>& best_first) {
+  const auto better_end = best_first.begin() + static_cast<int64_t>((best_first.size() + 1) / 2);
+  std::reverse(best_first.begin(), better_end);
+  std::rotate(best_first.begin(), better_end, best_first.end());
 }
 
 void arrange(BlockOrder order, std::vector<SelectedBlock>& blocks) {
@@ -81,7 +76,7 @@ void arrange(BlockOrder order, std::vector<SelectedBlock>& blocks) {
       std::reverse(blocks.begin(), blocks.end());
       break;
     case BlockOrder::kMiddle:
-      blocks = middle_out(blocks);
+      worst_to_middle(blocks);
       break;
   }
 }

@@ -18,7 +18,7 @@ enum class BlockOrder {
   kReversed,   // pool order, backwards
   kHighToLow,  // best first
   kLowToHigh,  // best last, next to the query: kHighToLow backwards
-  kMiddle,     // best in the middle, the others alternately after and before it
+  kMiddle,     // worst in the middle: the worse half best first, then the better half best last
 };
 
 enum class Positions {

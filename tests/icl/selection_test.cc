@@ -104,8 +104,8 @@ TEST(Selection, OrdersAllButTheAnchors) {
   EXPECT_EQ(ordered(BlockOrder::kReversed, 5), (Ids{0, 5, 4, 2, 1}));
   EXPECT_EQ(ordered(BlockOrder::kHighToLow, 6), (Ids{0, 4, 2, 5, 1, 3}));
   EXPECT_EQ(ordered(BlockOrder::kLowToHigh, 6), (Ids{0, 3, 1, 5, 2, 4}));
-  EXPECT_EQ(ordered(BlockOrder::kMiddle, 6), (Ids{0, 3, 5, 4, 2, 1}));
-  EXPECT_EQ(ordered(BlockOrder::kMiddle, 5), (Ids{0, 5, 4, 2, 1}));
+  EXPECT_EQ(ordered(BlockOrder::kMiddle, 6), (Ids{0, 1, 3, 5, 2, 4}));
+  EXPECT_EQ(ordered(BlockOrder::kMiddle, 5), (Ids{0, 5, 1, 2, 4}));
   EXPECT_EQ(ordered(BlockOrder::kMiddle, 2), (Ids{0, 4}));
   EXPECT_EQ(ordered(BlockOrder::kMiddle, 1), (Ids{0}));
 }
