@@ -79,7 +79,8 @@ Result<Checkpoint> Checkpoint::open(const std::string& folder) {
   const std::string single = (fs::path(folder) / kSingle).string();
   const std::string index = (fs::path(folder) / kIndex).string();
   std::error_code ignored;
-  if (fs::exists(single, ignored)) {
+  // A link that leads nowhere is reported by open, as what it is.
+  if (fs::exists(fs::symlink_status(single, ignored))) {
     DBSA_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(single));
     for (const auto& entry : file.entries()) out.place_[entry.name] = 0;
     out.files_.push_back(std::move(file));

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 
 namespace dbsa {
 
@@ -16,9 +16,13 @@ Result<nlohmann::json> read_json_file(const std::string& path) {
   if (!in) {
     return Error{ErrorCode::kEnvironment, path + ": cannot be opened: " + std::strerror(errno), {}};
   }
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (in.bad()) return Error{ErrorCode::kEnvironment, path + ": cannot be read", {}};
-  return parse_json(path, text);
+  std::ostringstream text;
+  text << in.rdbuf();
+  // An empty file sets failbit as a failed read does; only the latter leaves a cause.
+  if (!text && errno != 0) {
+    return Error{ErrorCode::kEnvironment, path + ": cannot be read: " + std::strerror(errno), {}};
+  }
+  return parse_json(path, text.str());
 }
 
 Result<nlohmann::json> parse_json(const std::string& file, const std::string& text) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "tests/model/model_files.h"
@@ -129,6 +130,9 @@ TEST(Checkpoint, RefusesFoldersWithoutWeights) {
                 ": expected model.safetensors or model.safetensors.index.json, found "
                 "neither; point to a Hugging Face model folder with safetensors "
                 "weights");
+  std::filesystem::create_symlink("nowhere", folder.file("model.safetensors"));
+  EXPECT_EQ(open_message(folder.path()),
+            folder.file("model.safetensors") + ": cannot be opened: No such file or directory");
 }
 
 class ShardedCheckpoint : public testing::Test {

@@ -1,4 +1,5 @@
-// Any bytes as a safetensors header: refused with a message or consistent.
+// Any bytes as a safetensors header: refused with a message or consistent. Seeds lie in
+// corpus/safetensors.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/model/model_files.h"
@@ -346,6 +347,15 @@ TEST(ModelConfig, RefusesUnreadableFiles) {
   test::write_file(path, std::string(100000, '['));
   EXPECT_EQ(load_model_config(folder.path()).error().message,
             path + ": nested deeper than 64 levels; the file is damaged: fetch it again");
+  test::write_file(path, "");
+  EXPECT_EQ(load_model_config(folder.path()).error().message,
+            path +
+                ": byte 1: expected valid JSON; the file is damaged or cut short: fetch it "
+                "again");
+  std::filesystem::remove(path);
+  std::filesystem::create_directory(path);
+  EXPECT_EQ(load_model_config(folder.path()).error().message,
+            path + ": cannot be read: Is a directory");
 }
 
 }  // namespace

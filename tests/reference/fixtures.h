@@ -11,6 +11,11 @@
 
 namespace dbsa::reference {
 
+// How far the engine's logits may be from these, as worst_row_error: in float32; and in bfloat16
+// against logits_bf16_weights, as a multiple of transformers' own bf16_error.
+inline constexpr double kFloat32Bound = 1e-4;
+inline constexpr double kBf16Factor = 1.5;
+
 // Rows of logits are kept for some tokens only.
 struct FixtureCase {
   int64_t length = 0;

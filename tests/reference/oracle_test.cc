@@ -96,11 +96,14 @@ TEST_P(OracleAgainstTransformers, WrongRopeIsNoticed) {
     with("beta_slow", [](OracleRope& r) { r.beta_slow *= 4; });
   }
   for (const auto& [what, model] : wrong) {
+    // Above the engine's own bound by a clear margin, in at least one case.
     double worst = 0;
-    for (const FixtureCase& c : fixture.cases) worst = std::max(worst, error(model, c, c.logits));
+    for (const FixtureCase& c : fixture.cases) {
+      worst = std::max(worst, error(model, c, c.logits));
+      if (worst > 10 * kFloat32Bound) break;
+    }
     std::printf("%-14s wrong %s: error %.2e\n", fixture.name.c_str(), what.c_str(), worst);
-    // Above the engine's own float32 bound, 1e-4, by a clear margin.
-    EXPECT_GT(worst, 1e-3) << what;
+    EXPECT_GT(worst, 10 * kFloat32Bound) << what;
   }
 }
 
