@@ -133,6 +133,43 @@ check_installation() {
   return $code
 }
 
+# The quick start from nothing: the second run encodes no block and answers the same.
+check_quickstart() {
+  local scratch run code
+  scratch=$(mktemp -d) || return 1
+  tools/quickstart.sh &&
+    for run in first second; do
+      build/release/bin/dbsa-pipe run pipelines/quickstart.toml --set "kv_store.path=$scratch/store" \
+        --output "$scratch/$run" || break
+    done &&
+    python3 - "$scratch"/first/*.json "$scratch"/second/*.json <<'END'
+import json, pathlib, sys
+first, second = [json.loads(path.read_text()) for path in map(pathlib.Path, sys.argv[1:])]
+encoded = [record["encode"]["blocks_encoded"] for record in (first, second)]
+answers = [[(q["label"], q["log_probability"]) for q in record["queries"]] for record in (first, second)]
+print("blocks encoded:", *encoded)
+assert encoded[0] > 0 and encoded[1] == 0, "the second run must find every block in the store"
+assert answers[0] and answers[0] == answers[1], "both runs must answer the same"
+END
+  code=$?
+  rm -rf "$scratch"
+  return $code
+}
+
+# Every pipeline file that is shown, README's too, with the quick start's model and data.
+check_pipelines() {
+  local file failures=0
+  awk '/^```toml$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >"$logs/readme.toml"
+  for file in pipelines/examples/*.toml "$logs/readme.toml"; do
+    echo "$file"
+    build/release/bin/dbsa-pipe validate "$file" --set "model.path=$PWD/build/quickstart/model" \
+      --set "data.demonstrations=$PWD/pipelines/quickstart/demonstrations.jsonl" \
+      --set "data.queries=$PWD/pipelines/quickstart/queries.jsonl" \
+      --set data.label_field=label --set data.demonstration_count=200 || failures=1
+  done
+  return $failures
+}
+
 begin=$SECONDS
 [ $setup = 0 ] || stage "packages" setup tools/setup.sh --with-tests
 if [ $quick = 0 ]; then
@@ -146,7 +183,9 @@ fi
 stage "build: g++, release (build/release)" build-release build release
 if [ $quick = 0 ]; then
   stage "installation, moved" install check_installation
-  stage "README's plugin table" readme tools/readme_table/update_readme.py --check
+  stage "quick start, twice" quickstart check_quickstart
+  stage "example pipelines" pipelines check_pipelines
+  stage "generated documentation" docs tools/docs/update_docs.py --check
 fi
 
 name="tests, release"

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Writes those parts of the documentation that repeat what stands elsewhere.
+
+Tables of plugins come from `dbsa-pipe inspect --json`, the example plugin from its own folder. Each
+part stands between two marks in its page.
+
+    tools/docs/update_docs.py             # writes
+    tools/docs/update_docs.py --check     # exits 1 if a page is out of date
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+END = "<!-- end -->"
+KINDS = ["block_grouper", "mask_pattern", "retriever", "kv_store", "attention_backend"]
+
+
+def cell(text):
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def value(item):
+    return json.dumps(item, ensure_ascii=False)
+
+
+def limits(key):
+    """The values a key may take, as text."""
+    if "enum" in key:
+        return ", ".join(f"`{value(choice)}`" for choice in key["enum"])
+    bounds = [(">=", "minimum"), (">", "exclusiveMinimum"), ("<=", "maximum"),
+              ("<", "exclusiveMaximum")]
+    return ", ".join(f"{sign} {value(key[name])}" for sign, name in bounds if name in key)
+
+
+def overview(plugins):
+    lines = ["| kind | plugin | what it does |", "|---|---|---|"]
+    for plugin in plugins:
+        kind = plugin["kind"]
+        name = plugin["id"].rsplit(".", 1)[1]
+        lines.append(f"| [{kind}](plugins/{kind}/README.md) | `{name}` | {cell(plugin['summary'])} |")
+    return "\n".join(lines)
+
+
+def section(plugin):
+    name = plugin["id"].rsplit(".", 1)[1]
+    lines = [f"## {name}", "", f"{plugin['summary']}.", "", plugin["description"].strip(), ""]
+    keys = plugin["config"].get("properties", {})
+    if not keys:
+        lines.append("No keys of its own.")
+        return "\n".join(lines)
+    lines += ["| key | default | values | meaning |", "|---|---|---|---|"]
+    for name, key in keys.items():
+        default = f"`{value(key['default'])}`" if "default" in key else "required"
+        unit = f" ({key['unit']})" if "unit" in key else ""
+        allowed = limits(key) or key.get("format", key["type"])
+        lines.append(f"| `{name}` | {default} | {cell(allowed)} | {cell(key['description'])}{unit} |")
+    return "\n".join(lines)
+
+
+def example_file(name, language):
+    """A file of the plugin that the documentation shows whole."""
+    text = (ROOT / "plugins" / "mask_pattern" / "self" / name).read_text(encoding="utf-8")
+    return f"```{language}\n{text.strip()}\n```"
+
+
+def replace_part(path, part, body, check):
+    """Writes body between the part's marks. Returns whether the page was, or would be, changed."""
+    begin = f"<!-- begin {part}: made by tools/docs/update_docs.py -->"
+    text = path.read_text(encoding="utf-8")
+    head, found_begin, rest = text.partition(begin)
+    _, found_end, tail = rest.partition(END)
+    if not found_begin or not found_end:
+        sys.exit(f"{path}: expected the marks {begin} and {END}")
+    new = f"{head}{begin}\n\n{body}\n\n{END}{tail}"
+    if new != text and check:
+        print(f"{path}: {part} is out of date: run tools/docs/update_docs.py", file=sys.stderr)
+    elif new != text:
+        path.write_text(new, encoding="utf-8")
+    return new != text
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--program", type=pathlib.Path,
+                        default=ROOT / "build" / "release" / "bin" / "dbsa-pipe")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if pages differ")
+    arguments = parser.parse_args()
+    output = subprocess.run([arguments.program, "inspect", "--json"], check=True,
+                            stdout=subprocess.PIPE).stdout
+    plugins = sorted(json.loads(output), key=lambda p: (KINDS.index(p["kind"]), p["id"]))
+    abi_page = ROOT / "framework" / "abi" / "README.md"
+    parts = [
+        (ROOT / "README.md", "plugins", overview(plugins)),
+        (ROOT / "README.md", "example", example_file("self.cc", "cpp")),
+        (abi_page, "source", example_file("self.cc", "cpp")),
+        (abi_page, "manifest", example_file("plugin.toml", "toml")),
+        (abi_page, "build", example_file("CMakeLists.txt", "cmake")),
+    ]
+    for kind in KINDS:
+        body = "\n\n".join(section(plugin) for plugin in plugins if plugin["kind"] == kind)
+        parts.append((ROOT / "plugins" / kind / "README.md", "plugins", body))
+    differ = [replace_part(*part, arguments.check) for part in parts]
+    return 1 if arguments.check and any(differ) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
