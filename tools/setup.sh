@@ -54,7 +54,7 @@ else
   fail "not root, and there is no sudo; as root, run: apt-get install$missing"
 fi
 # Words, to be split.
-apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3"
+apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o DPkg::Use-Pty=0"
 echo "setup: installing$missing"
 $apt update -qq || fail "apt-get update failed, see above"
 $apt install -y -qq --no-install-recommends $missing >/dev/null || fail "apt-get install failed, see above"
