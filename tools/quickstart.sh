@@ -25,7 +25,7 @@ tools/setup.sh
 echo "==> 2/4 build (build/release)"
 mkdir -p build
 cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
-cmake --build --preset release
+cmake --build --preset release --target dbsa-pipe dbsa-make-checkpoint dbsa_plugins
 echo "==> 3/4 model (build/quickstart/model)"
 if [ -e build/quickstart/model/config.json ]; then
   echo "is there already"

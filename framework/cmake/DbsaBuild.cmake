@@ -41,10 +41,13 @@ function(dbsa_library name)
   target_link_libraries(${name} PUBLIC dbsa_sdk ${ARG_LIBS} PRIVATE dbsa_compile_options)
 endfunction()
 
+add_custom_target(dbsa_plugins)  # all plugins
+
 function(dbsa_plugin kind name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
   set(target ${kind}_${name})
   add_library(${target} MODULE ${ARG_SOURCES})
+  add_dependencies(dbsa_plugins ${target})
   set_target_properties(${target} PROPERTIES
     PREFIX "" OUTPUT_NAME dbsa_${kind}_${name}
     LIBRARY_OUTPUT_DIRECTORY ${DBSA_PLUGIN_DIR})
