@@ -87,13 +87,14 @@ check_tidy() {
     xargs -0 -P "$jobs" -n 1 clang-tidy -quiet -p build/fuzz
 }
 
-# A target's corpus, if it has one, is a folder named as the target under tests.
+# A target's first inputs, if it has any, lie in corpus/ or fuzz_seeds/ beside its source.
 fuzz_one() { # target
-  local name corpus found
+  local name folder corpus found
   name=$(basename "$1")
   found=build/fuzz/corpus/$name
   mkdir -p "$found" build/fuzz/findings
-  corpus=$(find tests -type d -name "$name" | head -n 1)
+  folder=$(dirname "$(find tests -name "$name.cc" | head -n 1)")
+  corpus=$(find "$folder" -maxdepth 1 -type d \( -name corpus -o -name fuzz_seeds \) | head -n 1)
   "$1" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=2500 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/findings/$name-" "$found" ${corpus:+"$corpus"} \
     >"build/test-logs/$name.log" 2>&1 </dev/null
