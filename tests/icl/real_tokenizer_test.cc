@@ -151,6 +151,10 @@ TEST(RealData, LabelsFollowTheQueryInBanking77AndTrec) {
     auto examples =
         load_dataset(folder / "data" / set / "test.jsonl", "text", "label", LabelPolicy::kRequired);
     ASSERT_TRUE(examples.ok()) << examples.error().message;
+    const auto indices = load_indices(folder / "data" / set / "test_indices.json",
+                                      static_cast<int64_t>(examples->size()));
+    ASSERT_TRUE(indices.ok()) << indices.error().message;
+    EXPECT_EQ(indices->size(), 250u) << "the paper's queries";
     expect_labels_fit(w, *examples, format);
   }
 }

@@ -92,9 +92,21 @@ TEST(RandomGrouper, IsTheSameOnEveryMachine) {
   EXPECT_EQ(random.next(), UINT64_C(13679457532755275413));
   EXPECT_EQ(random.next(), UINT64_C(2949826092126892291));
   const std::vector<int64_t> tokens = {9, 1, 8, 2, 7, 3, 6, 4};
-  EXPECT_EQ(group(kPlain, tokens, 3, 7), group(kPlain, tokens, 3, 7));
+  EXPECT_EQ(group(kPlain, tokens, 3, 7), (Blocks{{2, 5, 1}, {6, 7, 4}, {0, 3}}));
   EXPECT_NE(group(kPlain, tokens, 3, 7), group(kPlain, tokens, 3, 8));
-  EXPECT_EQ(group(kBalanced, tokens, 4, 7), group(kBalanced, tokens, 4, 7));
+  EXPECT_EQ(group(kBalanced, tokens, 4, 7), (Blocks{{2, 4, 5, 3}, {7, 1, 6, 0}}));
+}
+
+// The cost grows a little faster than the number of demonstrations; a square would not end here.
+TEST(RandomGrouper, DealsLargePools) {
+  const std::vector<int64_t> tokens = long_tailed(100000, 3);
+  for (const int64_t size : {1, 2, 50, 5000}) {
+    const Blocks blocks = group(kBalanced, tokens, size, 1);
+    EXPECT_EQ(static_cast<int64_t>(blocks.size()), 100000 / size);
+    if (size >= 50) {
+      EXPECT_LE(spread(blocks, tokens, static_cast<size_t>(size)), 2) << size;
+    }
+  }
 }
 
 TEST(RandomGrouper, BalancesTokensOfBlocks) {

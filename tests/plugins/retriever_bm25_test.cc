@@ -1,16 +1,19 @@
 // BM25 against a slow reference that shares no code with it, and each part on its own.
 #include <dbsa/sdk/random.h>
 
+#include <xxhash.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <set>
-#include <sstream>
+#include <thread>
 
 #include "plugins/retriever/bm25/analyzer.h"
 #include "plugins/retriever/bm25/stop_words.h"
@@ -361,6 +364,81 @@ TEST(Bm25Saving, SaysWhatIsWrong) {
   RetrieverUnderTest other("retriever_bm25", kPlain);
   EXPECT_EQ(other.load(good), DBSA_ERROR_CORRUPT);
   EXPECT_EQ(other.message(), "BM25 index: it was made with another stemmer or other stop words");
+}
+
+// A checksum guards against accidents. Bytes made on purpose, with a right one, are refused as
+// well: every number an answer relies on is checked.
+TEST(Bm25Saving, RefusesForgedBytes) {
+  RetrieverUnderTest retriever("retriever_bm25", kPlain);
+  ASSERT_EQ(retriever.index({"b a a", "c b"}), DBSA_OK);
+  std::string good;
+  ASSERT_EQ(retriever.save(good), DBSA_OK);
+  // Header of 64 bytes; terms "abc"; term_ends [4] and posting_ends [4] of 8 bytes; documents [4],
+  // frequencies [4] and lengths [2] of 4 bytes.
+  const size_t text = 64;
+  const size_t term_ends = text + 3;
+  const size_t posting_ends = term_ends + 32;
+  const size_t documents = posting_ends + 32;
+  const size_t frequencies = documents + 16;
+  const size_t lengths = frequencies + 16;
+  ASSERT_EQ(good.size(), lengths + 8);
+  const auto load_signed = [&](std::string bytes) {
+    std::memset(bytes.data() + 56, 0, 8);
+    const uint64_t seed = XXH3_64bits(bytes.data(), 64);
+    const uint64_t sum = XXH3_64bits_withSeed(bytes.data() + 64, bytes.size() - 64, seed);
+    std::memcpy(bytes.data() + 56, &sum, 8);
+    return retriever.load(bytes);
+  };
+  const auto with = [&](size_t at, char value) {
+    std::string bytes = good;
+    bytes[at] = value;
+    return bytes;
+  };
+  ASSERT_EQ(load_signed(good), DBSA_OK) << "so the test signs as the plugin does";
+  const struct {
+    std::string bytes;
+    const char* message;
+  } kCases[] = {
+      {with(text + 1, 'a'), "BM25 index: its terms are not sorted"},
+      {with(term_ends, 1), "BM25 index: its offsets are not ascending"},
+      {with(term_ends + 8, 3), "BM25 index: its offsets are not ascending"},
+      {with(term_ends + 24, 9), "BM25 index: its offsets are not ascending"},
+      {with(posting_ends + 24, 3), "BM25 index: its offsets are not ascending"},
+      {with(posting_ends + 8, 0), "BM25 index: a term has no document"},
+      {with(documents, 2), "BM25 index: its postings are not valid"},
+      {with(documents + 8, 0), "BM25 index: its postings are not valid"},
+      {with(frequencies, 0), "BM25 index: its postings are not valid"},
+      {with(lengths, 9), "BM25 index: its document lengths do not fit its postings"},
+      {with(31, '\x7F'), "BM25 index: its size does not fit its counts"},
+      {with(39, '\x7F'), "BM25 index: its size does not fit its counts"},
+      {with(47, '\x7F'), "BM25 index: its size does not fit its counts"},
+      {with(55, '\x7F'), "BM25 index: its size does not fit its counts"},
+  };
+  for (const auto& c : kCases) {
+    EXPECT_EQ(load_signed(c.bytes), DBSA_ERROR_CORRUPT) << c.message;
+    EXPECT_EQ(retriever.message(), c.message);
+  }
+}
+
+TEST(Bm25, AnswersManyThreadsAtOnce) {
+  RetrieverUnderTest retriever("retriever_bm25", kDefaults);
+  ASSERT_EQ(retriever.index(some_documents()), DBSA_OK);
+  std::vector<std::string> queries;
+  std::vector<std::vector<Hit>> expected;
+  for (int i = 0; i < 40; ++i) {
+    queries.push_back("w" + std::to_string(i) + " w" + std::to_string(i / 2));
+    expected.push_back(retriever.hits(queries.back(), 10));
+  }
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong = 0;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int round = 0; round < 20; ++round)
+        for (size_t i = 0; i < queries.size(); ++i)
+          if (retriever.query_at_once(queries[i], 10) != expected[i]) ++wrong;
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 }  // namespace

@@ -35,15 +35,16 @@ class RetrieverUnderTest {
   }
 
   int32_t query(const std::string& text, int64_t count, std::vector<Hit>& hits) {
-    std::vector<int64_t> ids(count);
-    std::vector<double> scores(count);
-    dbsa_ranking ranking = {sizeof(dbsa_ranking), count, ids.data(), scores.data()};
-    const int32_t code =
-        vtable().query(plugin_.instance(), text.data(), text.size(), &ranking, clear());
-    hits.clear();
-    for (int64_t i = 0; code == DBSA_OK && i < ranking.count; ++i)
-      hits.push_back({ids[i], scores[i]});
-    return code;
+    return query(text, count, hits, clear());
+  }
+
+  // For any number of threads; no hits when it fails.
+  std::vector<Hit> query_at_once(const std::string& text, int64_t count) const {
+    dbsa_error error = {};
+    error.struct_size = sizeof error;
+    std::vector<Hit> result;
+    query(text, count, result, &error);
+    return result;
   }
 
   std::vector<Hit> hits(const std::string& text, int64_t count) {
@@ -55,6 +56,19 @@ class RetrieverUnderTest {
   std::string message() const { return error_.message; }
 
  private:
+  int32_t query(const std::string& text, int64_t count, std::vector<Hit>& hits,
+                dbsa_error* error) const {
+    std::vector<int64_t> ids(count);
+    std::vector<double> scores(count);
+    dbsa_ranking ranking = {sizeof(dbsa_ranking), count, ids.data(), scores.data()};
+    const int32_t code =
+        vtable().query(plugin_.instance(), text.data(), text.size(), &ranking, error);
+    hits.clear();
+    for (int64_t i = 0; code == DBSA_OK && i < ranking.count; ++i)
+      hits.push_back({ids[i], scores[i]});
+    return code;
+  }
+
   const dbsa_retriever_vtable& vtable() const { return plugin_.vtable<dbsa_retriever_vtable>(); }
   dbsa_error* clear() {
     error_ = {};
