@@ -20,7 +20,7 @@ struct HostOptions {
   int threads = 0;  // 0: as many as this process may use
   LogLevel log_level = LogLevel::kInfo;
   // Takes the lines instead of standard error; called from any thread, one at a time.
-  std::function<void(LogLevel, std::string_view)> log_sink;
+  std::function<void(LogLevel, std::string_view)> log_sink = nullptr;
 };
 
 // Outlives every plugin instance made with it. Does not move: plugins hold its address.

@@ -101,11 +101,14 @@ std::string missing_library(const std::string& loader_text) {
                             end - (begin == std::string::npos ? 0 : begin + 1));
 }
 
+// The loader's own words: Boost gives "...(dlerror system message: <path>: <words>): <errno text>".
 std::string loader_text(const std::string& what, const std::string& library_path) {
-  // Boost's words come before the loader's: "...: <path>: <cause>" or "...: libx.so.1: <cause>".
-  std::string text = what;
-  if (const size_t own = text.find("dlerror system message: "); own != std::string::npos)
-    text = text.substr(own + std::strlen("dlerror system message: "));
+  constexpr std::string_view kBefore = "dlerror system message: ";
+  const size_t found = what.find(kBefore);
+  if (found == std::string::npos) return what;
+  const size_t begin = found + kBefore.size();
+  const size_t end = what.rfind("): ");
+  std::string text = what.substr(begin, end == std::string::npos ? end : end - begin);
   if (text.starts_with(library_path + ": ")) text = text.substr(library_path.size() + 2);
   return text;
 }

@@ -102,6 +102,7 @@ inline const KvStore::Vtable KvStore::kVtable = {
       return sdk::guard(error, [&]() -> Status {
         DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Lease> lease,
                               sdk::store(instance)->get(KvKey::from(key)));
+        if (lease == nullptr) return Error{ErrorCode::kPlugin, "returned no lease", ""};
         view->format = lease->format();
         view->planes = lease->planes();
         view->lease = lease.release();

@@ -1,0 +1,254 @@
+/* The layout of every struct of the boundary, frozen for 64-bit machines. A change here is a new
+ * interface version: raise DBSA_ABI_MINOR with it. */
+#ifndef DBSA_TESTS_ABI_LAYOUT_H
+#define DBSA_TESTS_ABI_LAYOUT_H
+
+#include <dbsa/attention_backend.h>
+#include <dbsa/block_grouper.h>
+#include <dbsa/kv_block.h>
+#include <dbsa/kv_store.h>
+#include <dbsa/mask_pattern.h>
+#include <dbsa/plugin.h>
+#include <dbsa/retriever.h>
+
+#ifdef __cplusplus
+#define CHECK(condition) static_assert(condition, #condition)
+#else
+#define CHECK(condition) _Static_assert(condition, #condition)
+#endif
+#define SIZE(type, bytes) CHECK(sizeof(type) == bytes)
+#define AT(type, field, bytes) CHECK(offsetof(type, field) == bytes)
+
+CHECK(DBSA_ABI_MAJOR == 0 && DBSA_ABI_MINOR == 1);
+CHECK(DBSA_ABI_MAGIC == 0x41534244);
+
+SIZE(dbsa_error, 1288);
+AT(dbsa_error, struct_size, 0);
+AT(dbsa_error, code, 4);
+AT(dbsa_error, message, 8);
+AT(dbsa_error, config_pointer, 1032);
+
+SIZE(dbsa_device, 8);
+AT(dbsa_device, type, 0);
+AT(dbsa_device, id, 4);
+
+SIZE(dbsa_dtype, 4);
+AT(dbsa_dtype, code, 0);
+AT(dbsa_dtype, bits, 1);
+AT(dbsa_dtype, lanes, 2);
+
+SIZE(dbsa_tensor, 48);
+AT(dbsa_tensor, data, 0);
+AT(dbsa_tensor, device, 8);
+AT(dbsa_tensor, ndim, 16);
+AT(dbsa_tensor, dtype, 20);
+AT(dbsa_tensor, shape, 24);
+AT(dbsa_tensor, strides, 32);
+AT(dbsa_tensor, byte_offset, 40);
+
+SIZE(dbsa_texts, 32);
+AT(dbsa_texts, struct_size, 0);
+AT(dbsa_texts, count, 8);
+AT(dbsa_texts, data, 16);
+AT(dbsa_texts, lengths, 24);
+
+SIZE(dbsa_byte_sink, 24);
+AT(dbsa_byte_sink, struct_size, 0);
+AT(dbsa_byte_sink, context, 8);
+AT(dbsa_byte_sink, write, 16);
+
+SIZE(dbsa_host, 56);
+AT(dbsa_host, struct_size, 0);
+AT(dbsa_host, context, 8);
+AT(dbsa_host, log, 16);
+AT(dbsa_host, parallel_for, 24);
+AT(dbsa_host, thread_count, 32);
+AT(dbsa_host, scratch, 40);
+AT(dbsa_host, cancelled, 48);
+
+SIZE(dbsa_plugin_table, 56);
+AT(dbsa_plugin_table, struct_size, 0);
+AT(dbsa_plugin_table, magic, 4);
+AT(dbsa_plugin_table, abi_major, 8);
+AT(dbsa_plugin_table, abi_minor, 12);
+AT(dbsa_plugin_table, kind, 16);
+AT(dbsa_plugin_table, revision, 20);
+AT(dbsa_plugin_table, check_config, 24);
+AT(dbsa_plugin_table, create, 32);
+AT(dbsa_plugin_table, destroy, 40);
+AT(dbsa_plugin_table, vtable, 48);
+
+SIZE(dbsa_kv_format, 56);
+AT(dbsa_kv_format, struct_size, 0);
+AT(dbsa_kv_format, layout, 4);
+AT(dbsa_kv_format, dtype, 8);
+AT(dbsa_kv_format, panel, 12);
+AT(dbsa_kv_format, layers, 16);
+AT(dbsa_kv_format, kv_heads, 20);
+AT(dbsa_kv_format, head_dim, 24);
+AT(dbsa_kv_format, reserved, 28);
+AT(dbsa_kv_format, tokens, 32);
+AT(dbsa_kv_format, plane_bytes, 40);
+AT(dbsa_kv_format, scale_offset, 48);
+
+SIZE(dbsa_kv_view, 80);
+AT(dbsa_kv_view, struct_size, 0);
+AT(dbsa_kv_view, format, 8);
+AT(dbsa_kv_view, planes, 64);
+AT(dbsa_kv_view, lease, 72);
+
+SIZE(dbsa_kv_entry, 104);
+AT(dbsa_kv_entry, struct_size, 0);
+AT(dbsa_kv_entry, key, 4);
+AT(dbsa_kv_entry, format, 24);
+AT(dbsa_kv_entry, stored_bytes, 80);
+AT(dbsa_kv_entry, created_unix_s, 88);
+AT(dbsa_kv_entry, location, 96);
+
+SIZE(dbsa_kv_entry_sink, 24);
+AT(dbsa_kv_entry_sink, struct_size, 0);
+AT(dbsa_kv_entry_sink, context, 8);
+AT(dbsa_kv_entry_sink, entry, 16);
+
+SIZE(dbsa_kv_fault_sink, 24);
+AT(dbsa_kv_fault_sink, struct_size, 0);
+AT(dbsa_kv_fault_sink, context, 8);
+AT(dbsa_kv_fault_sink, fault, 16);
+
+SIZE(dbsa_kv_stats, 40);
+AT(dbsa_kv_stats, struct_size, 0);
+AT(dbsa_kv_stats, blocks, 8);
+AT(dbsa_kv_stats, stored_bytes, 16);
+AT(dbsa_kv_stats, max_bytes, 24);
+AT(dbsa_kv_stats, free_bytes, 32);
+
+SIZE(dbsa_kv_store_vtable, 104);
+AT(dbsa_kv_store_vtable, struct_size, 0);
+AT(dbsa_kv_store_vtable, contains, 8);
+AT(dbsa_kv_store_vtable, get, 16);
+AT(dbsa_kv_store_vtable, release, 24);
+AT(dbsa_kv_store_vtable, verify_plane, 32);
+AT(dbsa_kv_store_vtable, put, 40);
+AT(dbsa_kv_store_vtable, publish, 48);
+AT(dbsa_kv_store_vtable, discard, 56);
+AT(dbsa_kv_store_vtable, list, 64);
+AT(dbsa_kv_store_vtable, check, 72);
+AT(dbsa_kv_store_vtable, collect, 80);
+AT(dbsa_kv_store_vtable, compact, 88);
+AT(dbsa_kv_store_vtable, stats, 96);
+
+SIZE(dbsa_demonstrations, 40);
+AT(dbsa_demonstrations, struct_size, 0);
+AT(dbsa_demonstrations, count, 8);
+AT(dbsa_demonstrations, texts, 16);
+AT(dbsa_demonstrations, labels, 24);
+AT(dbsa_demonstrations, token_counts, 32);
+
+SIZE(dbsa_grouping, 32);
+AT(dbsa_grouping, struct_size, 0);
+AT(dbsa_grouping, block_count, 8);
+AT(dbsa_grouping, order, 16);
+AT(dbsa_grouping, block_ends, 24);
+
+SIZE(dbsa_block_grouper_vtable, 16);
+AT(dbsa_block_grouper_vtable, struct_size, 0);
+AT(dbsa_block_grouper_vtable, group, 8);
+
+SIZE(dbsa_visible, 40);
+AT(dbsa_visible, struct_size, 0);
+AT(dbsa_visible, kind, 4);
+AT(dbsa_visible, block, 8);
+AT(dbsa_visible, first_token, 16);
+AT(dbsa_visible, length, 24);
+AT(dbsa_visible, window, 32);
+
+SIZE(dbsa_visible_sink, 24);
+AT(dbsa_visible_sink, struct_size, 0);
+AT(dbsa_visible_sink, context, 8);
+AT(dbsa_visible_sink, emit, 16);
+
+SIZE(dbsa_mask_pattern_vtable, 16);
+AT(dbsa_mask_pattern_vtable, struct_size, 0);
+AT(dbsa_mask_pattern_vtable, visible, 8);
+
+SIZE(dbsa_ranking, 32);
+AT(dbsa_ranking, struct_size, 0);
+AT(dbsa_ranking, count, 8);
+AT(dbsa_ranking, ids, 16);
+AT(dbsa_ranking, scores, 24);
+
+SIZE(dbsa_retriever_vtable, 40);
+AT(dbsa_retriever_vtable, struct_size, 0);
+AT(dbsa_retriever_vtable, index, 8);
+AT(dbsa_retriever_vtable, save, 16);
+AT(dbsa_retriever_vtable, load, 24);
+AT(dbsa_retriever_vtable, query, 32);
+
+SIZE(dbsa_attention_shape, 40);
+AT(dbsa_attention_shape, struct_size, 0);
+AT(dbsa_attention_shape, layers, 4);
+AT(dbsa_attention_shape, query_heads, 8);
+AT(dbsa_attention_shape, kv_heads, 12);
+AT(dbsa_attention_shape, head_dim, 16);
+AT(dbsa_attention_shape, compute, 20);
+AT(dbsa_attention_shape, kv_dtype, 24);
+AT(dbsa_attention_shape, scale, 28);
+AT(dbsa_attention_shape, inv_freq, 32);
+
+SIZE(dbsa_segment, 48);
+AT(dbsa_segment, struct_size, 0);
+AT(dbsa_segment, kind, 4);
+AT(dbsa_segment, kv, 8);
+AT(dbsa_segment, first_token, 16);
+AT(dbsa_segment, length, 24);
+AT(dbsa_segment, start, 32);
+AT(dbsa_segment, window, 40);
+
+SIZE(dbsa_row_range, 40);
+AT(dbsa_row_range, struct_size, 0);
+AT(dbsa_row_range, first_row, 8);
+AT(dbsa_row_range, rows, 16);
+AT(dbsa_row_range, first_segment, 24);
+AT(dbsa_row_range, segment_count, 32);
+
+SIZE(dbsa_plan_description, 56);
+AT(dbsa_plan_description, struct_size, 0);
+AT(dbsa_plan_description, rows, 8);
+AT(dbsa_plan_description, positions, 16);
+AT(dbsa_plan_description, range_count, 24);
+AT(dbsa_plan_description, ranges, 32);
+AT(dbsa_plan_description, segment_count, 40);
+AT(dbsa_plan_description, segments, 48);
+
+SIZE(dbsa_attention_backend_vtable, 200);
+AT(dbsa_attention_backend_vtable, struct_size, 0);
+AT(dbsa_attention_backend_vtable, configure, 8);
+AT(dbsa_attention_backend_vtable, describe, 16);
+AT(dbsa_attention_backend_vtable, buffer_create, 24);
+AT(dbsa_attention_backend_vtable, buffer_destroy, 32);
+AT(dbsa_attention_backend_vtable, upload, 40);
+AT(dbsa_attention_backend_vtable, download, 48);
+AT(dbsa_attention_backend_vtable, sync, 56);
+AT(dbsa_attention_backend_vtable, weight_create, 64);
+AT(dbsa_attention_backend_vtable, weight_destroy, 72);
+AT(dbsa_attention_backend_vtable, embedding, 80);
+AT(dbsa_attention_backend_vtable, linear, 88);
+AT(dbsa_attention_backend_vtable, rms_norm, 96);
+AT(dbsa_attention_backend_vtable, silu_mul, 104);
+AT(dbsa_attention_backend_vtable, gather_rows, 112);
+AT(dbsa_attention_backend_vtable, kv_create, 120);
+AT(dbsa_attention_backend_vtable, kv_destroy, 128);
+AT(dbsa_attention_backend_vtable, kv_append, 136);
+AT(dbsa_attention_backend_vtable, block_format, 144);
+AT(dbsa_attention_backend_vtable, block_import, 152);
+AT(dbsa_attention_backend_vtable, block_export, 160);
+AT(dbsa_attention_backend_vtable, block_to_token_major, 168);
+AT(dbsa_attention_backend_vtable, plan_prepare, 176);
+AT(dbsa_attention_backend_vtable, plan_destroy, 184);
+AT(dbsa_attention_backend_vtable, attention, 192);
+
+#undef CHECK
+#undef SIZE
+#undef AT
+
+#endif /* DBSA_TESTS_ABI_LAYOUT_H */

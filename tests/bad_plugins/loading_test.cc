@@ -1,0 +1,92 @@
+// Libraries that cannot be used, each with its exact message.
+#include <gtest/gtest.h>
+
+#include "tests/bad_plugins/test_plugins.h"
+
+namespace dbsa::host {
+namespace {
+
+struct Case {
+  const char* name;
+  const char* message;  // after "plugin test.block_grouper.<name> (<plugins>/<name>.so): "
+};
+
+class Loading : public testing::TestWithParam<Case> {};
+
+TEST_P(Loading, IsRefusedWithTheCause) {
+  const std::string name = GetParam().name;
+  const auto plugin = load_bad(DBSA_KIND_BLOCK_GROUPER, name);
+  ASSERT_FALSE(plugin.ok());
+  EXPECT_EQ(plugin.error().code, ErrorCode::kPlugin);
+  EXPECT_EQ(
+      shortened(plugin.error().message),
+      "plugin test.block_grouper." + name + " (<plugins>/" + name + ".so): " + GetParam().message);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, Loading,
+    testing::Values(
+        Case{"small_table", "its table has struct_size 8, expected 56"},
+        Case{"large_table", "its table has struct_size 4096, expected 56"},
+        Case{"wrong_magic", "is no plugin of dbsa-pipe: magic 0x12345678, expected 0x41534244"},
+        Case{"wrong_major",
+             "built for plugin interface 1.1, this dbsa-pipe has 0.1; rebuild the plugin with this "
+             "version's headers"},
+        Case{"wrong_minor",
+             "built for plugin interface 0.7, this dbsa-pipe has 0.1; rebuild the plugin with this "
+             "version's headers"},
+        Case{"wrong_kind", "the library is of kind retriever, its manifest says block_grouper"},
+        Case{"unknown_kind", "the library is of kind 99, its manifest says block_grouper"},
+        Case{"wrong_revision",
+             "the library has revision 1, its manifest says 2; install both from one build"},
+        Case{"null_check_config", "its function check_config is null"},
+        Case{"null_create", "its function create is null"},
+        Case{"null_destroy", "its function destroy is null"},
+        Case{"null_vtable", "its table has no block_grouper functions"},
+        Case{"wrong_vtable_size", "its block_grouper functions have struct_size 8, expected 16"},
+        Case{"null_function", "its function group is null"},
+        Case{"no_symbol", "has no symbol dbsa_plugin; its source must end with DBSA_PLUGIN(Class)"},
+        Case{"undefined_symbol", "cannot be loaded: undefined symbol: dbsa_nobody_has_this"},
+        Case{"missing_library",
+             "cannot be loaded: libdbsa_absent.so: cannot open shared object file: No such file or "
+             "directory; install libdbsa_absent.so or add its folder to LD_LIBRARY_PATH"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(Loading, TakesAGoodPlugin) {
+  const auto plugin = load_bad(DBSA_KIND_BLOCK_GROUPER, "good");
+  ASSERT_TRUE(plugin.ok()) << plugin.error().message;
+  EXPECT_EQ(plugin->id, "test.block_grouper.good");
+  // The library is mapped once.
+  EXPECT_EQ(load_bad(DBSA_KIND_BLOCK_GROUPER, "good")->table, plugin->table);
+}
+
+TEST(Loading, NamesAMissingFile) {
+  Manifest manifest = **bad_plugins().find(DBSA_KIND_BLOCK_GROUPER, "good");
+  manifest.library_path = "/nowhere/good.so";
+  manifest.path = "/nowhere/good.plugin.toml";
+  manifest.id = "test.block_grouper.gone";
+  EXPECT_EQ(bad_plugins().load(manifest).error().message,
+            "plugin test.block_grouper.gone (/nowhere/good.so): no such file; it belongs beside "
+            "/nowhere/good.plugin.toml");
+}
+
+TEST(Loading, ReadsTheManifestsInterfaceVersionFirst) {
+  Manifest manifest = **bad_plugins().find(DBSA_KIND_BLOCK_GROUPER, "good");
+  manifest.abi_minor = 9;
+  manifest.id = "test.block_grouper.later";
+  EXPECT_EQ(shortened(bad_plugins().load(manifest).error().message),
+            "plugin test.block_grouper.later (<plugins>/good.so): built for plugin interface 0.9, "
+            "this dbsa-pipe has 0.1; rebuild the plugin with this version's headers");
+}
+
+TEST(Loading, NamesAFileThatIsNoLibrary) {
+  Manifest manifest = **bad_plugins().find(DBSA_KIND_BLOCK_GROUPER, "good");
+  manifest.library_path = manifest.path;
+  manifest.id = "test.block_grouper.text";
+  EXPECT_EQ(shortened(bad_plugins().load(manifest).error().message),
+            "plugin test.block_grouper.text (<plugins>/good.plugin.toml): cannot be loaded: "
+            "invalid ELF header");
+}
+
+}  // namespace
+}  // namespace dbsa::host

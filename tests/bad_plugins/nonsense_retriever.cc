@@ -1,0 +1,41 @@
+#include <dbsa/retriever.h>
+
+#include <cmath>
+
+#include "raw_plugin.h"
+
+namespace {
+
+int32_t index(void*, const dbsa_texts*, dbsa_error*) { return DBSA_OK; }
+
+int32_t save(void*, const dbsa_byte_sink* sink, dbsa_error*) {
+  sink->write(sink->context, "ab", 2);
+  return sink->write(sink->context, "c", 1);
+}
+
+int32_t load(void*, const void* data, uint64_t bytes, dbsa_error* error) {
+  if (bytes == 3 && std::memcmp(data, "abc", 3) == 0) return DBSA_OK;
+  std::strcpy(error->message, "not an index");
+  return DBSA_ERROR_CORRUPT;
+}
+
+int32_t query(void* instance, const char*, uint64_t, dbsa_ranking* ranking, dbsa_error*) {
+  const std::string& fault = fault_of(instance);
+  for (int64_t i = 0; i < ranking->count; ++i) {
+    ranking->ids[i] = i;
+    ranking->scores[i] = -static_cast<double>(i);
+  }
+  if (fault == "too_many") ++ranking->count;
+  if (fault == "negative") ranking->count = -1;
+  if (fault == "out_of_range") ranking->ids[1] = 1000;
+  if (fault == "twice") ranking->ids[1] = 0;
+  if (fault == "nan") ranking->scores[1] = std::nan("");
+  if (fault == "ascending") ranking->scores[1] = 3;
+  return DBSA_OK;
+}
+
+constexpr dbsa_retriever_vtable kVtable = {sizeof kVtable, index, save, load, query};
+
+}  // namespace
+
+RAW_PLUGIN(DBSA_KIND_RETRIEVER, &kVtable);

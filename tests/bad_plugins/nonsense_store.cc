@@ -1,0 +1,99 @@
+#include <dbsa/sdk/kv_store.h>
+
+#include <stdexcept>
+
+namespace {
+
+using dbsa::Config;
+using dbsa::Error;
+using dbsa::ErrorCode;
+using dbsa::KvKey;
+using dbsa::Result;
+using dbsa::Status;
+
+class NonsenseStore : public dbsa::KvStore {
+ public:
+  static constexpr uint32_t kRevision = 1;
+
+  static Status check_config(const Config& config) {
+    if (*config.get<std::string>("fault") == "config")
+      return Config::fault("fault", "must be fair");
+    return {};
+  }
+
+  static Result<std::unique_ptr<NonsenseStore>> create(dbsa::Host, const Config& config) {
+    const std::string fault = *config.get<std::string>("fault");
+    if (fault == "create_throws") throw std::runtime_error("boom");
+    if (fault == "create_throws_int") throw 7;
+    if (fault == "create_runs_out_of_memory") throw std::bad_alloc();
+    if (fault == "create_returns_nothing") return std::unique_ptr<NonsenseStore>();
+    return std::make_unique<NonsenseStore>(fault);
+  }
+
+  explicit NonsenseStore(std::string fault) : fault_(std::move(fault)) {}
+
+  Result<bool> contains(const KvKey&) override {
+    if (fault_ == "throws") throw std::runtime_error("boom");
+    if (fault_ == "throws_int") throw 7;
+    return true;
+  }
+  Result<std::unique_ptr<Lease>> get(const KvKey&) override {
+    if (fault_ == "no_lease") return std::unique_ptr<Lease>();
+    return std::unique_ptr<Lease>(std::make_unique<NonsenseLease>(fault_));
+  }
+  Status put(const KvKey&, const dbsa_kv_format&, std::span<const void* const>) override {
+    return Error{ErrorCode::kEnvironment, "No space left on device", ""};
+  }
+  Status publish() override { return {}; }
+  Status discard(const KvKey&) override { return {}; }
+  Status list(const std::function<bool(const dbsa::KvEntry&)>& entry) override {
+    for (int i = 0; i < 3; ++i)
+      if (!entry({KvKey(), {}, 1, 2, "here"})) return Error{ErrorCode::kCancelled, "stopped", ""};
+    return {};
+  }
+  Status check(const std::function<void(const dbsa::KvFault&)>& fault) override {
+    fault({std::nullopt, "here", "odd"});
+    return {};
+  }
+  Result<uint64_t> collect(std::span<const KvKey> roots, uint64_t) override { return roots.size(); }
+  Result<uint64_t> compact() override { return uint64_t{0}; }
+  Result<dbsa_kv_stats> stats() override {
+    return dbsa_kv_stats{sizeof(dbsa_kv_stats), 1, 2, 3, 4};
+  }
+
+ private:
+  class NonsenseLease : public Lease {
+   public:
+    explicit NonsenseLease(const std::string& fault) : fault_(fault) {
+      format_ = {
+          sizeof format_, DBSA_KV_LAYOUT_TOKEN_MAJOR, DBSA_KV_DTYPE_F32, 0, 2, 1, 2, 0, 4, 64, 0};
+      planes_[0] = memory_;
+      planes_[1] = memory_ + 64;
+      if (fault == "format_size") format_.struct_size = 3;
+      if (fault == "no_layers") format_.layers = 0;
+      if (fault == "many_layers") format_.layers = UINT32_MAX;
+      if (fault == "no_tokens") format_.tokens = 0;
+      if (fault == "empty_planes") format_.plane_bytes = 0;
+      if (fault == "null_plane") planes_[1] = nullptr;
+      if (fault == "misaligned") planes_[1] = memory_ + 4;
+    }
+    const dbsa_kv_format& format() const override { return format_; }
+    const void* const* planes() const override { return fault_ == "no_planes" ? nullptr : planes_; }
+    Result<uint64_t> verify(uint32_t) override {
+      if (fault_ == "corrupt") return Error{ErrorCode::kCorrupt, "checksum mismatch", ""};
+      return uint64_t{fault_ == "verified_too_much" ? 65U : 64U};
+    }
+
+   private:
+    std::string fault_;
+    dbsa_kv_format format_{};
+    const void* planes_[2];
+    alignas(64) char memory_[128] = {};
+  };
+
+  std::string fault_;
+};
+
+}  // namespace
+
+DBSA_PLUGIN(NonsenseStore);
