@@ -34,8 +34,7 @@ void EncodeView::finish(const EncodeReport& report) {
     line += " in " + human_seconds(report.encode_seconds);
     if (report.encode_seconds > 0)
       line += " (" +
-              human_count(static_cast<int64_t>(static_cast<double>(report.tokens_encoded) /
-                                               report.encode_seconds)) +
+              human_rate(static_cast<double>(report.tokens_encoded) / report.encode_seconds) +
               " tokens/s)";
   }
   if (reused > 0) line += ", " + human_count(reused) + " found in the store";

@@ -48,7 +48,8 @@ void print_help(Terminal& terminal) {
 }
 
 int usage_error(Terminal& terminal, const std::string& what) {
-  return fail(terminal, Error{ErrorCode::kConfig, what + "; see `dbsa-pipe --help`", ""});
+  const std::string see = what.ends_with("?") ? " See" : "; see";
+  return fail(terminal, Error{ErrorCode::kConfig, what + see + " `dbsa-pipe --help`", ""});
 }
 
 int dispatch(const std::vector<std::string>& words, Terminal& terminal) {

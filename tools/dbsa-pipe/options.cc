@@ -16,28 +16,56 @@ namespace dbsa::cli {
 
 namespace po = boost::program_options;
 
+namespace {
+
+// Words of a text in lines of at most `width` columns.
+std::vector<std::string> wrapped(const std::string& text, size_t width) {
+  std::vector<std::string> lines;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    if (lines.empty() || lines.back().size() + 1 + word.size() > width)
+      lines.push_back(word);
+    else
+      lines.back() += " " + word;
+  }
+  return lines;
+}
+
+}  // namespace
+
+// name: "quiet,q", as Boost takes it.
+void CommandLine::show(const std::string& name, const std::string& unit, const std::string& text) {
+  const size_t comma = name.find(',');
+  std::string shown = "--" + name.substr(0, comma);
+  if (comma != name.npos) shown = "-" + name.substr(comma + 1) + ", " + shown;
+  if (!unit.empty()) shown += " " + unit;
+  shown_.push_back({std::move(shown), text});
+}
+
 CommandLine& CommandLine::flag(const std::string& name, const std::string& text) {
-  options_.add_options()(name.c_str(), po::bool_switch(), text.c_str());
+  options_.add_options()(name.c_str(), po::bool_switch(), "");
+  show(name, "", text);
   return *this;
 }
 
 CommandLine& CommandLine::value(const std::string& name, const std::string& unit,
                                 const std::string& text) {
-  options_.add_options()(name.c_str(), po::value<std::string>()->value_name(unit), text.c_str());
+  options_.add_options()(name.c_str(), po::value<std::string>(), "");
+  show(name, unit, text);
   return *this;
 }
 
 CommandLine& CommandLine::list(const std::string& name, const std::string& unit,
                                const std::string& text) {
-  options_.add_options()(name.c_str(),
-                         po::value<std::vector<std::string>>()->composing()->value_name(unit),
-                         text.c_str());
+  options_.add_options()(name.c_str(), po::value<std::vector<std::string>>()->composing(), "");
+  show(name, unit, text);
   return *this;
 }
 
 CommandLine& CommandLine::integer(const std::string& name, const std::string& unit,
                                   const std::string& text) {
-  options_.add_options()(name.c_str(), po::value<int64_t>()->value_name(unit), text.c_str());
+  options_.add_options()(name.c_str(), po::value<int64_t>(), "");
+  show(name, unit, text);
   return *this;
 }
 
@@ -50,7 +78,8 @@ CommandLine& CommandLine::arguments(std::vector<std::string> names, size_t neede
 }
 
 Error CommandLine::wrong(const std::string& what) const {
-  return Error{ErrorCode::kConfig, what + "; see `dbsa-pipe " + help_.name + " --help`", ""};
+  const std::string see = what.ends_with("?") ? " See" : "; see";
+  return Error{ErrorCode::kConfig, what + see + " `dbsa-pipe " + help_.name + " --help`", ""};
 }
 
 std::vector<std::string> CommandLine::option_names() const {
@@ -138,11 +167,15 @@ void CommandLine::print_help(Terminal& terminal) const {
   terminal.out(title("Usage:") + " dbsa-pipe " + help_.name + arguments + " [options]");
   if (!help_.description.empty()) terminal.out("\n" + help_.description);
   terminal.out("\n" + title("Options:"));
-  std::ostringstream table;
-  table << options_;
-  std::string text = table.str();
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  terminal.out(text);
+  size_t column = 0;
+  for (const Shown& option : shown_) column = std::max(column, option.name.size());
+  for (const Shown& option : shown_) {
+    std::string head = "  " + option.name + std::string(column + 2 - option.name.size(), ' ');
+    for (const std::string& part : wrapped(option.text, 90 - head.size())) {
+      terminal.out(head + part);
+      head.assign(head.size(), ' ');
+    }
+  }
   if (help_.examples.empty()) return;
   terminal.out("\n" + title("Examples:"));
   std::istringstream lines(help_.examples);

@@ -48,6 +48,12 @@ class CommandLine {
   const CommandHelp& help() const { return help_; }
 
  private:
+  // How an option is shown.
+  struct Shown {
+    std::string name;  // "-q, --quiet", "--output DIR"
+    std::string text;
+  };
+  void show(const std::string& name, const std::string& unit, const std::string& text);
   Error wrong(const std::string& what) const;
   Status read(std::span<const std::string> words);
   std::vector<std::string> option_names() const;
@@ -56,6 +62,7 @@ class CommandLine {
   CommandHelp help_;
   boost::program_options::options_description options_;
   boost::program_options::options_description hidden_;  // the arguments
+  std::vector<Shown> shown_;
   std::vector<std::string> arguments_;
   size_t needed_ = 0;
   boost::program_options::variables_map values_;

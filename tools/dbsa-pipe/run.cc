@@ -40,7 +40,7 @@ Status answer_queries(Engine& engine, Session& session, std::vector<Example> que
     if (session.services().cancelled())
       return Error{ErrorCode::kCancelled,
                    "stopped after " + human_count(static_cast<int64_t>(record.queries.size())) +
-                       " of " + counted(total, "query") +
+                       " of " + counted_queries(total) +
                        "; no result record is written, and the encoded pool is kept",
                    ""};
     DBSA_ASSIGN_OR_RETURN(Answer answer, engine.answer(query.text));
@@ -57,6 +57,9 @@ Status answer_queries(Engine& engine, Session& session, std::vector<Example> que
     progress.update(static_cast<int64_t>(record.queries.size()), total, detail);
   }
   record.answer_seconds = clock.seconds();
+  progress.finish();
+  terminal.note("answered   " + counted_queries(total) + " in " +
+                human_seconds(record.answer_seconds));
   return {};
 }
 

@@ -147,39 +147,51 @@ std::string Progress::bar(double share, int width) const {
   return terminal_.error_style(Style::kGreen, done) + terminal_.error_style(Style::kDim, rest);
 }
 
+// "10,452/24,310  1,203 tokens/s  0:11 left  <detail>"
+std::string Progress::figures(int64_t done, int64_t total, const std::string& detail) const {
+  const double seconds = clock_.seconds();
+  const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
+  std::string text = human_count(done) + "/" + human_count(total) + " ";
+  // A rate taken over an instant says nothing.
+  if (done > 0 && seconds >= 0.5) {
+    text += " " + human_rate(rate) + " " + unit_ + "/s";
+    if (done < total)
+      text += "  " + clock_seconds(static_cast<double>(total - done) / rate) + " left";
+  } else {
+    text += unit_;
+  }
+  if (!detail.empty()) text += "  " + detail;
+  return text;
+}
+
 void Progress::update(int64_t done, int64_t total, const std::string& detail) {
   const double now = clock_.seconds();
   const bool shown = terminal_.progress_shown();
   const bool first = shown_at_ < 0;
-  if (!first && done < total && now - shown_at_ < (shown ? kRedrawSeconds : kPlainLineSeconds))
-    return;
-  // A log has no use for a line that only says that nothing is done yet.
-  if (!shown && first && done < total) {
-    shown_at_ = now;
+  // A log has no use for lines that say that nothing, or all, is done.
+  if (!shown && (first || done >= total)) {
+    if (first) shown_at_ = now;
     return;
   }
+  if (!first && done < total && now - shown_at_ < (shown ? kRedrawSeconds : kPlainLineSeconds))
+    return;
   shown_at_ = now;
   const double share = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 1;
-  const double rate = now > 0 ? static_cast<double>(done) / now : 0;
-  std::string text = human_count(done) + "/" + human_count(total) + " " + unit_;
-  if (done > 0 && now >= 1)
-    text += "  " + human_count(static_cast<int64_t>(rate)) + " " + unit_ + "/s";
-  if (done > 0 && done < total && now >= 0.5)
-    text += "  " + clock_seconds(static_cast<double>(total - done) / rate) + " left";
-  if (!detail.empty()) text += "  " + detail;
-  const std::string percent = std::to_string(static_cast<int>(100 * share)) + " %";
+  std::string percent = std::to_string(static_cast<int>(100 * share)) + " %";
+  percent.insert(0, 5 - percent.size(), ' ');
+  const std::string text = figures(done, total, detail);
   if (!shown) {
     terminal_.note(title_ + " " + percent + "  " + text);
     return;
   }
-  const size_t columns = static_cast<size_t>(std::max(terminal_.columns() - 1, 20));
-  const std::string head = title_ + " ",
-                    tail = std::string(6 - percent.size(), ' ') + percent + "  ";
-  const size_t used = text_width(head) + tail.size() + text_width(text);
-  const int width =
-      used + 10 <= columns ? static_cast<int>(std::min<size_t>(columns - used, 30)) : 0;
-  const size_t room = columns - std::min(columns, text_width(head) + tail.size() + size_t(width));
-  terminal_.set_progress(head + bar(share, width) + tail + cut_to(text, room));
+  const auto columns = static_cast<size_t>(std::max(terminal_.columns() - 1, 20));
+  const size_t fixed = text_width(title_) + 1 + percent.size() + 3;
+  size_t width = 0;  // of the bar
+  if (fixed + text_width(text) + 10 <= columns)
+    width = std::min<size_t>(columns - fixed - text_width(text), 30);
+  terminal_.set_progress(title_ + " " + bar(share, static_cast<int>(width)) +
+                         (width > 0 ? " " : "") + percent + "  " +
+                         cut_to(text, columns - std::min(columns, fixed + width)));
 }
 
 void Table::print(Terminal& terminal) const {

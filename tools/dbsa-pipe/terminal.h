@@ -70,6 +70,7 @@ class Progress {
 
  private:
   std::string bar(double share, int width) const;
+  std::string figures(int64_t done, int64_t total, const std::string& detail) const;
 
   Terminal& terminal_;
   std::string title_, unit_;

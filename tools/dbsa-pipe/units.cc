@@ -52,10 +52,19 @@ std::string clock_seconds(double seconds) {
   return format("%lld:%02lld:%02lld", whole / 3600, whole % 3600 / 60, whole % 60);
 }
 
+std::string human_rate(double per_second) {
+  if (per_second < 9.95) return format("%.1f", per_second);
+  return human_count(std::llround(per_second));
+}
+
 std::string human_ratio(double ratio) { return format("%.1f %%", 100 * ratio); }
 
 std::string counted(int64_t count, const std::string& noun) {
   return human_count(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+std::string counted_queries(int64_t count) {
+  return count == 1 ? "1 query" : human_count(count) + " queries";
 }
 
 }  // namespace dbsa::cli

@@ -140,8 +140,7 @@ void print_findings(const Session& session, const Findings& findings, Terminal& 
                counted(findings.parameters, "parameter"));
   terminal.out("data   " +
                counted(static_cast<int64_t>(data.demonstrations.size()), "demonstration") + ", " +
-               counted(data.labels, "label") + ", " +
-               (data.queries == 1 ? "1 query" : human_count(data.queries) + " queries"));
+               counted(data.labels, "label") + ", " + counted_queries(data.queries));
   terminal.out("pool   " + counted(findings.blocks, "block") + ", " +
                counted(findings.tokens, "token"));
 }
