@@ -1,0 +1,78 @@
+#include "host/describe.h"
+
+#include <gtest/gtest.h>
+
+#include "config/toml_document.h"
+
+namespace dbsa::host {
+namespace {
+
+Manifest bm25() {
+  return *parse_manifest(R"(id = "dbsa.retriever.bm25"
+kind = "retriever"
+revision = 1
+version = "0.1.0"
+summary = "Ranks by shared terms\nand more"
+licence = "Apache-2.0"
+abi = "0.1"
+[config.k1]
+type = "number"
+default = 1.2
+minimum = 0
+maximum = 10
+description = "Saturation of a term's count"
+[config.stemmer]
+type = "string"
+default = "porter"
+enum = ["porter", "none"]
+description = "Stemmer of English words"
+[config.word_list]
+type = "string"
+format = "path"
+unit = "words | lines"
+description = "Words to leave out"
+)",
+                         "p/dbsa_retriever_bm25.plugin.toml");
+}
+
+TEST(Describe, MakesATableForAPipelineFile) {
+  const std::string toml = config_toml(bm25());
+  EXPECT_EQ(toml, R"([retriever]
+# Ranks by shared terms and more
+plugin = "bm25"
+# What is indexed: whole demonstrations as in the prompt, or inputs alone. string, "demonstration" | "text"
+text = "demonstration"
+# Saturation of a term's count. number, >= 0, <= 10
+k1 = 1.2
+# Stemmer of English words. string, "porter" | "none"
+stemmer = "porter"
+# Words to leave out. path [words | lines], required
+word_list = ""
+)");
+  EXPECT_TRUE(TomlDocument::parse(toml, "a.toml").ok());
+}
+
+TEST(Describe, MakesAMarkdownTable) {
+  EXPECT_EQ(config_markdown(bm25()), R"(| key | type | default | range | unit | meaning |
+|---|---|---|---|---|---|
+| `k1` | number | `1.2` | >= 0, <= 10 |  | Saturation of a term's count |
+| `stemmer` | string | `"porter"` | "porter" \| "none" |  | Stemmer of English words |
+| `word_list` | path | required |  | words \| lines | Words to leave out |
+)");
+  Manifest bare = bm25();
+  bare.config_keys.clear();
+  EXPECT_EQ(config_markdown(bare), "No keys of its own.\n");
+}
+
+TEST(Describe, GivesMachinesEverything) {
+  const nlohmann::json out = describe_plugin(bm25());
+  EXPECT_EQ(out.at("id"), "dbsa.retriever.bm25");
+  EXPECT_EQ(out.at("name"), "bm25");
+  EXPECT_EQ(out.at("kind"), "retriever");
+  EXPECT_EQ(out.at("abi"), "0.1");
+  EXPECT_EQ(out.at("config").at("required").dump(), "[\"word_list\"]");
+  EXPECT_EQ(out.at("library"), "p/dbsa_retriever_bm25.so");
+}
+
+}  // namespace
+}  // namespace dbsa::host

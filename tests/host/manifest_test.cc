@@ -1,0 +1,134 @@
+#include "host/manifest.h"
+
+#include <dbsa/plugin.h>
+#include <gtest/gtest.h>
+
+namespace dbsa::host {
+namespace {
+
+constexpr const char* kHead = R"(id = "dbsa.retriever.bm25"
+kind = "retriever"
+revision = 3
+version = "0.1.0"
+summary = "Ranks by shared terms"
+licence = "Apache-2.0"
+abi = "0.1"
+)";
+
+std::string faults_of(const std::string& text) {
+  const auto manifest = parse_manifest(text, "p/x.plugin.toml");
+  return manifest.ok() ? "accepted" : manifest.error().message;
+}
+
+TEST(Manifest, HasAllFields) {
+  const auto manifest = parse_manifest(std::string(kHead) + R"(
+[needs]
+libraries = ["libx.so.1"]
+cuda = true
+[config.k1]
+type = "number"
+default = 1
+minimum = 0
+description = "Saturation"
+[config.b]
+type = "number"
+description = "Length"
+)",
+                                       "p/dbsa_retriever_bm25.plugin.toml");
+  ASSERT_TRUE(manifest.ok()) << manifest.error().message;
+  EXPECT_EQ(manifest->id, "dbsa.retriever.bm25");
+  EXPECT_EQ(manifest->short_name(), "bm25");
+  EXPECT_EQ(manifest->kind, uint32_t{DBSA_KIND_RETRIEVER});
+  EXPECT_EQ(manifest->revision, 3u);
+  EXPECT_EQ(manifest->abi_major, 0u);
+  EXPECT_EQ(manifest->abi_minor, 1u);
+  EXPECT_EQ(manifest->needs_libraries, std::vector<std::string>{"libx.so.1"});
+  EXPECT_TRUE(manifest->needs_cuda);
+  EXPECT_EQ(manifest->library_path, "p/dbsa_retriever_bm25.so");
+  EXPECT_EQ(manifest->config_keys, (std::vector<std::string>{"k1", "b"}));
+  EXPECT_EQ(manifest->config_schema.dump(),
+            R"({"additionalProperties":false,"properties":{)"
+            R"("b":{"description":"Length","type":"number"},)"
+            R"("k1":{"default":1.0,"description":"Saturation","minimum":0,"type":"number"}},)"
+            R"("required":["b"],"type":"object"})");
+}
+
+TEST(Manifest, NeedsOnlyAHead) {
+  const auto manifest = parse_manifest(kHead, "x.plugin.toml");
+  ASSERT_TRUE(manifest.ok()) << manifest.error().message;
+  EXPECT_TRUE(manifest->config_keys.empty());
+  EXPECT_FALSE(manifest->needs_cuda);
+  EXPECT_TRUE(manifest->needs_libraries.empty());
+}
+
+TEST(Manifest, SaysAllThatIsWrong) {
+  EXPECT_EQ(faults_of("id = \"bm25\"\nkind = \"retreiver\"\nrevision = 0\nversion = \"\"\n"
+                      "licence = 3\nabi = \"new\"\nauthor = \"me\"\n"),
+            "p/x.plugin.toml:1:1: summary: is required\n"
+            "p/x.plugin.toml:1:1: id: must be three or more names joined by dots, like "
+            "dbsa.retriever.bm25, got \"bm25\"\n"
+            "p/x.plugin.toml:2:1: kind: must be one of \"block_grouper\", \"mask_pattern\", "
+            "\"retriever\", \"kv_store\", \"attention_backend\", got \"retreiver\"; did you mean "
+            "\"retriever\"?\n"
+            "p/x.plugin.toml:3:1: revision: must be >= 1, got 0\n"
+            "p/x.plugin.toml:4:1: version: must not be empty\n"
+            "p/x.plugin.toml:5:1: licence: must be a string, got an integer 3\n"
+            "p/x.plugin.toml:6:1: abi: must be major.minor, like 0.1, got \"new\"\n"
+            "p/x.plugin.toml:7:1: unknown key \"author\"");
+}
+
+TEST(Manifest, ChecksEachKey) {
+  const auto with_key = [](const std::string& lines) {
+    return faults_of(kHead + ("[config.k1]\ndescription = \"Saturation\"\n" + lines));
+  };
+  EXPECT_EQ(with_key("type = \"number\"\ndefault = \"x\"\n"),
+            "p/x.plugin.toml:11:1: config.k1.default: must be a number, got a string \"x\"");
+  EXPECT_EQ(with_key("type = \"integer\"\nminimum = 1\ndefault = 0\n"),
+            "p/x.plugin.toml:12:1: config.k1.default: must be >= 1, got 0");
+  EXPECT_EQ(with_key("type = \"string\"\nenum = [\"a\", \"b\"]\ndefault = \"c\"\n"),
+            "p/x.plugin.toml:12:1: config.k1.default: must be one of \"a\", \"b\", got \"c\"");
+  EXPECT_EQ(with_key("type = \"float\"\n"),
+            "p/x.plugin.toml:10:1: config.k1.type: must be one of \"integer\", \"number\", "
+            "\"string\", \"boolean\", got \"float\"");
+  EXPECT_EQ(with_key("type = \"number\"\nminimun = 1\n"),
+            "p/x.plugin.toml:11:1: config.k1: unknown key \"minimun\"; did you mean \"minimum\"?");
+  EXPECT_EQ(with_key("type = \"number\"\nminimum = 2\nmaximum = 1\n"),
+            "p/x.plugin.toml:12:1: config.k1.maximum: must be >= minimum 2, got 1");
+  EXPECT_EQ(with_key("type = \"boolean\"\nminimum = 2\nformat = \"path\"\n"),
+            "p/x.plugin.toml:11:1: config.k1.minimum: is for numbers, the key is a boolean\n"
+            "p/x.plugin.toml:12:1: config.k1.format: is for strings, the key is a boolean");
+  EXPECT_EQ(faults_of(std::string(kHead) + "[config.k1]\ndefault = 1\n"),
+            "p/x.plugin.toml:8:9: config.k1.type: is required\n"
+            "p/x.plugin.toml:8:9: config.k1.description: is required");
+}
+
+TEST(Manifest, KeepsTheFrameworksKeysFree) {
+  const std::string key = "type = \"string\"\ndefault = \"\"\ndescription = \"x\"\n";
+  EXPECT_EQ(faults_of(kHead + ("[config.text]\n" + key)),
+            "p/x.plugin.toml:8:9: config.text: is the framework's own key of [retriever]; choose "
+            "another name");
+  EXPECT_EQ(faults_of(kHead + ("[config.plugin]\n" + key)),
+            "p/x.plugin.toml:8:9: config.plugin: is the framework's own key of [retriever]; choose "
+            "another name");
+  EXPECT_EQ(faults_of(kHead + ("[config.block_size]\n" + key)), "accepted");
+  EXPECT_EQ(faults_of(kHead + ("[config.\"K 1\"]\n" + key)),
+            "p/x.plugin.toml:8:9: config.\"K 1\": a key is made of a-z, 0-9 and _");
+}
+
+TEST(Manifest, KnowsIds) {
+  const auto with_id = [](const std::string& id) {
+    std::string text = kHead;
+    text.replace(text.find("dbsa.retriever.bm25"), 19, id);
+    return faults_of(text);
+  };
+  for (const char* good : {"a.b.c", "org.team.retriever.my_bm25", "a1.b_.c"})
+    EXPECT_EQ(with_id(good), "accepted") << good;
+  for (const char* bad : {"a.b", "a..c", "a.b.", ".b.c", "A.b.c", "a.b.1c", "a.b.c-d", "a b.c.d"})
+    EXPECT_EQ(with_id(bad),
+              "p/x.plugin.toml:1:1: id: must be three or more names joined by dots, like "
+              "dbsa.retriever.bm25, got \"" +
+                  std::string(bad) + "\"");
+}
+
+}  // namespace
+}  // namespace dbsa::host

@@ -1,0 +1,138 @@
+#include "host/plugin_registry.h"
+
+#include <dbsa/plugin.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace dbsa::host {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder of manifests, gone at the end.
+class Registry : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "dbsa_registry_XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = fs::canonical(name);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string add(const std::string& file, const std::string& id, const std::string& kind) {
+    const fs::path path = folder_ / (file + ".plugin.toml");
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << "id = \"" << id << "\"\nkind = \"" << kind
+                        << "\"\nrevision = 1\nversion = \"1\"\nsummary = \"x\"\nlicence = \"x\"\n"
+                           "abi = \"0.1\"\n";
+    return path.string();
+  }
+
+  static PluginRegistry discover(std::vector<std::string> folders) {
+    return PluginRegistry::discover(folders);
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(Registry, FindsByNameAndId) {
+  add("b", "dbsa.retriever.bm25", "retriever");
+  add("a", "dbsa.kv_store.memory", "kv_store");
+  add("c", "org.kv_store.bm25", "kv_store");
+  const PluginRegistry registry = discover({folder_.string()});
+  ASSERT_EQ(registry.manifests().size(), 3u);
+  EXPECT_EQ(registry.manifests()[0].id, "dbsa.retriever.bm25");  // by kind, then id
+  EXPECT_EQ((*registry.find(DBSA_KIND_RETRIEVER, "bm25"))->id, "dbsa.retriever.bm25");
+  EXPECT_EQ((*registry.find(DBSA_KIND_KV_STORE, "bm25"))->id, "org.kv_store.bm25");
+  EXPECT_EQ((*registry.find(DBSA_KIND_KV_STORE, "org.kv_store.bm25"))->id, "org.kv_store.bm25");
+  EXPECT_EQ(registry.find(DBSA_KIND_RETRIEVER, "org.kv_store.bm25").error().message,
+            "org.kv_store.bm25 is a kv_store plugin, not a retriever");
+}
+
+TEST_F(Registry, ABadManifestHidesNoOther) {
+  add("good", "dbsa.retriever.all", "retriever");
+  std::ofstream(folder_ / "bad.plugin.toml") << "id = ";
+  std::ofstream(folder_ / "notes.toml") << "no manifest";
+  fs::create_directory(folder_ / "odd.plugin.toml");
+  const PluginRegistry registry = discover({folder_.string()});
+  EXPECT_EQ(registry.manifests().size(), 1u);
+  ASSERT_EQ(registry.failed().size(), 2u);
+  EXPECT_EQ(registry.failed()[0].path, (folder_ / "bad.plugin.toml").string());
+  EXPECT_EQ(registry.failed()[0].cause.rfind((folder_ / "bad.plugin.toml").string() + ":1:6: ", 0),
+            0u)
+      << registry.failed()[0].cause;
+  EXPECT_EQ(registry.failed()[1].cause,
+            (folder_ / "odd.plugin.toml").string() + ": cannot read: is a directory");
+}
+
+TEST_F(Registry, UsesNeitherOfTwoWithOneId) {
+  const std::string first = add("x/one", "dbsa.retriever.all", "retriever");
+  const std::string second = add("y/two", "dbsa.retriever.all", "retriever");
+  add("y/other", "dbsa.retriever.bm25", "retriever");
+  const PluginRegistry registry =
+      discover({(folder_ / "x").string(), (folder_ / "y").string(), (folder_ / "x/").string()});
+  EXPECT_EQ(registry.searched().size(), 2u);  // one folder twice is one folder
+  const std::string cause = "more than one plugin has the id dbsa.retriever.all: " + first +
+                            " and " + second + "; remove all but one";
+  EXPECT_EQ(registry.find(DBSA_KIND_RETRIEVER, "all").error().message, cause);
+  EXPECT_EQ(registry.find(DBSA_KIND_RETRIEVER, "dbsa.retriever.all").error().message, cause);
+  ASSERT_EQ(registry.failed().size(), 2u);
+  EXPECT_EQ(registry.failed()[1].path, second);
+  EXPECT_TRUE(registry.find(DBSA_KIND_RETRIEVER, "bm25").ok());
+}
+
+TEST_F(Registry, AsksForTheIdWhereANameIsNotEnough) {
+  add("one", "dbsa.retriever.all", "retriever");
+  add("two", "org.retriever.all", "retriever");
+  const PluginRegistry registry = discover({folder_.string()});
+  EXPECT_EQ(registry.find(DBSA_KIND_RETRIEVER, "all").error().message,
+            "\"all\" may be dbsa.retriever.all or org.retriever.all; write the full id");
+  EXPECT_TRUE(registry.find(DBSA_KIND_RETRIEVER, "org.retriever.all").ok());
+}
+
+TEST_F(Registry, NamesEveryPlaceSearched) {
+  const PluginRegistry registry = discover({folder_.string(), (folder_ / "none").string()});
+  EXPECT_EQ(registry.find(DBSA_KIND_RETRIEVER, "all").error().message,
+            "no retriever plugin \"all\"; available: none; searched: " + folder_.string() +
+                " (0 manifests), " + (folder_ / "none").string() + " (no such folder)");
+  EXPECT_EQ(registry.find(DBSA_KIND_RETRIEVER, "all").error().code, ErrorCode::kPlugin);
+  EXPECT_EQ(discover({}).find(DBSA_KIND_RETRIEVER, "all").error().message,
+            "no retriever plugin \"all\"; available: none; no folder was searched");
+}
+
+TEST_F(Registry, SearchesInOrder) {
+  const std::string option = (folder_ / "option").string();
+  const std::string first = (folder_ / "first").string();
+  const std::string second = (folder_ / "second").string();
+  ASSERT_EQ(setenv("DBSA_PLUGIN_PATH", (first + "::" + second + ":" + option).c_str(), 1), 0);
+  const std::vector<std::string> folders = plugin_search_path({&option, 1});
+  ASSERT_EQ(unsetenv("DBSA_PLUGIN_PATH"), 0);
+  ASSERT_GE(folders.size(), 4u);
+  EXPECT_EQ(folders[0], option);
+  EXPECT_EQ(folders[1], first);
+  EXPECT_EQ(folders[2], second);
+  // Beside the program: <build>/tests/../lib/dbsa/plugins.
+  EXPECT_EQ(folders[3], fs::weakly_canonical(fs::path(DBSA_BINARY_DIR) / "lib/dbsa/plugins"));
+}
+
+TEST_F(Registry, HashesTheLibraryFile) {
+  add("one", "dbsa.retriever.all", "retriever");
+  const PluginRegistry registry = discover({folder_.string()});
+  Manifest manifest = registry.manifests().front();
+  EXPECT_EQ(plugin_file_hash(manifest).error().message,
+            (folder_ / "one.so").string() + ": cannot read");
+  std::ofstream(folder_ / "one.so").close();
+  // XXH3-128 of nothing.
+  EXPECT_EQ(plugin_file_hash(manifest).value(), "99aa06d3014798d86001c324468d497f");
+  std::ofstream(folder_ / "one.so") << std::string(200000, 'x');
+  const std::string hash = plugin_file_hash(manifest).value();
+  std::ofstream(folder_ / "one.so") << std::string(199999, 'x') + "y";
+  EXPECT_NE(plugin_file_hash(manifest).value(), hash);
+  EXPECT_EQ(hash.size(), 32u);
+}
+
+}  // namespace
+}  // namespace dbsa::host
