@@ -108,6 +108,25 @@ TEST_P(Plans, BlockSparseEncodingAndAnsweringEqualTheOracle) {
   }
 }
 
+// Two demonstrations with the same text share one stored block; both may be selected.
+TEST_P(Plans, OneBlockMayStandAtTwoPlaces) {
+  Draw draw(20250305);
+  ForwardHarness harness(folder_of(GetParam()), {.precision = kF32});
+  const auto ids = draw.ids(20, harness.config().vocab_size);
+  const auto query = draw.ids(5, harness.config().vocab_size);
+  host::Kv one = harness.make_kv(20), twin = harness.make_kv(20), own = harness.make_kv(5);
+  harness.pass(ids, one, 0, 0, {}, {});
+  harness.pass(ids, twin, 0, 0, {}, {});
+  const auto rows = all_rows(5);
+  const auto answer = [&](const host::Kv& second) {
+    return harness.pass(
+        query, own, 0, 40,
+        {segment_of(one, DBSA_SEGMENT_FULL, 20, 0), segment_of(second, DBSA_SEGMENT_FULL, 20, 20)},
+        rows);
+  };
+  EXPECT_EQ(answer(one), answer(twin));
+}
+
 TEST_P(Plans, CausalBlocksAllSelectedEqualOnePrefill) {
   Draw draw(20250302);
   ForwardHarness harness(folder_of(GetParam()), {.precision = kF32});

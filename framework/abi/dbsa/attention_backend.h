@@ -69,7 +69,8 @@ typedef struct dbsa_segment {
 } dbsa_segment;
 
 /* Rows that see the same segments, those with index first_segment and the segment_count - 1 after
- * it. Segments of one range are disjoint; every row sees at least one token. */
+ * it, and at least one token. Segments of one range may show the same tokens at different places (a
+ * demonstration that stands in the pool twice), never at the same. */
 typedef struct dbsa_row_range {
   uint32_t struct_size;
   int64_t first_row;

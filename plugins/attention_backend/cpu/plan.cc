@@ -63,17 +63,22 @@ Status check_range(const dbsa_plan_description& d, int64_t index, int64_t next_r
   return {};
 }
 
+// A stored block may stand twice in a plan, at two places; the same tokens at the same place may
+// not: they would count double.
 Status check_disjoint(const dbsa_segment* segments, int64_t count, int64_t first, int64_t range) {
+  const auto shift = [&](int64_t i) { return segments[i].start - segments[i].first_token; };
   std::vector<int64_t> order(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) order[static_cast<size_t>(i)] = i;
   std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
     if (segments[a].kv != segments[b].kv) return std::less<>()(segments[a].kv, segments[b].kv);
+    if (shift(a) != shift(b)) return shift(a) < shift(b);
     return segments[a].first_token < segments[b].first_token;
   });
   for (size_t i = 1; i < order.size(); ++i) {
     const dbsa_segment& a = segments[order[i - 1]];
     const dbsa_segment& b = segments[order[i]];
-    if (a.kv == b.kv && b.first_token < a.first_token + a.length) {
+    if (a.kv == b.kv && shift(order[i - 1]) == shift(order[i]) &&
+        b.first_token < a.first_token + a.length) {
       const auto [low, high] = std::minmax(order[i - 1], order[i]);
       return fault("range " + number(range) + ": segments " + number(first + low) + " and " +
                    number(first + high) + " overlap");

@@ -1,0 +1,34 @@
+#include "tests/support/engine_harness.h"
+
+#include "config/toml_document.h"
+#include "host/resolve.h"
+
+namespace dbsa {
+
+Result<std::unique_ptr<EngineHarness>> EngineHarness::open(const std::string& pipeline_path,
+                                                           const Overrides& overrides,
+                                                           int threads) {
+  std::unique_ptr<EngineHarness> harness(new EngineHarness);
+  harness->warnings_ = std::make_unique<std::vector<std::string>>();
+  host::HostOptions options;
+  options.threads = threads;
+  options.log_level = host::LogLevel::kWarning;
+  options.log_sink = [warnings = harness->warnings_.get()](host::LogLevel, std::string_view line) {
+    warnings->emplace_back(line);
+  };
+  harness->services_ = std::make_unique<host::HostServices>(std::move(options));
+  harness->registry_ = std::make_unique<host::PluginRegistry>(
+      host::PluginRegistry::discover(std::vector<std::string>{DBSA_PLUGIN_DIR}));
+  DBSA_ASSIGN_OR_RETURN(TomlDocument document, TomlDocument::load(pipeline_path));
+  for (const auto& [key, value] : overrides) DBSA_RETURN_IF_ERROR(document.set(key, value));
+  DBSA_ASSIGN_OR_RETURN(const host::ResolvedPipeline resolved,
+                        host::resolve_pipeline(std::move(document), *harness->registry_));
+  DBSA_RETURN_IF_ERROR(host::check_plugins(resolved, *harness->registry_));
+  Result<std::unique_ptr<Engine>> engine =
+      Engine::open(resolved, *harness->registry_, *harness->services_);
+  if (!engine.ok()) return resolved.located(engine.error());
+  harness->engine_ = std::move(engine).value();
+  return harness;
+}
+
+}  // namespace dbsa
