@@ -22,41 +22,74 @@ namespace {
 using nlohmann::json;
 static_assert(TOML_MAX_NESTED_VALUES == TomlDocument::kMaxDepth);
 
-// The line of the first key with too many dots, or 0. Dotted keys and headers nest tables without
-// any bound of the parser's, and nested tables are freed recursively.
-int64_t line_of_deep_key(std::string_view text) {
-  constexpr int kMostDots = 64;
-  int64_t line = 1;
-  int dots = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '"' || c == '\'') {  // skip a string
-      const bool multi_line = text.substr(i, 3) == std::string(3, c);
-      const size_t quotes = multi_line ? 3 : 1;
-      for (i += quotes; i < text.size(); ++i) {
-        if (text[i] == '\n') ++line;
-        if (c == '"' && text[i] == '\\') {
-          ++i;
-        } else if (text.substr(i, quotes) == std::string(quotes, c)) {
-          i += quotes - 1;
-          break;
-        } else if (text[i] == '\n' && !multi_line) {
-          break;
-        }
+// Looks at what stands outside strings and comments before toml++ 3.3 does, for two things it does
+// not survive:
+// - keys and headers with many dots nest tables without any bound, and those are freed recursively;
+// - a character that is not ASCII there, which is never TOML, runs into undefined behaviour.
+class Scanner {
+ public:
+  explicit Scanner(std::string_view text) : text_(text) {}
+
+  // "line:column: what is wrong", or "".
+  std::string fault() {
+    constexpr int kMostDots = 64;
+    int dots = 0;
+    if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;  // a byte order mark
+    for (; at_ < text_.size(); ++at_) {
+      const char c = text_[at_];
+      if (c == '"' || c == '\'') {
+        skip_string(c);
+      } else if (c == '#') {
+        while (at_ + 1 < text_.size() && text_[at_ + 1] != '\n') ++at_;
+      } else if (static_cast<unsigned char>(c) >= 0x80) {
+        return place() + "only ASCII may stand outside strings and comments";
+      } else if (c == '.') {
+        if (++dots > kMostDots) return place() + "a key has too many dots";
+      } else if (std::strchr("=,{}[]\n", c) != nullptr) {
+        dots = 0;
       }
-      continue;
     }
-    if (c == '#') {
-      i = std::min(text.find('\n', i), text.size());
-      --i;
-      continue;
-    }
-    if (c == '.' && ++dots > kMostDots) return line;
-    if (std::strchr("=,{}[]\n", c) != nullptr) dots = 0;
-    if (c == '\n') ++line;
+    return "";
   }
-  return 0;
-}
+
+ private:
+  // From the first quote to the last one, or to the end of the line where there is none.
+  void skip_string(char quote) {
+    const std::string three(3, quote);
+    const bool multi_line = text_.substr(at_, 3) == three;
+    at_ += multi_line ? 3 : 1;
+    for (; at_ < text_.size(); ++at_) {
+      const char c = text_[at_];
+      if (c == '\\' && quote == '"') {
+        ++at_;
+      } else if (!multi_line && (c == '\n' || c == quote)) {
+        return;
+      } else if (c == quote && text_.substr(at_, 3) == three) {
+        at_ += 2;
+        // Up to two quotes before the closing ones belong to the text.
+        for (int i = 0; i < 2 && at_ + 1 < text_.size() && text_[at_ + 1] == quote; ++i) ++at_;
+        return;
+      }
+    }
+  }
+
+  std::string place() const {
+    int64_t line = 1;
+    int64_t column = 1;
+    for (const char c : text_.substr(0, at_)) {
+      if (c == '\n') {
+        ++line;
+        column = 1;
+      } else if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) {  // not inside a character
+        ++column;
+      }
+    }
+    return std::to_string(line) + ":" + std::to_string(column) + ": ";
+  }
+
+  std::string_view text_;
+  size_t at_ = 0;
+};
 
 bool is_utf8(std::string_view text) {
   try {
@@ -148,9 +181,8 @@ Result<TomlDocument> TomlDocument::parse(std::string_view text, std::string name
   if (text.size() > kMaxBytes)
     return Error{ErrorCode::kConfig, name + ": larger than " + std::to_string(kMaxBytes) + " bytes",
                  ""};
-  if (const int64_t line = line_of_deep_key(text); line != 0)
-    return Error{ErrorCode::kConfig,
-                 name + ":" + std::to_string(line) + ":1: a key has too many dots", ""};
+  if (const std::string fault = Scanner(text).fault(); !fault.empty())
+    return Error{ErrorCode::kConfig, name + ":" + fault, ""};
   const toml::parse_result parsed = toml::parse(text, name);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();

@@ -60,9 +60,17 @@ TEST(TomlDocument, IsBounded) {
             "a.toml: larger than 1048576 bytes");
   std::string dots = "a";
   for (int i = 0; i < 200000; ++i) dots += ".a";
-  EXPECT_EQ(message_of("x = 1\n" + dots + " = 1"), "a.toml:2:1: a key has too many dots");
-  EXPECT_EQ(message_of("[" + dots + "]"), "a.toml:1:1: a key has too many dots");
-  EXPECT_EQ(message_of("x = {" + dots + " = 1}"), "a.toml:1:1: a key has too many dots");
+  EXPECT_EQ(message_of("x = 1\n" + dots + " = 1"), "a.toml:2:130: a key has too many dots");
+  EXPECT_EQ(message_of("[" + dots + "]"), "a.toml:1:131: a key has too many dots");
+  EXPECT_EQ(message_of("x = {" + dots + " = 1}"), "a.toml:1:135: a key has too many dots");
+  // Every bit of text outside strings and comments is ASCII.
+  EXPECT_EQ(message_of("x = 1\ny\xc3\xa9 = 1"),
+            "a.toml:2:2: only ASCII may stand outside strings and comments");
+  EXPECT_EQ(message_of("x = \"\"\"\xc3\xa9\"\"\"\"\"  \xd1\x8e"),
+            "a.toml:1:16: only ASCII may stand outside strings and comments");
+  EXPECT_EQ(message_of("\xef\xbb\xbf# \xc3\xa9\nx = \"\xc3\xa9\\\"\" # \xc3\xa9\n"
+                       "'\xc3\xa9' = '''\n\xc3\xa9'''\n"),
+            "accepted");
   // Dots in texts, comments and lists of numbers are no matter.
   std::string numbers = "x = [";
   for (int i = 0; i < 200; ++i) numbers += "0.5, ";
