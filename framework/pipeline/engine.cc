@@ -69,6 +69,8 @@ Precision choose_precision(const ModelSettings& settings, const Checkpoint& chec
           static_cast<uint32_t>(kv_half ? DBSA_KV_DTYPE_BF16 : DBSA_KV_DTYPE_F32)};
 }
 
+}  // namespace
+
 Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model) {
   if (tokenizer.vocab_size() <= model.vocab_size) return {};
   return Error{ErrorCode::kConfig,
@@ -78,8 +80,6 @@ Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model
                    "; use the tokenizer that was published with the model",
                "/model/path"};
 }
-
-}  // namespace
 
 struct Engine::Impl {
   Settings settings;
@@ -138,9 +138,9 @@ Status Engine::Impl::identify() {
                         fingerprint_model(config, *checkpoint, default_cache_folder()));
   fingerprint = weights.value.hex();
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, plugins->backend.block_format(1));
-  model_digest =
-      ModelIdentity{fingerprint, rope_identity(config.rope), model->precision().compute, format}
-          .digest();
+  model_digest = ModelIdentity{fingerprint, rope_identity(config.rope),
+                               tokenizer_identity(*tokenizer), model->precision().compute, format}
+                     .digest();
   return {};
 }
 
@@ -278,7 +278,7 @@ Status Engine::open_pool() {
                      " does not exist); run `dbsa-pipe encode` first",
                  "/kv_store/path"};
   if (!pool.ok()) return pool.error();
-  if (pool->model != self.model_digest || pool->tokenizer != tokenizer_identity(*self.tokenizer))
+  if (pool->model != self.model_digest)
     return Error{ErrorCode::kConfig,
                  path +
                      ": the pool was encoded with another model, tokenizer or precision; run "

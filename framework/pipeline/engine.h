@@ -19,6 +19,8 @@
 #include "host/plugin_registry.h"
 #include "host/resolve.h"
 #include "icl/dataset.h"
+#include "model/model_config.h"
+#include "model/tokenizer/tokenizer.h"
 #include "pipeline/encoder.h"
 #include "pipeline/settings.h"
 
@@ -96,6 +98,9 @@ struct ModelInfo {
   std::string backend;      // AttentionBackend::describe()
   std::string tokenizer;    // fingerprint of its file, hexadecimal
 };
+
+// kConfig for a tokenizer with ids that the model has no embedding for.
+Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model);
 
 class Engine {
  public:

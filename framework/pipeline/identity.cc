@@ -36,6 +36,7 @@ KvKey ModelIdentity::digest() const {
   hasher.integer(kEncodeRevision);
   hasher.text(model_fingerprint);
   hasher.text(rope);
+  hasher.text(tokenizer);
   hasher.integer(compute);
   for (const uint32_t part :
        {format.layout, format.dtype, format.panel, format.layers, format.kv_heads, format.head_dim})

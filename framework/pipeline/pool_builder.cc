@@ -236,7 +236,6 @@ Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
   Pool& pool = built.pool;
   pool.id = id;
   pool.model = parts.model_digest;
-  pool.tokenizer = tokenizer_identity(parts.tokenizer);
   pool.has_prefix = parts.settings.prompt.anchor == PromptHead::kPrefix;
   for (const Example& example : demonstrations)
     pool.demonstrations.push_back(hash_example(example).hex());

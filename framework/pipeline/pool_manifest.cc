@@ -64,7 +64,6 @@ json to_json(const Pool& pool) {
   return {{"version", kPoolManifestVersion},
           {"id", pool.id},
           {"model", key_to_binary(pool.model)},
-          {"tokenizer", pool.tokenizer},
           {"has_prefix", pool.has_prefix},
           {"demonstrations", pool.demonstrations},
           {"blocks", std::move(blocks)},
@@ -79,7 +78,6 @@ Pool from_json(const json& value) {
   Pool pool;
   pool.id = value.at("id");
   pool.model = key_from_binary(value.at("model"));
-  pool.tokenizer = value.at("tokenizer");
   pool.has_prefix = value.at("has_prefix");
   pool.demonstrations = value.at("demonstrations");
   const auto demonstrations = static_cast<int64_t>(pool.demonstrations.size());

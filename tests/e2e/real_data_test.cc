@@ -98,9 +98,12 @@ class RealData : public ::testing::Test {
     return outcome;
   }
 
-  // An independent implementation's figure for the same settings.
-  void expect_near(const DataSet& set, const EngineHarness::Overrides& overrides,
-                   double independent) {
+  // An independent implementation's figure for the same settings. It indexed plain words; with stop
+  // words removed and words stemmed (our default, the paper's) other demonstrations are found:
+  // better ones for banking77 (0.87), worse ones for trec (0.56), whose classes hang on stop words.
+  void expect_near(const DataSet& set, EngineHarness::Overrides overrides, double independent) {
+    overrides.insert(overrides.end(),
+                     {{"retriever.stemmer", "\"none\""}, {"retriever.stop_words", "\"none\""}});
     EXPECT_NEAR(run(set, overrides).scores.accuracy, independent, 0.03);
   }
 

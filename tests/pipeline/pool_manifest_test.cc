@@ -13,7 +13,6 @@ Pool sample_pool() {
   Pool pool;
   pool.id = "0123456789abcdef";
   pool.model.bytes[3] = 7;
-  pool.tokenizer = "aa";
   pool.has_prefix = true;
   pool.demonstrations = {"h0", "h1", "h2"};
   pool.blocks.push_back({{}, {1}, {}});
@@ -29,7 +28,6 @@ Pool sample_pool() {
 void expect_equal(const Pool& a, const Pool& b) {
   EXPECT_EQ(a.id, b.id);
   EXPECT_EQ(a.model, b.model);
-  EXPECT_EQ(a.tokenizer, b.tokenizer);
   EXPECT_EQ(a.has_prefix, b.has_prefix);
   EXPECT_EQ(a.demonstrations, b.demonstrations);
   ASSERT_EQ(a.blocks.size(), b.blocks.size());
