@@ -289,7 +289,7 @@ TEST_P(StoreConformance, ReadersRunWhileOneThreadWrites) {
         store->stats();
       }
     });
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < 3 || seen < 200; ++round) {  // until readers had their share
     for (size_t i = 0; i < blocks.size(); ++i) {
       EXPECT_EQ(store->put(blocks[i]).message, "");
       if (i % 7 == 0) {
@@ -305,7 +305,6 @@ TEST_P(StoreConformance, ReadersRunWhileOneThreadWrites) {
   done = true;
   for (std::thread& reader : readers) reader.join();
   EXPECT_EQ(wrong, 0);
-  EXPECT_GT(seen, 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, StoreConformance, testing::Values("memory", "hdf5"),

@@ -93,7 +93,10 @@ inline TestBlock make_block(uint64_t seed, uint32_t layers = 3, uint64_t plane_b
                   /*scale_offset=*/0};
   for (uint32_t i = 0; i < layers; ++i) {
     std::vector<uint8_t> plane(plane_bytes);
-    for (uint8_t& byte : plane) byte = static_cast<uint8_t>(random());
+    for (size_t at = 0; at < plane.size(); at += 8) {
+      const uint64_t word = random();
+      std::memcpy(plane.data() + at, &word, std::min<size_t>(8, plane.size() - at));
+    }
     block.planes.push_back(std::move(plane));
   }
   return block;

@@ -133,8 +133,12 @@ Result<std::unique_ptr<KvStore::Lease>> Hdf5Store::get(const KvKey& key) {
 
 Status Hdf5Store::put(const KvKey& key, const dbsa_kv_format& format,
                       std::span<const void* const> planes) {
-  DBSA_RETURN_IF_ERROR(begin_writing());
-  DBSA_ASSIGN_OR_RETURN(const bool there, contains(key));
+  DBSA_ASSIGN_OR_RETURN(bool there, contains(key));
+  if (!there && !writing_) {
+    DBSA_RETURN_IF_ERROR(begin_writing());
+    // Until the lock was held, another process may have come first.
+    DBSA_ASSIGN_OR_RETURN(there, contains(key));
+  }
   if (!there) {
     DBSA_RETURN_IF_ERROR(check_fits(key, format));
     if (Status status = append(key, format, planes); !status.ok()) {
@@ -150,7 +154,6 @@ Status Hdf5Store::put(const KvKey& key, const dbsa_kv_format& format,
 }
 
 Status Hdf5Store::begin_writing() {
-  if (writing_) return {};
   DBSA_RETURN_IF_ERROR(lock_.acquire_shared(host_));
   kv_pack::remove_leftovers(settings_.path / "packs", host_);
   writing_ = true;
@@ -216,21 +219,24 @@ Status Hdf5Store::discard(const KvKey& key) {
 }
 
 Status Hdf5Store::list(const std::function<bool(const KvEntry&)>& entry) {
-  DBSA_RETURN_IF_ERROR(packs_.refresh());
-  // The snapshot first: a block that is published meanwhile is then listed as unpublished, once.
-  const PackSet::Snapshot all = packs_.snapshot();
-  std::vector<KvEntry> pending;
+  // Pending blocks first: one that is published meanwhile is then found twice and not missed.
+  std::vector<KvEntry> entries;
+  std::unordered_set<KvKey, KvKeyHash> seen;
   {
     std::shared_lock lock(pending_mutex_);
-    for (const auto& [key, one] : pending_)
-      pending.push_back({key, one.block.format, one.stored_bytes, 0, "unpublished"});
+    for (const auto& [key, one] : pending_) {
+      entries.push_back({key, one.block.format, one.stored_bytes, 0, "unpublished"});
+      seen.insert(key);
+    }
   }
-  for (const KvEntry& one : pending)
-    if (!entry(one)) return {};
-  for (const PackSet::Place& place : all.live)
-    if (!entry({place.key(), format_of(place.entry()), place.pack->stored_bytes(place.entry()),
-                place.entry().created_unix_s, place.pack->name()}))
-      return {};
+  DBSA_RETURN_IF_ERROR(packs_.refresh());
+  for (const PackSet::Place& place : packs_.snapshot().live)
+    if (!seen.contains(place.key()))
+      entries.push_back({place.key(), format_of(place.entry()),
+                         place.pack->stored_bytes(place.entry()), place.entry().created_unix_s,
+                         place.pack->name()});
+  for (const KvEntry& one : entries)
+    if (!entry(one)) break;
   return {};
 }
 

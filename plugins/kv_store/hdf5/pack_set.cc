@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 
@@ -41,30 +42,42 @@ Status PackSet::refresh() {
   if (changed == scanned_change_ns_) return {};
   const int64_t now = now_ns();
   DBSA_RETURN_IF_ERROR(scan());
-  scanned_change_ns_ = now - changed > kFreshNs ? changed : 0;
+  const bool refused = std::any_of(bad_packs_.begin(), bad_packs_.end(), [](const auto& bad) {
+    return bad.second.error.code == ErrorCode::kEnvironment;
+  });
+  scanned_change_ns_ = now - changed > kFreshNs && !refused ? changed : 0;
   return {};
+}
+
+Result<std::set<uint64_t>> PackSet::list_numbers() const {
+  std::set<uint64_t> numbers;
+  std::error_code failed;
+  fs::directory_iterator entries(folder_, failed);
+  for (; !failed && entries != fs::directory_iterator(); entries.increment(failed))
+    if (const auto number = pack_number(entries->path().filename().string()))
+      numbers.insert(*number);
+  if (failed)
+    return Error{ErrorCode::kEnvironment,
+                 folder_.string() + ": cannot be read: " + failed.message(), ""};
+  return numbers;
 }
 
 Status PackSet::scan() {
   std::map<uint64_t, std::shared_ptr<const PackFile>> packs;
   std::map<uint64_t, BadPack> bad_packs;
-  bool again = true;
-  // A pack that vanishes while it is looked at was rewritten into one the listing may have missed.
-  for (int attempt = 0; again && attempt < 100; ++attempt) {
-    again = false;
+  // Listing a folder is not atomic: while maintenance replaces packs, a listing may show neither
+  // the old nor the new one. So it counts when all it names is there and a second one agrees.
+  for (int attempt = 0; attempt < 100; ++attempt) {
     packs.clear();
     bad_packs.clear();
-    std::error_code failed;
-    fs::directory_iterator entries(folder_, failed);
-    if (failed)
-      return Error{ErrorCode::kEnvironment,
-                   folder_.string() + ": cannot be read: " + failed.message(), ""};
-    for (; entries != fs::directory_iterator() && !failed; entries.increment(failed)) {
-      const auto number = pack_number(entries->path().filename().string());
-      if (!number) continue;
-      DBSA_ASSIGN_OR_RETURN(const bool found, load(*number, packs, bad_packs));
-      again = again || !found;
+    DBSA_ASSIGN_OR_RETURN(const std::set<uint64_t> numbers, list_numbers());
+    bool all_there = true;
+    for (const uint64_t number : numbers) {
+      DBSA_ASSIGN_OR_RETURN(const bool found, load(number, packs, bad_packs));
+      all_there = all_there && found;
     }
+    DBSA_ASSIGN_OR_RETURN(const std::set<uint64_t> after, list_numbers());
+    if (all_there && after == numbers) break;
   }
   std::unique_lock lock(mutex_);
   if (packs == packs_ && bad_packs == bad_packs_) return {};
@@ -87,9 +100,11 @@ Result<bool> PackSet::load(uint64_t number,
     packs.insert(*known);
     return true;
   }
-  if (const auto known = bad_packs_.find(number); known != bad_packs_.end() &&
-                                                  known->second.inode == info.st_ino &&
-                                                  known->second.modified_ns == modified_ns(info)) {
+  const BadPack seen{info.st_ino, modified_ns(info), static_cast<uint64_t>(info.st_size), {}};
+  const auto known = bad_packs_.find(number);
+  const bool told = known != bad_packs_.end() && known->second == seen;
+  // What is wrong in the file stays wrong; what the system refused it may grant the next time.
+  if (told && known->second.error.code != ErrorCode::kEnvironment) {
     bad_packs.insert(*known);
     return true;
   }
@@ -99,9 +114,9 @@ Result<bool> PackSet::load(uint64_t number,
     return true;
   }
   if (pack.error().code == ErrorCode::kNotFound) return false;
-  host_.log_warning(pack.error().message + "; its blocks count as missing");
-  bad_packs.emplace(number, BadPack{info.st_ino, modified_ns(info),
-                                    static_cast<uint64_t>(info.st_size), pack.error()});
+  if (!told) host_.log_warning(pack.error().message + "; its blocks count as missing");
+  BadPack& bad = bad_packs.emplace(number, seen).first->second;
+  bad.error = pack.error();
   return true;
 }
 

@@ -10,6 +10,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -54,6 +55,7 @@ class PackSet {
 
  private:
   Status scan();
+  Result<std::set<uint64_t>> list_numbers() const;
   Result<bool> load(uint64_t number, std::map<uint64_t, std::shared_ptr<const PackFile>>& packs,
                     std::map<uint64_t, BadPack>& bad_packs);
   void rebuild_places();

@@ -159,9 +159,15 @@ Status PackWriter::open_temporary() {
     if (!fd.valid() && errno == EEXIST) continue;
     if (!fd.valid()) return write_error(root_, "making a new pack", errno);
     // Another process may take a file that is not locked yet for a leftover and remove it.
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EWOULDBLOCK || errno == EINTR) continue;
+      const int code = errno;
+      unlink(name.c_str());
+      return write_error(root_, "locking a new pack", code);
+    }
     struct stat mine = {}, named = {};
-    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || fstat(fd.get(), &mine) != 0 ||
-        stat(name.c_str(), &named) != 0 || mine.st_ino != named.st_ino)
+    if (fstat(fd.get(), &mine) != 0 || stat(name.c_str(), &named) != 0 ||
+        mine.st_ino != named.st_ino)
       continue;
     temporary_ = name;
     fd_ = std::move(fd);
@@ -272,7 +278,7 @@ Result<uint64_t> PackWriter::create_dataset(const KvKey& key, const PackRow& row
 Result<StoredBlock> PackWriter::last_block(uint64_t reserve_bytes) {
   if (mapping_ == nullptr || mapping_->bytes().size() < bytes_) {
     DBSA_ASSIGN_OR_RETURN(mapping_,
-                          Mapping::map(fd_.get(), std::max(reserve_bytes, bytes_), temporary_));
+                          Mapping::map(fd_.get(), std::max(reserve_bytes, 2 * bytes_), temporary_));
   }
   struct Owner {
     std::shared_ptr<const Mapping> mapping;
