@@ -1,7 +1,7 @@
 # Compiler settings and the three ways a target is made here: library, plugin, test.
 #
 #   dbsa_library(NAME SOURCES ... [LIBS ...])             static, part of the framework
-#   dbsa_plugin(KIND NAME SOURCES ... [LIBS ...])         shared object + manifest in DBSA_PLUGIN_DIR
+#   dbsa_plugin(KIND NAME SOURCES ... [LIBS ...])         DbsaPlugin.cmake: library and manifest
 #   dbsa_test(NAME SOURCES ... [LIBS ...] [TIMEOUT s])    GoogleTest program, one CTest per case
 #   dbsa_fuzzer(NAME SOURCES ... [LIBS ...])              libFuzzer target, with DBSA_BUILD_FUZZERS
 
@@ -43,27 +43,9 @@ endfunction()
 
 add_custom_target(dbsa_plugins)  # all plugins
 
-function(dbsa_plugin kind name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
-  set(target ${kind}_${name})
-  add_library(${target} MODULE ${ARG_SOURCES})
-  add_dependencies(dbsa_plugins ${target})
-  set_target_properties(${target} PROPERTIES
-    PREFIX "" OUTPUT_NAME dbsa_${kind}_${name}
-    LIBRARY_OUTPUT_DIRECTORY ${DBSA_PLUGIN_DIR})
-  target_link_libraries(${target} PRIVATE dbsa_sdk ${ARG_LIBS} dbsa_compile_options)
-  target_link_options(${target} PRIVATE
-    -Wl,--version-script=${PROJECT_SOURCE_DIR}/framework/cmake/plugin.map -Wl,-z,nodelete -Wl,-z,now)
-  if(NOT DBSA_SANITIZE AND NOT DBSA_BUILD_FUZZERS)
-    target_link_options(${target} PRIVATE -Wl,-z,defs)
-  endif()
-  configure_file(${CMAKE_CURRENT_SOURCE_DIR}/plugin.toml
-                 ${DBSA_PLUGIN_DIR}/dbsa_${kind}_${name}.plugin.toml COPYONLY)
-  install(TARGETS ${target} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/dbsa/plugins)
-  install(FILES ${CMAKE_CURRENT_SOURCE_DIR}/plugin.toml
-          DESTINATION ${CMAKE_INSTALL_LIBDIR}/dbsa/plugins
-          RENAME dbsa_${kind}_${name}.plugin.toml)
-endfunction()
+set(DBSA_PLUGIN_VENDOR dbsa)
+include(DbsaPlugin)
+include(DbsaInstall)
 
 if(DBSA_BUILD_TESTS)
   find_package(GTest REQUIRED)

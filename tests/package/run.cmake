@@ -1,0 +1,20 @@
+# Installs the component `sdk`, moves it, builds the plugin against it, installs and loads that.
+macro(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE text ERROR_VARIABLE text)
+  if(NOT code EQUAL 0)
+    message(FATAL_ERROR "${ARGN}\n${text}")
+  endif()
+endmacro()
+
+file(REMOVE_RECURSE ${WORK})
+run(${CMAKE_COMMAND} --install ${BUILD} --component sdk --prefix ${WORK}/first)
+file(RENAME ${WORK}/first ${WORK}/moved)
+run(${CMAKE_COMMAND} -S ${SOURCE} -B ${WORK}/build -G ${GENERATOR} -D CMAKE_BUILD_TYPE=Release
+    -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_PREFIX_PATH=${WORK}/moved)
+run(${CMAKE_COMMAND} --build ${WORK}/build)
+run(${CMAKE_COMMAND} --install ${WORK}/build --prefix ${WORK}/other)
+run(${LOADER} ${WORK}/build/plugins)
+message(STATUS "${text}")
+file(GLOB_RECURSE installed ${WORK}/other/*acme_retriever_first.so)
+get_filename_component(folder "${installed}" DIRECTORY)
+run(${LOADER} ${folder})
