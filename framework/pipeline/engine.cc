@@ -309,7 +309,9 @@ Result<std::vector<int32_t>> Engine::Impl::query_ids(std::string_view text) cons
   DBSA_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
                         tokenizer->encode(query_text(prompt_format(settings.prompt), text),
                                           {.parse_special = false}));
-  DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> tail, tokenizer->encode(settings.prompt.tail));
+  if (settings.prompt.tail.empty()) return ids;
+  const PromptFormat behind = label_format(settings.prompt);
+  DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> tail, tokenizer->encode(label_lead(behind)));
   ids.insert(ids.end(), tail.begin(), tail.end());
   return ids;
 }

@@ -186,7 +186,7 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
   return false;
 }
 
-Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts, const PromptFormat& format,
+Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
                                            std::span<const Example> demonstrations) {
   std::vector<PoolLabel> labels;
   const std::vector<std::string> table = label_table(demonstrations);
@@ -194,12 +194,15 @@ Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts, const PromptF
     for (const std::string& text : table) labels.push_back({text, {}});
     return labels;
   }
+  const PromptFormat format = label_format(parts.settings.prompt);
+  DBSA_RETURN_IF_ERROR(check_prompt(format));
+  const bool chat = !parts.settings.prompt.tail.empty();  // its special tokens count
   const Detokenize detokenize = [&parts](std::span<const int32_t> ids) {
     return parts.tokenizer.decode(ids, {.skip_special = false});
   };
   DBSA_ASSIGN_OR_RETURN(
       std::vector<LabelTokens> tokens,
-      tokenize_labels(table, format, tokenize_with(parts.tokenizer, false), detokenize));
+      tokenize_labels(table, format, tokenize_with(parts.tokenizer, chat), detokenize));
   for (size_t i = 0; i < table.size(); ++i) labels.push_back({table[i], std::move(tokens[i])});
   return labels;
 }
@@ -215,6 +218,12 @@ PromptFormat prompt_format(const PromptSettings& prompt) {
   return {prompt.input_prefix, prompt.output_prefix, prompt.separator};
 }
 
+PromptFormat label_format(const PromptSettings& prompt) {
+  PromptFormat format = prompt_format(prompt);
+  if (!prompt.tail.empty()) format.output_prefix = prompt.tail;
+  return format;
+}
+
 std::string pool_id(const nlohmann::json& resolved) {
   nlohmann::json made_with;
   for (const char* stage :
@@ -223,7 +232,6 @@ std::string pool_id(const nlohmann::json& resolved) {
   // These change how something is computed or asked, not the pool.
   made_with["model"].erase("chunk_tokens");
   for (const char* key : {"queries", "query_indices", "query_count"}) made_with["data"].erase(key);
-  made_with["prompt"].erase("tail");
   made_with["decoding"].erase("max_tokens");
   return hash_text(made_with.dump()).substr(0, 16);
 }
@@ -240,7 +248,7 @@ Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
   for (const Example& example : demonstrations)
     pool.demonstrations.push_back(hash_example(example).hex());
 
-  DBSA_ASSIGN_OR_RETURN(pool.labels, pool_labels(parts, format, demonstrations));
+  DBSA_ASSIGN_OR_RETURN(pool.labels, pool_labels(parts, demonstrations));
   DBSA_ASSIGN_OR_RETURN(const auto groups,
                         deal(parts, format, demonstrations, pool.demonstrations, previous));
   DBSA_ASSIGN_OR_RETURN(std::vector<Block> blocks, tokenise(parts, format, demonstrations, groups));

@@ -49,7 +49,10 @@ std::string pool_id(const nlohmann::json& resolved);
 // The fingerprint of a tokenizer's file, hexadecimal.
 std::string tokenizer_identity(const Tokenizer& tokenizer);
 
+// How demonstrations and queries are written.
 PromptFormat prompt_format(const PromptSettings& prompt);
+// What labels are written behind: the output prefix, or the chat template's tail where there is one.
+PromptFormat label_format(const PromptSettings& prompt);
 
 // previous: the pool as it was, to keep assignments and the index; nullptr deals all anew. The
 // retriever holds the index afterwards. Errors: kConfig for data or settings that cannot work, the

@@ -277,7 +277,7 @@ TEST_F(EngineTest, AnotherMaskReusesTheBlocksThatSeeTheSame) {
 
 TEST_F(EngineTest, APromptThatLeavesTheBlocksAsTheyAreReusesThem) {
   EXPECT_EQ(encode({}).blocks_encoded, kBlocks);
-  EXPECT_EQ(encode({{"prompt.tail", "\" \""}}).blocks_encoded, 0) << "the query's part alone";
+  EXPECT_EQ(encode({{"prompt.tail", "\" ->\""}}).blocks_encoded, 0) << "the query's part alone";
   EXPECT_EQ(encode({{"retriever.text", "\"text\""}}).blocks_encoded, 0) << "what is indexed";
   EXPECT_EQ(encode({{"prompt.output_prefix", "\"class: \""}}).blocks_encoded, kBlocks);
 }
