@@ -51,7 +51,8 @@ std::string tokenizer_identity(const Tokenizer& tokenizer);
 
 // How demonstrations and queries are written.
 PromptFormat prompt_format(const PromptSettings& prompt);
-// What labels are written behind: the output prefix, or the chat template's tail where there is one.
+// What labels are written behind: the output prefix, or the chat template's tail where there is
+// one.
 PromptFormat label_format(const PromptSettings& prompt);
 
 // previous: the pool as it was, to keep assignments and the index; nullptr deals all anew. The

@@ -1,0 +1,119 @@
+// Stage one: from the demonstrations' file to an open pool.
+
+#include <utility>
+
+#include "pipeline/engine_impl.h"
+#include "pipeline/pool_manifest.h"
+#include "pipeline/stopwatch.h"
+
+namespace dbsa {
+
+Result<std::vector<Example>> Engine::Impl::load_demonstrations() const {
+  const DataSettings& data = settings.data;
+  DBSA_ASSIGN_OR_RETURN(
+      const std::vector<Example> all,
+      load_dataset(data.demonstrations, data.text_field, data.label_field, LabelPolicy::kRequired));
+  return draw(all, data.demonstration_count, data.seed);
+}
+
+// The pool these settings made before. A damaged manifest is no reason to stop: all in it can be
+// made again.
+Result<std::optional<Pool>> Engine::Impl::previous_pool(bool regroup) const {
+  if (settings.store_path.empty() || regroup) return std::optional<Pool>();
+  Result<Pool> previous = read_pool_manifest(pool_manifest_path(settings.store_path, pool_id));
+  if (previous.ok()) return std::optional<Pool>(std::move(previous).value());
+  if (previous.error().code == ErrorCode::kCorrupt)
+    services.log(host::LogLevel::kWarning, previous.error().message + "; dealing blocks anew");
+  else if (previous.error().code != ErrorCode::kNotFound)
+    return previous.error();
+  return std::optional<Pool>();
+}
+
+// What is there, and what encoding it will take.
+Status Engine::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
+                              EncodeReport& report) const {
+  EncodeEstimate& estimate = report.estimate;
+  estimate.demonstrations = static_cast<int64_t>(built.pool.demonstrations.size());
+  estimate.blocks = static_cast<int64_t>(built.blocks.size());
+  for (const EncodeBlock& block : built.blocks) {
+    const auto tokens = static_cast<int64_t>(block.token_ids.size());
+    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, plugins->backend.block_format(tokens));
+    estimate.tokens += tokens;
+    report.kv_bytes += format.plane_bytes * format.layers;
+  }
+  estimate.blocks_to_encode = static_cast<int64_t>(need.blocks.size());
+  estimate.tokens_to_encode = need.tokens;
+  estimate.bytes_to_store = need.bytes;
+  estimate.free_bytes = need.free_bytes;
+  return {};
+}
+
+Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer) {
+  Impl& self = *impl_;
+  const Stopwatch setup;
+  EncodeReport report;
+  report.pool_id = self.pool_id;
+  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> demonstrations, self.load_demonstrations());
+  DBSA_ASSIGN_OR_RETURN(const std::optional<Pool> previous, self.previous_pool(regroup));
+  DBSA_ASSIGN_OR_RETURN(BuiltPool built, build_pool(self.parts(), self.pool_id, demonstrations,
+                                                    previous ? &*previous : nullptr));
+  report.index_reused = built.index_reused;
+
+  DBSA_ASSIGN_OR_RETURN(EncodeNeed need,
+                        self.encoder.need(built.blocks, all_indices(built.blocks.size())));
+  DBSA_RETURN_IF_ERROR(self.estimate(built, need, report));
+  if (observer.estimate) observer.estimate(report.estimate);
+
+  const Stopwatch encoding;
+  const int64_t repaired_before = self.encoder.repaired();
+  EncodeProgress last;
+  DBSA_RETURN_IF_ERROR(
+      self.encoder.encode(built.blocks, std::move(need), [&](const EncodeProgress& progress) {
+        last = progress;
+        if (observer.progress) observer.progress(progress);
+      }));
+  report.encode_seconds = encoding.seconds();
+  report.blocks_encoded = last.blocks_done;
+  report.tokens_encoded = last.tokens_done;
+  report.blocks_repaired = self.encoder.repaired() - repaired_before;
+  if (!self.settings.store_path.empty()) {
+    report.manifest_path = pool_manifest_path(self.settings.store_path, self.pool_id);
+    DBSA_RETURN_IF_ERROR(write_pool_manifest(built.pool, self.settings.store_path));
+  }
+  DBSA_RETURN_IF_ERROR(self.adopt(std::move(built.pool)));
+  self.blocks = std::move(built.blocks);
+  report.setup_seconds = setup.seconds();
+  return report;
+}
+
+Status Engine::open_pool() {
+  Impl& self = *impl_;
+  if (self.settings.store_path.empty())
+    return Error{ErrorCode::kConfig,
+                 "this store is not kept between runs, so there is no encoded pool to open; use "
+                 "`dbsa-pipe run`, or a store with a path",
+                 "/kv_store/plugin"};
+  const std::string path = pool_manifest_path(self.settings.store_path, self.pool_id);
+  Result<Pool> pool = read_pool_manifest(path);
+  if (!pool.ok() && pool.error().code == ErrorCode::kNotFound)
+    return Error{ErrorCode::kConfig,
+                 "no pool was encoded with these settings (" + path +
+                     " does not exist); run `dbsa-pipe encode` first",
+                 "/kv_store/path"};
+  if (!pool.ok()) return pool.error();
+  if (pool->model != self.model_digest)
+    return Error{ErrorCode::kConfig,
+                 path +
+                     ": the pool was encoded with another model, tokenizer or precision; run "
+                     "`dbsa-pipe encode` again",
+                 "/model/path"};
+  const int64_t documents = static_cast<int64_t>(pool->blocks.size()) - (pool->has_prefix ? 1 : 0);
+  if (Status loaded = self.plugins->retriever.load(pool->index, documents); !loaded.ok())
+    return Error{loaded.error().code,
+                 path + ": its retriever index cannot be used: " + loaded.error().message +
+                     "; run `dbsa-pipe encode` again",
+                 ""};
+  return self.adopt(std::move(pool).value());
+}
+
+}  // namespace dbsa

@@ -1,0 +1,94 @@
+// What an Engine holds. Shared by engine.cc (opening), engine_encode.cc (stage one) and
+// engine_answer.cc (stage two), and by nothing else.
+#pragma once
+
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host/attention_backend.h"
+#include "host/block_grouper.h"
+#include "host/kv_store.h"
+#include "host/mask_pattern.h"
+#include "host/retriever.h"
+#include "icl/label_trie.h"
+#include "model/llama.h"
+#include "pipeline/engine.h"
+#include "pipeline/pool_builder.h"
+#include "pipeline/query_pass.h"
+
+namespace dbsa {
+
+// The plugins of a pipeline, one instance each.
+struct Plugins {
+  host::BlockGrouper grouper;
+  host::MaskPattern mask;
+  host::Retriever retriever;
+  uint32_t retriever_revision;
+  host::KvStore store;
+  host::AttentionBackend backend;
+};
+
+// 0, 1, ... count - 1.
+inline std::vector<int64_t> all_indices(size_t count) {
+  std::vector<int64_t> indices(count);
+  std::iota(indices.begin(), indices.end(), 0);
+  return indices;
+}
+
+struct Engine::Impl {
+  Settings settings;
+  host::HostServices& services;
+  std::unique_ptr<Plugins> plugins;
+  ModelConfig config;
+  std::unique_ptr<Checkpoint> checkpoint;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<Llama> model;
+  std::string fingerprint;
+  KvKey model_digest;
+  std::string pool_id;
+  BlockCache cache;
+  Encoder encoder;
+
+  // The open pool.
+  Pool pool;
+  std::vector<EncodeBlock> blocks;  // with plans; of an opened pool only once a repair needs them
+  std::vector<int64_t> lengths;
+  std::optional<LabelTrie> trie;
+
+  Impl(Settings s, host::HostServices& host_services, std::unique_ptr<Plugins> p, ModelConfig c,
+       std::unique_ptr<Checkpoint> w, std::unique_ptr<Tokenizer> t, std::unique_ptr<Llama> m)
+      : settings(std::move(s)),
+        services(host_services),
+        plugins(std::move(p)),
+        config(std::move(c)),
+        checkpoint(std::move(w)),
+        tokenizer(std::move(t)),
+        model(std::move(m)),
+        cache(plugins->store, plugins->backend),
+        encoder(*model, plugins->backend, plugins->store, cache, services,
+                settings.model.chunk_tokens) {}
+
+  PoolParts parts() {
+    return {settings,         config,        model_digest,       *tokenizer,
+            plugins->grouper, plugins->mask, plugins->retriever, plugins->retriever_revision,
+            services};
+  }
+  Status identify();
+  Status adopt(Pool opened);
+  Result<std::vector<Example>> load_demonstrations() const;
+  Result<std::optional<Pool>> previous_pool(bool regroup) const;
+  Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;
+  Result<Selection> select(std::string_view text);
+  Result<std::vector<int32_t>> query_ids(std::string_view text) const;
+  int64_t longest_continuation() const;
+  Result<std::vector<QueryPass::Selected>> open_blocks(const Selection& selection);
+  Status decode(QueryPass& pass, std::vector<float> logits, Answer& answer);
+  Result<Answer> answer_once(std::string_view text);
+  Status repair(int64_t& repaired);
+};
+
+}  // namespace dbsa
