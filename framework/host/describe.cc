@@ -108,4 +108,24 @@ json describe_plugin(const Manifest& manifest) {
           {"library", manifest.library_path}};
 }
 
+json editor_schema(const PluginRegistry& registry) {
+  json schema = pipeline_schema();
+  for (const Manifest& manifest : registry.manifests()) {
+    json& stage = schema["properties"][std::string(kind_name(manifest.kind))];
+    json names = json::array();
+    for (const auto& [name, key] : stage["properties"].items()) names.push_back(name);
+    for (const std::string& name : manifest.config_keys) names.push_back(name);
+    json named = {{"properties", {{"plugin", {{"enum", {manifest.short_name(), manifest.id}}}}}}};
+    // Without the key the default plugin is meant.
+    if (stage["properties"]["plugin"]["default"] != manifest.short_name())
+      named["required"] = {"plugin"};
+    stage["allOf"].push_back({{"if", std::move(named)},
+                              {"then",
+                               {{"propertyNames", {{"enum", std::move(names)}}},
+                                {"properties", manifest.config_schema.at("properties")},
+                                {"required", manifest.config_schema.at("required")}}}});
+  }
+  return schema;
+}
+
 }  // namespace dbsa::host

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "host/manifest.h"
+#include "host/plugin_registry.h"
 
 namespace dbsa::host {
 
@@ -31,5 +32,9 @@ std::string config_toml(const Manifest& manifest);
 
 // Everything, for machines.
 nlohmann::json describe_plugin(const Manifest& manifest);
+
+// A JSON Schema (draft-07) of pipeline files for editors: the framework's keys and those of every
+// plugin found, each where its stage names it.
+nlohmann::json editor_schema(const PluginRegistry& registry);
 
 }  // namespace dbsa::host

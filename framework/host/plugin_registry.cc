@@ -129,8 +129,10 @@ Error PluginRegistry::unknown(uint32_t kind, std::string_view name) const {
   message += (nearest.empty() ? "; available: " : " available: ") +
              (available.empty() ? "none" : available) + "; " + places();
   // The one that was meant may be among the refused.
+  constexpr size_t kTelling = 3;  // shorter names are part of any file's
   for (const FailedPlugin& failed : failed_)
-    if (fs::path(failed.path).filename().string().find(name) != std::string::npos)
+    if (name.size() >= kTelling &&
+        fs::path(failed.path).filename().string().find(name) != std::string::npos)
       message += "; refused: " + failed.cause;
   return {ErrorCode::kPlugin, std::move(message), ""};
 }

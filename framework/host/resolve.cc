@@ -24,11 +24,13 @@ std::string plugin_name(const json& pipeline, const std::string& stage) {
   return name.is_string() ? name.get<std::string>() : "";
 }
 
-// The stage's own schema and the plugin's as one.
-void merge_schema(json& stage, const json& plugin) {
-  stage["additionalProperties"] = false;
-  stage["properties"].update(plugin.at("properties"));
-  stage["required"] = plugin.at("required");
+// The stage's own schema and the plugin's as one. A stage with required keys is required itself.
+void merge_schema(json& pipeline, const std::string& stage, const json& plugin) {
+  json& table = pipeline["properties"][stage];
+  table["additionalProperties"] = false;
+  table["properties"].update(plugin.at("properties"));
+  table["required"] = plugin.at("required");
+  if (!table["required"].empty()) pipeline["required"].push_back(stage);
 }
 
 std::string absolute_path(const fs::path& folder, const std::string& path) {
@@ -99,10 +101,15 @@ Error ResolvedPipeline::fault(std::string_view pointer, std::string_view message
 
 Error ResolvedPipeline::located(Error error) const {
   if (error.config_pointer.empty()) return error;
-  // The SDK starts its message with the key's name; the place says it already.
-  const std::string key = split_pointer(error.config_pointer).back() + " ";
-  std::string message =
-      error.message.starts_with(key) ? error.message.substr(key.size()) : error.message;
+  // The SDK starts its messages with the key's name, others with its dotted name; the place says it
+  // already.
+  std::string_view message = error.message;
+  for (const std::string& name :
+       {split_pointer(error.config_pointer).back() + " ", dotted_name(error.config_pointer) + ": "})
+    if (message.starts_with(name)) {
+      message.remove_prefix(name.size());
+      break;
+    }
   return fault(error.config_pointer, message, error.code);
 }
 
@@ -122,7 +129,7 @@ Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginReg
       continue;
     }
     resolved.manifest = *manifest;
-    merge_schema(schema["properties"][stage], resolved.manifest->config_schema);
+    merge_schema(schema, stage, resolved.manifest->config_schema);
   }
 
   faults.append(check_schema(schema, document.json()));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "config/schema_check.h"
 #include "config/toml_document.h"
 
 namespace dbsa::host {
@@ -72,6 +73,27 @@ TEST(Describe, GivesMachinesEverything) {
   EXPECT_EQ(out.at("abi"), "0.1");
   EXPECT_EQ(out.at("config").at("required").dump(), "[\"word_list\"]");
   EXPECT_EQ(out.at("library"), "p/dbsa_retriever_bm25.so");
+}
+
+TEST(Describe, MakesASchemaForEditors) {
+  const std::string folder = std::string(DBSA_SOURCE_DIR) + "/tests/bad_pipelines/plugins";
+  const nlohmann::json schema = editor_schema(PluginRegistry::discover({&folder, 1}));
+  const auto accepts = [&](const char* retriever) {
+    const nlohmann::json pipeline = {{"model", {{"path", "m"}}},
+                                     {"data", {{"demonstrations", "d"}}},
+                                     {"retriever", nlohmann::json::parse(retriever)}};
+    return check_schema(schema, pipeline).empty();
+  };
+  EXPECT_TRUE(accepts("{}"));
+  EXPECT_TRUE(accepts(R"({"k1":1.5,"text":"text"})"));  // bm25 is the default
+  EXPECT_TRUE(accepts(R"({"plugin":"bm25","k1":1.5})"));
+  EXPECT_TRUE(accepts(R"({"plugin":"test.retriever.bm25","k1":1.5})"));
+  EXPECT_FALSE(accepts(R"({"plugin":"bm25","k1":-1})"));
+  EXPECT_FALSE(accepts(R"({"plugin":"bm25","k11":1})"));
+  EXPECT_FALSE(accepts(R"({"plugin":"dense","k1":1.5,"encoder":"e"})"));
+  EXPECT_TRUE(accepts(R"({"plugin":"dense","encoder":"e"})"));
+  EXPECT_FALSE(accepts(R"({"plugin":"dense"})"));
+  EXPECT_TRUE(accepts(R"({"plugin":"of_somebody_else","x":1})"));
 }
 
 }  // namespace
