@@ -10,26 +10,50 @@ namespace {
 // with large scores decide or their values nearly cancel.
 double tolerance(const Variant& variant) { return variant.dot ? 1e-2 : 5e-6; }
 
+// The oracle's answers to one case, remembered for as long as the KV is the same.
+class Answers {
+ public:
+  const std::vector<double>& of(PlanCase& c) {
+    std::string key;
+    for (const PlainKv& kv : c.kvs) {
+      key.append(reinterpret_cast<const char*>(kv.k.data()), kv.k.size() * sizeof(float));
+      key.append(reinterpret_cast<const char*>(kv.v.data()), kv.v.size() * sizeof(float));
+    }
+    auto found = known_.find(key);
+    if (found == known_.end()) found = known_.emplace(key, c.oracle()).first;
+    return found->second;
+  }
+
+ private:
+  std::map<std::string, std::vector<double>> known_;
+};
+
 TEST(Attention, EqualsTheOracle) {
-  for (const Variant& variant : variants()) {
-    double worst = 0;
-    uint64_t seed = 1000;
-    for (const int32_t head_dim : {64, 80, 128, 20}) {
-      for (const int32_t group : {1, 4, 8, 3}) {
-        const Shape shape = variant.apply(head_shape(head_dim, group, group == 8 ? 1 : 2));
-        const int64_t far = seed % 3 == 0 ? 1000000 : seed % 3 == 1 ? 5000 : 100;
-        PlanCase c = random_case(++seed, shape, far);
-        Backend backend(variant.path, 2, shape);
+  const std::vector<Variant> all = variants();
+  std::map<std::string, double> worst;
+  uint64_t seed = 1000;
+  for (const int32_t head_dim : {64, 80, 128, 20}) {
+    for (const int32_t group : {1, 4, 8, 3}) {
+      const int64_t far = seed % 3 == 0 ? 1000000 : seed % 3 == 1 ? 5000 : 100;
+      const Shape shape = head_shape(head_dim, group, group == 8 ? 1 : 2);
+      const PlanCase drawn = random_case(++seed, shape, far);
+      Answers answers;
+      for (const Variant& variant : all) {
+        PlanCase c = drawn;
+        Backend backend(variant.path, 2, variant.apply(shape));
         const auto handles = c.fill(backend);
         const Rows out = backend.attend(c.describe(handles), c.q);
         c.take_back(backend, handles);
-        const double error = worst_row_error(out, c.oracle(), shape.query_width());
+        const double error = worst_row_error(out, answers.of(c), shape.query_width());
         EXPECT_LE(error, tolerance(variant)) << variant.name() << ", head_dim " << head_dim
                                              << ", group " << group << ", seed " << seed;
-        if (!(error <= worst)) worst = error;
+        double& most = worst[variant.name()];
+        if (!(error <= most)) most = error;
       }
     }
-    std::printf("%s: worst row error %.2e\n", variant.name().c_str(), worst);
+  }
+  for (const auto& [name, most] : worst) {
+    std::printf("%s: worst row error %.2e\n", name.c_str(), most);
   }
 }
 

@@ -40,7 +40,10 @@ class Run {
     return plan_.ranges[static_cast<size_t>(unit.tile->range)];
   }
 
-  int64_t state_floats() const { return plan_.tile_rows * (1 + kGroup + v_width_) + kGroup; }
+  // A multiple of 16, so that states side by side stay aligned.
+  int64_t state_floats() const {
+    return (plan_.tile_rows * (1 + kGroup + v_width_) + 15) / 16 * 16;
+  }
   AttentionState state(const Unit& unit, float* memory) const {
     AttentionState made;
     made.rows = unit.tile->rows * group_;

@@ -21,7 +21,7 @@ CpuBackend::CpuBackend(Host host, CodePath path)
 
 Result<std::unique_ptr<CpuBackend>> CpuBackend::create(Host host, const Config& config) {
   DBSA_ASSIGN_OR_RETURN(const auto instructions, config.get<std::string>("instructions"));
-  DBSA_ASSIGN_OR_RETURN(CodePath path, choose_code_path(instructions));
+  DBSA_ASSIGN_OR_RETURN(CodePath path, choose_code_path(instructions, detect_features()));
   return std::unique_ptr<CpuBackend>(new CpuBackend(host, std::move(path)));
 }
 

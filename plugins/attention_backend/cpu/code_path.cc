@@ -20,16 +20,12 @@ struct Candidate {
   bool onednn;
 };
 
-// Best first. The system's support for the wider registers is part of each test.
-std::array<Candidate, 3> candidates() {
+// Best first.
+std::array<Candidate, 3> candidates([[maybe_unused]] const CpuFeatures& features) {
 #ifdef DBSA_CPU_X86
-  __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512bf16");
-  return {{{"avx512_bf16", avx512, "AVX-512 F, BW, VL, DQ and BF16", &avx512_bf16_kernels(), true},
-           {"avx2", avx2, "AVX2 and FMA", &avx2_kernels(), false},
+  return {{{"avx512_bf16", features.avx512_bf16, "AVX-512 F, BW, VL, DQ and BF16",
+            &avx512_bf16_kernels(), true},
+           {"avx2", features.avx2, "AVX2 and FMA", &avx2_kernels(), false},
            {"portable", true, "", &portable_kernels(), false}}};
 #else
   return {{{"avx512_bf16", false, "an x86-64 processor", nullptr, false},
@@ -40,8 +36,21 @@ std::array<Candidate, 3> candidates() {
 
 }  // namespace
 
-Result<CodePath> choose_code_path(const std::string& instructions) {
-  for (const Candidate& candidate : candidates()) {
+CpuFeatures detect_features() {
+  CpuFeatures features;
+#ifdef DBSA_CPU_X86
+  // The system's support for the wider registers is part of each answer.
+  __builtin_cpu_init();
+  features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  features.avx512_bf16 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                         __builtin_cpu_supports("avx512bf16");
+#endif
+  return features;
+}
+
+Result<CodePath> choose_code_path(const std::string& instructions, const CpuFeatures& features) {
+  for (const Candidate& candidate : candidates(features)) {
     const bool named = instructions == candidate.name;
     if (instructions != "auto" && !named) continue;
     if (candidate.present) {

@@ -15,9 +15,16 @@ struct CodePath {
   bool onednn = false;  // linear layers by oneDNN; else by the kernels themselves
 };
 
+// What the processor and the system offer.
+struct CpuFeatures {
+  bool avx2 = false;         // with FMA
+  bool avx512_bf16 = false;  // with F, BW, VL and DQ
+};
+CpuFeatures detect_features();
+
 // instructions: a name, or "auto" for the best this CPU has. kConfig for an unknown name,
 // kEnvironment for a path this CPU lacks.
-Result<CodePath> choose_code_path(const std::string& instructions);
+Result<CodePath> choose_code_path(const std::string& instructions, const CpuFeatures& features);
 
 // The processor's own name for itself, or "unknown CPU".
 std::string cpu_name();

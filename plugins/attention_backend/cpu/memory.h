@@ -17,7 +17,7 @@ class Memory {
   Memory() = default;
   // Zero-filled; large blocks get their pages from the system on first touch.
   static Memory zeroed(uint64_t bytes) {
-    if (bytes > uint64_t{1} << 48) throw std::bad_alloc();
+    if (bytes > uint64_t{1} << 46) throw std::bad_alloc();  // more than any machine has
     Memory memory;
     memory.block_.reset(std::calloc(bytes + kAlignment, 1));
     if (memory.block_ == nullptr) throw std::bad_alloc();

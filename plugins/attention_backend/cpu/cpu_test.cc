@@ -1,0 +1,154 @@
+// The parts that the C ABI does not show: the choice of a code path, kernels, conversions,
+// rotations.
+#include "bf16.h"
+#include "code_path.h"
+#include "rotation.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <vector>
+
+namespace dbsa::cpu {
+namespace {
+
+std::vector<CodePath> present_paths() {
+  std::vector<CodePath> present;
+  for (const char* name : {"avx512_bf16", "avx2", "portable"}) {
+    auto path = choose_code_path(name, detect_features());
+    if (path.ok()) present.push_back(*path);
+  }
+  return present;
+}
+
+std::string failure(const std::string& instructions, const CpuFeatures& features, ErrorCode code) {
+  const auto path = choose_code_path(instructions, features);
+  if (path.ok()) return "chose " + path.value().name;
+  EXPECT_EQ(path.error().code, code);
+  EXPECT_EQ(path.error().config_pointer, "/instructions");
+  return path.error().message;
+}
+
+#ifdef DBSA_CPU_X86
+TEST(CodePath, AutoTakesTheBest) {
+  EXPECT_EQ(choose_code_path("auto", {true, true})->name, "avx512_bf16");
+  EXPECT_EQ(choose_code_path("auto", {true, false})->name, "avx2");
+  EXPECT_EQ(choose_code_path("auto", {false, false})->name, "portable");
+}
+
+TEST(CodePath, ANamedPathIsNeverReplaced) {
+  EXPECT_EQ(choose_code_path("avx2", {true, true})->name, "avx2");
+  EXPECT_EQ(choose_code_path("portable", {true, true})->name, "portable");
+  EXPECT_EQ(failure("avx512_bf16", {true, false}, ErrorCode::kEnvironment),
+            "instructions = \"avx512_bf16\" needs AVX-512 F, BW, VL, DQ and BF16, which this "
+            "processor (" +
+                cpu_name() + ") does not have; use \"auto\" or \"portable\"");
+  EXPECT_EQ(failure("avx2", {false, false}, ErrorCode::kEnvironment),
+            "instructions = \"avx2\" needs AVX2 and FMA, which this processor (" + cpu_name() +
+                ") does not have; use \"auto\" or \"portable\"");
+}
+#endif
+
+TEST(CodePath, UnknownName) {
+  EXPECT_EQ(failure("AVX2", {true, true}, ErrorCode::kConfig),
+            "instructions must be auto, avx512_bf16, avx2 or portable, got \"AVX2\"");
+}
+
+// Every float in -87..0 that is a multiple of 2^-16 or has random low bits: some 6 million points.
+TEST(Kernels, Exponential) {
+  for (const CodePath& path : present_paths()) {
+    std::mt19937 random(1);
+    std::uniform_real_distribution<float> jitter(-1.0f / 65536, 0.0f);
+    double worst = 0;
+    std::vector<float> x(4096);
+    std::vector<float> y(x.size());
+    for (float start = 0.0f; start > -86.9f; start -= 4096.0f / 65536) {
+      for (size_t i = 0; i < x.size(); ++i) {
+        x[i] = start - static_cast<float>(i) / 65536 + (i % 2 == 0 ? 0.0f : jitter(random));
+      }
+      path.kernels->exp(x.data(), static_cast<int64_t>(x.size()), y.data());
+      for (size_t i = 0; i < x.size(); ++i) {
+        if (x[i] < -87.0f) continue;
+        const double exact = std::exp(static_cast<double>(x[i]));
+        worst = std::max(worst, std::fabs(static_cast<double>(y[i]) / exact - 1.0));
+      }
+    }
+    EXPECT_LE(worst, 2e-7) << path.name;
+    std::printf("%s: exp worst relative error %.2e\n", path.name.c_str(), worst);
+
+    const float infinity = std::numeric_limits<float>::infinity();
+    const float special[] = {0.0f, -0.0f, -88.0f, -infinity, -1e30f};
+    float got[5];
+    path.kernels->exp(special, 5, got);
+    const float expected[] = {1.0f, 1.0f, 0.0f, 0.0f, 0.0f};
+    for (int i = 0; i < 5; ++i) {
+      EXPECT_EQ(std::bit_cast<uint32_t>(got[i]), std::bit_cast<uint32_t>(expected[i]))
+          << path.name << ", exp(" << special[i] << ")";
+    }
+  }
+}
+
+// All paths round to bfloat16 alike: to nearest even, every kind of float.
+TEST(Kernels, ToBf16) {
+  std::mt19937 random(2);
+  std::vector<float> x;
+  for (int i = 0; i < 200003; ++i) x.push_back(std::bit_cast<float>(static_cast<uint32_t>(random())));
+  for (const uint32_t bits : {0x3f808000u, 0x3f818000u, 0x3f808001u, 0x7f7fffffu, 0x7f800000u,
+                              0x7f800001u, 0xffffffffu, 0x00000001u, 0x80000000u}) {
+    x.push_back(std::bit_cast<float>(bits));
+  }
+  for (const CodePath& path : present_paths()) {
+    std::vector<uint16_t> half(x.size());
+    std::vector<float> wide(x.size());
+    path.kernels->to_bf16(x.data(), static_cast<int64_t>(x.size()), half.data());
+    path.kernels->round_bf16(x.data(), static_cast<int64_t>(x.size()), wide.data());
+    for (size_t i = 0; i < x.size(); ++i) {
+      ASSERT_EQ(half[i], f32_to_bf16(x[i])) << path.name << ", " << x[i];
+      ASSERT_EQ(std::bit_cast<uint32_t>(wide[i]), static_cast<uint32_t>(half[i]) << 16);
+    }
+  }
+}
+
+TEST(Conversions, HalfTypes) {
+  EXPECT_EQ(f32_to_bf16(std::bit_cast<float>(0x3f808000u)), 0x3f80);  // ties to even
+  EXPECT_EQ(f32_to_bf16(std::bit_cast<float>(0x3f818000u)), 0x3f82);
+  EXPECT_EQ(bf16_to_f32(0x3fc0), 1.5f);
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const int exponent = static_cast<int>(bits >> 10 & 31);
+    const int fraction = static_cast<int>(bits & 1023);
+    const float got = f16_to_f32(static_cast<uint16_t>(bits));
+    if (exponent == 31) {
+      EXPECT_EQ(std::isnan(got), fraction != 0);
+      EXPECT_EQ(std::isinf(got), fraction == 0);
+    } else {
+      const double size =
+          exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
+      ASSERT_EQ(static_cast<double>(got), bits >> 15 != 0 ? -size : size) << bits;
+    }
+    EXPECT_EQ(std::signbit(got), bits >> 15 != 0);
+  }
+}
+
+TEST(Rotations, CoversTheUnionOfIntervals) {
+  const std::vector<float> inv_freq = {1.0f, 0.1f, 1e-4f};
+  const Rotations rotations = Rotations::make(
+      {{10, 12}, {-5, -2}, {11, 15}, {15, 16}, {11, 12}, {900000, 900001}, {3, 3}}, inv_freq);
+  for (int64_t d = -8; d < 20; ++d) {
+    EXPECT_EQ(rotations.covers(d), (d >= -5 && d < -2) || (d >= 10 && d < 16)) << d;
+  }
+  for (const int64_t d : {-5, -3, 10, 11, 14, 15, 900000}) {
+    const float* cosine = rotations.cosine(d);
+    for (size_t i = 0; i < inv_freq.size(); ++i) {
+      const double angle = static_cast<double>(d) * static_cast<double>(inv_freq[i]);
+      EXPECT_EQ(cosine[i], static_cast<float>(std::cos(angle)));
+      EXPECT_EQ(cosine[inv_freq.size() + i], static_cast<float>(std::sin(angle)));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace dbsa::cpu
