@@ -51,10 +51,11 @@ Result<uint32_t> wanted_kind(const CommandLine& line) {
   if (kind != 0) return kind;
   std::string all;
   for (const std::string& known : kind_names()) all += (all.empty() ? "" : ", ") + known;
-  return Error{ErrorCode::kConfig,
-               "--kind: unknown kind " + in_quotes(name) + did_you_mean(name, kind_names()) +
-                   "; kinds: " + all,
-               ""};
+  return Error{
+      ErrorCode::kConfig,
+      with_hint("--kind: unknown kind " + in_quotes(name) + did_you_mean(name, kind_names()),
+                "kinds: " + all),
+      ""};
 }
 
 Result<const Manifest*> find_plugin(const PluginRegistry& registry, uint32_t kind,
@@ -79,10 +80,10 @@ Result<const Manifest*> find_plugin(const PluginRegistry& registry, uint32_t kin
   for (const host::SearchedFolder& folder : registry.searched())
     folders += (folders.empty() ? "" : ", ") + folder.path;
   return Error{ErrorCode::kPlugin,
-               "no plugin " + in_quotes(name) + did_you_mean(name, names) +
-                   "; `dbsa-pipe inspect` lists those there are and --failed the broken ones; "
-                   "searched: " +
-                   folders,
+               with_hint("no plugin " + in_quotes(name) + did_you_mean(name, names),
+                         "`dbsa-pipe inspect` lists those there are and --failed the broken ones; "
+                         "searched: " +
+                             folders),
                ""};
 }
 

@@ -48,8 +48,7 @@ void print_help(Terminal& terminal) {
 }
 
 int usage_error(Terminal& terminal, const std::string& what) {
-  const std::string see = what.ends_with("?") ? " See" : "; see";
-  return fail(terminal, Error{ErrorCode::kConfig, what + see + " `dbsa-pipe --help`", ""});
+  return fail(terminal, Error{ErrorCode::kConfig, with_hint(what, "see `dbsa-pipe --help`"), ""});
 }
 
 int dispatch(const std::vector<std::string>& words, Terminal& terminal) {

@@ -78,8 +78,8 @@ CommandLine& CommandLine::arguments(std::vector<std::string> names, size_t neede
 }
 
 Error CommandLine::wrong(const std::string& what) const {
-  const std::string see = what.ends_with("?") ? " See" : "; see";
-  return Error{ErrorCode::kConfig, what + see + " `dbsa-pipe " + help_.name + " --help`", ""};
+  return Error{ErrorCode::kConfig, with_hint(what, "see `dbsa-pipe " + help_.name + " --help`"),
+               ""};
 }
 
 std::vector<std::string> CommandLine::option_names() const {
@@ -180,6 +180,12 @@ void CommandLine::print_help(Terminal& terminal) const {
   terminal.out("\n" + title("Examples:"));
   std::istringstream lines(help_.examples);
   for (std::string line; std::getline(lines, line);) terminal.out("  " + line);
+}
+
+std::string with_hint(const std::string& what, std::string hint) {
+  if (!what.ends_with("?")) return what + "; " + hint;
+  if (hint.front() >= 'a' && hint.front() <= 'z') hint.front() -= 'a' - 'A';
+  return what + " " + hint;
 }
 
 void add_plugin_options(CommandLine& line) {

@@ -68,6 +68,9 @@ class CommandLine {
   boost::program_options::variables_map values_;
 };
 
+// "what; hint", or "what? Hint" after a question.
+std::string with_hint(const std::string& what, std::string hint);
+
 // Options that several commands share.
 void add_pipeline_options(CommandLine& line);  // --set, --threads and those of add_plugin_options
 void add_plugin_options(CommandLine& line);    // --plugin-path

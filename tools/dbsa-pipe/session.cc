@@ -4,6 +4,7 @@
 
 #include "cancel.h"
 #include "config/toml_document.h"
+#include "icl/utf8.h"
 
 namespace dbsa::cli {
 
@@ -21,8 +22,14 @@ Status apply_settings(const CommandLine& line, TomlDocument& document) {
     DBSA_RETURN_IF_ERROR(document.set(word.substr(0, equals), word.substr(equals + 1)));
   }
   // Has its own option, because it is where everybody's records differ.
-  if (line.help().name == "run" && !line.text("output").empty()) {
-    const std::string folder = std::filesystem::absolute(line.text("output")).string();
+  if (line.help().name == "run" && line.has("output")) {
+    const std::string given = line.text("output");
+    if (given.empty() || find_invalid_utf8(given))
+      return Error{ErrorCode::kConfig,
+                   std::string("--output: expected the name of a folder, found ") +
+                       (given.empty() ? "an empty text" : "a text that is not UTF-8"),
+                   ""};
+    const std::string folder = std::filesystem::absolute(given).string();
     DBSA_RETURN_IF_ERROR(document.set("output.directory", nlohmann::json(folder).dump()));
   }
   return {};

@@ -295,11 +295,10 @@ int store_command(Words words, Terminal& terminal) {
     if (command.name == name) return command.run(words.subspan(1), terminal);
     names.emplace_back(command.name);
   }
-  const std::string near = did_you_mean(name, names);
-  return fail(terminal, Error{ErrorCode::kConfig,
-                              "dbsa-pipe store: unknown command " + in_quotes(name) + near +
-                                  (near.empty() ? "; see" : " See") + " `dbsa-pipe store --help`",
-                              ""});
+  const std::string what =
+      "dbsa-pipe store: unknown command " + in_quotes(name) + did_you_mean(name, names);
+  return fail(terminal,
+              Error{ErrorCode::kConfig, with_hint(what, "see `dbsa-pipe store --help`"), ""});
 }
 
 }  // namespace dbsa::cli

@@ -1,10 +1,12 @@
 #include "terminal.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
@@ -55,14 +57,23 @@ std::string cut_to(const std::string& text, size_t width) {
   return text.substr(0, bytes);
 }
 
+// A program may be started with its standard streams closed. The next files opened would take their
+// place, and notes would be written into a KV pack. Reading and writing still fail as they should.
+void keep_standard_streams_apart() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) == -1 && errno == EBADF)
+      (void)::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 }  // namespace
 
 Terminal::Terminal()
-
     : out_is_terminal_(::isatty(STDOUT_FILENO) != 0),
       error_is_terminal_(::isatty(STDERR_FILENO) != 0),
       out_colour_(out_is_terminal_ && colour_wanted()),
-      error_colour_(error_is_terminal_ && colour_wanted()) {}
+      error_colour_(error_is_terminal_ && colour_wanted()) {
+  keep_standard_streams_apart();
+}
 
 void Terminal::out(std::string_view line) {
   const std::lock_guard lock(mutex_);

@@ -1,0 +1,101 @@
+// Ctrl-C: stops cleanly, keeps what is encoded, and the next run goes on from there.
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "tests/cli/cli_fixture.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+
+class CancelTest : public CliTest {
+ protected:
+  static constexpr int kBlocks = 400;
+
+  // One demonstration a block, and a pack as often as the store publishes.
+  std::string make_long_pipeline() const {
+    const std::string pipeline = make_pipeline(kBlocks, 3);
+    edit_pipeline("block_size = 4", "block_size = 1");
+    edit_pipeline("plugin = \"dbsa\"", "plugin = \"self\"");
+    edit_pipeline("path = \"store\"", "path = \"store\"\npublish_interval_s = 0.0");
+    return edit_pipeline("path = \"model\"", "path = \"model\"\nchunk_tokens = 32"), pipeline;
+  }
+
+  // Starts encoding and sends a signal as soon as something is published.
+  ProcessResult interrupt_encode(const std::string& pipeline, int signal_number) const {
+    Process process(command({"encode", pipeline}));
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!anything_published() && !process.ended() && std::chrono::steady_clock::now() < give_up)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    process.send_signal(signal_number);
+    return process.wait();
+  }
+
+  bool anything_published() const {
+    std::error_code absent;
+    for (const auto& entry : std::filesystem::directory_iterator(path("store/packs"), absent))
+      if (entry.path().filename().string().ends_with(".h5")) return true;
+    return false;
+  }
+};
+
+TEST_F(CancelTest, EncodeKeepsWhatIsDoneAndGoesOnFromThere) {
+  for (const int signal_number : {SIGINT, SIGTERM}) {
+    const std::string pipeline = make_long_pipeline();
+    const ProcessResult stopped = interrupt_encode(pipeline, signal_number);
+    EXPECT_EQ(stopped.exit_code, 130) << stopped.error;
+    EXPECT_EQ(stopped.out, "");
+    EXPECT_THAT(stopped.error,
+                testing::ContainsRegex("\nstopped: [0-9]+ of 400 blocks encoded and kept; run the "
+                                       "same command again to go on from here\n$"));
+
+    EXPECT_EQ(cli({"store", "verify", path("store")}).exit_code, 0);
+    const json listed = json::parse(cli({"store", "list", path("store"), "--json"}).out);
+    const auto kept = static_cast<int>(listed.at("blocks").size());
+    EXPECT_GT(kept, 0);
+    EXPECT_LT(kept, kBlocks);
+    EXPECT_THAT(stopped.error,
+                testing::HasSubstr("stopped: " + std::to_string(kept) + " of 400 blocks"));
+
+    const json resumed = json::parse(cli({"encode", pipeline, "--json"}).out);
+    EXPECT_EQ(resumed.at("blocks_encoded"), kBlocks - kept);
+    EXPECT_EQ(json::parse(cli({"encode", pipeline, "--json"}).out).at("blocks_encoded"), 0);
+    std::filesystem::remove_all(path("store"));
+    std::filesystem::remove_all(path("model"));
+  }
+}
+
+TEST_F(CancelTest, AStoppedAndResumedPoolAnswersLikeAnUndisturbedOne) {
+  const std::string pipeline = make_long_pipeline();
+  ASSERT_EQ(interrupt_encode(pipeline, SIGINT).exit_code, 130);
+  const auto answers = [&](const Words& words) {
+    EXPECT_EQ(cli(words).exit_code, 0);
+    json found = only_record().at("queries");
+    for (json& answer : found) answer.erase("seconds");
+    std::filesystem::remove_all(path("runs"));
+    return found;
+  };
+  const json resumed = answers({"run", pipeline, "--quiet"});
+  const json undisturbed = answers({"run", pipeline, "--quiet", "--set", "kv_store.path=other"});
+  EXPECT_EQ(resumed, undisturbed);
+}
+
+TEST_F(CancelTest, QueryEndsWithItsInputOpen) {
+  const std::string pipeline = make_pipeline();
+  ASSERT_EQ(cli({"encode", pipeline, "--quiet"}).exit_code, 0);
+  Process process(command({"query", pipeline, "--json"}));
+  process.write_input("{\"text\": \"card\"}\n");
+  EXPECT_TRUE(json::accept(process.read_line()));
+  process.send_signal(SIGINT);
+  const ProcessResult result = process.wait();
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_EQ(result.error, "stopped after 1 answer\n");
+}
+
+}  // namespace
+}  // namespace dbsa

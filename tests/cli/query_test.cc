@@ -1,0 +1,105 @@
+// query: texts and JSON lines against an encoded pool.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "tests/cli/cli_fixture.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+class QueryTest : public CliTest {
+ protected:
+  void SetUp() override {
+    pipeline_ = make_pipeline();
+    ASSERT_EQ(cli({"encode", pipeline_, "--quiet"}).exit_code, 0);
+  }
+  std::string pipeline_;
+};
+
+TEST_F(QueryTest, ATextGivesALabelAndItsLogProbability) {
+  const ProcessResult result = cli({"query", pipeline_, "card lost"});
+  EXPECT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.out,
+              testing::MatchesRegex("(alpha|beta|beta two|gamma)\t-?[0-9]+\\.[0-9]+\n"));
+}
+
+TEST_F(QueryTest, ATerminalIsToldMore) {
+  const ProcessResult result = cli({"query", pipeline_, "card lost"}, {.terminal = true});
+  EXPECT_EQ(result.exit_code, 0);
+  for (const char* row :
+       {"label      ", "runner-up  ", "blocks     4: ", "tokens     ", "time       "})
+    EXPECT_THAT(result.out, HasSubstr(row));
+}
+
+TEST_F(QueryTest, LinesAreAnsweredOneByOneAndIdsPassThrough) {
+  const ProcessResult result =
+      cli({"query", pipeline_, "--json"},
+          {.input = "{\"text\": \"card\", \"id\": 7}\n\n"
+                    "{\"text\": \"pin\", \"id\": {\"a\": [1]}, \"label\": \"alpha\"}\r\n"
+                    "{\"text\": \"fee\"}"});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  const std::vector<json> answers = json_lines(result.out);
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_EQ(answers[0].at("id"), 7);
+  EXPECT_EQ(answers[0].at("expected"), nullptr);
+  EXPECT_EQ(answers[0].at("correct"), nullptr);
+  EXPECT_EQ(answers[1].at("id"), json::parse("{\"a\": [1]}"));
+  EXPECT_EQ(answers[1].at("expected"), "alpha");
+  EXPECT_EQ(answers[1].at("correct"), answers[1].at("label") == "alpha");
+  EXPECT_FALSE(answers[2].contains("id"));
+}
+
+TEST_F(QueryTest, WithoutJsonEachLineIsALabel) {
+  const ProcessResult result =
+      cli({"query", pipeline_}, {.input = "{\"text\": \"card\"}\n{\"text\": \"pin\"}\n"});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 2);
+  EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\t'), 2);
+}
+
+TEST_F(QueryTest, NoInputIsNoAnswer) {
+  const ProcessResult result = cli({"query", pipeline_, "--json"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out, "");
+}
+
+TEST_F(QueryTest, ABadLineIsNamedAndWhatCameBeforeIsAnswered) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"{\"text\": ", "not JSON; expected one object a line"},
+      {"[1]", "expected an object, found an array"},
+      {"{\"txt\": \"a\"}", "the object has no \"text\""},
+      {"{\"text\": 3}", "\"text\": expected a string that is not empty, found an integer 3"},
+      {"{\"text\": \"\"}", "\"text\": expected a string that is not empty, found a string \"\""},
+      {"{\"text\": \"a\", \"label\": 1}", "\"label\": expected a string, found an integer 1"},
+  };
+  for (const auto& [line, message] : cases) {
+    const ProcessResult result =
+        cli({"query", pipeline_, "--json"}, {.input = "{\"text\": \"card\"}\n" + line + "\n"});
+    EXPECT_EQ(result.exit_code, 2) << line;
+    EXPECT_EQ(result.error, "error: standard input:2: " + message + "\n");
+    EXPECT_EQ(json_lines(result.out).size(), 1u);
+  }
+}
+
+TEST_F(QueryTest, AnEmptyTextIsRefused) {
+  const ProcessResult result = cli({"query", pipeline_, ""});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error, "error: TEXT is empty; give the text to label\n");
+}
+
+TEST_F(QueryTest, APoolThatWasNotEncodedIsNamed) {
+  const ProcessResult result =
+      cli({"query", pipeline_, "card", "--set", "block_grouper.block_size=3"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.error, testing::StartsWith("error: " + pipeline_ +
+                                                ":18:1: kv_store.path: no "
+                                                "pool was encoded with these settings ("));
+  EXPECT_THAT(result.error, HasSubstr("run `dbsa-pipe encode` first\n"));
+}
+
+}  // namespace
+}  // namespace dbsa

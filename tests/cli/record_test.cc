@@ -1,0 +1,71 @@
+// Names and totals of result records, without the program.
+#include "pipeline/record.h"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "tests/support/workspace.h"
+
+namespace dbsa {
+namespace {
+
+QueryRecord answered(const std::string& expected, const std::string& label, double seconds) {
+  QueryRecord record;
+  record.query.label = expected;
+  record.answer.label.text = label;
+  record.answer.seconds.prefill = seconds;
+  return record;
+}
+
+TEST(RecordTest, TimesAreUtc) {
+  EXPECT_EQ(utc_time(0), "1970-01-01T00:00:00Z");
+  EXPECT_EQ(utc_stamp(1792580000), "20261021T095320Z");
+}
+
+TEST(RecordTest, NamesNeverCollide) {
+  const Workspace workspace;
+  const auto write = [&] {
+    return write_record(workspace.path("a/b"), "/x/banking.small.toml", 0, {{"n", 1}});
+  };
+  const auto first = write(), second = write(), third = write();
+  ASSERT_TRUE(first.ok() && second.ok() && third.ok());
+  EXPECT_EQ(*first, workspace.path("a/b") + "/banking.small-19700101T000000Z.json");
+  EXPECT_EQ(*second, workspace.path("a/b") + "/banking.small-19700101T000000Z-2.json");
+  EXPECT_EQ(*third, workspace.path("a/b") + "/banking.small-19700101T000000Z-3.json");
+  EXPECT_EQ(workspace.read("a/b/banking.small-19700101T000000Z.json"), "{\n \"n\": 1\n}\n");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(workspace.path("a/b")),
+                          std::filesystem::directory_iterator()),
+            3);
+}
+
+TEST(RecordTest, TotalsScoreLabelledQueriesOnly) {
+  RunRecord record;
+  record.encode.estimate.blocks = 10;
+  record.encode.blocks_encoded = 4;
+  record.encode.blocks_repaired = 1;
+  for (int i = 1; i <= 20; ++i) record.queries.push_back(answered("", "a", i));
+  record.queries[0].query.label = "a";
+  record.queries[1].query.label = "b";
+  record.queries[2].answer.blocks_repaired = 2;
+  const RunTotals totals = run_totals(record);
+  EXPECT_EQ(totals.scores.count, 2);
+  EXPECT_EQ(totals.scores.correct, 1);
+  EXPECT_EQ(totals.request.p50, 10);
+  EXPECT_EQ(totals.request.p95, 19);
+  EXPECT_EQ(totals.request.mean, 10.5);
+  EXPECT_EQ(totals.decode.p95, 0);
+  EXPECT_EQ(totals.blocks_reused, 6);
+  EXPECT_EQ(totals.blocks_repaired, 3);
+}
+
+TEST(RecordTest, TheMachineIsDescribedWithoutItsName) {
+  const MachineInfo machine = machine_info();
+  EXPECT_GT(machine.cores, 0);
+  EXPECT_GT(machine.memory_bytes, uint64_t{1} << 20);
+  EXPECT_THAT(machine.kernel, testing::StartsWith("Linux "));
+  EXPECT_GT(peak_memory_bytes(), uint64_t{1} << 20);
+}
+
+}  // namespace
+}  // namespace dbsa

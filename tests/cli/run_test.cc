@@ -1,0 +1,200 @@
+// run and encode, end to end on a tiny random model.
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "tests/cli/cli_fixture.h"
+#include "tests/cli/schema_judge.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::StartsWith;
+using RunTest = CliTest;
+
+std::vector<std::pair<std::string, double>> labels_of(const json& record) {
+  std::vector<std::pair<std::string, double>> labels;
+  for (const json& query : record.at("queries"))
+    labels.emplace_back(query.at("label"), query.at("log_probability").get<double>());
+  return labels;
+}
+
+TEST_F(RunTest, WritesARecordThatTheSchemaAccepts) {
+  const std::string pipeline = make_pipeline();
+  const ProcessResult result = cli({"run", pipeline});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("accuracy     "));
+  EXPECT_THAT(result.out, HasSubstr("macro-F1     "));
+  EXPECT_THAT(result.out, HasSubstr("(6 blocks encoded, 0 reused)"));
+  EXPECT_THAT(result.error, HasSubstr("pool       24 demonstrations in 6 blocks, "));
+  EXPECT_THAT(result.error, HasSubstr("to encode  6 blocks, "));
+
+  const json record = only_record();
+  EXPECT_EQ(schema_faults("results.schema.json", record), "");
+  EXPECT_EQ(record.at("pipeline"), pipeline);
+  EXPECT_EQ(record.at("plugins").size(), 5u);
+  EXPECT_EQ(record.at("encode").at("blocks_encoded"), 6);
+  EXPECT_EQ(record.at("totals").at("queries"), 5);
+  ASSERT_EQ(record.at("queries").size(), 5u);
+  int64_t tokens = 0;
+  for (const json& block : record.at("queries")[0].at("blocks"))
+    tokens += block.at("tokens").get<int64_t>();
+  EXPECT_EQ(record.at("queries")[0].at("blocks").size(), 4u);  // the anchor and half of six
+  EXPECT_EQ(record.at("queries")[0].at("tokens").at("selected"), tokens);
+  EXPECT_EQ(record.at("queries")[4].at("line"), 5);
+}
+
+TEST_F(RunTest, TheSchemaRefusesARecordThatIsNotOne) {
+  ASSERT_EQ(cli({"run", make_pipeline(), "--quiet"}).exit_code, 0);
+  const json record = only_record();
+  ASSERT_EQ(schema_faults("results.schema.json", record), "");
+  json broken = record;
+  broken["totals"]["accuracy"] = 1.5;
+  EXPECT_NE(schema_faults("results.schema.json", broken), "");
+  broken = record;
+  broken.erase("machine");
+  EXPECT_NE(schema_faults("results.schema.json", broken), "");
+  broken = record;
+  broken["hostname"] = "x";
+  EXPECT_NE(schema_faults("results.schema.json", broken), "");
+  broken = record;
+  broken["queries"][0]["seconds"].erase("verify");
+  EXPECT_NE(schema_faults("results.schema.json", broken), "");
+}
+
+TEST_F(RunTest, ASecondRunEncodesNothingAndAnswersTheSame) {
+  const std::string pipeline = make_pipeline();
+  ASSERT_EQ(cli({"run", pipeline, "--output", path("first")}).exit_code, 0);
+  const ProcessResult again = cli({"run", pipeline, "--output", path("second"), "--json"});
+  ASSERT_EQ(again.exit_code, 0) << again.error;
+  const json out = json::parse(again.out);
+  EXPECT_EQ(out.at("encode").at("blocks_encoded"), 0);
+  EXPECT_EQ(out.at("totals").at("blocks_reused"), 6);
+  const auto record_in = [&](const char* folder) {
+    for (const auto& entry : std::filesystem::directory_iterator(path(folder)))
+      return json::parse(
+          workspace_.read(std::string(folder) + "/" + entry.path().filename().string()));
+    return json();
+  };
+  const json first = record_in("first"), second = record_in("second");
+  EXPECT_EQ(labels_of(first), labels_of(second));
+  EXPECT_EQ(out.at("record").get<std::string>().substr(0, path("second").size()), path("second"));
+  EXPECT_EQ(out.at("totals"), second.at("totals"));
+}
+
+TEST_F(RunTest, RunEqualsEncodeThenQuery) {
+  const std::string pipeline = make_pipeline();
+  ASSERT_EQ(cli({"run", pipeline, "--set", "kv_store.path=other"}).exit_code, 0);
+  const json record = only_record();
+
+  const ProcessResult encoded = cli({"encode", pipeline, "--json"});
+  ASSERT_EQ(encoded.exit_code, 0) << encoded.error;
+  EXPECT_EQ(json::parse(encoded.out).at("blocks_encoded"), 6);
+  const ProcessResult queried =
+      cli({"query", pipeline, "--json"}, {.input = workspace_.read("queries.jsonl")});
+  ASSERT_EQ(queried.exit_code, 0) << queried.error;
+  const std::vector<json> answers = json_lines(queried.out);
+  ASSERT_EQ(answers.size(), 5u);
+  for (size_t i = 0; i < answers.size(); ++i)
+    for (const char* key : {"text", "expected", "correct", "label", "log_probability", "runner_up",
+                            "blocks", "tokens"})
+      EXPECT_EQ(answers[i].at(key), record.at("queries")[i].at(key)) << key;
+}
+
+TEST_F(RunTest, WithoutLabelsThereIsNoAccuracy) {
+  const std::string pipeline = make_pipeline();
+  workspace_.write("queries.jsonl", "{\"text\": \"card lost\"}\n{\"text\": \"pin\"}\n");
+  const ProcessResult result = cli({"run", pipeline});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("accuracy     none: the queries carry no labels\n"));
+  const json record = only_record();
+  EXPECT_EQ(schema_faults("results.schema.json", record), "");
+  EXPECT_EQ(record.at("totals").at("accuracy"), nullptr);
+  EXPECT_EQ(record.at("queries")[0].at("correct"), nullptr);
+}
+
+TEST_F(RunTest, FreeDecodingHasNoRunnerUp) {
+  const std::string pipeline = make_pipeline();
+  const ProcessResult result = cli({"run", pipeline, "--set", "decoding.method=free", "--set",
+                                    "decoding.max_tokens=4", "--quiet"});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  const json record = only_record();
+  EXPECT_EQ(schema_faults("results.schema.json", record), "");
+  EXPECT_EQ(record.at("queries")[0].at("runner_up"), nullptr);
+}
+
+TEST_F(RunTest, AMemoryStoreWorksForRunAndIsRefusedByEncode) {
+  const std::string pipeline = make_pipeline();
+  edit_pipeline("path = \"store\"", "plugin = \"memory\"");
+  const ProcessResult result = cli({"run", pipeline});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_EQ(only_record().at("encode").at("manifest"), "");
+  const ProcessResult encoded = cli({"encode", pipeline});
+  EXPECT_EQ(encoded.exit_code, 2);
+  EXPECT_EQ(encoded.error,
+            "error: " + pipeline +
+                ":18:1: kv_store.plugin: this store is not kept between runs, so encoding alone "
+                "would be lost; use `dbsa-pipe run`, or a store with a path\n");
+}
+
+TEST_F(RunTest, WithoutQueriesRunSaysWhatToDo) {
+  const std::string pipeline = make_pipeline();
+  edit_pipeline("queries = \"queries.jsonl\"", "");
+  const ProcessResult result = cli({"run", pipeline});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error,
+            "error: " + pipeline +
+                ":4:1: data.queries: no queries given; name a .jsonl or .csv file here, or use "
+                "`dbsa-pipe query`\n");
+}
+
+TEST_F(RunTest, AFolderForRecordsThatCannotBeMadeIsNamedBeforeAnythingIsEncoded) {
+  const std::string pipeline = make_pipeline();
+  workspace_.write("runs", "a file where the folder should be");
+  const ProcessResult result = cli({"run", pipeline});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.error, StartsWith("error: " + pipeline + ":"));
+  EXPECT_THAT(result.error,
+              HasSubstr(path("runs") + ": cannot make the folder for result records"));
+  EXPECT_FALSE(std::filesystem::exists(path("store")));
+}
+
+TEST_F(RunTest, RegroupDealsAnew) {
+  const std::string pipeline = make_pipeline();
+  ASSERT_EQ(cli({"encode", pipeline}).exit_code, 0);
+  // A grown pool keeps its blocks: two more demonstrations make one block more ...
+  workspace_.write("pool.jsonl", workspace_.read("pool.jsonl") +
+                                     "{\"text\": \"new one\", \"label\": \"alpha\"}\n"
+                                     "{\"text\": \"new two\", \"label\": \"beta\"}\n");
+  json report = json::parse(cli({"encode", pipeline, "--json"}).out);
+  EXPECT_EQ(report.at("blocks"), 7);
+  EXPECT_EQ(report.at("blocks_encoded"), 1);
+  // ... and dealing anew mixes them all.
+  report = json::parse(cli({"encode", pipeline, "--json", "--regroup"}).out);
+  EXPECT_GT(report.at("blocks_encoded"), 1);
+  report = json::parse(cli({"encode", pipeline, "--json"}).out);
+  EXPECT_EQ(report.at("blocks_encoded"), 0);
+}
+
+TEST_F(RunTest, JsonKeepsStandardOutputToOneDocument) {
+  const std::string pipeline = make_pipeline();
+  const ProcessResult run = cli({"run", pipeline, "--json", "--verbose"});
+  ASSERT_EQ(run.exit_code, 0);
+  EXPECT_TRUE(json::accept(run.out));
+  EXPECT_THAT(run.error, HasSubstr("encoded    6 blocks"));
+}
+
+TEST_F(RunTest, AFullStandardOutputIsAnError) {
+  const std::string pipeline = make_pipeline();
+  Words words = {"/bin/sh", "-c", "\"$0\" inspect > /dev/full", command({}).front()};
+  const ProcessResult result = run_process(words);
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_EQ(result.error, "error: cannot write to standard output\n");
+}
+
+}  // namespace
+}  // namespace dbsa

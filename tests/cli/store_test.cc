@@ -1,0 +1,231 @@
+// store list, verify, export, compact and gc.
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "tests/cli/cli_fixture.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+class StoreCommandTest : public CliTest {
+ protected:
+  void SetUp() override {
+    pipeline_ = make_pipeline();
+    ASSERT_EQ(cli({"encode", pipeline_, "--quiet"}).exit_code, 0);
+  }
+  json list() const {
+    const ProcessResult result = cli({"store", "list", path("store"), "--json"});
+    EXPECT_EQ(result.exit_code, 0) << result.error;
+    return json::parse(result.out);
+  }
+  std::set<std::string> keys() const {
+    std::set<std::string> all;
+    const json listed = list();
+    for (const json& block : listed.at("blocks")) all.insert(block.at("key").get<std::string>());
+    return all;
+  }
+  // Another pool in the same store; its blocks lose their root.
+  void add_unrooted_blocks() const {
+    const std::set<std::string> pools = pool_files();
+    ASSERT_EQ(
+        cli({"encode", pipeline_, "--quiet", "--set", "block_grouper.block_size=6"}).exit_code, 0);
+    for (const std::string& file : pool_files())
+      if (!pools.contains(file)) std::filesystem::remove(file);
+  }
+  std::set<std::string> pool_files() const {
+    std::set<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(path("store/pools")))
+      files.insert(entry.path().string());
+    return files;
+  }
+  std::string first_pack() const {
+    std::set<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(path("store/packs")))
+      if (entry.path().extension() == ".h5") files.insert(entry.path().string());
+    return *files.begin();
+  }
+  std::string pipeline_;
+};
+
+TEST_F(StoreCommandTest, ListsBlocksOfAFolderAndOfAPipeline) {
+  const ProcessResult of_folder = cli({"store", "list", path("store")});
+  EXPECT_EQ(of_folder.exit_code, 0) << of_folder.error;
+  EXPECT_THAT(of_folder.out,
+              testing::ContainsRegex("key +tokens +size +type +created +used +where\n"));
+  EXPECT_THAT(of_folder.out, HasSubstr("\n6 blocks, "));
+  EXPECT_THAT(of_folder.out, HasSubstr("; 6 used by a pool; "));
+  const json of_pipeline = json::parse(cli({"store", "list", pipeline_, "--json"}).out);
+  EXPECT_EQ(of_pipeline.at("blocks"), list().at("blocks"));
+  EXPECT_EQ(of_pipeline.at("path"), path("store"));
+  const json& block = of_pipeline.at("blocks")[0];
+  EXPECT_EQ(block.at("layers"), 2);
+  EXPECT_EQ(block.at("dtype"), "f32");
+  EXPECT_EQ(block.at("used"), true);
+}
+
+TEST_F(StoreCommandTest, WhatIsNoStoreIsNamed) {
+  ProcessResult result = cli({"store", "list", path("model")});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_EQ(result.error, "error: " + path("model") +
+                              ": not a KV store: it has no folder packs; expected the folder of a "
+                              "KV store (kv_store.path) or a pipeline file\n");
+  result = cli({"store", "gc", path("absent")});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_EQ(result.error, "error: " + path("absent") +
+                              ": no such file or folder; expected the folder of a KV store "
+                              "(kv_store.path) or a pipeline file\n");
+  EXPECT_FALSE(std::filesystem::exists(path("absent")));
+  edit_pipeline("path = \"store\"", "plugin = \"memory\"");
+  result = cli({"store", "list", pipeline_});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error, "error: " + pipeline_ +
+                              ":18:1: kv_store.plugin: this store is not kept between runs, so "
+                              "there is nothing to work on\n");
+}
+
+TEST_F(StoreCommandTest, VerifyFindsNothingInASoundStore) {
+  const ProcessResult result = cli({"store", "verify", path("store")});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out, "ok  6 blocks and 1 pool read, no faults\n");
+}
+
+TEST_F(StoreCommandTest, VerifyNamesADamagedBlockAndExitsWith5) {
+  const std::string pack = first_pack();
+  const auto size = std::filesystem::file_size(pack);
+  {
+    // A byte in the middle of a pack lies in a plane: planes are nearly all of it.
+    std::filesystem::permissions(pack, std::filesystem::perms::owner_write,
+                                 std::filesystem::perm_options::add);
+    std::fstream file(pack, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(size / 2));
+    const char byte = static_cast<char>(file.get() ^ 1);
+    file.seekp(static_cast<std::streamoff>(size / 2));
+    file.put(byte);
+  }
+  const ProcessResult result = cli({"store", "verify", path("store")});
+  EXPECT_EQ(result.exit_code, 5);
+  EXPECT_THAT(result.out, HasSubstr(std::filesystem::path(pack).filename().string()));
+  EXPECT_THAT(result.out, HasSubstr("1 fault; damaged blocks are computed anew when they are next "
+                                    "used\n"));
+  const ProcessResult as_json = cli({"store", "verify", path("store"), "--json"});
+  EXPECT_EQ(as_json.exit_code, 5);
+  const json report = json::parse(as_json.out);
+  EXPECT_EQ(report.at("ok"), false);
+  EXPECT_EQ(report.at("faults").size(), 1u);
+  EXPECT_TRUE(keys().contains(report.at("faults")[0].at("key")));
+}
+
+TEST_F(StoreCommandTest, VerifyReadsPoolManifests) {
+  std::filesystem::resize_file(*pool_files().begin(), 30);
+  const ProcessResult result = cli({"store", "verify", path("store")});
+  EXPECT_EQ(result.exit_code, 5);
+  EXPECT_THAT(result.out, HasSubstr(*pool_files().begin() + ": "));
+}
+
+TEST_F(StoreCommandTest, ExportWritesNumPyArrays) {
+  const json block = list().at("blocks")[0];
+  const std::string key = block.at("key");
+  const ProcessResult result =
+      cli({"store", "export", path("store"), key.substr(0, 12), "--output", path("out")});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_EQ(result.out, path("out/" + key + ".npy") + "\n");
+  const std::string bytes = workspace_.read("out/" + key + ".npy");
+  ASSERT_EQ(bytes.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
+  const size_t header = 10 + static_cast<unsigned char>(bytes[8]) +
+                        256 * static_cast<size_t>(static_cast<unsigned char>(bytes[9]));
+  EXPECT_EQ(header % 64, 0u);
+  const int64_t tokens = block.at("tokens");
+  EXPECT_THAT(bytes.substr(10, header - 10),
+              testing::StartsWith("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2, 2, " +
+                                  std::to_string(tokens) + ", 16), }"));
+  EXPECT_EQ(bytes[header - 1], '\n');
+  EXPECT_EQ(bytes.size() - header, static_cast<size_t>(2 * 2 * 2 * tokens * 16 * 4));
+  double sum = 0;
+  for (size_t at = header; at < bytes.size(); at += 4) {
+    float value = 0;
+    std::memcpy(&value, bytes.data() + at, 4);
+    ASSERT_TRUE(std::isfinite(value));
+    sum += std::abs(value);
+  }
+  EXPECT_GT(sum, 0);
+}
+
+TEST_F(StoreCommandTest, ExportAllAndItsMistakes) {
+  const ProcessResult all =
+      cli({"store", "export", pipeline_, "--all", "--output", path("out"), "--json"});
+  ASSERT_EQ(all.exit_code, 0) << all.error;
+  EXPECT_EQ(json::parse(all.out).size(), 6u);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path("out")),
+                          std::filesystem::directory_iterator()),
+            6);
+  ProcessResult result = cli({"store", "export", path("store")});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error, "error: dbsa-pipe store export: give either KEY or --all\n");
+  result = cli({"store", "export", path("store"), "xyz"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error,
+            "error: no block has a key that begins with \"xyz\"; `dbsa-pipe store list` shows "
+            "them\n");
+}
+
+TEST_F(StoreCommandTest, GcDropsWhatNoPoolUsesAndKeepsTheRest) {
+  const std::set<std::string> rooted = keys();
+  add_unrooted_blocks();
+  ASSERT_GT(keys().size(), rooted.size());
+  const auto loose = static_cast<int64_t>(keys().size() - rooted.size());
+
+  const json dry = json::parse(cli({"store", "gc", path("store"), "--dry-run", "--json"}).out);
+  EXPECT_EQ(dry.at("blocks_dropped"), loose);
+  EXPECT_EQ(keys().size(), rooted.size() + static_cast<size_t>(loose));
+
+  const ProcessResult result = cli({"store", "gc", path("store")});
+  EXPECT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.out, testing::StartsWith("dropped " + std::to_string(loose) + " block"));
+  EXPECT_EQ(keys(), rooted);
+  EXPECT_EQ(cli({"store", "verify", path("store")}).exit_code, 0);
+  EXPECT_EQ(json::parse(cli({"encode", pipeline_, "--json"}).out).at("blocks_encoded"), 0);
+}
+
+TEST_F(StoreCommandTest, GcWithABoundKeepsWhatFits) {
+  add_unrooted_blocks();
+  const json before = list();
+  const ProcessResult result =
+      cli({"store", "gc", path("store"), "--json", "--max-bytes",
+           std::to_string(before.at("stored_bytes").get<int64_t>() + (1 << 20))});
+  EXPECT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_EQ(json::parse(result.out).at("blocks_dropped"), 0);
+  const ProcessResult none = cli({"store", "gc", path("store"), "--max-bytes", "0"});
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_EQ(none.error, "error: --max-bytes: must be >= 1, got 0\n");
+}
+
+TEST_F(StoreCommandTest, GcStopsAtAPoolItCannotRead) {
+  add_unrooted_blocks();
+  const size_t before = keys().size();
+  std::filesystem::resize_file(*pool_files().begin(), 30);
+  const ProcessResult result = cli({"store", "gc", path("store")});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.error, HasSubstr(*pool_files().begin() + ": not a sound pool manifest"));
+  EXPECT_EQ(keys().size(), before);
+}
+
+TEST_F(StoreCommandTest, CompactKeepsEveryBlock) {
+  add_unrooted_blocks();
+  const std::set<std::string> before = keys();
+  const ProcessResult result = cli({"store", "compact", path("store")});
+  EXPECT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.out, testing::StartsWith("freed "));
+  EXPECT_EQ(keys(), before);
+  EXPECT_EQ(cli({"store", "verify", path("store")}).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace dbsa

@@ -1,0 +1,140 @@
+// validate: sound pipelines, and every fault at once with its exact words.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "tests/cli/cli_fixture.h"
+
+namespace dbsa {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+using ValidateTest = CliTest;
+
+TEST_F(ValidateTest, ASoundPipelineIsOkWithItsStages) {
+  const ProcessResult result = cli({"validate", make_pipeline()});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.error, "");
+  EXPECT_THAT(result.out, StartsWith("ok\n"));
+  EXPECT_THAT(result.out, HasSubstr("dbsa.retriever.bm25"));
+  EXPECT_THAT(result.out, HasSubstr("data   24 demonstrations, 4 labels, 5 queries\n"));
+  EXPECT_THAT(result.out, HasSubstr("pool   6 blocks, "));
+  // Nothing is computed and nothing is left behind.
+  EXPECT_FALSE(std::filesystem::exists(path("store")));
+  EXPECT_FALSE(std::filesystem::exists(path("runs")));
+}
+
+TEST_F(ValidateTest, JsonHoldsTheResolvedPipeline) {
+  const ProcessResult result = cli({"validate", make_pipeline(), "--json"});
+  EXPECT_EQ(result.exit_code, 0);
+  const nlohmann::json out = nlohmann::json::parse(result.out);
+  EXPECT_EQ(out.at("ok"), true);
+  EXPECT_EQ(out.at("faults"), nlohmann::json::array());
+  EXPECT_EQ(out.at("config").at("retriever").at("plugin"), "dbsa.retriever.bm25");
+  EXPECT_EQ(out.at("config").at("selection").at("ratio"), 0.5);
+  EXPECT_EQ(out.at("config").at("kv_store").at("path"), path("store"));
+  EXPECT_EQ(out.at("plugins").size(), 5u);
+  EXPECT_EQ(out.at("blocks"), 6);
+}
+
+TEST_F(ValidateTest, SetGoesOverTheFile) {
+  const std::string pipeline = make_pipeline();
+  const ProcessResult result =
+      cli({"validate", pipeline, "--json", "--set", "selection.ratio=0.25", "--set",
+           "retriever.plugin=all", "--set", "block_grouper.block_size=8"});
+  EXPECT_EQ(result.exit_code, 0) << result.error;
+  const nlohmann::json out = nlohmann::json::parse(result.out);
+  EXPECT_EQ(out.at("config").at("selection").at("ratio"), 0.25);
+  EXPECT_EQ(out.at("config").at("retriever").at("plugin"), "dbsa.retriever.all");
+  EXPECT_EQ(out.at("blocks"), 3);
+}
+
+TEST_F(ValidateTest, AllFaultsOfTheFileAreNamedAtOnce) {
+  const std::string pipeline = make_pipeline();
+  edit_pipeline("block_size = 4", "block_size = 0");
+  edit_pipeline("ratio = 0.5", "ratoi = 0.5");
+  edit_pipeline("plugin = \"dbsa\"", "plugin = \"dsba\"");
+  const ProcessResult result = cli({"validate", pipeline, "--set", "model.dtype=f64"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.out, "");
+  const std::string folder = std::filesystem::canonical(DBSA_PLUGIN_DIR).string();
+  int manifests = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    manifests += entry.path().string().ends_with(".plugin.toml") ? 1 : 0;
+  EXPECT_EQ(
+      result.error,
+      "error: " + pipeline + ":9:1: block_grouper.block_size: must be >= 1, got 0\n" +
+          "error: " + pipeline +
+          ":12:1: mask_pattern.plugin: no mask_pattern plugin \"dsba\"; did you mean "
+          "\"dbsa\"? available: causal, dbsa, self; searched: " +
+          folder + " (" + std::to_string(manifests) + " manifests)\n" + "error: " + pipeline +
+          ":15:1: selection: unknown key \"ratoi\"; did you mean \"ratio\"?\n" +
+          "error: --set model.dtype: model.dtype: must be \"auto\", \"f32\" or \"bf16\", got a "
+          "string \"f64\"\n");
+}
+
+TEST_F(ValidateTest, FaultsAsJsonAreOneDocument) {
+  const std::string pipeline = make_pipeline();
+  edit_pipeline("block_size = 4", "block_size = 0");
+  const ProcessResult result = cli({"validate", pipeline, "--json"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error, "");
+  const nlohmann::json out = nlohmann::json::parse(result.out);
+  EXPECT_EQ(out.at("ok"), false);
+  EXPECT_EQ(
+      out.at("faults"),
+      nlohmann::json::array({pipeline + ":9:1: block_grouper.block_size: must be >= 1, got 0"}));
+}
+
+TEST_F(ValidateTest, MissingPiecesHaveTheirExitCodes) {
+  const std::string pipeline = make_pipeline();
+  ProcessResult result = cli({"validate", path("absent.toml")});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.error, StartsWith("error: " + path("absent.toml") + ": "));
+
+  result = cli({"validate", pipeline, "--set", "data.queries=absent.jsonl"});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_EQ(result.error,
+            "error: --set data.queries: data.queries: no such file " + path("absent.jsonl") + "\n");
+
+  result = cli({"validate", pipeline, "--set", "retriever.plugin=dense"});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(result.error, StartsWith("error: --set retriever.plugin: retriever.plugin: no "
+                                       "retriever plugin \"dense\""));
+}
+
+TEST_F(ValidateTest, FaultsOfModelAndDataAreNamedTogether) {
+  const std::string pipeline = make_pipeline();
+  workspace_.write("pool.jsonl", "{\"text\": \"a\", \"label\": \"x\"}\n{\"text\": 3}\n");
+  std::filesystem::resize_file(path("model/model.safetensors"), 100);
+  const ProcessResult result = cli({"validate", pipeline});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.error, HasSubstr("error: " + path("model/model.safetensors")));
+  EXPECT_THAT(result.error, HasSubstr("error: " + path("pool.jsonl") + ":2:"));
+}
+
+TEST_F(ValidateTest, ALabelThatNoDemonstrationHasIsAFault) {
+  const std::string pipeline = make_pipeline();
+  workspace_.write("queries.jsonl", "{\"text\": \"a\", \"label\": \"alhpa\"}\n");
+  const ProcessResult result = cli({"validate", pipeline});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.error, StartsWith("error: " + path("queries.jsonl") + ":1: "));
+  EXPECT_THAT(result.error, HasSubstr("\"alhpa\""));
+}
+
+TEST_F(ValidateTest, ABlockBeyondTheModelsPositionsIsAFault) {
+  const std::string pipeline = make_pipeline();
+  std::string config = workspace_.read("model/config.json");
+  const std::string key = "\"max_position_embeddings\": 131072";
+  ASSERT_NE(config.find(key), config.npos);
+  config.replace(config.find(key), key.size(), "\"max_position_embeddings\": 100");
+  workspace_.write("model/config.json", config);
+  const ProcessResult result = cli({"validate", pipeline});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.error, HasSubstr("100"));
+  EXPECT_THAT(result.error, StartsWith("error: "));
+}
+
+}  // namespace
+}  // namespace dbsa
