@@ -22,6 +22,7 @@ namespace {
 
 constexpr int kScratchSlots = 8;
 constexpr uint64_t kScratchAlignment = 64;
+constexpr uint64_t kMostScratch = uint64_t{1} << 39;  // more is a mistake in a size
 // More ranges than threads, so that uneven ones balance out.
 constexpr int64_t kRangesPerThread = 16;
 
@@ -30,7 +31,7 @@ class ScratchSlot {
  public:
   void* reserve(uint64_t bytes) {
     if (bytes <= capacity_ && memory_) return memory_.get();
-    if (bytes > UINT64_MAX / 2) return nullptr;
+    if (bytes > kMostScratch) return nullptr;
     uint64_t wanted = std::max({bytes, capacity_ + capacity_ / 2, kScratchAlignment});
     wanted = (wanted + kScratchAlignment - 1) / kScratchAlignment * kScratchAlignment;
     memory_.reset();
