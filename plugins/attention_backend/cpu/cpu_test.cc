@@ -96,7 +96,8 @@ TEST(Kernels, Exponential) {
 TEST(Kernels, ToBf16) {
   std::mt19937 random(2);
   std::vector<float> x;
-  for (int i = 0; i < 200003; ++i) x.push_back(std::bit_cast<float>(static_cast<uint32_t>(random())));
+  for (int i = 0; i < 200003; ++i)
+    x.push_back(std::bit_cast<float>(static_cast<uint32_t>(random())));
   for (const uint32_t bits : {0x3f808000u, 0x3f818000u, 0x3f808001u, 0x7f7fffffu, 0x7f800000u,
                               0x7f800001u, 0xffffffffu, 0x00000001u, 0x80000000u}) {
     x.push_back(std::bit_cast<float>(bits));
