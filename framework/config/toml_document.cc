@@ -168,6 +168,9 @@ Result<TomlDocument> TomlDocument::load(const std::string& path) {
     return Error{ErrorCode::kEnvironment, path + ": cannot read: " + why, ""};
   };
   std::error_code failure;
+  // Paths in the file become absolute with it, and they are kept as JSON.
+  if (!is_utf8(std::filesystem::absolute(path, failure).string()))
+    return unreadable("its path is not UTF-8 text; rename the file or the folder around it");
   if (std::filesystem::is_directory(path, failure)) return unreadable("is a directory");
   errno = 0;
   std::ifstream file(path, std::ios::binary);

@@ -95,6 +95,17 @@ void place(Positions positions, const PoolShape& pool, Selection& selection) {
   selection.query_start = starts.back() + pool.block_lengths.back();
 }
 
+Error too_far(int64_t max_positions, const std::string& found, bool contiguous) {
+  return Error{ErrorCode::kConfig,
+               "selection: expected at most " + std::to_string(max_positions) +
+                   " positions, the model's, from the first selected block to the query's end, "
+                   "found " +
+                   found +
+                   (contiguous ? "; lower selection.ratio or count, or shorten the query"
+                               : "; write positions = \"contiguous\""),
+               "/selection"};
+}
+
 }  // namespace
 
 Result<BlockOrder> parse_block_order(std::string_view name) {
@@ -167,18 +178,31 @@ Result<Selection> select_blocks(const SelectionRule& rule, const PoolShape& pool
   return selection;
 }
 
+Status check_selection_possible(const SelectionRule& rule, const PoolShape& pool,
+                                int64_t max_positions) {
+  DBSA_ASSIGN_OR_RETURN(const int64_t size, selection_size(rule, pool));
+  const int64_t fixed = fixed_blocks(pool), others = size + prefix_blocks(pool) - fixed;
+  // The shortest span there can be: of the fixed blocks and the shortest others, or, where blocks
+  // keep their places, of the last blocks.
+  std::vector<int64_t> counted(pool.block_lengths.begin(), pool.block_lengths.end());
+  const bool contiguous = rule.positions == Positions::kContiguous;
+  if (contiguous) {
+    std::sort(counted.begin() + fixed, counted.end());
+    counted.resize(static_cast<size_t>(fixed + others));
+  } else if (fixed == 0) {
+    counted.erase(counted.begin(), counted.end() - others);
+  }
+  const int64_t span = std::accumulate(counted.begin(), counted.end(), int64_t{1});
+  if (span <= max_positions) return {};
+  return too_far(max_positions, "at least " + std::to_string(span), contiguous);
+}
+
 Status check_distances(const Selection& selection, int64_t query_tokens, int64_t max_positions) {
   int64_t first = selection.query_start;
   for (const SelectedBlock& block : selection.blocks) first = std::min(first, block.start);
   const int64_t span = selection.query_start + query_tokens - first;
   if (span <= max_positions) return {};
-  return Error{ErrorCode::kConfig,
-               "selection: expected at most " + std::to_string(max_positions) +
-                   " positions, the model's, from the first selected block to the query's end, "
-                   "found " +
-                   std::to_string(span) +
-                   "; lower selection.ratio or count, or write positions = \"contiguous\"",
-               "/selection"};
+  return too_far(max_positions, std::to_string(span), selection.query_start == selection.tokens);
 }
 
 }  // namespace dbsa

@@ -69,6 +69,12 @@ Result<int64_t> selection_size(const SelectionRule& rule, const PoolShape& pool)
 Result<Selection> select_blocks(const SelectionRule& rule, const PoolShape& pool,
                                 std::span<const Hit> ranking);
 
+// Refuses, before a pool is encoded, a rule that no query can be answered with: one that
+// selection_size refuses, or whose shortest selection leaves a query of one token no position.
+// kConfig.
+Status check_selection_possible(const SelectionRule& rule, const PoolShape& pool,
+                                int64_t max_positions);
+
 // Refuses a selection whose distances exceed what the model was made for: from the first token of
 // its nearest-to-zero block to the last of `query_tokens` (the tokens to be decoded included).
 // kConfig, naming the stage.

@@ -10,6 +10,7 @@
 
 #include "icl/blocks.h"
 #include "icl/label_tokens.h"
+#include "icl/selection.h"
 #include "icl/tokenization.h"
 #include "pipeline/regroup.h"
 
@@ -114,7 +115,7 @@ Status check_positions(const PoolParts& parts, const BlockPlan& plan, int64_t bl
     return Error{ErrorCode::kConfig,
                  "block " + std::to_string(block) + " needs " + std::to_string(needed) +
                      (global ? " positions (encode_positions = \"global\")"
-                             : " positions, with all that it sees") +
+                             : " positions, with all that it sees,") +
                      " and the model has " + std::to_string(model.max_positions) +
                      (global ? "; use encode_positions = \"packed\" or fewer demonstrations"
                              : "; lower block_grouper.block_size or let blocks see fewer others"),
@@ -254,7 +255,12 @@ Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
   DBSA_ASSIGN_OR_RETURN(std::vector<Block> blocks, tokenise(parts, format, demonstrations, groups));
   std::vector<std::vector<int32_t>> token_ids;
   for (Block& block : blocks) token_ids.push_back(std::move(block.tokens));
+  std::vector<int64_t> lengths;
+  for (const auto& ids : token_ids) lengths.push_back(static_cast<int64_t>(ids.size()));
   DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, std::move(token_ids)));
+  DBSA_RETURN_IF_ERROR(check_selection_possible(
+      parts.settings.selection, {lengths, parts.settings.mask.anchor_blocks, pool.has_prefix},
+      parts.model.max_positions));
   for (size_t i = 0; i < blocks.size(); ++i)
     pool.blocks.push_back(
         {std::move(blocks[i].demonstrations), built.blocks[i].token_ids, built.blocks[i].key});

@@ -199,12 +199,39 @@ TEST(Selection, ChecksTheModelsPositions) {
   EXPECT_EQ(status.error().code, ErrorCode::kConfig);
   EXPECT_EQ(status.error().message,
             "selection: expected at most 100 positions, the model's, from the first selected block "
-            "to the query's end, found 101; lower selection.ratio or count, or write positions = "
-            "\"contiguous\"");
+            "to the query's end, found 101; lower selection.ratio or count, or shorten the query");
   const auto original =
       *select_blocks(by_count(3, BlockOrder::kIndex, Positions::kOriginal), pool, kRanking);
-  EXPECT_FALSE(check_distances(original, 10, 219).ok());
+  EXPECT_EQ(check_distances(original, 10, 219).error().message,
+            "selection: expected at most 219 positions, the model's, from the first selected block "
+            "to the query's end, found 220; write positions = \"contiguous\"");
   EXPECT_TRUE(check_distances(original, 10, 220).ok());
+}
+
+TEST(Selection, IsRefusedBeforehandWhereNoQueryCanBeAnswered) {
+  // The anchor (10), the two shortest others, and a query of one token; kLengths as above.
+  std::vector<int64_t> others(kLengths.begin() + 1, kLengths.end());
+  std::sort(others.begin(), others.end());
+  const int64_t shortest = kLengths[0] + others[0] + others[1] + 1;
+  const int64_t total = std::accumulate(kLengths.begin(), kLengths.end(), int64_t{0});
+  const PoolShape pool = {kLengths, 1, false};
+  EXPECT_TRUE(check_selection_possible(by_count(3), pool, shortest).ok());
+  const std::string least = std::to_string(shortest);
+  EXPECT_EQ(check_selection_possible(by_count(3), pool, shortest - 1).error().message,
+            "selection: expected at most " + std::to_string(shortest - 1) +
+                " positions, the model's, from the first selected block to the query's end, found "
+                "at least " +
+                least + "; lower selection.ratio or count, or shorten the query");
+  // Where blocks keep their places, the anchor stands at 0 and the query after the whole pool.
+  const SelectionRule original = by_count(3, BlockOrder::kIndex, Positions::kOriginal);
+  EXPECT_TRUE(check_selection_possible(original, pool, total + 1).ok());
+  EXPECT_FALSE(check_selection_possible(original, pool, total).ok());
+  // Without an anchor the last blocks may be the selected ones.
+  const int64_t last = kLengths.end()[-1] + kLengths.end()[-2] + kLengths.end()[-3] + 1;
+  EXPECT_TRUE(check_selection_possible(original, {kLengths, 0, false}, last).ok());
+  EXPECT_FALSE(check_selection_possible(original, {kLengths, 0, false}, last - 1).ok());
+  EXPECT_EQ(check_selection_possible(by_count(99), pool, 1 << 20).error().config_pointer,
+            "/selection/count");
 }
 
 TEST(Selection, KnowsItsNames) {
