@@ -30,6 +30,9 @@ function(dbsa_plugin kind name)
   if(TARGET dbsa_compile_options)
     target_link_libraries(${target} PRIVATE dbsa_compile_options)
   endif()
+  if(TARGET dbsa_plugins)
+    add_dependencies(dbsa_plugins ${target})
+  endif()
   # One exported symbol, never unloaded, no symbol left for later.
   target_link_options(${target} PRIVATE
     -Wl,--version-script=${CMAKE_CURRENT_FUNCTION_LIST_DIR}/plugin.map -Wl,-z,nodelete -Wl,-z,now)
