@@ -192,6 +192,32 @@ TEST(Attention, MaskedTailContributesNothing) {
   }
 }
 
+// A product that underflows leaves -0 in a sum; tokens that only another row sees would turn it to
+// 0.
+TEST(Attention, OtherRowsDoNotChangeTheSignOfZero) {
+  for (const Variant& variant : variants()) {
+    PlanCase c;
+    c.shape = variant.apply(head_shape(4, 1, 1));
+    c.shape.scale = 1.0f;
+    PlainKv kv{Rows(128 * 4, 0.0f), Rows(128 * 4, 0.0f), 128};
+    kv.k[1] = 1.0f;  // token 0, in a dimension that hardly turns: its score is 1, the others' 0
+    for (int64_t i = 64 * 4; i < 128 * 4; ++i) kv.v[static_cast<size_t>(i)] = 1.0f;
+    kv.v[63 * 4] = -std::numeric_limits<float>::denorm_min();  // the last that the first row sees
+    c.kvs.push_back(kv);
+    c.add_segment(0, DBSA_SEGMENT_CAUSAL, 0, 128, 0);
+    c.add_range(65, 63);
+    c.q.assign(static_cast<size_t>(65 * 4), 0.0f);
+    for (size_t row = 0; row < 65; ++row) c.q[row * 4 + 1] = 1.0f;
+    Backend backend(variant.path, 1, c.shape);
+    const auto handles = c.fill(backend);
+    const Rows out = backend.attend(c.describe(handles), c.q);
+    PlanCase single = only_rows(c, 0, 1);
+    EXPECT_TRUE(same_bits(Rows(out.begin(), out.begin() + 4),
+                          backend.attend(single.describe(handles), single.q)))
+        << variant.name();
+  }
+}
+
 // Rows of one range of which some see nothing of a segment, as under a window.
 TEST(Attention, RowsThatSeeNothingOfASegment) {
   for (const Variant& variant : variants()) {
