@@ -15,20 +15,20 @@ using nlohmann::json;
 
 class CancelTest : public CliTest {
  protected:
-  static constexpr int kBlocks = 400;
+  static constexpr int kBlocks = 160;
 
-  // One demonstration a block, and a pack as often as the store publishes.
+  // One demonstration a block, in small chunks.
   std::string make_long_pipeline() const {
     const std::string pipeline = make_pipeline(kBlocks, 3);
     edit_pipeline("block_size = 4", "block_size = 1");
     edit_pipeline("plugin = \"dbsa\"", "plugin = \"self\"");
-    edit_pipeline("path = \"store\"", "path = \"store\"\npublish_interval_s = 0.0");
-    return edit_pipeline("path = \"model\"", "path = \"model\"\nchunk_tokens = 32"), pipeline;
+    return edit_pipeline("path = \"model\"", "path = \"model\"\nchunk_tokens = 32");
   }
 
   // Starts encoding and sends a signal as soon as something is published.
   ProcessResult interrupt_encode(const std::string& pipeline, int signal_number) const {
-    Process process(command({"encode", pipeline}));
+    // A pack is published with every block, so that the first one shows early.
+    Process process(command({"encode", pipeline, "--set", "kv_store.publish_interval_s=0"}));
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!anything_published() && !process.ended() && std::chrono::steady_clock::now() < give_up)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -51,7 +51,7 @@ TEST_F(CancelTest, EncodeKeepsWhatIsDoneAndGoesOnFromThere) {
     EXPECT_EQ(stopped.exit_code, 130) << stopped.error;
     EXPECT_EQ(stopped.out, "");
     EXPECT_THAT(stopped.error,
-                testing::ContainsRegex("\nstopped: [0-9]+ of 400 blocks encoded and kept; run the "
+                testing::ContainsRegex("\nstopped: [0-9]+ of 160 blocks encoded and kept; run the "
                                        "same command again to go on from here\n$"));
 
     EXPECT_EQ(cli({"store", "verify", path("store")}).exit_code, 0);
@@ -60,7 +60,7 @@ TEST_F(CancelTest, EncodeKeepsWhatIsDoneAndGoesOnFromThere) {
     EXPECT_GT(kept, 0);
     EXPECT_LT(kept, kBlocks);
     EXPECT_THAT(stopped.error,
-                testing::HasSubstr("stopped: " + std::to_string(kept) + " of 400 blocks"));
+                testing::HasSubstr("stopped: " + std::to_string(kept) + " of 160 blocks"));
 
     const json resumed = json::parse(cli({"encode", pipeline, "--json"}).out);
     EXPECT_EQ(resumed.at("blocks_encoded"), kBlocks - kept);

@@ -31,7 +31,7 @@ TEST_F(QueryTest, ATerminalIsToldMore) {
   const ProcessResult result = cli({"query", pipeline_, "card lost"}, {.terminal = true});
   EXPECT_EQ(result.exit_code, 0);
   for (const char* row :
-       {"label      ", "runner-up  ", "blocks     4: ", "tokens     ", "time       "})
+       {"label      ", "runner-up  ", "blocks     3: 0, ", "tokens     ", "time       "})
     EXPECT_THAT(result.out, HasSubstr(row));
 }
 

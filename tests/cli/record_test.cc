@@ -20,7 +20,7 @@ QueryRecord answered(const std::string& expected, const std::string& label, doub
 
 TEST(RecordTest, TimesAreUtc) {
   EXPECT_EQ(utc_time(0), "1970-01-01T00:00:00Z");
-  EXPECT_EQ(utc_stamp(1792580000), "20261021T095320Z");
+  EXPECT_EQ(utc_stamp(1792580000), "20261021T105320Z");
 }
 
 TEST(RecordTest, NamesNeverCollide) {

@@ -43,7 +43,7 @@ TEST_F(RunTest, WritesARecordThatTheSchemaAccepts) {
   int64_t tokens = 0;
   for (const json& block : record.at("queries")[0].at("blocks"))
     tokens += block.at("tokens").get<int64_t>();
-  EXPECT_EQ(record.at("queries")[0].at("blocks").size(), 4u);  // the anchor and half of six
+  EXPECT_EQ(record.at("queries")[0].at("blocks").size(), 3u);  // half of six
   EXPECT_EQ(record.at("queries")[0].at("tokens").at("selected"), tokens);
   EXPECT_EQ(record.at("queries")[4].at("line"), 5);
 }
@@ -148,7 +148,7 @@ TEST_F(RunTest, WithoutQueriesRunSaysWhatToDo) {
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(result.error,
             "error: " + pipeline +
-                ":4:1: data.queries: no queries given; name a .jsonl or .csv file here, or use "
+                ":4:2: data.queries: no queries given; name a .jsonl or .csv file here, or use "
                 "`dbsa-pipe query`\n");
 }
 

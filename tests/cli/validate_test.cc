@@ -70,8 +70,7 @@ TEST_F(ValidateTest, AllFaultsOfTheFileAreNamedAtOnce) {
           "\"dbsa\"? available: causal, dbsa, self; searched: " +
           folder + " (" + std::to_string(manifests) + " manifests)\n" + "error: " + pipeline +
           ":15:1: selection: unknown key \"ratoi\"; did you mean \"ratio\"?\n" +
-          "error: --set model.dtype: model.dtype: must be \"auto\", \"f32\" or \"bf16\", got a "
-          "string \"f64\"\n");
+          "error: --set model.dtype: must be one of \"auto\", \"f32\", \"bf16\", got \"f64\"\n");
 }
 
 TEST_F(ValidateTest, FaultsAsJsonAreOneDocument) {
@@ -96,11 +95,11 @@ TEST_F(ValidateTest, MissingPiecesHaveTheirExitCodes) {
   result = cli({"validate", pipeline, "--set", "data.queries=absent.jsonl"});
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_EQ(result.error,
-            "error: --set data.queries: data.queries: no such file " + path("absent.jsonl") + "\n");
+            "error: --set data.queries: no such file: " + path("absent.jsonl") + "\n");
 
   result = cli({"validate", pipeline, "--set", "retriever.plugin=dense"});
   EXPECT_EQ(result.exit_code, 3);
-  EXPECT_THAT(result.error, StartsWith("error: --set retriever.plugin: retriever.plugin: no "
+  EXPECT_THAT(result.error, StartsWith("error: --set retriever.plugin: no "
                                        "retriever plugin \"dense\""));
 }
 

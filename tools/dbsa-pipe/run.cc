@@ -37,18 +37,20 @@ Status answer_queries(Engine& engine, Session& session, std::vector<Example> que
   int64_t labelled = 0, correct = 0;
   progress.update(0, total);
   for (Example& query : queries) {
-    if (session.services().cancelled())
+    Result<Answer> answer = session.services().cancelled() ? Error{ErrorCode::kCancelled, "", ""}
+                                                           : engine.answer(query.text);
+    if (!answer.ok() && answer.error().code == ErrorCode::kCancelled)
       return Error{ErrorCode::kCancelled,
                    "stopped after " + human_count(static_cast<int64_t>(record.queries.size())) +
                        " of " + counted_queries(total) +
-                       "; no result record is written, and the encoded pool is kept",
+                       "; no result record is written, and a pool in a store with a path is kept",
                    ""};
-    DBSA_ASSIGN_OR_RETURN(Answer answer, engine.answer(query.text));
+    if (!answer.ok()) return std::move(answer).error();
     if (!query.label.empty()) {
       ++labelled;
-      correct += query.label == answer.label.text ? 1 : 0;
+      correct += query.label == answer->label.text ? 1 : 0;
     }
-    record.queries.push_back({std::move(query), std::move(answer)});
+    record.queries.push_back({std::move(query), std::move(answer).value()});
     std::string detail;
     if (labelled > 0)
       detail = "accuracy " +

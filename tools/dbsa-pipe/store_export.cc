@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 
 #include "commands.h"
 #include "config/schema_check.h"
@@ -47,10 +48,9 @@ std::string npy_header(const dbsa_kv_format& format) {
 }
 
 // Cost: memory for the whole block in float32.
-Result<std::string> block_to_npy(const host::KvStore& store, host::AttentionBackend& backend,
-                                 const KvKey& key) {
+Result<std::string> block_to_npy(const host::KvStore::Lease& lease,
+                                 const host::AttentionBackend& backend) {
   static_assert(std::endian::native == std::endian::little);
-  DBSA_ASSIGN_OR_RETURN(const host::KvStore::Lease lease, store.get(key));
   const dbsa_kv_format& format = lease.format();
   std::string bytes = npy_header(format);
   const size_t floats = size_t{2} * format.kv_heads * format.tokens * format.head_dim;
@@ -84,10 +84,17 @@ Result<std::vector<KvKey>> wanted_keys(const std::vector<KvEntry>& entries,
                ""};
 }
 
+// Whether one configured backend serves both.
+bool same_shape(const dbsa_kv_format& a, const dbsa_kv_format& b) {
+  return a.layers == b.layers && a.kv_heads == b.kv_heads && a.head_dim == b.head_dim &&
+         a.dtype == b.dtype;
+}
+
 Status export_blocks(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
   DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> keys, wanted_keys(entries, line));
-  DBSA_ASSIGN_OR_RETURN(host::AttentionBackend backend, target.open_backend());
+  std::optional<host::AttentionBackend> backend;
+  dbsa_kv_format configured{};
   const std::string folder = line.has("output") ? line.text("output") : ".";
   Progress progress(terminal, "exporting ", "blocks");
   nlohmann::ordered_json files = nlohmann::ordered_json::array();
@@ -96,7 +103,12 @@ Status export_blocks(StoreTarget& target, const CommandLine& line, Terminal& ter
     if (target.cancelled())
       return Error{ErrorCode::kCancelled, "stopped after " + counted(done, "block"), ""};
     const std::string path = (std::filesystem::path(folder) / (key.hex() + ".npy")).string();
-    DBSA_ASSIGN_OR_RETURN(const std::string bytes, block_to_npy(target.store(), backend, key));
+    DBSA_ASSIGN_OR_RETURN(const host::KvStore::Lease lease, target.store().get(key));
+    if (!backend || !same_shape(configured, lease.format())) {
+      DBSA_ASSIGN_OR_RETURN(backend, target.open_backend(lease.format()));
+      configured = lease.format();
+    }
+    DBSA_ASSIGN_OR_RETURN(const std::string bytes, block_to_npy(lease, *backend));
     DBSA_RETURN_IF_ERROR(write_file_atomically(path, bytes));
     files.push_back(path);
     progress.update(++done, static_cast<int64_t>(keys.size()));

@@ -94,13 +94,28 @@ Result<std::vector<KvEntry>> StoreTarget::entries() const {
   return entries;
 }
 
-Result<host::AttentionBackend> StoreTarget::open_backend() {
+Result<host::AttentionBackend> StoreTarget::open_backend(const dbsa_kv_format& format) {
   if (backend_ == nullptr) {
     DBSA_ASSIGN_OR_RETURN(backend_, registry_.find(DBSA_KIND_ATTENTION_BACKEND, "cpu"));
     backend_config_ = default_config(*backend_, nlohmann::json::object());
   }
   DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin plugin, registry_.load(*backend_));
-  return host::AttentionBackend::create(plugin, services_, backend_config_);
+  DBSA_ASSIGN_OR_RETURN(host::AttentionBackend backend,
+                        host::AttentionBackend::create(plugin, services_, backend_config_));
+  // Blocks are only converted, so what concerns queries and rotation may be anything valid.
+  const std::vector<float> inv_freq(format.head_dim / 2, 1.0F);
+  dbsa_attention_shape shape = {};
+  shape.struct_size = sizeof shape;
+  shape.layers = static_cast<int32_t>(format.layers);
+  shape.query_heads = static_cast<int32_t>(format.kv_heads);
+  shape.kv_heads = static_cast<int32_t>(format.kv_heads);
+  shape.head_dim = static_cast<int32_t>(format.head_dim);
+  shape.compute = DBSA_COMPUTE_F32;
+  shape.kv_dtype = format.dtype;
+  shape.scale = 1.0F;
+  shape.inv_freq = inv_freq.data();
+  DBSA_RETURN_IF_ERROR(backend.configure(shape));
+  return backend;
 }
 
 std::vector<PoolFile> read_pools(const std::string& store_path) {

@@ -31,8 +31,8 @@ class StoreTarget {
   bool cancelled() const { return services_.cancelled(); }
   // All blocks, oldest first.
   Result<std::vector<KvEntry>> entries() const;
-  // The backend that reads the blocks' layout: the pipeline's, or cpu.
-  Result<host::AttentionBackend> open_backend();
+  // The backend that reads blocks of this shape: the pipeline's, or cpu.
+  Result<host::AttentionBackend> open_backend(const dbsa_kv_format& format);
 
  private:
   explicit StoreTarget(host::HostOptions options, host::PluginRegistry registry)
