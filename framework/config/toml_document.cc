@@ -244,13 +244,13 @@ Status TomlDocument::set(std::string_view dotted_key, std::string_view value) {
         return entry.first.starts_with(pointer + "/");
       });
       places_[pointer] = {0, 0, option};
-    } else {
-      if (!table->contains(keys[i])) {
-        (*table)[keys[i]] = nlohmann::json::object();
-        places_[pointer] = {0, 0, option};
-      }
-      table = &(*table)[keys[i]];
+      return {};
     }
+    if (!table->contains(keys[i])) {
+      (*table)[keys[i]] = nlohmann::json::object();
+      places_[pointer] = {0, 0, option};
+    }
+    table = &(*table)[keys[i]];
   }
   return {};
 }
