@@ -42,8 +42,8 @@ Status answer_queries(Engine& engine, Session& session, std::vector<Example> que
     if (!answer.ok() && answer.error().code == ErrorCode::kCancelled)
       return Error{ErrorCode::kCancelled,
                    "stopped after " + human_count(static_cast<int64_t>(record.queries.size())) +
-                       " of " + counted_queries(total) +
-                       "; no result record is written, and a pool in a store with a path is kept",
+                       " of " + counted_queries(total) + "; no result record is written" +
+                       (engine.settings().store_path.empty() ? "" : ", the encoded pool is kept"),
                    ""};
     if (!answer.ok()) return std::move(answer).error();
     if (!query.label.empty()) {
