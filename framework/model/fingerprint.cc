@@ -174,9 +174,10 @@ Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Chec
 Fingerprint fingerprint_rope(const RopeParameters& rope) { return hash_text(rope_identity(rope)); }
 
 std::string default_cache_folder() {
+  // Relative ones are to be ignored, says the XDG base directory specification.
   const auto set = [](const char* name) -> std::string {
     const char* value = std::getenv(name);
-    return value == nullptr ? "" : value;
+    return value == nullptr || *value != '/' ? "" : value;
   };
   if (const std::string cache = set("XDG_CACHE_HOME"); !cache.empty()) return cache + "/dbsa-pipe";
   if (const std::string home = set("HOME"); !home.empty()) return home + "/.cache/dbsa-pipe";

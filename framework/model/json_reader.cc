@@ -14,7 +14,10 @@ Result<nlohmann::json> read_json_file(const std::string& path) {
   errno = 0;
   std::ifstream in(path, std::ios::binary);
   if (!in) {
-    return Error{ErrorCode::kEnvironment, path + ": cannot be opened: " + std::strerror(errno), {}};
+    return Error{ErrorCode::kEnvironment,
+                 path + ": cannot be opened: " + std::strerror(errno) +
+                     (errno == ENOENT ? "; expected a whole Hugging Face model folder" : ""),
+                 {}};
   }
   std::ostringstream text;
   text << in.rdbuf();

@@ -36,7 +36,10 @@ Result<FileIdentity> file_identity(const std::string& path) {
 
 Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return environment(path, std::string("cannot be opened: ") + std::strerror(errno));
+  if (fd < 0)
+    return environment(path,
+                       std::string("cannot be opened: ") + std::strerror(errno) +
+                           (errno == ENOENT ? "; expected a whole Hugging Face model folder" : ""));
   struct stat info;
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);

@@ -132,7 +132,9 @@ TEST(Checkpoint, RefusesFoldersWithoutWeights) {
                 "weights");
   std::filesystem::create_symlink("nowhere", folder.file("model.safetensors"));
   EXPECT_EQ(open_message(folder.path()),
-            folder.file("model.safetensors") + ": cannot be opened: No such file or directory");
+            folder.file("model.safetensors") +
+                ": cannot be opened: No such file or directory; expected a whole Hugging Face "
+                "model folder");
 }
 
 class ShardedCheckpoint : public testing::Test {

@@ -335,7 +335,10 @@ TEST(ModelConfig, RefusesUnreadableFiles) {
   auto missing = load_model_config(folder.path());
   ASSERT_FALSE(missing.ok());
   EXPECT_EQ(missing.error().code, ErrorCode::kEnvironment);
-  EXPECT_EQ(missing.error().message, path + ": cannot be opened: No such file or directory");
+  EXPECT_EQ(missing.error().message,
+            path +
+                ": cannot be opened: No such file or directory; expected a whole Hugging Face "
+                "model folder");
   test::write_file(path, "{\"model_type\": ");
   EXPECT_EQ(load_model_config(folder.path()).error().message,
             path +

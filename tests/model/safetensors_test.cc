@@ -87,7 +87,9 @@ TEST(Safetensors, AcceptsMetadataAndPadding) {
 TEST(Safetensors, RefusesMissingAndIrregularFiles) {
   TemporaryFolder folder;
   EXPECT_EQ(SafetensorsFile::open(folder.file("none")).error().message,
-            folder.file("none") + ": cannot be opened: No such file or directory");
+            folder.file("none") +
+                ": cannot be opened: No such file or directory; expected a whole Hugging Face "
+                "model folder");
   EXPECT_EQ(SafetensorsFile::open(folder.path()).error().message,
             folder.path() + ": expected a regular file");
 }

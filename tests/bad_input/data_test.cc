@@ -1,0 +1,122 @@
+// Demonstrations and queries.
+#include <filesystem>
+
+#include "tests/bad_input/bad_input.h"
+
+namespace dbsa {
+namespace {
+
+using BadData = BadInput;
+
+TEST_F(BadData, Empty) {
+  workspace_.write("pool.jsonl", "");
+  expect_refusal(
+      "exit 2\nerror: $W/pool.jsonl: expected at least one example, found none; add examples or "
+      "name another file\n");
+}
+
+TEST_F(BadData, EmptyQueries) {
+  workspace_.write("queries.jsonl", "\n\n");
+  expect_refusal(
+      "exit 2\nerror: $W/queries.jsonl: expected at least one example, found none; add examples or "
+      "name another file\n");
+}
+
+TEST_F(BadData, ALabelThatNoDemonstrationHas) {
+  workspace_.write(
+      "queries.jsonl",
+      "{\"text\": \"a\", \"label\": \"beta\"}\n{\"text\": \"a\", \"label\": \"bta\"}\n");
+  expect_refusal(
+      "exit 2\nerror: $W/queries.jsonl:2: expected a label that some demonstration has, found "
+      "\"bta\"; add a demonstration with it or remove the query\n");
+}
+
+TEST_F(BadData, Bytes) {
+  std::filesystem::copy_file(path("model/model.safetensors"), path("pool.jsonl"),
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_EQ(say("validate"),
+            "exit 2\n"
+            "error: $W/pool.jsonl:1: expected UTF-8, found the byte 0xA2 at byte 2113 of the line; "
+            "convert the file to UTF-8\n");
+}
+
+TEST_F(BadData, ThePipelineFileItself) {
+  std::filesystem::copy_file(path("pipeline.toml"), path("pool.jsonl"),
+                             std::filesystem::copy_options::overwrite_existing);
+  expect_refusal(
+      "exit 2\nerror: $W/pool.jsonl:1: expected JSON, found a fault at byte 2 of the line; check "
+      "quotes, commas and braces before it\n");
+}
+
+TEST_F(BadData, AnotherKindOfFile) {
+  expect_refusal(
+      "exit 2\nerror: $W/pipeline.toml: expected a name that ends in .jsonl or .csv, found "
+      "\".toml\"; convert or rename the file\n",
+      set({"data.demonstrations=pipeline.toml"}));
+}
+
+// ---- positions ---------------------------------------------------------------------------------
+
+// The pool has six blocks of about 200 tokens, 1,200 in all.
+class BadPositions : public BadInput {
+ protected:
+  void limit(int positions) const {
+    edit_config([&](nlohmann::json& config) { config["max_position_embeddings"] = positions; });
+  }
+};
+
+TEST_F(BadPositions, ABlockWithAllThatItSees) {
+  limit(600);
+  expect_refusal(
+      "exit 2\n"
+      "error: $W/pipeline.toml:11:2: mask_pattern: block 2 needs 603 positions, with all that it "
+      "sees, and the model has 600; lower block_grouper.block_size or let blocks see fewer "
+      "others\n");
+}
+
+TEST_F(BadPositions, ABlockUnderGlobalPositions) {
+  limit(1000);
+  expect_refusal(
+      "exit 2\n"
+      "error: $W/pipeline.toml:11:2: mask_pattern: block 4 needs 1005 positions (encode_positions "
+      "= \"global\") and the model has 1000; use encode_positions = \"packed\" or fewer "
+      "demonstrations\n",
+      set({"mask_pattern.encode_positions=global"}));
+}
+
+TEST_F(BadPositions, ThePoolsTotalLengthIsNotLimited) {
+  limit(1000);
+  EXPECT_EQ(cli({"run", path("pipeline.toml")}).exit_code, 0);
+}
+
+TEST_F(BadPositions, ASelection) {
+  limit(1000);
+  expect_refusal(
+      "exit 2\n"
+      "error: $W/pipeline.toml:14:2: selection: expected at most 1000 positions, the model's, from "
+      "the first selected block to the query's end, found at least 1206; lower selection.ratio or "
+      "count, or shorten the query\n",
+      set({"selection.ratio=1.0"}));
+}
+
+TEST_F(BadPositions, ASelectionAtOriginalPositions) {
+  limit(1000);
+  expect_refusal(
+      "exit 2\n"
+      "error: $W/pipeline.toml:14:2: selection: expected at most 1000 positions, the model's, from "
+      "the first selected block to the query's end, found at least 1206; write positions = "
+      "\"contiguous\"\n",
+      set({"selection.positions=original"}));
+}
+
+TEST_F(BadPositions, AQueryThatIsTooLongForItsSelection) {
+  limit(1000);
+  ASSERT_EQ(cli({"encode", path("pipeline.toml"), "--quiet"}).exit_code, 0);
+  EXPECT_EQ(say("query", {std::string(500, 'a')}),
+            "exit 2\nerror: $W/pipeline.toml:14:2: selection: expected at most 1000 positions, the "
+            "model's, from the first selected block to the query's end, found 1126; lower "
+            "selection.ratio or count, or shorten the query\n");
+}
+
+}  // namespace
+}  // namespace dbsa

@@ -1,0 +1,157 @@
+// Model folders: weights, configuration and tokenizer.
+#include <cstring>
+#include <filesystem>
+
+#include "tests/bad_input/bad_input.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+using BadModel = BadInput;
+
+constexpr const char* kFetchAgain =
+    "; the file is damaged or not a safetensors file: fetch it again\n";
+const std::string kWeights = "exit 4\nerror: $W/model/model.safetensors: ";
+
+TEST_F(BadModel, TruncatedInTheHeader) {
+  edit_weights([](std::string& bytes) { bytes.resize(100); });
+  expect_refusal(kWeights +
+                 "the header's length at byte 0 is 2104, but the file has only 92 bytes after it" +
+                 kFetchAgain);
+}
+
+TEST_F(BadModel, TruncatedByOneByte) {
+  edit_weights([](std::string& bytes) { bytes.pop_back(); });
+  expect_refusal(kWeights +
+                 "tensor 'model.norm.weight': data_offsets [451584, 451840] leave the data, which "
+                 "has 451839 bytes" +
+                 kFetchAgain);
+}
+
+TEST_F(BadModel, ABitOfTheHeaderFlipped) {
+  edit_weights([](std::string& bytes) { bytes[20] = static_cast<char>(bytes[20] ^ 4); });
+  expect_refusal(kWeights + "tensor '__metadata[_': unknown field 'format'" + kFetchAgain);
+}
+
+TEST_F(BadModel, AHeaderLengthPastTheFile) {
+  edit_weights([](std::string& bytes) {
+    const uint64_t length = 10'000'000;
+    std::memcpy(bytes.data(), &length, sizeof length);
+  });
+  expect_refusal(kWeights +
+                 "the header's length at byte 0 is 10000000, but the file has only 453944 bytes "
+                 "after it" +
+                 kFetchAgain);
+}
+
+TEST_F(BadModel, AHeaderLengthPastEveryFile) {
+  edit_weights([](std::string& bytes) { bytes[7] = '\x7f'; });
+  expect_refusal(kWeights +
+                 "the header's length at byte 0 is 9151314442816849976, expected at most "
+                 "100000000" +
+                 kFetchAgain);
+}
+
+TEST_F(BadModel, AWrongType) {
+  edit_header([](json& header) { header["model.norm.weight"]["dtype"] = "I32"; });
+  expect_refusal(
+      "exit 2\n"
+      "error: $W/model/model.safetensors: tensor 'model.norm.weight': expected F32, F16 or BF16, "
+      "found I32; convert the checkpoint to one of these types (quantised checkpoints are not "
+      "read)\n");
+}
+
+TEST_F(BadModel, AWrongShape) {
+  edit_header([](json& header) { header["model.embed_tokens.weight"]["shape"] = {64, 320}; });
+  expect_refusal(
+      "exit 2\nerror: $W/model/model.safetensors: tensor 'model.embed_tokens.weight': expected "
+      "shape [320, 64], found [64, 320]; config.json and the weights do not fit together\n");
+}
+
+TEST_F(BadModel, ATensorThatIsMissing) {
+  edit_header([](json& header) {
+    header["model.extra.weight"] = header["model.norm.weight"];
+    header.erase("model.norm.weight");
+  });
+  expect_refusal(
+      "exit 2\n"
+      "error: $W/model: tensor 'model.norm.weight' is missing; the checkpoint is incomplete or "
+      "does not fit config.json\n"
+      "error: $W/model/model.safetensors: tensor 'model.extra.weight' does not belong to a model "
+      "of this config.json; the model is of a kind that is not supported or the two do not fit "
+      "together\n");
+}
+
+TEST_F(BadModel, ATokenizerThatDoesNotFit) {
+  std::string text = workspace_.read("model/tokenizer.json");
+  json tokenizer = json::parse(text);
+  json extra = tokenizer["added_tokens"].back();
+  extra["id"] = 400;
+  extra["content"] = "<|extra|>";
+  tokenizer["added_tokens"].push_back(extra);
+  workspace_.write("model/tokenizer.json", tokenizer.dump());
+  expect_refusal(
+      "exit 2\n"
+      "error: $W/pipeline.toml:2:1: model.path: $W/model/tokenizer.json: the tokenizer has ids up "
+      "to 400 and the model's vocab_size is 320; use the tokenizer that was published with the "
+      "model\n");
+}
+
+TEST_F(BadModel, WithoutWeights) {
+  std::filesystem::remove(path("model/model.safetensors"));
+  expect_refusal(
+      "exit 4\nerror: $W/model: expected model.safetensors or model.safetensors.index.json, found "
+      "neither; point to a Hugging Face model folder with safetensors weights\n");
+}
+
+TEST_F(BadModel, WithoutAConfiguration) {
+  std::filesystem::remove(path("model/config.json"));
+  expect_refusal(
+      "exit 4\n"
+      "error: $W/model/config.json: cannot be opened: No such file or directory; expected a whole "
+      "Hugging Face model folder\n");
+}
+
+TEST_F(BadModel, WithoutATokenizer) {
+  std::filesystem::remove(path("model/tokenizer.json"));
+  expect_refusal(
+      "exit 4\n"
+      "error: $W/model: no tokenizer found; expected tokenizer.json or tokenizer.model in this "
+      "folder\n");
+}
+
+TEST_F(BadModel, ATruncatedTokenizer) {
+  workspace_.write("model/tokenizer.json", workspace_.read("model/tokenizer.json").substr(0, 1000));
+  expect_refusal(
+      "exit 4\n"
+      "error: $W/model/tokenizer.json: byte 1001: not valid JSON: syntax error while parsing "
+      "object key - invalid string: missing closing quote; last read: '\"9'; expected string "
+      "literal. Expected a complete tokenizer.json; copy or download it again\n");
+}
+
+TEST_F(BadModel, AKeyThatWouldChangeTheResult) {
+  edit_config([](json& config) {
+    config["rope_scaling"] = {{"type", "dynamic"}, {"factor", 2.0}};
+  });
+  expect_refusal(
+      "exit 2\n"
+      "error: $W/model/config.json: /rope_scaling/type: expected default, linear, llama3 or yarn, "
+      "found \"dynamic\"; its frequencies depend on the length of the text, so stored KV blocks "
+      "could not be reused: use a model with one of the other kinds\n");
+}
+
+TEST_F(BadModel, WeightsThatAreNoNumbers) {
+  edit_weights([](std::string& bytes) {
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    for (size_t at = bytes.size() - 256; at < bytes.size(); at += sizeof nan)
+      std::memcpy(bytes.data() + at, &nan, sizeof nan);
+  });
+  EXPECT_EQ(say("run"),
+            "exit 5\n"
+            "error: decoding: expected a finite logit for token 97, found nan; check the model's "
+            "weights, or compute in f32\n");
+}
+
+}  // namespace
+}  // namespace dbsa

@@ -1,0 +1,107 @@
+// Plugins that cannot be loaded, throw, or return nonsense, in a pipeline. Every other fault of a
+// plugin is in tests/bad_plugins.
+#include <filesystem>
+
+#include "tests/bad_input/bad_input.h"
+
+namespace dbsa {
+namespace {
+
+using BadPlugin = BadInput;
+
+std::string grouper(const std::string& name) {
+  return "block_grouper.plugin=test.block_grouper." + name;
+}
+
+TEST_F(BadPlugin, AWrongAbi) {
+  expect_refusal(
+      "exit 3\n"
+      "error: plugin test.block_grouper.wrong_major ($B/wrong_major.so): built for plugin "
+      "interface 1.1, this dbsa-pipe has 0.1; rebuild the plugin with this version's headers\n",
+      with_bad_plugins({grouper("wrong_major")}));
+}
+
+TEST_F(BadPlugin, AMissingLibrary) {
+  expect_refusal(
+      "exit 3\n"
+      "error: plugin test.block_grouper.missing_library ($B/missing_library.so): cannot be loaded: "
+      "libdbsa_absent.so: cannot open shared object file: No such file or directory; install "
+      "libdbsa_absent.so or add its folder to LD_LIBRARY_PATH\n",
+      with_bad_plugins({grouper("missing_library")}));
+}
+
+TEST_F(BadPlugin, WithoutTheSymbol) {
+  expect_refusal(
+      "exit 3\n"
+      "error: plugin test.block_grouper.no_symbol ($B/no_symbol.so): has no symbol dbsa_plugin; "
+      "its source must end with DBSA_PLUGIN(Class)\n",
+      with_bad_plugins({grouper("no_symbol")}));
+}
+
+TEST_F(BadPlugin, Throws) {
+  expect_refusal(
+      "exit 3\n"
+      "error: plugin test.block_grouper.nonsense_grouper ($B/nonsense_grouper.so): group: let an "
+      "exception out: boom\n",
+      with_bad_plugins({grouper("nonsense_grouper"), "block_grouper.fault=throw"}));
+}
+
+TEST_F(BadPlugin, TwoOfOneId) {
+  for (const char* name : {"one", "two"}) {
+    std::filesystem::create_directories(path("plugins"));
+    std::filesystem::copy_file(std::string(DBSA_BAD_PLUGIN_DIR) + "/good.plugin.toml",
+                               path(std::string("plugins/") + name + ".plugin.toml"));
+  }
+  Words words = set({grouper("good")});
+  words.insert(words.end(), {"--plugin-path", path("plugins")});
+  expect_refusal(
+      "exit 3\n"
+      "error: --set block_grouper.plugin: more than one plugin has the id test.block_grouper.good: "
+      "$W/plugins/one.plugin.toml and $W/plugins/two.plugin.toml; remove all but one\n",
+      words);
+}
+
+TEST_F(BadPlugin, AGrouperWithNonsenseSizes) {
+  expect_refusal(
+      "exit 3\n"
+      "error: plugin test.block_grouper.nonsense_grouper ($B/nonsense_grouper.so): group: returned "
+      "block 1 from 4 to 25 of 24 demonstrations\n",
+      with_bad_plugins({grouper("nonsense_grouper"), "block_grouper.fault=past_the_end"}));
+}
+
+TEST_F(BadPlugin, AMaskWithNonsenseSizes) {
+  expect_refusal(
+      "exit 3\n"
+      "error: plugin test.mask_pattern.nonsense_mask ($B/nonsense_mask.so): visible: returned "
+      "tokens 0 to 202 of block 0, which has 201\n",
+      with_bad_plugins({"mask_pattern.plugin=test.mask_pattern.nonsense_mask",
+                        "mask_pattern.fault=past_the_end"}));
+}
+
+TEST_F(BadPlugin, ARetrieverWithNonsenseSizes) {
+  EXPECT_EQ(say("run", with_bad_plugins({"retriever.plugin=test.retriever.nonsense_retriever",
+                                         "retriever.fault=too_many"})),
+            "exit 3\n"
+            "error: plugin test.retriever.nonsense_retriever ($B/nonsense_retriever.so): query: "
+            "returned 4 hits, asked for 3\n");
+}
+
+TEST_F(BadPlugin, AStoreWithNonsenseSizes) {
+  edit_pipeline("path = \"store\"\n", "");
+  EXPECT_EQ(say("run", with_bad_plugins({"kv_store.plugin=test.kv_store.nonsense_store",
+                                         "kv_store.fault=many_layers"})),
+            "exit 3\nerror: plugin test.kv_store.nonsense_store ($B/nonsense_store.so): get: "
+            "returned a format of 4294967295 layers\n");
+}
+
+TEST_F(BadPlugin, ABackendWithNonsenseSizes) {
+  EXPECT_EQ(say("run", with_bad_plugins(
+                           {"attention_backend.plugin=test.attention_backend.nonsense_backend",
+                            "attention_backend.fault=huge_plane"})),
+            "exit 3\n"
+            "error: plugin test.attention_backend.nonsense_backend ($B/nonsense_backend.so): "
+            "block_format: returned planes of 18446744073709551615 bytes, expected at least 256\n");
+}
+
+}  // namespace
+}  // namespace dbsa

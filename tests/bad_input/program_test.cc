@@ -1,0 +1,98 @@
+// What surrounds the program: options, streams and environment.
+#include <filesystem>
+
+#include "tests/bad_input/bad_input.h"
+
+namespace dbsa {
+namespace {
+
+class BadSurroundings : public BadInput {
+ protected:
+  // The program run by a shell, its words in "$@".
+  ProcessResult in_shell(const std::string& script, const Words& words) const {
+    Words all = {"/bin/sh", "-c", script, "sh"};
+    const Words program = command(words);
+    all.insert(all.end(), program.begin(), program.end());
+    return run_process(all, {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+  }
+};
+
+// The first file that is opened must not become standard output or error: notes would end in it.
+TEST_F(BadSurroundings, ClosedStreamsNeverEndUpInTheStore) {
+  const std::string pipeline = path("pipeline.toml");
+  const ProcessResult closed =
+      in_shell("\"$@\" <&- >&- 2>&-", {"encode", pipeline, "--set", "model.chunk_tokens=16"});
+  EXPECT_EQ(closed.exit_code, 4);  // standard output cannot be written
+  EXPECT_EQ(workspace_.read("store/lock"), "");
+  EXPECT_EQ(cli({"store", "verify", path("store")}).exit_code, 0);
+  const ProcessResult again = cli({"encode", pipeline, "--json"});
+  EXPECT_EQ(nlohmann::json::parse(again.out).at("blocks_encoded"), 0);
+}
+
+TEST_F(BadSurroundings, ClosedOutputIsAnError) {
+  const ProcessResult result = in_shell("\"$@\" >&-", {"validate", path("pipeline.toml")});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_EQ(result.error, "error: cannot write to standard output\n");
+}
+
+TEST_F(BadSurroundings, ClosedInputIsAnError) {
+  ASSERT_EQ(cli({"encode", path("pipeline.toml"), "--quiet"}).exit_code, 0);
+  const ProcessResult result = in_shell("\"$@\" <&-", {"query", path("pipeline.toml"), "--quiet"});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_EQ(result.error, "error: standard input: cannot be read\n");
+}
+
+TEST_F(BadSurroundings, AReaderThatLeavesEndsTheProgramQuietly) {
+  const ProcessResult result =
+      in_shell("(\"$@\"; echo $? >&2) | true", {"run", path("pipeline.toml"), "--quiet"});
+  // SIGPIPE, as with any program; or all was written before the reader left.
+  EXPECT_TRUE(result.error == "141\n" || result.error == "0\n") << result.error;
+}
+
+TEST_F(BadSurroundings, WithoutAHomeNothingIsMissed) {
+  for (const char* how : {"env -i \"$@\"", "HOME=/dev/null XDG_CACHE_HOME= \"$@\"",
+                          "HOME=relative XDG_CACHE_HOME=relative \"$@\""}) {
+    const std::string script = "cd '" + path() + "' && " + how;
+    const ProcessResult result = in_shell(script, {"run", path("pipeline.toml"), "--quiet"});
+    EXPECT_EQ(result.exit_code, 0) << how;
+    EXPECT_EQ(result.error, "") << how;
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("relative")));
+}
+
+TEST_F(BadSurroundings, PathsOfAnyScript) {
+  const std::string folder = path("ünï ☃\n dir");
+  std::filesystem::create_directory(folder);
+  for (const char* name : {"model", "pool.jsonl", "queries.jsonl", "pipeline.toml"})
+    std::filesystem::copy(path(name), folder + "/" + name,
+                          std::filesystem::copy_options::recursive);
+  const ProcessResult result = cli({"run", folder + "/pipeline.toml", "--quiet"});
+  EXPECT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_TRUE(std::filesystem::exists(folder + "/store/packs"));
+}
+
+TEST_F(BadSurroundings, ThreadsOutOfRange) {
+  for (const char* count : {"0", "-1", "9999"})
+    EXPECT_EQ(
+        say("validate", {"--threads", count}),
+        std::string("exit 2\nerror: --threads: must be between 1 and 4096, got ") + count + "\n");
+  EXPECT_EQ(say("validate", {"--threads", "99999999999999999999"}),
+            "exit 2\nerror: dbsa-pipe validate: --threads: expected an integer; see `dbsa-pipe "
+            "validate --help`\n");
+}
+
+TEST_F(BadSurroundings, AFolderForRecordsThatCannotBe) {
+  EXPECT_EQ(say("run", {"--output", path("pool.jsonl")}),
+            "exit 4\n"
+            "error: --set output.directory: $W/pool.jsonl: cannot make the folder for result "
+            "records: Not a directory\n");
+  EXPECT_EQ(say("run", {"--output", ""}),
+            "exit 2\nerror: --output: expected the name of a folder, found an empty text\n");
+  EXPECT_EQ(say("run", {"--output", "bad\xff"}),
+            "exit 2\nerror: --output: expected the name of a folder, found a text that is not "
+            "UTF-8\n");
+  EXPECT_FALSE(std::filesystem::exists(path("store")));
+}
+
+}  // namespace
+}  // namespace dbsa

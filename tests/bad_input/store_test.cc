@@ -1,0 +1,54 @@
+// Stores that cannot be written.
+#include <filesystem>
+
+#include "tests/bad_input/bad_input.h"
+#include "tests/store/child_process.h"
+
+namespace dbsa {
+namespace {
+
+class BadStore : public BadInput {};
+
+TEST_F(BadStore, ReadOnly) {
+  ASSERT_EQ(cli({"encode", path("pipeline.toml"), "--quiet", "--set", "data.demonstration_count=8"})
+                .exit_code,
+            0);
+  DBSA_EXPECT_CHILD([&]() -> std::string {
+    if (const std::string skip = store_test::private_mounts(); !skip.empty()) return skip;
+    if (const std::string skip = store_test::make_read_only(path("store")); !skip.empty())
+      return skip;
+    // What is there answers; more cannot be added.
+    const ProcessResult answered = cli(
+        {"query", path("pipeline.toml"), "card", "--quiet", "--set", "data.demonstration_count=8"});
+    if (answered.exit_code != 0) return "query: " + answered.error;
+    const std::string said = say("encode");
+    const std::string expected =
+        "exit 4\nerror: dbsa.kv_store.hdf5: $W/store: opening the lock file failed: Read-only file "
+        "system; make the folder writable or set kv_store.path to another one\n";
+    return said == expected ? "" : said;
+  });
+}
+
+TEST_F(BadStore, ABoundThatIsTooLow) {
+  const std::string said = say("encode", set({"kv_store.max_bytes=500000"}));
+  EXPECT_EQ(said,
+            "exit 4\n"
+            "error: the store holds 0 bytes and needs 638976 more; kv_store.max_bytes is 500000; "
+            "raise it, or free blocks no pool uses with `dbsa-pipe store gc`\n");
+  EXPECT_FALSE(std::filesystem::exists(path("store/packs")));
+}
+
+TEST_F(BadStore, ItsPathIsAFile) {
+  EXPECT_EQ(say("encode", set({"kv_store.path=pool.jsonl"})),
+            "exit 4\n"
+            "error: dbsa.kv_store.hdf5: $W/pool.jsonl: is not a folder; set kv_store.path to a "
+            "folder, or to a name that is free\n");
+}
+
+TEST_F(BadStore, ItsPathIsEmpty) {
+  expect_refusal("exit 2\nerror: --set kv_store.path: must name a folder, got an empty text\n",
+                 set({"kv_store.path="}));
+}
+
+}  // namespace
+}  // namespace dbsa
