@@ -33,15 +33,20 @@ constexpr int64_t kRangesPerThread = 16;
 class LoopOrder {
 #ifdef __SANITIZE_THREAD__
  public:
-  void hand_over() { count_.fetch_add(1, std::memory_order_release); }
-  void take_over() { count_.load(std::memory_order_acquire); }
+  void caller_begins() { begun_.store(true, std::memory_order_release); }
+  void body_begins() { begun_.load(std::memory_order_acquire); }
+  void body_ends() { ended_.fetch_add(1, std::memory_order_release); }
+  void caller_goes_on() { ended_.load(std::memory_order_acquire); }
 
  private:
-  std::atomic<int64_t> count_{0};
+  std::atomic<bool> begun_{false};
+  std::atomic<int64_t> ended_{0};
 #else
  public:
-  void hand_over() {}
-  void take_over() {}
+  void caller_begins() {}
+  void body_begins() {}
+  void body_ends() {}
+  void caller_goes_on() {}
 #endif
 };
 
@@ -138,21 +143,21 @@ struct HostServices::Impl {
     const int64_t filled = count / width + (count % width != 0);
     // Isolation: a thread that waits here takes up no work of an outer call.
     LoopOrder order;
-    order.hand_over();
+    order.caller_begins();
     arena.execute([&] {
       tbb::this_task_arena::isolate([&] {
         tbb::parallel_for(
             tbb::blocked_range<int64_t>(0, filled, 1),
             [&](const tbb::blocked_range<int64_t>& range) {
-              order.take_over();
+              order.body_begins();
               for (int64_t i = range.begin(); i < range.end(); ++i)
                 body(argument, i * width, std::min(count, (i + 1) * width));
-              order.hand_over();
+              order.body_ends();
             },
             tbb::simple_partitioner());
       });
     });
-    order.take_over();
+    order.caller_goes_on();
   }
 
   std::optional<tbb::global_control> limit;
