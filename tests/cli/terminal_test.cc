@@ -65,6 +65,15 @@ TEST_F(TerminalTest, ProgressNeverWrapsTheLine) {
   EXPECT_GT(drawn, 2u);
 }
 
+TEST_F(TerminalTest, TablesFitTheTerminal) {
+  const ProcessResult result =
+      cli({"inspect", "hdf5"}, {.environment = {{"NO_COLOR", "1"}}, .terminal = true});
+  EXPECT_EQ(result.exit_code, 0);
+  std::string table = result.out.substr(result.out.find("key "));
+  for (size_t at = 0; at < table.size(); at = table.find('\n', at) + 1)
+    EXPECT_LE(table.find('\r', at) - at, 100u) << table.substr(at);
+}
+
 TEST_F(TerminalTest, QuietSaysNothingOnStandardError) {
   const ProcessResult result = cli({"run", make_pipeline(), "--quiet"});
   EXPECT_EQ(result.exit_code, 0);

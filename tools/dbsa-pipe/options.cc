@@ -16,23 +16,6 @@ namespace dbsa::cli {
 
 namespace po = boost::program_options;
 
-namespace {
-
-// Words of a text in lines of at most `width` columns.
-std::vector<std::string> wrapped(const std::string& text, size_t width) {
-  std::vector<std::string> lines;
-  std::istringstream words(text);
-  for (std::string word; words >> word;) {
-    if (lines.empty() || lines.back().size() + 1 + word.size() > width)
-      lines.push_back(word);
-    else
-      lines.back() += " " + word;
-  }
-  return lines;
-}
-
-}  // namespace
-
 // name: "quiet,q", as Boost takes it.
 void CommandLine::show(const std::string& name, const std::string& unit, const std::string& text) {
   const size_t comma = name.find(',');
@@ -171,7 +154,7 @@ void CommandLine::print_help(Terminal& terminal) const {
   for (const Shown& option : shown_) column = std::max(column, option.name.size());
   for (const Shown& option : shown_) {
     std::string head = "  " + option.name + std::string(column + 2 - option.name.size(), ' ');
-    for (const std::string& part : wrapped(option.text, 90 - head.size())) {
+    for (const std::string& part : wrap_text(option.text, 90 - head.size())) {
       terminal.out(head + part);
       head.assign(head.size(), ' ');
     }

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 
 #include "units.h"
 
@@ -46,6 +47,12 @@ std::string styled(bool colour, Style style, std::string_view text) {
   std::string out = "\x1b[";
   out.append(kCodes[static_cast<size_t>(style)]).append("m").append(text).append("\x1b[0m");
   return out;
+}
+
+int columns_of(int descriptor) {
+  winsize size = {};
+  if (::ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
 }
 
 // Text as cells of a line may not exceed the line, or redrawing would scroll.
@@ -136,11 +143,8 @@ void Terminal::drop_progress() {
   progress_.clear();
 }
 
-int Terminal::columns() const {
-  winsize size = {};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return 80;
-}
+int Terminal::columns() const { return columns_of(STDERR_FILENO); }
+int Terminal::out_columns() const { return columns_of(STDOUT_FILENO); }
 
 Progress::Progress(Terminal& terminal, std::string title, std::string unit)
     : terminal_(terminal), title_(std::move(title)), unit_(std::move(unit)) {}
@@ -206,26 +210,52 @@ void Progress::update(int64_t done, int64_t total, const std::string& detail) {
 }
 
 void Table::print(Terminal& terminal) const {
+  const size_t last = columns_.size() - 1;
   std::vector<size_t> widths;
-  for (size_t i = 0; i < columns_.size(); ++i) {
+  size_t before = 0;  // columns that stand before the last one
+  for (size_t i = 0; i <= last; ++i) {
     size_t width = text_width(columns_[i].title);
     for (const auto& row : rows_) width = std::max(width, text_width(row[i]));
     widths.push_back(width);
+    if (i < last) before += width + 2;
   }
   const auto line_of = [&](const auto& cell) {
     std::string line;
-    for (size_t i = 0; i < columns_.size(); ++i) {
+    for (size_t i = 0; i <= last; ++i) {
       const std::string text = cell(i);
-      const std::string padding(widths[i] - text_width(text), ' ');
+      const std::string padding(widths[i] - std::min(widths[i], text_width(text)), ' ');
       if (i > 0) line += "  ";
       line += columns_[i].align == Align::kRight ? padding + text : text + padding;
     }
     line.erase(line.find_last_not_of(' ') + 1);
     return line;
   };
+  const auto columns = static_cast<size_t>(terminal.out_columns());
+  const bool wrap = terminal.out_is_terminal() && before + widths[last] > columns &&
+                    before + 20 <= columns && columns_[last].align == Align::kLeft;
+  if (wrap) widths[last] = columns - before;
   terminal.out(
       terminal.out_style(Style::kBold, line_of([&](size_t i) { return columns_[i].title; })));
-  for (const auto& row : rows_) terminal.out(line_of([&](size_t i) { return row[i]; }));
+  for (const auto& row : rows_) {
+    std::vector<std::string> parts = {row[last]};
+    if (wrap) parts = wrap_text(row[last], widths[last]);
+    if (parts.empty()) parts = {""};
+    terminal.out(line_of([&](size_t i) { return i == last ? parts.front() : row[i]; }));
+    for (size_t part = 1; part < parts.size(); ++part)
+      terminal.out(std::string(before, ' ') + parts[part]);
+  }
+}
+
+std::vector<std::string> wrap_text(const std::string& text, size_t width) {
+  std::vector<std::string> lines;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    if (lines.empty() || text_width(lines.back()) + 1 + text_width(word) > width)
+      lines.push_back(word);
+    else
+      lines.back() += " " + word;
+  }
+  return lines;
 }
 
 size_t text_width(std::string_view text) {

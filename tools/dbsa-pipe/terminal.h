@@ -46,7 +46,8 @@ class Terminal {
   // Lets the line stand as it is; the next one goes below.
   void drop_progress();
   bool progress_shown() const { return error_is_terminal_ && !quiet_; }
-  int columns() const;
+  int columns() const;      // of the terminal that progress is shown on
+  int out_columns() const;  // of standard output's
 
  private:
   void write_error_line(std::string_view line);  // under mutex_
@@ -78,7 +79,7 @@ class Progress {
   double shown_at_ = -1;  // seconds of clock_
 };
 
-// Rows in aligned columns, two spaces between.
+// Rows in aligned columns, two spaces between. On a terminal the last column is wrapped.
 class Table {
  public:
   enum class Align { kLeft, kRight };
@@ -95,6 +96,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+// Words of a text in lines of at most `width` columns; a longer word stands alone.
+std::vector<std::string> wrap_text(const std::string& text, size_t width);
 // How many columns UTF-8 text takes, counting one for each code point.
 size_t text_width(std::string_view text);
 // Control characters as \n, \t or \x1b, so that no text from a file can drive the terminal.
