@@ -26,8 +26,8 @@ struct LabelTokens {
 // The cut is found from the end: the terminator is the longest run of last tokens whose text lies
 // within the separator. So nothing at the start (a sentencepiece dummy prefix) matters to it.
 //
-// A tokenizer may rewrite the separator (a sentencepiece model that makes spaces of line ends); what
-// is left of it then counts as part of each label, and the terminator is empty.
+// A tokenizer may rewrite the separator (a sentencepiece model that makes spaces of line ends);
+// what is left of it then counts as part of each label, and the terminator is empty.
 //
 // kConfig naming the label when the ids of the lead do not begin the whole's, so that the query
 // would end in other tokens than demonstrations show, or when nothing is left of the label.
