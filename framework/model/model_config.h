@@ -3,8 +3,8 @@
 // Absent keys take the defaults of transformers 4.46 for their model_type where those change the
 // result (Mistral: num_key_value_heads 8, sliding_window 4096). Sizes are always required. Where
 // transformers' versions disagree the file is refused unless its meaning is plain: a Mistral file's
-// rope_scaling, which 4.46 passes over, is honoured as by later versions. A key that is neither used nor
-// known to leave the logits unchanged is a fault, never ignored.
+// rope_scaling, which 4.46 passes over, is honoured as by later versions. A key that is neither
+// used nor known to leave the logits unchanged is a fault, never ignored.
 #pragma once
 
 #include <dbsa/sdk/result.h>
