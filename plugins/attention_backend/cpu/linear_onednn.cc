@@ -211,6 +211,9 @@ class OneDnnMatrix : public PackedMatrix {
 
 std::shared_ptr<OneDnn> make_onednn() {
   omp_set_num_threads(1);
+  // AMX would sum in another order than the code path's name says. The first call in a process
+  // decides; later ones are refused, which changes nothing.
+  (void)dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_bf16);
   return std::make_shared<OneDnn>();
 }
 
