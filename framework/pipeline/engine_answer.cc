@@ -97,7 +97,7 @@ Result<Answer> Engine::Impl::answer_once(std::string_view text) {
 
   const Stopwatch computing;
   DBSA_ASSIGN_OR_RETURN(QueryPass pass,
-                        QueryPass::begin(*model, plugins->backend, std::move(open),
+                        QueryPass::begin(*model, plugins->backend, services, std::move(open),
                                          selection.query_start, rows, settings.model.chunk_tokens));
   Result<std::vector<float>> logits = pass.extend(ids);
   if (!logits.ok()) {

@@ -142,6 +142,8 @@ Status write_pool_manifest(const Pool& pool, const std::string& store_path) {
 }
 
 Result<Pool> read_pool_manifest(const std::string& path) {
+  std::error_code absent;
+  if (std::filesystem::is_directory(path, absent)) return corrupt(path, "it is a folder");
   std::ifstream file(path, std::ios::binary);
   if (!file) return Error{ErrorCode::kNotFound, path + ": no such pool manifest", ""};
   const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());

@@ -7,9 +7,10 @@
 namespace dbsa {
 
 Result<QueryPass> QueryPass::begin(Llama& model, host::AttentionBackend& backend,
+                                   const host::HostServices& services,
                                    std::vector<Selected> selected, int64_t start, int64_t capacity,
                                    int64_t chunk_tokens) {
-  QueryPass pass(model, std::move(selected), start, chunk_tokens);
+  QueryPass pass(model, services, std::move(selected), start, chunk_tokens);
   DBSA_ASSIGN_OR_RETURN(pass.kv_, backend.kv_create(capacity));
   return pass;
 }
@@ -21,6 +22,7 @@ Result<std::vector<float>> QueryPass::extend(std::span<const int32_t> ids, int64
   std::vector<float> logits;
   const auto count = static_cast<int64_t>(ids.size());
   for (int64_t first = 0; first < count;) {
+    if (services_->cancelled()) return Error{ErrorCode::kCancelled, "stopped while answering", ""};
     const int64_t rows = std::min(chunk_tokens_, count - first);
     ForwardInput input;
     RowRange range;

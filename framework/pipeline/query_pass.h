@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "host/host_services.h"
 #include "model/llama.h"
 #include "pipeline/block_cache.h"
 
@@ -28,12 +29,13 @@ class QueryPass {
   // capacity: tokens the query may grow to. start: position of its first token. The blocks must
   // stay open as long as the pass.
   static Result<QueryPass> begin(Llama& model, host::AttentionBackend& backend,
-                                 std::vector<Selected> selected, int64_t start, int64_t capacity,
-                                 int64_t chunk_tokens);
+                                 const host::HostServices& services, std::vector<Selected> selected,
+                                 int64_t start, int64_t capacity, int64_t chunk_tokens);
 
   // Appends tokens and returns the logits after each of the last `wanted` of them,
   // [wanted, vocabulary]; wanted >= 1. Stored planes are verified ahead of their layer: kCorrupt,
   // with corrupt() telling the block, when one does not match; the pass is then of no use.
+  // kCancelled between two chunks.
   Result<std::vector<float>> extend(std::span<const int32_t> ids, int64_t wanted = 1);
 
   // Forgets the tokens from `length` on.
@@ -46,14 +48,17 @@ class QueryPass {
   double verify_seconds() const { return verify_seconds_; }
 
  private:
-  QueryPass(Llama& model, std::vector<Selected> selected, int64_t start, int64_t chunk_tokens)
+  QueryPass(Llama& model, const host::HostServices& services, std::vector<Selected> selected,
+            int64_t start, int64_t chunk_tokens)
       : model_(&model),
+        services_(&services),
         selected_(std::move(selected)),
         start_(start),
         chunk_tokens_(chunk_tokens) {}
   Status verify(int32_t layer);
 
   Llama* model_;
+  const host::HostServices* services_;
   std::vector<Selected> selected_;
   int64_t start_;
   int64_t chunk_tokens_;

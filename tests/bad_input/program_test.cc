@@ -1,5 +1,8 @@
 // What surrounds the program: options, streams and environment.
+#include <chrono>
+#include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include "tests/bad_input/bad_input.h"
 
@@ -79,6 +82,42 @@ TEST_F(BadSurroundings, ThreadsOutOfRange) {
   EXPECT_EQ(say("validate", {"--threads", "99999999999999999999"}),
             "exit 2\nerror: dbsa-pipe validate: --threads: expected an integer; see `dbsa-pipe "
             "validate --help`\n");
+}
+
+TEST_F(BadSurroundings, AFolderOfPluginsThatIsNotThere) {
+  for (const char* name : {"absent", "pool.jsonl"})
+    expect_refusal("exit 4\nerror: --plugin-path $W/" + std::string(name) +
+                       ": no such folder; expected one with *.plugin.toml\n",
+                   {"--plugin-path", path(name)});
+}
+
+TEST_F(BadSurroundings, ALimitOnFileSizesIsAnError) {
+  const ProcessResult result =
+      in_shell("ulimit -f 200; exec \"$@\"", {"encode", path("pipeline.toml"), "--quiet"});
+  EXPECT_EQ(result.exit_code, 4);
+  const std::string said = shortened(result.error);
+  EXPECT_TRUE(said.starts_with("error: dbsa.kv_store.hdf5: $W/store: ")) << said;
+  EXPECT_TRUE(
+      said.ends_with(" failed: File too large; raise the limit on file sizes (ulimit -f) or "
+                     "lower kv_store.pack_bytes\n"))
+      << said;
+}
+
+TEST_F(BadSurroundings, FreeDecodingStopsAtOnce) {
+  // Minutes an answer; the answer must not be waited for.
+  const Words words = command({"run", path("pipeline.toml"), "--set", "decoding.method=free",
+                               "--set", "decoding.max_tokens=65536"});
+  Process process(words, {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+  while (!std::filesystem::exists(path("store/pools")) && !process.ended())
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  process.send_signal(SIGINT);
+  const ProcessResult result = process.wait();
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_TRUE(
+      result.error.ends_with("\nstopped after 0 of 5 queries; no result record is written, "
+                             "the encoded pool is kept\n"))
+      << result.error;
 }
 
 TEST_F(BadSurroundings, AFolderForRecordsThatCannotBe) {

@@ -38,6 +38,19 @@ TEST_F(BadStore, ABoundThatIsTooLow) {
   EXPECT_FALSE(std::filesystem::exists(path("store/packs")));
 }
 
+TEST_F(BadStore, APoolsManifestIsAFolder) {
+  ASSERT_EQ(cli({"encode", path("pipeline.toml"), "--quiet"}).exit_code, 0);
+  const std::filesystem::path manifest =
+      std::filesystem::directory_iterator(path("store/pools"))->path();
+  std::filesystem::remove(manifest);
+  std::filesystem::create_directory(manifest);
+  const std::string name = "$W/store/pools/" + manifest.filename().string();
+  EXPECT_EQ(say("query", {"card"}),
+            "exit 4\nerror: " + name +
+                ": not a sound pool manifest: it is a folder; remove the file and run `dbsa-pipe "
+                "encode` again (stored blocks are reused)\n");
+}
+
 TEST_F(BadStore, ItsPathIsAFile) {
   EXPECT_EQ(say("encode", set({"kv_store.path=pool.jsonl"})),
             "exit 4\n"

@@ -1,4 +1,5 @@
 // dbsa-pipe: many-shot in-context learning from blocks of keys and values that are encoded once.
+#include <csignal>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -89,6 +90,8 @@ int fail(Terminal& terminal, const Error& error) {
 }  // namespace dbsa::cli
 
 int main(int argc, char** argv) {
+  // A file that would outgrow `ulimit -f` is an error to report, not the end.
+  ::signal(SIGXFSZ, SIG_IGN);
   dbsa::cli::Terminal terminal;
   int code = 5;
   try {

@@ -59,7 +59,13 @@ Result<host::HostOptions> host_options(const CommandLine& line, Terminal& termin
   return options;
 }
 
-host::PluginRegistry discover_plugins(const CommandLine& line) {
+Result<host::PluginRegistry> discover_plugins(const CommandLine& line) {
+  std::error_code absent;
+  for (const std::string& folder : line.texts("plugin-path"))
+    if (!std::filesystem::is_directory(folder, absent))
+      return Error{ErrorCode::kEnvironment,
+                   "--plugin-path " + folder + ": no such folder; expected one with *.plugin.toml",
+                   ""};
   return host::PluginRegistry::discover(host::plugin_search_path(line.texts("plugin-path")));
 }
 
@@ -67,7 +73,8 @@ Result<std::unique_ptr<Session>> Session::open(const CommandLine& line, Terminal
   DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
   DBSA_ASSIGN_OR_RETURN(TomlDocument document, TomlDocument::load(line.text("PIPELINE")));
   DBSA_RETURN_IF_ERROR(apply_settings(line, document));
-  std::unique_ptr<Session> session(new Session(std::move(options), discover_plugins(line)));
+  DBSA_ASSIGN_OR_RETURN(host::PluginRegistry registry, discover_plugins(line));
+  std::unique_ptr<Session> session(new Session(std::move(options), std::move(registry)));
   DBSA_ASSIGN_OR_RETURN(session->resolved_,
                         host::resolve_pipeline(std::move(document), session->registry_));
   DBSA_RETURN_IF_ERROR(host::check_plugins(session->resolved_, session->registry_));

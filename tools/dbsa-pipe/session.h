@@ -48,7 +48,8 @@ class Session {
 
 // Threads and log as the options say; the log goes through the terminal.
 Result<host::HostOptions> host_options(const CommandLine& line, Terminal& terminal);
-host::PluginRegistry discover_plugins(const CommandLine& line);
+// kEnvironment for a --plugin-path that is no folder.
+Result<host::PluginRegistry> discover_plugins(const CommandLine& line);
 
 // Parses the words, opens a session, lets `work` run under Ctrl-C handling, and turns what it
 // returns into an exit code. Errors get their place in the pipeline file.

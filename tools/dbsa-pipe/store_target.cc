@@ -73,7 +73,8 @@ Status StoreTarget::open_pipeline(const std::string& path) {
 Result<std::unique_ptr<StoreTarget>> StoreTarget::open(const CommandLine& line,
                                                        Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
-  std::unique_ptr<StoreTarget> target(new StoreTarget(std::move(options), discover_plugins(line)));
+  DBSA_ASSIGN_OR_RETURN(host::PluginRegistry registry, discover_plugins(line));
+  std::unique_ptr<StoreTarget> target(new StoreTarget(std::move(options), std::move(registry)));
   const std::string path = line.text("STORE");
   std::error_code failed;
   if (!fs::exists(path, failed)) return no_store(path, "no such file or folder");

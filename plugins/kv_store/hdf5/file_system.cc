@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -64,6 +65,9 @@ int write_at(int fd, std::span<const uint8_t> bytes, uint64_t offset) {
 }
 
 int reserve(int fd, uint64_t offset, uint64_t length) {
+  // A reservation that keeps the file's size is not held against the limit; HDF5 would meet it.
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && offset + length > limit.rlim_cur) return EFBIG;
   int result;
   do {
     result =

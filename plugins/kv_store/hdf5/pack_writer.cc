@@ -144,6 +144,9 @@ Error PackWriter::hdf5_error(const std::string& doing) const {
 }
 
 Result<std::unique_ptr<PackWriter>> PackWriter::create(const fs::path& root) {
+  // Packs are closed here. What the system refused to write HDF5 would try again when the program
+  // ends, and crash. Only the first call counts, before anything else of HDF5.
+  H5dont_atexit();
   const QuietHdf5 quiet;
   std::unique_ptr<PackWriter> writer(new PackWriter(root));
   DBSA_RETURN_IF_ERROR(make_folders(root, root / "packs"));
