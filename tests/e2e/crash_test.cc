@@ -110,7 +110,7 @@ TEST_F(CrashTest, KilledAtAnyInstantAnEncodeLeavesAStoreThatGoesOn) {
   const std::string pipeline = make_large_pipeline();
   const auto begin = Clock::now();
   const json whole = encode(pipeline);
-  const auto duration = Clock::now() - begin;
+  auto duration = Clock::now() - begin;
   const std::vector<json> expected = answers(pipeline);
   ASSERT_EQ(expected.size(), static_cast<size_t>(kQueries));
   const Planes planes = stored_planes(path("store"));
@@ -121,13 +121,17 @@ TEST_F(CrashTest, KilledAtAnyInstantAnEncodeLeavesAStoreThatGoesOn) {
   ASSERT_GE(packs, 4);
 
   int killed = 0, partial = 0;
-  for (int i = 0; i < kKills && !HasFailure(); ++i) {
+  for (int i = 0; killed < kKills && i < 4 * kKills && !HasFailure(); ++i) {
     std::filesystem::remove_all(path("store"));
     Process process(command({"encode", pipeline, "--quiet"}),
                     {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
     std::this_thread::sleep_for(duration * random.below(1000) / 1000);
     process.send_signal(SIGKILL);
-    if (process.wait().exit_code == -SIGKILL) ++killed;
+    if (process.wait().exit_code != -SIGKILL) {  // it ended before, so it takes less than thought
+      duration = duration * 9 / 10;
+      continue;
+    }
+    ++killed;
     if (std::filesystem::exists(path("store/packs"))) {
       const ProcessResult verified = cli({"store", "verify", path("store")});
       ASSERT_EQ(verified.exit_code, 0) << "kill " << i << ": " << verified.out << verified.error;
@@ -138,9 +142,9 @@ TEST_F(CrashTest, KilledAtAnyInstantAnEncodeLeavesAStoreThatGoesOn) {
     ASSERT_TRUE(stored_planes(path("store")) == planes) << "kill " << i;
     ASSERT_EQ(cli({"store", "verify", path("store")}).exit_code, 0) << "kill " << i;
   }
-  std::printf("%d of %d encodes killed, %d of them after some packs; %d packs a whole encode\n",
-              killed, kKills, partial, packs);
-  EXPECT_GT(killed, kKills / 2);
+  std::printf("%d encodes killed, %d of them after some packs; %d packs a whole encode\n", killed,
+              partial, packs);
+  EXPECT_EQ(killed, kKills);
   EXPECT_GT(partial, 0);
 }
 
