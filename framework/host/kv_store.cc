@@ -1,6 +1,7 @@
 #include "host/kv_store.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -125,13 +126,31 @@ Status KvStore::check(const std::function<void(const KvFault&)>& fault) {
   return instance_->call("check", vtable_->check, &sink);
 }
 
-Result<uint64_t> KvStore::collect(std::span<const KvKey> roots, uint64_t max_bytes) {
-  std::vector<uint8_t> keys;
-  keys.reserve(roots.size() * DBSA_KV_KEY_BYTES);
-  for (const KvKey& key : roots) keys.insert(keys.end(), key.bytes.begin(), key.bytes.end());
+Result<uint64_t> KvStore::collect(const Roots& roots, uint64_t max_bytes) {
+  struct Source {
+    const Roots& roots;
+    std::vector<uint8_t> keys;
+    std::optional<Error> failure;
+  } source{roots, {}, std::nullopt};
+  const dbsa_kv_root_source fetched = {
+      sizeof fetched, &source, [](void* context, const uint8_t** keys, int64_t* count) {
+        auto& self = *static_cast<Source*>(context);
+        const Result<std::vector<KvKey>> found = self.roots();
+        if (!found.ok()) {
+          self.failure = found.error();
+          return static_cast<int32_t>(found.error().code);
+        }
+        self.keys.clear();
+        for (const KvKey& key : *found)
+          self.keys.insert(self.keys.end(), key.bytes.begin(), key.bytes.end());
+        *keys = self.keys.data();
+        *count = static_cast<int64_t>(found->size());
+        return static_cast<int32_t>(DBSA_OK);
+      }};
   uint64_t freed = 0;
-  DBSA_RETURN_IF_ERROR(instance_->call("collect", vtable_->collect, keys.data(),
-                                       static_cast<int64_t>(roots.size()), max_bytes, &freed));
+  const Status status = instance_->call("collect", vtable_->collect, &fetched, max_bytes, &freed);
+  if (source.failure) return *source.failure;
+  DBSA_RETURN_IF_ERROR(status);
   return freed;
 }
 

@@ -50,7 +50,9 @@ class KvStore {
   Status list(const std::function<bool(const KvEntry&)>& entry) const;
   Status check(const std::function<void(const KvFault&)>& fault);
   // Bytes freed.
-  Result<uint64_t> collect(std::span<const KvKey> roots, uint64_t max_bytes);
+  // roots is called once, when no other instance can publish any more; its error is collect's.
+  using Roots = std::function<Result<std::vector<KvKey>>()>;
+  Result<uint64_t> collect(const Roots& roots, uint64_t max_bytes);
   Result<uint64_t> compact();
   Result<dbsa_kv_stats> stats() const;
 

@@ -27,7 +27,9 @@ Result<EncodeNeed> Encoder::need(std::span<const EncodeBlock> pool,
                                  std::span<const int64_t> wanted) const {
   EncodeNeed need;
   std::unordered_set<KvKey, KvKeyHash> seen;
-  std::vector<int64_t> open(wanted.begin(), wanted.end());
+  // From the back, so that of blocks with one key the first is listed: nothing that sees it comes
+  // before it.
+  std::vector<int64_t> open(wanted.rbegin(), wanted.rend());
   while (!open.empty()) {
     const int64_t index = open.back();
     open.pop_back();
@@ -73,16 +75,25 @@ Status Encoder::encode(std::span<const EncodeBlock> pool, EncodeNeed need, const
   progress.blocks_total = static_cast<int64_t>(need.blocks.size());
   progress.tokens_total = need.tokens;
   const std::vector<int64_t> wanted = need.blocks;
-  for (;;) {
+  // Every pass that fails mends one block. Passes that win nothing mean a disk that spoils what is
+  // written.
+  constexpr int kIdlePasses = 8;
+  for (int idle = 0;;) {
+    const int64_t done_before = progress.blocks_done;
     Status status = encode_pass(pool, need, progress, report);
     if (status.ok()) return store_.publish();
-    if (status.error().code != ErrorCode::kCorrupt) {
+    idle = progress.blocks_done > done_before ? 0 : idle + 1;
+    const bool corrupt = status.error().code == ErrorCode::kCorrupt;
+    const bool gone = status.error().code == ErrorCode::kNotFound;  // another process collected it
+    Result<EncodeNeed> rest = status.error();
+    if ((corrupt || gone) && idle < kIdlePasses) rest = this->need(pool, wanted);
+    if (!rest.ok()) {
       if (Status kept = store_.publish(); !kept.ok()) return kept;
-      return status;
+      return std::move(rest).error();
     }
-    // A block that others see was corrupt and is discarded by now: it joins the list.
-    ++repaired_;
-    DBSA_ASSIGN_OR_RETURN(need, this->need(pool, wanted));
+    // A block that others see was corrupt and is discarded by now, or is gone: it joins the list.
+    repaired_ += corrupt ? 1 : 0;
+    need = std::move(rest).value();
     progress.blocks_total = progress.blocks_done + static_cast<int64_t>(need.blocks.size());
     progress.tokens_total = progress.tokens_done + need.tokens;
   }
@@ -162,12 +173,13 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
     if (const auto same = live.by_key.find(key); same != live.by_key.end()) {
       segment.kv = same->second->kv.get();
     } else {
-      DBSA_ASSIGN_OR_RETURN(OpenBlock * stored, cache_.open(key));
-      if (Status verified = stored->verify_all(); !verified.ok()) {
-        if (verified.error().code == ErrorCode::kCorrupt) DBSA_RETURN_IF_ERROR(cache_.discard(key));
-        return verified;
+      const Result<OpenBlock*> stored = cache_.open(key);
+      const Status sound = stored.ok() ? (*stored)->verify_all() : Status(stored.error());
+      if (!sound.ok()) {
+        if (sound.error().code == ErrorCode::kCorrupt) DBSA_RETURN_IF_ERROR(cache_.discard(key));
+        return sound;
       }
-      segment.kv = stored->kv().get();
+      segment.kv = (*stored)->kv().get();
     }
     range.segments.push_back(segment);
   }

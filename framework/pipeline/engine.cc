@@ -30,10 +30,10 @@ Result<std::unique_ptr<Plugins>> make_plugins(const host::ResolvedPipeline& reso
   DBSA_ASSIGN_OR_RETURN(auto backend,
                         make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
                                                             registry, services));
-  return std::make_unique<Plugins>(Plugins{std::move(grouper), std::move(mask),
-                                           std::move(retriever),
-                                           resolved.stage(DBSA_KIND_RETRIEVER).manifest->revision,
-                                           std::move(store), std::move(backend)});
+  return std::make_unique<Plugins>(
+      Plugins{std::move(grouper), std::move(mask), std::move(retriever),
+              resolved.stage(DBSA_KIND_RETRIEVER).manifest->revision, std::move(store),
+              std::move(backend), resolved.stage(DBSA_KIND_ATTENTION_BACKEND).manifest->revision});
 }
 
 // bf16 arithmetic for 16-bit checkpoints, float32 for others, unless the file says.
@@ -66,9 +66,14 @@ Status Engine::Impl::identify() {
                         fingerprint_model(config, *checkpoint, default_cache_folder()));
   fingerprint = weights.value.hex();
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, plugins->backend.block_format(1));
-  model_digest = ModelIdentity{fingerprint, rope_identity(config.rope),
-                               tokenizer_identity(*tokenizer), model->precision().compute, format}
-                     .digest();
+  const ModelIdentity identity = {fingerprint,
+                                  rope_identity(config.rope),
+                                  tokenizer_identity(*tokenizer),
+                                  plugins->backend.plugin_id(),
+                                  plugins->backend_revision,
+                                  model->precision().compute,
+                                  format};
+  model_digest = identity.digest();
   return {};
 }
 

@@ -41,6 +41,7 @@ struct EncodeReport {
   EncodeEstimate estimate;
   int64_t blocks_encoded = 0;
   int64_t tokens_encoded = 0;
+  uint64_t bytes_stored = 0;    // KV planes put into the store
   int64_t blocks_repaired = 0;  // stored bytes found wrong and computed anew
   uint64_t kv_bytes = 0;        // of the whole pool
   bool index_reused = false;
@@ -60,9 +61,10 @@ struct AnswerTimings {
   double retrieve = 0;  // retriever and selection
   double load = 0;      // store look-up and import
   double verify = 0;    // checksums of planes not read before in this process
-  double prefill = 0;   // the query's own rows
+  double prefill = 0;   // the query's tokens and rows
   double decode = 0;    // the label
-  double total() const { return retrieve + load + verify + prefill + decode; }
+  double repair = 0;    // encoding blocks that were damaged or gone
+  double total() const { return retrieve + load + verify + prefill + decode + repair; }
 };
 
 struct AnswerLabel {
@@ -84,7 +86,7 @@ struct Answer {
   std::vector<AnswerBlock> blocks;       // in prompt order
   int64_t selected_tokens = 0;
   int64_t query_tokens = 0;
-  int64_t blocks_repaired = 0;
+  int64_t blocks_repaired = 0;  // damaged or gone, and encoded again
   AnswerTimings seconds;
 };
 

@@ -67,85 +67,101 @@ Status Engine::Impl::decode(QueryPass& pass, std::vector<float> logits, Answer& 
   return {};
 }
 
-// Blocks of the pool that the store lacks, for whatever reason, are computed anew.
-Status Engine::Impl::repair(int64_t& repaired) {
+// What a query asks for, whatever the state of the store.
+Result<Engine::Impl::Request> Engine::Impl::make_request(std::string_view text,
+                                                         AnswerTimings& seconds) {
+  Request request;
+  const Stopwatch retrieving;
+  DBSA_ASSIGN_OR_RETURN(request.selection, select(text));
+  seconds.retrieve = retrieving.seconds();
+  const Stopwatch tokenising;
+  DBSA_ASSIGN_OR_RETURN(request.ids, query_ids(text));
+  seconds.prefill = tokenising.seconds();
+  request.rows = static_cast<int64_t>(request.ids.size()) + longest_continuation();
+  DBSA_RETURN_IF_ERROR(check_distances(request.selection, request.rows, longest_distance(config)));
+  return request;
+}
+
+// One attempt. kCorrupt when a plane does not match, kNotFound when the store lacks a block.
+Status Engine::Impl::answer_once(const Request& request, Answer& answer) {
+  const Stopwatch loading;
+  DBSA_ASSIGN_OR_RETURN(std::vector<QueryPass::Selected> open, open_blocks(request.selection));
+  answer.seconds.load += loading.seconds();
+
+  const Stopwatch computing;
+  DBSA_ASSIGN_OR_RETURN(
+      QueryPass pass,
+      QueryPass::begin(*model, plugins->backend, services, std::move(open),
+                       request.selection.query_start, request.rows, settings.model.chunk_tokens));
+  DBSA_ASSIGN_OR_RETURN(std::vector<float> logits, pass.extend(request.ids));
+  answer.seconds.verify += pass.verify_seconds();
+  answer.seconds.prefill += computing.seconds() - pass.verify_seconds();
+
+  const Stopwatch decoding;
+  DBSA_RETURN_IF_ERROR(decode(pass, std::move(logits), answer));
+  answer.seconds.decode = decoding.seconds();
+  return {};
+}
+
+// Drops every selected block whose bytes do not match, then computes what the store lacks of the
+// selection, and of what those blocks see.
+Status Engine::Impl::repair(const Selection& selection, Answer& answer) {
+  const Stopwatch watch;
+  std::vector<int64_t> wanted;
+  for (const SelectedBlock& selected : selection.blocks) {
+    wanted.push_back(selected.block);
+    const KvKey& key = pool.blocks[static_cast<size_t>(selected.block)].key;
+    DBSA_ASSIGN_OR_RETURN(const bool stored, plugins->store.contains(key));
+    if (!stored) continue;
+    const Result<OpenBlock*> block = cache.open(key);
+    const Status sound = block.ok() ? (*block)->verify_all() : Status(block.error());
+    if (sound.ok()) continue;
+    if (sound.error().code != ErrorCode::kCorrupt) return sound;
+    services.log(host::LogLevel::kWarning, "block " + key.hex() + ": " + sound.error().message +
+                                               "; it is encoded again and the query repeated");
+    DBSA_RETURN_IF_ERROR(cache.discard(key));
+  }
   if (blocks.empty()) {
     DBSA_ASSIGN_OR_RETURN(blocks, plan_pool(parts(), pool));
   }
-  DBSA_ASSIGN_OR_RETURN(EncodeNeed need, encoder.need(blocks, all_indices(blocks.size())));
-  repaired += static_cast<int64_t>(need.blocks.size());
-  return encoder.encode(blocks, std::move(need), nullptr);
-}
-
-// One attempt. On kCorrupt the block at fault is discarded; on kNotFound the store lacks a block.
-Result<Answer> Engine::Impl::answer_once(std::string_view text) {
-  Answer answer;
-  const Stopwatch retrieving;
-  DBSA_ASSIGN_OR_RETURN(const Selection selection, select(text));
-  answer.seconds.retrieve = retrieving.seconds();
-
-  DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, query_ids(text));
-  const auto query_tokens = static_cast<int64_t>(ids.size());
-  const int64_t rows = query_tokens + longest_continuation();
-  DBSA_RETURN_IF_ERROR(check_distances(selection, rows, config.max_positions));
-  if (config.sliding_window)
-    DBSA_RETURN_IF_ERROR(check_distances(selection, rows, *config.sliding_window));
-
-  const Stopwatch loading;
-  DBSA_ASSIGN_OR_RETURN(std::vector<QueryPass::Selected> open, open_blocks(selection));
-  answer.seconds.load = loading.seconds();
-
-  const Stopwatch computing;
-  DBSA_ASSIGN_OR_RETURN(QueryPass pass,
-                        QueryPass::begin(*model, plugins->backend, services, std::move(open),
-                                         selection.query_start, rows, settings.model.chunk_tokens));
-  Result<std::vector<float>> logits = pass.extend(ids);
-  if (!logits.ok()) {
-    if (pass.corrupt() != nullptr) {
-      const KvKey key = pass.corrupt()->key();
-      services.log(host::LogLevel::kWarning, "block " + key.hex() + ": " + logits.error().message +
-                                                 "; it is encoded again and the query repeated");
-      DBSA_RETURN_IF_ERROR(cache.discard(key));
-    }
-    return logits.error();
-  }
-  answer.seconds.verify = pass.verify_seconds();
-  answer.seconds.prefill = computing.seconds() - pass.verify_seconds();
-
-  const Stopwatch decoding;
-  DBSA_RETURN_IF_ERROR(decode(pass, std::move(logits).value(), answer));
-  answer.seconds.decode = decoding.seconds();
-
-  for (const SelectedBlock& block : selection.blocks)
-    answer.blocks.push_back(
-        {block.block, block.score, block.start, lengths[static_cast<size_t>(block.block)]});
-  answer.selected_tokens = selection.tokens;
-  answer.query_tokens = query_tokens;
-  return answer;
+  DBSA_ASSIGN_OR_RETURN(EncodeNeed need, encoder.need(blocks, wanted));
+  if (need.blocks.size() > 1)
+    services.log(host::LogLevel::kWarning,
+                 std::to_string(need.blocks.size()) +
+                     " blocks of the pool are not in the store (any more); encoding " +
+                     std::to_string(need.tokens) + " tokens first");
+  answer.blocks_repaired += static_cast<int64_t>(need.blocks.size());
+  DBSA_RETURN_IF_ERROR(encoder.encode(blocks, std::move(need), nullptr));
+  answer.seconds.repair += watch.seconds();
+  return {};
 }
 
 Result<Answer> Engine::answer(std::string_view text) {
   Impl& self = *impl_;
-  // Every failed attempt drops a block from the store or finds one missing, and mends it. More
-  // attempts than this mean a disk that spoils what is written.
-  constexpr int kAttempts = 8;
-  int64_t repaired = 0;
+  Answer answer;
+  DBSA_ASSIGN_OR_RETURN(const Impl::Request request, self.make_request(text, answer.seconds));
+  // A repair mends all that is wrong with the selection. To need it again and again means a disk
+  // that spoils what is written.
+  constexpr int kAttempts = 4;
   for (int attempt = 1;; ++attempt) {
-    Result<Answer> answer = self.answer_once(text);
-    if (answer.ok()) {
-      answer->blocks_repaired = repaired;
-      return answer;
-    }
-    const ErrorCode code = answer.error().code;
-    if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound) return answer.error();
+    const Status status = self.answer_once(request, answer);
+    if (status.ok()) break;
+    const ErrorCode code = status.error().code;
+    if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound) return status.error();
     if (attempt == kAttempts)
       return Error{ErrorCode::kEnvironment,
                    "stored blocks stay damaged after " + std::to_string(kAttempts) +
-                       " attempts to encode them again: " + answer.error().message +
+                       " attempts to encode them again: " + status.error().message +
                        "; check the disk that holds kv_store.path",
                    "/kv_store/path"};
-    DBSA_RETURN_IF_ERROR(self.repair(repaired));
+    DBSA_RETURN_IF_ERROR(self.repair(request.selection, answer));
   }
+  for (const SelectedBlock& block : request.selection.blocks)
+    answer.blocks.push_back(
+        {block.block, block.score, block.start, self.lengths[static_cast<size_t>(block.block)]});
+  answer.selected_tokens = request.selection.tokens;
+  answer.query_tokens = static_cast<int64_t>(request.ids.size());
+  return answer;
 }
 
 }  // namespace dbsa

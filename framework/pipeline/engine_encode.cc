@@ -75,6 +75,7 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   report.encode_seconds = encoding.seconds();
   report.blocks_encoded = last.blocks_done;
   report.tokens_encoded = last.tokens_done;
+  report.bytes_stored = static_cast<uint64_t>(last.bytes_stored);
   report.blocks_repaired = self.encoder.repaired() - repaired_before;
   if (!self.settings.store_path.empty()) {
     report.manifest_path = pool_manifest_path(self.settings.store_path, self.pool_id);
@@ -107,6 +108,13 @@ Status Engine::open_pool() {
                      ": the pool was encoded with another model, tokenizer or precision; run "
                      "`dbsa-pipe encode` again",
                  "/model/path"};
+  const std::string retriever =
+      retriever_identity(self.plugins->retriever, self.plugins->retriever_revision);
+  if (pool->retriever != retriever)
+    return Error{ErrorCode::kConfig,
+                 path + ": its index was written by " + pool->retriever + ", this is " + retriever +
+                     "; run `dbsa-pipe encode` again",
+                 "/retriever/plugin"};
   const int64_t documents = static_cast<int64_t>(pool->blocks.size()) - (pool->has_prefix ? 1 : 0);
   if (Status loaded = self.plugins->retriever.load(pool->index, documents); !loaded.ok())
     return Error{loaded.error().code,

@@ -30,6 +30,7 @@ struct Plugins {
   uint32_t retriever_revision;
   host::KvStore store;
   host::AttentionBackend backend;
+  uint32_t backend_revision;
 };
 
 // 0, 1, ... count - 1.
@@ -87,8 +88,14 @@ struct Engine::Impl {
   int64_t longest_continuation() const;
   Result<std::vector<QueryPass::Selected>> open_blocks(const Selection& selection);
   Status decode(QueryPass& pass, std::vector<float> logits, Answer& answer);
-  Result<Answer> answer_once(std::string_view text);
-  Status repair(int64_t& repaired);
+  struct Request {
+    Selection selection;
+    std::vector<int32_t> ids;  // of the query
+    int64_t rows = 0;          // the query's, and those that its label may take
+  };
+  Result<Request> make_request(std::string_view text, AnswerTimings& seconds);
+  Status answer_once(const Request& request, Answer& answer);
+  Status repair(const Selection& selection, Answer& answer);
 };
 
 }  // namespace dbsa

@@ -37,6 +37,8 @@ KvKey ModelIdentity::digest() const {
   hasher.text(model_fingerprint);
   hasher.text(rope);
   hasher.text(tokenizer);
+  hasher.text(backend);
+  hasher.integer(backend_revision);
   hasher.integer(compute);
   for (const uint32_t part :
        {format.layout, format.dtype, format.panel, format.layers, format.kv_heads, format.head_dim})

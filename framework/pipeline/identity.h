@@ -1,8 +1,8 @@
 // The identity of a KV block: a key that two blocks share if, and only if, every value stored for
 // them is computed from the same inputs in the same way.
 //
-//   key = XXH3_128(kEncodeRevision, model fingerprint, RoPE parameters, tokenizer, arithmetic,
-//                  KV format, own token ids,
+//   key = XXH3_128(kEncodeRevision, model fingerprint, RoPE parameters, tokenizer, backend,
+//                  arithmetic, KV format, own token ids,
 //                  for each segment its rows see: that block's key, first token, length, kind,
 //                  window, and its start minus the own start)
 //
@@ -29,6 +29,8 @@ struct ModelIdentity {
   std::string model_fingerprint;  // hexadecimal, of the weights
   std::string rope;               // serialised RoPE parameters
   std::string tokenizer;          // fingerprint of the tokenizer's file
+  std::string backend;            // id of the attention backend
+  uint32_t backend_revision = 0;  // raised when its results change
   uint32_t compute = 0;           // DBSA_COMPUTE_*
   dbsa_kv_format format{};        // of any block; tokens and plane_bytes are not looked at
   KvKey digest() const;

@@ -28,7 +28,6 @@ struct PoolLabel {
 struct Pool {
   std::string id;                           // of the settings that made it, hexadecimal
   KvKey model;                              // ModelIdentity::digest the keys were made with
-  std::string tokenizer;                    // fingerprint of the tokenizer's file
   bool has_prefix = false;                  // block 0 is the prompt's head, not demonstrations
   std::vector<std::string> demonstrations;  // content hash of each, by id
   std::vector<PoolBlock> blocks;

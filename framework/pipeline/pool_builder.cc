@@ -10,6 +10,7 @@
 
 #include "icl/blocks.h"
 #include "icl/label_tokens.h"
+#include "icl/label_trie.h"
 #include "icl/selection.h"
 #include "icl/tokenization.h"
 #include "pipeline/regroup.h"
@@ -34,6 +35,12 @@ Result<std::optional<int32_t>> bos_id(const PoolParts& parts) {
     return Error{ErrorCode::kConfig,
                  "prompt.bos = true, but config.json of the model names no bos_token_id; set it to "
                  "false",
+                 "/prompt/bos"};
+  if (parts.settings.prompt.anchor == PromptHead::kFirstBlocks &&
+      parts.settings.mask.anchor_blocks == 0)
+    return Error{ErrorCode::kConfig,
+                 "bos = true puts the token before block 0, which most prompts would not hold: set "
+                 "prompt.anchor = \"prefix\", or use a mask_pattern with anchor_blocks >= 1",
                  "/prompt/bos"};
   return std::optional<int32_t>(static_cast<int32_t>(*parts.model.bos_token_id));
 }
@@ -172,8 +179,7 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
   std::string all;
   for (const std::string& text : texts) all += hash_text(text);
   pool.documents_hash = hash_text(all);
-  pool.retriever =
-      parts.retriever.plugin_id() + " revision " + std::to_string(parts.retriever_revision);
+  pool.retriever = retriever_identity(parts.retriever, parts.retriever_revision);
   if (previous != nullptr && previous->retriever == pool.retriever &&
       previous->documents_hash == pool.documents_hash) {
     const auto count = static_cast<int64_t>(texts.size());
@@ -204,11 +210,21 @@ Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
   DBSA_ASSIGN_OR_RETURN(
       std::vector<LabelTokens> tokens,
       tokenize_labels(table, format, tokenize_with(parts.tokenizer, chat), detokenize));
+  // Labels that cannot be told apart are found here, before anything is encoded.
+  DBSA_ASSIGN_OR_RETURN([[maybe_unused]] const LabelTrie trie, LabelTrie::build(tokens, table));
   for (size_t i = 0; i < table.size(); ++i) labels.push_back({table[i], std::move(tokens[i])});
   return labels;
 }
 
 }  // namespace
+
+int64_t longest_distance(const ModelConfig& model) {
+  return std::min(model.max_positions, model.sliding_window.value_or(model.max_positions));
+}
+
+std::string retriever_identity(const host::Retriever& retriever, uint32_t revision) {
+  return retriever.plugin_id() + " revision " + std::to_string(revision);
+}
 
 std::string tokenizer_identity(const Tokenizer& tokenizer) {
   const TokenizerFingerprint fingerprint = tokenizer.fingerprint();
@@ -260,7 +276,7 @@ Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
   DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, std::move(token_ids)));
   DBSA_RETURN_IF_ERROR(check_selection_possible(
       parts.settings.selection, {lengths, parts.settings.mask.anchor_blocks, pool.has_prefix},
-      parts.model.max_positions));
+      longest_distance(parts.model)));
   for (size_t i = 0; i < blocks.size(); ++i)
     pool.blocks.push_back(
         {std::move(blocks[i].demonstrations), built.blocks[i].token_ids, built.blocks[i].key});

@@ -46,6 +46,12 @@ struct BuiltPool {
 // The identity of the settings a pool is made with; contents of files are not part of it.
 std::string pool_id(const nlohmann::json& resolved);
 
+// Distances between a row and a token it sees must stay below this.
+int64_t longest_distance(const ModelConfig& model);
+
+// What wrote a pool's index, for its manifest.
+std::string retriever_identity(const host::Retriever& retriever, uint32_t revision);
+
 // The fingerprint of a tokenizer's file, hexadecimal.
 std::string tokenizer_identity(const Tokenizer& tokenizer);
 

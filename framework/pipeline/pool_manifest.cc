@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -102,6 +103,41 @@ Pool from_json(const json& value) {
   return pool;
 }
 
+// Whether bytes are one CBOR item of the kind that is written here: definite lengths, no tags, few
+// levels. The library's reader recurses on nesting, so this is looked at first. Cost: O(items).
+bool is_plain_cbor(std::string_view bytes) {
+  constexpr size_t kMaxDepth = 8;
+  std::vector<uint64_t> open = {1};  // items still to come, on each level
+  size_t at = 0;
+  while (!open.empty()) {
+    if (open.back() == 0) {
+      open.pop_back();
+      continue;
+    }
+    --open.back();
+    if (at == bytes.size()) return false;
+    const auto head = static_cast<uint8_t>(bytes[at++]);
+    const int major = head >> 5;
+    const int info = head & 31;
+    if (info > 27 || major == 6) return false;  // indefinite or reserved; a tag
+    uint64_t value = static_cast<uint64_t>(info);
+    if (info >= 24) {
+      const size_t width = size_t{1} << (info - 24);
+      if (bytes.size() - at < width) return false;
+      value = 0;
+      for (size_t i = 0; i < width; ++i) value = value << 8 | static_cast<uint8_t>(bytes[at++]);
+    }
+    if (major == 2 || major == 3) {  // bytes, text
+      if (value > bytes.size() - at) return false;
+      at += value;
+    } else if (major == 4 || major == 5) {  // array, map
+      if (value > bytes.size() || open.size() == kMaxDepth) return false;
+      open.push_back(major == 4 ? value : 2 * value);
+    }
+  }
+  return at == bytes.size();
+}
+
 Error corrupt(const std::string& name, const std::string& what) {
   return Error{ErrorCode::kCorrupt,
                name + ": not a sound pool manifest: " + what +
@@ -126,6 +162,8 @@ Result<Pool> decode_pool_manifest(std::string_view bytes, const std::string& nam
   const XXH128_canonical_t hash = checksum(body);
   if (std::memcmp(hash.digest, bytes.data() + body.size(), kHashBytes) != 0)
     return corrupt(name, "its checksum does not match");
+  if (!is_plain_cbor(body.substr(kMagic.size())))
+    return corrupt(name, "it is not the CBOR that is written here");
   try {
     return from_json(json::from_cbor(body.substr(kMagic.size())));
   } catch (const std::exception& e) {
@@ -144,8 +182,12 @@ Status write_pool_manifest(const Pool& pool, const std::string& store_path) {
 Result<Pool> read_pool_manifest(const std::string& path) {
   std::error_code absent;
   if (std::filesystem::is_directory(path, absent)) return corrupt(path, "it is a folder");
+  errno = 0;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{ErrorCode::kNotFound, path + ": no such pool manifest", ""};
+  if (!file && (errno == ENOENT || errno == ENOTDIR))
+    return Error{ErrorCode::kNotFound, path + ": no such pool manifest", ""};
+  if (!file)
+    return Error{ErrorCode::kEnvironment, path + ": cannot be opened: " + std::strerror(errno), ""};
   const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (file.bad()) return Error{ErrorCode::kEnvironment, path + ": cannot be read", ""};
   return decode_pool_manifest(bytes, path);

@@ -119,6 +119,7 @@ RunTotals run_totals(const RunRecord& record) {
   totals.verify = percentiles_of(queries, [](const AnswerTimings& t) { return t.verify; });
   totals.prefill = percentiles_of(queries, [](const AnswerTimings& t) { return t.prefill; });
   totals.decode = percentiles_of(queries, [](const AnswerTimings& t) { return t.decode; });
+  totals.repair = percentiles_of(queries, [](const AnswerTimings& t) { return t.repair; });
   totals.blocks_encoded = record.encode.blocks_encoded;
   totals.blocks_reused =
       std::max<int64_t>(0, record.encode.estimate.blocks - record.encode.blocks_encoded);
@@ -136,7 +137,7 @@ json encode_to_json(const EncodeReport& report) {
           {"kv_bytes", report.kv_bytes},
           {"blocks_encoded", report.blocks_encoded},
           {"tokens_encoded", report.tokens_encoded},
-          {"bytes_stored", estimate.bytes_to_store},
+          {"bytes_stored", report.bytes_stored},
           {"blocks_repaired", report.blocks_repaired},
           {"index_reused", report.index_reused},
           {"setup_seconds", report.setup_seconds},
@@ -163,7 +164,8 @@ json answer_to_json(const Answer& answer) {
             {"load", t.load},
             {"verify", t.verify},
             {"prefill", t.prefill},
-            {"decode", t.decode}}}};
+            {"decode", t.decode},
+            {"repair", t.repair}}}};
 }
 
 json totals_to_json(const RunRecord& record, const RunTotals& totals) {
@@ -182,7 +184,8 @@ json totals_to_json(const RunRecord& record, const RunTotals& totals) {
                           {"load", percentiles_to_json(totals.load)},
                           {"verify", percentiles_to_json(totals.verify)},
                           {"prefill", percentiles_to_json(totals.prefill)},
-                          {"decode", percentiles_to_json(totals.decode)}};
+                          {"decode", percentiles_to_json(totals.decode)},
+                          {"repair", percentiles_to_json(totals.repair)}};
   out["kv_bytes"] = record.encode.kv_bytes;
   out["peak_memory_bytes"] = record.peak_memory_bytes;
   out["blocks_encoded"] = totals.blocks_encoded;

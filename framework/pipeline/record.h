@@ -56,7 +56,7 @@ struct Percentiles {
 struct RunTotals {
   Scores scores;        // over queries with a label; scores.count may be 0
   Percentiles request;  // AnswerTimings::total()
-  Percentiles retrieve, load, verify, prefill, decode;
+  Percentiles retrieve, load, verify, prefill, decode, repair;
   int64_t blocks_encoded = 0;
   int64_t blocks_reused = 0;
   int64_t blocks_repaired = 0;  // while encoding and while answering

@@ -149,7 +149,8 @@ TEST_F(BadModel, WeightsThatAreNoNumbers) {
   });
   EXPECT_EQ(say("run"),
             "exit 5\n"
-            "error: decoding: expected a finite logit for token 97, found nan; check the model's "
+            "error: query of line 1: decoding: expected a finite logit for token 97, found nan; "
+            "check the model's "
             "weights, or compute in f32\n");
 }
 

@@ -55,7 +55,10 @@ class NonsenseStore : public dbsa::KvStore {
     fault({std::nullopt, "here", "odd"});
     return {};
   }
-  Result<uint64_t> collect(std::span<const KvKey> roots, uint64_t) override { return roots.size(); }
+  Result<uint64_t> collect(const Roots& roots, uint64_t) override {
+    DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> keys, roots());
+    return keys.size();
+  }
   Result<uint64_t> compact() override { return uint64_t{0}; }
   Result<dbsa_kv_stats> stats() override {
     return dbsa_kv_stats{sizeof(dbsa_kv_stats), 1, 2, 3, 4};

@@ -226,8 +226,14 @@ TEST(NonsenseStore, PassesEverythingThrough) {
                   })
                   .ok());
   EXPECT_EQ(faults, 1);
-  const KvKey roots[3] = {};
-  EXPECT_EQ(store->collect(roots, 0).value(), 3u);
+  EXPECT_EQ(store->collect([] { return std::vector<KvKey>(3); }, 0).value(), 3u);
+  const auto unknown = store->collect(
+      []() -> Result<std::vector<KvKey>> {
+        return Error{ErrorCode::kCorrupt, "a damaged manifest", ""};
+      },
+      0);
+  ASSERT_FALSE(unknown.ok());
+  EXPECT_EQ(unknown.error().message, "a damaged manifest");
   EXPECT_EQ(store->stats()->free_bytes, 4u);
 }
 

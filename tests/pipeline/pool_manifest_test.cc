@@ -1,7 +1,9 @@
 #include "pipeline/pool_manifest.h"
 
+#define XXH_INLINE_ALL
 #include <gtest/gtest.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include <filesystem>
 #include <fstream>
@@ -76,6 +78,24 @@ TEST(PoolManifest, EveryFlippedBitAndEveryCutIsNoticed) {
   }
   for (size_t length = 0; length < bytes.size(); ++length)
     EXPECT_FALSE(decode_pool_manifest(bytes.substr(0, length), "x.pool").ok()) << length;
+}
+
+// Whoever forges a manifest can compute its checksum, too.
+std::string sealed(std::string body) {
+  body.insert(0, "DBSAPOOL");
+  XXH128_canonical_t hash;
+  XXH128_canonicalFromHash(&hash, XXH3_128bits(body.data(), body.size()));
+  body.append(reinterpret_cast<const char*>(hash.digest), sizeof hash.digest);
+  return body;
+}
+
+TEST(PoolManifest, DeepNestingDoesNotExhaustTheStack) {
+  const char arrays = '\x81', texts = '\x7f', blobs = '\x5f', tags = '\xc1';
+  for (const char head : {arrays, texts, blobs, tags}) {
+    const auto read = decode_pool_manifest(sealed(std::string(1 << 20, head)), "x.pool");
+    ASSERT_FALSE(read.ok());
+    EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
+  }
 }
 
 TEST(PoolManifest, SaysWhatIsWrongAndWhatToDo) {

@@ -263,9 +263,15 @@ class Store {
   Outcome collect(const std::vector<KvKey>& roots, uint64_t max_bytes, uint64_t* freed) {
     std::vector<uint8_t> bytes;
     for (const KvKey& key : roots) bytes.insert(bytes.end(), key.bytes.begin(), key.bytes.end());
+    const dbsa_kv_root_source source = {
+        sizeof source, &bytes, [](void* context, const uint8_t** keys, int64_t* count) {
+          const auto& all = *static_cast<const std::vector<uint8_t>*>(context);
+          *keys = all.data();
+          *count = static_cast<int64_t>(all.size()) / DBSA_KV_KEY_BYTES;
+          return static_cast<int32_t>(DBSA_OK);
+        }};
     return call([&](dbsa_error* error) {
-      return vtable_->collect(instance_, bytes.data(), static_cast<int64_t>(roots.size()),
-                              max_bytes, freed, error);
+      return vtable_->collect(instance_, &source, max_bytes, freed, error);
     });
   }
   Outcome compact(uint64_t* freed) {

@@ -45,7 +45,13 @@ Status answer_queries(Engine& engine, Session& session, std::vector<Example> que
                        " of " + counted_queries(total) + "; no result record is written" +
                        (engine.settings().store_path.empty() ? "" : ", the encoded pool is kept"),
                    ""};
-    if (!answer.ok()) return std::move(answer).error();
+    if (!answer.ok()) {
+      Error error = std::move(answer).error();
+      // Faults of plugins and of the machine are not the query's.
+      if (error.code == ErrorCode::kConfig || error.code == ErrorCode::kRun)
+        error.message = "query of line " + std::to_string(query.line) + ": " + error.message;
+      return error;
+    }
     if (!query.label.empty()) {
       ++labelled;
       correct += query.label == answer->label.text ? 1 : 0;
@@ -92,7 +98,7 @@ void print_summary(const RunRecord& record, const RunTotals& totals, const std::
   terminal.out("KV           " + human_bytes(record.encode.kv_bytes));
   terminal.out("peak memory  " + human_bytes(record.peak_memory_bytes));
   if (totals.blocks_repaired > 0)
-    terminal.out("repaired     " + counted(totals.blocks_repaired, "damaged block"));
+    terminal.out("repaired     " + counted(totals.blocks_repaired, "damaged or missing block"));
   terminal.out("");
   Table table({{"per request"}, {"p50", Table::Align::kRight}, {"p95", Table::Align::kRight}});
   const auto row = [&](const char* name, const Percentiles& seconds) {
@@ -104,6 +110,7 @@ void print_summary(const RunRecord& record, const RunTotals& totals, const std::
   row("  verify", totals.verify);
   row("  prefill", totals.prefill);
   row("  decode", totals.decode);
+  if (totals.blocks_repaired > 0) row("  repair", totals.repair);
   table.print(terminal);
   terminal.out("");
   terminal.out("record       " + shown_path(path));

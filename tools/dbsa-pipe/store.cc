@@ -190,13 +190,12 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
     return Error{ErrorCode::kConfig, "--max-bytes: must be >= 1, got " + std::to_string(*bound),
                  ""};
   const auto max_bytes = static_cast<uint64_t>(bound.value_or(0));
-  // Fails, rather than drop what a damaged manifest may need.
-  DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> roots, pool_roots(target.path()));
   DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> before, target.entries());
   const bool dry = line.has("dry-run");
   uint64_t freed = 0;
   int64_t dropped = 0;
   if (dry) {
+    DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> roots, pool_roots(target.path()));
     for (const KvEntry& entry : to_drop(before, roots, max_bytes)) {
       freed += entry.stored_bytes;
       ++dropped;
@@ -204,7 +203,9 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
         terminal.out("would drop " + entry.key.hex() + "  " + human_bytes(entry.stored_bytes));
     }
   } else {
-    DBSA_ASSIGN_OR_RETURN(freed, target.store().collect(roots, max_bytes));
+    // Fails, rather than drop what a damaged manifest may need.
+    DBSA_ASSIGN_OR_RETURN(
+        freed, target.store().collect([&] { return pool_roots(target.path()); }, max_bytes));
     DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
     dropped = static_cast<int64_t>(before.size()) - static_cast<int64_t>(stats.blocks);
   }

@@ -47,6 +47,14 @@ typedef struct dbsa_kv_fault_sink {
   void (*fault)(void* context, const uint8_t* key, const char* location, const char* message);
 } dbsa_kv_fault_sink;
 
+/* Gives the keys that `collect` must keep, [*count][16], readable until collect returns. Anything
+ * but DBSA_OK means that they are not known, and nothing may be dropped. */
+typedef struct dbsa_kv_root_source {
+  uint32_t struct_size;
+  void* context;
+  int32_t (*fetch)(void* context, const uint8_t** keys, int64_t* count);
+} dbsa_kv_root_source;
+
 typedef struct dbsa_kv_stats {
   uint32_t struct_size;
   uint64_t blocks;
@@ -82,9 +90,10 @@ typedef struct dbsa_kv_store_vtable {
   int32_t (*list)(void* instance, const dbsa_kv_entry_sink* sink, dbsa_error* error);
   /* Reads everything and reports every fault; DBSA_OK also when there are some. [run] */
   int32_t (*check)(void* instance, const dbsa_kv_fault_sink* sink, dbsa_error* error);
-  /* Drops blocks that are not among `roots` ([root_count][16]) - least recently published first -
-   * until at most max_bytes are stored (0: all of them). *freed_bytes: space won. [run] */
-  int32_t (*collect)(void* instance, const uint8_t* roots, int64_t root_count, uint64_t max_bytes,
+  /* Drops blocks that are not among the roots - least recently published first - until at most
+   * max_bytes are stored (0: all of them). The roots are fetched once, when no other instance can
+   * publish any more: what was encoded until then is among them. *freed_bytes: space won. [run] */
+  int32_t (*collect)(void* instance, const dbsa_kv_root_source* roots, uint64_t max_bytes,
                      uint64_t* freed_bytes, dbsa_error* error);
   /* Rewrites storage without holes and in few files. *freed_bytes: space won. [run] */
   int32_t (*compact)(void* instance, uint64_t* freed_bytes, dbsa_error* error);

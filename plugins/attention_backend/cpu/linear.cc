@@ -75,7 +75,8 @@ class OwnMatrix : public PackedMatrix {
     context_.host.parallel_for(rows, 16, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         char* to = rounded + r * stride;
-        std::memset(to + stride - 8, 0, 8);
+        const int64_t pad = std::min<int64_t>(8, stride);  // a row of one or two values is shorter
+        std::memset(to + stride - pad, 0, static_cast<size_t>(pad));
         if (dot) {
           context_.path.kernels->to_bf16(x + r * k_, k_, reinterpret_cast<uint16_t*>(to));
         } else {

@@ -39,7 +39,7 @@ class Hdf5Store final : public KvStore {
   Status discard(const KvKey& key) override;
   Status list(const std::function<bool(const KvEntry&)>& entry) override;
   Status check(const std::function<void(const KvFault&)>& fault) override;
-  Result<uint64_t> collect(std::span<const KvKey> roots, uint64_t max_bytes) override;
+  Result<uint64_t> collect(const Roots& roots, uint64_t max_bytes) override;
   Result<uint64_t> compact() override;
   Result<dbsa_kv_stats> stats() override;
 

@@ -64,9 +64,11 @@ Result<uint64_t> Hdf5Store::maintain(const std::function<Status()>& work) {
   return before - std::min(before, packs_.stored_bytes());
 }
 
-Result<uint64_t> Hdf5Store::collect(std::span<const KvKey> roots, uint64_t max_bytes) {
-  const Keep rooted(roots.begin(), roots.end());
+Result<uint64_t> Hdf5Store::collect(const Roots& roots, uint64_t max_bytes) {
   return maintain([&]() -> Status {
+    // Only now: an encoder that has just finished wrote its pool's manifest before it let go.
+    DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> keys, roots());
+    const Keep rooted(keys.begin(), keys.end());
     DBSA_RETURN_IF_ERROR(remove_bad_packs(packs_.snapshot()));
     // A rewritten pack costs a little more than its blocks' shares did: then drop that much more.
     uint64_t excess = 0;
@@ -139,8 +141,8 @@ Result<uint64_t> Hdf5Store::compact() {
     for (size_t i = 0; i < all.packs.size(); ++i) {
       const auto& pack = all.packs[i];
       const bool full = pack->bytes().size() >= settings_.pack_bytes / 2;
-      const bool intact =
-          live[i].size() == pack->view().rows().size() && pack->view().rest_matches();
+      const bool intact = live[i].size() == pack->view().rows().size() &&
+                          kv_pack::load_pages(pack->bytes()) && pack->view().rest_matches();
       if (full && intact) continue;
       group.push_back(pack);
       places.insert(places.end(), live[i].begin(), live[i].end());

@@ -68,8 +68,9 @@ Result<std::shared_ptr<PackFile>> PackFile::open(const fs::path& path, uint64_t 
   const auto size = static_cast<uint64_t>(info.st_size);
   if (size == 0) return fault(ErrorCode::kCorrupt, "is empty");
   DBSA_ASSIGN_OR_RETURN(std::shared_ptr<const Mapping> mapping, Mapping::map(fd.get(), size, path));
+  // Not kCorrupt: what the disk cannot read now it may read the next time.
   if (!load_index(mapping->bytes()))
-    return fault(ErrorCode::kCorrupt, "the disk cannot read its index");
+    return fault(ErrorCode::kEnvironment, "the disk cannot read its index");
   Result<PackView> view = PackView::parse(mapping->bytes());
   if (!view.ok()) return fault(view.error().code, view.error().message);
   std::shared_ptr<PackFile> pack(new PackFile(std::move(mapping), *view));

@@ -191,6 +191,8 @@ Status PackWriter::create_file() {
   H5Pset_file_locking(access.get(), false, true);  // the lock on it is ours
   file_ = own_file(H5Fcreate(temporary_.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()));
   if (!file_.valid()) return hdf5_error("making a new pack");
+  reserved_ = 0;  // making the file truncated it, reservation included
+  DBSA_RETURN_IF_ERROR(reserve_space(0, "making a new pack"));
   blocks_ = own_group(H5Gcreate2(file_.get(), "blocks", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
   Hdf5Id memory_type = row_type(false);
   format_type_ = own_type(H5Tcopy(memory_type.get()));

@@ -107,8 +107,9 @@ class MemoryStore final : public KvStore {
 
   Status check(const std::function<void(const KvFault&)>&) override { return {}; }
 
-  Result<uint64_t> collect(std::span<const KvKey> roots, uint64_t max_bytes) override {
-    const std::unordered_set<KvKey, KvKeyHash> keep(roots.begin(), roots.end());
+  Result<uint64_t> collect(const Roots& roots, uint64_t max_bytes) override {
+    DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> keys, roots());
+    const std::unordered_set<KvKey, KvKeyHash> keep(keys.begin(), keys.end());
     std::unique_lock lock(mutex_);
     std::vector<std::pair<uint64_t, KvKey>> candidates;  // by order of arrival
     for (const auto& [key, block] : blocks_)

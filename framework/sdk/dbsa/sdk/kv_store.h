@@ -80,7 +80,9 @@ class KvStore {
   virtual Status discard(const KvKey& key) = 0;
   virtual Status list(const std::function<bool(const KvEntry&)>& entry) = 0;  // false: stop
   virtual Status check(const std::function<void(const KvFault&)>& fault) = 0;
-  virtual Result<uint64_t> collect(std::span<const KvKey> roots, uint64_t max_bytes) = 0;
+  // roots is called once, when no other instance can publish any more.
+  using Roots = std::function<Result<std::vector<KvKey>>()>;
+  virtual Result<uint64_t> collect(const Roots& roots, uint64_t max_bytes) = 0;
   virtual Result<uint64_t> compact() = 0;
   virtual Result<dbsa_kv_stats> stats() = 0;
 };
@@ -150,14 +152,21 @@ inline const KvStore::Vtable KvStore::kVtable = {
         });
       });
     },
-    [](void* instance, const uint8_t* roots, int64_t root_count, uint64_t max_bytes,
-       uint64_t* freed_bytes, dbsa_error* error) noexcept {
+    [](void* instance, const dbsa_kv_root_source* roots, uint64_t max_bytes, uint64_t* freed_bytes,
+       dbsa_error* error) noexcept {
       return sdk::guard(error, [&]() -> Status {
-        std::vector<KvKey> keys;
-        keys.reserve(static_cast<size_t>(root_count));
-        for (int64_t i = 0; i < root_count; ++i)
-          keys.push_back(KvKey::from(roots + i * DBSA_KV_KEY_BYTES));
-        DBSA_ASSIGN_OR_RETURN(*freed_bytes, sdk::store(instance)->collect(keys, max_bytes));
+        const auto fetch = [&]() -> Result<std::vector<KvKey>> {
+          const uint8_t* bytes = nullptr;
+          int64_t count = 0;
+          if (const int32_t code = roots->fetch(roots->context, &bytes, &count); code != DBSA_OK)
+            return Error{static_cast<ErrorCode>(code), "the roots are not known", ""};
+          std::vector<KvKey> keys;
+          keys.reserve(static_cast<size_t>(count));
+          for (int64_t k = 0; k < count; ++k)
+            keys.push_back(KvKey::from(bytes + k * DBSA_KV_KEY_BYTES));
+          return keys;
+        };
+        DBSA_ASSIGN_OR_RETURN(*freed_bytes, sdk::store(instance)->collect(fetch, max_bytes));
         return {};
       });
     },
