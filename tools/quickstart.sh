@@ -8,7 +8,8 @@ usage() {
   cat <<'END'
 usage: tools/quickstart.sh
 
-Installs the Debian packages dbsa-pipe is built with (as root or with sudo), builds it into
+Installs the Debian packages dbsa-pipe is built with (as root or with sudo; not with DBSA_NO_SETUP=1
+in the environment), builds it into
 build/release, makes a tiny model with random weights in build/quickstart/model and runs
 pipelines/quickstart.toml. Run it again to see the encoded blocks reused.
 END
@@ -21,7 +22,7 @@ case "${1-}" in
 esac
 
 echo "==> 1/4 packages"
-tools/setup.sh
+[ -n "${DBSA_NO_SETUP-}" ] && echo "not installed: DBSA_NO_SETUP is set" || tools/setup.sh
 echo "==> 2/4 build (build/release)"
 mkdir -p build
 cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }

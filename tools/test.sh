@@ -36,6 +36,9 @@ while [ $# -gt 0 ]; do
 done
 
 jobs=$(nproc)
+# What one checkout compiled serves another.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+[ $setup = 1 ] || export DBSA_NO_SETUP=1
 logs=build/test-logs
 mkdir -p "$logs"
 rm -f "$logs"/*.log

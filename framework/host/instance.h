@@ -1,5 +1,5 @@
 // Instance: owns one instance of a plugin and makes its calls: errors become Result, exceptions
-// that leak out of the library become errors, [setup] calls are serialised.
+// that leak out of a function that reports errors become errors, [setup] calls are serialised.
 //
 // The typed wrappers (attention_backend.h, kv_store.h, ...) are built on it and check what comes
 // back from the plugin.

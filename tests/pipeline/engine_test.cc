@@ -367,6 +367,62 @@ TEST_F(EngineTest, ADamagedPlaneIsNoticedEncodedAgainAndCounted) {
   }
 }
 
+TEST_F(EngineTest, ManyDamagedBlocksAreMendedAtOnce) {
+  const EngineHarness::Overrides settings = {{"selection.ratio", "1.0"}};
+  Told told;
+  {
+    auto harness = open(settings);
+    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+    told = ask(harness->engine());
+  }
+  const std::vector<PlanePlace> planes = find_planes(workspace_, "store");
+  for (const PlanePlace& plane : planes) {
+    std::string bytes = workspace_.read(plane.file);
+    bytes[plane.offset] = static_cast<char>(bytes[plane.offset] ^ 1);
+    workspace_.write(plane.file, bytes);
+  }
+  auto again = open(settings);
+  ASSERT_TRUE(again->engine().open_pool().ok());
+  const auto first = again->engine().answer("something about topic 0");
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_EQ(first->blocks_repaired, kBlocks);
+  EXPECT_GT(first->seconds.repair, 0);
+  const Told now = ask(again->engine());
+  EXPECT_EQ(now.repaired, 0);
+  EXPECT_TRUE(now == told);
+}
+
+// A pool's blocks may be collected by another process after the pool was opened.
+TEST_F(EngineTest, BlocksThatAreGoneAreEncodedAgainAsFarAsTheyAreNeeded) {
+  const EngineHarness::Overrides settings = {{"selection.count", "2"},
+                                             {"mask_pattern.plugin", "\"self\""}};
+  std::string text = workspace_.read("pipeline.toml");
+  const std::string ratio = "ratio = 0.5\n";
+  text.erase(text.find(ratio), ratio.size());
+  workspace_.write("pipeline.toml", text);
+  Told told;
+  {
+    auto harness = open(settings);
+    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+    told = ask(harness->engine());
+  }
+  std::filesystem::remove_all(workspace_.path("store/packs"));
+  auto again = open(settings);
+  ASSERT_TRUE(again->engine().open_pool().ok());
+  const auto first = again->engine().answer("something about topic 0");
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_EQ(first->blocks_repaired, 2) << "the two that are selected, not the pool";
+  EXPECT_TRUE(ask(again->engine()) == told);
+}
+
+TEST_F(EngineTest, ABosThatMostPromptsWouldLackIsRefused) {
+  auto harness = open({{"mask_pattern.plugin", "\"self\""}, {"prompt.bos", "true"}});
+  const auto report = harness->engine().encode(false, {});
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().code, ErrorCode::kConfig);
+  EXPECT_EQ(report.error().config_pointer, "/prompt/bos");
+}
+
 // Other blocks are computed from the damaged one: it is mended first.
 TEST_F(EngineTest, ADamagedPlaneIsNoticedByTheBlocksThatSeeIt) {
   const auto settings = settings_of({"causal", 0, kBlocks}, false);

@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -50,6 +53,10 @@ class OneDnn {
     if (found != products_.end()) return found->second;
     omp_set_num_threads(1);
     dnnl::matmul::primitive_desc description = describe(dims, weights);
+    // choose_layout looked at some numbers of rows; another kind of kernel might sum rows unlike.
+    if (!std::string_view(description.impl_info_str()).starts_with("brg:"))
+      throw std::runtime_error("oneDNN has no kernel of the expected kind for " +
+                               std::to_string(std::get<0>(dims)) + " rows");
     dnnl::matmul primitive(description);
     return products_.emplace(dims, Product{description, primitive}).first->second;
   }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace dbsa {
 
@@ -26,6 +27,11 @@ class Config {
   Result<T> get(std::string_view key) const {
     const auto found = value_.find(key);
     if (found == value_.end()) return fault(key, "is missing");
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      // The library would wrap, cut and convert.
+      const bool fits = found->is_number_integer() && (std::is_signed_v<T> || *found >= 0);
+      if (!fits) return fault(key, "has the wrong type or sign, got " + found->dump());
+    }
     try {
       return found->template get<T>();
     } catch (const nlohmann::json::exception&) {

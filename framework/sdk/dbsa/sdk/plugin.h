@@ -35,7 +35,10 @@ class Texts {
 namespace sdk {
 
 inline void copy_text(char* destination, size_t capacity, std::string_view source) {
-  const size_t length = source.size() < capacity ? source.size() : capacity - 1;
+  size_t length = source.size() < capacity ? source.size() : capacity - 1;
+  // Not inside a character.
+  if (length < source.size())
+    while (length > 0 && (static_cast<unsigned char>(source[length]) & 0xC0) == 0x80) --length;
   std::memcpy(destination, source.data(), length);
   destination[length] = '\0';
 }
