@@ -1,0 +1,156 @@
+// A pool of six small blocks, a tiny model, and engines on them.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "pipeline/pool_manifest.h"
+#include "tests/support/engine_harness.h"
+#include "tests/support/workspace.h"
+#include "tools/make_checkpoint/checkpoint_writer.h"
+
+namespace dbsa {
+
+inline constexpr int kBlocks = 6;
+inline constexpr int kBlockSize = 2;
+
+class EngineTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    make_model("model");
+    for (int i = 0; i < kBlocks * kBlockSize; ++i)
+      add_demonstration(static_cast<size_t>(i),
+                        "question " + std::string(1, static_cast<char>('a' + i)) + " about topic " +
+                            std::to_string(i % 3),
+                        i % 3);
+    write_demonstrations();
+    std::string queries;
+    for (int i = 0; i < 4; ++i)
+      queries += nlohmann::json{{"text", "something about topic " + std::to_string(i)},
+                                {"label", "topic " + std::to_string(i % 3)}}
+                     .dump() +
+                 "\n";
+    workspace_.write("queries.jsonl", queries);
+    workspace_.write("pipeline.toml", R"([model]
+path = "model"
+[data]
+demonstrations = "demonstrations.jsonl"
+queries = "queries.jsonl"
+[prompt]
+input_prefix = "query: "
+output_prefix = "intent: "
+[block_grouper]
+plugin = "random"
+block_size = 2
+[mask_pattern]
+plugin = "dbsa"
+[retriever]
+plugin = "bm25"
+[selection]
+ratio = 0.5
+[kv_store]
+plugin = "hdf5"
+path = "store"
+[attention_backend]
+plugin = "cpu"
+)");
+  }
+
+  void make_model(const std::string& name, uint64_t seed = 1) {
+    auto config = tools::preset_config("tiny");
+    ASSERT_TRUE(config.ok());
+    tools::CheckpointPlan plan;
+    plan.config = *config;
+    plan.bf16 = false;
+    plan.seed = seed;
+    plan.overwrite = true;
+    const auto size = tools::write_checkpoint(workspace_.path(name), plan);
+    ASSERT_TRUE(size.ok()) << size.error().message;
+  }
+
+  void add_demonstration(size_t place, const std::string& text, int topic) {
+    texts_.insert(texts_.begin() + static_cast<std::ptrdiff_t>(place), text);
+    topics_.insert(topics_.begin() + static_cast<std::ptrdiff_t>(place), topic);
+  }
+
+  void write_demonstrations() const {
+    std::string lines;
+    for (size_t i = 0; i < texts_.size(); ++i)
+      lines += nlohmann::json{{"text", texts_[i]}, {"label", "topic " + std::to_string(topics_[i])}}
+                   .dump() +
+               "\n";
+    workspace_.write("demonstrations.jsonl", lines);
+  }
+
+  std::unique_ptr<EngineHarness> open(const EngineHarness::Overrides& overrides) const {
+    auto harness = EngineHarness::open(workspace_.path("pipeline.toml"), overrides);
+    if (!harness.ok()) throw std::runtime_error(harness.error().message);
+    return std::move(harness).value();
+  }
+
+  EncodeReport encode(const EngineHarness::Overrides& overrides, bool regroup = false) const {
+    auto report = open(overrides)->engine().encode(regroup, {});
+    if (!report.ok()) throw std::runtime_error(report.error().message);
+    return *report;
+  }
+
+  struct Told {
+    std::vector<std::string> labels;
+    std::vector<double> log_probabilities;
+    int64_t repaired = 0;
+    bool operator==(const Told& other) const {
+      return labels == other.labels && log_probabilities == other.log_probabilities;
+    }
+  };
+
+  static Told ask(Engine& engine) {
+    Told told;
+    const auto queries = engine.load_queries();
+    if (!queries.ok()) throw std::runtime_error(queries.error().message);
+    for (const Example& query : *queries) {
+      const auto answer = engine.answer(query.text);
+      if (!answer.ok()) throw std::runtime_error(answer.error().message);
+      told.labels.push_back(answer->label.text);
+      told.log_probabilities.push_back(answer->label.log_probability);
+      told.repaired += answer->blocks_repaired;
+    }
+    return told;
+  }
+
+  // The block of the pool in which a demonstration stands.
+  int64_t block_of(const EncodeReport& report, int64_t demonstration) const {
+    const auto pool = read_pool_manifest(report.manifest_path);
+    if (!pool.ok()) throw std::runtime_error(pool.error().message);
+    for (size_t b = 0; b < pool->blocks.size(); ++b)
+      for (const int64_t id : pool->blocks[b].demonstrations)
+        if (id == demonstration) return static_cast<int64_t>(b);
+    throw std::runtime_error("the demonstration stands in no block");
+  }
+
+  Workspace workspace_;
+  std::vector<std::string> texts_;
+  std::vector<int> topics_;
+};
+
+struct Mask {
+  const char* plugin;
+  int64_t anchors;   // blocks
+  int64_t previous;  // blocks; large for causal
+};
+
+// The mask's part of a pipeline file.
+inline EngineHarness::Overrides settings_of(const Mask& mask, bool global) {
+  EngineHarness::Overrides settings = {
+      {"mask_pattern.plugin", "\"" + std::string(mask.plugin) + "\""},
+      {"mask_pattern.encode_positions", global ? "\"global\"" : "\"packed\""}};
+  if (mask.plugin == std::string("dbsa")) {
+    settings.push_back({"mask_pattern.anchor_blocks", std::to_string(mask.anchors)});
+    settings.push_back({"mask_pattern.previous_blocks", std::to_string(mask.previous)});
+  }
+  return settings;
+}
+
+}  // namespace dbsa

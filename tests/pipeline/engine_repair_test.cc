@@ -1,0 +1,188 @@
+// Stored blocks that are damaged or gone: noticed, encoded again, counted, and never used.
+
+#include <filesystem>
+#include <iostream>
+#include <random>
+
+#include "host/kv_store.h"
+#include "tests/pipeline/engine_fixture.h"
+
+namespace dbsa {
+namespace {
+
+// Where a plane of a stored block lies.
+struct PlanePlace {
+  std::string file;  // in the workspace
+  size_t offset = 0;
+  size_t bytes = 0;
+};
+
+std::vector<PlanePlace> find_planes(const Workspace& workspace, const std::string& store_path) {
+  host::HostServices services;
+  host::PluginRegistry registry =
+      host::PluginRegistry::discover(std::vector<std::string>{DBSA_PLUGIN_DIR});
+  const auto manifest = registry.find(DBSA_KIND_KV_STORE, "hdf5");
+  const auto plugin = registry.load(**manifest);
+  auto store = host::KvStore::create(*plugin, services,
+                                     {{"path", workspace.path(store_path)},
+                                      {"max_bytes", 0},
+                                      {"pack_bytes", 1 << 28},
+                                      {"publish_interval_s", 10}});
+  if (!store.ok()) throw std::runtime_error(store.error().message);
+  std::vector<KvKey> keys;
+  const auto listed = store->list([&](const KvEntry& entry) {
+    keys.push_back(entry.key);
+    return true;
+  });
+  if (!listed.ok()) throw std::runtime_error(listed.error().message);
+  std::vector<PlanePlace> places;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(workspace.path(store_path + "/packs"))) {
+    const std::string file = std::filesystem::relative(entry.path(), workspace.path()).string();
+    const std::string bytes = workspace.read(file);
+    for (const KvKey& key : keys) {
+      const auto lease = store->get(key);
+      if (!lease.ok()) throw std::runtime_error(lease.error().message);
+      const size_t length = lease->format().plane_bytes;
+      for (uint32_t layer = 0; layer < lease->format().layers; ++layer) {
+        const size_t at =
+            bytes.find(std::string_view(static_cast<const char*>(lease->plane(layer)), length));
+        if (at != std::string::npos) places.push_back({file, at, length});
+      }
+    }
+  }
+  return places;
+}
+
+TEST_F(EngineTest, ADamagedPlaneIsNoticedEncodedAgainAndCounted) {
+  const EngineHarness::Overrides settings = {{"selection.ratio", "1.0"}};
+  auto harness = open(settings);
+  const auto report = harness->engine().encode(false, {});
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  const Told told = ask(harness->engine());
+  EXPECT_EQ(told.repaired, 0);
+  harness.reset();
+  const std::vector<PlanePlace> planes = find_planes(workspace_, "store");
+  ASSERT_EQ(planes.size(), 2u * kBlocks) << "two layers";
+  std::filesystem::copy(workspace_.path("store"), workspace_.path("sound"),
+                        std::filesystem::copy_options::recursive);
+
+  const uint32_t seed = 20250306;
+  std::cout << "seed " << seed << "\n";
+  std::mt19937 random(seed);
+  for (const PlanePlace& plane : planes) {
+    std::filesystem::remove_all(workspace_.path("store"));
+    std::filesystem::copy(workspace_.path("sound"), workspace_.path("store"),
+                          std::filesystem::copy_options::recursive);
+    std::string bytes = workspace_.read(plane.file);
+    const size_t at = plane.offset + random() % plane.bytes;
+    bytes[at] = static_cast<char>(bytes[at] ^ (1 << (random() % 8)));
+    workspace_.write(plane.file, bytes);
+
+    auto again = open(settings);
+    ASSERT_TRUE(again->engine().open_pool().ok());
+    const Told now = ask(again->engine());
+    EXPECT_EQ(now.repaired, 1) << "byte " << at;
+    EXPECT_TRUE(now == told) << "byte " << at;
+    ASSERT_EQ(again->warnings().size(), 1u);
+    EXPECT_NE(again->warnings()[0].find("it is encoded again and the query repeated"),
+              std::string::npos)
+        << again->warnings()[0];
+    // What was mended stays so.
+    auto later = open(settings);
+    ASSERT_TRUE(later->engine().open_pool().ok());
+    EXPECT_EQ(ask(later->engine()).repaired, 0);
+  }
+}
+
+TEST_F(EngineTest, ManyDamagedBlocksAreMendedAtOnce) {
+  const EngineHarness::Overrides settings = {{"selection.ratio", "1.0"}};
+  Told told;
+  {
+    auto harness = open(settings);
+    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+    told = ask(harness->engine());
+  }
+  const std::vector<PlanePlace> planes = find_planes(workspace_, "store");
+  for (const PlanePlace& plane : planes) {
+    std::string bytes = workspace_.read(plane.file);
+    bytes[plane.offset] = static_cast<char>(bytes[plane.offset] ^ 1);
+    workspace_.write(plane.file, bytes);
+  }
+  auto again = open(settings);
+  ASSERT_TRUE(again->engine().open_pool().ok());
+  const auto first = again->engine().answer("something about topic 0");
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_EQ(first->blocks_repaired, kBlocks);
+  EXPECT_GT(first->seconds.repair, 0);
+  const Told now = ask(again->engine());
+  EXPECT_EQ(now.repaired, 0);
+  EXPECT_TRUE(now == told);
+}
+
+// A pool's blocks may be collected by another process after the pool was opened.
+TEST_F(EngineTest, BlocksThatAreGoneAreEncodedAgainAsFarAsTheyAreNeeded) {
+  const EngineHarness::Overrides settings = {{"selection.count", "2"},
+                                             {"mask_pattern.plugin", "\"self\""}};
+  std::string text = workspace_.read("pipeline.toml");
+  const std::string ratio = "ratio = 0.5\n";
+  text.erase(text.find(ratio), ratio.size());
+  workspace_.write("pipeline.toml", text);
+  Told told;
+  {
+    auto harness = open(settings);
+    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+    told = ask(harness->engine());
+  }
+  std::filesystem::remove_all(workspace_.path("store/packs"));
+  auto again = open(settings);
+  ASSERT_TRUE(again->engine().open_pool().ok());
+  const auto first = again->engine().answer("something about topic 0");
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_EQ(first->blocks_repaired, 2) << "the two that are selected, not the pool";
+  EXPECT_TRUE(ask(again->engine()) == told);
+}
+
+TEST_F(EngineTest, ABosThatMostPromptsWouldLackIsRefused) {
+  auto harness = open({{"mask_pattern.plugin", "\"self\""}, {"prompt.bos", "true"}});
+  const auto report = harness->engine().encode(false, {});
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().code, ErrorCode::kConfig);
+  EXPECT_EQ(report.error().config_pointer, "/prompt/bos");
+}
+
+// Other blocks are computed from the damaged one: it is mended first.
+TEST_F(EngineTest, ADamagedPlaneIsNoticedByTheBlocksThatSeeIt) {
+  const auto settings = settings_of({"causal", 0, kBlocks}, false);
+  const EncodeReport whole = encode(settings);
+  const Told told = [&] {
+    auto harness = open(settings);
+    EXPECT_TRUE(harness->engine().open_pool().ok());
+    return ask(harness->engine());
+  }();
+  // The pool again, but its last demonstrations replaced: the earlier blocks are read from the
+  // store to encode the later ones.
+  for (const PlanePlace& plane : find_planes(workspace_, "store")) {
+    std::string bytes = workspace_.read(plane.file);
+    bytes[plane.offset + 3] = static_cast<char>(bytes[plane.offset + 3] ^ 4);
+    workspace_.write(plane.file, bytes);
+  }
+  auto harness = open(settings);
+  texts_.back() += " changed";
+  const std::string original = texts_.back();
+  write_demonstrations();
+  const auto report = harness->engine().encode(false, {});
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  const int64_t edited = block_of(*report, kBlocks * kBlockSize - 1);
+  // Every block is wrong on the disk. Those before the edited one are found so while it is encoded.
+  EXPECT_EQ(report->blocks_repaired, edited > 0 ? edited : 0);
+  texts_.back().resize(texts_.back().size() - std::string(" changed").size());
+  write_demonstrations();
+  auto back = open(settings);
+  ASSERT_TRUE(back->engine().encode(false, {}).ok());
+  EXPECT_TRUE(ask(back->engine()) == told);
+  EXPECT_EQ(whole.blocks_encoded, kBlocks);
+}
+
+}  // namespace
+}  // namespace dbsa
