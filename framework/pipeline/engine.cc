@@ -122,8 +122,14 @@ Result<std::unique_ptr<Engine>> Engine::open(const host::ResolvedPipeline& resol
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
-Result<std::vector<Example>> Engine::load_queries() const {
-  const DataSettings& data = impl_->settings.data;
+Result<std::vector<Example>> read_demonstrations(const DataSettings& data) {
+  DBSA_ASSIGN_OR_RETURN(
+      const std::vector<Example> all,
+      load_dataset(data.demonstrations, data.text_field, data.label_field, LabelPolicy::kRequired));
+  return draw(all, data.demonstration_count, data.seed);
+}
+
+Result<std::vector<Example>> read_queries(const DataSettings& data) {
   DBSA_ASSIGN_OR_RETURN(
       std::vector<Example> queries,
       load_dataset(data.queries, data.text_field, data.label_field, LabelPolicy::kOptional));
@@ -134,8 +140,14 @@ Result<std::vector<Example>> Engine::load_queries() const {
   }
   if (data.query_count > 0 && data.query_count < static_cast<int64_t>(queries.size()))
     queries.resize(static_cast<size_t>(data.query_count));
-  if (!impl_->settings.decoding.free)
-    DBSA_RETURN_IF_ERROR(check_query_labels(queries, labels(), data.queries));
+  return queries;
+}
+
+Result<std::vector<Example>> Engine::load_queries() const {
+  const Settings& settings = impl_->settings;
+  DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries, read_queries(settings.data));
+  if (!settings.decoding.free)
+    DBSA_RETURN_IF_ERROR(check_query_labels(queries, labels(), settings.data.queries));
   return queries;
 }
 

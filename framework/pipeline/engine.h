@@ -104,6 +104,10 @@ struct ModelInfo {
 // kConfig for a tokenizer with ids that the model has no embedding for.
 Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model);
 
+// The data sets of a pipeline file, chosen as it says.
+Result<std::vector<Example>> read_demonstrations(const DataSettings& data);
+Result<std::vector<Example>> read_queries(const DataSettings& data);
+
 class Engine {
  public:
   // resolved must have no faults. The services and the registry outlive the engine.

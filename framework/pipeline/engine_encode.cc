@@ -8,14 +8,6 @@
 
 namespace dbsa {
 
-Result<std::vector<Example>> Engine::Impl::load_demonstrations() const {
-  const DataSettings& data = settings.data;
-  DBSA_ASSIGN_OR_RETURN(
-      const std::vector<Example> all,
-      load_dataset(data.demonstrations, data.text_field, data.label_field, LabelPolicy::kRequired));
-  return draw(all, data.demonstration_count, data.seed);
-}
-
 // The pool these settings made before. A damaged manifest is no reason to stop: all in it can be
 // made again.
 Result<std::optional<Pool>> Engine::Impl::previous_pool(bool regroup) const {
@@ -53,7 +45,8 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   const Stopwatch setup;
   EncodeReport report;
   report.pool_id = self.pool_id;
-  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> demonstrations, self.load_demonstrations());
+  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> demonstrations,
+                        read_demonstrations(self.settings.data));
   DBSA_ASSIGN_OR_RETURN(const std::optional<Pool> previous, self.previous_pool(regroup));
   DBSA_ASSIGN_OR_RETURN(BuiltPool built, build_pool(self.parts(), self.pool_id, demonstrations,
                                                     previous ? &*previous : nullptr));

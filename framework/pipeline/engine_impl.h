@@ -80,7 +80,6 @@ struct Engine::Impl {
   }
   Status identify();
   Status adopt(Pool opened);
-  Result<std::vector<Example>> load_demonstrations() const;
   Result<std::optional<Pool>> previous_pool(bool regroup) const;
   Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;
   Result<Selection> select(std::string_view text);

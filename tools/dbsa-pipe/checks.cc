@@ -1,25 +1,17 @@
 #include "checks.h"
 
-#include <algorithm>
+#include <utility>
+
+#include "pipeline/engine.h"
 
 namespace dbsa::cli {
 namespace {
 
 // Queries as run takes them; labels are checked where the demonstrations could be read.
 Result<int64_t> check_queries(const Settings& settings, const std::vector<std::string>* labels) {
-  const DataSettings& data = settings.data;
-  DBSA_ASSIGN_OR_RETURN(
-      std::vector<Example> queries,
-      load_dataset(data.queries, data.text_field, data.label_field, LabelPolicy::kOptional));
-  if (!data.query_indices.empty()) {
-    DBSA_ASSIGN_OR_RETURN(const std::vector<int64_t> indices,
-                          load_indices(data.query_indices, static_cast<int64_t>(queries.size())));
-    queries = pick(queries, indices);
-  }
-  if (data.query_count > 0)
-    queries.resize(std::min(queries.size(), static_cast<size_t>(data.query_count)));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> queries, read_queries(settings.data));
   if (labels != nullptr && !settings.decoding.free)
-    DBSA_RETURN_IF_ERROR(check_query_labels(queries, *labels, data.queries));
+    DBSA_RETURN_IF_ERROR(check_query_labels(queries, *labels, settings.data.queries));
   return static_cast<int64_t>(queries.size());
 }
 
@@ -30,17 +22,11 @@ Result<CheckedData> check_data(const Settings& settings) {
   CheckedData checked;
   ErrorList faults;
   std::vector<std::string> labels;
-  Result<std::vector<Example>> all =
-      load_dataset(data.demonstrations, data.text_field, data.label_field, LabelPolicy::kRequired);
-  if (all.ok()) {
-    Result<std::vector<Example>> drawn = draw(*all, data.demonstration_count, data.seed);
-    if (drawn.ok())
-      checked.demonstrations = std::move(drawn).value();
-    else
-      faults.add(drawn.error());
-  } else {
-    faults.add(all.error());
-  }
+  Result<std::vector<Example>> demonstrations = read_demonstrations(data);
+  if (demonstrations.ok())
+    checked.demonstrations = std::move(demonstrations).value();
+  else
+    faults.add(demonstrations.error());
   const bool have_labels = faults.empty();
   if (have_labels) labels = label_table(checked.demonstrations);
   checked.labels = static_cast<int64_t>(labels.size());
