@@ -174,7 +174,7 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
       segment.kv = same->second->kv.get();
     } else {
       const Result<OpenBlock*> stored = cache_.open(key);
-      const Status sound = stored.ok() ? (*stored)->verify_all() : Status(stored.error());
+      Status sound = stored.ok() ? (*stored)->verify_all() : Status(stored.error());
       if (!sound.ok()) {
         if (sound.error().code == ErrorCode::kCorrupt) DBSA_RETURN_IF_ERROR(cache_.discard(key));
         return sound;

@@ -114,7 +114,7 @@ Status Engine::Impl::repair(const Selection& selection, Answer& answer) {
     DBSA_ASSIGN_OR_RETURN(const bool stored, plugins->store.contains(key));
     if (!stored) continue;
     const Result<OpenBlock*> block = cache.open(key);
-    const Status sound = block.ok() ? (*block)->verify_all() : Status(block.error());
+    Status sound = block.ok() ? (*block)->verify_all() : Status(block.error());
     if (sound.ok()) continue;
     if (sound.error().code != ErrorCode::kCorrupt) return sound;
     services.log(host::LogLevel::kWarning, "block " + key.hex() + ": " + sound.error().message +
