@@ -204,7 +204,7 @@ echo "Stages before the last:"
 printf '  %s\n' "${table[@]}"
 echo
 run_tests release 2>&1 </dev/null | tee "$logs/tests-release.log" |
-  grep --line-buffered -vE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test .* Passed )'
+  grep --line-buffered -avE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test .* Passed )'
 [ "${PIPESTATUS[0]}" = 0 ] || failed+=("$name")
 if [ ${#failed[@]} -gt 0 ]; then
   echo
