@@ -2,11 +2,11 @@
 
 #define XXH_INLINE_ALL
 #include <gtest/gtest.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include <filesystem>
-#include <fstream>
+
+#include "tests/support/workspace.h"
 
 namespace dbsa {
 namespace {
@@ -51,13 +51,8 @@ void expect_equal(const Pool& a, const Pool& b) {
 
 class PoolManifestFiles : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "dbsa-pools-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    store_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(store_); }
-  std::string store_;
+  Workspace workspace_;
+  std::string store_ = workspace_.path("store");
 };
 
 TEST(PoolManifest, RoundTrips) {
@@ -130,12 +125,12 @@ TEST_F(PoolManifestFiles, AbsentOnesAreNotFound) {
 
 TEST_F(PoolManifestFiles, ADamagedOneStopsTheSearchForRoots) {
   ASSERT_TRUE(write_pool_manifest(sample_pool(), store_).ok());
-  std::ofstream(store_ + "/pools/other.pool") << "rubbish";
+  workspace_.write("store/pools/other.pool", "rubbish");
   EXPECT_EQ(pool_roots(store_).error().code, ErrorCode::kCorrupt);
 }
 
 TEST_F(PoolManifestFiles, AnUnwritableFolderIsReported) {
-  std::ofstream(store_ + "/pools") << "a file where the folder should be";
+  workspace_.write("store/pools", "a file where the folder should be");
   const Status status = write_pool_manifest(sample_pool(), store_);
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code, ErrorCode::kEnvironment);
