@@ -44,6 +44,7 @@ mkdir -p "$logs"
 rm -f "$logs"/*.log
 table=()   # "ok|FAILED  seconds  stage", one for each stage
 failed=()  # names of the stages that failed
+failed_logs=()
 
 # stage NAME LOG COMMAND...: runs the command with its output in a log, and shows the log's end if
 # it fails.
@@ -54,6 +55,7 @@ stage() {
   if ! "$@" >"$log" 2>&1 </dev/null; then
     verdict=FAILED
     failed+=("$name")
+    failed_logs+=("$log")
     tail -n 80 "$log"
   fi
   report "$name" $verdict $((SECONDS - begin))
@@ -120,8 +122,11 @@ run_fuzzers() {
   printf '%s\0' "${targets[@]}" | xargs -0 -P "$jobs" -I{} bash -c 'fuzz_one {}'
 }
 
+# What failed is run again at the end, so that its output is the last of the log.
 run_tests() { # preset
-  ctest --test-dir "build/$1" -j "$jobs" --output-on-failure --no-tests=error
+  ctest --test-dir "build/$1" -j "$jobs" --no-tests=error && return
+  ctest --test-dir "build/$1" --rerun-failed --output-on-failure
+  return 1
 }
 
 # The real data sets are for the release tests: sanitizers make them last too long.
@@ -205,11 +210,15 @@ printf '  %s\n' "${table[@]}"
 echo
 run_tests release 2>&1 </dev/null | tee "$logs/tests-release.log" |
   grep --line-buffered -avE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test .* Passed )'
-[ "${PIPESTATUS[0]}" = 0 ] || failed+=("$name")
+[ "${PIPESTATUS[0]}" = 0 ] || { failed+=("$name"); failed_logs+=("$logs/tests-release.log"); }
 if [ ${#failed[@]} -gt 0 ]; then
   echo
   echo "FAILED after $((SECONDS - begin)) s:"
   printf '  %s\n' "${failed[@]}"
-  echo "Logs: $logs"
+  for log in "${failed_logs[@]}"; do
+    echo
+    echo "== $log, its end"
+    tail -n 60 "$log"
+  done
   exit 1
 fi

@@ -67,6 +67,17 @@ TEST_F(QueryTest, NoInputIsNoAnswer) {
   EXPECT_EQ(result.out, "");
 }
 
+TEST_F(QueryTest, LinesMayBeLong) {
+  const std::string id(200000, 'x');
+  const ProcessResult result =
+      cli({"query", pipeline_, "--json"},
+          {.input = R"({"text": "card", "id": ")" + id + "\"}\n{\"text\": \"pin\"}\n"});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  const std::vector<json> answers = json_lines(result.out);
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers[0].at("id"), id);
+}
+
 TEST_F(QueryTest, ABadLineIsNamedAndWhatCameBeforeIsAnswered) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"{\"text\": ", "not JSON; expected one object a line"},

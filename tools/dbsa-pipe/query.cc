@@ -4,9 +4,10 @@
 // answered one by one as they come. At a terminal, lines are texts.
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 
 #include "commands.h"
 #include "config/schema_check.h"
@@ -119,23 +120,50 @@ Result<Query> parse_query(const std::string& line, int64_t number, const DataSet
   return query;
 }
 
-// Lines of standard input; a signal ends the reading.
+// Lines of standard input. A signal ends the reading, so it is done with read(2): C's and C++'s
+// streams differ in whether they go on after one.
 class InputLines {
  public:
-  ~InputLines() { std::free(buffer_); }
+  explicit InputLines(const host::HostServices& services) : services_(services) {}
+
+  // False at the end, on a signal, and when the input cannot be read, which failed() tells.
   bool next(std::string& line) {
-    const ssize_t length = ::getline(&buffer_, &capacity_, stdin);
-    if (length < 0) return false;
-    line.assign(buffer_, static_cast<size_t>(length));
-    while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
+    size_t end = 0;
+    while ((end = buffer_.find('\n', searched_)) == buffer_.npos) {
+      searched_ = buffer_.size();
+      if (!fill()) break;
+    }
+    if (end == buffer_.npos && (buffer_.empty() || !ended_)) return false;
+    line = buffer_.substr(0, end);
+    buffer_.erase(0, end == buffer_.npos ? end : end + 1);
+    searched_ = 0;
+    while (!line.empty() && line.back() == '\r') line.pop_back();
     ++number_;
     return true;
   }
   int64_t number() const { return number_; }
+  bool failed() const { return failed_; }
 
  private:
-  char* buffer_ = nullptr;
-  size_t capacity_ = 0;
+  bool fill() {
+    if (ended_) return false;
+    std::array<char, 65536> chunk;
+    ssize_t length = 0;
+    do length = ::read(STDIN_FILENO, chunk.data(), chunk.size());
+    while (length < 0 && errno == EINTR && !services_.cancelled());
+    if (length > 0) {
+      buffer_.append(chunk.data(), static_cast<size_t>(length));
+      return true;
+    }
+    ended_ = length == 0;
+    failed_ = length < 0 && errno != EINTR;
+    return false;
+  }
+
+  const host::HostServices& services_;
+  std::string buffer_;  // what was read and not yet given out
+  size_t searched_ = 0;
+  bool ended_ = false, failed_ = false;
   int64_t number_ = 0;
 };
 
@@ -143,7 +171,7 @@ Status answer_lines(Engine& engine, Session& session, const CommandLine& line, T
   const bool typed = ::isatty(STDIN_FILENO) != 0;
   const DataSettings& data = engine.settings().data;
   if (typed) terminal.note("Type a text and Enter; Ctrl-D ends.");
-  InputLines input;
+  InputLines input(session.services());
   int64_t answered = 0;
   std::string words;
   const auto prompt = [&] {
@@ -173,8 +201,7 @@ Status answer_lines(Engine& engine, Session& session, const CommandLine& line, T
     return Error{
         ErrorCode::kCancelled,
         "stopped after " + human_count(answered) + (answered == 1 ? " answer" : " answers"), ""};
-  if (std::ferror(stdin) != 0)
-    return Error{ErrorCode::kEnvironment, "standard input: cannot be read", ""};
+  if (input.failed()) return Error{ErrorCode::kEnvironment, "standard input: cannot be read", ""};
   return {};
 }
 
