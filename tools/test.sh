@@ -78,7 +78,7 @@ check_format() {
 check_scripts() {
   local script
   for script in tools/*.sh .ci/run; do bash -n "$script" || return 1; done
-  tools/make_quickstart_data/make_quickstart_data.py --check
+  tools/make_icl_data/make_icl_data.py quickstart --check
 }
 
 build() { # preset
@@ -170,9 +170,14 @@ END
   return $code
 }
 
-# Every pipeline file that is shown, README's too, with the quick start's model and data.
+# Every pipeline file that is shown, README's too, with the quick start's model and, where they name
+# none that is here, its data.
 check_pipelines() {
   local file failures=0
+  for file in pipelines/*.toml; do
+    echo "$file"
+    build/release/bin/dbsa-pipe validate "$file" || failures=1
+  done
   awk '/^```toml$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >"$logs/readme.toml"
   for file in pipelines/examples/*.toml "$logs/readme.toml"; do
     echo "$file"
