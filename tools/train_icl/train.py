@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""Trains the small Llama that the quick start runs on, and writes it as a Hugging Face folder.
+
+    tools/train_icl/train.py --data DATA --wordnet /usr/share/wordnet --out build/icl-model
+
+DATA holds nlu/train.jsonl, hwu64/train.jsonl and snips/train.jsonl, lines of {"text", "label"}.
+WordNet 3.0 is Debian's wordnet-base. A run that is stopped goes on where it saved last.
+"""
+
+import argparse
+import json
+import math
+import pathlib
+import random
+import time
+import tomllib
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+import bag
+import corpus
+import model as llama
+import objectives
+import prompts
+import start
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description="Train the small in-context-learning Llama.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--data", required=True, help="folder of the open data sets")
+    parser.add_argument("--wordnet", default="/usr/share/wordnet", help="folder of WordNet's files")
+    parser.add_argument("--out", required=True, type=pathlib.Path, help="folder of run and model")
+    parser.add_argument("--recipe", default=HERE / "recipe.toml", type=pathlib.Path)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
+    parser.add_argument("--save-every", type=int, default=200, help="steps between two saves")
+    return parser.parse_args()
+
+
+def prepare(arguments, recipe):
+    """The corpus, and the tokenizer: the one in the output folder, or a new one."""
+    texts = corpus.Corpus(arguments.data, arguments.wordnet, recipe["seed"],
+                          recipe["sentences_per_intent"])
+    path = arguments.out / "tokenizer.json"
+    if path.exists():
+        tokenizer = Tokenizer.from_file(str(path))
+    else:
+        tokenizer = prompts.train_tokenizer(list(texts.texts()), recipe["model"]["vocab_size"], path)
+    return texts, prompts.Prompts(tokenizer, texts)
+
+
+def train_bag(recipe, source, texts):
+    """Word vectors for the start."""
+    settings, size = recipe["bag"], recipe["model"]["vocab_size"]
+    counts = np.zeros(size)
+    for encoding in source.tokenizer.encode_batch([f" {text}" for text in texts.texts()]):
+        np.add.at(counts, encoding.ids, 1)
+    rarity = -np.log(counts + 1)
+    rarity = 1.5 * np.clip((rarity - np.average(rarity, weights=counts + 1)) / 3, -1, 1)
+    words = bag.Bag(size, start.MEANING.stop - start.MEANING.start, rarity, recipe["seed"])
+    optimizer = torch.optim.Adam(words.parameters(), betas=(0.9, 0.99))
+    results = []
+    for step in range(settings["steps"]):
+        for group in optimizer.param_groups:
+            group["lr"] = settings["lr"] * max(0.05, 0.5 + 0.5 * math.cos(math.pi * step / settings["steps"]))
+        rng = random.Random(f"{recipe['seed']} bag {step}")
+        task = draw_task(settings, texts, rng)
+        loss, accuracy = words.loss(*bag.batch_of(source, task, settings["demonstrations"], rng))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        results.append((float(loss.detach()), accuracy))
+        if (step + 1) % 1000 == 0:
+            loss, accuracy = np.mean(results[-1000:], 0)
+            print(json.dumps({"bag step": step + 1, "loss": round(loss, 4),
+                              "accuracy": round(accuracy, 4)}), flush=True)
+    return words
+
+
+def first_weights(recipe, source, texts):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)   # its steps are too small to share
+    words = train_bag(recipe, source, texts)
+    torch.set_num_threads(threads)
+    torch.manual_seed(recipe["seed"])
+    network = llama.Llama(llama.Config(**recipe["model"]))
+    rng = random.Random(recipe["seed"])
+    sample = source.episodes([texts.task(rng, 30) for _ in range(32)], 256, rng)
+    with torch.no_grad():
+        start.Start(network, words, source.separator_ids, source.colon_id, source.output_ids,
+                    source.format_ids, recipe["seed"]).build(
+            sample.ids, sample.positions, llama.causal(sample.ids.shape[1]),
+            sample.demonstrations.numpy())
+    return network
+
+
+def draw_task(settings, texts, rng):
+    """A task of as many classes as the phase's settings say."""
+    low, high = settings["classes"]
+    most = round(math.exp(rng.uniform(math.log(low), math.log(high))))
+    while True:
+        task = texts.task(rng, most)
+        if len(task) > 1:
+            return task
+
+
+def make_batch(phase, source, texts, rng):
+    if phase["kind"] == "sentences":
+        return source.sentences(draw_task(phase, texts, rng), phase["demonstrations"], rng, phase["longest_gap"])
+    tasks = [draw_task(phase, texts, rng) for _ in range(phase["rows"])]
+    return source.episodes(tasks, phase["length"], rng, phase["longest_gap"])
+
+
+def loss_of(phase, network, batch):
+    if phase["kind"] == "sentences":
+        return objectives.sentence_loss(network, batch)
+    return objectives.episode_loss(network, batch)
+
+
+class Validation:
+    """Tasks of groups that training never sees, always the same ones."""
+
+    def __init__(self, source, texts, recipe):
+        self.batches = {}
+        for name, groups in texts.validation.items():
+            rng = random.Random(7)
+            tasks = [texts.from_groups(rng, groups, len(groups), 40) for _ in range(4)]
+            self.batches[f"{name} sentences"] = ("sentences", [source.sentences(t, 256, rng) for t in tasks])
+            rng = random.Random(7)
+            self.batches[f"{name} episodes"] = ("episodes", [source.episodes(tasks, 2048, rng)])
+
+    def measure(self, network, device):
+        figures = {}
+        with torch.no_grad(), torch.autocast(device, torch.bfloat16):
+            for name, (kind, batches) in self.batches.items():
+                pairs = [loss_of({"kind": kind}, network, batch.to(device)) for batch in batches]
+                figures[name] = [round(float(np.mean([float(p[i]) for p in pairs])), 4) for i in (0, 1)]
+        return figures
+
+
+class Run:
+    def __init__(self, arguments, recipe):
+        self.arguments, self.recipe = arguments, recipe
+        self.out = arguments.out
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.texts, self.source = prepare(arguments, recipe)
+        self.validation = Validation(self.source, self.texts, recipe)
+        self.device = torch.device(arguments.device)
+        self.state_path = self.out / "state.pt"
+        self.step = self.tokens = 0
+        self.seconds = 0.0
+        state = torch.load(self.state_path, map_location="cpu") if self.state_path.exists() else None
+        if state is None:
+            self.network = first_weights(recipe, self.source, self.texts)
+        else:
+            self.network = llama.Llama(llama.Config(**recipe["model"]))
+            self.network.load_state_dict(state["network"])
+        self.network.to(self.device)
+        embedding = [self.network.embed_tokens.weight]
+        others = [p for p in self.network.parameters() if p is not embedding[0]]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": others, "scale": 1.0}, {"params": embedding, "scale": recipe["embedding_rate"]}],
+            lr=0.0, betas=(0.9, 0.99), weight_decay=0.01)
+        if state is not None:
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
+
+    def phase_at(self, step):
+        """The phase that a step lies in, and how far into it (0 to 1); None after the last."""
+        for phase in self.recipe["phases"]:
+            if step < phase["steps"]:
+                return phase, step / phase["steps"]
+            step -= phase["steps"]
+        return None, 1.0
+
+    def rate(self, phase, part):
+        first, last = phase["lr"]
+        rate = last + (first - last) * 0.5 * (1 + math.cos(math.pi * part))
+        return rate * min(1.0, (self.step + 1) / 100)
+
+    def train(self):
+        total = sum(phase["steps"] for phase in self.recipe["phases"])
+        begin, losses, accuracies = time.monotonic(), [], []
+        while True:
+            phase, part = self.phase_at(self.step)
+            if phase is None:
+                break
+            rng = random.Random(f"{self.recipe['seed']} step {self.step}")
+            batch = make_batch(phase, self.source, self.texts, rng).to(self.device)
+            rate = self.rate(phase, part)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate * group["scale"]
+            with torch.autocast(self.device.type, torch.bfloat16):
+                loss, accuracy = loss_of(phase, self.network, batch)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            self.optimizer.step()
+            losses.append(float(loss.detach()))
+            accuracies.append(accuracy)
+            self.step += 1
+            self.tokens += batch.ids.numel()
+            if self.step % 20 == 0 or self.step == total:
+                now = time.monotonic()
+                self.seconds += now - begin
+                begin = now
+                entry = {"step": self.step, "of": total, "kind": phase["kind"], "tokens": self.tokens,
+                         "seconds": round(self.seconds), "lr": round(rate, 6),
+                         "loss": round(float(np.mean(losses)), 4),
+                         "accuracy": round(float(np.mean(accuracies)), 4)}
+                losses, accuracies = [], []
+                if self.step % self.arguments.save_every == 0 or self.step == total:
+                    entry["validation"] = self.validation.measure(self.network, self.device.type)
+                    self.save()
+                    begin = time.monotonic()
+                line = json.dumps(entry)
+                print(line, flush=True)
+                with open(self.out / "curve.jsonl", "a", encoding="utf-8") as file:
+                    file.write(line + "\n")
+
+    def save(self):
+        """The state to go on from, and the model as it is."""
+        part = self.state_path.with_suffix(".part")
+        torch.save({"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(),
+                    "step": self.step, "tokens": self.tokens, "seconds": self.seconds}, part)
+        part.replace(self.state_path)
+        llama.save(self.network, self.out, self.source.special)
+
+
+def main():
+    arguments = parse_arguments()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    elif arguments.device == "cpu":
+        import os
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+    recipe = tomllib.loads(arguments.recipe.read_text())
+    run = Run(arguments, recipe)
+    print(json.dumps({"step": run.step, "parameters": sum(p.numel() for p in run.network.parameters()),
+                      "validation": run.validation.measure(run.network, run.device.type)}), flush=True)
+    run.train()
+
+
+if __name__ == "__main__":
+    main()
