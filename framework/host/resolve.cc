@@ -90,6 +90,7 @@ void check_files(const TomlDocument& document, Faults& faults) {
   check("data", "demonstrations", false);
   check("data", "queries", false);
   check("data", "query_indices", false);
+  check("data", "labels", false);
 }
 
 }  // namespace

@@ -336,14 +336,18 @@ std::vector<std::string> label_table(std::span<const Example> demonstrations) {
 }
 
 Status check_query_labels(std::span<const Example> queries, std::span<const std::string> labels,
-                          const std::filesystem::path& queries_path) {
+                          const std::filesystem::path& queries_path, bool labels_given) {
   for (const Example& query : queries) {
     if (query.label.empty() || std::binary_search(labels.begin(), labels.end(), query.label))
       continue;
-    return fault(queries_path.string(), query.line,
-                 "expected a label that some demonstration has, found " +
-                     quote_for_message(query.label) +
-                     "; add a demonstration with it or remove the query");
+    return fault(
+        queries_path.string(), query.line,
+        std::string("expected a label ") + (labels_given ? "of data.labels, or one " : "") +
+            "that some demonstration has, found " + quote_for_message(query.label) +
+            (labels_given ? "; add it to data.labels"
+                          : "; add a demonstration with it, name a file with all labels in "
+                            "data.labels,") +
+            " or remove the query");
   }
   return {};
 }

@@ -50,10 +50,11 @@ Result<std::vector<Example>> draw(std::span<const Example> examples, int64_t cou
 // The distinct labels in byte order. A label's index in this table is its number everywhere.
 std::vector<std::string> label_table(std::span<const Example> demonstrations);
 
-// Refuses a query whose label no demonstration has: it could never be answered. kConfig naming
-// `queries_path`, line and label; queries without a label pass.
+// Refuses a query whose label is not to be chosen from: it could never be answered. kConfig naming
+// `queries_path`, line and label; queries without a label pass. labels_given: the labels are not
+// those of the demonstrations alone, but of data.labels, too.
 Status check_query_labels(std::span<const Example> queries, std::span<const std::string> labels,
-                          const std::filesystem::path& queries_path);
+                          const std::filesystem::path& queries_path, bool labels_given);
 
 // Text between double quotes with control characters escaped, cut after some 60 bytes.
 std::string quote_for_message(std::string_view text);

@@ -87,7 +87,7 @@ void place(Positions positions, const PoolShape& pool, Selection& selection) {
     selection.tokens += pool.block_lengths[block.block];
   }
   selection.query_start = selection.tokens;
-  if (positions == Positions::kContiguous) return;
+  if (positions == Positions::kContiguous || pool.block_lengths.empty()) return;
   std::vector<int64_t> starts(pool.block_lengths.size());
   std::exclusive_scan(pool.block_lengths.begin(), pool.block_lengths.end(), starts.begin(),
                       int64_t{0});
@@ -160,7 +160,7 @@ Result<int64_t> selection_size(const SelectionRule& rule, const PoolShape& pool)
 
 Result<Selection> select_blocks(const SelectionRule& rule, const PoolShape& pool,
                                 std::span<const Hit> ranking) {
-  if (pool.block_lengths.empty())
+  if (pool.block_lengths.empty() && rule.count != 0)
     return Error{ErrorCode::kInvalidArgument, "selection: the pool has no block", ""};
   DBSA_ASSIGN_OR_RETURN(const int64_t size, selection_size(rule, pool));
   const int64_t fixed = fixed_blocks(pool);

@@ -31,7 +31,7 @@ Result<Positions> parse_positions(std::string_view name);     // "contiguous", "
 
 struct SelectionRule {
   std::optional<double> ratio;   // in (0, 1]; exactly one of ratio and count
-  std::optional<int64_t> count;  // blocks
+  std::optional<int64_t> count;  // blocks; 0: none but a prefix
   BlockOrder order = BlockOrder::kIndex;
   Positions positions = Positions::kContiguous;
 };

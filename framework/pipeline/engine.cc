@@ -129,6 +129,19 @@ Result<std::vector<Example>> read_demonstrations(const DataSettings& data) {
   return draw(all, data.demonstration_count, data.seed);
 }
 
+Result<std::vector<std::string>> read_labels(const DataSettings& data,
+                                             std::span<const Example> demonstrations) {
+  std::vector<Example> labelled(demonstrations.begin(), demonstrations.end());
+  if (!data.labels.empty()) {
+    // Nothing but the label is looked at, so that a file of labels alone will do.
+    DBSA_ASSIGN_OR_RETURN(
+        const std::vector<Example> more,
+        load_dataset(data.labels, data.label_field, data.label_field, LabelPolicy::kRequired));
+    labelled.insert(labelled.end(), more.begin(), more.end());
+  }
+  return label_table(labelled);
+}
+
 Result<std::vector<Example>> read_queries(const DataSettings& data) {
   DBSA_ASSIGN_OR_RETURN(
       std::vector<Example> queries,
@@ -147,7 +160,8 @@ Result<std::vector<Example>> Engine::load_queries() const {
   const Settings& settings = impl_->settings;
   DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries, read_queries(settings.data));
   if (!settings.decoding.free)
-    DBSA_RETURN_IF_ERROR(check_query_labels(queries, labels(), settings.data.queries));
+    DBSA_RETURN_IF_ERROR(check_query_labels(queries, labels(), settings.data.queries,
+                                            !settings.data.labels.empty()));
   return queries;
 }
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,11 @@ struct EncodeReport {
   int64_t blocks_repaired = 0;  // stored bytes found wrong and computed anew
   uint64_t kv_bytes = 0;        // of the whole pool
   bool index_reused = false;
+  int64_t labels = 0;               // to choose from
+  std::string demonstrations_hash;  // of their texts and labels in order, hexadecimal
+  std::string blocks_hash;          // of the keys of all blocks in order, hexadecimal
+  // Of each block: the lines of the data file its demonstrations stand on. None of a prefix block.
+  std::vector<std::vector<int64_t>> assignment;
   double setup_seconds = 0;   // all of stage one: reading, tokens, index and encoding
   double encode_seconds = 0;  // computing and storing KV alone
   std::string pool_id;
@@ -107,6 +113,9 @@ Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model
 // The data sets of a pipeline file, chosen as it says.
 Result<std::vector<Example>> read_demonstrations(const DataSettings& data);
 Result<std::vector<Example>> read_queries(const DataSettings& data);
+// The labels to choose from, in byte order: those of the demonstrations, and of data.labels.
+Result<std::vector<std::string>> read_labels(const DataSettings& data,
+                                             std::span<const Example> demonstrations);
 
 class Engine {
  public:
@@ -127,10 +136,10 @@ class Engine {
   // Answers one query against the open pool.
   Result<Answer> answer(std::string_view text);
 
-  // The queries of the pipeline file, chosen as it says; their labels are known to the pool.
+  // The queries of the pipeline file, chosen as it says; their labels are among the pool's.
   Result<std::vector<Example>> load_queries() const;
 
-  // Distinct labels of the open pool.
+  // The labels that the open pool lets choose from.
   std::vector<std::string> labels() const;
 
   const Settings& settings() const;

@@ -13,6 +13,7 @@ namespace dbsa {
 Result<Selection> Engine::Impl::select(std::string_view text) {
   const PoolShape shape = {lengths, settings.mask.anchor_blocks, pool.has_prefix};
   DBSA_ASSIGN_OR_RETURN(const int64_t count, selection_size(settings.selection, shape));
+  if (count == 0) return select_blocks(settings.selection, shape, {});
   const std::string query = settings.index_whole_demonstrations
                                 ? query_text(prompt_format(settings.prompt), text)
                                 : std::string(text);

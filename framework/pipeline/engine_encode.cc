@@ -7,6 +7,23 @@
 #include "pipeline/stopwatch.h"
 
 namespace dbsa {
+namespace {
+
+// What the pool is, for those who compare runs or repeat one.
+void describe(const Pool& pool, std::span<const Example> demonstrations, EncodeReport& report) {
+  report.labels = static_cast<int64_t>(pool.labels.size());
+  report.demonstrations_hash = hash_list(pool.demonstrations);
+  std::vector<std::string> keys;
+  for (const PoolBlock& block : pool.blocks) {
+    keys.push_back(block.key.hex());
+    std::vector<int64_t>& lines = report.assignment.emplace_back();
+    for (const int64_t id : block.demonstrations)
+      lines.push_back(demonstrations[static_cast<size_t>(id)].line);
+  }
+  report.blocks_hash = hash_list(keys);
+}
+
+}  // namespace
 
 // The pool these settings made before. A damaged manifest is no reason to stop: all in it can be
 // made again.
@@ -47,10 +64,13 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   report.pool_id = self.pool_id;
   DBSA_ASSIGN_OR_RETURN(const std::vector<Example> demonstrations,
                         read_demonstrations(self.settings.data));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<std::string> labels,
+                        read_labels(self.settings.data, demonstrations));
   DBSA_ASSIGN_OR_RETURN(const std::optional<Pool> previous, self.previous_pool(regroup));
   DBSA_ASSIGN_OR_RETURN(BuiltPool built, build_pool(self.parts(), self.pool_id, demonstrations,
-                                                    previous ? &*previous : nullptr));
+                                                    labels, previous ? &*previous : nullptr));
   report.index_reused = built.index_reused;
+  describe(built.pool, demonstrations, report);
 
   DBSA_ASSIGN_OR_RETURN(EncodeNeed need,
                         self.encoder.need(built.blocks, all_indices(built.blocks.size())));
@@ -108,8 +128,8 @@ Status Engine::open_pool() {
                  path + ": its index was written by " + pool->retriever + ", this is " + retriever +
                      "; run `dbsa-pipe encode` again",
                  "/retriever/plugin"};
-  const int64_t documents = static_cast<int64_t>(pool->blocks.size()) - (pool->has_prefix ? 1 : 0);
-  if (Status loaded = self.plugins->retriever.load(pool->index, documents); !loaded.ok())
+  if (pool->documents() == 0) return self.adopt(std::move(pool).value());
+  if (Status loaded = self.plugins->retriever.load(pool->index, pool->documents()); !loaded.ok())
     return Error{loaded.error().code,
                  path + ": its retriever index cannot be used: " + loaded.error().message +
                      "; run `dbsa-pipe encode` again",

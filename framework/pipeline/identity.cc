@@ -68,4 +68,11 @@ KvKey block_key(const KvKey& model, std::span<const int32_t> token_ids, const Bl
   return hasher.finish();
 }
 
+std::string hash_list(std::span<const std::string> texts) {
+  Hasher hasher;
+  hasher.integer(static_cast<int64_t>(texts.size()));
+  for (const std::string& text : texts) hasher.text(text);
+  return hasher.finish().hex();
+}
+
 }  // namespace dbsa

@@ -40,4 +40,7 @@ struct ModelIdentity {
 KvKey block_key(const KvKey& model, std::span<const int32_t> token_ids, const BlockPlan& plan,
                 int64_t block, std::span<const KvKey> earlier);
 
+// Of texts in order, 32 hexadecimal digits: equal lists and no others share it.
+std::string hash_list(std::span<const std::string> texts);
+
 }  // namespace dbsa

@@ -26,15 +26,19 @@ struct PoolLabel {
 };
 
 struct Pool {
-  std::string id;                           // of the settings that made it, hexadecimal
-  KvKey model;                              // ModelIdentity::digest the keys were made with
-  bool has_prefix = false;                  // block 0 is the prompt's head, not demonstrations
+  std::string id;           // of the settings that made it, hexadecimal
+  KvKey model;              // ModelIdentity::digest the keys were made with
+  bool has_prefix = false;  // block 0 is the prompt's head, not demonstrations
+  // None of a zero-shot pool, whose blocks are the prefix alone or none at all.
   std::vector<std::string> demonstrations;  // content hash of each, by id
   std::vector<PoolBlock> blocks;
-  std::vector<PoolLabel> labels;  // in byte order of the texts
+  std::vector<PoolLabel> labels;  // to choose from, in byte order of the texts
   std::string retriever;          // plugin id and revision that wrote the index
   std::string documents_hash;     // of what was indexed
   std::string index;              // the retriever's own bytes
+
+  // Blocks that a retriever ranks.
+  int64_t documents() const { return static_cast<int64_t>(blocks.size()) - (has_prefix ? 1 : 0); }
 };
 
 }  // namespace dbsa

@@ -180,6 +180,7 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
   for (const std::string& text : texts) all += hash_text(text);
   pool.documents_hash = hash_text(all);
   pool.retriever = retriever_identity(parts.retriever, parts.retriever_revision);
+  if (texts.empty()) return false;
   if (previous != nullptr && previous->retriever == pool.retriever &&
       previous->documents_hash == pool.documents_hash) {
     const auto count = static_cast<int64_t>(texts.size());
@@ -194,9 +195,8 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
 }
 
 Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
-                                           std::span<const Example> demonstrations) {
+                                           std::span<const std::string> table) {
   std::vector<PoolLabel> labels;
-  const std::vector<std::string> table = label_table(demonstrations);
   if (parts.settings.decoding.free) {  // no trie: the texts are not needed as ids
     for (const std::string& text : table) labels.push_back({text, {}});
     return labels;
@@ -250,11 +250,16 @@ std::string pool_id(const nlohmann::json& resolved) {
   made_with["model"].erase("chunk_tokens");
   for (const char* key : {"queries", "query_indices", "query_count"}) made_with["data"].erase(key);
   made_with["decoding"].erase("max_tokens");
+  // No demonstrations in it, so it is not the pool that other selections need.
+  const nlohmann::json& selection = resolved.at("selection");
+  if (selection.contains("count") && selection.at("count") == 0) made_with["zero_shot"] = true;
   return hash_text(made_with.dump()).substr(0, 16);
 }
 
 Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
-                             std::span<const Example> demonstrations, const Pool* previous) {
+                             std::span<const Example> demonstrations,
+                             std::span<const std::string> labels, const Pool* previous) {
+  if (is_zero_shot(parts.settings.selection)) demonstrations = {};
   const PromptFormat format = prompt_format(parts.settings.prompt);
   DBSA_RETURN_IF_ERROR(check_prompt(format));
   BuiltPool built;
@@ -265,7 +270,7 @@ Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
   for (const Example& example : demonstrations)
     pool.demonstrations.push_back(hash_example(example).hex());
 
-  DBSA_ASSIGN_OR_RETURN(pool.labels, pool_labels(parts, demonstrations));
+  DBSA_ASSIGN_OR_RETURN(pool.labels, pool_labels(parts, labels));
   DBSA_ASSIGN_OR_RETURN(const auto groups,
                         deal(parts, format, demonstrations, pool.demonstrations, previous));
   DBSA_ASSIGN_OR_RETURN(std::vector<Block> blocks, tokenise(parts, format, demonstrations, groups));

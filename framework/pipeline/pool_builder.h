@@ -62,10 +62,12 @@ PromptFormat prompt_format(const PromptSettings& prompt);
 PromptFormat label_format(const PromptSettings& prompt);
 
 // previous: the pool as it was, to keep assignments and the index; nullptr deals all anew. The
-// retriever holds the index afterwards. Errors: kConfig for data or settings that cannot work, the
-// stage named.
+// retriever holds the index afterwards. labels: to choose from, as read_labels gives them. A
+// zero-shot pool takes its labels and no demonstrations. Errors: kConfig for data or settings that
+// cannot work, the stage named.
 Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
-                             std::span<const Example> demonstrations, const Pool* previous);
+                             std::span<const Example> demonstrations,
+                             std::span<const std::string> labels, const Pool* previous);
 
 // Plans and keys of an opened pool, recomputed from its token ids. kConfig when they are not those
 // of the manifest.

@@ -91,7 +91,8 @@ Pool from_json(const json& value) {
     if (block.token_ids.empty()) throw std::invalid_argument("an empty block");
     block.key = key_from_binary(source.at("key"));
   }
-  if (pool.blocks.empty()) throw std::invalid_argument("no blocks");
+  if (pool.blocks.empty() && (demonstrations > 0 || pool.has_prefix))
+    throw std::invalid_argument("no blocks");
   for (const json& source : value.at("labels"))
     pool.labels.push_back(
         {source.at("text"),

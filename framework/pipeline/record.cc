@@ -140,6 +140,9 @@ json encode_to_json(const EncodeReport& report) {
           {"bytes_stored", report.bytes_stored},
           {"blocks_repaired", report.blocks_repaired},
           {"index_reused", report.index_reused},
+          {"labels", report.labels},
+          {"demonstrations_hash", report.demonstrations_hash},
+          {"blocks_hash", report.blocks_hash},
           {"setup_seconds", report.setup_seconds},
           {"encode_seconds", report.encode_seconds}};
 }
@@ -198,6 +201,8 @@ json record_to_json(const RunRecord& record, const RunTotals& totals) {
   json plugins = json::array(), queries = json::array();
   for (const PluginRecord& plugin : record.plugins) plugins.push_back(plugin_to_json(plugin));
   for (const QueryRecord& query : record.queries) queries.push_back(query_to_json(query));
+  json encode = encode_to_json(record.encode);
+  encode["assignment"] = record.encode.assignment;
   const nlohmann::json& config = record.config;
   return {{"schema_version", kRecordSchemaVersion},
           {"program", {{"name", "dbsa-pipe"}, {"version", record.program_version}}},
@@ -210,7 +215,7 @@ json record_to_json(const RunRecord& record, const RunTotals& totals) {
           {"plugins", std::move(plugins)},
           {"model", model_to_json(record.model)},
           {"machine", machine_to_json(record.machine, record.threads)},
-          {"encode", encode_to_json(record.encode)},
+          {"encode", std::move(encode)},
           {"totals", totals_to_json(record, totals)},
           {"queries", std::move(queries)}};
 }

@@ -63,6 +63,7 @@ struct RunTotals {
 };
 RunTotals run_totals(const RunRecord& record);
 
+// Without the assignment, which is as long as the pool.
 nlohmann::ordered_json encode_to_json(const EncodeReport& report);
 // Without the query: label, log-probabilities, blocks, tokens, seconds.
 nlohmann::ordered_json answer_to_json(const Answer& answer);

@@ -8,10 +8,10 @@ ModelSettings read_model(const nlohmann::json& table) {
 }
 
 DataSettings read_data(const nlohmann::json& table) {
-  return {table.at("demonstrations"),       table.value("queries", ""),
-          table.value("query_indices", ""), table.at("text_field"),
-          table.at("label_field"),          table.at("demonstration_count"),
-          table.at("query_count"),          table.at("seed")};
+  return {
+      table.at("demonstrations"),      table.value("queries", ""), table.value("query_indices", ""),
+      table.value("labels", ""),       table.at("text_field"),     table.at("label_field"),
+      table.at("demonstration_count"), table.at("query_count"),    table.at("seed")};
 }
 
 PromptSettings read_prompt(const nlohmann::json& table) {
@@ -36,7 +36,25 @@ Result<SelectionRule> read_selection(const nlohmann::json& table) {
   return rule;
 }
 
+// Anchor blocks are selected for every query. Only a prefix block is none of the demonstrations.
+Status check_zero_shot(const Settings& settings) {
+  const int64_t prefix = settings.prompt.anchor == PromptHead::kPrefix ? 1 : 0;
+  if (!is_zero_shot(settings.selection) || settings.mask.anchor_blocks <= prefix) return {};
+  return Error{
+      ErrorCode::kConfig,
+      "selection.count: 0 shows a query no demonstrations, and mask_pattern.anchor_blocks = " +
+          std::to_string(settings.mask.anchor_blocks) +
+          " shows it those of the anchor; set mask_pattern.anchor_blocks = " +
+          std::to_string(prefix) +
+          (settings.mask.anchor_blocks == 1 ? ", or prompt.anchor = \"prefix\" with an instruction"
+                                            : "") +
+          ", or raise selection.count",
+      "/selection/count"};
+}
+
 }  // namespace
+
+bool is_zero_shot(const SelectionRule& rule) { return rule.count == 0; }
 
 Result<Settings> read_settings(const nlohmann::json& resolved) {
   try {
@@ -56,6 +74,7 @@ Result<Settings> read_settings(const nlohmann::json& resolved) {
     settings.decoding = {decoding.at("method") == "free", decoding.at("max_tokens")};
     settings.output_directory = resolved.at("output").at("directory");
     settings.store_path = resolved.at("kv_store").value("path", "");
+    DBSA_RETURN_IF_ERROR(check_zero_shot(settings));
     return settings;
   } catch (const nlohmann::json::exception& e) {
     return Error{ErrorCode::kInvalidArgument,

@@ -26,6 +26,7 @@ struct DataSettings {
   std::string demonstrations;
   std::string queries;        // empty: none given
   std::string query_indices;  // empty: none given
+  std::string labels;         // file with the labels to choose from; empty: none given
   std::string text_field;
   std::string label_field;
   int64_t demonstration_count = 0;  // 0: all
@@ -72,7 +73,12 @@ struct Settings {
   std::string store_path;  // kv_store.path; empty: the store is not kept
 };
 
-// resolved: a whole configuration with defaults filled in and paths absolute.
+// Whether queries are answered with no demonstration in the prompt (selection.count = 0). A pool
+// then holds labels, and a prefix block where there is one, and nothing else.
+bool is_zero_shot(const SelectionRule& rule);
+
+// resolved: a whole configuration with defaults filled in and paths absolute. kConfig for values
+// that do not go together.
 Result<Settings> read_settings(const nlohmann::json& resolved);
 
 }  // namespace dbsa

@@ -28,7 +28,61 @@ TEST_F(BadData, ALabelThatNoDemonstrationHas) {
       "{\"text\": \"a\", \"label\": \"beta\"}\n{\"text\": \"a\", \"label\": \"bta\"}\n");
   expect_refusal(
       "exit 2\nerror: $W/queries.jsonl:2: expected a label that some demonstration has, found "
-      "\"bta\"; add a demonstration with it or remove the query\n");
+      "\"bta\"; add a demonstration with it, name a file with all labels in data.labels, or remove "
+      "the query\n");
+}
+
+TEST_F(BadData, ALabelThatIsNotInTheFileOfLabels) {
+  workspace_.write("labels.jsonl", "{\"label\": \"delta\"}\n{\"label\": \"epsilon\"}\n");
+  workspace_.write(
+      "queries.jsonl",
+      "{\"text\": \"a\", \"label\": \"delta\"}\n{\"text\": \"a\", \"label\": \"dleta\"}\n");
+  expect_refusal(
+      "exit 2\nerror: $W/queries.jsonl:2: expected a label of data.labels, or one that some "
+      "demonstration has, found \"dleta\"; add it to data.labels or remove the query\n",
+      set({"data.labels=labels.jsonl"}));
+}
+
+TEST_F(BadData, AFileOfLabels) {
+  const Words labels = set({"data.labels=labels.csv"});
+  expect_refusal(
+      "exit 4\nerror: --set data.labels: no such file: "
+      "$W/labels.csv\n",
+      labels);
+  workspace_.write("labels.csv", "name\ndelta\n");
+  expect_refusal(
+      "exit 2\nerror: $W/labels.csv:1: expected a column \"label\", found \"name\"; name the "
+      "columns "
+      "in [data] text_field and label_field\n",
+      labels);
+  workspace_.write("labels.csv", "label\n\n");
+  expect_refusal(
+      "exit 2\nerror: $W/labels.csv: expected at least one example, found none; add examples or "
+      "name another file\n",
+      labels);
+}
+
+// ---- zero-shot ---------------------------------------------------------------------------------
+
+using BadZeroShot = BadInput;
+
+TEST_F(BadZeroShot, AnAnchorThatIsShownAnyway) {
+  const std::string text = workspace_.read("pipeline.toml");
+  const size_t ratio = text.find("ratio = 0.5");
+  ASSERT_NE(ratio, text.npos);
+  workspace_.write("pipeline.toml", std::string(text).replace(ratio, 11, "count = 0"));
+  const std::string said =
+      "exit 2\n"
+      "error: $W/pipeline.toml:14:1: selection.count: 0 shows a query no demonstrations, and "
+      "mask_pattern.anchor_blocks = ";
+  expect_refusal(said +
+                 "1 shows it those of the anchor; set mask_pattern.anchor_blocks = 0, or "
+                 "prompt.anchor = \"prefix\" with an instruction, or raise selection.count\n");
+  expect_refusal(said +
+                     "2 shows it those of the anchor; set mask_pattern.anchor_blocks = 1, or raise "
+                     "selection.count\n",
+                 set({"prompt.anchor=\"prefix\"", "prompt.instruction=\"Sort.\"",
+                      "mask_pattern.anchor_blocks=2"}));
 }
 
 TEST_F(BadData, Bytes) {

@@ -38,6 +38,7 @@ TEST_F(RunTest, WritesARecordThatTheSchemaAccepts) {
   EXPECT_EQ(record.at("pipeline"), pipeline);
   EXPECT_EQ(record.at("plugins").size(), 5u);
   EXPECT_EQ(record.at("encode").at("blocks_encoded"), 6);
+  EXPECT_EQ(record.at("encode").at("assignment").size(), 6u);
   EXPECT_EQ(record.at("totals").at("queries"), 5);
   ASSERT_EQ(record.at("queries").size(), 5u);
   int64_t tokens = 0;
@@ -115,6 +116,35 @@ TEST_F(RunTest, WithoutLabelsThereIsNoAccuracy) {
   EXPECT_EQ(schema_faults("results.schema.json", record), "");
   EXPECT_EQ(record.at("totals").at("accuracy"), nullptr);
   EXPECT_EQ(record.at("queries")[0].at("correct"), nullptr);
+}
+
+TEST_F(RunTest, ZeroShotAnswersAreTheLabelsWithoutBlocks) {
+  make_pipeline();
+  edit_pipeline("plugin = \"dbsa\"", "plugin = \"self\"");
+  const std::string pipeline = edit_pipeline("ratio = 0.5", "count = 0");
+  const ProcessResult encoded = cli({"encode", pipeline});
+  ASSERT_EQ(encoded.exit_code, 0) << encoded.error;
+  EXPECT_EQ(encoded.error,
+            "pool       zero-shot: no demonstrations\n"
+            "encoded    nothing to encode: the query alone is the prompt\n");
+  EXPECT_THAT(encoded.out, HasSubstr("KV           0 B\n"));
+  const ProcessResult query = cli({"query", pipeline, "card lost"}, {.terminal = true});
+  ASSERT_EQ(query.exit_code, 0) << query.out;
+  EXPECT_THAT(query.out, HasSubstr("blocks     0\r\n"));
+
+  const ProcessResult run = cli({"run", pipeline});
+  ASSERT_EQ(run.exit_code, 0) << run.error;
+  EXPECT_THAT(run.out, HasSubstr("(0 blocks encoded, 0 reused)"));
+  const json record = only_record();
+  EXPECT_EQ(schema_faults("results.schema.json", record), "");
+  EXPECT_EQ(record.at("encode").at("demonstrations"), 0);
+  EXPECT_EQ(record.at("encode").at("labels"), 4);
+  EXPECT_EQ(record.at("encode").at("assignment"), json::array());
+  EXPECT_EQ(record.at("totals").at("queries"), 5);
+  for (const json& answer : record.at("queries")) {
+    EXPECT_EQ(answer.at("blocks"), json::array());
+    EXPECT_EQ(answer.at("tokens").at("selected"), 0);
+  }
 }
 
 TEST_F(RunTest, FreeDecodingHasNoRunnerUp) {

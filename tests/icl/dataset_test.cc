@@ -266,14 +266,20 @@ TEST(Labels, AreSortedAndDistinct) {
 
 TEST(Labels, QueriesMayHaveNoOther) {
   const std::vector<std::string> labels = {"x", "y"};
-  EXPECT_TRUE(check_query_labels(Examples{{"a", "y", 1}, {"b", "", 2}}, labels, "q.jsonl").ok());
+  EXPECT_TRUE(
+      check_query_labels(Examples{{"a", "y", 1}, {"b", "", 2}}, labels, "q.jsonl", false).ok());
   const Status status =
-      check_query_labels(Examples{{"a", "y", 1}, {"b", "z\n", 7}}, labels, "data/q.jsonl");
+      check_query_labels(Examples{{"a", "y", 1}, {"b", "z\n", 7}}, labels, "data/q.jsonl", false);
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code, ErrorCode::kConfig);
   EXPECT_EQ(status.error().message,
             "data/q.jsonl:7: expected a label that some demonstration has, found \"z\\n\"; add a "
-            "demonstration with it or remove the query");
+            "demonstration with it, name a file with all labels in data.labels, or remove the "
+            "query");
+  EXPECT_EQ(
+      check_query_labels(Examples{{"b", "z", 7}}, labels, "data/q.jsonl", true).error().message,
+      "data/q.jsonl:7: expected a label of data.labels, or one that some demonstration has, "
+      "found \"z\"; add it to data.labels or remove the query");
 }
 
 TEST(Utf8, AcceptsWhatUnicodeCallsWellFormed) {

@@ -143,6 +143,14 @@ TEST(Selection, APrefixIsAlwaysInAndShiftsTheRanking) {
             (Ids{0, 1, 5}));
   const PoolShape alone = {kLengths, 0, true};
   EXPECT_EQ(ids_of(select_blocks(by_count(0), alone, {})), (Ids{0})) << "zero-shot";
+  for (const Positions positions : {Positions::kContiguous, Positions::kOriginal}) {
+    const SelectionRule none = by_count(0, BlockOrder::kIndex, positions);
+    const auto nothing = select_blocks(none, {}, {});
+    EXPECT_EQ(ids_of(nothing), Ids{}) << "zero-shot without a prefix";
+    EXPECT_EQ(nothing->query_start, 0);
+    EXPECT_TRUE(check_selection_possible(none, {}, 1).ok());
+  }
+  EXPECT_EQ(select_blocks(by_ratio(1), {}, {}).error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST(Selection, RefusesARankingThatIsNone) {

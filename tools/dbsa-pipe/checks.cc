@@ -11,7 +11,8 @@ namespace {
 Result<int64_t> check_queries(const Settings& settings, const std::vector<std::string>* labels) {
   DBSA_ASSIGN_OR_RETURN(const std::vector<Example> queries, read_queries(settings.data));
   if (labels != nullptr && !settings.decoding.free)
-    DBSA_RETURN_IF_ERROR(check_query_labels(queries, *labels, settings.data.queries));
+    DBSA_RETURN_IF_ERROR(
+        check_query_labels(queries, *labels, settings.data.queries, !settings.data.labels.empty()));
   return static_cast<int64_t>(queries.size());
 }
 
@@ -21,17 +22,18 @@ Result<CheckedData> check_data(const Settings& settings) {
   const DataSettings& data = settings.data;
   CheckedData checked;
   ErrorList faults;
-  std::vector<std::string> labels;
   Result<std::vector<Example>> demonstrations = read_demonstrations(data);
   if (demonstrations.ok())
     checked.demonstrations = std::move(demonstrations).value();
   else
     faults.add(demonstrations.error());
+  Result<std::vector<std::string>> labels = read_labels(data, checked.demonstrations);
+  if (!labels.ok()) faults.add(labels.error());
   const bool have_labels = faults.empty();
-  if (have_labels) labels = label_table(checked.demonstrations);
-  checked.labels = static_cast<int64_t>(labels.size());
+  if (have_labels) checked.labels = std::move(labels).value();
   if (!data.queries.empty()) {
-    const Result<int64_t> queries = check_queries(settings, have_labels ? &labels : nullptr);
+    const Result<int64_t> queries =
+        check_queries(settings, have_labels ? &checked.labels : nullptr);
     if (queries.ok())
       checked.queries = *queries;
     else

@@ -14,7 +14,7 @@ namespace dbsa::cli {
 struct CheckedData {
   std::vector<Example> demonstrations;  // drawn
   int64_t queries = 0;                  // that run would answer
-  int64_t labels = 0;                   // distinct, of the demonstrations
+  std::vector<std::string> labels;      // to choose from
 };
 
 // Reads demonstrations, queries and indices. All faults in one error, a line each.

@@ -8,8 +8,13 @@ EncodeObserver EncodeView::observer() {
   EncodeObserver observer;
   observer.estimate = [this](const EncodeEstimate& estimate) {
     terminal_.set_progress("");
-    terminal_.note("pool       " + counted(estimate.demonstrations, "demonstration") + " in " +
-                   counted(estimate.blocks, "block") + ", " + counted(estimate.tokens, "token"));
+    if (estimate.demonstrations == 0)
+      terminal_.note("pool       zero-shot: no demonstrations" +
+                     (estimate.tokens > 0 ? ", a prefix of " + counted(estimate.tokens, "token")
+                                          : std::string()));
+    else
+      terminal_.note("pool       " + counted(estimate.demonstrations, "demonstration") + " in " +
+                     counted(estimate.blocks, "block") + ", " + counted(estimate.tokens, "token"));
     last_.blocks_total = estimate.blocks_to_encode;
     if (estimate.blocks_to_encode == 0) return;
     terminal_.note("to encode  " + counted(estimate.blocks_to_encode, "block") + ", " +
@@ -28,6 +33,10 @@ EncodeObserver EncodeView::observer() {
 
 void EncodeView::finish(const EncodeReport& report) {
   progress_.reset();
+  if (report.estimate.blocks == 0) {
+    terminal_.note("encoded    nothing to encode: the query alone is the prompt");
+    return;
+  }
   const int64_t reused = report.estimate.blocks - report.blocks_encoded;
   std::string line = "encoded    " + counted(report.blocks_encoded, "block");
   if (report.blocks_encoded > 0) {

@@ -84,8 +84,8 @@ void print_full(const Answer& answer, Terminal& terminal) {
   std::string blocks;
   for (const AnswerBlock& block : answer.blocks)
     blocks += (blocks.empty() ? "" : ", ") + std::to_string(block.block);
-  terminal.out("blocks     " + human_count(static_cast<int64_t>(answer.blocks.size())) + ": " +
-               blocks);
+  terminal.out("blocks     " + human_count(static_cast<int64_t>(answer.blocks.size())) +
+               (blocks.empty() ? "" : ": " + blocks));
   terminal.out("tokens     " + human_count(answer.query_tokens) + " of the query, " +
                human_count(answer.selected_tokens) + " of the blocks");
   const AnswerTimings& t = answer.seconds;

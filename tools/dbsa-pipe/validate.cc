@@ -85,8 +85,9 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
   DBSA_ASSIGN_OR_RETURN(auto retriever, make_plugin<host::Retriever>(session, DBSA_KIND_RETRIEVER));
   const PoolParts parts = {settings, model.config, KvKey{}, *model.tokenizer,  grouper,
                            mask,     retriever,    0,       session.services()};
-  DBSA_ASSIGN_OR_RETURN(const BuiltPool built, build_pool(parts, pool_id(session.resolved().json),
-                                                          findings.data.demonstrations, nullptr));
+  DBSA_ASSIGN_OR_RETURN(const BuiltPool built,
+                        build_pool(parts, pool_id(session.resolved().json),
+                                   findings.data.demonstrations, findings.data.labels, nullptr));
   findings.blocks = static_cast<int64_t>(built.blocks.size());
   for (const EncodeBlock& block : built.blocks)
     findings.tokens += static_cast<int64_t>(block.token_ids.size());
@@ -94,7 +95,9 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
 }
 
 Result<Findings> check(Session& session) {
-  DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(session.resolved().json));
+  const Result<Settings> read = read_settings(session.resolved().json);
+  if (!read.ok()) return session.resolved().located(read.error());
+  const Settings& settings = *read;
   Findings findings;
   ErrorList faults;
   const auto add = [&](const Error& error) { faults.add(session.resolved().located(error)); };
@@ -140,7 +143,8 @@ void print_findings(const Session& session, const Findings& findings, Terminal& 
                counted(findings.parameters, "parameter"));
   terminal.out("data   " +
                counted(static_cast<int64_t>(data.demonstrations.size()), "demonstration") + ", " +
-               counted(data.labels, "label") + ", " + counted_queries(data.queries));
+               counted(static_cast<int64_t>(data.labels.size()), "label") + ", " +
+               counted_queries(data.queries));
   terminal.out("pool   " + counted(findings.blocks, "block") + ", " +
                counted(findings.tokens, "token"));
 }
@@ -162,7 +166,7 @@ nlohmann::ordered_json findings_to_json(const Session& session, const Findings& 
             {"layers", findings.model.layers},
             {"parameters", findings.parameters}}},
           {"demonstrations", findings.data.demonstrations.size()},
-          {"labels", findings.data.labels},
+          {"labels", findings.data.labels.size()},
           {"queries", findings.data.queries},
           {"blocks", findings.blocks},
           {"tokens", findings.tokens}};

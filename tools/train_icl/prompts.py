@@ -163,7 +163,7 @@ class Prompts:
         ids, positions, places, classes, predictions, targets = [], [], [], [], [], []
         known, first = [], []
         for r, row in enumerate(rows):
-            tokens = [bos] if rng.random() < 0.5 else []
+            tokens = [bos] if rng.random() < 0.8 else []
             at = list(range(len(tokens)))
             gaps = longest_gap > 0 and rng.random() < 0.5
             position = len(tokens) + (rng.randrange(longest_gap) if gaps else 0)
