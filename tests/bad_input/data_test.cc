@@ -73,7 +73,7 @@ TEST_F(BadZeroShot, AnAnchorThatIsShownAnyway) {
   workspace_.write("pipeline.toml", std::string(text).replace(ratio, 11, "count = 0"));
   const std::string said =
       "exit 2\n"
-      "error: $W/pipeline.toml:14:1: selection.count: 0 shows a query no demonstrations, and "
+      "error: $W/pipeline.toml:15:1: selection.count: 0 shows a query no demonstrations, and "
       "mask_pattern.anchor_blocks = ";
   expect_refusal(said +
                  "1 shows it those of the anchor; set mask_pattern.anchor_blocks = 0, or "
