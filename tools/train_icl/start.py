@@ -139,7 +139,23 @@ class Start:
         self.v = 0.3 / math.sqrt(d) * self.rng.standard_normal((2, c, d))
         self.o = 0.005 / math.sqrt(d) * self.rng.standard_normal((d, 4, c))
 
+    def balance(self):
+        """Makes queries and keys about equally large, pair by pair, which changes no score: training
+        moves all weights by about as much, and a large one beside a small one is lost at once."""
+        pairs = np.arange(self.half)
+        for group in range(2):
+            heads = slice(2 * group, 2 * group + 2)
+            for i in pairs:
+                rows = [i, i + self.half]
+                query = np.sqrt((self.q[heads][:, rows] ** 2).sum((1, 2)).max())
+                key = np.sqrt((self.k[group][rows] ** 2).sum())
+                scale = math.sqrt(query / key)
+                self.k[group][rows] *= scale
+                self.q[heads, i] /= scale
+                self.q[heads, i + self.half] /= scale
+
     def write(self, index):
+        self.balance()
         layer, d = self.model.layers[index], self.config.hidden_size
         for part, value in [(layer.q_proj, self.q.reshape(-1, d)), (layer.k_proj, self.k.reshape(-1, d)),
                             (layer.v_proj, self.v.reshape(-1, d)), (layer.o_proj, self.o.reshape(d, -1))]:

@@ -83,10 +83,12 @@ def train_bag(recipe, source, texts):
     return words
 
 
-def first_weights(recipe, source, texts):
+def first_weights(recipe, source, texts, out):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)   # its steps are too small to share
-    words = train_bag(recipe, source, texts)
+    saved = out / "words.pt"
+    words = torch.load(saved) if saved.exists() else train_bag(recipe, source, texts)
+    torch.save(words, saved)
     torch.set_num_threads(threads)
     torch.manual_seed(recipe["seed"])
     network = llama.Llama(llama.Config(**recipe["model"]))
@@ -111,16 +113,15 @@ def draw_task(settings, texts, rng):
 
 
 def make_batch(phase, source, texts, rng):
-    if phase["kind"] == "sentences":
-        return source.sentences(draw_task(phase, texts, rng), phase["demonstrations"], rng, phase["longest_gap"])
+    """-> (kind, batch): sentences in the phase's share of the steps, episodes in the others."""
+    if rng.random() < phase["sentences"]:
+        task = draw_task({"classes": [8, 96]}, texts, rng)
+        return "sentences", source.sentences(task, phase["demonstrations"], rng, phase["longest_gap"])
     tasks = [draw_task(phase, texts, rng) for _ in range(phase["rows"])]
-    return source.episodes(tasks, phase["length"], rng, phase["longest_gap"])
+    return "episodes", source.episodes(tasks, phase["length"], rng, phase["longest_gap"])
 
 
-def loss_of(phase, network, batch):
-    if phase["kind"] == "sentences":
-        return objectives.sentence_loss(network, batch)
-    return objectives.episode_loss(network, batch)
+LOSSES = {"sentences": objectives.sentence_loss, "episodes": objectives.episode_loss}
 
 
 class Validation:
@@ -139,7 +140,7 @@ class Validation:
         figures = {}
         with torch.no_grad(), torch.autocast(device, torch.bfloat16):
             for name, (kind, batches) in self.batches.items():
-                pairs = [loss_of({"kind": kind}, network, batch.to(device)) for batch in batches]
+                pairs = [LOSSES[kind](network, batch.to(device)) for batch in batches]
                 figures[name] = [round(float(np.mean([float(p[i]) for p in pairs])), 4) for i in (0, 1)]
         return figures
 
@@ -157,7 +158,7 @@ class Run:
         self.seconds = 0.0
         state = torch.load(self.state_path, map_location="cpu") if self.state_path.exists() else None
         if state is None:
-            self.network = first_weights(recipe, self.source, self.texts)
+            self.network = first_weights(recipe, self.source, self.texts, self.out)
         else:
             self.network = llama.Llama(llama.Config(**recipe["model"]))
             self.network.load_state_dict(state["network"])
@@ -186,35 +187,36 @@ class Run:
 
     def train(self):
         total = sum(phase["steps"] for phase in self.recipe["phases"])
-        begin, losses, accuracies = time.monotonic(), [], []
+        begin, seen = time.monotonic(), {"sentences": [], "episodes": []}
         while True:
             phase, part = self.phase_at(self.step)
             if phase is None:
                 break
             rng = random.Random(f"{self.recipe['seed']} step {self.step}")
-            batch = make_batch(phase, self.source, self.texts, rng).to(self.device)
+            kind, batch = make_batch(phase, self.source, self.texts, rng)
+            batch = batch.to(self.device)
             rate = self.rate(phase, part)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
             with torch.autocast(self.device.type, torch.bfloat16):
-                loss, accuracy = loss_of(phase, self.network, batch)
+                loss, accuracy = LOSSES[kind](self.network, batch)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
             self.optimizer.step()
-            losses.append(float(loss.detach()))
-            accuracies.append(accuracy)
+            seen[kind].append((float(loss.detach()), accuracy))
             self.step += 1
             self.tokens += batch.ids.numel()
-            if self.step % 20 == 0 or self.step == total:
+            if self.step % 50 == 0 or self.step == total:
                 now = time.monotonic()
                 self.seconds += now - begin
                 begin = now
-                entry = {"step": self.step, "of": total, "kind": phase["kind"], "tokens": self.tokens,
+                entry = {"step": self.step, "of": total, "tokens": self.tokens,
                          "seconds": round(self.seconds), "lr": round(rate, 6),
-                         "loss": round(float(np.mean(losses)), 4),
-                         "accuracy": round(float(np.mean(accuracies)), 4)}
-                losses, accuracies = [], []
+                         **{name: np.mean(pairs, 0).round(4).tolist() for name, pairs in seen.items()
+                            if pairs}}
+                for pairs in seen.values():
+                    pairs.clear()
                 if self.step % self.arguments.save_every == 0 or self.step == total:
                     entry["validation"] = self.validation.measure(self.network, self.device.type)
                     self.save()
