@@ -4,15 +4,11 @@ import torch
 from torch.nn import functional
 
 from model import causal
-
-
-def label_places(batch):
-    rows, columns = batch.demonstrations
-    return rows, columns
+from prompts import TASK
 
 
 def sentence_loss(model, batch):
-    """Cross-demonstration matching in the last layer alone, over all rows of a batch: the query at
+    """Cross-demonstration matching in the last layer alone, over all rows of a batch, task by task: the query at
     "intent:" against the key at the first label token of every other demonstration. -> (mean over
     heads of -log of the attention on the right class, accuracy of the heads' mean)"""
     hidden = causal(batch.ids.shape[1], batch.ids.device)
@@ -29,17 +25,18 @@ def sentence_loss(model, batch):
     k = k.repeat_interleave(len(q) // len(k), 0)
     scores = (q @ k.transpose(1, 2)).float() * q.shape[-1] ** -0.5
     itself = torch.eye(len(rows), dtype=torch.bool, device=x.device)
-    scores = scores.masked_fill(itself, -30000.0)
+    task = batch.classes // TASK
+    scores = scores.masked_fill(itself | (task[:, None] != task[None]), -30000.0)
     same = (batch.classes[:, None] == batch.classes[None]) & ~itself
     counted = same.any(1) & (batch.classes >= 0)
     logs = scores.log_softmax(-1)
     right = logs.masked_fill(~same, -30000.0).logsumexp(-1)[:, counted]
     loss = -right.clamp(min=-20).mean()
     with torch.no_grad():
-        weight = logs.exp().mean(0)
-        classes = torch.zeros(len(rows), int(batch.classes.max()) + 1, device=x.device)
-        classes.index_add_(1, batch.classes, weight)
-        correct = (classes.argmax(-1) == batch.classes)[counted].float().mean()
+        present, number = batch.classes.unique(return_inverse=True)
+        mass = torch.zeros(len(rows), len(present), device=x.device)
+        mass.index_add_(1, number, logs.exp().mean(0))
+        correct = (mass.argmax(-1) == number)[counted].float().mean()
     return loss, float(correct)
 
 

@@ -10,6 +10,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 SEPARATOR = "\n==\n"
+TASK = 1000   # more classes than a task has
 # (input prefix, output prefix, how often drawn). The first three are the paper's.
 TEMPLATES = [("query: ", "intent: ", 5), ("utterance: ", "intent: ", 2), ("Question: ", "Type: ", 3),
              ("text: ", "label: ", 1), ("sentence: ", "topic: ", 1), ("message: ", "category: ", 1),
@@ -195,21 +196,19 @@ class Prompts:
                      torch.tensor(places).T, torch.tensor(classes), torch.tensor(predictions).T,
                      torch.tensor(np.array(targets)), torch.tensor(known), torch.tensor(first))
 
-    def sentences(self, task, count, rng, longest_gap=0):
-        """One task in rows of a few demonstrations each, for the sentence phase."""
-        labels = self.labels(list(task), rng)
-        permute = rng.random() < 0.3
-        made = []
-        chosen = self.draw(task, count, rng)
-        template = self.template(rng)
-        for piece, (_, number) in zip(
-                self.demonstrations(chosen, labels, template, permute, rng), chosen):
-            made.append((*piece, number))
+    def sentences(self, tasks, count, rng, longest_gap=0):
+        """Tasks in rows of a few demonstrations each, `count` of a task; classes of a later task are
+        numbered from the next multiple of TASK on."""
         rows = []
-        while made:
-            size = rng.choice([1, 2, 4, 6])
-            rows.append(made[:size])
-            made = made[size:]
+        for index, task in enumerate(tasks):
+            labels = self.labels(list(task), rng)
+            chosen = self.draw(task, count, rng)
+            pieces = self.demonstrations(chosen, labels, self.template(rng), rng.random() < 0.3, rng)
+            made = [(*piece, TASK * index + number) for piece, (_, number) in zip(pieces, chosen)]
+            while made:
+                size = rng.choice([1, 2, 4, 6])
+                rows.append(made[:size])
+                made = made[size:]
         # Rows of about one length: short ones join.
         joined, limit = [], max(sum(len(p[0]) + len(p[1]) + 1 for p in row) for row in rows)
         for row in rows:

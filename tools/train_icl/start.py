@@ -30,6 +30,7 @@ SEGMENT = slice(376, 440)
 SENTENCE = slice(440, 512)
 TOKENS = TOKEN.stop - TOKEN.start
 NORM = 2.0         # of every token's embedding
+SCALE = 10.0
 LOCAL_PAIRS = 16   # the pairs that turn; content uses those after them
 
 
@@ -129,6 +130,16 @@ class Start:
             self.write(index)
             with torch.autocast("cpu", torch.bfloat16):
                 x = self.model.layers[index](x, tables, hidden).float()
+        self.enlarge()
+
+    def enlarge(self):
+        """The residual stream SCALE times as large: norms make that the same function, but a step of
+        training, which moves each weight by about the learning rate, disturbs it that much less."""
+        self.model.embed_tokens.weight.data *= SCALE
+        self.model.norm.weight.data /= SCALE
+        for layer in self.model.layers:
+            layer.o_proj.weight.data *= SCALE
+            layer.down_proj.weight.data *= SCALE
 
     # One layer's weights as they are gathered: q [4, C, D], k and v [2, C, D], o [D, 4, C].
 
@@ -177,13 +188,14 @@ class Start:
             self.q[head, i, CONSTANT] = self.root * z.real / self.constant
             self.q[head, i + self.half, CONSTANT] = self.root * z.imag / self.constant
 
-    def content(self, head, pair, coordinate, gain):
-        """Adds gain x (the key's coordinate, 0.7 where a flag is set) / 0.7 to a head's scores."""
+    def content(self, head, pair, coordinate, gain, asks=CONSTANT):
+        """Adds gain x (the key's coordinate, 0.7 where a flag is set) / 0.7 to the scores of a head,
+        for queries of which the flag `asks` is set."""
         group = head // 2
         self.k[group, pair, :] = 0
         self.k[group, pair, coordinate] = 1 / self.constant
         self.q[head, pair, :] = 0
-        self.q[head, pair, CONSTANT] = self.root * gain / self.constant
+        self.q[head, pair, asks] = self.root * gain / self.constant
 
     def still(self, first, count):
         """`count` dimensions of still pairs, from the pair `first` of them on."""
@@ -269,12 +281,12 @@ class Start:
         now[:, TOKEN] = few @ self.previous_map
         basis = orthonormal(TOKENS, TOKENS, self.rng)
         half = TOKENS // 2   # each group's values hold one half
-        for head, gain in [(0, 1.0), (1, 0.7), (2, 1.0), (3, 1.4)]:
+        for head, gain in [(0, 1.0), (1, 0.7), (2, 1.0), (3, 1.3)]:
             group = head // 2
             rows = slice(half * group, half * (group + 1))
             self.alike(head, 0, near, near, gain * self.sharpness, centres)
-            self.alike(head, size // 2, now, before, 6)
-            self.content(head, self.half - 1, LABEL, 6)
+            self.alike(head, size // 2, now, before, 10)
+            self.content(head, self.half - 1, LABEL, 16, COLON)
             self.v[group][:half] = 0
             self.v[group][:half, TOKEN] = basis[rows]
             self.o[TOKEN, head, :half] = 1.5 * unit * basis[rows].T

@@ -8,8 +8,10 @@ WordNet 3.0 is Debian's wordnet-base. A run that is stopped goes on where it sav
 """
 
 import argparse
+import ctypes
 import json
 import math
+import os
 import pathlib
 import random
 import time
@@ -115,8 +117,8 @@ def draw_task(settings, texts, rng):
 def make_batch(phase, source, texts, rng):
     """-> (kind, batch): sentences in the phase's share of the steps, episodes in the others."""
     if rng.random() < phase["sentences"]:
-        task = draw_task({"classes": [8, 96]}, texts, rng)
-        return "sentences", source.sentences(task, phase["demonstrations"], rng, phase["longest_gap"])
+        tasks = [draw_task({"classes": [6, 64]}, texts, rng) for _ in range(phase["tasks"])]
+        return "sentences", source.sentences(tasks, phase["demonstrations"], rng, phase["longest_gap"])
     tasks = [draw_task(phase, texts, rng) for _ in range(phase["rows"])]
     return "episodes", source.episodes(tasks, phase["length"], rng, phase["longest_gap"])
 
@@ -132,7 +134,7 @@ class Validation:
         for name, groups in texts.validation.items():
             rng = random.Random(7)
             tasks = [texts.from_groups(rng, groups, len(groups), 40) for _ in range(4)]
-            self.batches[f"{name} sentences"] = ("sentences", [source.sentences(t, 256, rng) for t in tasks])
+            self.batches[f"{name} sentences"] = ("sentences", [source.sentences([t], 256, rng) for t in tasks])
             rng = random.Random(7)
             self.batches[f"{name} episodes"] = ("episodes", [source.episodes(tasks, 2048, rng)])
 
@@ -163,11 +165,14 @@ class Run:
             self.network = llama.Llama(llama.Config(**recipe["model"]))
             self.network.load_state_dict(state["network"])
         self.network.to(self.device)
-        embedding = [self.network.embed_tokens.weight]
-        others = [p for p in self.network.parameters() if p is not embedding[0]]
+        named = dict(self.network.named_parameters())
+        norms = [value for name, value in named.items() if "norm" in name]
+        embedding = [named.pop("embed_tokens.weight")]
+        others = [value for name, value in named.items() if "norm" not in name]
         self.optimizer = torch.optim.AdamW(
-            [{"params": others, "scale": 1.0}, {"params": embedding, "scale": recipe["embedding_rate"]}],
-            lr=0.0, betas=(0.9, 0.99), weight_decay=0.01)
+            [{"params": others, "scale": 1.0}, {"params": norms, "scale": recipe["norm_rate"]},
+             {"params": embedding, "scale": recipe["embedding_rate"]}],
+            lr=0.0, betas=(0.9, 0.99), weight_decay=0.0)
         if state is not None:
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
@@ -183,7 +188,7 @@ class Run:
     def rate(self, phase, part):
         first, last = phase["lr"]
         rate = last + (first - last) * 0.5 * (1 + math.cos(math.pi * part))
-        return rate * min(1.0, (self.step + 1) / 100)
+        return rate * min(1.0, (self.step + 1) / self.recipe["warmup"])
 
     def train(self):
         total = sum(phase["steps"] for phase in self.recipe["phases"])
@@ -235,13 +240,24 @@ class Run:
         llama.save(self.network, self.out, self.source.special)
 
 
+def keep_memory():
+    """Has glibc keep freed memory: giving large tensors back to the system and getting them anew, page
+    by page, takes a good part of a step."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        m_trim_threshold, m_mmap_max = -1, -4
+        libc.mallopt(m_mmap_max, 0)
+        libc.mallopt(m_trim_threshold, 2**31 - 1)
+
+
 def main():
     arguments = parse_arguments()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     elif arguments.device == "cpu":
-        import os
         torch.set_num_threads(len(os.sched_getaffinity(0)))
+    keep_memory()
+    torch.set_flush_denormal(True)   # saturated attention makes many, and they are slow
     recipe = tomllib.loads(arguments.recipe.read_text())
     run = Run(arguments, recipe)
     print(json.dumps({"step": run.step, "parameters": sum(p.numel() for p in run.network.parameters()),
