@@ -7,7 +7,7 @@ parts (names below), and of the five layers
   0  copies the token before (PREVIOUS), and pools the last dozens of tokens (RECENT);
   1  brings to each token the pool at the nearest separator: a signature of its demonstration
      (SEGMENT), since what stands before a separator differs each time;
-  2  pools the tokens with the same signature, rare ones more: the sentence's embedding (SENTENCE);
+  2  pools the near tokens with the same signature, telling ones more: the sentence's embedding (SENTENCE);
   3  copies it from the nearest ":" to the label's tokens;
   4  looks from "intent:" to labels whose sentence embedding is near and whose token before is ours,
      and copies the token found there to the output.
@@ -52,7 +52,8 @@ def positional_kernel(config, target, penalty):
     basis = torch.from_numpy(np.concatenate([np.cos(angle), np.sin(angle)], 1))
     share = torch.from_numpy(target(distance) * width)
     share /= share.sum()
-    log_width = torch.from_numpy(np.log(width))
+    # A prompt has many tokens far away, and what each gets adds up: they count e^8 times.
+    log_width = torch.from_numpy(np.log(width) + 8 * (distance > 120))
     solution = torch.zeros(2 * LOCAL_PAIRS, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([solution], max_iter=400, history_size=30,
                                   line_search_fn="strong_wolfe", tolerance_change=1e-12)
@@ -227,7 +228,7 @@ class Start:
         token[64, OUTPUT] = 1
         self.v[0] = token
         self.o[LABEL, 1, 64] = unit
-        self.local(2, lambda d: np.exp(-0.12 * np.maximum(d - 10, 0)), 1e-4)
+        self.local(2, lambda d: np.exp(-0.12 * np.maximum(d - 10, 0)), 1e-5)
         self.content(2, self.half - 1, RARITY, self.rarity_gain)
         self.v[1] = 0
         self.v[1][:, TOKEN] = orthonormal(128, TOKENS, self.rng)
@@ -249,6 +250,7 @@ class Start:
         pick[:, SEGMENT] = np.eye(64) / np.sqrt((x[..., SEGMENT] ** 2).sum(-1).mean())
         for head in (0, 2):   # the second has nothing to say yet
             self.alike(head, 0, pick, pick, 14)
+            self.local(head, lambda d: np.exp(-0.12 * np.maximum(d - 40, 0)), 1e-5)
             self.content(head, self.half - 1, RARITY, self.rarity_gain)
         size = MEANING.stop - MEANING.start
         self.v[0][:size] = 0
