@@ -41,7 +41,7 @@ def orthonormal(rows, columns, rng):
     return q if q.shape == (rows, columns) else q.T
 
 
-def positional_kernel(config, target, penalty):
+def positional_kernel(config, target, penalty, pressure):
     """Amplitudes z of the local pairs such that softmax over distances d of sum Re(z_i exp(i f_i d))
     is near target(d), up to a factor: the most likely ones under a Gaussian prior (convex)."""
     frequency = config.rope_theta ** (-np.arange(LOCAL_PAIRS) / (config.head_dim // 2))
@@ -52,8 +52,8 @@ def positional_kernel(config, target, penalty):
     basis = torch.from_numpy(np.concatenate([np.cos(angle), np.sin(angle)], 1))
     share = torch.from_numpy(target(distance) * width)
     share /= share.sum()
-    # A prompt has many tokens far away, and what each gets adds up: they count e^8 times.
-    log_width = torch.from_numpy(np.log(width) + 8 * (distance > 120))
+    # A prompt has many tokens far away, and what each gets adds up: they count e^pressure times.
+    log_width = torch.from_numpy(np.log(width) + pressure * (distance > 120))
     solution = torch.zeros(2 * LOCAL_PAIRS, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([solution], max_iter=400, history_size=30,
                                   line_search_fn="strong_wolfe", tolerance_change=1e-12)
@@ -172,15 +172,15 @@ class Start:
         for part, value in [(layer.q_proj, self.q.reshape(-1, d)), (layer.k_proj, self.k.reshape(-1, d)),
                             (layer.v_proj, self.v.reshape(-1, d)), (layer.o_proj, self.o.reshape(d, -1))]:
             part.weight.data = torch.from_numpy(np.ascontiguousarray(value)).float()
-        for part, spread in [(layer.gate_proj, 0.7), (layer.up_proj, 0.7), (layer.down_proj, 0.005)]:
+        for part, spread in [(layer.gate_proj, 0.7), (layer.up_proj, 0.7), (layer.down_proj, 0.001)]:
             size = part.weight.shape
             noise = self.rng.standard_normal(size) * spread / math.sqrt(size[1])
             part.weight.data = torch.from_numpy(noise).float()
 
-    def local(self, head, target, penalty):
+    def local(self, head, target, penalty=1e-5, pressure=8):
         """Attention that falls off as target(distance); a group's keys are 1 in each turning pair."""
         group = head // 2
-        amplitudes = positional_kernel(self.config, target, penalty)
+        amplitudes = positional_kernel(self.config, target, penalty, pressure)
         for i, z in enumerate(amplitudes):
             for row in (i, i + self.half):
                 self.k[group, row, :] = 0
@@ -221,36 +221,36 @@ class Start:
         token = np.zeros((128, self.config.hidden_size))
         token[:64, TOKEN] = orthonormal(64, TOKENS, self.rng)
         self.previous_map = token[:64, TOKEN].copy()
-        self.local(0, lambda d: (d == 1) * 1.0, 2e-5)
-        self.o[PREVIOUS, 0, :64] = unit * np.eye(64)
+        self.local(0, lambda d: (d == 1) * 1.0)
+        self.o[PREVIOUS, 0, :64] = 0.25 * unit * np.eye(64)
         # Two tokens after "intent" a label begins.
-        self.local(1, lambda d: (d == 2) * 1.0, 2e-5)
+        self.local(1, lambda d: (d == 2) * 1.0)
         token[64, OUTPUT] = 1
         self.v[0] = token
         self.o[LABEL, 1, 64] = unit
-        self.local(2, lambda d: np.exp(-0.12 * np.maximum(d - 10, 0)), 1e-5)
+        self.local(2, lambda d: np.exp(-0.12 * np.maximum(d - 10, 0)))
         self.content(2, self.half - 1, RARITY, self.rarity_gain)
         self.v[1] = 0
         self.v[1][:, TOKEN] = orthonormal(128, TOKENS, self.rng)
-        self.o[RECENT, 2] = 0.3 * unit * orthonormal(64, 128, self.rng)
+        self.o[RECENT, 2] = 0.15 * unit * orthonormal(64, 128, self.rng)
 
     def segment(self, x, starts):
         separators = x[(x[..., SEPARATOR] > 0.3 * self.constant)]
         centre = separators.mean(0)[RECENT]
         spread = np.sqrt(((separators[:, RECENT] - centre) ** 2).sum(-1).mean())
-        self.local(0, lambda d: np.exp(-0.2 * d), 1e-5)
+        self.local(0, lambda d: np.exp(-0.2 * d))
         self.content(0, self.half - 1, SEPARATOR, 16)
         self.v[0][:64] = 0
         self.v[0][:64, RECENT] = np.eye(64)
         self.v[0][:64, CONSTANT] = -centre / self.constant
-        self.o[SEGMENT, 0, :64] = 0.6 / spread * np.eye(64)
+        self.o[SEGMENT, 0, :64] = 0.25 / spread * np.eye(64)
 
     def sentence(self, x, starts):
         pick = np.zeros((64, self.config.hidden_size))
         pick[:, SEGMENT] = np.eye(64) / np.sqrt((x[..., SEGMENT] ** 2).sum(-1).mean())
         for head in (0, 2):   # the second has nothing to say yet
             self.alike(head, 0, pick, pick, 14)
-            self.local(head, lambda d: np.exp(-0.12 * np.maximum(d - 40, 0)), 1e-5)
+            self.local(head, lambda d: np.exp(-0.12 * np.maximum(d - 40, 0)), 5e-5, 0)
             self.content(head, self.half - 1, RARITY, self.rarity_gain)
         size = MEANING.stop - MEANING.start
         self.v[0][:size] = 0
@@ -259,7 +259,7 @@ class Start:
 
     def to_labels(self, x, starts):
         size = SENTENCE.stop - SENTENCE.start
-        self.local(0, lambda d: np.exp(-0.3 * d), 1e-5)
+        self.local(0, lambda d: np.exp(-0.3 * d))
         self.content(0, self.half - 1, COLON, 16)
         self.v[0][:size] = 0
         self.v[0][:size, SENTENCE] = np.eye(size)
@@ -279,7 +279,7 @@ class Start:
         few = orthonormal(20, 64, self.rng) * math.sqrt(TOKENS / 20)
         few /= np.sqrt((x[..., TOKEN] ** 2).sum(-1).mean())
         before, now = (np.zeros((20, self.config.hidden_size)) for _ in range(2))
-        before[:, PREVIOUS] = few
+        before[:, PREVIOUS] = few / 0.25
         now[:, TOKEN] = few @ self.previous_map
         basis = orthonormal(TOKENS, TOKENS, self.rng)
         half = TOKENS // 2   # each group's values hold one half
