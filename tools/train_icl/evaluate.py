@@ -135,7 +135,8 @@ class Evaluation:
         members = record["encode"]["assignment"]
         right = 0
         for query in record["queries"]:
-            labels = [rows[members[block][0]]["label"] for block in query["blocks"] if len(members[block]) == 1]
+            used = [members[block["block"]] for block in query["blocks"]]
+            labels = [rows[lines[0] - 1]["label"] for lines in used if lines]   # a prefix has none
             counts = collections.Counter(labels)
             best = max(counts.values())
             nearest_first = reversed(labels)   # low_to_high puts the best last

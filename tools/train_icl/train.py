@@ -119,8 +119,9 @@ def make_batch(phase, source, texts, rng):
     if rng.random() < phase["sentences"]:
         tasks = [draw_task({"classes": [6, 64]}, texts, rng) for _ in range(phase["tasks"])]
         return "sentences", source.sentences(tasks, phase["demonstrations"], rng, phase["longest_gap"])
-    tasks = [draw_task(phase, texts, rng) for _ in range(phase["rows"])]
-    return "episodes", source.episodes(tasks, phase["length"], rng, phase["longest_gap"])
+    length = rng.choice(phase["lengths"])
+    tasks = [draw_task(phase, texts, rng) for _ in range(max(1, phase["tokens"] // length))]
+    return "episodes", source.episodes(tasks, length, rng, phase["longest_gap"])
 
 
 LOSSES = {"sentences": objectives.sentence_loss, "episodes": objectives.episode_loss}
@@ -133,10 +134,10 @@ class Validation:
         self.batches = {}
         for name, groups in texts.validation.items():
             rng = random.Random(7)
-            tasks = [texts.from_groups(rng, groups, len(groups), 40) for _ in range(4)]
+            tasks = [texts.from_groups(rng, groups, len(groups), 60) for _ in range(4)]
             self.batches[f"{name} sentences"] = ("sentences", [source.sentences([t], 256, rng) for t in tasks])
             rng = random.Random(7)
-            self.batches[f"{name} episodes"] = ("episodes", [source.episodes(tasks, 2048, rng)])
+            self.batches[f"{name} episodes"] = ("episodes", [source.episodes(tasks[:2], 4096, rng)])
 
     def measure(self, network, device):
         figures = {}
@@ -165,17 +166,24 @@ class Run:
             self.network = llama.Llama(llama.Config(**recipe["model"]))
             self.network.load_state_dict(state["network"])
         self.network.to(self.device)
-        named = dict(self.network.named_parameters())
-        norms = [value for name, value in named.items() if "norm" in name]
-        embedding = [named.pop("embed_tokens.weight")]
-        others = [value for name, value in named.items() if "norm" not in name]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": others, "scale": 1.0}, {"params": norms, "scale": recipe["norm_rate"]},
-             {"params": embedding, "scale": recipe["embedding_rate"]}],
-            lr=0.0, betas=(0.9, 0.99), weight_decay=0.0)
+        self.optimizer = torch.optim.AdamW(self.parameter_groups(recipe["rates"]), lr=0.0,
+                                           betas=(0.9, 0.99), weight_decay=0.0)
         if state is not None:
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
+
+    def parameter_groups(self, rates):
+        """Parameters by the recipe's relative learning rates; what has a rate of 0 stays as it is."""
+        groups = {name: [] for name in rates}
+        top = f"layers.{len(self.network.layers) - 1}."
+        for name, parameter in self.network.named_parameters():
+            kind = ("embedding" if name.startswith("embed") else "norms" if "norm" in name and
+                    (name.startswith(top) or name.startswith("norm")) else
+                    "top" if name.startswith(top) else "below")
+            parameter.requires_grad_(rates[kind] > 0)
+            if rates[kind] > 0:
+                groups[kind].append(parameter)
+        return [{"params": members, "scale": rates[kind]} for kind, members in groups.items() if members]
 
     def phase_at(self, step):
         """The phase that a step lies in, and how far into it (0 to 1); None after the last."""
@@ -217,7 +225,7 @@ class Run:
                 self.seconds += now - begin
                 begin = now
                 entry = {"step": self.step, "of": total, "tokens": self.tokens,
-                         "seconds": round(self.seconds), "lr": round(rate, 6),
+                         "seconds": round(self.seconds), "lr": round(rate, 8), "machine": self.machine(),
                          **{name: np.mean(pairs, 0).round(4).tolist() for name, pairs in seen.items()
                             if pairs}}
                 for pairs in seen.values():
@@ -230,6 +238,11 @@ class Run:
                 print(line, flush=True)
                 with open(self.out / "curve.jsonl", "a", encoding="utf-8") as file:
                     file.write(line + "\n")
+
+    def machine(self):
+        if self.device.type == "cuda":
+            return f"one {torch.cuda.get_device_name()}"
+        return f"{torch.get_num_threads()} CPU cores"
 
     def save(self):
         """The state to go on from, and the model as it is."""

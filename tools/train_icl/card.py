@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Writes a trained model's card and its two plots: README.md, learning.svg, demonstrations.svg.
+
+    tools/train_icl/card.py --run build/icl-model --evaluation build/icl-evaluation --out MODEL
+
+--run is train.py's output folder, --evaluation is evaluate.py's; every figure comes from them.
+"""
+
+import argparse
+import json
+import pathlib
+import tomllib
+
+import matplotlib
+
+matplotlib.use("svg")
+matplotlib.rcParams["svg.hashsalt"] = "icl"   # the same file each time
+import matplotlib.pyplot as plt  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+CARD = """---
+license: apache-2.0
+language: en
+pipeline_tag: text-generation
+tags: [in-context-learning, text-classification]
+---
+
+# A small Llama that learns in context
+
+{parameters:.1f} million parameters, plain Llama architecture, {context:,} positions. It reads a
+classification task from labelled examples in its prompt, labels it has never seen included, and does
+nothing else: it writes no prose and knows no facts. It is made to show many-shot in-context learning,
+and what block-sparse attention does to it, on any machine in seconds.
+
+Prompts look like this, one example after the other, the query last:
+
+```text
+query: can I keep the atlas another week?
+intent: renew loan
+==
+query: the front brake squeaks
+intent:
+```
+
+## Accuracy
+
+Measured with `dbsa-pipe run`, {queries} queries. Where there are several demonstration sets the
+figure is their mean, the interval Student's t over the sets; else Wilson's over the queries.
+*fixed* is dense attention over all demonstrations; *DBSA* encodes blocks of 50 under an anchor and
+two blocks before, and answers from the 30 % of them that BM25 ranks first.
+
+{table}
+
+quickstart: 24 intents of two domains that training never saw. banking77 and trec: public data sets,
+no line of which was used in training or to choose anything in it; *banking77-words* has every label
+replaced by a random word. *16 by BM25* takes the 16 nearest of all training demonstrations, each
+encoded on its own behind a BOS token; *vote* is what the majority of the same 16 says, without a
+model. trec's BM25 keeps words as they are, because English stop words are question words.
+
+![accuracy against the number of demonstrations](demonstrations.svg)
+
+## Training
+
+{training}
+
+![learning curve](learning.svg)
+
+Validation is on classes kept out of training: {validation}.
+
+1. **Word vectors**: a weighted bag of tokens, trained so that sentences of one class lie close.
+2. **Structured start**: those vectors and hand-made attention patterns are written into the weights
+   (`start.py` says which), so that the untrained model already classifies in context.
+3. **Training** of all weights, on two kinds of steps: matching demonstrations of one class over a
+   batch, and the label tokens of whole prompts of up to {longest:,} tokens. Each prompt draws its own
+   label strings; in 30 % of them the vocabulary is permuted; positions have random gaps of up to
+   {gap:,}, so that blocks retrieved from anywhere are familiar.
+
+| text | licence |
+|---|---|
+| our own grammars, {domains} domains (`tools/make_icl_data/domains`) | Apache-2.0 |
+| NLU Evaluation Data, training part, and HWU64's (Liu et al., 2019) | CC-BY-4.0 |
+| SNIPS, training part (Coucke et al., 2018) | CC0-1.0 |
+| WordNet 3.0, definitions and the hierarchy of kinds (Princeton University) | WordNet License |
+
+Limits: English, sentences of up to about 60 tokens; similarity of words counts for more than syntax;
+labels of more than a few tokens are read less reliably.
+
+## Making it again
+
+```sh
+tools/train_icl/make_model.sh DATA      # DATA: folder with nlu, hwu64, snips, banking77 and trec
+```
+
+trains, measures and writes this folder. The recipe is `tools/train_icl/recipe.toml`.
+"""
+
+
+def plot(path, draw):
+    figure, axes = plt.subplots(figsize=(6.4, 3.6))
+    draw(axes)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def draw_demonstrations(axes, figures):
+    points = sorted((int(name.split()[-1]), figure) for name, figure in figures.items()
+                    if name.startswith("quickstart fixed") and name.split()[-1].isdigit())
+    counts = [count for count, _ in points]
+    means = [figure["mean"] for _, figure in points]
+    errors = [[figure["mean"] - figure["low"] for _, figure in points],
+              [figure["high"] - figure["mean"] for _, figure in points]]
+    axes.errorbar(counts, means, yerr=errors, marker="o", capsize=3, label="fixed (dense, all of them)")
+    axes.axhline(figures["quickstart zero-shot"]["mean"], ls="--", color="grey", label="zero-shot")
+    sparse = figures["quickstart DBSA all"]
+    axes.axhline(sparse["mean"], ls=":", color="tab:red", label="DBSA, all demonstrations")
+    axes.set(xscale="log", ylim=(0, 1), xlabel="demonstrations", ylabel="accuracy",
+             title="Quick start: 24 unseen intents")
+    axes.set_xticks(counts, [f"{count:,}" for count in counts])
+    axes.minorticks_off()
+
+
+def draw_learning(axes, curve):
+    measured = [entry for entry in curve if "validation" in entry]
+    for name in measured[0]["validation"]:
+        axes.plot([entry["tokens"] / 1e6 for entry in measured],
+                  [entry["validation"][name][1] for entry in measured], marker=".", label=name)
+    axes.set(ylim=(0, 1), xlabel="million tokens", ylabel="accuracy", title="Classes kept out of training")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Write a trained model's card and plots.")
+    parser.add_argument("--run", required=True, type=pathlib.Path)
+    parser.add_argument("--evaluation", required=True, type=pathlib.Path)
+    parser.add_argument("--out", required=True, type=pathlib.Path)
+    arguments = parser.parse_args()
+    curve = [json.loads(line) for line in (arguments.run / "curve.jsonl").read_text().splitlines()]
+    evaluation = json.loads((arguments.evaluation / "evaluation.json").read_text())
+    recipe = tomllib.loads((HERE / "recipe.toml").read_text())
+    config = json.loads((arguments.out / "config.json").read_text())
+    import corpus
+
+    last = curve[-1]
+    training = (f"{last['step']:,} steps, {last['tokens'] / 1e6:.1f} million tokens, "
+                f"{last['seconds'] / 60:.0f} minutes on {last['machine']}, "
+                f"after {recipe['bag']['steps']:,} steps of word vectors.")
+    validation = ", ".join(sorted(corpus.VALIDATION_DOMAINS | corpus.VALIDATION_SCENARIOS)).replace("_", " ")
+    domains = len(list((HERE.parent / "make_icl_data/domains").glob("*.toml"))) - len(corpus.VALIDATION_DOMAINS)
+    parameters = (arguments.out / "model.safetensors").stat().st_size / 2 / 1e6
+    card = CARD.format(
+        parameters=parameters, context=config["max_position_embeddings"], queries=evaluation["queries"],
+        table=(arguments.evaluation / "evaluation.md").read_text().strip(), training=training,
+        validation=validation, longest=max(recipe["phases"][-1]["lengths"]),
+        gap=recipe["phases"][-1]["longest_gap"], domains=domains)
+    (arguments.out / "README.md").write_text(card)
+    plot(arguments.out / "demonstrations.svg", lambda axes: draw_demonstrations(axes, evaluation["figures"]))
+    plot(arguments.out / "learning.svg", lambda axes: draw_learning(axes, curve))
+
+
+if __name__ == "__main__":
+    main()
