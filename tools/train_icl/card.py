@@ -148,7 +148,8 @@ def main():
                 f"{last['seconds'] / 60:.0f} minutes on {last['machine']}, "
                 f"after {recipe['bag']['steps']:,} steps of word vectors.")
     validation = ", ".join(sorted(corpus.VALIDATION_DOMAINS | corpus.VALIDATION_SCENARIOS)).replace("_", " ")
-    domains = len(list((HERE.parent / "make_icl_data/domains").glob("*.toml"))) - len(corpus.VALIDATION_DOMAINS)
+    domains = len(list((HERE.parent / "make_icl_data/domains").glob("*.toml")))
+    domains -= len(corpus.VALIDATION_DOMAINS)
     parameters = (arguments.out / "model.safetensors").stat().st_size / 2 / 1e6
     card = CARD.format(
         parameters=parameters, context=config["max_position_embeddings"], queries=evaluation["queries"],

@@ -21,6 +21,8 @@ import statistics
 import subprocess
 import sys
 
+import corpus
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}   # two-sided Student t, by the number of sets
 
@@ -32,6 +34,7 @@ def parse_arguments():
     parser.add_argument("--data", type=pathlib.Path, help="folder of banking77 and trec")
     parser.add_argument("--out", required=True, type=pathlib.Path)
     parser.add_argument("--dbsa-pipe", type=pathlib.Path, default=ROOT / "build/release/bin/dbsa-pipe")
+    parser.add_argument("--wordnet", default="/usr/share/wordnet", help="random labels are its words")
     parser.add_argument("--sets", type=int, default=3, help="demonstration sets of each figure")
     parser.add_argument("--queries", type=int, default=250)
     parser.add_argument("--only", default="", help="tasks to run, separated by commas; default all")
@@ -145,7 +148,7 @@ class Evaluation:
 
     def random_labels(self, task):
         """The same task with each label replaced by a random word."""
-        words = [line.strip() for line in (pathlib.Path(__file__).parent / "words.txt").read_text().splitlines()]
+        words = corpus.WordNet(self.arguments.wordnet).words()
         renamed = {}
         rng = random.Random(1)
         paths = []
@@ -171,7 +174,8 @@ class Evaluation:
 
     def unseen(self, name, back, front, many, nearest):
         folder = self.arguments.data.resolve() / name
-        task = Task(name, folder / "train.jsonl", folder / "test.jsonl", folder / "test_indices.json", front, back)
+        task = Task(name, folder / "train.jsonl", folder / "test.jsonl", folder / "test_indices.json",
+                    front, back)
         record = self.figure(task, "16 by BM25", {**NEAREST, **nearest}, 1)[0]
         self.vote(task, "vote of the same 16", record)
         count = {"data.demonstration_count": many}
@@ -198,7 +202,8 @@ class Evaluation:
 
     def write(self):
         (self.out / "evaluation.json").write_text(json.dumps(
-            {"weights": self.weights, "queries": self.arguments.queries, "figures": self.figures}, indent=1) + "\n")
+            {"weights": self.weights, "queries": self.arguments.queries, "figures": self.figures},
+            indent=1) + "\n")
         lines = ["| task and method | accuracy | 95 % interval | sets |", "|---|---|---|---|"]
         for name, figure in self.figures.items():
             lines.append(f"| {name} | {figure['mean']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} "

@@ -24,6 +24,7 @@ python=${PYTHON:-python3}
 model=build/icl-card
 "$python" tools/train_icl/train.py --data "$1" --out build/icl-model
 mkdir -p "$model"
-cp build/icl-model/config.json build/icl-model/model.safetensors build/icl-model/tokenizer.json "$model"
+cp build/icl-model/config.json build/icl-model/model.safetensors build/icl-model/tokenizer.json \
+  build/icl-model/tokenizer_config.json "$model"
 "$python" tools/train_icl/evaluate.py --model "$model" --data "$1" --out build/icl-evaluation
 "$python" tools/train_icl/card.py --run build/icl-model --evaluation build/icl-evaluation --out "$model"

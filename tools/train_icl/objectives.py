@@ -8,9 +8,9 @@ from prompts import TASK
 
 
 def sentence_loss(model, batch):
-    """Cross-demonstration matching in the last layer alone, over all rows of a batch, task by task: the query at
-    "intent:" against the key at the first label token of every other demonstration. -> (mean over
-    heads of -log of the attention on the right class, accuracy of the heads' mean)"""
+    """Cross-demonstration matching in the last layer alone, over all rows of a batch, task by task:
+    the query at "intent:" against the key at the first label token of every other demonstration.
+    -> (mean over heads of -log of the attention on the right class, accuracy of the heads' mean)"""
     hidden = causal(batch.ids.shape[1], batch.ids.device)
     x, tables = model.below_top(batch.ids, batch.positions, hidden)
     layer = model.layers[-1]
@@ -40,7 +40,7 @@ def sentence_loss(model, batch):
     return loss, float(correct)
 
 
-def episode_loss(model, batch, all_tokens=0.0):
+def episode_loss(model, batch):
     """Next-token loss at the label tokens whose class stood in the row before. -> (loss, accuracy
     at labels' first tokens, among the first tokens of the labels that stood before)"""
     hidden = causal(batch.ids.shape[1], batch.ids.device)

@@ -135,7 +135,8 @@ class Validation:
         for name, groups in texts.validation.items():
             rng = random.Random(7)
             tasks = [texts.from_groups(rng, groups, len(groups), 60) for _ in range(4)]
-            self.batches[f"{name} sentences"] = ("sentences", [source.sentences([t], 256, rng) for t in tasks])
+            self.batches[f"{name} sentences"] = (
+                "sentences", [source.sentences([task], 256, rng) for task in tasks])
             rng = random.Random(7)
             self.batches[f"{name} episodes"] = ("episodes", [source.episodes(tasks[:2], 4096, rng)])
 
@@ -251,6 +252,9 @@ class Run:
                     "step": self.step, "tokens": self.tokens, "seconds": self.seconds}, part)
         part.replace(self.state_path)
         llama.save(self.network, self.out, self.source.special)
+        tokenizer = {"tokenizer_class": "PreTrainedTokenizerFast",
+                     **{f"{name}_token": text for name, text in prompts.SPECIAL.items()}}
+        (self.out / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=1) + "\n")
 
 
 def keep_memory():
