@@ -12,7 +12,7 @@ parts (names below), and of the five layers
   4  looks from "intent:" to labels whose sentence embedding is near and whose token before is ours,
      and copies the token found there to the output.
 
-Positions: with rope_theta = 1e30 the first 16 of 96 rotary pairs turn fast enough to tell
+Positions: with rope_theta = 1e20 the first 16 of 64 rotary pairs turn fast enough to tell
 neighbouring tokens apart; the others are as good as still over any context, and carry content.
 """
 
@@ -22,13 +22,13 @@ import numpy as np
 import torch
 
 CONSTANT, RARITY, SEPARATOR, COLON, OUTPUT, LABEL = 0, 1, 2, 3, 4, 5
-TOKEN = slice(8, 144)
-MEANING = slice(144, 272)
-PREVIOUS = slice(272, 320)
-RECENT = slice(320, 352)
-SEGMENT = slice(352, 384)
-SENTENCE = slice(384, 512)
-TOKENS = TOKEN.stop - TOKEN.start   # as wide as TOKEN is
+TOKEN = slice(8, 176)
+MEANING = slice(176, 248)
+PREVIOUS = slice(248, 312)
+RECENT = slice(312, 376)
+SEGMENT = slice(376, 440)
+SENTENCE = slice(440, 512)
+TOKENS = TOKEN.stop - TOKEN.start
 NORM = 2.0         # of every token's embedding
 SCALE = 10.0
 LOCAL_PAIRS = 16   # the pairs that turn; content uses those after them
@@ -71,10 +71,6 @@ def positional_kernel(config, target, penalty, pressure):
     return solution[:LOCAL_PAIRS] - 1j * solution[LOCAL_PAIRS:]
 
 
-def width(part):
-    return part.stop - part.start
-
-
 class Start:
     """Writes the start into a model, layer by layer; each is scaled by what the layers below it put
     out for a sample of prompts."""
@@ -85,9 +81,9 @@ class Start:
         c = model.config
         shape = (c.hidden_size, c.head_dim, c.num_hidden_layers, c.num_attention_heads,
                  c.num_key_value_heads)
-        if shape != (512, 192, 5, 4, 1):
+        if shape != (512, 128, 5, 4, 2):
             raise ValueError("the structured start is laid out for hidden size 512, 5 layers and "
-                             f"4 heads of 192 over one key; the recipe has {shape}")
+                             f"4 heads of 128 over 2 keys; the recipe has {shape}")
         self.model, self.config = model, c
         self.rng = np.random.default_rng(seed)
         self.half, self.root = c.head_dim // 2, math.sqrt(c.head_dim)
@@ -146,30 +142,35 @@ class Start:
             layer.o_proj.weight.data *= SCALE
             layer.down_proj.weight.data *= SCALE
 
-    # One layer's weights as they are gathered: q [4, C, D], k and v [C, D], o [D, 4, C].
+    # One layer's weights as they are gathered: q [4, C, D], k and v [2, C, D], o [D, 4, C].
 
     def begin(self):
         d, c = self.config.hidden_size, self.config.head_dim
         self.q = 0.3 / math.sqrt(d) * self.rng.standard_normal((4, c, d))
-        self.k = 0.3 / math.sqrt(d) * self.rng.standard_normal((c, d))
-        self.v = 0.3 / math.sqrt(d) * self.rng.standard_normal((c, d))
+        self.k = 0.3 / math.sqrt(d) * self.rng.standard_normal((2, c, d))
+        self.v = 0.3 / math.sqrt(d) * self.rng.standard_normal((2, c, d))
         self.o = 0.005 / math.sqrt(d) * self.rng.standard_normal((d, 4, c))
 
     def balance(self):
         """Makes queries and keys about equally large, pair by pair, which changes no score: training
         moves all weights by about as much, and a large one beside a small one is lost at once."""
-        for i in range(self.half):
-            rows = [i, i + self.half]
-            query = np.sqrt((self.q[:, rows] ** 2).sum((1, 2)).max())
-            scale = math.sqrt(query / np.sqrt((self.k[rows] ** 2).sum()))
-            self.k[rows] *= scale
-            self.q[:, rows] /= scale
+        pairs = np.arange(self.half)
+        for group in range(2):
+            heads = slice(2 * group, 2 * group + 2)
+            for i in pairs:
+                rows = [i, i + self.half]
+                query = np.sqrt((self.q[heads][:, rows] ** 2).sum((1, 2)).max())
+                key = np.sqrt((self.k[group][rows] ** 2).sum())
+                scale = math.sqrt(query / key)
+                self.k[group][rows] *= scale
+                self.q[heads, i] /= scale
+                self.q[heads, i + self.half] /= scale
 
     def write(self, index):
         self.balance()
         layer, d = self.model.layers[index], self.config.hidden_size
-        for part, value in [(layer.q_proj, self.q.reshape(-1, d)), (layer.k_proj, self.k),
-                            (layer.v_proj, self.v), (layer.o_proj, self.o.reshape(d, -1))]:
+        for part, value in [(layer.q_proj, self.q.reshape(-1, d)), (layer.k_proj, self.k.reshape(-1, d)),
+                            (layer.v_proj, self.v.reshape(-1, d)), (layer.o_proj, self.o.reshape(d, -1))]:
             part.weight.data = torch.from_numpy(np.ascontiguousarray(value)).float()
         for part, spread in [(layer.gate_proj, 0.7), (layer.up_proj, 0.7), (layer.down_proj, 0.001)]:
             size = part.weight.shape
@@ -177,21 +178,23 @@ class Start:
             part.weight.data = torch.from_numpy(noise).float()
 
     def local(self, head, target, penalty=1e-5, pressure=8):
-        """Attention that falls off as target(distance); keys are 1 in each turning pair."""
+        """Attention that falls off as target(distance); a group's keys are 1 in each turning pair."""
+        group = head // 2
         amplitudes = positional_kernel(self.config, target, penalty, pressure)
         for i, z in enumerate(amplitudes):
             for row in (i, i + self.half):
-                self.k[row, :] = 0
+                self.k[group, row, :] = 0
                 self.q[head, row, :] = 0
-            self.k[i, CONSTANT] = 1 / self.constant
+            self.k[group, i, CONSTANT] = 1 / self.constant
             self.q[head, i, CONSTANT] = self.root * z.real / self.constant
             self.q[head, i + self.half, CONSTANT] = self.root * z.imag / self.constant
 
     def content(self, head, pair, coordinate, gain, asks=CONSTANT):
         """Adds gain x (the key's coordinate, 0.7 where a flag is set) / 0.7 to the scores of a head,
         for queries of which the flag `asks` is set."""
-        self.k[pair, :] = 0
-        self.k[pair, coordinate] = 1 / self.constant
+        group = head // 2
+        self.k[group, pair, :] = 0
+        self.k[group, pair, coordinate] = 1 / self.constant
         self.q[head, pair, :] = 0
         self.q[head, pair, asks] = self.root * gain / self.constant
 
@@ -206,7 +209,7 @@ class Start:
         rows = self.still(first, len(key))
         # Heads share keys, so all of the gain is the query's.
         for side, (target, matrix, size) in enumerate([(self.q[head], query, gain * self.root),
-                                                       (self.k, key, 1.0)]):
+                                                       (self.k[head // 2], key, 1.0)]):
             target[rows] = size * matrix
             if centres is not None:
                 target[rows, CONSTANT] -= size * matrix @ centres[side] / self.constant
@@ -215,52 +218,51 @@ class Start:
 
     def previous_and_pool(self, x, starts):
         unit = 0.7 / self.constant
-        size, recent = width(PREVIOUS), width(RECENT)
-        self.v[:size + recent + 1] = 0
-        self.previous_map = orthonormal(size, TOKENS, self.rng)
-        self.v[:size, TOKEN] = self.previous_map
-        self.v[size:size + recent, TOKEN] = orthonormal(recent, TOKENS, self.rng)
-        self.v[size + recent, OUTPUT] = 1
+        token = np.zeros((128, self.config.hidden_size))
+        token[:64, TOKEN] = orthonormal(64, TOKENS, self.rng)
+        self.previous_map = token[:64, TOKEN].copy()
         self.local(0, lambda d: (d == 1) * 1.0)
-        self.o[PREVIOUS, 0, :size] = 0.25 * unit * np.eye(size)
+        self.o[PREVIOUS, 0, :64] = 0.25 * unit * np.eye(64)
         # Two tokens after "intent" a label begins.
         self.local(1, lambda d: (d == 2) * 1.0)
-        self.o[LABEL, 1, size + recent] = unit
+        token[64, OUTPUT] = 1
+        self.v[0] = token
+        self.o[LABEL, 1, 64] = unit
         self.local(2, lambda d: np.exp(-0.12 * np.maximum(d - 10, 0)))
         self.content(2, self.half - 1, RARITY, self.rarity_gain)
-        self.o[RECENT, 2, size:size + recent] = 0.15 * unit * np.eye(recent)
+        self.v[1] = 0
+        self.v[1][:, TOKEN] = orthonormal(128, TOKENS, self.rng)
+        self.o[RECENT, 2] = 0.15 * unit * orthonormal(64, 128, self.rng)
 
     def segment(self, x, starts):
         separators = x[(x[..., SEPARATOR] > 0.3 * self.constant)]
         centre = separators.mean(0)[RECENT]
         spread = np.sqrt(((separators[:, RECENT] - centre) ** 2).sum(-1).mean())
-        size = width(SEGMENT)
         self.local(0, lambda d: np.exp(-0.2 * d))
         self.content(0, self.half - 1, SEPARATOR, 16)
-        self.v[:size] = 0
-        self.v[:size, RECENT] = np.eye(size)
-        self.v[:size, CONSTANT] = -centre / self.constant
-        self.o[SEGMENT, 0, :size] = 0.25 / spread * np.eye(size)
+        self.v[0][:64] = 0
+        self.v[0][:64, RECENT] = np.eye(64)
+        self.v[0][:64, CONSTANT] = -centre / self.constant
+        self.o[SEGMENT, 0, :64] = 0.25 / spread * np.eye(64)
 
     def sentence(self, x, starts):
-        size = width(SEGMENT)
-        pick = np.zeros((size, self.config.hidden_size))
-        pick[:, SEGMENT] = np.eye(size) / np.sqrt((x[..., SEGMENT] ** 2).sum(-1).mean())
-        for head in (0, 1):   # the second has nothing to say yet
+        pick = np.zeros((64, self.config.hidden_size))
+        pick[:, SEGMENT] = np.eye(64) / np.sqrt((x[..., SEGMENT] ** 2).sum(-1).mean())
+        for head in (0, 2):   # the second has nothing to say yet
             self.alike(head, 0, pick, pick, 14)
             self.local(head, lambda d: np.exp(-0.12 * np.maximum(d - 40, 0)), 5e-5, 0)
             self.content(head, self.half - 1, RARITY, self.rarity_gain)
-        size = width(SENTENCE)
-        self.v[:size] = 0
-        self.v[:size, MEANING] = np.eye(size)
+        size = MEANING.stop - MEANING.start
+        self.v[0][:size] = 0
+        self.v[0][:size, MEANING] = np.eye(size)
         self.o[SENTENCE, 0, :size] = 0.7 / self.constant * np.eye(size)
 
     def to_labels(self, x, starts):
-        size = width(SENTENCE)
+        size = SENTENCE.stop - SENTENCE.start
         self.local(0, lambda d: np.exp(-0.3 * d))
         self.content(0, self.half - 1, COLON, 16)
-        self.v[:size] = 0
-        self.v[:size, SENTENCE] = np.eye(size)
+        self.v[0][:size] = 0
+        self.v[0][:size, SENTENCE] = np.eye(size)
         self.o[SENTENCE, 0, :size] = 0.7 / self.constant * np.eye(size)
 
     def match(self, x, starts):
@@ -271,18 +273,22 @@ class Start:
             centres.append(np.zeros(self.config.hidden_size))
             centres[-1][SENTENCE] = sentences.mean(0)
             spread *= np.linalg.norm(sentences - sentences.mean(0), axis=1).mean()
-        size = width(SENTENCE)
+        size = SENTENCE.stop - SENTENCE.start
         near = np.zeros((size, self.config.hidden_size))
         near[:, SENTENCE] = np.eye(size) / math.sqrt(spread)
-        few = orthonormal(20, width(PREVIOUS), self.rng) * math.sqrt(TOKENS / 20)
+        few = orthonormal(20, 64, self.rng) * math.sqrt(TOKENS / 20)
         few /= np.sqrt((x[..., TOKEN] ** 2).sum(-1).mean())
         before, now = (np.zeros((20, self.config.hidden_size)) for _ in range(2))
         before[:, PREVIOUS] = few / 0.25
         now[:, TOKEN] = few @ self.previous_map
-        self.v[:TOKENS] = 0
-        self.v[:TOKENS, TOKEN] = np.eye(TOKENS)
-        for head, gain in enumerate([1.0, 0.7, 1.0, 1.3]):
+        basis = orthonormal(TOKENS, TOKENS, self.rng)
+        half = TOKENS // 2   # each group's values hold one half
+        for head, gain in [(0, 1.0), (1, 0.7), (2, 1.0), (3, 1.3)]:
+            group = head // 2
+            rows = slice(half * group, half * (group + 1))
             self.alike(head, 0, near, near, gain * self.sharpness, centres)
             self.alike(head, size // 2, now, before, 10)
             self.content(head, self.half - 1, LABEL, 16, COLON)
-            self.o[TOKEN, head, :TOKENS] = 0.75 * unit * np.eye(TOKENS)
+            self.v[group][:half] = 0
+            self.v[group][:half, TOKEN] = basis[rows]
+            self.o[TOKEN, head, :half] = 1.5 * unit * basis[rows].T
