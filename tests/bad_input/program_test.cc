@@ -53,8 +53,9 @@ TEST_F(BadSurroundings, AReaderThatLeavesEndsTheProgramQuietly) {
 }
 
 TEST_F(BadSurroundings, WithoutAHomeNothingIsMissed) {
-  for (const char* how : {"env -i \"$@\"", "HOME=/dev/null XDG_CACHE_HOME= \"$@\"",
-                          "HOME=relative XDG_CACHE_HOME=relative \"$@\""}) {
+  for (const char* how :
+       {"env -i ASAN_OPTIONS=\"$ASAN_OPTIONS\" \"$@\"", "HOME=/dev/null XDG_CACHE_HOME= \"$@\"",
+        "HOME=relative XDG_CACHE_HOME=relative \"$@\""}) {
     const std::string script = "cd '" + path() + "' && " + how;
     const ProcessResult result = in_shell(script, {"run", path("pipeline.toml"), "--quiet"});
     EXPECT_EQ(result.exit_code, 0) << how;
