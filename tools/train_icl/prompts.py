@@ -72,7 +72,9 @@ class Prompts:
         self.format_ids = np.array(sorted(fixed))
         self.separator_ids = np.array([tokenizer.encode(f"b{SEPARATOR}").ids[-1], self.special["bos"]])
         self.colon_id = tokenizer.token_to_id(":")
-        self.output_ids = np.array(sorted({tokenizer.encode("\n" + back).ids[1] for _, back, _ in TEMPLATES}))
+        # Tokens that end a line; those that end a separator do not.
+        self.line_ids = np.array([i for i in range(size) if "\u010a" in tokens[i]
+                                  and i not in self.separator_ids])
         # Word tokens, those that begin a word and those that go on with one, for permutations.
         self.word_ids = []
         for begins in (True, False):

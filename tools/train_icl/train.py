@@ -64,16 +64,24 @@ def train_bag(recipe, source, texts):
     for encoding in source.tokenizer.encode_batch([f" {text}" for text in texts.texts()]):
         np.add.at(counts, encoding.ids, 1)
     rarity = -np.log(counts + 1)
-    rarity = 1.5 * np.clip((rarity - np.average(rarity, weights=counts + 1)) / 3, -1, 1)
-    words = bag.Bag(size, start.MEANING.stop - start.MEANING.start, rarity, recipe["seed"])
-    optimizer = torch.optim.Adam(words.parameters(), betas=(0.9, 0.99))
+    weights = np.clip((rarity - np.average(rarity, weights=counts + 1)) / 3, -1, 1)
+    rarity = torch.from_numpy(np.log(1 + counts.sum() / 15 / (counts + 5))).float()
+    words = bag.Bag(size, start.VIEWS * start.VIEW, start.VIEWS, settings["first_weights"] * weights,
+                    recipe["seed"])
+    optimizer = torch.optim.Adam([{"params": [words.vectors], "scale": 1.0},
+                                  {"params": [words.weights], "scale": settings["weights_rate"]},
+                                  {"params": [words.sharpness], "scale": 0.3}], betas=(0.9, 0.99))
     results = []
     for step in range(settings["steps"]):
+        part = max(0.03, 0.5 + 0.5 * math.cos(math.pi * step / settings["steps"]))
         for group in optimizer.param_groups:
-            group["lr"] = settings["lr"] * max(0.05, 0.5 + 0.5 * math.cos(math.pi * step / settings["steps"]))
+            group["lr"] = settings["lr"] * group["scale"] * part * min(1, (step + 1) / 50)
         rng = random.Random(f"{recipe['seed']} bag {step}")
         task = draw_task(settings, texts, rng)
-        loss, accuracy = words.loss(*bag.batch_of(source, task, settings["demonstrations"], rng))
+        ids, mask, classes = bag.batch_of(source, task, settings["demonstrations"], rng)
+        few = rng.random() < settings["retrieved"]
+        allowed = bag.nearest(ids, mask, rarity, 16) if few else bag.all_others(ids)
+        loss, accuracy = words.loss(ids, mask, classes, allowed)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -82,22 +90,29 @@ def train_bag(recipe, source, texts):
             loss, accuracy = np.mean(results[-1000:], 0)
             print(json.dumps({"bag step": step + 1, "loss": round(loss, 4),
                               "accuracy": round(accuracy, 4)}), flush=True)
+    with torch.no_grad():
+        words.weights *= settings["weights_kept"]
     return words
 
 
 def first_weights(recipe, source, texts, out):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)   # its steps are too small to share
-    saved = out / "words.pt"
-    words = torch.load(saved) if saved.exists() else train_bag(recipe, source, texts)
-    torch.save(words, saved)
-    torch.set_num_threads(threads)
     torch.manual_seed(recipe["seed"])
+    saved = out / "words.pt"
+    words = bag.Bag(recipe["model"]["vocab_size"], start.VIEWS * start.VIEW, start.VIEWS,
+                    np.zeros(recipe["model"]["vocab_size"]), 0)
+    if saved.exists():
+        words.load_state_dict(torch.load(saved))
+    else:
+        words = train_bag(recipe, source, texts)
+        torch.save(words.state_dict(), saved)
+    torch.set_num_threads(threads)
     network = llama.Llama(llama.Config(**recipe["model"]))
     rng = random.Random(recipe["seed"])
-    sample = source.episodes([texts.task(rng, 30) for _ in range(32)], 256, rng)
+    sample = source.episodes([texts.task(rng, 30) for _ in range(24)], 256, rng)
     with torch.no_grad():
-        start.Start(network, words, source.separator_ids, source.colon_id, source.output_ids,
+        start.Start(network, words, source.separator_ids, source.colon_id, source.line_ids,
                     source.format_ids, recipe["seed"]).build(
             sample.ids, sample.positions, llama.causal(sample.ids.shape[1]),
             sample.demonstrations.numpy())
