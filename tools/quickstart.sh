@@ -1,5 +1,5 @@
 #!/bin/sh
-# From a fresh clone to a result: packages, release build, a model, pipelines/quickstart.toml.
+# From a fresh clone to a result: packages, release build, pipelines/quickstart.toml.
 # Can be run again at any time; what is there already is kept.
 set -eu
 cd "$(dirname "$0")/.."
@@ -9,9 +9,8 @@ usage() {
 usage: tools/quickstart.sh
 
 Installs the Debian packages dbsa-pipe is built with (as root or with sudo; not with DBSA_NO_SETUP=1
-in the environment), builds it into
-build/release, makes a tiny model with random weights in build/quickstart/model and runs
-pipelines/quickstart.toml. Run it again to see the encoded blocks reused.
+in the environment), builds it into build/release, and runs pipelines/quickstart.toml with the small
+model that is in this repository. Run it again to see the encoded blocks reused.
 END
 }
 
@@ -21,18 +20,11 @@ case "${1-}" in
   *) usage >&2; exit 2 ;;
 esac
 
-echo "==> 1/4 packages"
+echo "==> 1/3 packages"
 [ -n "${DBSA_NO_SETUP-}" ] && echo "not installed: DBSA_NO_SETUP is set" || tools/setup.sh
-echo "==> 2/4 build (build/release)"
+echo "==> 2/3 build (build/release)"
 mkdir -p build
 cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
-cmake --build --preset release --target dbsa-pipe dbsa-make-checkpoint dbsa_plugins
-echo "==> 3/4 model (build/quickstart/model)"
-if [ -e build/quickstart/model/config.json ]; then
-  echo "is there already"
-else
-  build/release/bin/dbsa-make-checkpoint --out=build/quickstart/model --preset=tiny --seed=1
-  echo "its weights are random: expect labels no better than chance"
-fi
-echo "==> 4/4 build/release/bin/dbsa-pipe run pipelines/quickstart.toml"
+cmake --build --preset release --target dbsa-pipe dbsa_plugins
+echo "==> 3/3 build/release/bin/dbsa-pipe run pipelines/quickstart.toml"
 build/release/bin/dbsa-pipe run pipelines/quickstart.toml

@@ -183,7 +183,7 @@ check_pipelines() {
   awk '/^```toml$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >"$logs/readme.toml"
   for file in pipelines/examples/*.toml "$logs/readme.toml"; do
     echo "$file"
-    build/release/bin/dbsa-pipe validate "$file" --set "model.path=$PWD/build/quickstart/model" \
+    build/release/bin/dbsa-pipe validate "$file" --set "model.path=$PWD/pipelines/quickstart/model" \
       --set "data.demonstrations=$PWD/pipelines/quickstart/demonstrations.jsonl" \
       --set "data.queries=$PWD/pipelines/quickstart/queries.jsonl" \
       --set data.label_field=label --set data.demonstration_count=200 || failures=1

@@ -13,7 +13,7 @@ other ids than tokenizer.json itself.
                          per prompt: text, ids, the rows kept, and transformers' own bfloat16 errors
   expected.safetensors   float32 logits, inv_freq [head_dim / 2]; per prompt:
                            last.<name>  [vocab]           of the last row
-                           some.<name>  [rows, vocab / 8] of the rows kept, columns 0, 8, 16, ...
+                           some.<name>  [rows, vocab / 32] of the rows kept, columns 0, 32, 64, ...
 
 The prompts are the quick start's: `demonstrations` has its first demonstrations, some 600 tokens,
 and a query; `query` the query alone. Rows kept: the last, those that predict a label's first token,
@@ -37,7 +37,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(os.path.join(HERE, "../.."))
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
 TOKENS = 600  # at most, in the demonstrations
-STRIDE = 8  # of the columns kept
+STRIDE = 32  # of the columns kept
 ROWS = {"demonstrations": 22, "query": 6}
 SIZE_LIMIT = 200_000  # bytes, both files
 

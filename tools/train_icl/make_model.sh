@@ -1,5 +1,5 @@
 #!/bin/sh
-# A small model from nothing: training, measuring, the card. About half an hour on two cores.
+# A small model from nothing: training, measuring, the card. About a quarter of an hour on two cores.
 set -eu
 cd "$(dirname "$0")/../.."
 

@@ -38,13 +38,14 @@ VIEWS = 2
 VIEW = (MEANING.stop - MEANING.start) // VIEWS
 TOKENS = TOKEN.stop - TOKEN.start
 UNIT = 0.7         # a flag that is set, in the residual stream
-FAINT = 0.1        # of it: LABEL, which half the words after a ":" have, and which adds to their norm
+FAINT = 0.1        # of it: LABEL; any word after a ":" has half of it, and its norm must not change by that
 NORM = 2.0         # of every token's embedding
 LOCAL_PAIRS = 16   # the pairs that turn; content uses those after them
 LARGE = 10.0       # norm of the embeddings that layer 3 writes
 COMMON = 0.4       # the share of the demonstrations' mean that is taken off
 GAINS = 0.9, 0.55  # of the two heads of a view, relative to the sharpness that was learned
-FOLLOW = 20.0      # what a key loses whose token before is not ours
+FOLLOW = 12.0      # what a key loses whose token before is not ours
+EVEN = 0.5         # short embeddings weigh more, by their values' scale; as keys they lose some of it
 OUTPUT = 6.0       # of the copied token
 SHAPE = {"hidden_size": SENTENCE.stop, "head_dim": 128, "num_hidden_layers": 5,
          "num_attention_heads": 4, "num_key_value_heads": 2}
@@ -58,8 +59,9 @@ def orthonormal(rows, columns, rng):
 
 
 def positional_kernel(config, target, penalty, pressure):
-    """Amplitudes z of the local pairs such that softmax over distances d of sum Re(z_i exp(i f_i d))
-    is near target(d), up to a factor: the most likely ones under a Gaussian prior (convex)."""
+    """(z, largest score): amplitudes z of the local pairs such that softmax over distances d of
+    sum Re(z_i exp(i f_i d)) is near target(d), up to a factor: the most likely ones under a Gaussian
+    prior (convex)."""
     frequency = config.rope_theta ** (-np.arange(LOCAL_PAIRS) / (config.head_dim // 2))
     far = np.geomspace(3000, config.max_position_embeddings, 3000)
     distance = np.concatenate([np.arange(3000), far])
@@ -83,8 +85,9 @@ def positional_kernel(config, target, penalty, pressure):
 
     with torch.enable_grad():
         optimizer.step(closure)
+    largest = float((basis @ solution.detach()).max())
     solution = solution.detach().numpy()
-    return solution[:LOCAL_PAIRS] - 1j * solution[LOCAL_PAIRS:]
+    return solution[:LOCAL_PAIRS] - 1j * solution[LOCAL_PAIRS:], largest
 
 
 class Start:
@@ -163,7 +166,8 @@ class Start:
             part.weight.data = torch.from_numpy(noise).float()
 
     def balance(self):
-        """Makes queries and keys about equally large, pair by pair, which changes no score."""
+        """Makes queries and keys about equally large, pair by pair, which changes no score. A key that is
+        one coordinate, or the difference of two, becomes a power of two times it: exact in bfloat16."""
         for group in range(2):
             heads = slice(2 * group, 2 * group + 2)
             for i in range(self.half):
@@ -172,14 +176,20 @@ class Start:
                 key = np.sqrt((self.k[group][rows] ** 2).sum())
                 if query > 0 and key > 0:
                     scale = math.sqrt(query / key)
+                    sizes = np.unique(np.abs(self.k[group][rows][self.k[group][rows] != 0]))
+                    if len(sizes) == 1:
+                        scale = 2.0 ** round(math.log2(scale * sizes[0])) / sizes[0]
                     self.k[group][rows] *= scale
                     self.q[heads, i] /= scale
                     self.q[heads, i + self.half] /= scale
 
     def local(self, head, target, penalty=1e-5, pressure=8):
-        """Attention that falls off as target(distance); a group's keys are 1 in each turning pair."""
+        """Attention that falls off as target(distance); a group's keys are 1 in each turning pair. The
+        largest score is taken off again by a still pair: what a norm's rounding does to one it does to
+        the other."""
         group = head // 2
-        amplitudes = positional_kernel(self.config, target, penalty, pressure)
+        amplitudes, largest = positional_kernel(self.config, target, penalty, pressure)
+        self.content(head, self.half - 3, CONSTANT, -largest)
         for i, z in enumerate(amplitudes):
             self.k[group, i, CONSTANT] = 1 / self.constant
             self.q[head, i, CONSTANT] = self.root * z.real / self.constant
@@ -242,12 +252,12 @@ class Start:
     def sentence(self, x, starts):
         size = SEGMENT.stop - SEGMENT.start
         pick = np.zeros((size, self.config.hidden_size))
-        pick[:, SEGMENT] = np.eye(size) / np.sqrt((x[..., SEGMENT] ** 2).sum(-1).mean())
+        pick[:, SEGMENT] = np.eye(size) / math.sqrt(np.median((x[..., SEGMENT] ** 2).sum(-1)))
         words = x[(x[..., FORMAT] < 0.3 * self.constant)]
         centre = words.mean(0)[MEANING]
         for view in range(VIEWS):
             head = 2 * view
-            self.alike(head, 0, pick, pick, 20)
+            self.alike(head, 0, pick, pick, 24)
             self.local(head, lambda d: np.exp(-0.12 * np.maximum(d - 50, 0)), 5e-5, 0)
             self.content(head, self.half - 1, RARITY, self.rarity_gain)
             self.content(head, self.half - 2, FORMAT, -9)
@@ -282,7 +292,8 @@ class Start:
         now[:, TOKEN] = few @ self.previous_map
         # ":" before a label and the query's own: their product becomes 1.
         asked, found = x[rows, columns - 1] @ now.T, x[rows, columns] @ before.T
-        same = float(np.median((asked * found).sum(1)))
+        same = float(np.median((asked * found).sum(1) * self.constant ** 2 /
+                               (x[rows, columns - 1][:, CONSTANT] * x[rows, columns][:, CONSTANT])))
         basis = orthonormal(TOKENS, TOKENS, self.rng)
         half = TOKENS // 2   # each group's values hold one half
         for head in range(4):
@@ -291,8 +302,8 @@ class Start:
             pick[:, SENTENCE][:, VIEW * view:VIEW * (view + 1)] = near * np.eye(VIEW)
             self.alike(head, 0, pick, pick, GAINS[head % 2] * self.sharpness[view])
             self.alike(head, VIEW // 2, now, before / same, FOLLOW)
-            self.content(head, self.half - 2, CONSTANT, -FOLLOW)
-            self.demand(head, self.half - 1, LABEL, 16, COLON)
+            self.content(head, self.half - 2, CONSTANT, -FOLLOW - EVEN)
+            self.demand(head, self.half - 1, LABEL, 10, COLON)
             part = slice(half * view, half * (view + 1))
             self.v[view][:half, TOKEN] = basis[part]
             self.o[TOKEN, head, :half] = OUTPUT * unit * basis[part].T

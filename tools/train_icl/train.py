@@ -57,8 +57,23 @@ def prepare(arguments, recipe):
     return texts, prompts.Prompts(tokenizer, texts)
 
 
-def train_bag(recipe, source, texts):
-    """Word vectors for the start."""
+def bag_accuracy(words, source, texts, settings):
+    """Accuracy on classes kept out of training, by group."""
+    figures = {}
+    for name, groups in texts.validation.items():
+        rng = random.Random(7)
+        seen = []
+        with torch.no_grad():
+            for _ in range(4):
+                task = texts.from_groups(rng, groups, len(groups), 60)
+                ids, mask, classes = bag.batch_of(source, task, 4 * settings["demonstrations"], rng)
+                seen.append(words.loss(ids, mask, classes, bag.all_others(ids))[1])
+        figures[name] = round(float(np.mean(seen)), 4)
+    return figures
+
+
+def train_bag(recipe, source, texts, curve):
+    """Word vectors for the start; curve: the file that a line is added to now and then."""
     settings, size = recipe["bag"], recipe["model"]["vocab_size"]
     counts = np.zeros(size)
     for encoding in source.tokenizer.encode_batch([f" {text}" for text in texts.texts()]):
@@ -71,7 +86,7 @@ def train_bag(recipe, source, texts):
     optimizer = torch.optim.Adam([{"params": [words.vectors], "scale": 1.0},
                                   {"params": [words.weights], "scale": settings["weights_rate"]},
                                   {"params": [words.sharpness], "scale": 0.3}], betas=(0.9, 0.99))
-    results = []
+    results, begin = [], time.monotonic()
     for step in range(settings["steps"]):
         part = max(0.03, 0.5 + 0.5 * math.cos(math.pi * step / settings["steps"]))
         for group in optimizer.param_groups:
@@ -88,8 +103,17 @@ def train_bag(recipe, source, texts):
         results.append((float(loss.detach()), accuracy))
         if (step + 1) % 1000 == 0:
             loss, accuracy = np.mean(results[-1000:], 0)
-            print(json.dumps({"bag step": step + 1, "loss": round(loss, 4),
-                              "accuracy": round(accuracy, 4)}), flush=True)
+            with torch.no_grad():   # as they will be used
+                kept = words.weights.clone()
+                words.weights *= settings["weights_kept"]
+                validation = bag_accuracy(words, source, texts, settings)
+                words.weights.copy_(kept)
+            line = json.dumps({"bag step": step + 1, "seconds": round(time.monotonic() - begin),
+                               "loss": round(loss, 4), "accuracy": round(accuracy, 4),
+                               "validation": validation})
+            print(line, flush=True)
+            with open(curve, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
     with torch.no_grad():
         words.weights *= settings["weights_kept"]
     return words
@@ -105,7 +129,7 @@ def first_weights(recipe, source, texts, out):
     if saved.exists():
         words.load_state_dict(torch.load(saved))
     else:
-        words = train_bag(recipe, source, texts)
+        words = train_bag(recipe, source, texts, out / "bag_curve.jsonl")
         torch.save(words.state_dict(), saved)
     torch.set_num_threads(threads)
     network = llama.Llama(llama.Config(**recipe["model"]))
@@ -203,7 +227,7 @@ class Run:
 
     def phase_at(self, step):
         """The phase that a step lies in, and how far into it (0 to 1); None after the last."""
-        for phase in self.recipe["phases"]:
+        for phase in self.recipe.get("phases", []):
             if step < phase["steps"]:
                 return phase, step / phase["steps"]
             step -= phase["steps"]
@@ -215,7 +239,9 @@ class Run:
         return rate * min(1.0, (self.step + 1) / self.recipe["warmup"])
 
     def train(self):
-        total = sum(phase["steps"] for phase in self.recipe["phases"])
+        total = sum(phase["steps"] for phase in self.recipe.get("phases", []))
+        if total == 0:
+            self.save()
         begin, seen = time.monotonic(), {"sentences": [], "episodes": []}
         while True:
             phase, part = self.phase_at(self.step)
