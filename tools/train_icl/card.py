@@ -76,7 +76,8 @@ The curve is accuracy on classes kept out of training: {validation}.
    (`start.py` says which): demonstrations are told apart by what stands before their separator, a
    sentence's embedding is pooled and carried to its label, and the query looks for labels whose
    embedding is near. So the network classifies in context without having been trained to.
-3. No training of the network itself: on two cores it gained nothing on classes kept out of training.
+3. No training of the network itself: after an earlier form of this start it gained nothing on classes
+   kept out of training; after this one it was not tried.
    The trainer does it where the recipe has phases.
 
 | text | licence |
