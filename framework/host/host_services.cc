@@ -1,6 +1,6 @@
 #include "host/host_services.h"
 
-#include <dbsa/sdk/host.h>
+#include <dbsa/sdk/plugin.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -160,7 +160,23 @@ struct HostServices::Impl {
     order.caller_goes_on();
   }
 
+  Status embed(const Texts& texts, float* vectors) {
+    std::lock_guard lock(embed_mutex);
+    if (embedder == nullptr)
+      return Error{ErrorCode::kConfig,
+                   "needs embeddings of texts, and the pipeline file has none; set "
+                   "embedding.method and what it needs",
+                   ""};
+    std::vector<std::string_view> views;
+    for (int64_t i = 0; i < texts.size(); ++i) views.push_back(texts[i]);
+    DBSA_ASSIGN_OR_RETURN(const std::vector<float> values, embedder->embed(views));
+    std::copy(values.begin(), values.end(), vectors);
+    return {};
+  }
+
   std::optional<tbb::global_control> limit;
+  Embedder* embedder = nullptr;
+  std::mutex embed_mutex;
   tbb::task_arena arena;
   tbb::enumerable_thread_specific<std::array<ScratchSlot, kScratchSlots>> scratch;
   std::shared_ptr<spdlog::logger> logger;
@@ -190,6 +206,15 @@ HostServices::HostServices(HostOptions options)
           },
           [](void* context) noexcept -> int32_t {
             return static_cast<HostServices*>(context)->cancelled() ? 1 : 0;
+          },
+          [](void* context) noexcept -> int64_t {
+            const Embedder* embedder = static_cast<HostServices*>(context)->impl_->embedder;
+            return embedder != nullptr ? embedder->width() : 0;
+          },
+          [](void* context, const dbsa_texts* texts, float* vectors, dbsa_error* error) noexcept {
+            return sdk::guard(error, [&] {
+              return static_cast<HostServices*>(context)->impl_->embed(Texts(texts), vectors);
+            });
           }};
 }
 
@@ -199,6 +224,8 @@ void HostServices::parallel_for(int64_t count, int64_t grain,
                                 const std::function<void(int64_t begin, int64_t end)>& body) {
   Host(&abi_).parallel_for(count, grain, body);
 }
+
+void HostServices::set_embedder(Embedder* embedder) { impl_->embedder = embedder; }
 
 void* HostServices::scratch(int slot, uint64_t bytes) {
   if (slot < 0 || slot >= kScratchSlots) return nullptr;

@@ -3,13 +3,16 @@
 #pragma once
 
 #include <dbsa/plugin.h>
+#include <dbsa/sdk/result.h>
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace dbsa::host {
 
@@ -21,6 +24,18 @@ struct HostOptions {
   LogLevel log_level = LogLevel::kInfo;
   // Takes the lines instead of standard error; called from any thread, one at a time.
   std::function<void(LogLevel, std::string_view)> log_sink = nullptr;
+};
+
+// Makes vectors of texts for plugins that ask for them: dbsa_host.embed.
+class Embedder {
+ public:
+  virtual ~Embedder() = default;
+  // Values in a vector, >= 1.
+  virtual int64_t width() const = 0;
+  // [texts, width] row-major, each row of length 1 and independent of the other texts.
+  virtual Result<std::vector<float>> embed(std::span<const std::string_view> texts) = 0;
+  // What the vectors depend on: equal for two embedders only if they give the same vectors.
+  virtual std::string identity() const = 0;
 };
 
 // Outlives every plugin instance made with it. Does not move: plugins hold its address.
@@ -39,6 +54,10 @@ class HostServices {
                     const std::function<void(int64_t begin, int64_t end)>& body);
   // As dbsa_host.scratch. nullptr when memory is out.
   void* scratch(int slot, uint64_t bytes);
+
+  // What embeds texts for plugins from now on; nullptr: nothing does, and embed is refused. Not
+  // while a plugin's call runs. The embedder stays alive until it is taken away.
+  void set_embedder(Embedder* embedder);
 
   void log(LogLevel level, std::string_view message);
   void set_log_level(LogLevel level);

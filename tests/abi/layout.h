@@ -57,7 +57,7 @@ AT(dbsa_byte_sink, struct_size, 0);
 AT(dbsa_byte_sink, context, 8);
 AT(dbsa_byte_sink, write, 16);
 
-SIZE(dbsa_host, 56);
+SIZE(dbsa_host, 72);
 AT(dbsa_host, struct_size, 0);
 AT(dbsa_host, context, 8);
 AT(dbsa_host, log, 16);
@@ -65,6 +65,8 @@ AT(dbsa_host, parallel_for, 24);
 AT(dbsa_host, thread_count, 32);
 AT(dbsa_host, scratch, 40);
 AT(dbsa_host, cancelled, 48);
+AT(dbsa_host, embedding_width, 56);
+AT(dbsa_host, embed, 64);
 
 SIZE(dbsa_plugin_table, 56);
 AT(dbsa_plugin_table, struct_size, 0);

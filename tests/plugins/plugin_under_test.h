@@ -6,6 +6,8 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -48,6 +50,25 @@ class PluginUnderTest {
     return slots[slot].get();
   }
 
+  // A text's embedding: how often each letter is in it, whatever its case; the last value is not 0,
+  // so that every text has a length.
+  static constexpr int64_t kEmbeddingWidth = 27;
+  static int32_t embed(void*, const dbsa_texts* texts, float* vectors, dbsa_error*) {
+    for (int64_t i = 0; i < texts->count; ++i) {
+      float* row = vectors + i * kEmbeddingWidth;
+      std::fill_n(row, kEmbeddingWidth, 0.0F);
+      row[kEmbeddingWidth - 1] = 0.1F;
+      for (uint64_t j = 0; j < texts->lengths[i]; ++j) {
+        const int letter = (texts->data[i][j] | 0x20) - 'a';
+        if (letter >= 0 && letter < 26) row[letter] += 1;
+      }
+      float square = 0;
+      for (int64_t j = 0; j < kEmbeddingWidth; ++j) square += row[j] * row[j];
+      for (int64_t j = 0; j < kEmbeddingWidth; ++j) row[j] /= std::sqrt(square);
+    }
+    return DBSA_OK;
+  }
+
   static constexpr dbsa_host kHost = {
       sizeof(dbsa_host),
       nullptr,
@@ -58,6 +79,8 @@ class PluginUnderTest {
       [](void*) { return int32_t{1}; },
       &scratch,
       [](void*) { return int32_t{0}; },
+      [](void*) { return kEmbeddingWidth; },
+      &embed,
   };
 
   const dbsa_plugin_table* table_ = nullptr;

@@ -181,6 +181,10 @@ class Evaluation:
         count = {"data.demonstration_count": many}
         self.figure(task, f"fixed {many}", {**DENSE, **count})
         self.figure(task, f"DBSA {many}", {**SPARSE, **nearest, **count})
+        # Smaller blocks, from which BM25 can choose better.
+        for size in (5, 10, 20):
+            self.figure(task, f"DBSA {many}, blocks of {size}",
+                        {**SPARSE, **nearest, **count, "block_grouper.block_size": size})
         if name == "banking77":
             words = self.random_labels(task)
             self.figure(words, "16 by BM25", {**NEAREST, **nearest}, 1)

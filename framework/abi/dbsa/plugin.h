@@ -137,6 +137,13 @@ typedef struct dbsa_host {
   void* (*scratch)(void* context, int32_t slot, uint64_t bytes);
   /* Not 0 once the user asked to stop; long calls then return DBSA_ERROR_CANCELLED. [any] */
   int32_t (*cancelled)(void* context);
+  /* Values in an embedding; 0 where the pipeline file has no [embedding]. [any] */
+  int64_t (*embedding_width)(void* context);
+  /* Embeds texts as [embedding] of the pipeline file says: row i of `vectors`,
+   * [texts->count, embedding_width] row-major float32, is the embedding of text i, of length 1. A
+   * text's row does not depend on the others. DBSA_ERROR_CONFIG where the file has no [embedding].
+   * Calls are serialised by the host; costs a forward pass of an encoder over all tokens. [any] */
+  int32_t (*embed)(void* context, const dbsa_texts* texts, float* vectors, dbsa_error* error);
 } dbsa_host;
 
 /* ---- the plugin --------------------------------------------------------------------------- */

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <dbsa/plugin.h>
+#include <dbsa/sdk/result.h>
 
 #include <cstdint>
 #include <exception>
 #include <mutex>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 namespace dbsa {
 
@@ -45,6 +47,21 @@ class Host {
 
   int thread_count() const { return host_->thread_count(host_->context); }
   bool cancelled() const { return host_->cancelled(host_->context) != 0; }
+
+  // Values in an embedding; 0 where the pipeline file has no [embedding].
+  int64_t embedding_width() const { return host_->embedding_width(host_->context); }
+
+  // Embeddings of the texts, [count, embedding_width] row-major, each of length 1, made as
+  // [embedding] of the pipeline file says; kConfig where it has none.
+  Result<std::vector<float>> embed(const dbsa_texts& texts) const {
+    dbsa_error error{};
+    error.struct_size = sizeof error;
+    std::vector<float> vectors(static_cast<size_t>(texts.count * embedding_width()));
+    if (const int32_t code = host_->embed(host_->context, &texts, vectors.data(), &error);
+        code != DBSA_OK)
+      return Error{static_cast<ErrorCode>(code), error.message, ""};
+    return vectors;
+  }
 
   // 64-byte aligned memory of this thread for `count` values, undefined, valid until the thread's
   // next call with the same slot (0..7). Throws std::bad_alloc.

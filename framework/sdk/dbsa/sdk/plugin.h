@@ -27,6 +27,7 @@ class Texts {
   explicit Texts(const dbsa_texts* texts) : texts_(texts) {}
   int64_t size() const { return texts_->count; }
   std::string_view operator[](int64_t i) const { return {texts_->data[i], texts_->lengths[i]}; }
+  const dbsa_texts& abi() const { return *texts_; }  // for Host::embed
 
  private:
   const dbsa_texts* texts_;
