@@ -176,6 +176,7 @@ struct HostServices::Impl {
 
   std::optional<tbb::global_control> limit;
   Embedder* embedder = nullptr;
+  PluginOpener opener;
   std::mutex embed_mutex;
   tbb::task_arena arena;
   tbb::enumerable_thread_specific<std::array<ScratchSlot, kScratchSlots>> scratch;
@@ -215,6 +216,17 @@ HostServices::HostServices(HostOptions options)
             return sdk::guard(error, [&] {
               return static_cast<HostServices*>(context)->impl_->embed(Texts(texts), vectors);
             });
+          },
+          [](void* context, uint32_t kind, const char* config_json, const dbsa_plugin_table** table,
+             void** instance, dbsa_error* error) noexcept {
+            return sdk::guard(error, [&]() -> Status {
+              const PluginOpener& open = static_cast<HostServices*>(context)->impl_->opener;
+              if (!open) return Error{ErrorCode::kUnsupported, "no plugin can be opened here", ""};
+              DBSA_ASSIGN_OR_RETURN(const Opened opened, open(kind, config_json));
+              *table = opened.table;
+              *instance = opened.instance;
+              return {};
+            });
           }};
 }
 
@@ -226,6 +238,8 @@ void HostServices::parallel_for(int64_t count, int64_t grain,
 }
 
 void HostServices::set_embedder(Embedder* embedder) { impl_->embedder = embedder; }
+
+void HostServices::set_plugin_opener(PluginOpener opener) { impl_->opener = std::move(opener); }
 
 void* HostServices::scratch(int slot, uint64_t bytes) {
   if (slot < 0 || slot >= kScratchSlots) return nullptr;

@@ -59,6 +59,15 @@ class HostServices {
   // while a plugin's call runs. The embedder stays alive until it is taken away.
   void set_embedder(Embedder* embedder);
 
+  // What makes plugins for plugins from now on (dbsa_host.open_plugin), given the kind and the
+  // configuration with its key `plugin`. Not while a plugin's call runs.
+  struct Opened {
+    const dbsa_plugin_table* table = nullptr;
+    void* instance = nullptr;
+  };
+  using PluginOpener = std::function<Result<Opened>(uint32_t kind, const std::string& config_json)>;
+  void set_plugin_opener(PluginOpener opener);
+
   void log(LogLevel level, std::string_view message);
   void set_log_level(LogLevel level);
 

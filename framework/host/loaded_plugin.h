@@ -19,8 +19,9 @@ struct LoadedPlugin {
   std::string id;            // "dbsa.retriever.bm25"
   std::string library_path;  // for messages
   const dbsa_plugin_table* table = nullptr;
-  // Serialises [setup] calls; one for all plugins of a registry.
-  std::shared_ptr<std::mutex> setup = std::make_shared<std::mutex>();
+  // Serialises [setup] calls; one for all plugins of a registry. Recursive: a plugin's create may
+  // open another plugin.
+  std::shared_ptr<std::recursive_mutex> setup = std::make_shared<std::recursive_mutex>();
 };
 
 }  // namespace dbsa::host

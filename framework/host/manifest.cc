@@ -47,9 +47,17 @@ void check_key(const json& key, const std::string& pointer, Faults& faults) {
   for (const char* keyword : {"minimum", "maximum"})
     if (key.contains(keyword) && !numeric)
       faults.add(append_pointer(pointer, keyword), "is for numbers, the key is a " + type);
-  for (const char* keyword : {"enum", "format"})
-    if (key.contains(keyword) && type != "string")
-      faults.add(append_pointer(pointer, keyword), "is for strings, the key is a " + type);
+  const std::string format = key.value("format", "");
+  if (key.contains("enum") && type != "string")
+    faults.add(append_pointer(pointer, "enum"), "is for strings, the key is a " + type);
+  if (format == "path" && type != "string")
+    faults.add(append_pointer(pointer, "format"), "is for strings, the key is a " + type);
+  if ((type == "object") != (kind_from_name(format) != 0))
+    faults.add(append_pointer(pointer, type == "object" ? "type" : "format"),
+               "a key of type object takes a plugin's table: format = \"retriever\"; no other key "
+               "does");
+  if (type == "object" && key.contains("default"))
+    faults.add(append_pointer(pointer, "default"), "is not for tables");
   if (key.contains("minimum") && key.contains("maximum") && key["minimum"] > key["maximum"])
     faults.add(append_pointer(pointer, "maximum"),
                "must be >= minimum " + key["minimum"].dump() + ", got " + key["maximum"].dump());

@@ -60,7 +60,7 @@ class PluginRegistry {
   std::map<std::string, std::string> twins_;  // id -> why it cannot be used
   std::vector<SearchedFolder> searched_;
   std::map<std::string, LoadedPlugin> loaded_;  // by id
-  std::shared_ptr<std::mutex> setup_ = std::make_shared<std::mutex>();
+  std::shared_ptr<std::recursive_mutex> setup_ = std::make_shared<std::recursive_mutex>();
 };
 
 // XXH3-128 of the plugin's library file as 32 hex digits, for records.

@@ -14,6 +14,47 @@ using nlohmann::json;
 
 constexpr double kDefaultRatio = 0.3;
 
+// The kind of plugin whose table a key of a manifest takes; 0 for an ordinary key.
+uint32_t inner_kind(const json& key) {
+  return key.value("type", "") == "object" ? kind_from_name(key.value("format", "")) : 0;
+}
+
+// Puts the schemas of inner plugins where a stage's schema has `type = "object"` alone, and finds
+// their manifests. given: the stage's table, whatever is wrong with it.
+void merge_inner(json& schema, const json& given, const PluginRegistry& registry,
+                 ResolvedStage& stage, Faults& faults) {
+  const std::string name(kind_name(stage.kind));
+  for (const std::string& key : stage.manifest->config_keys) {
+    const json property = schema["properties"][key];
+    const uint32_t kind = inner_kind(property);
+    if (kind == 0) continue;
+    json& table = schema["properties"][key];
+    table = {{"type", "object"},
+             {"description", property.at("description")},
+             {"required", {"plugin"}},
+             {"properties", {{"plugin", {{"type", "string"}, {"minLength", 1}}}}}};
+    const bool named = given.is_object() && given.contains(key) && given.at(key).is_object() &&
+                       given.at(key).contains("plugin") && given.at(key).at("plugin").is_string();
+    if (!named) continue;  // the schema says why
+    const std::string pointer = append_pointer("/" + name, key);
+    const auto manifest = registry.find(kind, given.at(key).at("plugin").get<std::string>());
+    if (!manifest.ok()) {
+      faults.add(pointer + "/plugin", manifest.error().message, manifest.error().code);
+      continue;
+    }
+    table["additionalProperties"] = false;
+    table["properties"].update((*manifest)->config_schema.at("properties"));
+    for (const json& needed : (*manifest)->config_schema.at("required"))
+      table["required"].push_back(needed);
+    for (const std::string& own : (*manifest)->config_keys)
+      if (inner_kind((*manifest)->config_schema.at("properties").at(own)) != 0)
+        faults.add(pointer + "/plugin", (*manifest)->id +
+                                            " is made of other plugins itself and cannot "
+                                            "be part of another one");
+    stage.inner.push_back({pointer, *manifest, json()});
+  }
+}
+
 // A stage's plugin name: what the file says, else the schema's default; "" if it is no string.
 std::string plugin_name(const json& pipeline, const std::string& stage) {
   const json& properties = pipeline_schema().at("properties").at(stage).at("properties");
@@ -131,6 +172,9 @@ Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginReg
     }
     resolved.manifest = *manifest;
     merge_schema(schema, stage, resolved.manifest->config_schema);
+    const auto given = document.json().find(stage);
+    merge_inner(schema["properties"][stage], given != document.json().end() ? *given : json(),
+                registry, resolved, faults);
   }
 
   faults.append(check_schema(schema, document.json()));
@@ -147,28 +191,81 @@ Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginReg
     json& table = out.json[std::string(kind_name(stage.kind))];
     table["plugin"] = stage.manifest->id;
     stage.config = json::object();
+    for (InnerPlugin& inner : stage.inner) {
+      inner.config = out.json[json::json_pointer(inner.pointer)];
+      inner.config.erase("plugin");
+      out.json[json::json_pointer(inner.pointer)]["plugin"] = inner.manifest->id;
+    }
     for (const std::string& key : stage.manifest->config_keys) stage.config[key] = table.at(key);
   }
   out.document = std::move(document);
   return out;
 }
 
+namespace {
+
+// Loads one plugin and lets it check its keys, which stand at `pointer` in the pipeline.
+Status check_plugin(const Manifest& manifest, const json& config, const std::string& pointer,
+                    PluginRegistry& registry) {
+  DBSA_ASSIGN_OR_RETURN(const LoadedPlugin plugin, registry.load(manifest));
+  Status status = check_config(plugin, config);
+  if (status.ok() || status.error().config_pointer.empty()) return status;
+  Error error = status.error();  // its pointer begins with the kind's stage
+  error.config_pointer.replace(0, 1 + kind_name(manifest.kind).size(), pointer);
+  return error;
+}
+
+}  // namespace
+
 Status check_plugins(const ResolvedPipeline& pipeline, PluginRegistry& registry) {
   Error all;
-  for (const ResolvedStage& stage : pipeline.stages) {
-    Result<LoadedPlugin> plugin = registry.load(*stage.manifest);
-    const Status status =
-        plugin.ok() ? check_config(*plugin, stage.config) : Status(std::move(plugin).error());
-    if (status.ok()) continue;
+  const auto add = [&](const Status& status) {
+    if (status.ok()) return;
     const Error error = pipeline.located(status.error());
     if (all.message.empty() || error.code == ErrorCode::kConfig) {
       all.code = error.code;
       all.config_pointer = error.config_pointer;
     }
     all.message += (all.message.empty() ? "" : "\n") + error.message;
+  };
+  for (const ResolvedStage& stage : pipeline.stages) {
+    add(check_plugin(*stage.manifest, stage.config, "/" + std::string(kind_name(stage.kind)),
+                     registry));
+    for (const InnerPlugin& inner : stage.inner)
+      add(check_plugin(*inner.manifest, inner.config, inner.pointer, registry));
   }
   if (all.message.empty()) return {};
   return all;
+}
+
+std::string ResolvedStage::identity() const {
+  std::string text = manifest->id + " revision " + std::to_string(manifest->revision);
+  for (const InnerPlugin& part : inner)
+    text += ", " + part.manifest->id + " revision " + std::to_string(part.manifest->revision);
+  return text;
+}
+
+void offer_plugins(HostServices& services, PluginRegistry& registry) {
+  services.set_plugin_opener([&services, &registry](
+                                 uint32_t kind,
+                                 const std::string& text) -> Result<HostServices::Opened> {
+    json config = json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (!config.is_object() || !config.contains("plugin") || !config.at("plugin").is_string())
+      return Error{ErrorCode::kInvalidArgument, "open_plugin: no table with the key plugin", ""};
+    DBSA_ASSIGN_OR_RETURN(const Manifest* const manifest,
+                          registry.find(kind, config.at("plugin").get<std::string>()));
+    DBSA_ASSIGN_OR_RETURN(const LoadedPlugin plugin, registry.load(*manifest));
+    config.erase("plugin");
+    HostServices::Opened opened = {plugin.table, nullptr};
+    dbsa_error error;
+    clear(error);
+    const int32_t code =
+        plugin.table->create(services.abi(), config.dump().c_str(), &opened.instance, &error);
+    if (code != DBSA_OK)
+      return Error{static_cast<ErrorCode>(code), plugin.id + ": " + error.message,
+                   error.config_pointer};
+    return opened;
+  });
 }
 
 }  // namespace dbsa::host

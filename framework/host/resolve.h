@@ -5,18 +5,30 @@
 #include <array>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "config/faults.h"
 #include "config/toml_document.h"
+#include "host/host_services.h"
 #include "host/plugin_registry.h"
 
 namespace dbsa::host {
+
+// A plugin that a stage's own plugin opens, as one of its keys says.
+struct InnerPlugin {
+  std::string pointer;  // of its table: "/retriever/first"
+  const Manifest* manifest = nullptr;
+  nlohmann::json config;  // its own keys
+};
 
 // One stage of the pipeline, in the order of DBSA_KIND_*.
 struct ResolvedStage {
   uint32_t kind = 0;
   const Manifest* manifest = nullptr;  // of the registry
   nlohmann::json config;               // the plugin's own keys, as create takes them
+  std::vector<InnerPlugin> inner;      // in the order of the keys
+  // Id and revision, with those of the inner plugins: what results depend on.
+  std::string identity() const;
 };
 
 struct ResolvedPipeline {
@@ -40,6 +52,10 @@ struct ResolvedPipeline {
 // fault: kConfig if any is the configuration's, else kPlugin (a plugin is missing) or kEnvironment
 // (a file is missing).
 Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginRegistry& registry);
+
+// Lets plugins made with these services open others of the registry (dbsa_host.open_plugin). The
+// registry outlives the services.
+void offer_plugins(HostServices& services, PluginRegistry& registry);
 
 // Loads every stage's plugin and lets it check its own keys. All faults at once.
 Status check_plugins(const ResolvedPipeline& pipeline, PluginRegistry& registry);

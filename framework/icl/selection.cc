@@ -178,6 +178,32 @@ Result<Selection> select_blocks(const SelectionRule& rule, const PoolShape& pool
   return selection;
 }
 
+std::vector<Hit> rank_blocks(std::span<const Hit> hits, std::span<const int64_t> block_of,
+                             BlockScore score) {
+  const int64_t blocks =
+      block_of.empty() ? 0 : 1 + *std::max_element(block_of.begin(), block_of.end());
+  std::vector<std::optional<double>> scores(static_cast<size_t>(blocks));
+  std::vector<int64_t> sizes(static_cast<size_t>(blocks), 0);
+  for (const int64_t block : block_of) ++sizes[static_cast<size_t>(block)];
+  for (const Hit& hit : hits) {
+    std::optional<double>& sum = scores[static_cast<size_t>(block_of[static_cast<size_t>(hit.id)])];
+    if (!sum)
+      sum = hit.score;
+    else
+      sum = score == BlockScore::kMax ? std::max(*sum, hit.score) : *sum + hit.score;
+  }
+  std::vector<Hit> ranking;
+  for (int64_t block = 0; block < blocks; ++block) {
+    const auto i = static_cast<size_t>(block);
+    if (!scores[i]) continue;
+    const double divisor = score == BlockScore::kMean ? static_cast<double>(sizes[i]) : 1.0;
+    ranking.push_back({block, *scores[i] / divisor});
+  }
+  std::stable_sort(ranking.begin(), ranking.end(),
+                   [](const Hit& a, const Hit& b) { return a.score > b.score; });
+  return ranking;
+}
+
 Status check_selection_possible(const SelectionRule& rule, const PoolShape& pool,
                                 int64_t max_positions) {
   DBSA_ASSIGN_OR_RETURN(const int64_t size, selection_size(rule, pool));

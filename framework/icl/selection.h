@@ -29,6 +29,9 @@ enum class Positions {
 Result<BlockOrder> parse_block_order(std::string_view name);  // "index", "low_to_high", ...
 Result<Positions> parse_positions(std::string_view name);     // "contiguous", "original"
 
+// How a block's score comes from those of its demonstrations.
+enum class BlockScore { kMax, kMean, kSum };
+
 struct SelectionRule {
   std::optional<double> ratio;   // in (0, 1]; exactly one of ratio and count
   std::optional<int64_t> count;  // blocks; 0: none but a prefix
@@ -68,6 +71,13 @@ Result<int64_t> selection_size(const SelectionRule& rule, const PoolShape& pool)
 // Cost: O(blocks), or O(k log k + anchors) under kContiguous when the ranking names k.
 Result<Selection> select_blocks(const SelectionRule& rule, const PoolShape& pool,
                                 std::span<const Hit> ranking);
+
+// A ranking of blocks from one of demonstrations. block_of: [demonstrations] the block, from 0,
+// that each stands in. Blocks of which no demonstration is ranked are left out; a demonstration
+// that is not ranked counts as 0 in mean and sum. Ties: the lower block first. Cost: O(hits + b log
+// b).
+std::vector<Hit> rank_blocks(std::span<const Hit> hits, std::span<const int64_t> block_of,
+                             BlockScore score);
 
 // Refuses, before a pool is encoded, a rule that no query can be answered with: one that
 // selection_size refuses, or whose shortest selection leaves a query of one token no position.

@@ -225,6 +225,48 @@ Status Llama::feed_forward(const Layer& layer, int64_t rows, host::Buffer& x) {
   return backend_.linear(a.gate, rows, layer.down, layer.down_bias, &x, x);
 }
 
+// The layer's keys and values of the rows in x, whose norm is left in `normed`.
+Status Llama::write_kv(const ForwardInput& input, int32_t layer) {
+  Activations& a = *activations_;
+  const Layer& l = layers_[static_cast<size_t>(layer)];
+  const auto rows = static_cast<int64_t>(input.ids.size());
+  DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.x, rows, l.attention_norm, epsilon(), a.normed));
+  DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.k, l.k_bias, nullptr, a.k));
+  DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.v, l.v_bias, nullptr, a.v));
+  return append_kv(input, layer);
+}
+
+// attended = attention of the rows whose norm is in `normed`.
+Status Llama::attend(const host::Plan& plan, int32_t layer, int64_t rows) {
+  Activations& a = *activations_;
+  const Layer& l = layers_[static_cast<size_t>(layer)];
+  DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.q, l.q_bias, nullptr, a.q));
+  return backend_.attention(plan, layer, a.q, a.attended);
+}
+
+// x += o(attended), then the feed-forward half.
+Status Llama::finish_layer(const Layer& layer, int64_t rows) {
+  Activations& a = *activations_;
+  DBSA_RETURN_IF_ERROR(backend_.linear(a.attended, rows, layer.o, layer.o_bias, &a.x, a.x));
+  return feed_forward(layer, rows, a.x);
+}
+
+Result<std::vector<float>> Llama::hidden_states(const ForwardInput& input, int32_t layers) {
+  const auto rows = static_cast<int64_t>(input.ids.size());
+  DBSA_RETURN_IF_ERROR(reserve(rows, 0));
+  DBSA_ASSIGN_OR_RETURN(const host::Plan plan, prepare(input));
+  Activations& a = *activations_;
+  DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_, a.x));
+  for (int32_t i = 0; i < layers; ++i) {
+    DBSA_RETURN_IF_ERROR(write_kv(input, i));
+    DBSA_RETURN_IF_ERROR(attend(plan, i, rows));
+    DBSA_RETURN_IF_ERROR(finish_layer(layers_[static_cast<size_t>(i)], rows));
+  }
+  std::vector<float> states(static_cast<size_t>(rows * config_.hidden_size));
+  DBSA_RETURN_IF_ERROR(backend_.download(a.x, 0, rows, states));
+  return states;
+}
+
 Result<std::vector<float>> Llama::forward(const ForwardInput& input,
                                           std::span<const int64_t> logit_rows,
                                           const LayerHook& before_layer) {
@@ -238,16 +280,11 @@ Result<std::vector<float>> Llama::forward(const ForwardInput& input,
     const Layer& l = layers_[static_cast<size_t>(i)];
     const bool last = i + 1 == static_cast<int32_t>(layers_.size());
     if (before_layer) DBSA_RETURN_IF_ERROR(before_layer(i));
-    DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.x, rows, l.attention_norm, epsilon(), a.normed));
-    DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.k, l.k_bias, nullptr, a.k));
-    DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.v, l.v_bias, nullptr, a.v));
-    DBSA_RETURN_IF_ERROR(append_kv(input, i));
+    DBSA_RETURN_IF_ERROR(write_kv(input, i));
     if (last && wanted == 0) break;  // nothing reads further than the KV
-    DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.q, l.q_bias, nullptr, a.q));
-    DBSA_RETURN_IF_ERROR(backend_.attention(plan, i, a.q, a.attended));
+    DBSA_RETURN_IF_ERROR(attend(plan, i, rows));
     if (!last) {
-      DBSA_RETURN_IF_ERROR(backend_.linear(a.attended, rows, l.o, l.o_bias, &a.x, a.x));
-      DBSA_RETURN_IF_ERROR(feed_forward(l, rows, a.x));
+      DBSA_RETURN_IF_ERROR(finish_layer(l, rows));
       continue;
     }
     // After the last attention only the wanted rows matter.

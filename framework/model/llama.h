@@ -59,6 +59,10 @@ class Llama {
   Result<std::vector<float>> forward(const ForwardInput& input, std::span<const int64_t> logit_rows,
                                      const LayerHook& before_layer = nullptr);
 
+  // The residual stream after the first `layers` layers (1 to the model's), [rows, hidden_size]
+  // row-major, no norm applied.
+  Result<std::vector<float>> hidden_states(const ForwardInput& input, int32_t layers);
+
   const ModelConfig& config() const { return config_; }
   Precision precision() const { return precision_; }
 
@@ -72,6 +76,9 @@ class Llama {
   Status reserve(int64_t rows, int64_t logit_rows);
   Result<host::Plan> prepare(const ForwardInput& input);
   Status append_kv(const ForwardInput& input, int32_t layer);
+  Status write_kv(const ForwardInput& input, int32_t layer);
+  Status attend(const host::Plan& plan, int32_t layer, int64_t rows);
+  Status finish_layer(const Layer& layer, int64_t rows);
   Status feed_forward(const Layer& layer, int64_t rows, host::Buffer& x);
 
   ModelConfig config_;

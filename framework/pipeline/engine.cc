@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "model/fingerprint.h"
+#include "model/llm_hidden.h"
 #include "pipeline/engine_impl.h"
 
 namespace dbsa {
@@ -32,8 +33,8 @@ Result<std::unique_ptr<Plugins>> make_plugins(const host::ResolvedPipeline& reso
                                                             registry, services));
   return std::make_unique<Plugins>(
       Plugins{std::move(grouper), std::move(mask), std::move(retriever),
-              resolved.stage(DBSA_KIND_RETRIEVER).manifest->revision, std::move(store),
-              std::move(backend), resolved.stage(DBSA_KIND_ATTENTION_BACKEND).manifest->revision});
+              resolved.stage(DBSA_KIND_RETRIEVER).identity(), std::move(store), std::move(backend),
+              resolved.stage(DBSA_KIND_ATTENTION_BACKEND).manifest->revision});
 }
 
 // bf16 arithmetic for 16-bit checkpoints, float32 for others, unless the file says.
@@ -77,27 +78,60 @@ Status Engine::Impl::identify() {
   return {};
 }
 
+// What plugins embed texts with, as [embedding] says. An index depends on it.
+Status Engine::Impl::open_embedder(const host::ResolvedPipeline& resolved,
+                                   host::PluginRegistry& registry) {
+  const EmbeddingSettings& embedding = settings.embedding;
+  if (embedding.method == EmbeddingMethod::kLlmHidden) {
+    DBSA_ASSIGN_OR_RETURN(
+        embedder, LlmHidden::create(*model, plugins->backend, *tokenizer, services, embedding.layer,
+                                    model_digest.hex()));
+  } else if (embedding.method == EmbeddingMethod::kSentenceTransformer) {
+    DBSA_ASSIGN_OR_RETURN([[maybe_unused]] auto backend, make_plugin<host::AttentionBackend>(
+                                            resolved, DBSA_KIND_ATTENTION_BACKEND, registry, services));
+    return Error{ErrorCode::kUnsupported, "embedding.method: no sentence encoder is built in yet",
+                 "/embedding/method"};
+  }
+  if (embedder) plugins->retriever_identity += ", " + embedder->identity();
+  services.set_embedder(embedder.get());
+  return {};
+}
+
+Engine::Impl::~Impl() { services.set_embedder(nullptr); }
+
 Status Engine::Impl::adopt(Pool opened) {
   pool = std::move(opened);
   blocks.clear();
   lengths.clear();
   for (const PoolBlock& block : pool.blocks)
     lengths.push_back(static_cast<int64_t>(block.token_ids.size()));
+  block_of.clear();
+  if (settings.retriever.by_demonstration)
+    for (size_t i = pool.has_prefix ? 1 : 0; i < pool.blocks.size(); ++i)
+      block_of.insert(block_of.end(), pool.blocks[i].demonstrations.size(),
+                      static_cast<int64_t>(i) - (pool.has_prefix ? 1 : 0));
   trie.reset();
-  if (settings.decoding.free) return {};
+  tree.reset();
+  const DecodingMethod method = settings.decoding.method;
+  if (method == DecodingMethod::kFree || method == DecodingMethod::kVote) return {};
   std::vector<LabelTokens> tokens;
   std::vector<std::string> names;
   for (const PoolLabel& label : pool.labels) {
     tokens.push_back(label.tokens);
     names.push_back(label.text);
   }
-  DBSA_ASSIGN_OR_RETURN(trie, LabelTrie::build(tokens, names));
+  if (method == DecodingMethod::kLikelihood) {
+    tree.emplace(tokens);
+  } else {
+    DBSA_ASSIGN_OR_RETURN(trie, LabelTrie::build(tokens, names));
+  }
   return {};
 }
 
 Result<std::unique_ptr<Engine>> Engine::open(const host::ResolvedPipeline& resolved,
                                              host::PluginRegistry& registry,
                                              host::HostServices& services) {
+  offer_plugins(services, registry);
   DBSA_ASSIGN_OR_RETURN(Settings settings, read_settings(resolved.json));
   DBSA_ASSIGN_OR_RETURN(ModelConfig config, load_model_config(settings.model.path));
   DBSA_ASSIGN_OR_RETURN(Checkpoint opened, Checkpoint::open(settings.model.path));
@@ -116,6 +150,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const host::ResolvedPipeline& resol
                              std::move(checkpoint), std::move(tokenizer), std::move(model));
   impl->pool_id = dbsa::pool_id(resolved.json);
   DBSA_RETURN_IF_ERROR(impl->identify());
+  DBSA_RETURN_IF_ERROR(impl->open_embedder(resolved, registry));
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 
@@ -159,7 +194,7 @@ Result<std::vector<Example>> read_queries(const DataSettings& data) {
 Result<std::vector<Example>> Engine::load_queries() const {
   const Settings& settings = impl_->settings;
   DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries, read_queries(settings.data));
-  if (!settings.decoding.free)
+  if (settings.decoding.method != DecodingMethod::kFree)
     DBSA_RETURN_IF_ERROR(check_query_labels(queries, labels(), settings.data.queries,
                                             !settings.data.labels.empty()));
   return queries;

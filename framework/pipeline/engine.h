@@ -46,7 +46,7 @@ struct EncodeReport {
   int64_t blocks_repaired = 0;  // stored bytes found wrong and computed anew
   uint64_t kv_bytes = 0;        // of the whole pool
   bool index_reused = false;
-  int64_t labels = 0;               // to choose from
+  std::vector<std::string> labels;  // to choose from, in byte order
   std::string demonstrations_hash;  // of their texts and labels in order, hexadecimal
   std::string blocks_hash;          // of the keys of all blocks in order, hexadecimal
   // Of each block: the lines of the data file its demonstrations stand on. None of a prefix block.
@@ -75,7 +75,8 @@ struct AnswerTimings {
 
 struct AnswerLabel {
   std::string text;
-  // Natural logarithm. trie: of the label among all labels; free: of the generated text.
+  // Natural logarithm. trie and likelihood: of the label among all labels; vote: of its share of
+  // the votes; free: of the generated text.
   double log_probability = 0;
 };
 
@@ -88,8 +89,10 @@ struct AnswerBlock {
 
 struct Answer {
   AnswerLabel label;
-  std::optional<AnswerLabel> runner_up;  // trie only, with two labels or more
-  std::vector<AnswerBlock> blocks;       // in prompt order
+  std::optional<AnswerLabel> runner_up;  // not under free; with two labels or more
+  // likelihood only: log-probability of each of the pool's labels among them all, in their order.
+  std::vector<double> label_log_probabilities;
+  std::vector<AnswerBlock> blocks;  // in prompt order
   int64_t selected_tokens = 0;
   int64_t query_tokens = 0;
   int64_t blocks_repaired = 0;  // damaged or gone, and encoded again

@@ -1,6 +1,10 @@
 // Stage two: from a query's text to a label.
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <numeric>
 #include <utility>
 
 #include "icl/prompt.h"
@@ -14,10 +18,14 @@ Result<Selection> Engine::Impl::select(std::string_view text) {
   const PoolShape shape = {lengths, settings.mask.anchor_blocks, pool.has_prefix};
   DBSA_ASSIGN_OR_RETURN(const int64_t count, selection_size(settings.selection, shape));
   if (count == 0) return select_blocks(settings.selection, shape, {});
-  const std::string query = settings.index_whole_demonstrations
+  const std::string query = settings.retriever.whole_demonstrations
                                 ? query_text(prompt_format(settings.prompt), text)
                                 : std::string(text);
-  DBSA_ASSIGN_OR_RETURN(const std::vector<Hit> ranking, plugins->retriever.query(query, count));
+  const bool single = settings.retriever.by_demonstration;
+  DBSA_ASSIGN_OR_RETURN(
+      std::vector<Hit> ranking,
+      plugins->retriever.query(query, single ? static_cast<int64_t>(block_of.size()) : count));
+  if (single) ranking = rank_blocks(ranking, block_of, settings.retriever.block_score);
   return select_blocks(settings.selection, shape, ranking);
 }
 
@@ -32,13 +40,22 @@ Result<std::vector<int32_t>> Engine::Impl::query_ids(std::string_view text) cons
   return ids;
 }
 
-// Tokens that may follow the query: the longest label, or what free decoding may write.
+// How far tokens may follow the query: the longest label, or what free decoding may write.
 int64_t Engine::Impl::longest_continuation() const {
-  if (!trie) return settings.decoding.max_tokens;
   int64_t longest = 0;
-  for (const LabelTrie::Node& node : trie->nodes())
-    longest = std::max<int64_t>(longest, node.depth);
+  if (tree)
+    for (const TreeToken& row : tree->rows()) longest = std::max<int64_t>(longest, row.depth + 1);
+  else if (trie)
+    for (const LabelTrie::Node& node : trie->nodes())
+      longest = std::max<int64_t>(longest, node.depth);
+  else
+    longest = settings.decoding.max_tokens;
   return longest;
+}
+
+// How many tokens of them are computed at once: a tree is wider than it is long.
+int64_t Engine::Impl::continuation_tokens() const {
+  return tree ? static_cast<int64_t>(tree->rows().size()) : longest_continuation();
 }
 
 Result<std::vector<QueryPass::Selected>> Engine::Impl::open_blocks(const Selection& selection) {
@@ -51,7 +68,41 @@ Result<std::vector<QueryPass::Selected>> Engine::Impl::open_blocks(const Selecti
   return open;
 }
 
+namespace {
+
+// The best of the scores, then the next best; ties go to the first.
+std::vector<size_t> best_two(std::span<const double> scores) {
+  std::vector<size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  const auto middle =
+      order.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(2, order.size()));
+  std::partial_sort(order.begin(), middle, order.end(), [&](size_t a, size_t b) {
+    return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+  });
+  order.erase(middle, order.end());
+  return order;
+}
+
+// Makes the probabilities of log-likelihoods sum to one.
+void normalise(std::vector<double>& scores) {
+  const double highest = *std::max_element(scores.begin(), scores.end());
+  double sum = 0;
+  for (const double score : scores) sum += std::exp(score - highest);
+  for (double& score : scores) score -= highest + std::log(sum);
+}
+
+}  // namespace
+
 Status Engine::Impl::decode(QueryPass& pass, std::vector<float> logits, Answer& answer) {
+  if (tree) {
+    DBSA_ASSIGN_OR_RETURN(std::vector<double> scores, score_labels(*tree, pass, logits));
+    normalise(scores);
+    const std::vector<size_t> best = best_two(scores);
+    answer.label = {pool.labels[best[0]].text, scores[best[0]]};
+    if (best.size() > 1) answer.runner_up = AnswerLabel{pool.labels[best[1]].text, scores[best[1]]};
+    answer.label_log_probabilities = std::move(scores);
+    return {};
+  }
   if (!trie) {
     DBSA_ASSIGN_OR_RETURN(const Generated generated,
                           decode_free(*tokenizer, settings.prompt.separator, config.eos_token_ids,
@@ -68,33 +119,77 @@ Status Engine::Impl::decode(QueryPass& pass, std::vector<float> logits, Answer& 
   return {};
 }
 
+// The label that most demonstrations of the selection have; of several, the one that the retriever
+// ranked best. Shares count as probabilities.
+Answer Engine::Impl::vote(const Selection& selection) const {
+  struct Votes {
+    int64_t count = 0;
+    double best = -std::numeric_limits<double>::infinity();  // score of a block with such a label
+  };
+  std::map<int32_t, Votes> votes;
+  int64_t all = 0;
+  for (const SelectedBlock& selected : selection.blocks)
+    for (const int64_t id : pool.blocks[static_cast<size_t>(selected.block)].demonstrations) {
+      Votes& label = votes[pool.demonstration_labels[static_cast<size_t>(id)]];
+      ++label.count;
+      ++all;
+      if (selected.score) label.best = std::max(label.best, *selected.score);
+    }
+  std::vector<std::pair<int32_t, Votes>> order(votes.begin(), votes.end());
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+    return a.second.count != b.second.count ? a.second.count > b.second.count
+                                            : a.second.best > b.second.best;
+  });
+  const auto named = [&](const std::pair<int32_t, Votes>& label) {
+    return AnswerLabel{
+        pool.labels[static_cast<size_t>(label.first)].text,
+        std::log(static_cast<double>(label.second.count) / static_cast<double>(all))};
+  };
+  Answer answer;
+  answer.label = named(order.at(0));
+  if (order.size() > 1) answer.runner_up = named(order[1]);
+  return answer;
+}
+
 // What a query asks for, whatever the state of the store.
-Result<Engine::Impl::Request> Engine::Impl::make_request(std::string_view text,
+Result<Engine::Impl::Request> Engine::Impl::make_request(std::string_view text, Selection selection,
                                                          AnswerTimings& seconds) {
   Request request;
-  const Stopwatch retrieving;
-  DBSA_ASSIGN_OR_RETURN(request.selection, select(text));
-  seconds.retrieve = retrieving.seconds();
+  request.selection = std::move(selection);
   const Stopwatch tokenising;
   DBSA_ASSIGN_OR_RETURN(request.ids, query_ids(text));
   seconds.prefill = tokenising.seconds();
-  request.rows = static_cast<int64_t>(request.ids.size()) + longest_continuation();
-  DBSA_RETURN_IF_ERROR(check_distances(request.selection, request.rows, longest_distance(config)));
+  const auto tokens = static_cast<int64_t>(request.ids.size());
+  request.rows = tokens + continuation_tokens();
+  DBSA_RETURN_IF_ERROR(check_distances(request.selection, tokens + longest_continuation(),
+                                       longest_distance(config)));
   return request;
 }
 
 // One attempt. kCorrupt when a plane does not match, kNotFound when the store lacks a block.
 Status Engine::Impl::answer_once(const Request& request, Answer& answer) {
   const Stopwatch loading;
-  DBSA_ASSIGN_OR_RETURN(std::vector<QueryPass::Selected> open, open_blocks(request.selection));
+  std::vector<QueryPass::Selected> open;
+  if (!settings.recompute) {
+    DBSA_ASSIGN_OR_RETURN(open, open_blocks(request.selection));
+  }
   answer.seconds.load += loading.seconds();
 
   const Stopwatch computing;
-  DBSA_ASSIGN_OR_RETURN(
-      QueryPass pass,
-      QueryPass::begin(*model, plugins->backend, services, std::move(open),
-                       request.selection.query_start, request.rows, settings.model.chunk_tokens));
-  DBSA_ASSIGN_OR_RETURN(std::vector<float> logits, pass.extend(request.ids));
+  // Blocks that are computed anew are tokens before the query's own, nothing else.
+  std::vector<int32_t> ids;
+  if (settings.recompute)
+    for (const SelectedBlock& selected : request.selection.blocks) {
+      const auto& block = pool.blocks[static_cast<size_t>(selected.block)].token_ids;
+      ids.insert(ids.end(), block.begin(), block.end());
+    }
+  const auto before = static_cast<int64_t>(ids.size());
+  ids.insert(ids.end(), request.ids.begin(), request.ids.end());
+  DBSA_ASSIGN_OR_RETURN(QueryPass pass,
+                        QueryPass::begin(*model, plugins->backend, services, std::move(open),
+                                         request.selection.query_start - before,
+                                         before + request.rows, settings.model.chunk_tokens));
+  DBSA_ASSIGN_OR_RETURN(std::vector<float> logits, pass.extend(ids));
   answer.seconds.verify += pass.verify_seconds();
   answer.seconds.prefill += computing.seconds() - pass.verify_seconds();
 
@@ -137,16 +232,16 @@ Status Engine::Impl::repair(const Selection& selection, Answer& answer) {
   return {};
 }
 
-Result<Answer> Engine::answer(std::string_view text) {
-  Impl& self = *impl_;
-  Answer answer;
-  DBSA_ASSIGN_OR_RETURN(const Impl::Request request, self.make_request(text, answer.seconds));
+Status Engine::Impl::answer_with_model(std::string_view text, const Selection& selection,
+                                       Answer& answer) {
+  DBSA_ASSIGN_OR_RETURN(const Request request, make_request(text, selection, answer.seconds));
+  answer.query_tokens = static_cast<int64_t>(request.ids.size());
   // A repair mends all that is wrong with the selection. To need it again and again means a disk
   // that spoils what is written.
   constexpr int kAttempts = 4;
   for (int attempt = 1;; ++attempt) {
-    const Status status = self.answer_once(request, answer);
-    if (status.ok()) break;
+    const Status status = answer_once(request, answer);
+    if (status.ok()) return {};
     const ErrorCode code = status.error().code;
     if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound) return status.error();
     if (attempt == kAttempts)
@@ -155,13 +250,26 @@ Result<Answer> Engine::answer(std::string_view text) {
                        " attempts to encode them again: " + status.error().message +
                        "; check the disk that holds kv_store.path",
                    "/kv_store/path"};
-    DBSA_RETURN_IF_ERROR(self.repair(request.selection, answer));
+    DBSA_RETURN_IF_ERROR(repair(request.selection, answer));
   }
-  for (const SelectedBlock& block : request.selection.blocks)
+}
+
+Result<Answer> Engine::answer(std::string_view text) {
+  Impl& self = *impl_;
+  const Stopwatch retrieving;
+  DBSA_ASSIGN_OR_RETURN(const Selection selection, self.select(text));
+  Answer answer;
+  if (self.settings.decoding.method == DecodingMethod::kVote) {
+    answer = self.vote(selection);
+    answer.seconds.retrieve = retrieving.seconds();
+  } else {
+    answer.seconds.retrieve = retrieving.seconds();
+    DBSA_RETURN_IF_ERROR(self.answer_with_model(text, selection, answer));
+  }
+  for (const SelectedBlock& block : selection.blocks)
     answer.blocks.push_back(
         {block.block, block.score, block.start, self.lengths[static_cast<size_t>(block.block)]});
-  answer.selected_tokens = request.selection.tokens;
-  answer.query_tokens = static_cast<int64_t>(request.ids.size());
+  answer.selected_tokens = selection.tokens;
   return answer;
 }
 

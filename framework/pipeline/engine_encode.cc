@@ -11,7 +11,7 @@ namespace {
 
 // What the pool is, for those who compare runs or repeat one.
 void describe(const Pool& pool, std::span<const Example> demonstrations, EncodeReport& report) {
-  report.labels = static_cast<int64_t>(pool.labels.size());
+  for (const PoolLabel& label : pool.labels) report.labels.push_back(label.text);
   report.demonstrations_hash = hash_list(pool.demonstrations);
   std::vector<std::string> keys;
   for (const PoolBlock& block : pool.blocks) {
@@ -48,7 +48,7 @@ Status Engine::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
     const auto tokens = static_cast<int64_t>(block.token_ids.size());
     DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, plugins->backend.block_format(tokens));
     estimate.tokens += tokens;
-    report.kv_bytes += format.plane_bytes * format.layers;
+    if (uses_stored_kv(settings)) report.kv_bytes += format.plane_bytes * format.layers;
   }
   estimate.blocks_to_encode = static_cast<int64_t>(need.blocks.size());
   estimate.tokens_to_encode = need.tokens;
@@ -73,7 +73,9 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   describe(built.pool, demonstrations, report);
 
   DBSA_ASSIGN_OR_RETURN(EncodeNeed need,
-                        self.encoder.need(built.blocks, all_indices(built.blocks.size())));
+                        self.encoder.need(built.blocks, uses_stored_kv(self.settings)
+                                                            ? all_indices(built.blocks.size())
+                                                            : std::vector<int64_t>()));
   DBSA_RETURN_IF_ERROR(self.estimate(built, need, report));
   if (observer.estimate) observer.estimate(report.estimate);
 
@@ -121,15 +123,15 @@ Status Engine::open_pool() {
                      ": the pool was encoded with another model, tokenizer or precision; run "
                      "`dbsa-pipe encode` again",
                  "/model/path"};
-  const std::string retriever =
-      retriever_identity(self.plugins->retriever, self.plugins->retriever_revision);
+  const std::string& retriever = self.plugins->retriever_identity;
   if (pool->retriever != retriever)
     return Error{ErrorCode::kConfig,
                  path + ": its index was written by " + pool->retriever + ", this is " + retriever +
                      "; run `dbsa-pipe encode` again",
                  "/retriever/plugin"};
-  if (pool->documents() == 0) return self.adopt(std::move(pool).value());
-  if (Status loaded = self.plugins->retriever.load(pool->index, pool->documents()); !loaded.ok())
+  const int64_t documents = pool->documents(self.settings.retriever.by_demonstration);
+  if (documents == 0) return self.adopt(std::move(pool).value());
+  if (Status loaded = self.plugins->retriever.load(pool->index, documents); !loaded.ok())
     return Error{loaded.error().code,
                  path + ": its retriever index cannot be used: " + loaded.error().message +
                      "; run `dbsa-pipe encode` again",

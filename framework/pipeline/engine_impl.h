@@ -14,6 +14,7 @@
 #include "host/kv_store.h"
 #include "host/mask_pattern.h"
 #include "host/retriever.h"
+#include "icl/label_tree.h"
 #include "icl/label_trie.h"
 #include "model/llama.h"
 #include "pipeline/engine.h"
@@ -27,7 +28,7 @@ struct Plugins {
   host::BlockGrouper grouper;
   host::MaskPattern mask;
   host::Retriever retriever;
-  uint32_t retriever_revision;
+  std::string retriever_identity;  // what its index depends on, but the documents
   host::KvStore store;
   host::AttentionBackend backend;
   uint32_t backend_revision;
@@ -48,6 +49,7 @@ struct Engine::Impl {
   std::unique_ptr<Checkpoint> checkpoint;
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<Llama> model;
+  std::unique_ptr<host::Embedder> embedder;  // where there is an [embedding]
   std::string fingerprint;
   KvKey model_digest;
   std::string pool_id;
@@ -58,7 +60,9 @@ struct Engine::Impl {
   Pool pool;
   std::vector<EncodeBlock> blocks;  // with plans; of an opened pool only once a repair needs them
   std::vector<int64_t> lengths;
-  std::optional<LabelTrie> trie;
+  std::optional<LabelTrie> trie;  // under trie
+  std::optional<LabelTree> tree;  // under likelihood
+  std::vector<int64_t> block_of;  // of each document, where single demonstrations are ranked
 
   Impl(Settings s, host::HostServices& host_services, std::unique_ptr<Plugins> p, ModelConfig c,
        std::unique_ptr<Checkpoint> w, std::unique_ptr<Tokenizer> t, std::unique_ptr<Llama> m)
@@ -75,16 +79,21 @@ struct Engine::Impl {
 
   PoolParts parts() {
     return {settings,         config,        model_digest,       *tokenizer,
-            plugins->grouper, plugins->mask, plugins->retriever, plugins->retriever_revision,
+            plugins->grouper, plugins->mask, plugins->retriever, plugins->retriever_identity,
             services};
   }
+  ~Impl();
   Status identify();
+  Status open_embedder(const host::ResolvedPipeline& resolved, host::PluginRegistry& registry);
   Status adopt(Pool opened);
   Result<std::optional<Pool>> previous_pool(bool regroup) const;
   Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;
   Result<Selection> select(std::string_view text);
   Result<std::vector<int32_t>> query_ids(std::string_view text) const;
+  int64_t continuation_tokens() const;
   int64_t longest_continuation() const;
+  Answer vote(const Selection& selection) const;
+  Status answer_with_model(std::string_view text, const Selection& selection, Answer& answer);
   Result<std::vector<QueryPass::Selected>> open_blocks(const Selection& selection);
   Status decode(QueryPass& pass, std::vector<float> logits, Answer& answer);
   struct Request {
@@ -92,7 +101,7 @@ struct Engine::Impl {
     std::vector<int32_t> ids;  // of the query
     int64_t rows = 0;          // the query's, and those that its label may take
   };
-  Result<Request> make_request(std::string_view text, AnswerTimings& seconds);
+  Result<Request> make_request(std::string_view text, Selection selection, AnswerTimings& seconds);
   Status answer_once(const Request& request, Answer& answer);
   Status repair(const Selection& selection, Answer& answer);
 };

@@ -20,6 +20,16 @@ Result<Decision> decode_trie(const LabelTrie& trie, QueryPass& pass, std::vector
   });
 }
 
+Result<std::vector<double>> score_labels(const LabelTree& tree, QueryPass& pass,
+                                         std::span<const float> logits) {
+  std::vector<double> edges = tree.make_edges();
+  DBSA_RETURN_IF_ERROR(tree.supply(-1, logits, edges));
+  DBSA_RETURN_IF_ERROR(pass.extend_tree(
+      tree.rows(),
+      [&](int32_t row, std::span<const float> after) { return tree.supply(row, after, edges); }));
+  return tree.log_likelihoods(edges);
+}
+
 namespace {
 
 std::string_view trim(std::string_view text) {

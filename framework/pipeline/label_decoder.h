@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "icl/label_tree.h"
 #include "icl/label_trie.h"
 #include "icl/trie_walk.h"
 #include "model/tokenizer/tokenizer.h"
@@ -20,6 +21,11 @@ namespace dbsa {
 // of them. Each branching node that is looked at costs one pass over the tokens that lead to it
 // from the nearest node already computed.
 Result<Decision> decode_trie(const LabelTrie& trie, QueryPass& pass, std::vector<float> logits);
+
+// Natural logarithm of each label's likelihood, [labels], in one pass over the whole tree.
+// `logits`: those after the query's last token.
+Result<std::vector<double>> score_labels(const LabelTree& tree, QueryPass& pass,
+                                         std::span<const float> logits);
 
 struct Generated {
   std::string text;

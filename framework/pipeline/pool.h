@@ -30,15 +30,19 @@ struct Pool {
   KvKey model;              // ModelIdentity::digest the keys were made with
   bool has_prefix = false;  // block 0 is the prompt's head, not demonstrations
   // None of a zero-shot pool, whose blocks are the prefix alone or none at all.
-  std::vector<std::string> demonstrations;  // content hash of each, by id
+  std::vector<std::string> demonstrations;    // content hash of each, by id
+  std::vector<int32_t> demonstration_labels;  // index in `labels` of each, by id
   std::vector<PoolBlock> blocks;
   std::vector<PoolLabel> labels;  // to choose from, in byte order of the texts
   std::string retriever;          // plugin id and revision that wrote the index
   std::string documents_hash;     // of what was indexed
   std::string index;              // the retriever's own bytes
 
-  // Blocks that a retriever ranks.
-  int64_t documents() const { return static_cast<int64_t>(blocks.size()) - (has_prefix ? 1 : 0); }
+  // What a retriever ranks: blocks of demonstrations, or single demonstrations, block after block.
+  int64_t documents(bool by_demonstration) const {
+    return by_demonstration ? static_cast<int64_t>(demonstrations.size())
+                            : static_cast<int64_t>(blocks.size()) - (has_prefix ? 1 : 0);
+  }
 };
 
 }  // namespace dbsa

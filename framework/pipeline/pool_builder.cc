@@ -157,17 +157,20 @@ Result<std::vector<EncodeBlock>> plan_blocks(const PoolParts& parts,
   return blocks;
 }
 
-// What the retriever sees of each block of demonstrations.
+// What the retriever sees: of each block of demonstrations, or of each demonstration, block after
+// block.
 std::vector<std::string> documents(const PoolParts& parts, const PromptFormat& format,
                                    std::span<const Example> demonstrations,
                                    std::span<const std::vector<int64_t>> groups) {
+  const RetrieverSettings& retriever = parts.settings.retriever;
   std::vector<std::string> texts;
   for (const std::vector<int64_t>& group : groups) {
-    std::string& text = texts.emplace_back();
+    if (!retriever.by_demonstration) texts.emplace_back();
     for (const int64_t i : group) {
       const Example& example = demonstrations[static_cast<size_t>(i)];
-      text += parts.settings.index_whole_demonstrations ? demonstration_text(format, example)
-                                                        : example.text + "\n";
+      if (retriever.by_demonstration) texts.emplace_back();
+      texts.back() += retriever.whole_demonstrations ? demonstration_text(format, example)
+                                                     : example.text + "\n";
     }
   }
   return texts;
@@ -179,7 +182,7 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
   std::string all;
   for (const std::string& text : texts) all += hash_text(text);
   pool.documents_hash = hash_text(all);
-  pool.retriever = retriever_identity(parts.retriever, parts.retriever_revision);
+  pool.retriever = parts.retriever_identity;
   if (texts.empty()) return false;
   if (previous != nullptr && previous->retriever == pool.retriever &&
       previous->documents_hash == pool.documents_hash) {
@@ -197,7 +200,8 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
 Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
                                            std::span<const std::string> table) {
   std::vector<PoolLabel> labels;
-  if (parts.settings.decoding.free) {  // no trie: the texts are not needed as ids
+  const DecodingMethod method = parts.settings.decoding.method;
+  if (method == DecodingMethod::kFree || method == DecodingMethod::kVote) {  // no ids are needed
     for (const std::string& text : table) labels.push_back({text, {}});
     return labels;
   }
@@ -222,10 +226,6 @@ int64_t longest_distance(const ModelConfig& model) {
   return std::min(model.max_positions, model.sliding_window.value_or(model.max_positions));
 }
 
-std::string retriever_identity(const host::Retriever& retriever, uint32_t revision) {
-  return retriever.plugin_id() + " revision " + std::to_string(revision);
-}
-
 std::string tokenizer_identity(const Tokenizer& tokenizer) {
   const TokenizerFingerprint fingerprint = tokenizer.fingerprint();
   return Hash128{fingerprint.high, fingerprint.low}.hex();
@@ -243,8 +243,8 @@ PromptFormat label_format(const PromptSettings& prompt) {
 
 std::string pool_id(const nlohmann::json& resolved) {
   nlohmann::json made_with;
-  for (const char* stage :
-       {"model", "data", "prompt", "block_grouper", "mask_pattern", "retriever", "decoding"})
+  for (const char* stage : {"model", "data", "prompt", "block_grouper", "mask_pattern", "retriever",
+                            "embedding", "decoding"})
     made_with[stage] = resolved.at(stage);
   // These change how something is computed or asked, not the pool.
   made_with["model"].erase("chunk_tokens");
@@ -271,6 +271,9 @@ Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
     pool.demonstrations.push_back(hash_example(example).hex());
 
   DBSA_ASSIGN_OR_RETURN(pool.labels, pool_labels(parts, labels));
+  for (const Example& example : demonstrations)  // `labels` is sorted and has them all
+    pool.demonstration_labels.push_back(static_cast<int32_t>(
+        std::lower_bound(labels.begin(), labels.end(), example.label) - labels.begin()));
   DBSA_ASSIGN_OR_RETURN(const auto groups,
                         deal(parts, format, demonstrations, pool.demonstrations, previous));
   DBSA_ASSIGN_OR_RETURN(std::vector<Block> blocks, tokenise(parts, format, demonstrations, groups));

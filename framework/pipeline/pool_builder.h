@@ -33,7 +33,7 @@ struct PoolParts {
   host::BlockGrouper& grouper;
   const host::MaskPattern& mask;
   host::Retriever& retriever;
-  uint32_t retriever_revision = 0;
+  std::string retriever_identity;  // what its index depends on, but the documents
   host::HostServices& services;
 };
 
@@ -48,9 +48,6 @@ std::string pool_id(const nlohmann::json& resolved);
 
 // Distances between a row and a token it sees must stay below this.
 int64_t longest_distance(const ModelConfig& model);
-
-// What wrote a pool's index, for its manifest.
-std::string retriever_identity(const host::Retriever& retriever, uint32_t revision);
 
 // The fingerprint of a tokenizer's file, hexadecimal.
 std::string tokenizer_identity(const Tokenizer& tokenizer);

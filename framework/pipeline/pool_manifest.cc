@@ -67,6 +67,7 @@ json to_json(const Pool& pool) {
           {"model", key_to_binary(pool.model)},
           {"has_prefix", pool.has_prefix},
           {"demonstrations", pool.demonstrations},
+          {"demonstration_labels", ids_to_binary(pool.demonstration_labels)},
           {"blocks", std::move(blocks)},
           {"labels", std::move(labels)},
           {"retriever", pool.retriever},
@@ -82,6 +83,12 @@ Pool from_json(const json& value) {
   pool.has_prefix = value.at("has_prefix");
   pool.demonstrations = value.at("demonstrations");
   const auto demonstrations = static_cast<int64_t>(pool.demonstrations.size());
+  pool.demonstration_labels = ids_from_binary(value.at("demonstration_labels"));
+  if (pool.demonstration_labels.size() != pool.demonstrations.size())
+    throw std::invalid_argument("not one label for each demonstration");
+  for (const int32_t label : pool.demonstration_labels)
+    if (label < 0 || label >= static_cast<int64_t>(value.at("labels").size()))
+      throw std::invalid_argument("no such label");
   for (const json& source : value.at("blocks")) {
     PoolBlock& block = pool.blocks.emplace_back();
     block.demonstrations = source.at("demonstrations").get<std::vector<int64_t>>();

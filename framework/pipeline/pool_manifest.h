@@ -15,7 +15,7 @@
 
 namespace dbsa {
 
-inline constexpr int kPoolManifestVersion = 1;
+inline constexpr int kPoolManifestVersion = 2;
 
 std::string encode_pool_manifest(const Pool& pool);
 // kCorrupt for bytes that encode_pool_manifest did not write; `name` stands for the file.

@@ -29,9 +29,7 @@ Result<std::vector<float>> QueryPass::extend(std::span<const int32_t> ids, int64
     range.rows = rows;
     range.kv = &kv_;
     range.first_token = length_;
-    for (const Selected& s : selected_)
-      range.segments.push_back(
-          {sizeof(dbsa_segment), DBSA_SEGMENT_FULL, s.block->kv().get(), 0, s.tokens, s.start, 0});
+    range.segments = selected_segments();
     range.segments.push_back(
         {sizeof(dbsa_segment), DBSA_SEGMENT_CAUSAL, kv_.get(), 0, length_ + rows, start_, 0});
     input.ranges.push_back(std::move(range));
@@ -49,6 +47,73 @@ Result<std::vector<float>> QueryPass::extend(std::span<const int32_t> ids, int64
     first += rows;
   }
   return logits;
+}
+
+std::vector<dbsa_segment> QueryPass::selected_segments() const {
+  std::vector<dbsa_segment> segments;
+  for (const Selected& s : selected_)
+    segments.push_back(
+        {sizeof(dbsa_segment), DBSA_SEGMENT_FULL, s.block->kv().get(), 0, s.tokens, s.start, 0});
+  return segments;
+}
+
+// One range: rows begin..end - 1, each but the first the only child before the next. Token i of the
+// tree stands in slot length_ + i of the live KV, whatever its position.
+void QueryPass::add_tree_run(std::span<const TreeToken> rows, size_t begin, size_t end,
+                             ForwardInput& input) {
+  const auto segment = [&](int32_t kind, int64_t first, int64_t length, int64_t depth) {
+    return dbsa_segment{sizeof(dbsa_segment),     kind, kv_.get(), length_ + first, length,
+                        start_ + length_ + depth, 0};
+  };
+  RowRange range;
+  range.rows = static_cast<int64_t>(end - begin);
+  range.kv = &kv_;
+  range.first_token = length_ + static_cast<int64_t>(begin);
+  range.segments = selected_segments();
+  range.segments.push_back(
+      {sizeof(dbsa_segment), DBSA_SEGMENT_FULL, kv_.get(), 0, length_, start_, 0});
+  // The rows above, in runs of neighbouring slots, from the nearest up.
+  for (int32_t above = rows[begin].parent; above >= 0;) {
+    int32_t first = above;
+    while (rows[static_cast<size_t>(first)].parent == first - 1 && first > 0) --first;
+    range.segments.push_back(segment(DBSA_SEGMENT_FULL, first, above - first + 1,
+                                     rows[static_cast<size_t>(first)].depth));
+    above = rows[static_cast<size_t>(first)].parent;
+  }
+  range.segments.push_back(
+      segment(DBSA_SEGMENT_CAUSAL, static_cast<int64_t>(begin), range.rows, rows[begin].depth));
+  for (size_t i = begin; i < end; ++i) {
+    input.ids.push_back(rows[i].token);
+    input.positions.push_back(static_cast<int32_t>(start_ + length_ + rows[i].depth));
+  }
+  input.ranges.push_back(std::move(range));
+}
+
+Status QueryPass::extend_tree(std::span<const TreeToken> rows, const TreeSink& sink) {
+  if (length_ + static_cast<int64_t>(rows.size()) > kv_.tokens())
+    return Error{ErrorCode::kInvalidArgument, "a query pass was extended past its capacity", ""};
+  const auto chunk = static_cast<size_t>(chunk_tokens_);
+  for (size_t first = 0; first < rows.size();) {
+    if (services_->cancelled()) return Error{ErrorCode::kCancelled, "stopped while answering", ""};
+    const size_t end = std::min(rows.size(), first + chunk);
+    ForwardInput input;
+    std::vector<int64_t> logit_rows;
+    for (size_t begin = first; begin < end;) {
+      size_t stop = begin + 1;
+      while (stop < end && rows[stop].parent == static_cast<int32_t>(stop) - 1) ++stop;
+      add_tree_run(rows, begin, stop, input);
+      for (; begin < stop; ++begin) logit_rows.push_back(static_cast<int64_t>(begin - first));
+    }
+    DBSA_ASSIGN_OR_RETURN(
+        const std::vector<float> logits,
+        model_->forward(input, logit_rows, [this](int32_t layer) { return verify(layer); }));
+    const size_t vocabulary = logits.size() / logit_rows.size();
+    for (size_t i = first; i < end; ++i)
+      DBSA_RETURN_IF_ERROR(sink(static_cast<int32_t>(i),
+                                std::span(logits).subspan((i - first) * vocabulary, vocabulary)));
+    first = end;
+  }
+  return {};
 }
 
 Status QueryPass::verify(int32_t layer) {

@@ -9,10 +9,12 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
 #include "host/host_services.h"
+#include "icl/label_tree.h"
 #include "model/llama.h"
 #include "pipeline/block_cache.h"
 
@@ -38,6 +40,12 @@ class QueryPass {
   // kCancelled between two chunks.
   Result<std::vector<float>> extend(std::span<const int32_t> ids, int64_t wanted = 1);
 
+  // Computes a tree of tokens behind the last one, parents before children, each row seeing the
+  // selected blocks, the query and the rows above it; hands out the [vocabulary] logits after each,
+  // in order. The pass is as long afterwards as before.
+  using TreeSink = std::function<Status(int32_t row, std::span<const float> logits)>;
+  Status extend_tree(std::span<const TreeToken> rows, const TreeSink& sink);
+
   // Forgets the tokens from `length` on.
   void truncate(int64_t length) { length_ = length; }
   int64_t length() const { return length_; }
@@ -56,6 +64,8 @@ class QueryPass {
         start_(start),
         chunk_tokens_(chunk_tokens) {}
   Status verify(int32_t layer);
+  std::vector<dbsa_segment> selected_segments() const;
+  void add_tree_run(std::span<const TreeToken> rows, size_t begin, size_t end, ForwardInput& input);
 
   Llama* model_;
   const host::HostServices* services_;

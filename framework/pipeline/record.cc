@@ -25,6 +25,14 @@ json label_to_json(const std::optional<AnswerLabel>& label) {
   return {{"label", label->text}, {"log_probability", number_or_null(label->log_probability)}};
 }
 
+// Six digits after the point: what arithmetic of 32 bits means.
+json scores_to_json(const std::vector<double>& scores) {
+  if (scores.empty()) return nullptr;
+  json out = json::array();
+  for (const double score : scores) out.push_back(number_or_null(std::round(score * 1e6) / 1e6));
+  return out;
+}
+
 json percentiles_to_json(const Percentiles& seconds) {
   return {{"mean", seconds.mean}, {"p50", seconds.p50}, {"p95", seconds.p95}};
 }
@@ -121,8 +129,9 @@ RunTotals run_totals(const RunRecord& record) {
   totals.decode = percentiles_of(queries, [](const AnswerTimings& t) { return t.decode; });
   totals.repair = percentiles_of(queries, [](const AnswerTimings& t) { return t.repair; });
   totals.blocks_encoded = record.encode.blocks_encoded;
-  totals.blocks_reused =
-      std::max<int64_t>(0, record.encode.estimate.blocks - record.encode.blocks_encoded);
+  if (record.encode.kv_bytes > 0)  // else no stored block is used
+    totals.blocks_reused =
+        std::max<int64_t>(0, record.encode.estimate.blocks - record.encode.blocks_encoded);
   totals.blocks_repaired += record.encode.blocks_repaired;
   return totals;
 }
@@ -140,7 +149,7 @@ json encode_to_json(const EncodeReport& report) {
           {"bytes_stored", report.bytes_stored},
           {"blocks_repaired", report.blocks_repaired},
           {"index_reused", report.index_reused},
-          {"labels", report.labels},
+          {"labels", report.labels.size()},
           {"demonstrations_hash", report.demonstrations_hash},
           {"blocks_hash", report.blocks_hash},
           {"setup_seconds", report.setup_seconds},
@@ -158,6 +167,7 @@ json answer_to_json(const Answer& answer) {
   return {{"label", answer.label.text},
           {"log_probability", number_or_null(answer.label.log_probability)},
           {"runner_up", label_to_json(answer.runner_up)},
+          {"label_log_probabilities", scores_to_json(answer.label_log_probabilities)},
           {"blocks", std::move(blocks)},
           {"tokens", {{"query", answer.query_tokens}, {"selected", answer.selected_tokens}}},
           {"blocks_repaired", answer.blocks_repaired},
@@ -203,6 +213,7 @@ json record_to_json(const RunRecord& record, const RunTotals& totals) {
   for (const QueryRecord& query : record.queries) queries.push_back(query_to_json(query));
   json encode = encode_to_json(record.encode);
   encode["assignment"] = record.encode.assignment;
+  encode["label_names"] = record.encode.labels;
   const nlohmann::json& config = record.config;
   return {{"schema_version", kRecordSchemaVersion},
           {"program", {{"name", "dbsa-pipe"}, {"version", record.program_version}}},

@@ -36,6 +36,51 @@ Result<SelectionRule> read_selection(const nlohmann::json& table) {
   return rule;
 }
 
+RetrieverSettings read_retriever(const nlohmann::json& table) {
+  const std::string score = table.at("block_score");
+  return {table.at("text") == "demonstration", table.at("unit") == "demonstration",
+          score == "max"    ? BlockScore::kMax
+          : score == "mean" ? BlockScore::kMean
+                            : BlockScore::kSum};
+}
+
+Result<EmbeddingSettings> read_embedding(const nlohmann::json& table) {
+  const std::string method = table.at("method");
+  EmbeddingSettings embedding = {method == "none"         ? EmbeddingMethod::kNone
+                                 : method == "llm_hidden" ? EmbeddingMethod::kLlmHidden
+                                                          : EmbeddingMethod::kSentenceTransformer,
+                                 table.at("path"), table.at("layer")};
+  if (embedding.method == EmbeddingMethod::kSentenceTransformer && embedding.path.empty())
+    return Error{ErrorCode::kConfig,
+                 "embedding.path: method = \"sentence_transformer\" needs the folder of an encoder "
+                 "of the BERT family, as Hugging Face publishes them",
+                 "/embedding/path"};
+  return embedding;
+}
+
+DecodingMethod decoding_method(const std::string& name) {
+  return name == "trie"         ? DecodingMethod::kTrie
+         : name == "likelihood" ? DecodingMethod::kLikelihood
+         : name == "free"       ? DecodingMethod::kFree
+                                : DecodingMethod::kVote;
+}
+
+Status check_recompute(const Settings& settings) {
+  if (!settings.recompute || settings.selection.positions == Positions::kContiguous) return {};
+  return Error{ErrorCode::kConfig,
+               "selection.recompute: chosen blocks that are computed anew stand end to end; write "
+               "positions = \"contiguous\"",
+               "/selection/recompute"};
+}
+
+Status check_vote(const Settings& settings) {
+  if (settings.decoding.method != DecodingMethod::kVote || !is_zero_shot(settings.selection))
+    return {};
+  return Error{ErrorCode::kConfig,
+               "decoding.method: a vote needs demonstrations; raise selection.count",
+               "/decoding/method"};
+}
+
 // Anchor blocks are selected for every query. Only a prefix block is none of the demonstrations.
 Status check_zero_shot(const Settings& settings) {
   const int64_t prefix = settings.prompt.anchor == PromptHead::kPrefix ? 1 : 0;
@@ -56,6 +101,10 @@ Status check_zero_shot(const Settings& settings) {
 
 bool is_zero_shot(const SelectionRule& rule) { return rule.count == 0; }
 
+bool uses_stored_kv(const Settings& settings) {
+  return !settings.recompute && settings.decoding.method != DecodingMethod::kVote;
+}
+
 Result<Settings> read_settings(const nlohmann::json& resolved) {
   try {
     Settings settings;
@@ -68,13 +117,17 @@ Result<Settings> read_settings(const nlohmann::json& resolved) {
     settings.mask = {mask.at("encode_positions") == "global" ? EncodePositions::kGlobal
                                                              : EncodePositions::kPacked,
                      mask.value("anchor_blocks", int64_t{0})};
-    settings.index_whole_demonstrations = resolved.at("retriever").at("text") == "demonstration";
+    settings.retriever = read_retriever(resolved.at("retriever"));
+    DBSA_ASSIGN_OR_RETURN(settings.embedding, read_embedding(resolved.at("embedding")));
     DBSA_ASSIGN_OR_RETURN(settings.selection, read_selection(resolved.at("selection")));
+    settings.recompute = resolved.at("selection").at("recompute");
     const nlohmann::json& decoding = resolved.at("decoding");
-    settings.decoding = {decoding.at("method") == "free", decoding.at("max_tokens")};
+    settings.decoding = {decoding_method(decoding.at("method")), decoding.at("max_tokens")};
     settings.output_directory = resolved.at("output").at("directory");
     settings.store_path = resolved.at("kv_store").value("path", "");
     DBSA_RETURN_IF_ERROR(check_zero_shot(settings));
+    DBSA_RETURN_IF_ERROR(check_recompute(settings));
+    DBSA_RETURN_IF_ERROR(check_vote(settings));
     return settings;
   } catch (const nlohmann::json::exception& e) {
     return Error{ErrorCode::kInvalidArgument,

@@ -55,9 +55,25 @@ struct MaskSettings {
   int64_t anchor_blocks = 0;  // the pattern's own key; 0 where it has none
 };
 
+struct RetrieverSettings {
+  bool whole_demonstrations = true;  // text = "demonstration"
+  bool by_demonstration = false;     // unit = "demonstration"
+  BlockScore block_score = BlockScore::kMax;
+};
+
+enum class EmbeddingMethod { kNone, kSentenceTransformer, kLlmHidden };
+
+struct EmbeddingSettings {
+  EmbeddingMethod method = EmbeddingMethod::kNone;
+  std::string path;   // of the encoder
+  int64_t layer = 0;  // from 1; 0: the last
+};
+
+enum class DecodingMethod { kTrie, kLikelihood, kFree, kVote };
+
 struct DecodingSettings {
-  bool free = false;  // else trie
-  int64_t max_tokens = 0;
+  DecodingMethod method = DecodingMethod::kTrie;
+  int64_t max_tokens = 0;  // kFree
 };
 
 struct Settings {
@@ -66,8 +82,10 @@ struct Settings {
   PromptSettings prompt;
   GrouperSettings grouper;
   MaskSettings mask;
-  bool index_whole_demonstrations = true;  // retriever.text = "demonstration"
+  RetrieverSettings retriever;
+  EmbeddingSettings embedding;
   SelectionRule selection;
+  bool recompute = false;  // selection.recompute
   DecodingSettings decoding;
   std::string output_directory;
   std::string store_path;  // kv_store.path; empty: the store is not kept
@@ -76,6 +94,9 @@ struct Settings {
 // Whether queries are answered with no demonstration in the prompt (selection.count = 0). A pool
 // then holds labels, and a prefix block where there is one, and nothing else.
 bool is_zero_shot(const SelectionRule& rule);
+
+// Whether queries are answered from stored keys and values at all.
+bool uses_stored_kv(const Settings& settings);
 
 // resolved: a whole configuration with defaults filled in and paths absolute. kConfig for values
 // that do not go together.

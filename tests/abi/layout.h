@@ -57,7 +57,7 @@ AT(dbsa_byte_sink, struct_size, 0);
 AT(dbsa_byte_sink, context, 8);
 AT(dbsa_byte_sink, write, 16);
 
-SIZE(dbsa_host, 72);
+SIZE(dbsa_host, 80);
 AT(dbsa_host, struct_size, 0);
 AT(dbsa_host, context, 8);
 AT(dbsa_host, log, 16);
@@ -67,6 +67,7 @@ AT(dbsa_host, scratch, 40);
 AT(dbsa_host, cancelled, 48);
 AT(dbsa_host, embedding_width, 56);
 AT(dbsa_host, embed, 64);
+AT(dbsa_host, open_plugin, 72);
 
 SIZE(dbsa_plugin_table, 56);
 AT(dbsa_plugin_table, struct_size, 0);

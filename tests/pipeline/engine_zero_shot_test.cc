@@ -77,7 +77,7 @@ TEST_F(ZeroShotTest, NothingIsEncodedOrStored) {
     EXPECT_EQ(report.estimate.bytes_to_store, 0u);
     EXPECT_EQ(report.blocks_encoded, 0);
     EXPECT_EQ(report.kv_bytes, 0u);
-    EXPECT_EQ(report.labels, 3);
+    EXPECT_EQ(report.labels.size(), 3u);
     EXPECT_TRUE(report.assignment.empty());
   }
 }

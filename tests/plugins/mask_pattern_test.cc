@@ -104,6 +104,65 @@ TEST(MaskPattern, DbsaIsItsFormulaForEveryAnchorAndPrevious) {
   }
 }
 
+TEST(MaskPattern, AnchorSelfIsItsFormula) {
+  Random random(4);
+  for (int64_t anchors = 0; anchors <= 4; ++anchors) {
+    PluginUnderTest plugin("mask_pattern_anchor_self",
+                           "{\"anchor_blocks\": " + std::to_string(anchors) + "}");
+    for (int i = 0; i < 8; ++i)
+      compare_with_dense(plugin, random_lengths(random),
+                         [&](int64_t, int64_t k) { return k < anchors; });
+  }
+}
+
+// How often the segments show token t of block k to row r of block q, all places counted in the
+// pool.
+int times_shown(const std::vector<Visible>& segments, const std::vector<int64_t>& starts, int64_t q,
+                int64_t r, int64_t k, int64_t t) {
+  const int64_t row = starts[q] + r, token = starts[k] + t;
+  int shown = 0;
+  for (const Visible& s : segments) {
+    if (s.block != k || t < s.first_token || t >= s.first_token + s.length) continue;
+    if (s.kind == DBSA_SEGMENT_FULL) ++shown;
+    if (s.kind == DBSA_SEGMENT_CAUSAL) shown += token <= row;
+    if (s.kind == DBSA_SEGMENT_WINDOW) shown += token <= row && row - token < s.window;
+  }
+  return shown;
+}
+
+TEST(MaskPattern, StreamingIsItsFormulaForEverySinkAndWindow) {
+  Random random(5);
+  for (const int64_t sink : {0, 1, 3, 9}) {
+    for (const int64_t window : {1, 2, 5, 30}) {
+      PluginUnderTest plugin("mask_pattern_streaming",
+                             "{\"sink_tokens\": " + std::to_string(sink) +
+                                 ", \"window_tokens\": " + std::to_string(window) + "}");
+      const std::vector<int64_t> lengths = random_lengths(random);
+      std::vector<int64_t> starts(lengths.size(), 0);
+      for (size_t b = 1; b < lengths.size(); ++b) starts[b] = starts[b - 1] + lengths[b - 1];
+      for (int64_t q = 0; q < static_cast<int64_t>(lengths.size()); ++q) {
+        const std::vector<Visible> segments = visible(plugin, lengths, q);
+        for (int64_t k = 0; k <= q; ++k)
+          for (int64_t t = 0; t < lengths[k]; ++t)
+            for (int64_t r = 0; r < lengths[q]; ++r) {
+              const int64_t row = starts[q] + r, token = starts[k] + t;
+              const bool expected = token <= row && (token < sink || row - token < window);
+              ASSERT_EQ(times_shown(segments, starts, q, r, k, t), expected ? 1 : 0)
+                  << "sink " << sink << ", window " << window << ": row " << row << ", key "
+                  << token;
+            }
+      }
+    }
+  }
+}
+
+TEST(MaskPattern, StreamingTakesTheLargestNumbers) {
+  PluginUnderTest plugin(
+      "mask_pattern_streaming",
+      R"({"sink_tokens": 9223372036854775807, "window_tokens": 9223372036854775807})");
+  EXPECT_EQ(visible(plugin, {1, 2, 3}, 2).size(), 3u);
+}
+
 TEST(MaskPattern, DbsaCostsAConstantPerBlock) {
   PluginUnderTest plugin("mask_pattern_dbsa", R"({"anchor_blocks": 1, "previous_blocks": 2})");
   const std::vector<int64_t> lengths(10000, 7);

@@ -69,6 +69,17 @@ class PluginUnderTest {
     return DBSA_OK;
   }
 
+  // Takes the plugin's file for its name: {"plugin": "retriever_bm25", ...}.
+  static int32_t open_plugin(void*, uint32_t, const char* config_json,
+                             const dbsa_plugin_table** table, void** instance, dbsa_error* error) {
+    const std::string file = nlohmann::json::parse(config_json).at("plugin");
+    void* library = dlopen((std::string(DBSA_PLUGIN_DIR) + "/dbsa_" + file + ".so").c_str(),
+                           RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) return DBSA_ERROR_PLUGIN;
+    *table = static_cast<const dbsa_plugin_table*>(dlsym(library, DBSA_PLUGIN_SYMBOL));
+    return (*table)->create(&kHost, config_json, instance, error);
+  }
+
   static constexpr dbsa_host kHost = {
       sizeof(dbsa_host),
       nullptr,
@@ -81,6 +92,7 @@ class PluginUnderTest {
       [](void*) { return int32_t{0}; },
       [](void*) { return kEmbeddingWidth; },
       &embed,
+      &open_plugin,
   };
 
   const dbsa_plugin_table* table_ = nullptr;

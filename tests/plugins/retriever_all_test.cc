@@ -4,20 +4,28 @@ namespace dbsa::testing {
 namespace {
 
 TEST(RetrieverAll, RanksByIndexAndSurvivesSaving) {
-  RetrieverUnderTest retriever("retriever_all", "{}");
+  RetrieverUnderTest retriever("retriever_all", R"({"order": "index"})");
   ASSERT_EQ(retriever.index({"a", "b", "c"}), DBSA_OK);
   const std::vector<Hit> expected = {{0, 0}, {1, 0}, {2, 0}};
   EXPECT_EQ(retriever.hits("whatever", 5), expected);
   EXPECT_EQ(retriever.hits("", 2).size(), 2u);
   std::string bytes;
   ASSERT_EQ(retriever.save(bytes), DBSA_OK);
-  RetrieverUnderTest other("retriever_all", "{}");
+  RetrieverUnderTest other("retriever_all", R"({"order": "index"})");
   ASSERT_EQ(other.load(bytes), DBSA_OK);
   EXPECT_EQ(other.hits("", 5), expected);
 }
 
+TEST(RetrieverAll, ReversedBeginsWithTheLast) {
+  RetrieverUnderTest retriever("retriever_all", R"({"order": "reversed"})");
+  ASSERT_EQ(retriever.index({"a", "b", "c"}), DBSA_OK);
+  const std::vector<Hit> expected = {{2, 2}, {1, 1}, {0, 0}};
+  EXPECT_EQ(retriever.hits("whatever", 5), expected);
+  EXPECT_EQ(retriever.hits("", 1), (std::vector<Hit>{{2, 2}}));
+}
+
 TEST(RetrieverAll, RefusesWhatItDidNotSave) {
-  RetrieverUnderTest retriever("retriever_all", "{}");
+  RetrieverUnderTest retriever("retriever_all", R"({"order": "index"})");
   ASSERT_EQ(retriever.index({"a"}), DBSA_OK);
   std::string good;
   ASSERT_EQ(retriever.save(good), DBSA_OK);

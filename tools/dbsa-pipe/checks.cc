@@ -10,7 +10,7 @@ namespace {
 // Queries as run takes them; labels are checked where the demonstrations could be read.
 Result<int64_t> check_queries(const Settings& settings, const std::vector<std::string>* labels) {
   DBSA_ASSIGN_OR_RETURN(const std::vector<Example> queries, read_queries(settings.data));
-  if (labels != nullptr && !settings.decoding.free)
+  if (labels != nullptr && settings.decoding.method != DecodingMethod::kFree)
     DBSA_RETURN_IF_ERROR(
         check_query_labels(queries, *labels, settings.data.queries, !settings.data.labels.empty()));
   return static_cast<int64_t>(queries.size());

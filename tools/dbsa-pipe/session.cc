@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "cancel.h"
+#include "config/json_pointer.h"
 #include "config/toml_document.h"
 #include "icl/utf8.h"
 
@@ -77,18 +78,25 @@ Result<std::unique_ptr<Session>> Session::open(const CommandLine& line, Terminal
   std::unique_ptr<Session> session(new Session(std::move(options), std::move(registry)));
   DBSA_ASSIGN_OR_RETURN(session->resolved_,
                         host::resolve_pipeline(std::move(document), session->registry_));
+  host::offer_plugins(session->services_, session->registry_);
   DBSA_RETURN_IF_ERROR(host::check_plugins(session->resolved_, session->registry_));
   return session;
 }
 
 Result<std::vector<PluginRecord>> Session::plugin_records() const {
   std::vector<PluginRecord> records;
+  const auto add = [&](const std::string& stage, const host::Manifest& manifest) -> Status {
+    DBSA_ASSIGN_OR_RETURN(std::string hash, host::plugin_file_hash(manifest));
+    records.push_back({stage, manifest.id, manifest.version, manifest.revision,
+                       std::filesystem::path(manifest.library_path).filename().string(),
+                       std::move(hash)});
+    return {};
+  };
   for (const host::ResolvedStage& stage : resolved_.stages) {
     const host::Manifest& manifest = *stage.manifest;
-    DBSA_ASSIGN_OR_RETURN(std::string hash, host::plugin_file_hash(manifest));
-    records.push_back(
-        {std::string(host::kind_name(stage.kind)), manifest.id, manifest.version, manifest.revision,
-         std::filesystem::path(manifest.library_path).filename().string(), std::move(hash)});
+    DBSA_RETURN_IF_ERROR(add(std::string(host::kind_name(stage.kind)), manifest));
+    for (const host::InnerPlugin& inner : stage.inner)
+      DBSA_RETURN_IF_ERROR(add(dotted_name(inner.pointer), *inner.manifest));
   }
   return records;
 }

@@ -84,7 +84,7 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
   DBSA_ASSIGN_OR_RETURN(auto mask, make_plugin<host::MaskPattern>(session, DBSA_KIND_MASK_PATTERN));
   DBSA_ASSIGN_OR_RETURN(auto retriever, make_plugin<host::Retriever>(session, DBSA_KIND_RETRIEVER));
   const PoolParts parts = {settings, model.config, KvKey{}, *model.tokenizer,  grouper,
-                           mask,     retriever,    0,       session.services()};
+                           mask,     retriever,    "",      session.services()};
   DBSA_ASSIGN_OR_RETURN(const BuiltPool built,
                         build_pool(parts, pool_id(session.resolved().json),
                                    findings.data.demonstrations, findings.data.labels, nullptr));
@@ -107,8 +107,10 @@ Result<Findings> check(Session& session) {
   if (!data.ok()) add(data.error());
   DBSA_RETURN_IF_ERROR(faults.status());
   findings.data = std::move(data).value();
-  if (const Status pool = check_pool(session, settings, *model, findings); !pool.ok())
-    return session.resolved().located(pool.error());
+  // Embeddings are computed by the model or an encoder, which goes further than this command does.
+  if (settings.embedding.method == EmbeddingMethod::kNone)
+    if (const Status pool = check_pool(session, settings, *model, findings); !pool.ok())
+      return session.resolved().located(pool.error());
   findings.model = std::move(model->config);
   findings.parameters = model->parameters;
   return findings;
@@ -145,8 +147,11 @@ void print_findings(const Session& session, const Findings& findings, Terminal& 
                counted(static_cast<int64_t>(data.demonstrations.size()), "demonstration") + ", " +
                counted(static_cast<int64_t>(data.labels.size()), "label") + ", " +
                counted_queries(data.queries));
-  terminal.out("pool   " + counted(findings.blocks, "block") + ", " +
-               counted(findings.tokens, "token"));
+  if (findings.blocks == 0 && !data.demonstrations.empty())
+    terminal.out("pool   not made: its blocks or its index need embeddings, which are computed");
+  else
+    terminal.out("pool   " + counted(findings.blocks, "block") + ", " +
+                 counted(findings.tokens, "token"));
 }
 
 nlohmann::ordered_json findings_to_json(const Session& session, const Findings& findings) {

@@ -118,6 +118,8 @@ typedef struct dbsa_byte_sink {
 
 enum { DBSA_LOG_DEBUG = 0, DBSA_LOG_INFO = 1, DBSA_LOG_WARNING = 2, DBSA_LOG_ERROR = 3 };
 
+struct dbsa_plugin_table;
+
 /* Outlives every instance created with it. Plugins start no thread pools of their own. */
 typedef struct dbsa_host {
   uint32_t struct_size;
@@ -144,6 +146,13 @@ typedef struct dbsa_host {
    * text's row does not depend on the others. DBSA_ERROR_CONFIG where the file has no [embedding].
    * Calls are serialised by the host; costs a forward pass of an encoder over all tokens. [any] */
   int32_t (*embed)(void* context, const dbsa_texts* texts, float* vectors, dbsa_error* error);
+  /* Makes an instance of another plugin for the caller, which is then its host: it makes the calls
+   * with their thread labels kept, and destroys it through the table. `config_json` is a table of
+   * the pipeline file with `plugin` and that plugin's keys, as `create` gets it for a key whose
+   * manifest says format = "retriever". Only within the caller's own `create`. [setup] */
+  int32_t (*open_plugin)(void* context, uint32_t kind, const char* config_json,
+                         const struct dbsa_plugin_table** table, void** instance,
+                         dbsa_error* error);
 } dbsa_host;
 
 /* ---- the plugin --------------------------------------------------------------------------- */

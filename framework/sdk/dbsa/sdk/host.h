@@ -72,6 +72,8 @@ class Host {
     return static_cast<T*>(memory);
   }
 
+  const dbsa_host* abi() const { return host_; }
+
  private:
   void log(int32_t level, const std::string& message) const {
     host_->log(host_->context, level, message.c_str());

@@ -1,0 +1,95 @@
+// Retriever `hybrid`: reciprocal rank fusion of two retrievers (Cormack, Clarke and Buettcher,
+// SIGIR 2009): score(d) = sum over both of 1 / (rank_constant + rank of d), ranks from 1.
+#include <dbsa/sdk/opened_retriever.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace dbsa {
+namespace {
+
+// A saved index: this, then documents and bytes of the first index in decimal digits, a line each,
+// then both indexes.
+constexpr std::string_view kMagic = "dbsa.retriever.hybrid 1\n";
+
+// The number on the line that `bytes` begins with, and bytes behind it; -1 where there is none.
+int64_t take_number(std::string_view& bytes) {
+  int64_t number = -1;
+  const size_t end = std::min(bytes.find('\n'), bytes.size());
+  const auto [stop, code] = std::from_chars(bytes.data(), bytes.data() + end, number);
+  if (code != std::errc() || stop != bytes.data() + end || end == bytes.size()) return -1;
+  bytes.remove_prefix(end + 1);
+  return number;
+}
+
+class Hybrid final : public Retriever {
+ public:
+  static constexpr uint32_t kRevision = 1;
+  static Result<std::unique_ptr<Hybrid>> create(Host host, const Config& config) {
+    DBSA_ASSIGN_OR_RETURN(OpenedRetriever first, OpenedRetriever::open(host, config, "first"));
+    DBSA_ASSIGN_OR_RETURN(OpenedRetriever second, OpenedRetriever::open(host, config, "second"));
+    DBSA_ASSIGN_OR_RETURN(const int64_t constant, config.get<int64_t>("rank_constant"));
+    return std::make_unique<Hybrid>(std::move(first), std::move(second), constant);
+  }
+
+  Hybrid(OpenedRetriever first, OpenedRetriever second, int64_t rank_constant)
+      : first_(std::move(first)),
+        second_(std::move(second)),
+        rank_constant_(static_cast<double>(rank_constant)) {}
+
+  Status index(Texts documents) override {
+    documents_ = documents.size();
+    DBSA_RETURN_IF_ERROR(first_.index(documents));
+    return second_.index(documents);
+  }
+
+  Result<std::string> save() const override {
+    DBSA_ASSIGN_OR_RETURN(const std::string first, first_.save());
+    DBSA_ASSIGN_OR_RETURN(const std::string second, second_.save());
+    return std::string(kMagic) + std::to_string(documents_) + "\n" + std::to_string(first.size()) +
+           "\n" + first + second;
+  }
+
+  Status load(std::string_view bytes) override {
+    const Error corrupt = {ErrorCode::kCorrupt, "not an index of this retriever", ""};
+    documents_ = 0;
+    if (!bytes.starts_with(kMagic)) return corrupt;
+    bytes.remove_prefix(kMagic.size());
+    const int64_t documents = take_number(bytes);
+    const int64_t first = take_number(bytes);
+    if (documents < 0 || first < 0 || first > static_cast<int64_t>(bytes.size())) return corrupt;
+    const auto split = static_cast<size_t>(first);
+    DBSA_RETURN_IF_ERROR(first_.load(bytes.substr(0, split), documents));
+    DBSA_RETURN_IF_ERROR(second_.load(bytes.substr(split), documents));
+    documents_ = documents;
+    return {};
+  }
+
+  Result<std::vector<Hit>> query(std::string_view text, int64_t count) const override {
+    std::vector<double> scores(static_cast<size_t>(documents_), 0.0);
+    for (const OpenedRetriever* retriever : {&first_, &second_}) {
+      DBSA_ASSIGN_OR_RETURN(const std::vector<Hit> hits, retriever->query(text, documents_));
+      for (size_t rank = 0; rank < hits.size(); ++rank)
+        scores[static_cast<size_t>(hits[rank].id)] +=
+            1.0 / (rank_constant_ + 1.0 + static_cast<double>(rank));
+    }
+    std::vector<Hit> fused;
+    for (int64_t id = 0; id < documents_; ++id)
+      if (const double score = scores[static_cast<size_t>(id)]; score > 0)
+        fused.push_back({id, score});
+    std::stable_sort(fused.begin(), fused.end(),
+                     [](const Hit& a, const Hit& b) { return a.score > b.score; });
+    fused.resize(std::min(fused.size(), static_cast<size_t>(count)));
+    return fused;
+  }
+
+ private:
+  OpenedRetriever first_, second_;
+  double rank_constant_;
+  int64_t documents_ = 0;
+};
+
+}  // namespace
+}  // namespace dbsa
+
+DBSA_PLUGIN(dbsa::Hybrid);
