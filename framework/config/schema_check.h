@@ -13,9 +13,10 @@
 
 namespace dbsa {
 
-// The compiled-in schemas/pipeline.schema.json and schemas/plugin_manifest.schema.json.
+// The compiled-in schemas/*.schema.json.
 const nlohmann::json& pipeline_schema();
 const nlohmann::json& plugin_manifest_schema();
+const nlohmann::json& sweep_schema();
 
 // All faults of `value`. Keywords put into words: type, enum, minimum, maximum, exclusiveMinimum,
 // exclusiveMaximum, minLength, minItems, properties, required, additionalProperties (false

@@ -153,7 +153,7 @@ TEST_F(EngineTest, AFewDemonstrationsChooseFromAllLabels) {
     const auto report = harness->engine().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
     EXPECT_EQ(report->estimate.demonstrations, 1);
-    EXPECT_EQ(report->labels, 3);
+    EXPECT_EQ(report->labels.size(), 3u);
     EXPECT_EQ(harness->engine().labels(),
               (std::vector<std::string>{"topic 0", "topic 1", "topic 2"}));
     EXPECT_EQ(ask(harness->engine()).labels.size(), 4u) << "no query is refused";

@@ -26,6 +26,7 @@ constexpr Command kCommands[] = {
      query_command},
     {"validate", "check a pipeline file: everything short of computing", validate_command},
     {"inspect", "show plugins, their properties, and what is wrong with them", inspect_command},
+    {"sweep", "run every cell of a grid of pipelines", sweep_command},
     {"store", "list, verify, export, compact and clean a KV store", store_command},
 };
 

@@ -1,0 +1,53 @@
+// Sweep: a sweep file laid out as cells, each a whole pipeline that can be run alone.
+//
+// A cell is one value of every axis and one run. Its pipeline is the base (or the file that a value
+// names), with the keys of the values laid over it in the order of the axes, then those of [set],
+// then the run's seed. To name a plugin drops the own keys of the one before; of selection.ratio
+// and selection.count the later one stays.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "host/plugin_registry.h"
+
+namespace dbsa {
+
+struct SweepCell {
+  int64_t index = 0;  // from 0, in the order they run
+  int64_t run = 1;
+  std::vector<std::pair<std::string, std::string>> values;  // axis and value, in the axes' order
+  nlohmann::json config;                                    // resolved
+  std::string id;  // of the configuration, 16 hexadecimal digits: what names its record
+
+  std::string name() const;  // "method = DBSA, ratio = 0.3, run 2"
+};
+
+struct Sweep {
+  std::string path;  // of the sweep file, absolute
+  std::string title;
+  std::string directory;  // of records, absolute
+  int64_t runs = 1;
+  std::vector<std::pair<std::string, std::vector<std::string>>> axes;  // names and values
+  nlohmann::json baseline;                                             // object, or null
+  nlohmann::json published;                                            // array
+  std::vector<SweepCell> cells;
+
+  // What `report` reads, and people: <directory>/sweep.json.
+  nlohmann::ordered_json to_json() const;
+};
+
+// Reads a sweep file and resolves every cell. One error with a line for each distinct fault: of the
+// sweep file with its place, of a cell with the cell's name. Runs no plugin code.
+Result<Sweep> load_sweep(const std::string& path, const host::PluginRegistry& registry);
+
+// Paths below the sweep's folder.
+std::string cell_pipeline_path(const SweepCell& cell);  // "cells/<id>.toml"
+std::string cell_record_path(const SweepCell& cell);    // "records/<id>.json"
+std::string cell_failure_path(const SweepCell& cell);   // "failures/<id>.json"
+
+}  // namespace dbsa

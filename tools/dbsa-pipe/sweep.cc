@@ -1,0 +1,204 @@
+// dbsa-pipe sweep: runs a grid of pipelines.
+#include <charconv>
+#include <filesystem>
+
+#include "cancel.h"
+#include "child.h"
+#include "commands.h"
+#include "config/exit_code.h"
+#include "options.h"
+#include "session.h"
+#include "sweep_run.h"
+#include "units.h"
+
+namespace dbsa::cli {
+namespace {
+
+CommandLine command_line() {
+  CommandLine line({"sweep", "SWEEP", "Run every cell of a sweep file and keep their records.",
+                    "A sweep file names a base pipeline and axes over its keys; each cell is a "
+                    "pipeline of its\nown, run as a process of its own. Cells that have a record "
+                    "are not run again: a sweep that\nwas stopped goes on where it was, and one "
+                    "that was extended runs what is new. A cell that\nfails is written down and "
+                    "stops no other.",
+                    "dbsa-pipe sweep pipelines/paper/mask_ladder.toml --jobs 2\n"
+                    "dbsa-pipe sweep sweep.toml --list\n"
+                    "dbsa-pipe sweep sweep.toml --cell 3/8\n"
+                    "dbsa-pipe sweep sweep.toml --launcher slurm --shards 8\n"
+                    "dbsa-pipe report runs/sweep"});
+  line.arguments({"SWEEP"}, 1);
+  line.integer("jobs", "N", "cells that run at once (default 1)");
+  line.value("cell", "I/N", "run the I-th of N shards alone, from 1");
+  line.value("launcher", "NAME", "slurm: submit the shards as a job array with sbatch");
+  line.integer("shards", "N", "with --launcher: how many shards (default: one for each cell)");
+  line.list("launcher-option", "WORD", "with --launcher: another option for sbatch");
+  line.flag("fresh", "run cells that have a record, too");
+  line.flag("list", "list the cells and whether they have a record; run none");
+  line.integer("threads", "N", "threads of each cell (default: all, shared among the jobs)");
+  add_plugin_options(line);
+  add_output_options(line);
+  return line;
+}
+
+struct Shard {
+  int64_t index = 1;
+  int64_t count = 1;
+};
+
+Result<Shard> parse_shard(const std::string& text) {
+  Shard shard;
+  const char* const end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, shard.index);
+  const bool slash = first.ec == std::errc() && first.ptr != end && *first.ptr == '/';
+  const auto second = slash ? std::from_chars(first.ptr + 1, end, shard.count) : first;
+  if (!slash || second.ec != std::errc() || second.ptr != end || shard.count < 1 ||
+      shard.index < 1 || shard.index > shard.count)
+    return Error{ErrorCode::kConfig,
+                 "--cell " + text + ": expected I/N with 1 <= I <= N, as in --cell 3/8", ""};
+  return shard;
+}
+
+// Every N-th cell, so that shards are of about the same work.
+std::vector<const SweepCell*> cells_of(const Sweep& sweep, const Shard& shard) {
+  std::vector<const SweepCell*> cells;
+  for (const SweepCell& cell : sweep.cells)
+    if (cell.index % shard.count == shard.index - 1) cells.push_back(&cell);
+  return cells;
+}
+
+void list_cells(const Sweep& sweep, const std::vector<const SweepCell*>& cells, bool json,
+                Terminal& terminal) {
+  if (json) {
+    nlohmann::ordered_json out = sweep.to_json();
+    for (auto& cell : out["cells"])
+      cell["done"] = cell_is_done(sweep, sweep.cells[cell["index"].get<size_t>()]);
+    terminal.out(out.dump(1));
+    return;
+  }
+  Table table({{"cell", Table::Align::kRight}, {"record"}, {"values"}});
+  for (const SweepCell* cell : cells)
+    table.add(
+        {std::to_string(cell->index + 1), cell_is_done(sweep, *cell) ? "done" : "-", cell->name()});
+  table.print(terminal);
+}
+
+// Options that each cell's process gets. Without --threads the jobs share the machine.
+std::vector<std::string> child_options(const CommandLine& line, int64_t jobs, int threads) {
+  std::vector<std::string> words = {
+      "--threads", std::to_string(std::max<int64_t>(1, threads / std::max<int64_t>(jobs, 1)))};
+  for (const std::string& folder : line.texts("plugin-path")) {
+    words.emplace_back("--plugin-path");
+    words.push_back(std::filesystem::absolute(folder).string());
+  }
+  return words;
+}
+
+std::string quoted(const std::string& word) {
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+// Hands the shards to Slurm: one job array, whose tasks are `sweep --cell I/N`.
+Status submit(const Sweep& sweep, const CommandLine& line, Terminal& terminal) {
+  if (line.text("launcher") != "slurm")
+    return Error{ErrorCode::kConfig, "--launcher " + line.text("launcher") + ": expected slurm",
+                 ""};
+  const auto cells = static_cast<int64_t>(sweep.cells.size());
+  const int64_t shards = line.number("shards").value_or(cells);
+  if (shards < 1 || shards > cells)
+    return Error{ErrorCode::kConfig,
+                 "--shards: must be between 1 and " + std::to_string(cells) + ", the cells, got " +
+                     std::to_string(shards),
+                 ""};
+  DBSA_RETURN_IF_ERROR(write_sweep_files(sweep));
+  std::error_code failed;
+  std::filesystem::create_directories(sweep.directory + "/logs", failed);
+  std::string script = "#!/bin/sh\nexec " + quoted(program_path()) + " sweep " +
+                       quoted(sweep.path) + " --quiet --cell \"$SLURM_ARRAY_TASK_ID\"/" +
+                       std::to_string(shards);
+  if (const auto threads = line.number("threads"))
+    script += " --threads " + std::to_string(*threads);
+  for (const std::string& folder : line.texts("plugin-path"))
+    script += " --plugin-path " + quoted(std::filesystem::absolute(folder).string());
+  std::vector<std::string> words = {"sbatch", "--parsable", "--job-name=dbsa-sweep",
+                                    "--array=1-" + std::to_string(shards),
+                                    "--output=" + sweep.directory + "/logs/slurm-%A-%a.txt"};
+  for (const std::string& option : line.texts("launcher-option")) words.push_back(option);
+  DBSA_ASSIGN_OR_RETURN(const Captured captured, run_program(words, script + "\n"));
+  std::string said = captured.out;
+  while (!said.empty() && said.back() == '\n') said.pop_back();
+  if (captured.exit_code != 0)
+    return Error{ErrorCode::kEnvironment,
+                 "sbatch ended with exit code " + std::to_string(captured.exit_code) + ": " + said,
+                 ""};
+  if (line.has("json"))
+    terminal.out(nlohmann::ordered_json{{"job", said}, {"shards", shards}}.dump(1));
+  else
+    terminal.out("submitted  job " + said + " with " + counted(shards, "task") +
+                 "; records go to " + shown_path(sweep.directory));
+  return {};
+}
+
+void print_outcome(const Sweep& sweep, const SweepOutcome& outcome, const CommandLine& line,
+                   Terminal& terminal) {
+  if (line.has("json")) {
+    terminal.out(nlohmann::ordered_json{{"directory", sweep.directory},
+                                        {"cells", outcome.cells},
+                                        {"before", outcome.before},
+                                        {"done", outcome.done},
+                                        {"failures", outcome.failures}}
+                     .dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    return;
+  }
+  terminal.out("cells      " + human_count(outcome.cells) + ": " + human_count(outcome.done) +
+               " run, " + human_count(outcome.before) + " had a record, " +
+               human_count(static_cast<int64_t>(outcome.failures.size())) + " failed");
+  terminal.out("records    " + shown_path(sweep.directory));
+}
+
+Status sweep_cells(const CommandLine& line, Terminal& terminal) {
+  DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
+  host::HostServices services(std::move(options));
+  DBSA_ASSIGN_OR_RETURN(const host::PluginRegistry registry, discover_plugins(line));
+  DBSA_ASSIGN_OR_RETURN(const Sweep sweep, load_sweep(line.text("SWEEP"), registry));
+  if (line.has("launcher")) return submit(sweep, line, terminal);
+  Shard shard;
+  if (line.has("cell")) {
+    DBSA_ASSIGN_OR_RETURN(shard, parse_shard(line.text("cell")));
+  }
+  const std::vector<const SweepCell*> cells = cells_of(sweep, shard);
+  if (line.has("list")) {
+    list_cells(sweep, cells, line.has("json"), terminal);
+    return {};
+  }
+  const int64_t jobs = line.number("jobs").value_or(1);
+  if (jobs < 1 || jobs > 1024)
+    return Error{ErrorCode::kConfig,
+                 "--jobs: must be between 1 and 1024, got " + std::to_string(jobs), ""};
+  const CancelOnSignal cancel(services);
+  const int threads = services.thread_count();
+  DBSA_ASSIGN_OR_RETURN(
+      const SweepOutcome outcome,
+      run_cells(sweep, cells, {jobs, child_options(line, jobs, threads), line.has("fresh")},
+                services, terminal));
+  print_outcome(sweep, outcome, line, terminal);
+  if (outcome.failures.empty()) return {};
+  std::string text;
+  for (const std::string& failure : outcome.failures) text += (text.empty() ? "" : "\n") + failure;
+  return Error{ErrorCode::kRun, text, ""};
+}
+
+}  // namespace
+
+int sweep_command(Words words, Terminal& terminal) {
+  CommandLine line = command_line();
+  const Result<bool> parsed = line.parse(words, terminal);
+  if (!parsed.ok()) return fail(terminal, parsed.error());
+  if (!*parsed) return 0;
+  terminal.set_quiet(line.has("quiet"));
+  const Status status = sweep_cells(line, terminal);
+  return status.ok() ? 0 : fail(terminal, status.error());
+}
+
+}  // namespace dbsa::cli

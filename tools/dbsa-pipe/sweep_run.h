@@ -1,0 +1,41 @@
+// Runs the cells of a sweep, each as a process of its own, a few at a time.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "host/host_services.h"
+#include "pipeline/sweep.h"
+#include "terminal.h"
+
+namespace dbsa::cli {
+
+struct SweepOptions {
+  int64_t jobs = 1;
+  std::vector<std::string> child_options;  // for each `run`: --threads and the like
+  bool fresh = false;                      // repeat cells that have a record
+};
+
+struct SweepOutcome {
+  int64_t cells = 0;                  // chosen
+  int64_t before = 0;                 // that had a record already
+  int64_t done = 0;                   // run now
+  std::vector<std::string> failures;  // "method = DBSA, run 1: exit code 4: ..."
+};
+
+// Whether a cell's record is there.
+bool cell_is_done(const Sweep& sweep, const SweepCell& cell);
+
+// Writes sweep.json and the cells' pipeline files, then runs what has no record yet. A cell that
+// fails is written down and stops no other. kCancelled once those that ran have ended.
+Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const SweepCell*>& cells,
+                               const SweepOptions& options, const host::HostServices& services,
+                               Terminal& terminal);
+
+// Writes sweep.json and the pipeline file of every cell.
+Status write_sweep_files(const Sweep& sweep);
+
+}  // namespace dbsa::cli
