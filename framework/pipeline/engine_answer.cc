@@ -53,8 +53,10 @@ Result<std::vector<QueryPass::Selected>> Engine::Impl::open_blocks(const Selecti
 
 Status Engine::Impl::decode(QueryPass& pass, std::vector<float> logits, Answer& answer) {
   if (!trie) {
+    std::vector<std::string> stops = settings.decoding.stop;
+    stops.push_back(settings.prompt.separator);
     DBSA_ASSIGN_OR_RETURN(const Generated generated,
-                          decode_free(*tokenizer, settings.prompt.separator, config.eos_token_ids,
+                          decode_free(*tokenizer, stops, config.eos_token_ids,
                                       settings.decoding.max_tokens, pass, std::move(logits)));
     answer.label = {generated.text, generated.log_probability};
     return {};

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "icl/selection.h"
 #include "pipeline/encode_plan.h"
@@ -58,6 +59,7 @@ struct MaskSettings {
 struct DecodingSettings {
   bool free = false;  // else trie
   int64_t max_tokens = 0;
+  std::vector<std::string> stop;  // besides the separator; free only
 };
 
 struct Settings {

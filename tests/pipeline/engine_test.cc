@@ -200,5 +200,27 @@ TEST_F(EngineTest, FreeDecodingAndPrefixHeadsWork) {
   EXPECT_EQ(static_cast<int>(answer->blocks.size()), 1 + kBlocks / 2);
 }
 
+// Any stretch of what is written without stops must end it, whichever tokens it spans.
+TEST_F(EngineTest, FreeDecodingEndsAtAStopString) {
+  const auto write = [&](const std::string& stop) {
+    auto harness = open(
+        {{"decoding.method", "\"free\""}, {"decoding.max_tokens", "12"}, {"decoding.stop", stop}});
+    const auto report = harness->engine().encode(false, {});
+    EXPECT_TRUE(report.ok()) << report.error().message;
+    const auto answer = harness->engine().answer("something about topic 1");
+    EXPECT_TRUE(answer.ok()) << answer.error().message;
+    return answer.ok() ? answer->label.text : "";
+  };
+  const std::string whole = write("[]");
+  ASSERT_GT(whole.size(), 10u);
+  EXPECT_EQ(write("[\"no such text\"]"), whole);
+  for (size_t begin = 1; begin + 4 <= whole.size(); begin += 3) {
+    const std::string stop = whole.substr(begin, 4);
+    SCOPED_TRACE(stop + " in " + whole);
+    EXPECT_EQ(write(nlohmann::json({"no such text", stop}).dump()),
+              whole.substr(0, whole.find(stop)));
+  }
+}
+
 }  // namespace
 }  // namespace dbsa
