@@ -19,11 +19,12 @@ class FetchError(Exception):
     """No file: the network, the address, or what came is to blame."""
 
 
-def show_progress(name, got, size):
+def show_progress(name, got, size, end=""):
+    """One line on a terminal, written over; `end` is a line end once the file is there."""
     if not sys.stderr.isatty():
         return
     of = f" of {size / 1e6:.1f}" if size else ""
-    print(f"\r{name}: {got / 1e6:.1f}{of} MB\033[K", end="", file=sys.stderr, flush=True)
+    print(f"\r{name}: {got / 1e6:.1f}{of} MB\033[K", end=end, file=sys.stderr, flush=True)
 
 
 def copy_response(response, out, name):
@@ -62,7 +63,7 @@ def download(url, path, tries=TRIES, wait_s=1.0, timeout_s=TIMEOUT_S):
                 out.close()
                 partial.chmod(0o644)
                 partial.rename(path)
-                show_progress(path.name, path.stat().st_size, 0)
+                show_progress(path.name, path.stat().st_size, 0, "\n")
                 return
             except (OSError, http.client.HTTPException, ValueError) as error:
                 failure = error
