@@ -57,6 +57,19 @@ bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 bool is_blank(std::string_view text) { return std::all_of(text.begin(), text.end(), is_white); }
 
+Status check_label(const std::string& label, int64_t line, const std::string& name,
+                   const std::string& label_field) {
+  if (is_blank(label))
+    return fault(name, line,
+                 "expected a label in field " + quote_for_message(label_field) +
+                     ", found an empty one; fill it in or remove the record");
+  if (is_white(label.front()) || is_white(label.back()))
+    return fault(name, line,
+                 "expected a label without white space around it, found " +
+                     quote_for_message(label) + "; remove the white space");
+  return {};
+}
+
 // What both formats ask of an example.
 Status check(const Example& example, const std::string& name, const std::string& text_field,
              const std::string& label_field, LabelPolicy policy) {
@@ -65,14 +78,9 @@ Status check(const Example& example, const std::string& name, const std::string&
                  "expected a text in field " + quote_for_message(text_field) +
                      ", found an empty one; fill it in or remove the record");
   if (example.label.empty() && policy == LabelPolicy::kOptional) return {};
-  if (is_blank(example.label))
-    return fault(name, example.line,
-                 "expected a label in field " + quote_for_message(label_field) +
-                     ", found an empty one; fill it in or remove the record");
-  if (is_white(example.label.front()) || is_white(example.label.back()))
-    return fault(name, example.line,
-                 "expected a label without white space around it, found " +
-                     quote_for_message(example.label) + "; remove the white space");
+  DBSA_RETURN_IF_ERROR(check_label(example.label, example.line, name, label_field));
+  for (const std::string& label : example.more_labels)
+    DBSA_RETURN_IF_ERROR(check_label(label, example.line, name, label_field));
   return {};
 }
 
@@ -119,6 +127,25 @@ Result<std::string> json_field(const Json& object, const std::string& field, boo
   return found->get<std::string>();
 }
 
+// The labels of a field that holds an array.
+Status read_labels(const Json& array, const std::string& field, const std::string& name,
+                   Example& example) {
+  const std::string expected =
+      "expected strings in the array in field " + quote_for_message(field) + ", found ";
+  for (const Json& label : array)
+    if (!label.is_string())
+      return fault(name, example.line,
+                   expected + describe_type(label) + "; write each label in quotes");
+  if (array.empty())
+    return fault(name, example.line, expected + "none; fill one in or remove the record");
+  example.more_labels = array.get<std::vector<std::string>>();
+  example.label = std::move(example.more_labels.front());
+  example.more_labels.erase(example.more_labels.begin());
+  // An empty label means none, which the others would contradict.
+  if (example.label.empty()) return check_label(example.label, example.line, name, field);
+  return {};
+}
+
 Result<Json> parse_json(std::string_view text, const std::string& name, int64_t line) {
   try {
     return Json::parse(text);
@@ -159,8 +186,13 @@ Result<std::vector<Example>> read_jsonl(std::string_view text, const std::string
     Example example;
     example.line = line;
     DBSA_ASSIGN_OR_RETURN(example.text, json_field(object, text_field, false, name, line));
-    DBSA_ASSIGN_OR_RETURN(example.label, json_field(object, label_field,
-                                                    policy == LabelPolicy::kOptional, name, line));
+    if (const auto label = object.find(label_field); label != object.end() && label->is_array()) {
+      DBSA_RETURN_IF_ERROR(read_labels(*label, label_field, name, example));
+    } else {
+      DBSA_ASSIGN_OR_RETURN(
+          example.label,
+          json_field(object, label_field, policy == LabelPolicy::kOptional, name, line));
+    }
     DBSA_RETURN_IF_ERROR(check(example, name, text_field, label_field, policy));
     examples.push_back(std::move(example));
   }
@@ -272,6 +304,20 @@ Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
   return examples;
 }
 
+bool is_right(const Example& example, std::string_view answer) {
+  if (example.label.empty()) return false;
+  return example.label == answer ||
+         std::find(example.more_labels.begin(), example.more_labels.end(), answer) !=
+             example.more_labels.end();
+}
+
+std::vector<std::string> all_labels(const Example& example) {
+  std::vector<std::string> labels;
+  if (!example.label.empty()) labels.push_back(example.label);
+  labels.insert(labels.end(), example.more_labels.begin(), example.more_labels.end());
+  return labels;
+}
+
 Result<std::vector<int64_t>> load_indices(const std::filesystem::path& path, int64_t count) {
   const std::string name = path.string();
   DBSA_ASSIGN_OR_RETURN(const std::string text, read_text(path));
@@ -338,7 +384,10 @@ std::vector<std::string> label_table(std::span<const Example> demonstrations) {
 Status check_query_labels(std::span<const Example> queries, std::span<const std::string> labels,
                           const std::filesystem::path& queries_path, bool labels_given) {
   for (const Example& query : queries) {
-    if (query.label.empty() || std::binary_search(labels.begin(), labels.end(), query.label))
+    const std::vector<std::string> wanted = all_labels(query);
+    if (wanted.empty() || std::any_of(wanted.begin(), wanted.end(), [&](const std::string& label) {
+          return std::binary_search(labels.begin(), labels.end(), label);
+        }))
       continue;
     return fault(
         queries_path.string(), query.line,

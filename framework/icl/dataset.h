@@ -16,8 +16,9 @@ inline constexpr size_t kMaxRecordBytes = size_t{4} << 20;  // of one example in
 
 struct Example {
   std::string text;
-  std::string label;  // "" where a query has none
-  int64_t line = 0;   // of the file, 1-based; of a record's first line
+  std::string label;                          // "" where a query has none
+  int64_t line = 0;                           // of the file, 1-based; of a record's first line
+  std::vector<std::string> more_labels = {};  // as right as `label`, where the file gives several
   bool operator==(const Example&) const = default;
 };
 
@@ -28,13 +29,20 @@ enum class LabelPolicy {
 
 // Reads a .jsonl file (one object a line) or a .csv file (a header row names the columns). UTF-8,
 // with or without a BOM, LF or CRLF; empty lines are skipped. Text and label are strings, not
-// empty; a label neither begins nor ends with white space.
+// empty; a label neither begins nor ends with white space. In .jsonl files the label may be an
+// array of them, which are all right.
 //
 // kEnvironment when the file cannot be read, kConfig with file:line for what is wrong in it, an
 // empty data set included. Cost: O(bytes); the file is held in memory while it is read.
 Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
                                           const std::string& text_field,
                                           const std::string& label_field, LabelPolicy policy);
+
+// Whether the answer is, byte for byte, a label of the example; false where it has none.
+bool is_right(const Example& example, std::string_view answer);
+
+// All labels of the example, `label` first; none where it has none.
+std::vector<std::string> all_labels(const Example& example);
 
 // Reads 0-based indices into a data set of `count` examples: a JSON array of integers, or an object
 // with such an array under "lines". In the order of the file. Errors as load_dataset.
@@ -50,9 +58,9 @@ Result<std::vector<Example>> draw(std::span<const Example> examples, int64_t cou
 // The distinct labels in byte order. A label's index in this table is its number everywhere.
 std::vector<std::string> label_table(std::span<const Example> demonstrations);
 
-// Refuses a query whose label is not to be chosen from: it could never be answered. kConfig naming
-// `queries_path`, line and label; queries without a label pass. labels_given: the labels are not
-// those of the demonstrations alone, but of data.labels, too.
+// Refuses a query none of whose labels is to be chosen from: it could never be answered. kConfig
+// naming `queries_path`, line and label; queries without a label pass. labels_given: the labels are
+// not those of the demonstrations alone, but of data.labels, too.
 Status check_query_labels(std::span<const Example> queries, std::span<const std::string> labels,
                           const std::filesystem::path& queries_path, bool labels_given);
 

@@ -104,8 +104,10 @@ Status Engine::Impl::decode(QueryPass& pass, std::vector<float> logits, Answer& 
     return {};
   }
   if (!trie) {
+    std::vector<std::string> stops = settings.decoding.stop;
+    stops.push_back(settings.prompt.separator);
     DBSA_ASSIGN_OR_RETURN(const Generated generated,
-                          decode_free(*tokenizer, settings.prompt.separator, config.eos_token_ids,
+                          decode_free(*tokenizer, stops, config.eos_token_ids,
                                       settings.decoding.max_tokens, pass, std::move(logits)));
     answer.label = {generated.text, generated.log_probability};
     return {};

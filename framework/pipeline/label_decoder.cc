@@ -49,7 +49,14 @@ double log_softmax_at(std::span<const float> logits, size_t index) {
 
 }  // namespace
 
-Result<Generated> decode_free(const Tokenizer& tokenizer, std::string_view separator,
+std::optional<size_t> find_stop(std::string_view text, std::span<const std::string> stops) {
+  size_t first = std::string_view::npos;
+  for (const std::string& stop : stops) first = std::min(first, text.find(stop));
+  if (first == std::string_view::npos) return std::nullopt;
+  return first;
+}
+
+Result<Generated> decode_free(const Tokenizer& tokenizer, std::span<const std::string> stops,
                               std::span<const int64_t> end_ids, int64_t max_tokens, QueryPass& pass,
                               std::vector<float> logits) {
   Generated generated;
@@ -64,8 +71,8 @@ Result<Generated> decode_free(const Tokenizer& tokenizer, std::string_view separ
     if (std::find(end_ids.begin(), end_ids.end(), token) != end_ids.end()) break;
     ids.push_back(token);
     generated.text = tokenizer.decode(ids);
-    if (const size_t end = generated.text.find(separator); end != std::string::npos) {
-      generated.text.resize(end);
+    if (const std::optional<size_t> end = find_stop(generated.text, stops)) {
+      generated.text.resize(*end);
       break;
     }
     if (generated.tokens == max_tokens) break;

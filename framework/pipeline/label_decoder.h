@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "icl/label_tree.h"
@@ -33,9 +34,14 @@ struct Generated {
   int64_t tokens = 0;
 };
 
-// Takes the likeliest token until the text holds `separator`, an end-of-sequence id comes, or
-// max_tokens are written. The text ends before the separator, white space at both ends removed.
-Result<Generated> decode_free(const Tokenizer& tokenizer, std::string_view separator,
+// Where the first of the stops that the text holds begins. The text is looked at as a whole, so
+// that a stop may span tokens. Cost: O(bytes) a stop.
+std::optional<size_t> find_stop(std::string_view text, std::span<const std::string> stops);
+
+// Takes the likeliest token until the text holds one of the stops, an end-of-sequence id comes, or
+// max_tokens are written. The text ends before the stop, white space at both ends removed. The
+// white space before an answer is written, too: a stop in it ends the answer before it begins.
+Result<Generated> decode_free(const Tokenizer& tokenizer, std::span<const std::string> stops,
                               std::span<const int64_t> end_ids, int64_t max_tokens, QueryPass& pass,
                               std::vector<float> logits);
 

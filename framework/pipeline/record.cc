@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <optional>
 
 #include "pipeline/atomic_file.h"
 
@@ -43,11 +42,21 @@ json plugin_to_json(const PluginRecord& plugin) {
           {"library", plugin.library}, {"library_hash", plugin.library_hash}};
 }
 
-json query_to_json(const QueryRecord& record) {
+json text_scores_to_json(const std::optional<TextScores>& scores) {
+  if (!scores) return nullptr;
+  return {
+      {"exact_match", scores->exact_match}, {"rouge_l", scores->rouge_l}, {"chrf", scores->chrf}};
+}
+
+json query_to_json(const QueryRecord& record, bool free_decoding) {
   json out = {{"line", record.query.line}, {"text", record.query.text}};
   const bool labelled = !record.query.label.empty();
   out["expected"] = labelled ? json(record.query.label) : json(nullptr);
-  out["correct"] = labelled ? json(record.query.label == record.answer.label.text) : json(nullptr);
+  const std::string& answer = record.answer.label.text;
+  out["correct"] = labelled ? json(is_right(record.query, answer)) : json(nullptr);
+  std::optional<TextScores> scores;
+  if (free_decoding && labelled) scores = score_text(answer, all_labels(record.query));
+  out["text_scores"] = text_scores_to_json(scores);
   out.update(answer_to_json(record.answer));
   return out;
 }
@@ -114,12 +123,17 @@ Result<std::string> reserve_name(const std::string& directory, const std::string
 RunTotals run_totals(const RunRecord& record) {
   RunTotals totals;
   std::vector<std::string> expected, predicted;
+  CorpusTextScores texts;
   for (const QueryRecord& query : record.queries) {
-    expected.push_back(query.query.label);
-    predicted.push_back(query.answer.label.text);
+    const std::string& answer = query.answer.label.text;
+    expected.push_back(is_right(query.query, answer) ? answer : query.query.label);
+    predicted.push_back(answer);
+    if (record.free_decoding && !query.query.label.empty())
+      texts.add(answer, all_labels(query.query));
     totals.blocks_repaired += query.answer.blocks_repaired;
   }
   totals.scores = score_answers(expected, predicted);
+  if (texts.count() > 0) totals.text_scores = texts.scores();
   const auto& queries = record.queries;
   totals.request = percentiles_of(queries, [](const AnswerTimings& t) { return t.total(); });
   totals.retrieve = percentiles_of(queries, [](const AnswerTimings& t) { return t.retrieve; });
@@ -190,6 +204,7 @@ json totals_to_json(const RunRecord& record, const RunTotals& totals) {
   out["accuracy_95"] =
       scored ? json::array({scores.accuracy_95.low, scores.accuracy_95.high}) : json(nullptr);
   out["macro_f1"] = scored ? json(scores.macro_f1) : json(nullptr);
+  out["text_scores"] = text_scores_to_json(totals.text_scores);
   out["setup_seconds"] = record.encode.setup_seconds;
   out["answer_seconds"] = record.answer_seconds;
   out["request_seconds"] = percentiles_to_json(totals.request);
@@ -210,7 +225,8 @@ json totals_to_json(const RunRecord& record, const RunTotals& totals) {
 json record_to_json(const RunRecord& record, const RunTotals& totals) {
   json plugins = json::array(), queries = json::array();
   for (const PluginRecord& plugin : record.plugins) plugins.push_back(plugin_to_json(plugin));
-  for (const QueryRecord& query : record.queries) queries.push_back(query_to_json(query));
+  for (const QueryRecord& query : record.queries)
+    queries.push_back(query_to_json(query, record.free_decoding));
   json encode = encode_to_json(record.encode);
   encode["assignment"] = record.encode.assignment;
   encode["label_names"] = record.encode.labels;

@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "icl/dataset.h"
 #include "icl/metrics.h"
+#include "icl/text_metrics.h"
 #include "pipeline/engine.h"
 #include "pipeline/machine.h"
 
@@ -44,6 +46,7 @@ struct RunRecord {
   MachineInfo machine;
   int threads = 0;
   EncodeReport encode;
+  bool free_decoding = false;  // answers are texts, and scored as such, too
   std::vector<QueryRecord> queries;
   double answer_seconds = 0;  // wall time of all queries
   uint64_t peak_memory_bytes = 0;
@@ -54,8 +57,9 @@ struct Percentiles {
 };
 
 struct RunTotals {
-  Scores scores;        // over queries with a label; scores.count may be 0
-  Percentiles request;  // AnswerTimings::total()
+  Scores scores;                          // over queries with a label; scores.count may be 0
+  std::optional<TextScores> text_scores;  // over the same; free decoding only
+  Percentiles request;                    // AnswerTimings::total()
   Percentiles retrieve, load, verify, prefill, decode, repair;
   int64_t blocks_encoded = 0;
   int64_t blocks_reused = 0;

@@ -122,7 +122,8 @@ Result<Settings> read_settings(const nlohmann::json& resolved) {
     DBSA_ASSIGN_OR_RETURN(settings.selection, read_selection(resolved.at("selection")));
     settings.recompute = resolved.at("selection").at("recompute");
     const nlohmann::json& decoding = resolved.at("decoding");
-    settings.decoding = {decoding_method(decoding.at("method")), decoding.at("max_tokens")};
+    settings.decoding = {decoding_method(decoding.at("method")), decoding.at("max_tokens"),
+                         decoding.at("stop")};
     settings.output_directory = resolved.at("output").at("directory");
     settings.store_path = resolved.at("kv_store").value("path", "");
     DBSA_RETURN_IF_ERROR(check_zero_shot(settings));

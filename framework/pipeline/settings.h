@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "icl/selection.h"
 #include "pipeline/encode_plan.h"
@@ -73,7 +74,8 @@ enum class DecodingMethod { kTrie, kLikelihood, kFree, kVote };
 
 struct DecodingSettings {
   DecodingMethod method = DecodingMethod::kTrie;
-  int64_t max_tokens = 0;  // kFree
+  int64_t max_tokens = 0;         // kFree
+  std::vector<std::string> stop;  // besides the separator; kFree
 };
 
 struct Settings {

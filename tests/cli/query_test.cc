@@ -86,6 +86,8 @@ TEST_F(QueryTest, ABadLineIsNamedAndWhatCameBeforeIsAnswered) {
       {"{\"text\": 3}", "\"text\": expected a string that is not empty, found an integer 3"},
       {"{\"text\": \"\"}", "\"text\": expected a string that is not empty, found a string \"\""},
       {"{\"text\": \"a\", \"label\": 1}", "\"label\": expected a string, found an integer 1"},
+      {"{\"text\": \"a\", \"label\": [\"b\", 1]}",
+       "\"label\": expected a string in the array, found an integer 1"},
   };
   for (const auto& [line, message] : cases) {
     const ProcessResult result =

@@ -59,6 +59,26 @@ TEST(RecordTest, TotalsScoreLabelledQueriesOnly) {
   EXPECT_EQ(totals.blocks_repaired, 3);
 }
 
+TEST(RecordTest, FreeTextsAreScoredAgainstAllTheirLabels) {
+  RunRecord record;
+  record.queries = {answered("a blue pub", "the  blue pub", 1), answered("", "ignored", 1),
+                    answered("one", "three", 1)};
+  record.queries[0].query.more_labels = {"the blue pub", "pub"};
+  EXPECT_FALSE(run_totals(record).text_scores.has_value()) << "not decoded freely";
+  record.free_decoding = true;
+  RunTotals totals = run_totals(record);
+  ASSERT_TRUE(totals.text_scores.has_value());
+  EXPECT_EQ(totals.text_scores->exact_match, 0.5);
+  EXPECT_EQ(totals.text_scores->rouge_l, 0.5);
+  EXPECT_EQ(totals.scores.correct, 0) << "two spaces are not one, byte for byte";
+  record.queries[0].answer.label.text = "pub";
+  totals = run_totals(record);
+  EXPECT_EQ(totals.scores.correct, 1) << "the last label is as right as the first";
+  record.queries.resize(2);
+  record.queries.erase(record.queries.begin());
+  EXPECT_FALSE(run_totals(record).text_scores.has_value()) << "no labels";
+}
+
 TEST(RecordTest, TheMachineIsDescribedWithoutItsName) {
   const MachineInfo machine = machine_info();
   EXPECT_GT(machine.cores, 0);

@@ -47,6 +47,8 @@ TEST_F(RunTest, WritesARecordThatTheSchemaAccepts) {
   EXPECT_EQ(record.at("queries")[0].at("blocks").size(), 3u);  // half of six
   EXPECT_EQ(record.at("queries")[0].at("tokens").at("selected"), tokens);
   EXPECT_EQ(record.at("queries")[4].at("line"), 5);
+  EXPECT_EQ(record.at("queries")[4].at("text_scores"), nullptr) << "labels are no texts";
+  EXPECT_EQ(record.at("totals").at("text_scores"), nullptr);
 }
 
 TEST_F(RunTest, TheSchemaRefusesARecordThatIsNotOne) {
@@ -155,6 +157,33 @@ TEST_F(RunTest, FreeDecodingHasNoRunnerUp) {
   const json record = only_record();
   EXPECT_EQ(schema_faults("results.schema.json", record), "");
   EXPECT_EQ(record.at("queries")[0].at("runner_up"), nullptr);
+}
+
+TEST_F(RunTest, FreeDecodingScoresTextsAgainstAllLabelsOfAQuery) {
+  const std::string pipeline = make_pipeline();
+  const Words free = {
+      "run",   pipeline,          "--set", "decoding.method=free", "--set", "decoding.max_tokens=4",
+      "--set", "prompt.bos=false"};
+  ASSERT_EQ(cli(free).exit_code, 0);
+  const json first = only_record();
+  const std::string written = first.at("queries")[0].at("label");
+  std::filesystem::remove_all(path("runs"));
+  const std::string text = first.at("queries")[0].at("text");
+  workspace_.write("queries.jsonl",
+                   json{{"text", text}, {"label", {"another text", "end " + written + " x"}}}.dump(
+                       -1, ' ', false, json::error_handler_t::ignore) +
+                       "\n" + json{{"text", "no label"}}.dump() + "\n");
+  const ProcessResult result = cli(free);
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("\nexact match  0.0000\nROUGE-L      "));
+  const json record = only_record();
+  EXPECT_EQ(schema_faults("results.schema.json", record), "");
+  const json& scores = record.at("queries")[0].at("text_scores");
+  EXPECT_EQ(record.at("queries")[0].at("expected"), "another text");
+  EXPECT_EQ(record.at("queries")[0].at("correct"), false);
+  EXPECT_EQ(record.at("queries")[1].at("text_scores"), nullptr);
+  EXPECT_EQ(record.at("totals").at("labelled"), 1);
+  EXPECT_EQ(record.at("totals").at("text_scores"), scores) << "of a single query";
 }
 
 TEST_F(RunTest, AMemoryStoreWorksForRunAndIsRefusedByEncode) {

@@ -94,6 +94,17 @@ TEST(SchemaCheck, FillsDefaults) {
   json value = json::parse(R"({"b":2})");
   apply_defaults(schema, value);
   EXPECT_EQ(value.dump(), R"({"a":0.5,"b":2.0,"table":{"x":3}})");
+
+  const json list = json::parse(R"({"properties":{
+      "stop":{"type":"array","items":{"type":"string"},"default":["x"]}}})");
+  for (const char* given : {R"({"stop":[]})", R"({"stop":["a","b"]})"}) {
+    value = json::parse(given);
+    apply_defaults(list, value);
+    EXPECT_EQ(value, json::parse(given));
+  }
+  value = json::object();
+  apply_defaults(list, value);
+  EXPECT_EQ(value.dump(), R"({"stop":["x"]})");
 }
 
 }  // namespace

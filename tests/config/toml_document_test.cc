@@ -107,8 +107,10 @@ TEST(TomlDocument, TakesOverrides) {
   ASSERT_TRUE(document.set("data.text_field", "2024-01-01").ok());
   ASSERT_TRUE(document.set("prompt.bos", "true").ok());
   ASSERT_TRUE(document.set("prompt.tail", "1\nx = 2").ok());
+  ASSERT_TRUE(document.set("decoding.stop", "[\"a, b\", '.']").ok());
   EXPECT_EQ(document.json().dump(),
             R"({"data":{"queries":"a b/2024-01-01.jsonl","seed":7,"text_field":"2024-01-01"},)"
+            R"("decoding":{"stop":["a, b","."]},)"
             R"("prompt":{"bos":true,"tail":"1\nx = 2"},)"
             R"("retriever":{"plugin":"bm25","stemmer":"none"},"selection":{"ratio":0.5}})");
   EXPECT_EQ(document.where("/selection/ratio"), "--set selection.ratio");

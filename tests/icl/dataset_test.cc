@@ -57,6 +57,37 @@ TEST(Jsonl, QueriesNeedNoLabel) {
             (Examples{{"one", "", 1}, {"two", "", 2}, {"three", "", 3}, {"four", "x", 4}}));
 }
 
+TEST(Jsonl, TakesSeveralLabels) {
+  const Examples read = load("a.jsonl",
+                             "{\"text\":\"one\",\"label\":[\"x\",\"y\",\"z\"]}\n"
+                             "{\"text\":\"two\",\"label\":[\"w\"]}\n");
+  EXPECT_EQ(read, (Examples{{"one", "x", 1, {"y", "z"}}, {"two", "w", 2}}));
+  EXPECT_TRUE(is_right(read[0], "x") && is_right(read[0], "z"));
+  EXPECT_FALSE(is_right(read[0], "w") || is_right(read[0], ""));
+  EXPECT_FALSE(is_right({"three", "", 3}, ""));
+  EXPECT_EQ(all_labels(read[0]), (std::vector<std::string>{"x", "y", "z"}));
+  EXPECT_TRUE(all_labels({"three", "", 3}).empty());
+  const auto wrong = [&](const std::string& labels) {
+    const std::string row = "{\"text\":\"one\",\"label\":" + labels + "}\n";
+    const std::string message = fault("a.jsonl", row);
+    EXPECT_EQ(fault("a.jsonl", row, ErrorCode::kConfig, LabelPolicy::kOptional), message);
+    return message;
+  };
+  EXPECT_EQ(wrong("[]"),
+            "a.jsonl:1: expected strings in the array in field \"label\", found none; fill one in "
+            "or remove the record");
+  EXPECT_EQ(wrong("[\"x\", 3]"),
+            "a.jsonl:1: expected strings in the array in field \"label\", found a number; write "
+            "each label in quotes");
+  for (const char* labels : {"[\"\", \"x\"]", "[\"x\", \"\"]"})
+    EXPECT_EQ(wrong(labels),
+              "a.jsonl:1: expected a label in field \"label\", found an empty one; fill it in or "
+              "remove the record");
+  EXPECT_EQ(wrong("[\"x\", \" y\"]"),
+            "a.jsonl:1: expected a label without white space around it, found \" y\"; remove the "
+            "white space");
+}
+
 TEST(Jsonl, SaysWhatIsWrongAndWhere) {
   const std::string good = "{\"text\":\"one\",\"label\":\"x\"}\n";
   EXPECT_EQ(fault("a.jsonl", good + "{\"text\":\"two\" \"label\":\"y\"}\n"),
@@ -268,6 +299,8 @@ TEST(Labels, QueriesMayHaveNoOther) {
   const std::vector<std::string> labels = {"x", "y"};
   EXPECT_TRUE(
       check_query_labels(Examples{{"a", "y", 1}, {"b", "", 2}}, labels, "q.jsonl", false).ok());
+  EXPECT_TRUE(check_query_labels(Examples{{"a", "z", 1, {"y"}}}, labels, "q.jsonl", false).ok())
+      << "one label of several is enough";
   const Status status =
       check_query_labels(Examples{{"a", "y", 1}, {"b", "z\n", 7}}, labels, "data/q.jsonl", false);
   ASSERT_FALSE(status.ok());

@@ -200,5 +200,31 @@ TEST_F(EngineTest, FreeDecodingAndPrefixHeadsWork) {
   EXPECT_EQ(static_cast<int>(answer->blocks.size()), 1 + kBlocks / 2);
 }
 
+// What is written without stops must end at any two characters of it; each is a token of its own.
+TEST_F(EngineTest, FreeDecodingEndsAtAStopString) {
+  const auto write = [&](const std::string& stop) {
+    auto harness = open(
+        {{"decoding.method", "\"free\""}, {"decoding.max_tokens", "96"}, {"decoding.stop", stop}});
+    const auto report = harness->engine().encode(false, {});
+    EXPECT_TRUE(report.ok()) << report.error().message;
+    const auto answer = harness->engine().answer("something about topic 1");
+    EXPECT_TRUE(answer.ok()) << answer.error().message;
+    return answer.ok() ? answer->label.text : "";
+  };
+  const std::string whole = write("[]");
+  EXPECT_EQ(write("[\"no such text\"]"), whole);
+  const auto visible = [&](size_t i) { return whole[i] > ' ' && whole[i] < 0x7F; };
+  int stops = 0;
+  for (size_t begin = 1; begin + 2 <= whole.size() && stops < 8; ++begin) {
+    if (!visible(begin) || !visible(begin + 1)) continue;
+    ++stops;
+    const std::string stop = whole.substr(begin, 2);
+    std::string expected = whole.substr(0, whole.find(stop));
+    expected.resize(expected.find_last_not_of(" \t\r\n") + 1);
+    EXPECT_EQ(write(nlohmann::json({"no such text", stop}).dump()), expected) << stop;
+  }
+  EXPECT_GT(stops, 1) << whole;
+}
+
 }  // namespace
 }  // namespace dbsa

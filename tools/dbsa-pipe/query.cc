@@ -42,9 +42,8 @@ CommandLine command_line() {
 }
 
 struct Query {
-  std::string text;
-  std::string expected;  // "" where none is given
-  nlohmann::json id;     // null where none is given
+  Example example;
+  nlohmann::json id;  // null where none is given
 };
 
 std::string percent(double log_probability) { return human_ratio(std::exp(log_probability)); }
@@ -52,10 +51,11 @@ std::string percent(double log_probability) { return human_ratio(std::exp(log_pr
 void print_json(const Query& query, const Answer& answer, Terminal& terminal) {
   json out;
   if (!query.id.is_null()) out["id"] = json(query.id);
-  out["text"] = query.text;
-  out["expected"] = query.expected.empty() ? json(nullptr) : json(query.expected);
-  out["correct"] =
-      query.expected.empty() ? json(nullptr) : json(query.expected == answer.label.text);
+  const Example& example = query.example;
+  const bool labelled = !example.label.empty();
+  out["text"] = example.text;
+  out["expected"] = labelled ? json(example.label) : json(nullptr);
+  out["correct"] = labelled ? json(is_right(example, answer.label.text)) : json(nullptr);
   out.update(answer_to_json(answer));
   terminal.out(out.dump(-1, ' ', false, json::error_handler_t::replace));
 }
@@ -70,8 +70,9 @@ void print_line(const Query& query, const Answer& answer, Terminal& terminal) {
   std::string line = terminal.out_style(Style::kBold, visible_text(answer.label.text)) + "  " +
                      percent(answer.label.log_probability) + "  " +
                      terminal.out_style(Style::kDim, human_seconds(answer.seconds.total()));
-  if (!query.expected.empty() && query.expected != answer.label.text)
-    line += terminal.out_style(Style::kYellow, "  expected " + visible_text(query.expected));
+  const std::string& expected = query.example.label;
+  if (!expected.empty() && !is_right(query.example, answer.label.text))
+    line += terminal.out_style(Style::kYellow, "  expected " + visible_text(expected));
   terminal.out(line);
 }
 
@@ -110,13 +111,19 @@ Result<Query> parse_query(const std::string& line, int64_t number, const DataSet
   if (!text->is_string() || text->get_ref<const std::string&>().empty())
     return bad_line(number, in_quotes(data.text_field) + ": expected a string that is not empty, " +
                                 "found " + described(*text));
-  Query query = {text->get<std::string>(), "", value.value("id", nlohmann::json())};
+  Query query = {{text->get<std::string>(), ""}, value.value("id", nlohmann::json())};
   const auto label = value.find(data.label_field);
   if (label == value.end() || label->is_null()) return query;
-  if (!label->is_string())
-    return bad_line(
-        number, in_quotes(data.label_field) + ": expected a string, found " + described(*label));
-  query.expected = label->get<std::string>();
+  const nlohmann::json labels = label->is_array() ? *label : nlohmann::json::array({*label});
+  for (const nlohmann::json& one : labels) {
+    if (!one.is_string())
+      return bad_line(number, in_quotes(data.label_field) + ": expected a string" +
+                                  (label->is_array() ? " in the array" : "") + ", found " +
+                                  described(one));
+    std::string& place =
+        &one == &labels.front() ? query.example.label : query.example.more_labels.emplace_back();
+    place = one.get<std::string>();
+  }
   return query;
 }
 
@@ -181,11 +188,11 @@ Status answer_lines(Engine& engine, Session& session, const CommandLine& line, T
   while (!session.services().cancelled() && input.next(words)) {
     terminal.drop_progress();  // what was typed stands after it
     if (words.find_first_not_of(" \t") != words.npos) {
-      Query query = {words, "", nullptr};
+      Query query = {{words, ""}, nullptr};
       if (!typed) {
         DBSA_ASSIGN_OR_RETURN(query, parse_query(words, input.number(), data));
       }
-      DBSA_ASSIGN_OR_RETURN(const Answer answer, engine.answer(query.text));
+      DBSA_ASSIGN_OR_RETURN(const Answer answer, engine.answer(query.example.text));
       ++answered;
       if (line.has("json"))
         print_json(query, answer, terminal);
@@ -211,10 +218,10 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(engine->open_pool());
   terminal.set_progress("");
   if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
-  const Query query = {line.text("TEXT"), "", nullptr};
-  if (query.text.empty())
+  const Query query = {{line.text("TEXT"), ""}, nullptr};
+  if (query.example.text.empty())
     return Error{ErrorCode::kConfig, "TEXT is empty; give the text to label", ""};
-  DBSA_ASSIGN_OR_RETURN(const Answer answer, engine->answer(query.text));
+  DBSA_ASSIGN_OR_RETURN(const Answer answer, engine->answer(query.example.text));
   if (line.has("json"))
     print_json(query, answer, terminal);
   else if (terminal.out_is_terminal())

@@ -54,7 +54,7 @@ Status answer_queries(Engine& engine, Session& session, std::vector<Example> que
     }
     if (!query.label.empty()) {
       ++labelled;
-      correct += query.label == answer->label.text ? 1 : 0;
+      correct += is_right(query, answer->label.text) ? 1 : 0;
     }
     record.queries.push_back({std::move(query), std::move(answer).value()});
     std::string detail;
@@ -88,10 +88,22 @@ void print_scores(const Scores& scores, Terminal& terminal) {
   terminal.out(text.data());
 }
 
+void print_text_scores(const TextScores& scores, Terminal& terminal) {
+  std::array<char, 64> text;
+  const auto row = [&](const char* name, double score) {
+    std::snprintf(text.data(), text.size(), "%-13s%.4f", name, score);
+    terminal.out(text.data());
+  };
+  row("exact match", scores.exact_match);
+  row("ROUGE-L", scores.rouge_l);
+  row("chrF", scores.chrf);
+}
+
 void print_summary(const RunRecord& record, const RunTotals& totals, const std::string& path,
                    Terminal& terminal) {
   terminal.out("");
   print_scores(totals.scores, terminal);
+  if (totals.text_scores) print_text_scores(*totals.text_scores, terminal);
   terminal.out("setup        " + human_seconds(record.encode.setup_seconds) + "  (" +
                counted(totals.blocks_encoded, "block") + " encoded, " +
                human_count(totals.blocks_reused) + " reused)");
@@ -133,6 +145,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
     return Error{ErrorCode::kCancelled, view.stopped_message(!settings.store_path.empty()), ""};
   if (!encoded.ok()) return std::move(encoded).error();
   record.encode = std::move(encoded).value();
+  record.free_decoding = settings.decoding.free;
   view.finish(record.encode);
 
   DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries, engine->load_queries());
