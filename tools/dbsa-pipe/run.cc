@@ -145,7 +145,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
     return Error{ErrorCode::kCancelled, view.stopped_message(!settings.store_path.empty()), ""};
   if (!encoded.ok()) return std::move(encoded).error();
   record.encode = std::move(encoded).value();
-  record.free_decoding = settings.decoding.free;
+  record.free_decoding = settings.decoding.method == DecodingMethod::kFree;
   view.finish(record.encode);
 
   DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries, engine->load_queries());
