@@ -22,18 +22,21 @@ grouping::SparseRows rows_of(const std::vector<float>& vectors, int64_t width) {
   return rows;
 }
 
-// The centres of plain k-means, whatever the sizes of its clusters.
-grouping::Centroids plain_kmeans(const std::vector<float>& vectors, int64_t width, int64_t clusters,
-                                 int64_t iterations, Random& random) {
+// The centres of plain k-means from the given ones, whatever the sizes of its clusters.
+grouping::Centroids plain_kmeans(const std::vector<float>& vectors, int64_t width,
+                                 grouping::Centroids centroids, int64_t iterations) {
   ::faiss::ClusteringParameters parameters;
   parameters.niter = static_cast<int>(iterations);
-  parameters.seed = static_cast<int>(random.next() >> 33);
   parameters.min_points_per_centroid = 1;                                // or it prints a warning
   parameters.max_points_per_centroid = std::numeric_limits<int>::max();  // no sampling
+  const int64_t clusters = static_cast<int64_t>(centroids.size()) / width;
   ::faiss::Clustering clustering(static_cast<int>(width), static_cast<int>(clusters), parameters);
+  clustering.centroids.resize(centroids.size());  // [clusters, width], ours are [width, clusters]
+  for (int64_t c = 0; c < clusters; ++c)
+    for (int64_t i = 0; i < width; ++i)
+      clustering.centroids[c * width + i] = static_cast<float>(centroids[i * clusters + c]);
   ::faiss::IndexFlatL2 nearest(width);
   clustering.train(static_cast<int64_t>(vectors.size()) / width, vectors.data(), nearest);
-  grouping::Centroids centroids(width * clusters);
   for (int64_t c = 0; c < clusters; ++c)
     for (int64_t i = 0; i < width; ++i)
       centroids[i * clusters + c] = clustering.centroids[c * width + i];
@@ -66,7 +69,8 @@ class EmbeddingKmeans final : public BlockGrouper {
     const auto start = [&](int64_t clusters, Random& random) {
       return dense::guarded(
           ErrorCode::kRun, "", "faiss could not cluster", [&]() -> Result<grouping::Centroids> {
-            return plain_kmeans(vectors, width, clusters, options_.iterations, random);
+            return plain_kmeans(vectors, width, grouping::spread_centroids(rows, clusters, random),
+                                options_.iterations);
           });
     };
     return grouping::group_by_kmeans(rows, block_size, seed, options_, start, host_);
