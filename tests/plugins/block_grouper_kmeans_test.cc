@@ -136,6 +136,15 @@ TEST(KmeansGroupers, AreTheSameForASeedAndAnotherForAnother) {
   }
 }
 
+// Values that any machine must reproduce, whatever the number of OpenMP threads.
+TEST(KmeansGroupers, AreTheSameOnEveryMachine) {
+  const Pool pool = topical_pool(14, 3, 2);
+  EXPECT_EQ(group(kGroupers[0].file, kGroupers[0].config(0.2), pool, 5, 7),
+            (Blocks{{12, 4, 5, 6, 13}, {3, 2, 1, 7, 0}, {9, 10, 8, 11}}));
+  EXPECT_EQ(group(kGroupers[1].file, kGroupers[1].config(0.2), pool, 5, 7),
+            (Blocks{{11, 4, 5, 6, 13}, {3, 2, 1, 7, 0}, {10, 12, 9, 8}}));
+}
+
 // Without a swap the blocks are topics; with one, that share of each is of another topic.
 TEST(KmeansGroupers, ExchangeTheStatedShare) {
   Pool pool;
