@@ -174,8 +174,7 @@ TEST(KmeansGroupers, SayWhatTheyNeed) {
   const dbsa_error error = PluginUnderTest::refusal(kGroupers[1].file, kGroupers[1].config(0),
                                                     /*with_embedding=*/false);
   EXPECT_EQ(error.code, DBSA_ERROR_CONFIG);
-  EXPECT_STREQ(error.message,
-               "block_grouper embedding_kmeans groups by embeddings: add a table [embedding]");
+  EXPECT_STREQ(error.message, "needs embeddings: add a table [embedding] to the pipeline file");
   for (const Grouper& grouper : kGroupers) {
     const dbsa_error missing =
         PluginUnderTest::refusal(grouper.file, "{" + grouper.keys + R"("iterations": 20})");

@@ -215,7 +215,7 @@ TEST(FaissErrors, SayWhatIsWrongWithTheSearch) {
 TEST(FaissErrors, NeedAnEmbedding) {
   const dbsa_error error = PluginUnderTest::refusal(kFile, kFlat, /*with_embedding=*/false);
   EXPECT_EQ(error.code, DBSA_ERROR_CONFIG);
-  EXPECT_STREQ(error.message, "retriever faiss compares embeddings: add a table [embedding]");
+  EXPECT_STREQ(error.message, "needs embeddings: add a table [embedding] to the pipeline file");
 }
 
 TEST(FaissErrors, NameTheFewestDocumentsToTrainWith) {

@@ -50,8 +50,7 @@ class EmbeddingKmeans final : public BlockGrouper {
   static Result<std::unique_ptr<EmbeddingKmeans>> create(Host host, const Config& config) {
     if (host.embedding_width() < 1)
       return Error{ErrorCode::kConfig,
-                   "block_grouper embedding_kmeans groups by embeddings: add a table [embedding]",
-                   ""};
+                   "needs embeddings: add a table [embedding] to the pipeline file", ""};
     DBSA_ASSIGN_OR_RETURN(const auto options, grouping::KmeansOptions::read(config));
     return std::make_unique<EmbeddingKmeans>(host, options);
   }

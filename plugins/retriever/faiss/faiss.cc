@@ -22,7 +22,7 @@ class Faiss final : public Retriever {
     options.width = host.embedding_width();
     if (options.width < 1)
       return Error{ErrorCode::kConfig,
-                   "retriever faiss compares embeddings: add a table [embedding]", ""};
+                   "needs embeddings: add a table [embedding] to the pipeline file", ""};
     DBSA_ASSIGN_OR_RETURN(options.factory, config.get<std::string>("index"));
     DBSA_ASSIGN_OR_RETURN(options.search_parameters, config.get<std::string>("search_parameters"));
     // Made once for the errors it gives: before any document is embedded.
