@@ -104,14 +104,14 @@ inline Pool topical_pool(int64_t count, int64_t topics, uint64_t seed) {
   return pool;
 }
 
-// The first `count` demonstrations of banking77, strided so that they hold all labels; empty where
-// the data are absent.
 inline std::string banking77_path() {
   const char* folder = std::getenv("DBSA_DATA");
   return std::string(folder != nullptr ? folder : DBSA_SOURCE_DIR "/../shared") +
          "/data/banking77/train.jsonl";
 }
 
+// `count` demonstrations of banking77, evenly spaced so that they hold all labels; empty where the
+// data are absent.
 inline Pool banking77(int64_t count) {
   std::ifstream file(banking77_path());
   Pool all;
