@@ -1,5 +1,4 @@
 // The random grouper: a permutation, cut exactly, the same for a seed everywhere, and balanced.
-#include <dbsa/sdk/block_grouper.h>
 #include <dbsa/sdk/random.h>
 
 #include <algorithm>
@@ -7,7 +6,7 @@
 #include <numeric>
 #include <set>
 
-#include "tests/plugins/plugin_under_test.h"
+#include "tests/plugins/block_grouper_under_test.h"
 
 namespace dbsa::testing {
 namespace {
@@ -17,27 +16,9 @@ constexpr const char* kPlain = R"({"balanced_lengths": false})";
 
 Blocks group(const std::string& config, const std::vector<int64_t>& tokens, int64_t block_size,
              uint64_t seed) {
-  PluginUnderTest plugin("block_grouper_random", config);
-  const std::vector<std::string> strings(tokens.size(), "x");
-  const CTexts texts(strings);
-  const auto count = static_cast<int64_t>(tokens.size());
-  const dbsa_demonstrations demonstrations = {sizeof(dbsa_demonstrations), count, texts.get(),
-                                              texts.get(), tokens.data()};
-  std::vector<int64_t> order(tokens.size());
-  std::vector<int64_t> ends(tokens.size());
-  dbsa_grouping grouping = {sizeof(dbsa_grouping), 0, order.data(), ends.data()};
-  dbsa_error error = {};
-  EXPECT_EQ(plugin.vtable<dbsa_block_grouper_vtable>().group(plugin.instance(), &demonstrations,
-                                                             block_size, seed, &grouping, &error),
-            DBSA_OK)
-      << error.message;
-  Blocks blocks;
-  int64_t begin = 0;
-  for (int64_t b = 0; b < grouping.block_count; ++b) {
-    blocks.emplace_back(order.begin() + begin, order.begin() + ends[b]);
-    begin = ends[b];
-  }
-  return blocks;
+  Pool pool;
+  for (const int64_t t : tokens) pool.add("x", "x", t);
+  return group("block_grouper_random", config, pool, block_size, seed);
 }
 
 // Token counts with the long tail of real demonstrations.
@@ -49,20 +30,6 @@ std::vector<int64_t> long_tailed(int64_t count, uint64_t seed) {
     t = 18 + static_cast<int64_t>(-14 * std::log(u));
   }
   return tokens;
-}
-
-// Largest minus smallest token count of the full blocks.
-int64_t spread(const Blocks& blocks, const std::vector<int64_t>& tokens, size_t block_size) {
-  int64_t low = INT64_MAX;
-  int64_t high = 0;
-  for (const auto& block : blocks) {
-    if (block.size() != block_size) continue;
-    int64_t sum = 0;
-    for (const int64_t i : block) sum += tokens[i];
-    low = std::min(low, sum);
-    high = std::max(high, sum);
-  }
-  return high - low;
 }
 
 TEST(RandomGrouper, EveryDemonstrationOnceAndOnlyTheLastBlockSmaller) {

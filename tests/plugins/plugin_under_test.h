@@ -19,14 +19,7 @@ namespace dbsa::testing {
 class PluginUnderTest {
  public:
   // file: "retriever_bm25"; config: the plugin's table as JSON, all keys present.
-  PluginUnderTest(const std::string& file, const std::string& config) {
-    const std::string path = std::string(DBSA_PLUGIN_DIR) + "/dbsa_" + file + ".so";
-    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed, as in the host
-    if (library == nullptr) {
-      ADD_FAILURE() << dlerror();
-      std::abort();
-    }
-    table_ = static_cast<const dbsa_plugin_table*>(dlsym(library, DBSA_PLUGIN_SYMBOL));
+  PluginUnderTest(const std::string& file, const std::string& config) : table_(load(file)) {
     error_.struct_size = sizeof error_;
     EXPECT_EQ(table_->check_config(config.c_str(), &error_), DBSA_OK) << error_.message;
     EXPECT_EQ(table_->create(&kHost, config.c_str(), &instance_, &error_), DBSA_OK)
@@ -36,6 +29,27 @@ class PluginUnderTest {
   PluginUnderTest(const PluginUnderTest&) = delete;
   PluginUnderTest& operator=(const PluginUnderTest&) = delete;
 
+  // What the plugin says against a configuration, to a host with or without [embedding].
+  static dbsa_error refusal(const std::string& file, const std::string& config,
+                            bool with_embedding = true) {
+    static constexpr dbsa_host kBare = [] {
+      dbsa_host host = kHost;
+      host.embedding_width = [](void*) { return int64_t{0}; };
+      return host;
+    }();
+    const dbsa_plugin_table* table = load(file);
+    dbsa_error error = {};
+    error.struct_size = sizeof error;
+    void* instance = nullptr;
+    if (table->check_config(config.c_str(), &error) == DBSA_OK &&
+        table->create(with_embedding ? &kHost : &kBare, config.c_str(), &instance, &error) ==
+            DBSA_OK) {
+      ADD_FAILURE() << file << " takes " << config;
+      table->destroy(instance);
+    }
+    return error;
+  }
+
   void* instance() const { return instance_; }
   template <typename Vtable>
   const Vtable& vtable() const {
@@ -43,6 +57,16 @@ class PluginUnderTest {
   }
 
  private:
+  static const dbsa_plugin_table* load(const std::string& file) {
+    const std::string path = std::string(DBSA_PLUGIN_DIR) + "/dbsa_" + file + ".so";
+    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed, as in the host
+    if (library == nullptr) {
+      ADD_FAILURE() << dlerror();
+      std::abort();
+    }
+    return static_cast<const dbsa_plugin_table*>(dlsym(library, DBSA_PLUGIN_SYMBOL));
+  }
+
   static void* scratch(void*, int32_t slot, uint64_t bytes) {
     thread_local std::vector<std::unique_ptr<void, decltype(&std::free)>> slots;
     while (slots.size() < 8) slots.emplace_back(nullptr, &std::free);

@@ -15,8 +15,8 @@
 #include <numeric>
 #include <thread>
 
-#include "plugins/retriever/bm25/analyzer.h"
-#include "plugins/retriever/bm25/stop_words.h"
+#include "plugins/shared/text/analyzer.h"
+#include "plugins/shared/text/stop_words.h"
 #include "tests/plugins/retriever_under_test.h"
 
 namespace dbsa::testing {
@@ -26,8 +26,8 @@ constexpr const char* kDefaults =
     R"({"k1": 1.2, "b": 0.75, "stemmer": "porter", "stop_words": "english"})";
 constexpr const char* kPlain = R"({"k1": 1.2, "b": 0.75, "stemmer": "none", "stop_words": "none"})";
 
-std::vector<std::string> terms_of(const std::string& text, const bm25::AnalyzerOptions& options) {
-  Result<bm25::Analyzer> analyzer = bm25::Analyzer::create(options);
+std::vector<std::string> terms_of(const std::string& text, const text::AnalyzerOptions& options) {
+  Result<text::Analyzer> analyzer = text::Analyzer::create(options);
   EXPECT_TRUE(analyzer.ok());
   analyzer->start(text);
   std::vector<std::string> terms;
@@ -36,7 +36,7 @@ std::vector<std::string> terms_of(const std::string& text, const bm25::AnalyzerO
 }
 
 std::vector<std::string> words_of(const std::string& text) {
-  return terms_of(text, {bm25::Stemmer::kNone, bm25::StopWords::kNone});
+  return terms_of(text, {text::Stemmer::kNone, text::StopWords::kNone});
 }
 
 // ---- the reference: maps of words, formula as written in algorithms.md ----
@@ -219,9 +219,9 @@ TEST(Bm25Analyzer, TakesBytesThatAreNotUtf8AsSeparators) {
 
 TEST(Bm25Analyzer, RemovesStopWordsBeforeStemming) {
   EXPECT_EQ(terms_of("Why doesn't THE card work?", {}), (Words{"card", "work"}));
-  EXPECT_TRUE(bm25::is_english_stop_word("themselves"));
-  EXPECT_FALSE(bm25::is_english_stop_word("card"));
-  EXPECT_FALSE(bm25::is_english_stop_word(""));
+  EXPECT_TRUE(text::is_english_stop_word("themselves"));
+  EXPECT_FALSE(text::is_english_stop_word("card"));
+  EXPECT_FALSE(text::is_english_stop_word(""));
 }
 
 // Words and stems as printed in M. F. Porter, "An algorithm for suffix stripping", 1980.
@@ -289,7 +289,7 @@ TEST(Bm25Analyzer, StemsAsPorterPublished) {
       {"oscillators", "oscil"},
   };
   for (const auto& [word, stem] : kPairs)
-    EXPECT_EQ(terms_of(word, {bm25::Stemmer::kPorter, bm25::StopWords::kNone}), Words{stem});
+    EXPECT_EQ(terms_of(word, {text::Stemmer::kPorter, text::StopWords::kNone}), Words{stem});
 }
 
 // ---- saving ----

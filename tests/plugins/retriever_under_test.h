@@ -54,6 +54,7 @@ class RetrieverUnderTest {
   }
 
   std::string message() const { return error_.message; }
+  const char* pointer() const { return error_.config_pointer; }
 
  private:
   int32_t query(const std::string& text, int64_t count, std::vector<Hit>& hits,

@@ -2,8 +2,9 @@
 #include <dbsa/sdk/retriever.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
+
+#include "plugins/shared/retrieval/count_index.h"
 
 namespace dbsa {
 namespace {
@@ -27,19 +28,12 @@ class All final : public Retriever {
 
   Result<std::string> save() const override {
     if (!count_) return Error{ErrorCode::kInvalidArgument, "there is no index to save", ""};
-    return std::string(kMagic) + std::to_string(*count_);
+    return retrieval::save_count(kMagic, *count_);
   }
 
   Status load(std::string_view bytes) override {
     count_.reset();
-    int64_t count = -1;
-    if (bytes.starts_with(kMagic)) {
-      const char* end = bytes.data() + bytes.size();
-      const auto [stop, code] = std::from_chars(bytes.data() + kMagic.size(), end, count);
-      if (code != std::errc() || stop != end) count = -1;
-    }
-    if (count < 0) return Error{ErrorCode::kCorrupt, "not an index of this retriever", ""};
-    count_ = count;
+    DBSA_ASSIGN_OR_RETURN(count_, retrieval::load_count(kMagic, bytes));
     return {};
   }
 

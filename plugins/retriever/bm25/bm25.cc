@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "index.h"
+#include "plugins/shared/retrieval/best_documents.h"
 
 namespace dbsa {
 namespace {
@@ -14,19 +15,14 @@ class Bm25 final : public Retriever {
   static constexpr uint32_t kRevision = 1;
 
   static Result<std::unique_ptr<Bm25>> create(Host host, const Config& config) {
-    bm25::Weights weights;
-    bm25::AnalyzerOptions options;
+    text::Bm25Weights weights;
     DBSA_ASSIGN_OR_RETURN(weights.k1, config.get<double>("k1"));
     DBSA_ASSIGN_OR_RETURN(weights.b, config.get<double>("b"));
-    DBSA_ASSIGN_OR_RETURN(const std::string stemmer, config.get<std::string>("stemmer"));
-    DBSA_ASSIGN_OR_RETURN(const std::string stop_words, config.get<std::string>("stop_words"));
-    options.stemmer = stemmer == "porter" ? bm25::Stemmer::kPorter : bm25::Stemmer::kNone;
-    options.stop_words =
-        stop_words == "english" ? bm25::StopWords::kEnglish : bm25::StopWords::kNone;
+    DBSA_ASSIGN_OR_RETURN(const auto options, text::AnalyzerOptions::read(config));
     return std::make_unique<Bm25>(host, options, weights);
   }
 
-  Bm25(Host host, const bm25::AnalyzerOptions& options, const bm25::Weights& weights)
+  Bm25(Host host, const text::AnalyzerOptions& options, const text::Bm25Weights& weights)
       : host_(host), options_(options), weights_(weights) {}
 
   Status index(Texts documents) override {
@@ -52,13 +48,13 @@ class Bm25 final : public Retriever {
     auto* scores = host_.scratch<double>(0, documents);
     std::fill_n(scores, documents, 0.0);
     DBSA_RETURN_IF_ERROR(index_->add_scores(text, scores));
-    return bm25::best_documents(scores, documents, count);
+    return retrieval::best_documents(scores, documents, count);
   }
 
  private:
   Host host_;
-  bm25::AnalyzerOptions options_;
-  bm25::Weights weights_;
+  text::AnalyzerOptions options_;
+  text::Bm25Weights weights_;
   std::optional<bm25::Index> index_;
 };
 

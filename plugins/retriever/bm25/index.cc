@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <numeric>
 #include <unordered_map>
@@ -70,12 +69,12 @@ struct Collected {
   std::vector<uint32_t> lengths;
 };
 
-Result<Collected> collect(Texts documents, const AnalyzerOptions& options) {
+Result<Collected> collect(Texts documents, const text::AnalyzerOptions& options) {
   if (documents.size() >= INT32_MAX)
     return Error{ErrorCode::kUnsupported, "BM25 indexes less than 2^31 documents", ""};
   Collected all;
   all.lengths.reserve(documents.size());
-  DBSA_ASSIGN_OR_RETURN(Analyzer analyzer, Analyzer::create(options));
+  DBSA_ASSIGN_OR_RETURN(text::Analyzer analyzer, text::Analyzer::create(options));
   std::vector<uint32_t> terms;
   for (int64_t d = 0; d < documents.size(); ++d) {
     terms.clear();
@@ -98,8 +97,8 @@ Result<Collected> collect(Texts documents, const AnalyzerOptions& options) {
 
 }  // namespace
 
-Result<Index> Index::build(Texts documents, const AnalyzerOptions& options,
-                           const Weights& weights) {
+Result<Index> Index::build(Texts documents, const text::AnalyzerOptions& options,
+                           const text::Bm25Weights& weights) {
   DBSA_ASSIGN_OR_RETURN(Collected all, collect(documents, options));
   Index index;
   index.options_ = options;
@@ -132,18 +131,17 @@ Result<Index> Index::build(Texts documents, const AnalyzerOptions& options,
   return index;
 }
 
-void Index::weigh(const Weights& weights) {
+void Index::weigh(const text::Bm25Weights& weights) {
   const double documents = static_cast<double>(lengths_.size());
   const double total =
       static_cast<double>(std::accumulate(lengths_.begin(), lengths_.end(), uint64_t{0}));
   const double mean = total > 0 ? total / documents : 1;
   std::vector<double> norms(lengths_.size());  // k1 x (1 - b + b x length / mean length)
-  for (size_t d = 0; d < norms.size(); ++d)
-    norms[d] = weights.k1 * (1 - weights.b + weights.b * lengths_[d] / mean);
+  for (size_t d = 0; d < norms.size(); ++d) norms[d] = text::bm25_norm(weights, lengths_[d], mean);
   worth_.resize(documents_.size());
   for (size_t t = 0; t + 1 < posting_ends_.size(); ++t) {
     const double holding = static_cast<double>(posting_ends_[t + 1] - posting_ends_[t]);
-    const double idf = std::log(1 + (documents - holding + 0.5) / (holding + 0.5));
+    const double idf = text::bm25_idf(documents, holding);
     for (uint64_t p = posting_ends_[t]; p < posting_ends_[t + 1]; ++p)
       worth_[p] = idf * frequencies_[p] / (frequencies_[p] + norms[documents_[p]]);
   }
@@ -164,7 +162,7 @@ int64_t Index::find(std::string_view wanted) const {
 }
 
 Status Index::add_scores(std::string_view query, double* scores) const {
-  DBSA_ASSIGN_OR_RETURN(Analyzer analyzer, Analyzer::create(options_));
+  DBSA_ASSIGN_OR_RETURN(text::Analyzer analyzer, text::Analyzer::create(options_));
   std::vector<int64_t> terms;
   analyzer.start(query);
   for (std::string_view word; analyzer.next(word);)
@@ -200,8 +198,8 @@ std::string Index::serialize() const {
   return std::string(reinterpret_cast<const char*>(&header), sizeof header) + body;
 }
 
-Result<Index> Index::parse(std::string_view bytes, const AnalyzerOptions& options,
-                           const Weights& weights) {
+Result<Index> Index::parse(std::string_view bytes, const text::AnalyzerOptions& options,
+                           const text::Bm25Weights& weights) {
   Header header;
   if (bytes.size() < sizeof header) return corrupt("it is shorter than its header");
   std::memcpy(&header, bytes.data(), sizeof header);
@@ -256,32 +254,6 @@ Status Index::validate() const {
   if (!std::equal(lengths.begin(), lengths.end(), lengths_.begin()))
     return corrupt("its document lengths do not fit its postings");
   return {};
-}
-
-std::vector<Hit> best_documents(const double* scores, int64_t documents, int64_t count) {
-  std::vector<Hit> hits;
-  if (count <= 0) return hits;
-  const auto better = [](const Hit& a, const Hit& b) {
-    return a.score != b.score ? a.score > b.score : a.id < b.id;
-  };
-  // Collects up to twice what is asked for, then keeps the better half: linear in all.
-  count = std::min(count, documents);
-  const size_t capacity = static_cast<size_t>(2 * count);
-  double least = 0;  // to be exceeded
-  for (int64_t d = 0; d < documents; ++d) {
-    if (!(scores[d] > least)) continue;
-    hits.push_back({d, scores[d]});
-    if (hits.size() < capacity) continue;
-    std::nth_element(hits.begin(), hits.begin() + count - 1, hits.end(), better);
-    hits.resize(count);
-    least = hits.back().score;  // an equal score further on has a higher id
-  }
-  if (static_cast<int64_t>(hits.size()) > count) {
-    std::nth_element(hits.begin(), hits.begin() + count - 1, hits.end(), better);
-    hits.resize(count);
-  }
-  std::sort(hits.begin(), hits.end(), better);
-  return hits;
 }
 
 }  // namespace dbsa::bm25

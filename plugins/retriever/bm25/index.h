@@ -8,27 +8,23 @@
 #include <string_view>
 #include <vector>
 
-#include "analyzer.h"
+#include "plugins/shared/text/analyzer.h"
+#include "plugins/shared/text/bm25_formula.h"
 
 namespace dbsa::bm25 {
-
-struct Weights {
-  double k1 = 1.2;
-  double b = 0.75;
-};
 
 // Inverted, in flat arrays. Terms are in byte order; the postings of a term in document order.
 class Index {
  public:
   // Cost: O(bytes of the documents).
-  static Result<Index> build(Texts documents, const AnalyzerOptions& options,
-                             const Weights& weights);
+  static Result<Index> build(Texts documents, const text::AnalyzerOptions& options,
+                             const text::Bm25Weights& weights);
 
   // Little-endian bytes with a checksum; they do not depend on the weights. parse returns kCorrupt
   // for bytes that serialize did not write, or wrote for other analyzer options.
   std::string serialize() const;
-  static Result<Index> parse(std::string_view bytes, const AnalyzerOptions& options,
-                             const Weights& weights);
+  static Result<Index> parse(std::string_view bytes, const text::AnalyzerOptions& options,
+                             const text::Bm25Weights& weights);
 
   int64_t document_count() const { return static_cast<int64_t>(lengths_.size()); }
 
@@ -43,10 +39,10 @@ class Index {
   }
   // The number of a term, or -1.
   int64_t find(std::string_view term) const;
-  void weigh(const Weights& weights);
+  void weigh(const text::Bm25Weights& weights);
   Status validate() const;
 
-  AnalyzerOptions options_;
+  text::AnalyzerOptions options_;
   std::string term_text_;               // all terms, one after the other
   std::vector<uint64_t> term_ends_;     // [terms + 1], from 0: offsets in term_text_
   std::vector<uint64_t> posting_ends_;  // [terms + 1], from 0: offsets in the postings
@@ -55,9 +51,5 @@ class Index {
   std::vector<uint32_t> lengths_;       // [documents] in terms
   std::vector<double> worth_;           // [postings] what the posting adds to a score
 };
-
-// The best `count` documents with a score above 0, best first, ties by the lower id. Cost:
-// O(documents + count log count).
-std::vector<Hit> best_documents(const double* scores, int64_t documents, int64_t count);
 
 }  // namespace dbsa::bm25

@@ -1,6 +1,7 @@
 // Analyzer: a text as the terms that BM25 counts.
 #pragma once
 
+#include <dbsa/sdk/config.h>
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
@@ -10,7 +11,7 @@
 
 struct sb_stemmer;
 
-namespace dbsa::bm25 {
+namespace dbsa::text {
 
 // Values are written to saved indexes: never reused.
 enum class Stemmer : uint32_t { kNone = 0, kPorter = 1 };
@@ -19,6 +20,8 @@ enum class StopWords : uint32_t { kNone = 0, kEnglish = 1 };
 struct AnalyzerOptions {
   Stemmer stemmer = Stemmer::kPorter;
   StopWords stop_words = StopWords::kEnglish;
+  // From the keys `stemmer` (porter, none) and `stop_words` (english, none) of a plugin's table.
+  static Result<AnalyzerOptions> read(const Config& config);
   bool operator==(const AnalyzerOptions&) const = default;
 };
 
@@ -46,4 +49,4 @@ class Analyzer {
   std::string word_;
 };
 
-}  // namespace dbsa::bm25
+}  // namespace dbsa::text

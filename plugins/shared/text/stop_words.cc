@@ -1,9 +1,9 @@
-#include "stop_words.h"
+#include "plugins/shared/text/stop_words.h"
 
 #include <algorithm>
 #include <iterator>
 
-namespace dbsa::bm25 {
+namespace dbsa::text {
 namespace {
 
 // Sorted in byte order; contractions stand without their apostrophe.
@@ -37,4 +37,4 @@ bool is_english_stop_word(std::string_view word) {
   return std::binary_search(std::begin(kWords), std::end(kWords), word);
 }
 
-}  // namespace dbsa::bm25
+}  // namespace dbsa::text

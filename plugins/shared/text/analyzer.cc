@@ -1,11 +1,11 @@
-#include "analyzer.h"
+#include "plugins/shared/text/analyzer.h"
 
 #include <libstemmer.h>
 #include <utf8proc.h>
 
-#include "stop_words.h"
+#include "plugins/shared/text/stop_words.h"
 
-namespace dbsa::bm25 {
+namespace dbsa::text {
 namespace {
 
 struct Character {
@@ -58,6 +58,13 @@ void append_lower(int32_t code, std::string& word) {
 
 }  // namespace
 
+Result<AnalyzerOptions> AnalyzerOptions::read(const Config& config) {
+  DBSA_ASSIGN_OR_RETURN(const std::string stemmer, config.get<std::string>("stemmer"));
+  DBSA_ASSIGN_OR_RETURN(const std::string stop_words, config.get<std::string>("stop_words"));
+  return AnalyzerOptions{stemmer == "porter" ? Stemmer::kPorter : Stemmer::kNone,
+                         stop_words == "english" ? StopWords::kEnglish : StopWords::kNone};
+}
+
 void Analyzer::Free::operator()(sb_stemmer* stemmer) const { sb_stemmer_delete(stemmer); }
 
 Result<Analyzer> Analyzer::create(const AnalyzerOptions& options) {
@@ -105,4 +112,4 @@ bool Analyzer::next(std::string_view& term) {
   return false;
 }
 
-}  // namespace dbsa::bm25
+}  // namespace dbsa::text
