@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "config/faults.h"
@@ -112,14 +113,6 @@ void lay_over(const Settings& settings, const fs::path& folder, json& pipeline) 
   }
 }
 
-// A pipeline file with its paths made absolute.
-Result<json> read_pipeline(const std::string& path) {
-  DBSA_ASSIGN_OR_RETURN(const TomlDocument document, TomlDocument::load(path));
-  json pipeline = json::object();
-  lay_over(flattened(document.json()), document.directory(), pipeline);
-  return pipeline;
-}
-
 // The axes of a file that passed the schema.
 class AxisReader {
  public:
@@ -209,8 +202,8 @@ class Lines {
 class CellMaker {
  public:
   CellMaker(const TomlDocument& document, const json& source, const std::vector<Axis>& axes,
-            const host::PluginRegistry& registry)
-      : document_(document), source_(source), axes_(axes), registry_(registry) {}
+            const std::vector<std::string>& last, const host::PluginRegistry& registry)
+      : document_(document), source_(source), axes_(axes), last_(last), registry_(registry) {}
 
   Status make(Sweep& sweep) {
     Lines faults;
@@ -236,15 +229,14 @@ class CellMaker {
     SweepCell cell;
     cell.index = static_cast<int64_t>(sweep.cells.size());
     cell.run = run;
-    std::string file = source_.at("base");
-    for (size_t i = 0; i < at.size(); ++i) {
-      const AxisValue& value = axes_[i].values[at[i]];
-      cell.values.emplace_back(axes_[i].name, value.name);
-      if (!value.file.empty()) file = value.file;
+    json pipeline = json::object();
+    DBSA_RETURN_IF_ERROR(lay_file_over(source_.at("base"), pipeline));
+    for (size_t k = 0; k < at.size(); ++k) {
+      const AxisValue& value = axes_[k].values[at[k]];
+      cell.values.emplace_back(axes_[k].name, value.name);
+      DBSA_RETURN_IF_ERROR(lay_file_over(value.file, pipeline));
+      lay_over(value.settings, document_.directory(), pipeline);
     }
-    DBSA_ASSIGN_OR_RETURN(json pipeline, begin_with(file));
-    for (size_t i = 0; i < at.size(); ++i)
-      lay_over(axes_[i].values[at[i]].settings, document_.directory(), pipeline);
     lay_over(flattened(source_.value("set", json::object())), document_.directory(), pipeline);
     for (const json& key : source_.at("seed_keys"))
       lay_over({{key.get<std::string>(), run}}, document_.directory(), pipeline);
@@ -252,6 +244,13 @@ class CellMaker {
     DBSA_ASSIGN_OR_RETURN(
         TomlDocument document,
         TomlDocument::parse(to_toml(pipeline), document_.name() + " (" + cell.name() + ")"));
+    for (const std::string& word : last_) {
+      const size_t equals = word.find('=');
+      if (equals == word.npos || equals == 0)
+        return Error{ErrorCode::kConfig,
+                     "--set " + word + ": expected KEY=VALUE, as in --set selection.ratio=0.5", ""};
+      DBSA_RETURN_IF_ERROR(document.set(word.substr(0, equals), word.substr(equals + 1)));
+    }
     DBSA_ASSIGN_OR_RETURN(host::ResolvedPipeline resolved,
                           host::resolve_pipeline(std::move(document), registry_));
     cell.config = std::move(resolved.json);
@@ -260,20 +259,24 @@ class CellMaker {
     return {};
   }
 
-  Result<json> begin_with(const std::string& file) {
-    if (file.empty())
-      return Error{ErrorCode::kConfig,
-                   document_.name() + ": needs `base`, or an axis whose values have a `file`", ""};
-    if (const auto known = files_.find(file); known != files_.end()) return known->second;
-    DBSA_ASSIGN_OR_RETURN(json pipeline, read_pipeline(file));
-    return files_.emplace(file, std::move(pipeline)).first->second;
+  Status lay_file_over(const std::string& file, json& pipeline) {
+    if (file.empty()) return {};
+    if (!files_.contains(file)) {
+      DBSA_ASSIGN_OR_RETURN(const TomlDocument document, TomlDocument::load(file));
+      json made = json::object();  // its paths made absolute
+      lay_over(flattened(document.json()), document.directory(), made);
+      files_.emplace(file, flattened(made));
+    }
+    lay_over(files_.at(file), "", pipeline);
+    return {};
   }
 
   const TomlDocument& document_;
   const json& source_;
   const std::vector<Axis>& axes_;
+  const std::vector<std::string>& last_;  // "key=value"
   const host::PluginRegistry& registry_;
-  std::map<std::string, json> files_;
+  std::map<std::string, Settings> files_;
 };
 
 // Axes and values that `baseline` and `published` name must be there.
@@ -292,6 +295,32 @@ void check_names(const json& cell, const std::string& pointer, const std::vector
                     [&value = value](const AxisValue& v) { return v.name == value; });
     if (!known) faults.add(place, "the axis has no value " + value.dump());
   }
+}
+
+// Leaves out what --only does not name.
+Status choose_values(const std::vector<std::string>& only, std::vector<Axis>& axes) {
+  std::map<std::string, std::set<std::string>> wanted;
+  for (const std::string& word : only) {
+    const size_t equals = std::min(word.find('='), word.size());
+    const auto axis = std::find_if(axes.begin(), axes.end(), [&](const Axis& a) {
+      return a.name == std::string_view(word).substr(0, equals);
+    });
+    const std::string value = equals < word.size() ? word.substr(equals + 1) : "";
+    if (axis == axes.end() || std::none_of(axis->values.begin(), axis->values.end(),
+                                           [&](const AxisValue& v) { return v.name == value; })) {
+      std::string known;
+      for (const Axis& a : axes)
+        for (const AxisValue& v : a.values) known += "\n  " + a.name + "=" + v.name;
+      return Error{ErrorCode::kConfig,
+                   "--only " + word + ": expected an axis and one of its values:" + known, ""};
+    }
+    wanted[axis->name].insert(value);
+  }
+  for (Axis& axis : axes)
+    if (const auto names = wanted.find(axis.name); names != wanted.end())
+      std::erase_if(axis.values,
+                    [&](const AxisValue& value) { return !names->second.contains(value.name); });
+  return {};
 }
 
 Result<std::vector<Axis>> read_axes(const TomlDocument& document, const json& source) {
@@ -345,14 +374,16 @@ nlohmann::ordered_json Sweep::to_json() const {
           {"published", published}, {"cells", std::move(cells_out)}};
 }
 
-Result<Sweep> load_sweep(const std::string& path, const host::PluginRegistry& registry) {
+Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
+                         const host::PluginRegistry& registry) {
   DBSA_ASSIGN_OR_RETURN(const TomlDocument document, TomlDocument::load(path));
   DBSA_RETURN_IF_ERROR(check_schema(sweep_schema(), document.json()).status(document));
   json source = document.json();
   apply_defaults(sweep_schema(), source);
   for (json& figure : source["published"])
     if (!figure.contains("metric")) figure["metric"] = "accuracy";
-  DBSA_ASSIGN_OR_RETURN(const std::vector<Axis> axes, read_axes(document, source));
+  DBSA_ASSIGN_OR_RETURN(std::vector<Axis> axes, read_axes(document, source));
+  DBSA_RETURN_IF_ERROR(choose_values(choice.only, axes));
   const fs::path folder = document.directory();
   if (const std::string base = source.at("base"); !base.empty())
     source["base"] = absolute_path(folder, base);
@@ -364,14 +395,17 @@ Result<Sweep> load_sweep(const std::string& path, const host::PluginRegistry& re
   if (sweep.title.empty()) sweep.title = stem;
   const std::string directory = source.at("output").at("directory");
   sweep.directory = absolute_path(folder, directory.empty() ? "runs/" + stem : directory);
-  sweep.runs = source.at("runs");
+  sweep.runs = choice.runs.value_or(source.at("runs").get<int64_t>());
+  if (sweep.runs < 1 || sweep.runs > 10000)
+    return Error{ErrorCode::kConfig,
+                 "--runs: must be between 1 and 10000, got " + std::to_string(sweep.runs), ""};
   for (const Axis& axis : axes) {
     auto& [name, values] = sweep.axes.emplace_back(axis.name, std::vector<std::string>());
     for (const AxisValue& value : axis.values) values.push_back(value.name);
   }
   if (document.json().contains("baseline")) sweep.baseline = source.at("baseline");
   sweep.published = source.at("published");
-  DBSA_RETURN_IF_ERROR(CellMaker(document, source, axes, registry).make(sweep));
+  DBSA_RETURN_IF_ERROR(CellMaker(document, source, axes, choice.settings, registry).make(sweep));
   return sweep;
 }
 

@@ -1,15 +1,16 @@
 // Sweep: a sweep file laid out as cells, each a whole pipeline that can be run alone.
 //
-// A cell is one value of every axis and one run. Its pipeline is the base (or the file that a value
-// names), with the keys of the values laid over it in the order of the axes, then those of [set],
-// then the run's seed. To name a plugin drops the own keys of the one before; of selection.ratio
-// and selection.count the later one stays.
+// A cell is one value of every axis and one run. Over the base are laid, axis by axis, the file
+// that its value names and the keys that it sets; then those of [set], then the run's seed. To name
+// a plugin drops the own keys of the one before; of selection.ratio and selection.count the later
+// one stays.
 #pragma once
 
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,9 +42,17 @@ struct Sweep {
   nlohmann::ordered_json to_json() const;
 };
 
+// What the command line has to say about a sweep.
+struct SweepChoice {
+  std::vector<std::string> only;      // "axis=value": other values of that axis are left out
+  std::vector<std::string> settings;  // "key=value" as --set takes them: set last in every cell
+  std::optional<int64_t> runs;        // in place of the file's
+};
+
 // Reads a sweep file and resolves every cell. One error with a line for each distinct fault: of the
 // sweep file with its place, of a cell with the cell's name. Runs no plugin code.
-Result<Sweep> load_sweep(const std::string& path, const host::PluginRegistry& registry);
+Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
+                         const host::PluginRegistry& registry);
 
 // Paths below the sweep's folder.
 std::string cell_pipeline_path(const SweepCell& cell);  // "cells/<id>.toml"

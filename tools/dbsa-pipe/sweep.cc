@@ -28,6 +28,9 @@ CommandLine command_line() {
                     "dbsa-pipe report runs/sweep"});
   line.arguments({"SWEEP"}, 1);
   line.integer("jobs", "N", "cells that run at once (default 1)");
+  line.list("only", "AXIS=VALUE", "leave out the other values of that axis; may be repeated");
+  line.list("set", "KEY=VALUE", "set a key of every cell, last; may be repeated");
+  line.integer("runs", "N", "runs of each cell, in place of the file's");
   line.value("cell", "I/N", "run the I-th of N shards alone, from 1");
   line.value("launcher", "NAME", "slurm: submit the shards as a job array with sbatch");
   line.integer("shards", "N", "with --launcher: how many shards (default: one for each cell)");
@@ -117,8 +120,12 @@ Status submit(const Sweep& sweep, const CommandLine& line, Terminal& terminal) {
   std::string script = "#!/bin/sh\nexec " + quoted(program_path()) + " sweep " +
                        quoted(sweep.path) + " --quiet --cell \"$SLURM_ARRAY_TASK_ID\"/" +
                        std::to_string(shards);
+  if (const auto runs = line.number("runs")) script += " --runs " + std::to_string(*runs);
   if (const auto threads = line.number("threads"))
     script += " --threads " + std::to_string(*threads);
+  for (const char* option : {"only", "set"})
+    for (const std::string& word : line.texts(option))
+      script += std::string(" --") + option + " " + quoted(word);
   for (const std::string& folder : line.texts("plugin-path"))
     script += " --plugin-path " + quoted(std::filesystem::absolute(folder).string());
   std::vector<std::string> words = {"sbatch", "--parsable", "--job-name=dbsa-sweep",
@@ -161,7 +168,10 @@ Status sweep_cells(const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
   host::HostServices services(std::move(options));
   DBSA_ASSIGN_OR_RETURN(const host::PluginRegistry registry, discover_plugins(line));
-  DBSA_ASSIGN_OR_RETURN(const Sweep sweep, load_sweep(line.text("SWEEP"), registry));
+  DBSA_ASSIGN_OR_RETURN(
+      const Sweep sweep,
+      load_sweep(line.text("SWEEP"), {line.texts("only"), line.texts("set"), line.number("runs")},
+                 registry));
   if (line.has("launcher")) return submit(sweep, line, terminal);
   Shard shard;
   if (line.has("cell")) {
