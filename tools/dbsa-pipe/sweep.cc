@@ -1,4 +1,5 @@
 // dbsa-pipe sweep: runs a grid of pipelines.
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
@@ -150,11 +151,15 @@ Status submit(const Sweep& sweep, const CommandLine& line, Terminal& terminal) {
 void print_outcome(const Sweep& sweep, const SweepOutcome& outcome, const CommandLine& line,
                    Terminal& terminal) {
   if (line.has("json")) {
+    nlohmann::ordered_json failures = nlohmann::ordered_json::array();
+    for (const SweepOutcome::Failure& failure : outcome.failures)
+      failures.push_back(
+          {{"cell", failure.cell}, {"exit_code", failure.exit_code}, {"message", failure.message}});
     terminal.out(nlohmann::ordered_json{{"directory", sweep.directory},
                                         {"cells", outcome.cells},
                                         {"before", outcome.before},
                                         {"done", outcome.done},
-                                        {"failures", outcome.failures}}
+                                        {"failures", std::move(failures)}}
                      .dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
     return;
   }
@@ -162,6 +167,26 @@ void print_outcome(const Sweep& sweep, const SweepOutcome& outcome, const Comman
                " run, " + human_count(outcome.before) + " had a record, " +
                human_count(static_cast<int64_t>(outcome.failures.size())) + " failed");
   terminal.out("records    " + shown_path(sweep.directory));
+}
+
+// Each message once, with the first cell that ended so.
+std::string describe(const std::vector<SweepOutcome::Failure>& failures) {
+  std::vector<std::pair<const SweepOutcome::Failure*, int64_t>> kinds;
+  for (const SweepOutcome::Failure& failure : failures) {
+    const auto known = std::find_if(kinds.begin(), kinds.end(), [&](const auto& kind) {
+      return kind.first->message == failure.message && kind.first->exit_code == failure.exit_code;
+    });
+    if (known == kinds.end())
+      kinds.emplace_back(&failure, 0);
+    else
+      ++known->second;
+  }
+  std::string text;
+  for (const auto& [failure, others] : kinds)
+    text += (text.empty() ? "" : "\n") + failure->cell +
+            (others > 0 ? " and " + counted(others, "other cell") : "") + ": exit code " +
+            std::to_string(failure->exit_code) + ": " + failure->message;
+  return text;
 }
 
 Status sweep_cells(const CommandLine& line, Terminal& terminal) {
@@ -194,9 +219,7 @@ Status sweep_cells(const CommandLine& line, Terminal& terminal) {
                 services, terminal));
   print_outcome(sweep, outcome, line, terminal);
   if (outcome.failures.empty()) return {};
-  std::string text;
-  for (const std::string& failure : outcome.failures) text += (text.empty() ? "" : "\n") + failure;
-  return Error{ErrorCode::kRun, text, ""};
+  return Error{ErrorCode::kRun, describe(outcome.failures), ""};
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include "child.h"
@@ -53,9 +54,9 @@ class CellRunner {
     return {};
   }
 
-  // Takes in a process that has ended, if there is one; its cell, or nullptr. The failure is "" for
-  // a cell that has its record now.
-  Result<const SweepCell*> reap(std::string& failure) {
+  // Takes in a process that has ended, if there is one; its cell, or nullptr. No failure
+  // means that the cell has its record now.
+  Result<const SweepCell*> reap(std::optional<SweepOutcome::Failure>& failure) {
     for (auto& [child, cell] : running_) {
       int status = 0;
       if (::waitpid(child, &status, WNOHANG) != child) continue;
@@ -80,7 +81,7 @@ class CellRunner {
   std::string log(const SweepCell& cell) const { return path("logs/" + cell.id + ".txt"); }
 
   // Moves the record to its name, or writes down why there is none.
-  Result<std::string> finish(const SweepCell& cell, int code) {
+  Result<std::optional<SweepOutcome::Failure>> finish(const SweepCell& cell, int code) {
     std::error_code failed;
     std::string record;
     for (const auto& entry : fs::directory_iterator(part(cell), failed))
@@ -94,18 +95,19 @@ class CellRunner {
       fs::remove(path(cell_failure_path(cell)), failed);
       fs::remove_all(part(cell), failed);
       fs::remove(log(cell), failed);
-      return std::string();
+      return std::optional<SweepOutcome::Failure>();
     }
     fs::remove_all(part(cell), failed);
     const std::string message = last_lines(log(cell));
-    if (code == 130) return std::string("stopped");
+    const SweepOutcome::Failure failure = {cell.name(), code, message};
+    if (code == 130) return std::optional(failure);
     DBSA_RETURN_IF_ERROR(write_file_atomically(
         path(cell_failure_path(cell)),
         nlohmann::ordered_json{
             {"index", cell.index}, {"name", cell.name()}, {"exit_code", code}, {"message", message}}
                 .dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
             "\n"));
-    return cell.name() + ": exit code " + std::to_string(code) + ": " + message;
+    return std::optional(failure);
   }
 
   const Sweep& sweep_;
@@ -157,17 +159,17 @@ Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const Sweep
       DBSA_RETURN_IF_ERROR(runner.start(*todo[next++]));
       continue;
     }
-    std::string failure;
+    std::optional<SweepOutcome::Failure> failure;
     DBSA_ASSIGN_OR_RETURN(const SweepCell* const ended, runner.reap(failure));
     if (ended == nullptr) {
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
       continue;
     }
     if (told) continue;
-    if (failure.empty())
-      ++outcome.done;
+    if (failure)
+      outcome.failures.push_back(*failure);
     else
-      outcome.failures.push_back(failure);
+      ++outcome.done;
     const auto failed = static_cast<int64_t>(outcome.failures.size());
     progress.update(outcome.done + failed, total,
                     failed > 0 ? human_count(failed) + " failed" : ended->name());

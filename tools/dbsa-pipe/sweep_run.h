@@ -20,10 +20,15 @@ struct SweepOptions {
 };
 
 struct SweepOutcome {
-  int64_t cells = 0;                  // chosen
-  int64_t before = 0;                 // that had a record already
-  int64_t done = 0;                   // run now
-  std::vector<std::string> failures;  // "method = DBSA, run 1: exit code 4: ..."
+  int64_t cells = 0;   // chosen
+  int64_t before = 0;  // that had a record already
+  int64_t done = 0;    // run now
+  struct Failure {
+    std::string cell;  // "method = DBSA, run 1"
+    int exit_code = 0;
+    std::string message;
+  };
+  std::vector<Failure> failures;
 };
 
 // Whether a cell's record is there.
