@@ -18,6 +18,7 @@ int encode_command(Words words, Terminal& terminal);
 int query_command(Words words, Terminal& terminal);
 int validate_command(Words words, Terminal& terminal);
 int inspect_command(Words words, Terminal& terminal);
+int report_command(Words words, Terminal& terminal);
 int store_command(Words words, Terminal& terminal);
 
 // Prints an error, a line for each fault, and returns the exit code it means.

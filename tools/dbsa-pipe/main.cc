@@ -26,6 +26,7 @@ constexpr Command kCommands[] = {
      query_command},
     {"validate", "check a pipeline file: everything short of computing", validate_command},
     {"inspect", "show plugins, their properties, and what is wrong with them", inspect_command},
+    {"report", "make tables and plots of sweeps and result records", report_command},
     {"store", "list, verify, export, compact and clean a KV store", store_command},
 };
 
