@@ -12,11 +12,22 @@ namespace {
 
 using nlohmann::json;
 
+// A stage's plugin under the stage's name, without what the stage says already:
+// "dbsa.mask_pattern.self" -> "self".
+void add_plugin(const std::string& stage, const std::string& id, AxisValues& out) {
+  const std::string prefix = "dbsa." + stage + ".";
+  out[stage] = id.starts_with(prefix) ? id.substr(prefix.size()) : id;
+}
+
 // "retriever.k1" -> "1.2"; strings bare, everything else as JSON.
 void flatten(const json& value, const std::string& name, AxisValues& out) {
   if (value.is_object()) {
-    for (const auto& [key, inner] : value.items())
-      flatten(inner, name.empty() ? key : name + "." + key, out);
+    for (const auto& [key, inner] : value.items()) {
+      if (key == "plugin" && inner.is_string() && !name.empty())
+        add_plugin(name, inner.get<std::string>(), out);
+      else
+        flatten(inner, name.empty() ? key : name + "." + key, out);
+    }
     return;
   }
   out[name] = value.is_string() ? value.get<std::string>()

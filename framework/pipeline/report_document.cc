@@ -133,7 +133,7 @@ ReportSection latency_section(const Study& study, const StudyPlots* plots) {
     if (std::any_of(study.groups.begin(), study.groups.end(),
                     [&](const ReportGroup& group) { return group.stages[stage] > 0; })) {
       stages.push_back(stage);
-      table.column(kStages[stage]);
+      table.column(std::string(kStages[stage]) + " (ms)");
     }
   const auto ms = [](double seconds) { return ReportCell{significant(seconds * 1e3, 3)}; };
   for (size_t i = 0; i < study.groups.size(); ++i) {
@@ -187,12 +187,17 @@ ReportSection cost_section(const Study& study, const StudyPlots* plots) {
               "Setup and n requests: what is paid once pays off from a break-even point on.");
   if (study.groups.size() < 2) return section;
   ReportTable table;
-  table.columns = {{"from requests", true}, {"after (s)", true}, {"takes less time"}, {"than"}};
-  for (const BreakEven& point : study.break_even)
-    table.rows.push_back({{grouped(std::ceil(point.at.requests))},
-                          {significant(point.at.seconds, 3)},
-                          {study.groups[point.patient].name},
-                          {study.groups[point.hasty].name}});
+  table.columns = {{"less setup"}, {"overtaken by"}, {"from requests", true}, {"after (s)", true}};
+  const bool bundled = study.bundles.size() > 1;
+  if (bundled) table.columns.insert(table.columns.begin(), {"with"});
+  for (const BreakEven& point : study.break_even) {
+    table.rows.push_back({{name_in_bundle(study, point.hasty)},
+                          {name_in_bundle(study, point.patient)},
+                          {grouped(std::ceil(point.at.requests))},
+                          {significant(point.at.seconds, 3)}});
+    if (bundled)
+      table.rows.back().insert(table.rows.back().begin(), {bundle_name(study, point.hasty)});
+  }
   if (table.rows.empty())
     section.parts.emplace_back(
         "No break-even: wherever one group has the quicker setup, its requests are not slower.");
@@ -361,8 +366,10 @@ std::string lead_text(const Report& report) {
          all_of(report, 6, [](const ReportRun& run) { return run.dataset; }) + ", with " +
          all_of(report, 3, [](const ReportRun& run) { return counted(run.queries, "request"); }) +
          " each. Machine: " +
-         all_of(report, 2, [](const ReportRun& run) { return machine_of(run); }) +
-         ". Started from " + first + " to " + last + ", with dbsa-pipe " +
+         all_of(report, 2, [](const ReportRun& run) { return machine_of(run); }) + ". Run " +
+         (first.substr(0, 10) == last.substr(0, 10) ? "on " : "from ") + first.substr(0, 10) +
+         (first.substr(0, 10) == last.substr(0, 10) ? "" : " to " + last.substr(0, 10)) +
+         ", with dbsa-pipe " +
          all_of(report, 3, [](const ReportRun& run) { return run.program_version; }) + ".";
 }
 

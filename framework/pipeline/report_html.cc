@@ -28,7 +28,7 @@ thead th { color: var(--soft); font-weight: 550; border-bottom: 1.5px solid var(
 tbody td { border-bottom: 1px solid var(--line); }
 tbody tr:hover td { background: var(--faint); }
 .n { text-align: right; white-space: nowrap; }
-td:not(.n) { min-width: 5rem; max-width: 24rem; overflow-wrap: anywhere; }
+td:not(.n) { max-width: 24rem; overflow-wrap: break-word; }
 figure { margin: 1rem 0 1.4rem; }
 figure h4 { margin: 0 0 .2rem; font-size: .95rem; font-weight: 600; overflow-wrap: anywhere; }
 figure svg.plot, .scroll > svg { display: block; min-width: 36rem; height: auto; }

@@ -32,30 +32,13 @@ void widen(Range& range, const Study& study, size_t group) {
 // ---- along a quantity
 // ----------------------------------------------------------------------------
 
-// Ticks at the values themselves, those left out that would touch their neighbour.
-std::string value_ticks(std::vector<double> values, const Range& range, bool logarithmic) {
-  std::sort(values.begin(), values.end());
-  const auto place = [&](double x) {
-    return logarithmic ? std::log(x / range.low) / std::log(range.high / range.low)
-                       : (x - range.low) / (range.high - range.low);
-  };
-  std::string ticks;
-  double last = -1;
-  for (const double value : values) {
-    if (place(value) - last < 0.07) continue;
-    last = place(value);
-    const std::string text = value == std::floor(value) ? grouped(value) : exact(value);
-    ticks += (ticks.empty() ? "" : ", ") + gnuplot_text(text) + " " + plot_number(value);
-  }
-  return "set xtics (" + ticks + ")\n";
-}
-
 class LinePlot {
  public:
   LinePlot(const Study& study, const NumericAxis& numeric) : study_(study), numeric_(numeric) {}
 
   // series: which of numeric.series.
   Plot make(const Panel& panel) {
+    panel_axis_ = panel.axis;
     for (const size_t index : panel.items)
       for (const size_t group : numeric_.series[index]) measure(group, is_flat(index));
     const bool logarithmic = suits_log(x_);
@@ -105,8 +88,8 @@ class LinePlot {
     }
     if (rows.empty()) return;
     const size_t first = numeric_.series[index].front();
-    std::string name = name_of_values(study_.groups[first].values, study_.input.axes,
-                                      !study_.input.is_sweep, numeric_.axis);
+    std::string name =
+        name_of_values(study_.groups[first].values, study_.input, {numeric_.axis, panel_axis_});
     if (name.empty()) name = "accuracy";
     if (is_flat(index)) {
       plot(plot_number(rows.front()[1]) + " with lines dt 2 lw 2 " + line_style(place));
@@ -127,6 +110,7 @@ class LinePlot {
 
   const Study& study_;
   const NumericAxis& numeric_;
+  std::string panel_axis_;
   Range x_, y_;
   std::vector<double> ticks_;
   std::string data_, commands_;
@@ -167,8 +151,8 @@ Plot row_plot(const Study& study, const std::vector<size_t>& groups, const Panel
     const auto y = static_cast<double>(row);
     rows.push_back({group.accuracy->mean, y, interval.low, interval.high});
     if (const auto value = published_accuracy(study, index)) published.push_back({*value, y});
-    ticks +=
-        (row == 0 ? "" : ", ") + gnuplot_text(cut_text(group.name, 44)) + " " + std::to_string(row);
+    ticks += (row == 0 ? "" : ", ") + gnuplot_text(row_label(study, index, panel)) + " " +
+             std::to_string(row);
     widen(x, study, index);
   }
   Plot plot{panel.title, "", {}, ""};

@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, kStages.size()> kStageColours = {
 std::vector<Panel> split_by(const std::vector<AxisValues>& values, const SweepAxis& axis) {
   std::vector<Panel> panels;
   for (const std::string& value : axis.values) {
-    Panel panel{axis.name + ": " + value, {}};
+    Panel panel{axis.name + ": " + value, {}, axis.name};
     for (size_t i = 0; i < values.size(); ++i) {
       const auto it = values[i].find(axis.name);
       if (it != values[i].end() && it->second == value) panel.items.push_back(i);
@@ -43,7 +43,7 @@ std::vector<Panel> split_in_order(size_t count, size_t limit) {
   std::vector<Panel> panels;
   const size_t parts = (count + limit - 1) / limit;
   for (size_t part = 0; part < parts; ++part) {
-    Panel panel{"part " + std::to_string(part + 1) + " of " + std::to_string(parts), {}};
+    Panel panel{"part " + std::to_string(part + 1) + " of " + std::to_string(parts), {}, ""};
     for (size_t i = part * count / parts; i < (part + 1) * count / parts; ++i)
       panel.items.push_back(i);
     panels.push_back(std::move(panel));
@@ -77,6 +77,11 @@ std::vector<AxisValues> values_of_groups(const Study& study, std::span<const siz
   std::vector<AxisValues> values;
   for (const size_t group : groups) values.push_back(study.groups[group].values);
   return values;
+}
+
+std::string row_label(const Study& study, size_t group, const Panel& panel) {
+  const std::string name = name_of_values(study.groups[group].values, study.input, {panel.axis});
+  return cut_text(name.empty() ? study.groups[group].name : name, 52);
 }
 
 std::string plot_head(int height) {
@@ -130,6 +135,23 @@ std::string range_command(char axis, const Range& range, bool logarithmic) {
   }
   return std::string("set ") + axis + "range [" + plot_number(low) + ":" + plot_number(high) +
          "]\n" + (logarithmic ? std::string("set logscale ") + axis + "\n" : "");
+}
+
+std::string value_ticks(std::vector<double> values, const Range& range, bool logarithmic) {
+  std::sort(values.begin(), values.end());
+  const auto place = [&](double x) {
+    return logarithmic ? std::log(x / range.low) / std::log(range.high / range.low)
+                       : (x - range.low) / (range.high - range.low);
+  };
+  std::string ticks;
+  double last = -1;
+  for (const double value : values) {
+    if (place(value) - last < 0.07) continue;
+    last = place(value);
+    const std::string text = value == std::floor(value) ? grouped(value) : exact(value);
+    ticks += (ticks.empty() ? "" : ", ") + gnuplot_text(text) + " " + plot_number(value);
+  }
+  return "set xtics (" + ticks + ")\n";
 }
 
 std::string decade_ticks(char axis, const Range& range, const std::string& unit) {

@@ -13,6 +13,7 @@ namespace dbsa {
 struct Panel {
   std::string title;
   std::vector<size_t> items;
+  std::string axis;  // that all have one value of, if any
 };
 // `values`: of each item. All in one panel if at most `limit`, else split by the axis that takes
 // the fewest panels (`first_choice` on a tie), else in order.
@@ -20,6 +21,9 @@ std::vector<Panel> make_panels(const std::vector<AxisValues>& values,
                                const std::vector<SweepAxis>& axes, size_t limit,
                                const std::string& first_choice = "");
 std::vector<AxisValues> values_of_groups(const Study& study, std::span<const size_t> groups);
+
+// A group's name at its row, without what the panel's title says, short enough to stand there.
+std::string row_label(const Study& study, size_t group, const Panel& panel);
 
 // Terminal, borders and grid. height: in pixels at a width of 820.
 std::string plot_head(int height);
@@ -42,6 +46,8 @@ struct Range {
 bool suits_log(const Range& range);
 // "set xrange [..]", with room at both ends.
 std::string range_command(char axis, const Range& range, bool logarithmic);
+// Ticks at the values themselves, those left out that would touch their neighbour.
+std::string value_ticks(std::vector<double> values, const Range& range, bool logarithmic);
 // Ticks at powers of ten, with a unit; for a range that has been widened already.
 std::string decade_ticks(char axis, const Range& range, const std::string& unit);
 

@@ -36,8 +36,8 @@ Bars make_bars(const Study& study, const Panel& panel, const Unit& unit) {
       left = right;
     }
     bars.most = std::max(bars.most, left);
-    bars.ticks +=
-        (row == 0 ? "" : ", ") + gnuplot_text(cut_text(group.name, 44)) + " " + std::to_string(row);
+    bars.ticks += (row == 0 ? "" : ", ") + gnuplot_text(row_label(study, panel.items[row], panel)) +
+                  " " + std::to_string(row);
     bars.totals += "set label " + gnuplot_text(significant(left, 3)) + " at " + plot_number(left) +
                    "," + plot_number(y) + " left offset 0.6,0\n";
   }
@@ -72,6 +72,7 @@ Plot bar_plot(const Study& study, const Panel& panel, const Unit& unit) {
 struct Line {
   size_t group = 0;
   Cost cost;
+  std::string name;
 };
 
 double total(const Line& line, double requests) {
@@ -112,7 +113,7 @@ Plot cost_plot(const Study& study, const std::string& title, const std::vector<L
     data += data_block("s" + std::to_string(i), rows);
     commands += (i == 0 ? "$s" : ", $s") + std::to_string(i) + " using 1:2 with lines lw 2.2 " +
                 line_style(i);
-    plot.legend.push_back({LegendEntry::Mark::kSeries, i, study.groups[lines[i].group].name});
+    plot.legend.push_back({LegendEntry::Mark::kSeries, i, lines[i].name});
   }
   std::vector<std::vector<double>> marks;
   for (const BreakEven& crossing : crossings)
@@ -131,19 +132,13 @@ Plot cost_plot(const Study& study, const std::string& title, const std::vector<L
 
 // Whether the bundle is shown: where pools of several sizes make bundles of their own, the largest.
 bool is_largest(const Study& study, const std::vector<size_t>& bundle) {
-  if (!study.numeric || !study.input.baseline ||
-      study.input.baseline->contains(study.numeric->axis))
+  constexpr size_t kFew = 4;
+  if (!study.numeric || !study.bundle_axes.contains(study.numeric->axis) ||
+      study.bundles.size() <= kFew)
     return true;
   const double most = *std::max_element(study.numeric->x.begin(), study.numeric->x.end());
   return std::any_of(bundle.begin(), bundle.end(),
                      [&](size_t group) { return study.numeric->x[group] == most; });
-}
-
-std::string bundle_name(const Study& study, const std::vector<size_t>& bundle) {
-  if (study.bundles.size() < 2) return "";
-  AxisValues rest = study.groups[bundle.front()].values;
-  for (const auto& [axis, value] : *study.input.baseline) rest.erase(axis);
-  return name_of_values(rest, study.input.axes, !study.input.is_sweep);
 }
 
 // ---- memory
@@ -176,8 +171,11 @@ Plot kv_plot(const Study& study, const std::string& title,
     plot.legend.push_back({LegendEntry::Mark::kSeries, i, series[i].first});
   }
   const bool logarithmic = suits_log(x) && suits_log(y);
+  std::vector<double> sizes;
+  for (const auto& [name, members] : series)
+    for (const size_t group : members) sizes.push_back(study.groups[group].tokens);
   plot.script = plot_head(400) + range_command('x', x, logarithmic) +
-                range_command('y', y, logarithmic) + "set format x \"%'.0f\"\n" +
+                range_command('y', y, logarithmic) + value_ticks(sizes, x, logarithmic) +
                 "set xlabel 'tokens of the pool'\nset ylabel 'keys and values (" + unit.name +
                 ")'\n" + data + "plot " + commands + "\n";
   return plot;
@@ -210,9 +208,11 @@ std::vector<Plot> cost_plots(const Study& study) {
       for (const size_t item : panel.items) {
         const ReportGroup& group = study.groups[bundle[item]];
         if (group.request_mean.mean > 0)
-          lines.push_back({bundle[item], {group.setup.mean, group.request_mean.mean}});
+          lines.push_back({bundle[item],
+                           {group.setup.mean, group.request_mean.mean},
+                           name_in_bundle(study, bundle[item], panel.axis)});
       }
-      const std::string name = bundle_name(study, bundle);
+      const std::string name = bundle_name(study, bundle.front());
       const std::string title =
           name + (name.empty() || panel.title.empty() ? "" : ", ") + panel.title;
       if (!lines.empty()) plots.push_back(cost_plot(study, title, lines));
@@ -234,8 +234,7 @@ std::vector<Plot> kv_plots(const Study& study) {
       }
     if (stored.empty()) return;
     const ReportGroup& first = study.groups[stored.front()];
-    const std::string name =
-        name_of_values(first.values, study.input.axes, !study.input.is_sweep, skip);
+    const std::string name = name_of_values(first.values, study.input, {skip});
     series.emplace_back(name.empty() ? "pool" : name, std::move(stored));
     values.push_back(first.values);
   };

@@ -111,13 +111,23 @@ void compare_with_baseline(const AxisValues& baseline, std::vector<ReportGroup>&
 // ---- bundles, break-even, published figures
 // ------------------------------------------------------
 
+std::set<std::string> find_bundle_axes(const Study& study) {
+  std::set<std::string> axes;
+  if (study.input.baseline) {
+    for (const SweepAxis& axis : study.input.axes)
+      if (!study.input.baseline->contains(axis.name)) axes.insert(axis.name);
+  } else if (study.numeric && study.numeric->series.size() > 1) {
+    axes.insert(study.numeric->axis);
+  }
+  return axes;
+}
+
 std::vector<std::vector<size_t>> make_bundles(const std::vector<ReportGroup>& groups,
-                                              const AxisValues& baseline) {
+                                              const std::set<std::string>& axes) {
   std::vector<std::pair<AxisValues, std::vector<size_t>>> bundles;
   for (size_t i = 0; i < groups.size(); ++i) {
-    AxisValues rest;
-    if (!baseline.empty()) rest = groups[i].values;
-    for (const auto& [axis, value] : baseline) rest.erase(axis);
+    AxisValues rest = groups[i].values;
+    std::erase_if(rest, [&](const auto& entry) { return !axes.contains(entry.first); });
     auto it = std::find_if(bundles.begin(), bundles.end(),
                            [&](const auto& entry) { return entry.first == rest; });
     if (it == bundles.end()) it = bundles.insert(bundles.end(), {rest, {}});
@@ -220,16 +230,31 @@ void fill_statistics(ReportGroup& group) {
   group.selected_tokens = mean_of(runs, &ReportRun::selected_tokens);
 }
 
-std::string name_of_values(const AxisValues& values, const std::vector<SweepAxis>& axes,
-                           bool with_keys, const std::string& skip) {
+std::string name_of_values(const AxisValues& values, const StudyInput& input,
+                           const std::set<std::string>& skip) {
   std::string name;
-  for (const SweepAxis& axis : axes) {
+  for (const SweepAxis& axis : input.axes) {
     const auto value = values.find(axis.name);
-    if (value == values.end() || axis.name == skip || axis.values.size() < 2) continue;
-    if (!name.empty()) name += with_keys ? ", " : " · ";
-    name += with_keys ? axis.name + "=" + value->second : value->second;
+    if (value == values.end() || skip.contains(axis.name) || axis.values.size() < 2) continue;
+    if (!name.empty()) name += input.is_sweep ? " · " : ", ";
+    name += input.is_sweep ? value->second : axis.name + "=" + value->second;
   }
   return name;
+}
+
+std::string bundle_name(const Study& study, size_t group) {
+  if (study.bundles.size() < 2) return "";
+  std::set<std::string> others;
+  for (const SweepAxis& axis : study.input.axes)
+    if (!study.bundle_axes.contains(axis.name)) others.insert(axis.name);
+  return name_of_values(study.groups[group].values, study.input, others);
+}
+
+std::string name_in_bundle(const Study& study, size_t group, const std::string& skip) {
+  std::set<std::string> common = study.bundle_axes;
+  common.insert(skip);
+  const std::string name = name_of_values(study.groups[group].values, study.input, common);
+  return name.empty() ? study.groups[group].name : name;
 }
 
 Study analyse_study(StudyInput input) {
@@ -239,16 +264,16 @@ Study analyse_study(StudyInput input) {
   study.groups = group_runs(std::move(input.runs), input.axes);
   input.runs.clear();
   for (ReportGroup& group : study.groups) {
-    group.name = name_of_values(group.values, input.axes, !input.is_sweep);
+    group.name = name_of_values(group.values, input);
     if (group.name.empty())
       group.name = std::filesystem::path(group.runs.front().pipeline).stem().string();
     fill_statistics(group);
   }
-  const AxisValues baseline = input.baseline.value_or(AxisValues{});
-  if (input.baseline) compare_with_baseline(baseline, study.groups);
+  if (input.baseline) compare_with_baseline(*input.baseline, study.groups);
   study.input = std::move(input);
-  study.bundles = make_bundles(study.groups, baseline);
   study.numeric = find_numeric_axis(study.groups, study.input.axes);
+  study.bundle_axes = find_bundle_axes(study);
+  study.bundles = make_bundles(study.groups, study.bundle_axes);
   study.break_even = find_break_even(study);
   study.published = match_published(study);
   return study;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,8 +63,9 @@ struct Study {
   int64_t run_count = 0;
   std::vector<ReportGroup> groups;
   // Groups to hold against each other: equal in all axes that the baseline does not name; without a
-  // baseline one bundle of all.
+  // baseline, equal in the numeric axis if there are others.
   std::vector<std::vector<size_t>> bundles;
+  std::set<std::string> bundle_axes;  // in which the groups of a bundle agree
   std::optional<NumericAxis> numeric;
   std::vector<BreakEven> break_even;  // within bundles, by ascending requests
   std::vector<PublishedRow> published;
@@ -81,9 +83,15 @@ void find_axes(StudyInput& input);
 void fill_statistics(ReportGroup& group);
 std::optional<NumericAxis> find_numeric_axis(const std::vector<ReportGroup>& groups,
                                              const std::vector<SweepAxis>& axes);
-// "dbsa · trec", of axes that have more than one value. `skip`: an axis to leave out.
-std::string name_of_values(const AxisValues& values, const std::vector<SweepAxis>& axes,
-                           bool with_keys, const std::string& skip = "");
+// "dbsa · trec", of axes that have more than one value; loose records' with their keys. `skip`:
+// axes to leave out.
+std::string name_of_values(const AxisValues& values, const StudyInput& input,
+                           const std::set<std::string>& skip = {});
+
+// The two halves of a group's name: what its bundle has in common ("" for a single bundle), and
+// what sets it apart there, without the values of `skip`.
+std::string bundle_name(const Study& study, size_t group);
+std::string name_in_bundle(const Study& study, size_t group, const std::string& skip = "");
 
 // Values as people order them: numbers by size, before words.
 bool value_less(const std::string& a, const std::string& b);

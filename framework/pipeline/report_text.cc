@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <vector>
 
 namespace dbsa {
 namespace {
@@ -70,12 +71,13 @@ std::string gnuplot_text(std::string_view text) {
 }
 
 std::string cut_text(const std::string& text, size_t width) {
-  size_t points = 0, end = 0;
-  for (size_t at = 0; at < text.size(); ++at) {
-    if (is_continuation(text[at])) continue;
-    if (++points == width) end = at;
-  }
-  return points <= width ? text : text.substr(0, end) + "…";
+  std::vector<size_t> points;  // where each begins
+  for (size_t at = 0; at < text.size(); ++at)
+    if (!is_continuation(text[at])) points.push_back(at);
+  if (points.size() <= width || width == 0) return text;
+  const size_t head = width / 2, tail = width - 1 - head;
+  return text.substr(0, points[head]) + "…" +
+         (tail == 0 ? "" : text.substr(points[points.size() - tail]));
 }
 
 std::string fixed(double value, int digits) {

@@ -18,7 +18,8 @@ std::string markdown_text(std::string_view text);
 std::string csv_field(std::string_view text);
 // A quoted string of gnuplot, in which nothing is expanded.
 std::string gnuplot_text(std::string_view text);
-// At most `width` code points, the last one an ellipsis where something is left out.
+// At most `width` code points; where something is left out an ellipsis stands in the middle, for
+// names often differ at their ends.
 std::string cut_text(const std::string& text, size_t width);
 
 std::string fixed(double value, int digits);        // "0.843"
