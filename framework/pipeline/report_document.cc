@@ -58,6 +58,14 @@ void add_figures(ReportSection& section, const std::vector<Plot>* plots,
   for (const Plot& plot : *plots) section.parts.emplace_back(ReportFigure{plot, caption});
 }
 
+// What the labels of rows are made of.
+std::string row_caption(const Study& study) {
+  std::string names;
+  for (const SweepAxis& axis : study.input.axes)
+    if (axis.values.size() > 1) names += (names.empty() ? "" : " · ") + axis.name;
+  return names.empty() ? "" : " Rows: " + names + ".";
+}
+
 std::string interval_text(const std::optional<Summary>& summary, int digits) {
   if (!summary || !summary->interval) return kNothing;
   return fixed(summary->interval->low, digits) + "–" + fixed(summary->interval->high, digits);
@@ -94,7 +102,8 @@ std::set<size_t> best_groups(const Study& study) {
 ReportSection accuracy_section(const Study& study, const StudyPlots* plots) {
   ReportSection section{3, "Accuracy", {}};
   add_figures(section, plots ? &plots->accuracy : nullptr,
-              "Mean accuracy over runs, with its 95 % interval.");
+              "Mean accuracy over runs, with its 95 % interval." +
+                  (study.numeric ? "" : row_caption(study)));
   const std::set<std::string> scores = score_names(study);
   const std::set<size_t> best = best_groups(study);
   GroupTable table(study);
@@ -124,8 +133,9 @@ ReportSection accuracy_section(const Study& study, const StudyPlots* plots) {
 
 ReportSection latency_section(const Study& study, const StudyPlots* plots) {
   ReportSection section{3, "Time of a request", {}};
-  add_figures(section, plots ? &plots->latency : nullptr,
-              "Mean time of a request, by stage; at the end of each bar their sum.");
+  add_figures(
+      section, plots ? &plots->latency : nullptr,
+      "Mean time of a request, by stage; at the end of each bar their sum." + row_caption(study));
   GroupTable table(study);
   for (const char* title : {"p50", "p95", "mean"}) table.column(std::string(title) + " (ms)");
   std::vector<size_t> stages;

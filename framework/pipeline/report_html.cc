@@ -27,11 +27,12 @@ thead th { color: var(--soft); font-weight: 550; border-bottom: 1.5px solid var(
   vertical-align: bottom; }
 tbody td { border-bottom: 1px solid var(--line); }
 tbody tr:hover td { background: var(--faint); }
-.n { text-align: right; white-space: nowrap; }
-td:not(.n) { max-width: 24rem; overflow-wrap: break-word; }
+.n { text-align: right; }
+td.n { white-space: nowrap; }
+td:not(.n) { min-width: 6rem; max-width: 24rem; overflow-wrap: break-word; }
 figure { margin: 1rem 0 1.4rem; }
 figure h4 { margin: 0 0 .2rem; font-size: .95rem; font-weight: 600; overflow-wrap: anywhere; }
-figure svg.plot, .scroll > svg { display: block; min-width: 36rem; height: auto; }
+.scroll > svg { display: block; min-width: 36rem; height: auto; }
 figcaption { color: var(--soft); font-size: .87rem; max-width: 42rem; }
 ul.legend { list-style: none; display: flex; flex-wrap: wrap; gap: .15rem 1.2rem; margin: .2rem 0 .5rem;
   padding: 0; font-size: .87rem; }
@@ -94,17 +95,27 @@ std::string part_to_html(const ReportFigure& figure) {
   if (figure.plot.svg.empty()) return "";
   std::string out = "<figure>\n";
   if (!figure.plot.title.empty()) out += "<h4>" + html_text(figure.plot.title) + "</h4>\n";
-  return out + "<div class=\"scroll\">" + figure.plot.svg + "</div>\n" +
+  return out + "<div class=\"scroll\" tabindex=\"0\">" + figure.plot.svg + "</div>\n" +
          legend_of(figure.plot.legend) + "<figcaption>" + html_text(figure.caption) +
          "</figcaption>\n</figure>\n";
 }
 
+// A column's title, which may break after dots and underscores.
+std::string title_to_html(const std::string& title) {
+  std::string out;
+  for (const char c : html_text(title)) {
+    out += c;
+    if (c == '.' || c == '_') out += "<wbr>";
+  }
+  return out;
+}
+
 std::string part_to_html(const ReportTable& table) {
   const auto number = [&](size_t i) { return table.columns[i].number ? " class=\"n\"" : ""; };
-  std::string out = "<div class=\"scroll\"><table>\n<thead><tr>";
+  std::string out = "<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr>";
   for (size_t i = 0; i < table.columns.size(); ++i)
-    out += std::string("<th scope=\"col\"") + number(i) + ">" + html_text(table.columns[i].title) +
-           "</th>";
+    out += std::string("<th scope=\"col\"") + number(i) + ">" +
+           title_to_html(table.columns[i].title) + "</th>";
   out += "</tr></thead>\n<tbody>\n";
   for (const std::vector<ReportCell>& row : table.rows) {
     out += "<tr>";

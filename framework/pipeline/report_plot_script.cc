@@ -80,8 +80,14 @@ std::vector<AxisValues> values_of_groups(const Study& study, std::span<const siz
 }
 
 std::string row_label(const Study& study, size_t group, const Panel& panel) {
-  const std::string name = name_of_values(study.groups[group].values, study.input, {panel.axis});
-  return cut_text(name.empty() ? study.groups[group].name : name, 52);
+  std::string label;
+  const AxisValues& values = study.groups[group].values;
+  for (const SweepAxis& axis : study.input.axes) {
+    if (axis.values.size() < 2 || axis.name == panel.axis) continue;
+    const auto value = values.find(axis.name);
+    label += (label.empty() ? "" : " · ") + (value == values.end() ? "–" : value->second);
+  }
+  return cut_text(label.empty() ? study.groups[group].name : label, 42);
 }
 
 std::string plot_head(int height) {
@@ -148,7 +154,8 @@ std::string value_ticks(std::vector<double> values, const Range& range, bool log
   for (const double value : values) {
     if (place(value) - last < 0.07) continue;
     last = place(value);
-    const std::string text = value == std::floor(value) ? grouped(value) : exact(value);
+    const std::string text =
+        value == std::floor(value) || value >= 1000 ? grouped(value) : significant(value, 3);
     ticks += (ticks.empty() ? "" : ", ") + gnuplot_text(text) + " " + plot_number(value);
   }
   return "set xtics (" + ticks + ")\n";
@@ -158,13 +165,17 @@ std::string decade_ticks(char axis, const Range& range, const std::string& unit)
   const auto first = static_cast<int>(std::floor(std::log10(range.low)));
   const auto last = static_cast<int>(std::ceil(std::log10(range.high)));
   const int step = std::max(1, (last - first) / 8);
+  // In less than two decades powers of ten alone are too few.
+  const bool fine = range.high < 100 * range.low;
   std::string ticks;
-  for (int power = first; power <= last; power += step) {
-    const double value = std::pow(10.0, power);
-    ticks += (ticks.empty() ? "" : ", ") +
-             gnuplot_text(significant(value, 1) + (unit.empty() ? "" : " " + unit)) + " " +
-             plot_number(value);
-  }
+  for (int power = first; power <= last; power += step)
+    for (const double part : {1.0, 2.0, 5.0}) {
+      if (part > 1 && !fine) break;
+      const double value = part * std::pow(10.0, power);
+      ticks += (ticks.empty() ? "" : ", ") +
+               gnuplot_text(significant(value, 1) + (unit.empty() ? "" : " " + unit)) + " " +
+               plot_number(value);
+    }
   return std::string("set ") + axis + "tics (" + ticks + ")\n";
 }
 

@@ -81,7 +81,7 @@ double total(const Line& line, double requests) {
 
 // A decade beyond the last crossing.
 double most_requests(const std::vector<BreakEven>& crossings) {
-  double most = 100;
+  double most = 300;
   for (const BreakEven& crossing : crossings) most = std::max(most, crossing.at.requests);
   return std::min(1e7, std::pow(10.0, std::ceil(std::log10(most) + 0.3)));
 }
@@ -111,8 +111,8 @@ Plot cost_plot(const Study& study, const std::string& title, const std::vector<L
       y.add(rows.back()[1]);
     }
     data += data_block("s" + std::to_string(i), rows);
-    commands += (i == 0 ? "$s" : ", $s") + std::to_string(i) + " using 1:2 with lines lw 2.2 " +
-                line_style(i);
+    commands += (i == 0 ? "$s" : ", $s") + std::to_string(i) +
+                " using 1:2 with linespoints pi 16 ps 0.9 lw 2.2 " + point_style(i);
     plot.legend.push_back({LegendEntry::Mark::kSeries, i, lines[i].name});
   }
   std::vector<std::vector<double>> marks;
