@@ -65,7 +65,10 @@ std::vector<Panel> make_panels(const std::vector<AxisValues>& values,
   std::vector<Panel> best;
   for (const SweepAxis& axis : axes) {
     std::vector<Panel> panels = split_by(values, axis);
-    if (panels.size() < 2 || !fits(panels, values.size(), limit)) continue;
+    // Panels of one item each would compare nothing.
+    if (panels.size() < 2 || 2 * panels.size() > values.size() ||
+        !fits(panels, values.size(), limit))
+      continue;
     const bool chosen = axis.name == first_choice;
     if (best.empty() || panels.size() < best.size() || (chosen && panels.size() == best.size()))
       best = std::move(panels);

@@ -244,10 +244,15 @@ std::string name_of_values(const AxisValues& values, const StudyInput& input,
 
 std::string bundle_name(const Study& study, size_t group) {
   if (study.bundles.size() < 2) return "";
-  std::set<std::string> others;
-  for (const SweepAxis& axis : study.input.axes)
-    if (!study.bundle_axes.contains(axis.name)) others.insert(axis.name);
-  return name_of_values(study.groups[group].values, study.input, others);
+  std::string name;
+  const AxisValues& values = study.groups[group].values;
+  for (const SweepAxis& axis : study.input.axes) {
+    const auto value = values.find(axis.name);
+    if (!study.bundle_axes.contains(axis.name) || value == values.end() || axis.values.size() < 2)
+      continue;
+    name += (name.empty() ? "" : ", ") + axis.name + ": " + value->second;
+  }
+  return name;
 }
 
 std::string name_in_bundle(const Study& study, size_t group, const std::string& skip) {

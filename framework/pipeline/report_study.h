@@ -88,8 +88,8 @@ std::optional<NumericAxis> find_numeric_axis(const std::vector<ReportGroup>& gro
 std::string name_of_values(const AxisValues& values, const StudyInput& input,
                            const std::set<std::string>& skip = {});
 
-// The two halves of a group's name: what its bundle has in common ("" for a single bundle), and
-// what sets it apart there, without the values of `skip`.
+// The two halves of a group's name: what its bundle has in common ("size: 100"; "" for a single
+// bundle), and what sets it apart there, without the values of `skip`.
 std::string bundle_name(const Study& study, size_t group);
 std::string name_in_bundle(const Study& study, size_t group, const std::string& skip = "");
 
