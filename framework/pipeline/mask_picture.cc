@@ -191,7 +191,10 @@ class Painter {
 
   void paint_grid() {
     std::string lines;
-    double row_end = -kNumber;
+    // Side by side the widest number decides.
+    const double number_width =
+        8 + 7 * static_cast<double>(std::to_string(std::max<size_t>(blocks(), 1) - 1).size());
+    double row_end = -kNumber, column_end = -number_width;
     for (size_t block = 0; block < blocks(); ++block) {
       const double at = place(starts_[block]);
       lines += "M" + number(kLeft) + " " + number(kTop + at) + "h" + number(kSize) + "M" +
@@ -200,15 +203,14 @@ class Painter {
       if (middle - row_end < kNumber) continue;
       row_end = middle;
       body_ += text_at(kLeft - 8, kTop + middle + 4, "end", std::to_string(block));
-      // Wider numbers need more room side by side.
-      if (block < 10 || middle - column_end_ >= 2 * kNumber) {
-        body_ += text_at(kLeft + middle, kTop - 8, "middle", std::to_string(block));
-        column_end_ = middle;
-      }
+      if (middle - column_end < number_width) continue;
+      column_end = middle;
+      body_ += text_at(kLeft + middle, kTop - 8, "middle", std::to_string(block));
     }
     body_ += "<path d=\"" + lines + "M" + number(kLeft) + " " + number(kTop) + "h" + number(kSize) +
              "v" + number(kSize) + "h-" + number(kSize) +
-             "z\" fill=\"none\" stroke=\"#222222\" stroke-opacity=\"0.18\"/>\n";
+             "z\" fill=\"none\" stroke=\"#222222\" stroke-opacity=\"" +
+             (blocks() > 40 ? "0.08" : "0.18") + "\"/>\n";
     body_ += text_at(kLeft, 16, "start",
                      "keys by block, " + grouped(static_cast<double>(starts_.back())) + " tokens");
     body_ += "<text transform=\"translate(14 " + number(kTop + kSize) +
@@ -250,7 +252,6 @@ class Painter {
   const MaskPicture& picture_;
   std::vector<int64_t> starts_;  // tokens before each block, and all
   double scale_ = 0;             // pixels a token
-  double column_end_ = -2 * kNumber;
   std::set<Shade> used_;
   std::string body_;
 };

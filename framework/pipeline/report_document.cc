@@ -300,7 +300,8 @@ std::optional<ReportSection> lost_section(const Study& study) {
 // ------------------------------------------------------------------------
 
 void add_study(const Study& study, const StudyPlots* plots, ReportDocument& document) {
-  document.sections.push_back({2, study.input.title, {study_summary(study)}});
+  const bool repeats = study.input.title == document.title;
+  document.sections.push_back({2, repeats ? "Summary" : study.input.title, {study_summary(study)}});
   document.sections.push_back(accuracy_section(study, plots));
   document.sections.push_back(latency_section(study, plots));
   document.sections.push_back(memory_section(study, plots));

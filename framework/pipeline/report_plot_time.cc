@@ -1,6 +1,8 @@
 // Time of a request, total time against requests, and memory against context.
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 
 #include "pipeline/report_plot_script.h"
 #include "pipeline/report_text.h"
@@ -181,6 +183,20 @@ Plot kv_plot(const Study& study, const std::string& title,
   return plot;
 }
 
+// Groups that go by one name in their bundles, such as one method on several data sets.
+std::vector<std::vector<size_t>> without_bundles(const Study& study) {
+  std::map<std::string, std::vector<size_t>> by_name;
+  std::vector<std::string> order;
+  for (size_t i = 0; i < study.groups.size(); ++i) {
+    const std::string name = name_of_values(study.groups[i].values, study.input, study.bundle_axes);
+    if (!by_name.contains(name)) order.push_back(name);
+    by_name[name].push_back(i);
+  }
+  std::vector<std::vector<size_t>> out;
+  for (const std::string& name : order) out.push_back(std::move(by_name[name]));
+  return out;
+}
+
 }  // namespace
 
 std::vector<Plot> latency_plots(const Study& study) {
@@ -225,7 +241,7 @@ std::vector<Plot> kv_plots(const Study& study) {
   std::vector<std::pair<std::string, std::vector<size_t>>> series;
   std::vector<AxisValues> values;
   std::vector<double> sizes;
-  const auto add = [&](const std::vector<size_t>& members, const std::string& skip) {
+  const auto add = [&](const std::vector<size_t>& members, const std::set<std::string>& skip) {
     std::vector<size_t> stored;
     for (const size_t group : members)
       if (study.groups[group].kv_bytes > 0 && study.groups[group].tokens > 0) {
@@ -234,15 +250,16 @@ std::vector<Plot> kv_plots(const Study& study) {
       }
     if (stored.empty()) return;
     const ReportGroup& first = study.groups[stored.front()];
-    const std::string name = name_of_values(first.values, study.input, {skip});
+    const std::string name = name_of_values(first.values, study.input, skip);
     series.emplace_back(name.empty() ? "pool" : name, std::move(stored));
     values.push_back(first.values);
   };
   if (study.numeric) {
     for (const std::vector<size_t>& members : study.numeric->series)
-      add(members, study.numeric->axis);
+      add(members, {study.numeric->axis});
   } else {
-    for (size_t i = 0; i < study.groups.size(); ++i) add({i}, "");
+    for (const std::vector<size_t>& members : without_bundles(study))
+      add(members, study.bundle_axes);
   }
   std::vector<Plot> plots;
   std::sort(sizes.begin(), sizes.end());
