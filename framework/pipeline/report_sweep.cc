@@ -44,7 +44,9 @@ std::vector<SweepAxis> read_axes(const ReportFields& fields) {
 AxisValues read_values(const ReportFields& fields, const std::string& at,
                        const std::vector<SweepAxis>& axes) {
   AxisValues values = fields.texts(at);
-  for (const auto& [name, value] : values) {
+  for (const auto& entry : values) {
+    const std::string& name = entry.first;
+    const std::string& value = entry.second;
     const auto axis =
         std::find_if(axes.begin(), axes.end(), [&](const SweepAxis& a) { return a.name == name; });
     if (axis == axes.end())
