@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <set>
 
+#include "pipeline/report_fields.h"
 #include "pipeline/report_study.h"
 
 namespace dbsa {
@@ -39,10 +40,15 @@ bool makes_no_group(const std::string& key) {
          key == "output.directory" || key == "kv_store.path";
 }
 
+bool fits_axis(double value) {
+  const double size = std::fabs(value);
+  return size == 0 || (size >= kLeastNumber && size <= kMostNumber);
+}
+
 std::optional<double> as_number(const std::string& text) {
   double value = 0;
   const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failed != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) return {};
+  if (failed != std::errc() || end != text.data() + text.size() || !fits_axis(value)) return {};
   return value;
 }
 
@@ -97,7 +103,7 @@ std::optional<double> quantity_of(const ReportGroup& group, const Quantity& quan
   const auto table = config.find(key.substr(0, dot));
   if (table == config.end() || !table->is_object()) return {};
   const auto value = table->find(key.substr(dot + 1));
-  if (value == table->end() || !value->is_number()) return {};
+  if (value == table->end() || !value->is_number() || !fits_axis(value->get<double>())) return {};
   return value->get<double>();
 }
 

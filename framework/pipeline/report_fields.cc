@@ -1,7 +1,5 @@
 #include "pipeline/report_fields.h"
 
-#include <cmath>
-
 #include "config/json_pointer.h"
 #include "config/schema_check.h"
 
@@ -44,9 +42,9 @@ double ReportFields::number(const std::string& pointer) const {
   const json* value = find(pointer);
   if (value != nullptr && value->is_number()) {
     const double number = value->get<double>();
-    if (std::isfinite(number) && number >= 0) return number;
+    if (number >= 0 && number <= kMostNumber) return number < kLeastNumber ? 0 : number;
   }
-  wrong(pointer, "a number >= 0");
+  wrong(pointer, "a number from 0 to 1e18");
   return 0;
 }
 

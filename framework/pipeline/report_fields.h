@@ -11,6 +11,10 @@
 
 namespace dbsa {
 
+// No figure of a run is beyond these; within them sums, ratios and logarithms stay finite.
+inline constexpr double kMostNumber = 1e18;
+inline constexpr double kLeastNumber = 1e-15;
+
 class ReportFields {
  public:
   // root and faults must outlive it.
@@ -20,7 +24,8 @@ class ReportFields {
 
   // The value, or nullptr where there is none.
   const nlohmann::json* find(const std::string& pointer) const;
-  // A fault, and "" or 0, where it is not what it must be. Numbers are finite and >= 0.
+  // A fault, and "" or 0, where it is not what it must be. Numbers are from 0 to kMostNumber; those
+  // below kLeastNumber are taken as 0.
   std::string text(const std::string& pointer) const;
   double number(const std::string& pointer) const;
   int64_t integer(const std::string& pointer, int64_t least = 0) const;

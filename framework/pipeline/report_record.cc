@@ -1,4 +1,5 @@
 // One result record, as far as a report needs it.
+#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -50,9 +51,10 @@ bool is_record(const ReportFields& fields) {
 }
 
 void add_score(const std::string& name, const json& value, std::map<std::string, double>& scores) {
-  if (value.is_number()) scores[name] = value.get<double>();
-  if (value.is_object() && value.contains("mean") && value.at("mean").is_number())
-    scores[name] = value.at("mean").get<double>();
+  const json* number = &value;
+  if (value.is_object() && value.contains("mean")) number = &value.at("mean");
+  if (number->is_number() && std::fabs(number->get<double>()) <= kMostNumber)
+    scores[name] = number->get<double>();
 }
 
 // Every further number of the totals is a score; so is what lies in totals.scores.

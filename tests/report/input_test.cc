@@ -83,8 +83,9 @@ TEST(ReportInput, AllFaultsAreNamedAtOnce) {
           newer +
           ": schema_version: expected 1, got 2; read it with the dbsa-pipe that wrote it, or a "
           "newer one\n" +
-          wrong + ": totals.accuracy: expected a number >= 0, got a string \"high\"\n" + wrong +
-          ": totals.kv_bytes: expected a number >= 0, but it is missing\n" + none +
+          wrong + ": totals.accuracy: expected a number from 0 to 1e18, got a string \"high\"\n" +
+          wrong + ": totals.kv_bytes: expected a number from 0 to 1e18, but it is missing\n" +
+          none +
           ": expected a folder of a sweep, a folder of result records or a record, but there is "
           "nothing");
 }
