@@ -8,7 +8,7 @@ packages="
   libboost-dev libboost-filesystem-dev libboost-program-options-dev libtbb-dev libeigen3-dev libfaiss-dev
   libhdf5-dev libgflags-dev libtomlplusplus-dev nlohmann-json3-dev libvalijson-dev libspdlog-dev
   libsentencepiece-dev libpcre2-dev libutf8proc-dev libstemmer-dev libdnnl-dev libxxhash-dev
-  libgtest-dev libgmock-dev libbenchmark-dev"
+  libgtest-dev libgmock-dev libbenchmark-dev gnuplot-nox"
 test_packages="clang clang-format clang-tidy libclang-rt-14-dev python3 python3-h5py"
 
 usage() {

@@ -17,8 +17,10 @@ int run_command(Words words, Terminal& terminal);
 int encode_command(Words words, Terminal& terminal);
 int query_command(Words words, Terminal& terminal);
 int validate_command(Words words, Terminal& terminal);
+int explain_command(Words words, Terminal& terminal);
 int inspect_command(Words words, Terminal& terminal);
 int sweep_command(Words words, Terminal& terminal);
+int report_command(Words words, Terminal& terminal);
 int store_command(Words words, Terminal& terminal);
 
 // Prints an error, a line for each fault, and returns the exit code it means.

@@ -60,6 +60,14 @@ CommandLine& CommandLine::arguments(std::vector<std::string> names, size_t neede
   return *this;
 }
 
+CommandLine& CommandLine::argument_list(const std::string& name) {
+  hidden_.add_options()(name.c_str(), po::value<std::vector<std::string>>(), "");
+  arguments_ = {name};
+  needed_ = 1;
+  last_repeats_ = true;
+  return *this;
+}
+
 Error CommandLine::wrong(const std::string& what) const {
   return Error{ErrorCode::kConfig, with_hint(what, "see `dbsa-pipe " + help_.name + " --help`"),
                ""};
@@ -75,7 +83,7 @@ Status CommandLine::read(std::span<const std::string> words) {
   po::options_description all;
   all.add(options_).add(hidden_);
   po::positional_options_description order;
-  for (const std::string& name : arguments_) order.add(name.c_str(), 1);
+  for (const std::string& name : arguments_) order.add(name.c_str(), last_repeats_ ? -1 : 1);
   const std::string before = "dbsa-pipe " + help_.name + ": ";
   try {
     // Abbreviated options would change their meaning with every new option.

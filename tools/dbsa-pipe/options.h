@@ -36,6 +36,8 @@ class CommandLine {
   CommandLine& integer(const std::string& name, const std::string& unit, const std::string& text);
   // Arguments in order; `needed` of them must be there.
   CommandLine& arguments(std::vector<std::string> names, size_t needed);
+  // One argument or more, all of that name.
+  CommandLine& argument_list(const std::string& name);
 
   // False: the help was asked for and printed. kConfig for what is wrong, in one line.
   Result<bool> parse(std::span<const std::string> words, Terminal& terminal);
@@ -65,6 +67,7 @@ class CommandLine {
   std::vector<Shown> shown_;
   std::vector<std::string> arguments_;
   size_t needed_ = 0;
+  bool last_repeats_ = false;  // of arguments_
   boost::program_options::variables_map values_;
 };
 

@@ -1,0 +1,159 @@
+#include "pipeline/report_input.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "pipeline/report_fields.h"
+
+namespace dbsa {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Collects studies and faults of all paths.
+class Reader {
+ public:
+  void read(const std::string& path) {
+    std::error_code failed;
+    const fs::file_status status = fs::status(path, failed);
+    if (!fs::exists(status))
+      unreadable(path + ": expected a folder of a sweep, a folder of result records or a record, " +
+                 (failed && failed != std::errc::no_such_file_or_directory
+                      ? "got an error: " + failed.message()
+                      : std::string("but there is nothing")));
+    else if (!fs::is_directory(status))
+      read_loose(path);
+    else if (fs::exists(fs::path(path) / "sweep.json", failed))
+      read_sweep(path);
+    else
+      read_folder(path);
+  }
+
+  Result<std::vector<StudyInput>> finish() && {
+    if (!faults_.empty() || !unreadable_.empty()) {
+      std::string lines;
+      for (const auto* list : {&faults_, &unreadable_})
+        for (const std::string& line : *list) lines += (lines.empty() ? "" : "\n") + line;
+      return Error{faults_.empty() ? ErrorCode::kEnvironment : ErrorCode::kConfig, lines, ""};
+    }
+    if (!loose_.runs.empty()) {
+      loose_.title = "Runs";
+      loose_.path = loose_.runs.front().path;
+      loose_.cells = static_cast<int64_t>(loose_.runs.size());
+      studies_.push_back(std::move(loose_));
+    }
+    return std::move(studies_);
+  }
+
+ private:
+  void unreadable(std::string line) { unreadable_.push_back(std::move(line)); }
+
+  std::optional<std::string> contents(const std::string& path) {
+    errno = 0;
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    if (file && file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
+    // Reading a folder, or a failing disk, leaves its cause; an empty file does not.
+    if (!file.is_open() || errno != 0) {
+      unreadable(path + ": cannot be read: " + std::strerror(errno));
+      return {};
+    }
+    return text.str();
+  }
+
+  std::optional<ReportRun> record(const std::string& path) {
+    const std::optional<std::string> text = contents(path);
+    return text ? parse_record(path, *text, faults_) : std::nullopt;
+  }
+
+  // A record that two paths lead to counts once.
+  void read_loose(const std::string& path) {
+    std::error_code failed;
+    if (!seen_.insert(fs::canonical(path, failed).string()).second) return;
+    if (std::optional<ReportRun> run = record(path)) loose_.runs.push_back(*std::move(run));
+  }
+
+  void read_folder(const std::string& path) {
+    std::vector<std::string> files;
+    std::error_code failed;
+    for (fs::directory_iterator entry(path, failed), end; !failed && entry != end;
+         entry.increment(failed))
+      if (entry->path().extension() == ".json" && !entry->is_directory())
+        files.push_back(entry->path().string());
+    if (failed) return unreadable(path + ": cannot be read: " + failed.message());
+    if (files.empty())
+      return unreadable(path +
+                        ": expected a sweep.json or result records (*.json), the folder has none");
+    std::sort(files.begin(), files.end());
+    for (const std::string& file : files) read_loose(file);
+  }
+
+  void read_sweep(const std::string& path) {
+    std::error_code failed;
+    if (!seen_.insert(fs::canonical(path, failed).string()).second) return;
+    const std::string file = (fs::path(path) / "sweep.json").string();
+    const std::optional<std::string> text = contents(file);
+    if (!text) return;
+    std::optional<SweepFile> sweep = parse_sweep(file, *text, faults_);
+    if (!sweep) return;
+    StudyInput& study = sweep->study;
+    study.path = path;
+    const size_t before = faults_.size() + unreadable_.size();
+    for (const SweepCell& cell : sweep->cells) read_cell(path, cell, study);
+    if (study.runs.empty() && faults_.size() + unreadable_.size() == before)
+      return unreadable(path +
+                        ": expected the record of at least one cell in records/, but none "
+                        "has ended well yet");
+    studies_.push_back(std::move(study));
+  }
+
+  void read_cell(const std::string& folder, const SweepCell& cell, StudyInput& study) {
+    const std::string path = (fs::path(folder) / cell.record).string();
+    std::error_code failed;
+    if (!fs::exists(path, failed)) {
+      study.lost.push_back(lost_cell(folder, cell));
+      return;
+    }
+    std::optional<ReportRun> run = record(path);
+    if (!run) return;
+    run->values = cell.values;
+    study.runs.push_back(*std::move(run));
+  }
+
+  LostCell lost_cell(const std::string& folder, const SweepCell& cell) {
+    LostCell lost{cell.name, cell.run, {}, ""};
+    const fs::path name = fs::path(cell.record).filename();
+    const std::string path = (fs::path(folder) / "failures" / name).string();
+    std::error_code failed;
+    if (!fs::exists(path, failed)) return lost;
+    const std::optional<std::string> text = contents(path);
+    if (!text) return lost;
+    const auto root =
+        parse_report_json(path, *text, "a failure that `dbsa-pipe sweep` noted", faults_);
+    if (!root) return lost;
+    const ReportFields fields(*root, path, "", faults_);
+    lost.exit_code = fields.integer("/exit_code", INT32_MIN);
+    lost.message = fields.text("/message");
+    return lost;
+  }
+
+  std::vector<StudyInput> studies_;
+  StudyInput loose_;
+  std::set<std::string> seen_;
+  std::vector<std::string> faults_, unreadable_;
+};
+
+}  // namespace
+
+Result<std::vector<StudyInput>> read_report_input(std::span<const std::string> paths) {
+  Reader reader;
+  for (const std::string& path : paths) reader.read(path);
+  return std::move(reader).finish();
+}
+
+}  // namespace dbsa

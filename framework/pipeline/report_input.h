@@ -1,0 +1,108 @@
+// What a report is made from: folders of `dbsa-pipe sweep` and result records of `dbsa-pipe run`.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "icl/metrics.h"
+
+namespace dbsa {
+
+inline constexpr int kSweepSchemaVersion = 1;
+inline constexpr std::array<const char*, 6> kStages = {"retrieve", "load",   "verify",
+                                                       "prefill",  "decode", "repair"};
+
+using AxisValues = std::map<std::string, std::string>;  // axis -> value
+
+// What a report needs of one result record. Times in seconds, sizes in bytes.
+struct ReportRun {
+  std::string path;      // of the record
+  std::string pipeline;  // path of the pipeline file
+  AxisValues values;     // of a sweep's cell; empty for a loose record
+  nlohmann::json config;
+  uint64_t data_seed = 0, grouper_seed = 0;
+  std::string program_version, started_at;
+  std::string model;    // last part of the folder's path
+  std::string dataset;  // data.demonstrations
+  int64_t model_parameters = 0;
+  std::string cpu, os;
+  int64_t threads = 0;
+  uint64_t memory_bytes = 0;  // of the machine
+  int64_t queries = 0;
+  std::optional<double> accuracy, macro_f1;  // nothing without labelled queries
+  std::optional<Interval> accuracy_95;
+  std::map<std::string, double> scores;  // other figures of the totals
+  double request_mean = 0, request_p50 = 0, request_p95 = 0;
+  std::array<double, kStages.size()> stages = {};  // means
+  double setup = 0;
+  bool reused = false;  // part of the pool was found in the store, so setup is not all of it
+  double kv_bytes = 0, peak_memory_bytes = 0;
+  double demonstrations = 0, blocks = 0, tokens = 0;  // of the pool
+  double selected_tokens = 0;                         // mean over queries
+};
+
+struct SweepAxis {
+  std::string name;
+  std::vector<std::string> values;
+};
+
+struct PublishedFigure {
+  AxisValues cell;     // axes it does not name may have any value
+  std::string metric;  // "accuracy", "request_ratio", "setup_ratio"
+  double value = 0;
+  std::string source;
+};
+
+// A cell without a record.
+struct LostCell {
+  std::string name;
+  int64_t run = 0;
+  std::optional<int64_t> exit_code;  // nothing: it has not run
+  std::string message;
+};
+
+// One sweep, or all loose records together.
+struct StudyInput {
+  std::string title;
+  std::string path;  // of the sweep's folder, or of the first loose record
+  bool is_sweep = false;
+  std::vector<SweepAxis> axes;
+  std::optional<AxisValues> baseline;
+  std::vector<PublishedFigure> published;
+  int64_t cells = 0;
+  std::vector<LostCell> lost;
+  std::vector<ReportRun> runs;
+};
+
+// Sweeps in the order of the paths, loose records last. Each path is a folder with a sweep.json, a
+// folder of records or a record. On bad input all faults, a line each: kConfig for files that are
+// not what they should be, kEnvironment for what cannot be read.
+Result<std::vector<StudyInput>> read_report_input(std::span<const std::string> paths);
+
+// The same for text that is at hand; `file` is the name for messages. Each fault is appended.
+std::optional<ReportRun> parse_record(const std::string& file, std::string_view text,
+                                      std::vector<std::string>& faults);
+
+struct SweepCell {
+  int64_t run = 0;
+  AxisValues values;
+  std::string name;
+  std::string record;  // path in the sweep's folder
+};
+struct SweepFile {
+  StudyInput study;  // without runs
+  std::vector<SweepCell> cells;
+};
+std::optional<SweepFile> parse_sweep(const std::string& file, std::string_view text,
+                                     std::vector<std::string>& faults);
+
+}  // namespace dbsa

@@ -1,0 +1,111 @@
+// A report for programs.
+#include "pipeline/report.h"
+
+namespace dbsa {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+json summary_to_json(const std::optional<Summary>& summary) {
+  if (!summary) return nullptr;
+  json out = {{"count", summary->count}, {"mean", summary->mean}};
+  out["deviation"] = summary->deviation ? json(*summary->deviation) : json(nullptr);
+  out["interval_95"] = summary->interval
+                           ? json::array({summary->interval->low, summary->interval->high})
+                           : json(nullptr);
+  return out;
+}
+
+json ratio_to_json(const std::optional<ReportRatio>& ratio) {
+  if (!ratio) return nullptr;
+  json out = summary_to_json(ratio->value);
+  out["paired"] = ratio->paired;
+  return out;
+}
+
+json values_to_json(const AxisValues& values) {
+  json out = json::object();
+  for (const auto& [axis, value] : values) out[axis] = value;
+  return out;
+}
+
+json group_to_json(const ReportGroup& group) {
+  json scores = json::object(), stages = json::object(), records = json::array();
+  for (const auto& [name, score] : group.scores) scores[name] = summary_to_json(score);
+  for (size_t stage = 0; stage < kStages.size(); ++stage)
+    stages[kStages[stage]] = group.stages[stage];
+  for (const ReportRun& run : group.runs) records.push_back(run.path);
+  return {{"name", group.name},
+          {"values", values_to_json(group.values)},
+          {"runs", group.runs.size()},
+          {"accuracy", summary_to_json(group.accuracy)},
+          {"macro_f1", summary_to_json(group.macro_f1)},
+          {"scores", std::move(scores)},
+          {"request_seconds",
+           {{"mean", summary_to_json(group.request_mean)},
+            {"p50", summary_to_json(group.request_p50)},
+            {"p95", summary_to_json(group.request_p95)}}},
+          {"stage_seconds", std::move(stages)},
+          {"setup_seconds", summary_to_json(group.setup)},
+          {"setup_reused", group.setup_reused},
+          {"kv_bytes", group.kv_bytes},
+          {"peak_memory_bytes", group.peak_memory_bytes},
+          {"demonstrations", group.demonstrations},
+          {"blocks", group.blocks},
+          {"tokens", group.tokens},
+          {"selected_tokens", group.selected_tokens},
+          {"baseline", group.is_baseline},
+          {"ratios",
+           {{"accuracy", ratio_to_json(group.accuracy_ratio)},
+            {"request", ratio_to_json(group.request_ratio)},
+            {"setup", ratio_to_json(group.setup_ratio)}}},
+          {"records", std::move(records)}};
+}
+
+json study_to_json(const Study& study) {
+  json axes = json::array(), groups = json::array(), points = json::array(),
+       published = json::array(), lost = json::array();
+  for (const SweepAxis& axis : study.input.axes)
+    axes.push_back({{"name", axis.name}, {"values", axis.values}});
+  for (const ReportGroup& group : study.groups) groups.push_back(group_to_json(group));
+  for (const BreakEven& point : study.break_even)
+    points.push_back({{"requests", point.at.requests},
+                      {"seconds", point.at.seconds},
+                      {"quicker", study.groups[point.patient].name},
+                      {"than", study.groups[point.hasty].name}});
+  for (const PublishedRow& row : study.published)
+    published.push_back({{"group", study.groups[row.group].name},
+                         {"metric", row.figure.metric},
+                         {"published", row.figure.value},
+                         {"ours", summary_to_json(row.ours)},
+                         {"source", row.figure.source}});
+  for (const LostCell& cell : study.input.lost)
+    lost.push_back({{"name", cell.name},
+                    {"run", cell.run},
+                    {"exit_code", cell.exit_code ? json(*cell.exit_code) : json(nullptr)},
+                    {"message", cell.exit_code ? json(cell.message) : json(nullptr)}});
+  return {
+      {"title", study.input.title},
+      {"path", study.input.path},
+      {"sweep", study.input.is_sweep},
+      {"axes", std::move(axes)},
+      {"baseline", study.input.baseline ? values_to_json(*study.input.baseline) : json(nullptr)},
+      {"cells", study.input.cells},
+      {"runs", study.run_count},
+      {"groups", std::move(groups)},
+      {"break_even", std::move(points)},
+      {"published", std::move(published)},
+      {"lost", std::move(lost)}};
+}
+
+}  // namespace
+
+json report_json(const Report& report) {
+  json studies = json::array();
+  for (const Study& study : report.studies) studies.push_back(study_to_json(study));
+  return {{"schema_version", kReportSchemaVersion},
+          {"title", report.title},
+          {"studies", std::move(studies)}};
+}
+
+}  // namespace dbsa

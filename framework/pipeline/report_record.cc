@@ -1,0 +1,135 @@
+// One result record, as far as a report needs it.
+#include <cmath>
+#include <filesystem>
+#include <set>
+
+#include "pipeline/record.h"
+#include "pipeline/report_fields.h"
+#include "pipeline/report_input.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kExpected = "a result record of `dbsa-pipe run`";
+
+// Totals that are read by name, or that say nothing about the quality of answers.
+const std::set<std::string, std::less<>>& known_totals() {
+  static const std::set<std::string, std::less<>> names = {
+      "queries",           "labelled",      "correct",        "accuracy", "accuracy_95",
+      "macro_f1",          "setup_seconds", "answer_seconds", "kv_bytes", "blocks_encoded",
+      "peak_memory_bytes", "blocks_reused", "blocks_repaired"};
+  return names;
+}
+
+// The last parts of a path: "quickstart/model".
+std::string path_end(const std::string& path, int parts) {
+  const std::filesystem::path whole(path);
+  std::string end = whole.filename().string();
+  if (parts > 1 && whole.parent_path().has_filename())
+    end = path_end(whole.parent_path().string(), parts - 1) + "/" + end;
+  return end;
+}
+
+// Whether the file is a record at all, and of a version that is known.
+bool is_record(const ReportFields& fields) {
+  const json* name = fields.find("/program/name");
+  const json* version = fields.find("/schema_version");
+  if (name == nullptr || *name != "dbsa-pipe" || version == nullptr ||
+      !version->is_number_integer()) {
+    fields.fault("", std::string("expected ") + kExpected +
+                         ", got other JSON: its program.name is not \"dbsa-pipe\", or it has no "
+                         "schema_version");
+    return false;
+  }
+  if (*version == kRecordSchemaVersion) return true;
+  fields.fault("/schema_version", "expected " + std::to_string(kRecordSchemaVersion) + ", got " +
+                                      version->dump() +
+                                      "; read it with the dbsa-pipe that wrote it, or a newer one");
+  return false;
+}
+
+void add_score(const std::string& name, const json& value, std::map<std::string, double>& scores) {
+  const json* number = &value;
+  if (value.is_object() && value.contains("mean")) number = &value.at("mean");
+  if (number->is_number() && std::fabs(number->get<double>()) <= kMostNumber)
+    scores[name] = number->get<double>();
+}
+
+// Every further number of the totals is a score; so is what lies in totals.scores.
+void read_scores(const json& totals, std::map<std::string, double>& scores) {
+  for (const auto& [name, value] : totals.items())
+    if (value.is_number() && !known_totals().contains(name)) add_score(name, value, scores);
+  const auto own = totals.find("scores");
+  if (own == totals.end() || !own->is_object()) return;
+  for (const auto& [name, value] : own->items()) add_score(name, value, scores);
+}
+
+void read_totals(const ReportFields& fields, ReportRun& run) {
+  run.queries = fields.integer("/totals/queries");
+  run.accuracy = fields.number_or_null("/totals/accuracy");
+  run.macro_f1 = fields.number_or_null("/totals/macro_f1");
+  if (run.accuracy)
+    run.accuracy_95 =
+        Interval{fields.number("/totals/accuracy_95/0"), fields.number("/totals/accuracy_95/1")};
+  run.request_mean = fields.number("/totals/request_seconds/mean");
+  run.request_p50 = fields.number("/totals/request_seconds/p50");
+  run.request_p95 = fields.number("/totals/request_seconds/p95");
+  for (size_t stage = 0; stage < kStages.size(); ++stage)
+    run.stages[stage] =
+        fields.number(std::string("/totals/stage_seconds/") + kStages[stage] + "/mean");
+  run.setup = fields.number("/totals/setup_seconds");
+  run.reused = fields.integer("/totals/blocks_reused") > 0;
+  run.kv_bytes = fields.number("/totals/kv_bytes");
+  run.peak_memory_bytes = fields.number("/totals/peak_memory_bytes");
+  if (const json* totals = fields.find("/totals")) read_scores(*totals, run.scores);
+}
+
+void read_description(const ReportFields& fields, ReportRun& run) {
+  run.pipeline = fields.text("/pipeline");
+  run.program_version = fields.text("/program/version");
+  run.started_at = fields.text("/started_at");
+  run.data_seed = static_cast<uint64_t>(fields.integer("/seeds/data"));
+  run.grouper_seed = static_cast<uint64_t>(fields.integer("/seeds/block_grouper"));
+  const std::string model = fields.text("/model/path");
+  run.model = path_end(model, path_end(model, 1) == "model" ? 2 : 1);
+  run.model_parameters = fields.integer("/model/parameters");
+  run.cpu = fields.text("/machine/cpu");
+  run.os = fields.text("/machine/os");
+  run.threads = fields.integer("/machine/threads");
+  run.memory_bytes = static_cast<uint64_t>(fields.integer("/machine/memory_bytes"));
+  run.dataset = path_end(fields.text("/config/data/demonstrations"), 2);
+  run.demonstrations = fields.number("/encode/demonstrations");
+  run.blocks = fields.number("/encode/blocks");
+  run.tokens = fields.number("/encode/tokens");
+}
+
+void read_selected(const ReportFields& fields, ReportRun& run) {
+  const json& queries = fields.array("/queries");
+  for (size_t i = 0; i < queries.size(); ++i)
+    run.selected_tokens += fields.number("/queries/" + std::to_string(i) + "/tokens/selected") /
+                           static_cast<double>(queries.size());
+}
+
+}  // namespace
+
+std::optional<ReportRun> parse_record(const std::string& file, std::string_view text,
+                                      std::vector<std::string>& faults) {
+  const std::optional<json> root = parse_report_json(file, text, kExpected, faults);
+  if (!root) return {};
+  const size_t before = faults.size();
+  const ReportFields fields(*root, file, "", faults);
+  if (!is_record(fields)) return {};
+  ReportRun run;
+  run.path = file;
+  read_totals(fields, run);
+  read_description(fields, run);
+  read_selected(fields, run);
+  const json* config = fields.find("/config");
+  if (config != nullptr && config->is_object()) run.config = *config;
+  if (faults.size() > before) return {};
+  return run;
+}
+
+}  // namespace dbsa

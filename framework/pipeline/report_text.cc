@@ -1,0 +1,125 @@
+#include "pipeline/report_text.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <vector>
+
+namespace dbsa {
+namespace {
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
+template <typename... Values>
+std::string format(const char* pattern, Values... values) {
+  std::array<char, 400> text;  // a double takes up to 310 digits
+  const int length = std::snprintf(text.data(), text.size(), pattern, values...);
+  return std::string(text.data(), static_cast<size_t>(length));
+}
+
+}  // namespace
+
+std::string html_text(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '&')
+      out += "&amp;";
+    else if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '"')
+      out += "&quot;";
+    else if (c == '\'')
+      out += "&#39;";
+    else
+      out += is_control(c) ? ' ' : c;
+  }
+  return out;
+}
+
+std::string markdown_text(std::string_view text) {
+  static constexpr std::string_view kMarkup = "\\`*_[]<>|~&$";
+  std::string out;
+  for (const char c : text) {
+    if (kMarkup.find(c) != kMarkup.npos) out += '\\';
+    out += is_control(c) ? ' ' : c;
+  }
+  return out;
+}
+
+std::string csv_field(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == text.npos) return std::string(text);
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + '"';
+}
+
+std::string gnuplot_text(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\'') out += '\'';
+    out += is_control(c) ? ' ' : c;
+  }
+  return out + "'";
+}
+
+std::string cut_text(const std::string& text, size_t width) {
+  std::vector<size_t> points;  // where each begins
+  for (size_t at = 0; at < text.size(); ++at)
+    if (!is_continuation(text[at])) points.push_back(at);
+  if (points.size() <= width || width == 0) return text;
+  const size_t head = width / 2, tail = width - 1 - head;
+  return text.substr(0, points[head]) + "…" +
+         (tail == 0 ? "" : text.substr(points[points.size() - tail]));
+}
+
+std::string fixed(double value, int digits) {
+  const std::string text = format("%.*f", digits, value);
+  // Nothing is less than nothing.
+  return text.find_first_not_of("-0.") == text.npos && text.front() == '-' ? text.substr(1) : text;
+}
+
+std::string significant(double value, int digits) {
+  if (value == 0 || !std::isfinite(value)) return format("%g", value);
+  const auto power = static_cast<int>(std::floor(std::log10(std::fabs(value))));
+  if (power >= digits) return grouped(value);
+  return fixed(value, std::min(digits - 1 - power, 9));
+}
+
+std::string grouped(double value) {
+  std::string digits = fixed(value, 0);
+  const size_t first = digits.front() == '-' ? 1 : 0;
+  for (size_t i = digits.size(); i > first + 3; i -= 3) digits.insert(i - 3, ",");
+  return digits;
+}
+
+std::string with_interval(const Summary& summary, int digits) {
+  std::string text = fixed(summary.mean, digits);
+  if (summary.interval)
+    text += " (" + fixed(summary.interval->low, digits) + " to " +
+            fixed(summary.interval->high, digits) + ")";
+  return text;
+}
+
+std::string exact(double value) {
+  std::array<char, 40> text;
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+  return std::string(text.data(), end);
+}
+
+Unit time_unit(double most_seconds) {
+  return most_seconds < 9.995 ? Unit{"ms", 1e-3} : Unit{"s", 1};
+}
+
+Unit byte_unit(double most_bytes) {
+  return most_bytes < 10.0 * (1 << 30) ? Unit{"MiB", 1 << 20} : Unit{"GiB", 1 << 30};
+}
+
+}  // namespace dbsa

@@ -1,0 +1,158 @@
+// The files of a report.
+#include <gmock/gmock.h>
+
+#include <regex>
+#include <set>
+
+#include "icl/csv.h"
+#include "pipeline/report.h"
+#include "tests/cli/schema_judge.h"
+#include "tests/report/records.h"
+
+namespace dbsa {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+// A sweep with failures, plots drawn, and texts that try to break out.
+class ReportPage : public testing::Test {
+ protected:
+  static constexpr const char* kHostile = "<script src='http://x/'>|`a`\n\"é\",</td>";
+
+  Report make(bool plots) {
+    const std::string sweep = write_sweep(workspace_, "sweep", 3, {1, 7});
+    workspace_.write("sweep/failures/0007.json",
+                     nlohmann::json{{"index", 7}, {"exit_code", 4}, {"message", kHostile}}.dump());
+    workspace_.write("runs/a.json", make_record({.seed = 1, .mask = kHostile}).dump());
+    workspace_.write("runs/b.json", make_record({.seed = 2}).dump());
+    auto inputs = read_report_input(std::vector{sweep, workspace_.path("runs")});
+    EXPECT_TRUE(inputs.ok()) << inputs.error().message;
+    Report report{std::string("Title ") + kHostile, {}, {}};
+    for (StudyInput& input : *inputs) report.studies.push_back(analyse_study(std::move(input)));
+    for (size_t i = 0; plots && i < report.studies.size(); ++i) {
+      auto drawn = draw_plots(report.studies[i], "s" + std::to_string(i));
+      EXPECT_TRUE(drawn.ok()) << drawn.error().message;
+      report.plots.push_back(*drawn);
+    }
+    return report;
+  }
+
+  Workspace workspace_;
+};
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+TEST_F(ReportPage, HtmlNeedsNothingFromOutsideAndRunsNothing) {
+  const std::string page = report_html(report_document(make(true)));
+  EXPECT_THAT(page, Not(HasSubstr("<script")));
+  EXPECT_THAT(page, Not(HasSubstr("<link")));
+  EXPECT_THAT(page, Not(HasSubstr("@import")));
+  const std::regex outside(R"((src|href)\s*=\s*["']?[^"'#]|url\(\s*["']?[^#"']|\son\w+\s*=)");
+  // Only inside tags: a text may say anything.
+  for (size_t at = page.find('<'); at != page.npos; at = page.find('<', at + 1)) {
+    const std::string tag = page.substr(at, page.find('>', at) - at);
+    EXPECT_FALSE(std::regex_search(tag, outside)) << tag;
+  }
+  EXPECT_THAT(page, HasSubstr("&lt;script src=&#39;http://x/&#39;&gt;|`a` &quot;é&quot;,"));
+}
+
+TEST_F(ReportPage, IdsAreOfOnePlotEachAndTagsAreBalanced) {
+  const std::string page = report_html(report_document(make(true)));
+  EXPECT_GE(count(page, "<figure>"), 6u);
+  std::set<std::string> ids;
+  const std::regex id("<[^>]* id=[\"']([^\"']*)");
+  for (std::sregex_iterator it(page.begin(), page.end(), id), end; it != end; ++it)
+    EXPECT_TRUE(ids.insert((*it)[1]).second) << (*it)[1];
+  EXPECT_GT(ids.size(), 50u);
+  for (const char* tag : {"figure", "table", "svg", "div", "ul", "li", "tr", "p", "h2", "h3"})
+    EXPECT_EQ(count(page, std::string("<") + tag + ">") + count(page, std::string("<") + tag + " "),
+              count(page, std::string("</") + tag + ">"))
+        << tag;
+}
+
+TEST_F(ReportPage, MarkdownShowsTheFigures) {
+  const std::string text = report_markdown(report_document(make(false)));
+  EXPECT_THAT(text, HasSubstr("# Title \\<script src='http://x/'\\>\\|\\`a\\` \"é\","));
+  EXPECT_THAT(text, HasSubstr("10 of 12 cells ended well, 1 failed, 1 did not run; 4 groups. The "
+                              "highest mean accuracy is 0.825 (0.761 to 0.889), of dense · 100."));
+  EXPECT_THAT(text, HasSubstr("| method | size | runs | accuracy | 95 % | s.d. | macro-F1 |\n"
+                              "|---|---|---:|---:|---:|---:|---:|\n"
+                              "| dense | 100 | 2 | **0.825** | 0.761–0.889 | 0.007 | 0.825 |\n"));
+  // Every line of a table has as many cells as its head.
+  EXPECT_THAT(text, HasSubstr("| size: 100 | dense | DBSA | 100 | 5.00 |"));
+  EXPECT_THAT(text, HasSubstr("| DBSA | 100 | accuracy | 0.725 |"));
+  EXPECT_THAT(text, HasSubstr("| Table 1 |"));
+  EXPECT_THAT(text, HasSubstr("| dense/100/1 | 1 | – | has not run |"));
+  EXPECT_THAT(text, HasSubstr("Ratios to the group with method = dense"));
+}
+
+TEST_F(ReportPage, CsvHasARowForEachGroup) {
+  const std::string text = report_csv(make(false));
+  CsvReader reader(text, "report.csv");
+  std::vector<std::string> head, row;
+  ASSERT_TRUE(*reader.next(head));
+  size_t rows = 0;
+  for (Result<bool> more = reader.next(row); *more; more = reader.next(row)) {
+    EXPECT_EQ(row.size(), head.size());
+    ++rows;
+  }
+  EXPECT_EQ(rows, 6u);
+  EXPECT_THAT(head, testing::IsSupersetOf({"study", "group", "axis method", "runs", "accuracy",
+                                           "prefill_mean_s", "request_ratio"}));
+}
+
+TEST_F(ReportPage, JsonFollowsItsSchema) {
+  const Report report = make(false);
+  const nlohmann::json json = report_json(report);
+  EXPECT_EQ(schema_faults("report.schema.json", json), "");
+  const auto& groups = json.at("studies")[0].at("groups");
+  ASSERT_EQ(groups.size(), 4u);
+  EXPECT_EQ(groups[0].at("baseline"), true);
+  EXPECT_NEAR(groups[2].at("ratios").at("request").at("mean").get<double>(), 0.25, 1e-12);
+  nlohmann::json broken = json;
+  broken["studies"][0]["groups"][0].erase("accuracy");
+  EXPECT_NE(schema_faults("report.schema.json", broken), "");
+}
+
+TEST_F(ReportPage, WithoutAccuracyThereIsNoPlotOfIt) {
+  Report report{"T", {}, {}};
+  StudyInput input;
+  input.title = "Runs";
+  input.runs = {make_run({.accuracy = std::nullopt, .request = 0, .setup = 0})};
+  report.studies.push_back(analyse_study(std::move(input)));
+  const auto plots = draw_plots(report.studies[0], "s");
+  ASSERT_TRUE(plots.ok()) << plots.error().message;
+  EXPECT_TRUE(plots->accuracy.empty());
+  EXPECT_TRUE(plots->latency.empty());
+  EXPECT_TRUE(plots->cost.empty());
+  EXPECT_TRUE(plots->kv.empty());
+  EXPECT_EQ(schema_faults("report.schema.json", report_json(report)), "");
+}
+
+// Many groups are split over plots that stay readable.
+TEST_F(ReportPage, ManyGroupsMakeSeveralPlots) {
+  StudyInput input;
+  input.title = "Many";
+  input.is_sweep = true;
+  input.axes = {{"method", {}}, {"size", {"100", "200"}}};
+  for (int i = 0; i < 20; ++i) {
+    input.axes[0].values.push_back("m" + std::string(1, static_cast<char>('a' + i)));
+    for (const char* size : {"100", "200"})
+      input.runs.push_back(make_run({.demonstrations = std::stoll(size)},
+                                    {{"method", input.axes[0].values.back()}, {"size", size}}));
+  }
+  const Study study = analyse_study(std::move(input));
+  const auto plots = draw_plots(study, "s");
+  ASSERT_TRUE(plots.ok()) << plots.error().message;
+  EXPECT_EQ(plots->accuracy.size(), 3u);
+  EXPECT_EQ(plots->latency.size(), 2u);
+  for (const Plot& plot : plots->accuracy) EXPECT_LE(plot.legend.size(), kMostSeries);
+}
+
+}  // namespace
+}  // namespace dbsa

@@ -1,0 +1,120 @@
+// dbsa-pipe report, end to end.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "tests/cli/cli_fixture.h"
+#include "tests/cli/schema_judge.h"
+#include "tests/report/records.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+namespace fs = std::filesystem;
+
+class ReportCommand : public CliTest {
+ protected:
+  void SetUp() override {
+    if (run_process({"/usr/bin/env", "gnuplot", "--version"}).exit_code != 0)
+      GTEST_SKIP() << "gnuplot is not installed: package gnuplot-nox";
+  }
+};
+
+TEST_F(ReportCommand, RealRunsBecomeAPage) {
+  make_pipeline();
+  const std::string pipeline = edit_pipeline("path = \"store\"", "plugin = \"memory\"");
+  for (const char* seed : {"1", "2"})
+    for (const char* size : {"12", "24"}) {
+      const ProcessResult ran = cli({"run", pipeline, "--quiet", "--set", "data.labels=pool.jsonl",
+                                     "--set", std::string("data.seed=") + seed, "--set",
+                                     std::string("data.demonstration_count=") + size});
+      ASSERT_EQ(ran.exit_code, 0) << ran.error;
+    }
+  const ProcessResult result = cli({"report", path("runs")});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("data.demonstration_count=12     2"));
+  EXPECT_THAT(result.error, HasSubstr("report     "));
+  const std::string page = workspace_.read("runs/report/report.html");
+  EXPECT_THAT(page, HasSubstr("4 records; 2 groups."));
+  EXPECT_THAT(page, HasSubstr("demonstrations in the pool"));
+  EXPECT_THAT(workspace_.read("runs/report/report.md"), HasSubstr("### Accuracy"));
+  EXPECT_THAT(workspace_.read("runs/report/report.csv"),
+              HasSubstr("axis data.demonstration_count"));
+
+  // The report's own folder does not come back as input.
+  const ProcessResult again = cli({"report", path("runs"), "--json", "--output", path("again")});
+  ASSERT_EQ(again.exit_code, 0) << again.error;
+  const json out = json::parse(again.out);
+  EXPECT_EQ(schema_faults("report.schema.json", out), "");
+  EXPECT_EQ(out.at("studies")[0].at("groups").size(), 2u);
+  EXPECT_EQ(out.at("studies")[0].at("groups")[0].at("runs"), 2);
+  EXPECT_EQ(workspace_.read("again/report.html"), page);
+}
+
+TEST_F(ReportCommand, ASweepIsReportedBesideItself) {
+  const std::string sweep = write_sweep(workspace_, "sweep", 2, {8});
+  const ProcessResult result = cli({"report", sweep, "--title", "Of <masks>", "--quiet"});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_EQ(result.error, "");
+  EXPECT_THAT(result.out, HasSubstr("DBSA · 200"));
+  EXPECT_THAT(result.out, HasSubstr("1 cell failed or missing"));
+  EXPECT_THAT(workspace_.read("sweep/report/report.html"), HasSubstr("<h1>Of &lt;masks&gt;</h1>"));
+}
+
+TEST_F(ReportCommand, ARecordIsReportedBesideItsFile) {
+  const std::string record = workspace_.write("runs/one.json", make_record({}).dump());
+  ASSERT_EQ(cli({"report", record}).exit_code, 0);
+  EXPECT_TRUE(fs::exists(path("runs/report/report.html")));
+}
+
+TEST_F(ReportCommand, WithoutGnuplotItSaysWhatToInstallAndWritesNothing) {
+  const std::string sweep = write_sweep(workspace_, "sweep", 1);
+  const ProcessOptions no_path = {.environment = {{"PATH", "/nowhere"}}};
+  const ProcessResult result = cli({"report", sweep}, no_path);
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_EQ(result.error,
+            "error: gnuplot: not found; it draws the plots of a report: install the package "
+            "gnuplot-nox, or use --no-plots\n");
+  EXPECT_FALSE(fs::exists(sweep + "/report"));
+  ASSERT_EQ(cli({"report", sweep, "--no-plots"}, no_path).exit_code, 0);
+  EXPECT_THAT(workspace_.read("sweep/report/report.html"), Not(HasSubstr("<figure>")));
+}
+
+TEST_F(ReportCommand, BadInputIsNamedAndNothingIsWritten) {
+  workspace_.write("runs/a.json", make_record({}).dump());
+  const std::string bad = workspace_.write("runs/b.json", "{}");
+  const ProcessResult result = cli({"report", path("runs"), path("none")});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.error,
+            "error: " + bad +
+                ": expected a result record of `dbsa-pipe run`, got other JSON: its program.name "
+                "is not \"dbsa-pipe\", or it has no schema_version\nerror: " +
+                path("none") +
+                ": expected a folder of a sweep, a folder of result records or a record, but "
+                "there is nothing\n");
+  EXPECT_FALSE(fs::exists(path("runs/report")));
+  EXPECT_EQ(cli({"report", path("none")}).exit_code, 4);
+}
+
+TEST_F(ReportCommand, TheCommandLine) {
+  const ProcessResult none = cli({"report"});
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_EQ(none.error,
+            "error: dbsa-pipe report: missing argument, expected PATH...; see `dbsa-pipe report "
+            "--help`\n");
+  const ProcessResult help = cli({"report", "--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_THAT(help.out, HasSubstr("Usage: dbsa-pipe report PATH... [options]"));
+  workspace_.write("file", "");
+  const std::string record = workspace_.write("one.json", make_record({}).dump());
+  const ProcessResult refused = cli({"report", record, "--output", path("file/inside")});
+  EXPECT_EQ(refused.exit_code, 4);
+  EXPECT_THAT(refused.error, HasSubstr("file/inside: cannot make the folder"));
+}
+
+}  // namespace
+}  // namespace dbsa

@@ -1,0 +1,38 @@
+// Result records and sweeps made up for tests: valid, with the figures that a test wants.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/report_input.h"
+#include "tests/support/workspace.h"
+
+namespace dbsa {
+
+struct RecordFigures {
+  std::optional<double> accuracy = 0.5;
+  int64_t seed = 1;
+  int64_t demonstrations = 100;
+  double request = 0.01;  // mean seconds
+  double setup = 2;
+  int64_t blocks_reused = 0;
+  std::string mask = "dbsa";
+};
+
+// Accepted by schemas/results.schema.json.
+nlohmann::json make_record(const RecordFigures& figures);
+// The record as a report reads it; any fault is a test failure.
+ReportRun make_run(const RecordFigures& figures, AxisValues values = {});
+
+// sweep.json of the axes method (dense, DBSA) and size (100, 200), `runs` runs, baseline dense. The
+// cell of method m, size s and run r is number (2 m + s) runs + r, counted from 0, 0, 1.
+nlohmann::json make_sweep(int64_t runs);
+// A folder with that sweep.json and a record for every cell but those of `without`, which count
+// from 1. Returns its path.
+std::string write_sweep(const Workspace& workspace, const std::string& folder, int64_t runs,
+                        const std::vector<int64_t>& without = {});
+
+}  // namespace dbsa

@@ -1,0 +1,97 @@
+#include "findings.h"
+
+#include <memory>
+
+#include "host/block_grouper.h"
+#include "host/mask_pattern.h"
+#include "host/retriever.h"
+#include "model/checkpoint.h"
+#include "model/tokenizer/tokenizer.h"
+
+namespace dbsa::cli {
+namespace {
+
+struct CheckedModel {
+  ModelConfig config;
+  std::unique_ptr<Tokenizer> tokenizer;
+  int64_t parameters = 0;
+};
+
+Result<CheckedModel> check_model(const std::string& folder) {
+  CheckedModel model;
+  ErrorList faults;
+  Result<ModelConfig> config = load_model_config(folder);
+  Result<Checkpoint> weights = Checkpoint::open(folder);
+  Result<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::load(folder);
+  if (!config.ok()) faults.add(config.error());
+  if (!weights.ok()) faults.add(weights.error());
+  if (config.ok() && weights.ok()) faults.add(weights->check(*config));
+  if (!tokenizer.ok()) faults.add(tokenizer.error());
+  if (config.ok() && tokenizer.ok()) faults.add(check_tokenizer_fits(**tokenizer, *config));
+  DBSA_RETURN_IF_ERROR(faults.status());
+  model.config = std::move(config).value();
+  model.tokenizer = std::move(tokenizer).value();
+  for (const TensorSpec& tensor : expected_tensors(model.config)) {
+    int64_t elements = 1;
+    for (const int64_t extent : tensor.shape) elements *= extent;
+    model.parameters += elements;
+  }
+  return model;
+}
+
+template <typename Wrapper>
+Result<Wrapper> make_plugin(Session& session, uint32_t kind) {
+  const host::ResolvedStage& stage = session.resolved().stage(kind);
+  DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin plugin, session.registry().load(*stage.manifest));
+  return Wrapper::create(plugin, session.services(), stage.config);
+}
+
+// Deals, tokenises and plans the blocks: finds those that the model cannot take.
+Status check_pool(Session& session, const Settings& settings, const CheckedModel& model,
+                  Findings& findings) {
+  DBSA_ASSIGN_OR_RETURN(auto grouper,
+                        make_plugin<host::BlockGrouper>(session, DBSA_KIND_BLOCK_GROUPER));
+  DBSA_ASSIGN_OR_RETURN(auto mask, make_plugin<host::MaskPattern>(session, DBSA_KIND_MASK_PATTERN));
+  DBSA_ASSIGN_OR_RETURN(auto retriever, make_plugin<host::Retriever>(session, DBSA_KIND_RETRIEVER));
+  const PoolParts parts = {settings, model.config, KvKey{}, *model.tokenizer,  grouper,
+                           mask,     retriever,    "",      session.services()};
+  DBSA_ASSIGN_OR_RETURN(findings.pool,
+                        build_pool(parts, pool_id(session.resolved().json),
+                                   findings.data.demonstrations, findings.data.labels, nullptr));
+  return {};
+}
+
+}  // namespace
+
+int64_t Findings::tokens() const {
+  int64_t sum = 0;
+  if (pool)
+    for (const EncodeBlock& block : pool->blocks)
+      sum += static_cast<int64_t>(block.token_ids.size());
+  return sum;
+}
+
+Result<Findings> find_out(Session& session) {
+  const Result<Settings> read = read_settings(session.resolved().json);
+  if (!read.ok()) return session.resolved().located(read.error());
+  const Settings& settings = *read;
+  Findings findings;
+  findings.settings = settings;
+  ErrorList faults;
+  const auto add = [&](const Error& error) { faults.add(session.resolved().located(error)); };
+  Result<CheckedModel> model = check_model(settings.model.path);
+  if (!model.ok()) add(model.error());
+  Result<CheckedData> data = check_data(settings);
+  if (!data.ok()) add(data.error());
+  DBSA_RETURN_IF_ERROR(faults.status());
+  findings.data = std::move(data).value();
+  // Embeddings are computed by the model or an encoder, which goes further than this command does.
+  if (settings.embedding.method == EmbeddingMethod::kNone)
+    if (const Status pool = check_pool(session, settings, *model, findings); !pool.ok())
+      return session.resolved().located(pool.error());
+  findings.model = std::move(model->config);
+  findings.parameters = model->parameters;
+  return findings;
+}
+
+}  // namespace dbsa::cli
