@@ -40,7 +40,8 @@ TEST(Tokenizer, FolderWithoutATokenizerNamesBothFiles) {
   EXPECT_EQ(tokenizer.error().code, ErrorCode::kEnvironment);
   EXPECT_EQ(tokenizer.error().message,
             folder.string() +
-                ": no tokenizer found; expected tokenizer.json or tokenizer.model in this folder");
+                ": no tokenizer found; expected tokenizer.json, tokenizer.model or vocab.txt in this "
+                "folder");
 }
 
 TEST(Tokenizer, TokenizerJsonIsPreferred) {
