@@ -151,8 +151,8 @@ Result<Modules> read_modules(const fs::path& folder) {
     const std::string kind = type.substr(type.rfind('.') + 1);
     kinds += (kinds.empty() ? "" : ", ") + kind;
     const auto path = module.find("path");
-    const bool given = path != module.end() && path->is_string();
-    const fs::path place = given ? folder / path->get<std::string>() : folder;
+    const std::string sub = path != module.end() && path->is_string() ? *path : json("");
+    const fs::path place = sub.empty() ? folder : folder / sub;
     if (kind == "Transformer") out.transformer = place.string();
     if (kind == "Pooling") out.pooling = place.string();
   }
