@@ -87,12 +87,13 @@ Result<TokenizerJson> read_vocab_txt(std::string_view vocab, const std::string& 
                 {"max_input_chars_per_word", 100}}}};
   DBSA_ASSIGN_OR_RETURN(out.root["normalizer"], read_normalizer(config, config_name));
   json added = json::array();
-  for (const auto& [token, id] : out.vocab) {
-    const bool special = std::any_of(std::begin(kSpecial), std::end(kSpecial),
-                                     [&](const auto& entry) { return token == entry.second; });
+  for (const auto& entry : out.vocab) {
+    const bool special =
+        std::any_of(std::begin(kSpecial), std::end(kSpecial),
+                    [&](const auto& known) { return entry.first == known.second; });
     if (!special) continue;
-    added.push_back({{"id", id},
-                     {"content", token},
+    added.push_back({{"id", entry.second},
+                     {"content", entry.first},
                      {"single_word", false},
                      {"lstrip", false},
                      {"rstrip", false},
