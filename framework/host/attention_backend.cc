@@ -125,6 +125,22 @@ Status AttentionBackend::silu_mul(const Buffer& gate, const Buffer& up, int64_t 
   return instance_.call("silu_mul", vtable_->silu_mul, gate.get(), up.get(), rows, out.get());
 }
 
+Status AttentionBackend::layer_norm(const Buffer& x, int64_t rows, const Weight& weight,
+                                    const Weight& bias, float epsilon, Buffer& out) {
+  DBSA_RETURN_IF_ERROR(check(weight && bias && rows <= x.rows() && rows <= out.rows() &&
+                                 x.width() == weight.width() && x.width() == bias.width() &&
+                                 x.width() == out.width() && &x != &out,
+                             "layer_norm", "shapes do not fit"));
+  return instance_.call("layer_norm", vtable_->layer_norm, x.get(), rows, weight.get(), bias.get(),
+                        epsilon, out.get());
+}
+
+Status AttentionBackend::gelu(const Buffer& x, int64_t rows, Buffer& out) {
+  DBSA_RETURN_IF_ERROR(check(rows <= x.rows() && rows <= out.rows() && x.width() == out.width(),
+                             "gelu", "shapes do not fit"));
+  return instance_.call("gelu", vtable_->gelu, x.get(), rows, out.get());
+}
+
 Status AttentionBackend::gather_rows(const Buffer& x, std::span<const int64_t> indices,
                                      Buffer& out) {
   const auto count = static_cast<int64_t>(indices.size());

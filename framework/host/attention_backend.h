@@ -130,6 +130,10 @@ class AttentionBackend {
   Status rms_norm(const Buffer& x, int64_t rows, const Weight& weight, float epsilon, Buffer& out);
   // out = silu(gate) * up; out may be gate or up.
   Status silu_mul(const Buffer& gate, const Buffer& up, int64_t rows, Buffer& out);
+  Status layer_norm(const Buffer& x, int64_t rows, const Weight& weight, const Weight& bias,
+                    float epsilon, Buffer& out);
+  // out = gelu(x), with erf; out may be x.
+  Status gelu(const Buffer& x, int64_t rows, Buffer& out);
   // out[i] = x[indices[i]]
   Status gather_rows(const Buffer& x, std::span<const int64_t> indices, Buffer& out);
 

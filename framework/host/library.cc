@@ -66,7 +66,8 @@ VtableShape vtable_shape(uint32_t kind) {
                "silu_mul",       "gather_rows",   "kv_create",
                "kv_destroy",     "kv_append",     "block_format",
                "block_import",   "block_export",  "block_to_token_major",
-               "plan_prepare",   "plan_destroy",  "attention"}};
+               "plan_prepare",   "plan_destroy",  "attention",
+               "layer_norm",     "gelu"}};
   }
 }
 

@@ -144,6 +144,12 @@ std::string Fingerprint::hex() const {
 
 Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Checkpoint& checkpoint,
                                            const std::string& cache_folder) {
+  return fingerprint_weights(config_identity(config), checkpoint, cache_folder);
+}
+
+Result<ModelFingerprint> fingerprint_weights(const std::string& config,
+                                             const Checkpoint& checkpoint,
+                                             const std::string& cache_folder) {
   ModelFingerprint out;
   std::map<std::string, std::string> tensors;  // name -> its line
   for (const SafetensorsFile& file : checkpoint.files()) {
@@ -165,7 +171,7 @@ Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Chec
                             digests[entry.name] + "\n";
     }
   }
-  std::string all = config_identity(config);
+  std::string all = config;
   for (const auto& [name, line] : tensors) all += line;
   out.value = hash_text(all);
   return out;

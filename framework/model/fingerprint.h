@@ -34,6 +34,12 @@ struct ModelFingerprint {
 Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Checkpoint& checkpoint,
                                            const std::string& cache_folder);
 
+// The same for a model of another kind: `config` is what enters the arithmetic, as a text that
+// begins with the kind.
+Result<ModelFingerprint> fingerprint_weights(const std::string& config,
+                                             const Checkpoint& checkpoint,
+                                             const std::string& cache_folder);
+
 // 128-bit XXH3 of rope_identity.
 Fingerprint fingerprint_rope(const RopeParameters& rope);
 

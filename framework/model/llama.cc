@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "model/rope.h"
+#include "model/weight_loader.h"
 
 namespace dbsa {
 
@@ -52,68 +53,6 @@ Result<std::unique_ptr<Llama>> Llama::load(const Checkpoint& checkpoint, const M
   DBSA_RETURN_IF_ERROR(model->load_weights(checkpoint));
   return model;
 }
-
-namespace {
-
-// Reads tensors of a checkpoint into packed weights.
-class WeightLoader {
- public:
-  WeightLoader(const Checkpoint& checkpoint, host::AttentionBackend& backend)
-      : checkpoint_(checkpoint), backend_(backend) {}
-
-  Status linear(const std::string& name, int64_t out, int64_t in, host::Weight& weight) const {
-    DBSA_RETURN_IF_ERROR(read(name, {out, in}, DBSA_WEIGHT_LINEAR, weight));
-    return {};
-  }
-  Status vector(const std::string& name, int64_t width, host::Weight& weight) const {
-    return read(name, {width}, DBSA_WEIGHT_VECTOR, weight);
-  }
-  Status embedding(const std::string& name, int64_t rows, int64_t width,
-                   host::Weight& weight) const {
-    return read(name, {rows, width}, DBSA_WEIGHT_EMBEDDING, weight);
-  }
-  // A linear layer and, where the model has one, its bias.
-  Status linear(const std::string& name, int64_t out, int64_t in, bool biased, host::Weight& weight,
-                host::Weight& bias) const {
-    DBSA_RETURN_IF_ERROR(linear(name + ".weight", out, in, weight));
-    if (biased) DBSA_RETURN_IF_ERROR(vector(name + ".bias", out, bias));
-    return {};
-  }
-
- private:
-  Status read(const std::string& name, std::vector<int64_t> shape, int32_t use,
-              host::Weight& weight) const {
-    DBSA_ASSIGN_OR_RETURN(const TensorView view, checkpoint_.tensor(name, shape));
-    std::vector<int64_t> strides(shape.size(), 1);
-    if (shape.size() == 2) strides[0] = shape[1];
-    dbsa_tensor tensor = {};
-    tensor.data = const_cast<unsigned char*>(view.data);
-    tensor.device = {DBSA_DEVICE_CPU, 0};
-    tensor.ndim = static_cast<int32_t>(shape.size());
-    tensor.dtype = abi_dtype(view.dtype);
-    tensor.shape = shape.data();
-    tensor.strides = strides.data();
-    DBSA_ASSIGN_OR_RETURN(weight, backend_.weight_create(use, tensor));
-    if (use == DBSA_WEIGHT_LINEAR) checkpoint_.release_pages(name);
-    return {};
-  }
-
-  static dbsa_dtype abi_dtype(TensorDtype dtype) {
-    switch (dtype) {
-      case TensorDtype::kF16:
-        return {DBSA_DTYPE_FLOAT, 16, 1};
-      case TensorDtype::kBF16:
-        return {DBSA_DTYPE_BFLOAT, 16, 1};
-      default:
-        return {DBSA_DTYPE_FLOAT, 32, 1};
-    }
-  }
-
-  const Checkpoint& checkpoint_;
-  host::AttentionBackend& backend_;
-};
-
-}  // namespace
 
 Status Llama::load_weights(const Checkpoint& checkpoint) {
   const WeightLoader load(checkpoint, backend_);

@@ -223,7 +223,7 @@ AT(dbsa_plan_description, ranges, 32);
 AT(dbsa_plan_description, segment_count, 40);
 AT(dbsa_plan_description, segments, 48);
 
-SIZE(dbsa_attention_backend_vtable, 200);
+SIZE(dbsa_attention_backend_vtable, 216);
 AT(dbsa_attention_backend_vtable, struct_size, 0);
 AT(dbsa_attention_backend_vtable, configure, 8);
 AT(dbsa_attention_backend_vtable, describe, 16);
@@ -249,6 +249,8 @@ AT(dbsa_attention_backend_vtable, block_to_token_major, 168);
 AT(dbsa_attention_backend_vtable, plan_prepare, 176);
 AT(dbsa_attention_backend_vtable, plan_destroy, 184);
 AT(dbsa_attention_backend_vtable, attention, 192);
+AT(dbsa_attention_backend_vtable, layer_norm, 200);
+AT(dbsa_attention_backend_vtable, gelu, 208);
 
 #undef CHECK
 #undef SIZE

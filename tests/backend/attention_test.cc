@@ -57,6 +57,44 @@ TEST(Attention, EqualsTheOracle) {
   }
 }
 
+// What an encoder needs: no rotation, and texts side by side in one plan, each of whose rows see
+// all of its own text. A text's rows are, bit for bit, those it has alone.
+TEST(Attention, PackedTextsWithoutRotationSeeThemselvesAlone) {
+  for (const std::string& path : code_paths()) {
+    const uint64_t seed = 91;
+    std::mt19937_64 random(seed);
+    PlanCase all;
+    all.shape = head_shape(32, 1, 3);
+    all.shape.rope = false;
+    const auto add_text = [](PlanCase& to, int kv, int64_t length) {
+      to.add_segment(kv, DBSA_SEGMENT_FULL, 0, length, 0);
+      to.add_range(length, 0);
+    };
+    for (const int64_t length : {2, 19, 1, 64, 300, 7})
+      add_text(all, all.add_kv(random, length), length);
+    all.draw_queries(random);
+    Backend backend(path, 2, all.shape);
+    const auto handles = all.fill(backend);
+    const Rows out = backend.attend(all.describe(handles), all.q);
+    EXPECT_TRUE(same_bits(backend.stored(handles[4], 300).k, all.kvs[4].k)) << path;
+    EXPECT_LE(worst_row_error(out, all.oracle(), all.shape.query_width()), 5e-6)
+        << path << ", seed " << seed;
+
+    const int64_t width = all.shape.query_width();
+    const auto fifth = [&](const Rows& rows) {
+      return Rows(rows.begin() + 86 * width, rows.begin() + 386 * width);
+    };
+    PlanCase alone;
+    alone.shape = all.shape;
+    alone.kvs.push_back(all.kvs[4]);
+    add_text(alone, 0, 300);
+    alone.q = fifth(all.q);
+    Backend one(path, 1, alone.shape);
+    EXPECT_TRUE(same_bits(one.attend(alone.describe(alone.fill(one)), alone.q), fifth(out)))
+        << path;
+  }
+}
+
 // Long segments: several parts, split among threads where rows are few.
 TEST(Attention, LongSegmentsEqualTheOracle) {
   for (const Variant& variant : variants()) {

@@ -89,10 +89,12 @@ struct Shape {
   uint32_t kv_dtype = DBSA_KV_DTYPE_F32;
   float scale = 0.125f;
   float theta = 10000.0f;
+  bool rope = true;  // false: nothing is rotated, every frequency is 0
 
   int64_t query_width() const { return int64_t{query_heads} * head_dim; }
   int64_t kv_width() const { return int64_t{kv_heads} * head_dim; }
   std::vector<float> inv_freq() const {
+    if (!rope) return std::vector<float>(static_cast<size_t>(head_dim) / 2, 0.0f);
     std::vector<float> values;
     for (int i = 0; i < head_dim / 2; ++i) {
       values.push_back(

@@ -4,6 +4,29 @@
 namespace dbsa::test {
 namespace {
 
+// x: [rows, width]
+std::vector<double> layer_norm_oracle(const Rows& x, const Rows& weight, const Rows& bias,
+                                      int64_t width, float epsilon) {
+  std::vector<double> out;
+  const auto w = static_cast<size_t>(width);
+  for (size_t row = 0; row < x.size(); row += w) {
+    double mean = 0, variance = 0;
+    for (size_t i = 0; i < w; ++i) mean += static_cast<double>(x[row + i]);
+    mean /= static_cast<double>(w);
+    for (size_t i = 0; i < w; ++i) {
+      const double distance = static_cast<double>(x[row + i]) - mean;
+      variance += distance * distance;
+    }
+    variance /= static_cast<double>(w);
+    for (size_t i = 0; i < w; ++i) {
+      const double scaled = (static_cast<double>(x[row + i]) - mean) /
+                            std::sqrt(variance + static_cast<double>(epsilon));
+      out.push_back(scaled * static_cast<double>(weight[i]) + static_cast<double>(bias[i]));
+    }
+  }
+  return out;
+}
+
 TEST(Elementwise, RmsNorm) {
   for (const std::string& path : code_paths()) {
     double worst = 0;
@@ -36,6 +59,80 @@ TEST(Elementwise, RmsNorm) {
     }
     EXPECT_LE(worst, 1e-6) << path;
     std::printf("%s: rms_norm worst row error %.2e\n", path.c_str(), worst);
+  }
+}
+
+// The mean of a row may be far larger than its spread. Rounding the mean and the distances from it
+// costs a row of standard deviation 1 some mean * 2^-24 each.
+TEST(Elementwise, LayerNorm) {
+  for (const std::string& path : code_paths()) {
+    for (const float offset : {0.0f, 100.0f}) {
+      double worst = 0;
+      for (const int64_t width : {2, 7, 48, 100, 384, 768, 4096}) {
+        std::mt19937_64 random(static_cast<uint64_t>(width));
+        Backend backend(path, 2, {});
+        const int64_t rows = 19;
+        Rows x = random_rows(random, rows * width);
+        for (float& value : x) value += offset;
+        const Rows w = random_rows(random, width), b = random_rows(random, width);
+        auto in = backend.buffer(x, width);
+        auto out = backend.buffer(rows, width);
+        auto weight = backend.weight(DBSA_WEIGHT_VECTOR, w, {width});
+        auto bias = backend.weight(DBSA_WEIGHT_VECTOR, b, {width});
+        backend.check(backend.table().layer_norm(backend.instance(), in.get(), rows, weight.get(),
+                                                 bias.get(), 1e-2f, out.get(), backend.error()));
+        const std::vector<double> expected = layer_norm_oracle(x, w, b, width, 1e-2f);
+        worst = std::max(worst, worst_row_error(backend.read(out, rows, width), expected, width));
+      }
+      // epsilon bounds what a narrow row with two nearly equal values magnifies: by 1 / 0.1.
+      EXPECT_LE(worst, 1e-6 + 10 * 3 * (1 + static_cast<double>(offset)) * 0x1p-24) << path;
+      std::printf("%s: layer_norm worst row error %.2e at mean %g\n", path.c_str(), worst,
+                  static_cast<double>(offset));
+    }
+  }
+}
+
+// Relative to the true value: 6e-7 from the tail's polynomial, exponential and products, and
+// half an ulp of the exponent x^2 / 2, which the exponential magnifies, twice (square and halving).
+TEST(Elementwise, Gelu) {
+  for (const std::string& path : code_paths()) {
+    Backend backend(path, 2, {});
+    Rows x = {0.0f, 1e-30f, -1e-30f, 1e-5f, -1e-5f};
+    for (float value = -12.9f; value < 20.0f; value += 0.00117f) x.push_back(value);
+    const auto width = static_cast<int64_t>(x.size());
+    for (const bool in_place : {false, true}) {
+      auto in = backend.buffer(x, width);
+      auto other = backend.buffer(1, width);
+      auto& out = in_place ? in : other;
+      backend.check(
+          backend.table().gelu(backend.instance(), in.get(), 1, out.get(), backend.error()));
+      const Rows got = backend.read(out, 1, width);
+      double worst = 0;
+      for (size_t i = 0; i < x.size(); ++i) {
+        const double value = x[i];
+        const double expected = value * 0.5 * std::erfc(-value * std::sqrt(0.5));
+        const double error = std::fabs(static_cast<double>(got[i]) - expected);
+        const double exponent = value < 0 ? value * value / 2 : 0;
+        EXPECT_LE(error, std::fabs(expected) * (8e-7 + 2 * exponent * 0x1p-24)) << path << value;
+        if (expected != 0) worst = std::max(worst, error / std::fabs(expected));
+      }
+      if (!in_place) std::printf("%s: gelu worst relative error %.2e\n", path.c_str(), worst);
+    }
+  }
+}
+
+TEST(Elementwise, GeluOfExtremes) {
+  for (const std::string& path : code_paths()) {
+    Backend backend(path, 1, {});
+    const float infinite = std::numeric_limits<float>::infinity();
+    auto x = backend.buffer({-1000.0f, 1000.0f, 0.0f, -0.0f, -3e38f, 3e38f, infinite}, 7);
+    backend.check(backend.table().gelu(backend.instance(), x.get(), 1, x.get(), backend.error()));
+    EXPECT_EQ(backend.read(x, 1, 7), (Rows{0.0f, 1000.0f, 0.0f, 0.0f, 0.0f, 3e38f, infinite}))
+        << path;
+    auto nan = backend.buffer(Rows{std::nanf("")}, 1);
+    backend.check(
+        backend.table().gelu(backend.instance(), nan.get(), 1, nan.get(), backend.error()));
+    EXPECT_TRUE(std::isnan(backend.read(nan, 1, 1)[0])) << path;
   }
 }
 
@@ -109,6 +206,10 @@ TEST(Elementwise, RowsDoNotDependOnThreadsOrOtherRows) {
                                                1e-6f, out.get(), backend->error()));
       backend->check(backend->table().silu_mul(backend->instance(), out.get(), in.get(), rows,
                                                out.get(), backend->error()));
+      backend->check(backend->table().layer_norm(backend->instance(), out.get(), rows, weight.get(),
+                                                 weight.get(), 1e-6f, in.get(), backend->error()));
+      backend->check(
+          backend->table().gelu(backend->instance(), in.get(), rows, out.get(), backend->error()));
       results[backend == &two] = backend->read(out, rows, width);
     }
     EXPECT_TRUE(same_bits(results[0], results[1])) << path;

@@ -237,6 +237,20 @@ TEST_F(Refuses, WrongOps) {
             "rms_norm: weight must have 2 values, got 4");
   EXPECT_EQ(failure(t().rms_norm(self(), x.get(), 3, v4.get(), 1e-5f, x.get(), error())),
             "rms_norm: out must not be x");
+  EXPECT_EQ(
+      failure(t().layer_norm(self(), nullptr, 3, v4.get(), v4.get(), 1e-5f, y.get(), error())),
+      "layer_norm: x is null");
+  EXPECT_EQ(
+      failure(t().layer_norm(self(), y.get(), 2, v4.get(), v4.get(), 1e-5f, z.get(), error())),
+      "layer_norm: weight must have 2 values, got 4");
+  EXPECT_EQ(failure(t().layer_norm(self(), x.get(), 3, v4.get(), nullptr, 1e-5f, x.get(), error())),
+            "layer_norm: bias is null");
+  EXPECT_EQ(
+      failure(t().layer_norm(self(), x.get(), 3, v4.get(), v4.get(), 1e-5f, x.get(), error())),
+      "layer_norm: out must not be x");
+  EXPECT_EQ(failure(t().gelu(self(), nullptr, 3, x.get(), error())), "gelu: x is null");
+  EXPECT_EQ(failure(t().gelu(self(), x.get(), 3, y.get(), error())),
+            "gelu: out must be 4 wide, got 2");
   EXPECT_EQ(failure(t().silu_mul(self(), x.get(), y.get(), 3, x.get(), error())),
             "silu_mul: up must be 4 wide, got 2");
   const int64_t indices[] = {3};

@@ -117,8 +117,8 @@ TEST_F(BadModel, WithoutATokenizer) {
   std::filesystem::remove(path("model/tokenizer.json"));
   expect_refusal(
       "exit 4\n"
-      "error: $W/model: no tokenizer found; expected tokenizer.json or tokenizer.model in this "
-      "folder\n");
+      "error: $W/model: no tokenizer found; expected tokenizer.json, tokenizer.model or "
+      "vocab.txt in this folder\n");
 }
 
 TEST_F(BadModel, ATruncatedTokenizer) {

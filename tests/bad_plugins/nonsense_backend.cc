@@ -89,6 +89,11 @@ class NonsenseBackend : public dbsa::AttentionBackend {
   Status attention(const dbsa_plan*, int32_t, const dbsa_buffer*, dbsa_buffer*) override {
     return {};
   }
+  Status layer_norm(const dbsa_buffer*, int64_t, const dbsa_weight*, const dbsa_weight*, float,
+                    dbsa_buffer*) override {
+    return {};
+  }
+  Status gelu(const dbsa_buffer*, int64_t, dbsa_buffer*) override { return {}; }
 
  private:
   template <typename T>

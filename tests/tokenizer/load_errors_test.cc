@@ -181,9 +181,8 @@ TEST(TokenizerJson, WhatIsNotSupportedIsRefusedByName) {
       {"/version", "\"2.0\"", "tokenizer.json: version \"2.0\" is not supported; expected \"1.0\""},
       {"/extra", "1", "tokenizer.json: the setting \"extra\" is not supported"},
       {"/model/type", "\"Unigram\"",
-       "model: the model type \"Unigram\" is not supported; known: BPE"},
-      {"/model/type", "\"WordPiece\"",
-       "model: the model type \"WordPiece\" is not supported; known: BPE"},
+       "model: the model type \"Unigram\" is not supported; known: BPE, WordPiece"},
+      {"/model/type", "\"WordPiece\"", "model: the setting \"byte_fallback\" is not supported"},
       {"/model/dropout", "0.1", "model: \"dropout\" = 0.1 is not supported"},
       {"/model/continuing_subword_prefix", "\"##\"",
        "model: \"continuing_subword_prefix\" = \"##\" is not supported"},
@@ -193,16 +192,17 @@ TEST(TokenizerJson, WhatIsNotSupportedIsRefusedByName) {
       {"/added_tokens/0/weight", "1",
        "tokenizer.json.added_tokens[0]: the setting \"weight\" is not supported"},
       {"/normalizer/type", "\"Lowercase\"",
-       "normalizer: the normalizer \"Lowercase\" is not supported; known: NFC, Prepend, Replace, "
-       "Sequence"},
+       "normalizer: the normalizer \"Lowercase\" is not supported; known: BertNormalizer, "
+       "NFC, Prepend, Replace, Sequence"},
       {"/normalizer", R"({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "NFKC"}]})",
-       "normalizer.normalizers[1]: the normalizer \"NFKC\" is not supported; known: NFC, Prepend, "
-       "Replace, Sequence"},
+       "normalizer.normalizers[1]: the normalizer \"NFKC\" is not supported; known: "
+       "BertNormalizer, "
+       "NFC, Prepend, Replace, Sequence"},
       {"/normalizer", R"({"type": "Replace", "pattern": {"Regex": " +"}, "content": " "})",
        "normalizer: Replace is supported with a pattern {\"String\": \"...\"} that is not empty"},
       {"/pre_tokenizer/type", "\"Whitespace\"",
-       "pre_tokenizer: the pre_tokenizer \"Whitespace\" is not supported; known: ByteLevel, "
-       "Digits, "
+       "pre_tokenizer: the pre_tokenizer \"Whitespace\" is not supported; known: "
+       "BertPreTokenizer, ByteLevel, Digits, "
        "Metaspace, Sequence, Split"},
       {"/pre_tokenizer/new", "1", "pre_tokenizer: the setting \"new\" is not supported"},
       {"/pre_tokenizer", R"({"type": "Split", "pattern": {"String": "x"}, "behavior": "Odd"})",
@@ -221,9 +221,9 @@ TEST(TokenizerJson, WhatIsNotSupportedIsRefusedByName) {
       {"/pre_tokenizer",
        R"({"type": "Metaspace", "replacement": "_", "prepend_scheme": "first", "add_prefix_space": false})",
        "pre_tokenizer: add_prefix_space = false contradicts prepend_scheme = \"first\""},
-      {"/decoder/type", "\"WordPiece\"",
-       "decoder: the decoder \"WordPiece\" is not supported; known: ByteFallback, ByteLevel, Fuse, "
-       "Metaspace, Replace, Sequence, Strip"},
+      {"/decoder/type", "\"CTC\"",
+       "decoder: the decoder \"CTC\" is not supported; known: ByteFallback, ByteLevel, Fuse, "
+       "Metaspace, Replace, Sequence, Strip, WordPiece"},
       {"/decoder", R"({"type": "Strip", "content": "ab", "start": 1, "stop": 0})",
        "decoder: \"content\" must be one character, found \"ab\""},
   };

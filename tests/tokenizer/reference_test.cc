@@ -6,6 +6,8 @@
 #include <iostream>
 #include <sstream>
 
+#include "model/tokenizer/bert_normalizer.h"
+#include "model/tokenizer/pre_tokenizer.h"
 #include "model/tokenizer/split_regex.h"
 #include "model/tokenizer/tokenizer.h"
 #include "model/tokenizer/unicode.h"
@@ -74,6 +76,47 @@ INSTANTIATE_TEST_SUITE_P(Kinds, TokenizerReference,
                                            "llama2", "llama2_metaspace", "metaspace_always",
                                            "gpt2_prefix_space", "unk_without_bytes",
                                            "sentencepiece_bpe", "sentencepiece_unigram"),
+                         [](const auto& kind) { return std::string(kind.param); });
+
+// Little endian.
+void append_u32(uint32_t value, std::string& bytes) {
+  for (int shift = 0; shift < 32; shift += 8)
+    bytes.push_back(static_cast<char>(value >> shift & 0xFF));
+}
+
+uint32_t read_u32(const std::string& bytes, size_t index) {
+  uint32_t value = 0;
+  for (size_t i = 4; i-- > 0;)
+    value = value << 8 | static_cast<unsigned char>(bytes[index * 4 + i]);
+  return value;
+}
+
+class WordPieceReference : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(WordPieceReference, IdsAndTextsAreEqualOnEveryLine) {
+  const std::string kind = GetParam();
+  const std::vector<std::string> corpus = read_corpus();
+  const std::string expected = read_bytes(reference_dir() / (kind + ".hashes"));
+  ASSERT_EQ(expected.size(), corpus.size() * 4);
+  auto tokenizer = Tokenizer::load(reference_dir() / kind);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message;
+  size_t differences = 0;
+  for (size_t i = 0; i < corpus.size(); ++i) {
+    const auto ids = (*tokenizer)->encode(corpus[i]);
+    const auto plain = (*tokenizer)->encode(corpus[i], {.parse_special = false});
+    ASSERT_TRUE(ids.ok() && plain.ok()) << "line " << i;
+    const std::string text = (*tokenizer)->decode(*ids);
+    std::string hashes;
+    for (const uint32_t hash : {fnv_ids(*ids), fnv_ids(*plain), fnv(text)})
+      append_u32(hash, hashes);
+    if (fnv(hashes) == read_u32(expected, i) || ++differences > 10) continue;
+    ADD_FAILURE() << kind << " line " << i << ": " << escaped(corpus[i]) << "\nids "
+                  << ::testing::PrintToString(*ids).substr(0, 600) << "\ndecoded " << escaped(text);
+  }
+  EXPECT_EQ(differences, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, WordPieceReference, ::testing::Values("bert_uncased", "bert_cased"),
                          [](const auto& kind) { return std::string(kind.param); });
 
 // The set of code points in "0-1f 7f ...".
@@ -165,6 +208,36 @@ TEST(UnicodeReference, NfcIsEqualOnEveryCodePoint) {
       wanted = wanted << 8 | static_cast<unsigned char>(expected[block / 256 * 4 + i]);
     EXPECT_EQ(fnv(normalize_nfc(text)), wanted)
         << "block U+" << std::hex << static_cast<uint32_t>(block);
+  }
+}
+
+TEST(UnicodeReference, BertPiecesAreEqualOnEveryCodePoint) {
+  const std::string expected = read_bytes(reference_dir() / "bert.expected");
+  ASSERT_EQ(expected.size(), 2 * 0x1100u * 4);
+  const auto split = PreTokenizer::read(nlohmann::json{{"type", "BertPreTokenizer"}});
+  ASSERT_TRUE(split.ok());
+  for (const bool lowercase : {true, false}) {
+    const BertNormalizer normalizer{true, true, lowercase, lowercase};
+    for (char32_t block = 0; block < 0x110000; block += 256) {
+      std::string text;
+      for (char32_t c = block; c < block + 256; ++c) {
+        if (c >= 0xD800 && c <= 0xDFFF) continue;
+        std::string one;
+        utf8::append(one, c);
+        text += "a" + one + "b \u0915" + one + "\u0301\u0323";
+      }
+      PieceList list{normalizer.apply(text), {}};
+      list.pieces.push_back({0, list.text.size(), true});
+      ASSERT_TRUE(split->apply(list).ok());
+      std::string joined;
+      for (const Piece& piece : list.pieces) {
+        if (!joined.empty()) joined += "|";
+        joined += list.view(piece);
+      }
+      EXPECT_EQ(fnv(joined), read_u32(expected, (lowercase ? 0 : 0x1100) + block / 256))
+          << (lowercase ? "uncased" : "cased") << " block U+" << std::hex
+          << static_cast<uint32_t>(block);
+    }
   }
 }
 

@@ -38,9 +38,11 @@ TEST(Tokenizer, FolderWithoutATokenizerNamesBothFiles) {
   const auto tokenizer = Tokenizer::load(folder);
   ASSERT_FALSE(tokenizer.ok());
   EXPECT_EQ(tokenizer.error().code, ErrorCode::kEnvironment);
-  EXPECT_EQ(tokenizer.error().message,
-            folder.string() +
-                ": no tokenizer found; expected tokenizer.json or tokenizer.model in this folder");
+  EXPECT_EQ(
+      tokenizer.error().message,
+      folder.string() +
+          ": no tokenizer found; expected tokenizer.json, tokenizer.model or vocab.txt in this "
+          "folder");
 }
 
 TEST(Tokenizer, TokenizerJsonIsPreferred) {

@@ -21,6 +21,9 @@ Files made:
                           varint count and varint ids, so that a difference can be read
     unicode.txt           for every general category and \\s, \\w: the code points the reference
                           matches, as ranges
+    KIND.hashes           for the WordPiece kinds: per line one such hash, of the three as bytes
+    bert.expected         32-bit FNV-1a of what BertNormalizer and BertPreTokenizer make of each block
+                          of 256 code points, uncased, then the same cased: the pieces, joined by "|"
     nfc.expected          32-bit FNV-1a of the NFC of each block of 256 code points (each code
                           point alone, between two others, and behind a base letter)
 """
@@ -33,7 +36,6 @@ import random
 import struct
 import sys
 
-import sentencepiece
 import tokenizers
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers,
                         trainers)
@@ -298,7 +300,58 @@ KINDS = {
 NO_FAMILY = {"gpt2_prefix_space", "unk_without_bytes", "metaspace_always"}
 
 
+def bert(lowercase):
+    """WordPiece as BERT ships it, with a small vocabulary of our own; cased or not."""
+    def make(texts):
+        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
+        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        tokenizer.decoder = decoders.WordPiece(cleanup=lowercase)
+        tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(
+            vocab_size=900, show_progress=False, limit_alphabet=250,
+            special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
+        # Training leaves the order of equal tokens open; sorted, a second run gives the same file.
+        data = json.loads(tokenizer.to_str())
+        tokens = sorted(data["model"]["vocab"], key=lambda t: (not t.startswith("["), t))
+        data["model"]["vocab"] = {t: i for i, t in enumerate(tokens)}
+        for entry in data["added_tokens"]:
+            entry["id"] = data["model"]["vocab"][entry["content"]]
+        return Tokenizer.from_str(json.dumps(data))
+    return make
+
+
+BERT_KINDS = {"bert_uncased": bert(True), "bert_cased": bert(False)}
+
+
+def make_bert(out, lines, texts):
+    for kind, make in BERT_KINDS.items():
+        tokenizer = make(texts)
+        tokenizer.add_tokens(SPECIALS + FLAGGED)
+        (out / kind).mkdir(exist_ok=True)
+        path = out / kind / "tokenizer.json"
+        path.write_text(tokenizer.to_str(pretty=False), encoding="utf-8")
+        parsed, plain = Tokenizer.from_file(str(path)), Tokenizer.from_file(str(path))
+        plain.encode_special_tokens = True
+        hashes = bytearray()
+        for text in lines:
+            ids = parsed.encode(text, add_special_tokens=False).ids
+            line_hashes = (fnv_ids(ids), fnv_ids(plain.encode(text, add_special_tokens=False).ids),
+                           fnv(parsed.decode(ids, skip_special_tokens=True).encode("utf-8")))
+            hashes += struct.pack("<I", fnv(struct.pack("<III", *line_hashes)))
+        (out / (kind + ".hashes")).write_bytes(bytes(hashes))
+    blocks = bytearray()
+    for lowercase in (True, False):
+        normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+        for block in range(0, 0x110000, 256):
+            text = "".join("a%sb \u0915%s\u0301\u0323" % (chr(c), chr(c))
+                           for c in range(block, block + 256) if not 0xD800 <= c <= 0xDFFF)
+            pieces = pre_tokenizers.BertPreTokenizer().pre_tokenize_str(normalizer.normalize_str(text))
+            blocks += struct.pack("<I", fnv("|".join(p for p, _ in pieces).encode("utf-8")))
+    (out / "bert.expected").write_bytes(bytes(blocks))
+
+
 def train_sentencepiece(folder, name, texts, **options):
+    import sentencepiece
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "training.txt"
     # sentencepiece reads lines and wants a piece for nearly every character, so rare ones are left out.
@@ -433,9 +486,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = pathlib.Path(__file__).resolve().parents[2] / "tests" / "tokenizer" / "reference"
     parser.add_argument("--out", type=pathlib.Path, default=default)
-    out = parser.parse_args().out
+    parser.add_argument("--only-bert", action="store_true", help="the files of the WordPiece kinds alone")
+    args = parser.parse_args()
+    out = args.out
     out.mkdir(parents=True, exist_ok=True)
     lines, texts = corpus(), training_text()
+    make_bert(out, lines, texts)
+    if args.only_bert:
+        return
     (out / "corpus.bin").write_bytes(b"".join(varint(len(t.encode("utf-8"))) + t.encode("utf-8") for t in lines))
     for kind, make in KINDS.items():
         tokenizer = make(texts)
@@ -451,6 +509,7 @@ def main():
                               lambda t: plain.encode(t, add_special_tokens=False).ids,
                               lambda ids: parsed.decode(ids, skip_special_tokens=True))
         print(kind, tokenizer.get_vocab_size(), "tokens,", count, "ids", file=sys.stderr)
+    import sentencepiece
     make_sentencepiece(out, texts)
     for kind in ("sentencepiece_bpe", "sentencepiece_unigram"):
         processor = sentencepiece.SentencePieceProcessor(model_file=str(out / kind / "tokenizer.model"))

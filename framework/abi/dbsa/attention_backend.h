@@ -175,6 +175,16 @@ typedef struct dbsa_attention_backend_vtable {
    * out likewise, must not overlap. [run] */
   int32_t (*attention)(void* instance, const dbsa_plan* plan, int32_t layer, const dbsa_buffer* q,
                        dbsa_buffer* out, dbsa_error* error);
+
+  /* ---- ops of encoders: as the ops above ---- */
+  /* out = (x - mean(x)) / sqrt(variance(x) + epsilon) * weight + bias, row by row; the variance is
+   * the mean squared distance from the mean. [run] */
+  int32_t (*layer_norm)(void* instance, const dbsa_buffer* x, int64_t rows,
+                        const dbsa_weight* weight, const dbsa_weight* bias, float epsilon,
+                        dbsa_buffer* out, dbsa_error* error);
+  /* out = x * (1 + erf(x / sqrt(2))) / 2; out may be x. [run] */
+  int32_t (*gelu)(void* instance, const dbsa_buffer* x, int64_t rows, dbsa_buffer* out,
+                  dbsa_error* error);
 } dbsa_attention_backend_vtable;
 
 #ifdef __cplusplus

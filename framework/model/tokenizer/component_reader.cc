@@ -23,6 +23,11 @@ const json* ComponentReader::find(std::string_view key) const {
   return it == object_.end() ? nullptr : &*it;
 }
 
+bool ComponentReader::is_null(std::string_view key) const {
+  const json* value = find(key);
+  return value == nullptr || value->is_null();
+}
+
 bool ComponentReader::has(std::string_view key) const { return find(key) != nullptr; }
 
 Result<std::string> ComponentReader::type() const {

@@ -25,6 +25,7 @@ class ComponentReader {
   Status allow_only(std::initializer_list<std::string_view> keys) const;
 
   bool has(std::string_view key) const;
+  bool is_null(std::string_view key) const;  // absent or null
   Result<bool> boolean(std::string_view key) const;
   Result<bool> boolean(std::string_view key, bool fallback) const;
   Result<std::string> string(std::string_view key) const;

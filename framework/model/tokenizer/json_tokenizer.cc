@@ -12,11 +12,6 @@ namespace {
 
 using nlohmann::json;
 
-json member(const json& object, const char* key) {
-  const auto it = object.find(key);
-  return it == object.end() ? json(nullptr) : *it;
-}
-
 Status check_top_level(const json& root) {
   const ComponentReader reader(root, "tokenizer.json");
   DBSA_RETURN_IF_ERROR(
@@ -28,42 +23,6 @@ Status check_top_level(const json& root) {
       return reader.unsupported("version \"" + version + "\" is not supported; expected \"1.0\"");
   }
   return {};
-}
-
-// A setting that would change ids unless it has one of its neutral values.
-Status require_neutral(const ComponentReader& reader, const json& model, const char* key) {
-  const json value = member(model, key);
-  if (value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty()) ||
-      (value.is_number() && value.get<double>() == 0.0))
-    return {};
-  return reader.unsupported(std::string("\"") + key + "\" = " + value.dump() + " is not supported");
-}
-
-Result<BpeModel> read_model(const TokenizerJson& file) {
-  const json model = member(file.root, "model");
-  const ComponentReader reader(model, "model");
-  if (!model.is_object()) return reader.malformed("", "missing; expected an object");
-  if (reader.has("type")) {
-    DBSA_ASSIGN_OR_RETURN(const std::string type, reader.string("type"));
-    if (type != "BPE")
-      return reader.unsupported("the model type \"" + type + "\" is not supported; known: BPE");
-  }
-  DBSA_RETURN_IF_ERROR(
-      reader.allow_only({"dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
-                         "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"}));
-  for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"})
-    DBSA_RETURN_IF_ERROR(require_neutral(reader, model, key));
-  if (!file.has_vocab)
-    return reader.malformed("vocab", "missing; expected an object of tokens and ids");
-  if (!file.has_merges) return reader.malformed("merges", "missing; expected a list of pairs");
-  BpeOptions options;
-  if (!member(model, "unk_token").is_null()) {
-    DBSA_ASSIGN_OR_RETURN(options.unk_token, reader.string("unk_token"));
-  }
-  DBSA_ASSIGN_OR_RETURN(options.fuse_unk, reader.boolean("fuse_unk", false));
-  DBSA_ASSIGN_OR_RETURN(options.byte_fallback, reader.boolean("byte_fallback", false));
-  DBSA_ASSIGN_OR_RETURN(options.ignore_merges, reader.boolean("ignore_merges", false));
-  return BpeModel::build(file.vocab, file.merges, std::move(options));
 }
 
 Result<AddedToken> read_added_token(const ComponentReader& reader) {
@@ -159,16 +118,15 @@ JsonTokenizer::JsonTokenizer(std::string name, std::string_view bytes, Parts par
   }
 }
 
-Result<JsonTokenizer::Parts> JsonTokenizer::read_parts(std::string_view bytes,
+Result<JsonTokenizer::Parts> JsonTokenizer::read_parts(const TokenizerJson& file,
                                                        const std::string& name) {
-  DBSA_ASSIGN_OR_RETURN(const TokenizerJson file, read_tokenizer_json(bytes, name));
   // Everything below names its place in the file; the file itself goes in front here.
   const auto in_file = [&](Error error) {
     error.message = name + ": " + error.message;
     return error;
   };
   if (Status status = check_top_level(file.root); !status) return in_file(status.error());
-  Result<BpeModel> model = read_model(file);
+  Result<TokenModel> model = TokenModel::read(file);
   if (!model) return in_file(model.error());
   Result<TextNormalizer> normalizer = TextNormalizer::read(member(file.root, "normalizer"));
   if (!normalizer) return in_file(normalizer.error());
@@ -183,7 +141,14 @@ Result<JsonTokenizer::Parts> JsonTokenizer::read_parts(std::string_view bytes,
 }
 
 Result<std::unique_ptr<Tokenizer>> JsonTokenizer::read(std::string_view bytes, std::string name) {
-  DBSA_ASSIGN_OR_RETURN(Parts parts, read_parts(bytes, name));
+  DBSA_ASSIGN_OR_RETURN(const TokenizerJson file, read_tokenizer_json(bytes, name));
+  return assemble(file, bytes, std::move(name));
+}
+
+Result<std::unique_ptr<Tokenizer>> JsonTokenizer::assemble(const TokenizerJson& file,
+                                                           std::string_view bytes,
+                                                           std::string name) {
+  DBSA_ASSIGN_OR_RETURN(Parts parts, read_parts(file, name));
   Result<AddedTokenMatcher> raw = make_matcher(parts.added, false, parts.normalizer);
   if (!raw) return make_error(raw.error().code, name + ": " + raw.error().message);
   Result<AddedTokenMatcher> normalized = make_matcher(parts.added, true, parts.normalizer);
@@ -197,7 +162,7 @@ Result<std::vector<int32_t>> JsonTokenizer::encode_valid(std::string_view utf8,
                                                          EncodeOptions options) const {
   std::vector<int32_t> ids;
   ids.reserve(utf8.size() / 3 + 8);
-  BpeModel::Scratch scratch;
+  TokenModel::Scratch scratch;
   std::vector<AddedSplit> outer;
   std::vector<AddedSplit> inner;
   raw_.split(utf8, options.parse_special, outer);
@@ -223,7 +188,7 @@ Result<std::vector<int32_t>> JsonTokenizer::encode_valid(std::string_view utf8,
   return ids;
 }
 
-Status JsonTokenizer::encode_text(std::string_view text, bool first, BpeModel::Scratch& scratch,
+Status JsonTokenizer::encode_text(std::string_view text, bool first, TokenModel::Scratch& scratch,
                                   std::vector<int32_t>& ids) const {
   if (text.empty()) return {};
   PieceList list{std::string(text), {{0, text.size(), first}}};

@@ -1,15 +1,15 @@
-// The tokenizer of a tokenizer.json: added tokens, normaliser, pre-tokeniser, byte-pair model and
-// decoder, in that order.
+// The tokenizer of a tokenizer.json: added tokens, normaliser, pre-tokeniser, model and decoder, in
+// that order.
 #pragma once
 
 #include <memory>
 #include <unordered_map>
 
 #include "model/tokenizer/added_tokens.h"
-#include "model/tokenizer/bpe_model.h"
 #include "model/tokenizer/pre_tokenizer.h"
 #include "model/tokenizer/text_normalizer.h"
 #include "model/tokenizer/token_decoder.h"
+#include "model/tokenizer/token_model.h"
 #include "model/tokenizer/tokenizer.h"
 
 namespace dbsa {
@@ -18,6 +18,9 @@ class JsonTokenizer final : public Tokenizer {
  public:
   // Errors begin with "NAME: ".
   static Result<std::unique_ptr<Tokenizer>> read(std::string_view bytes, std::string name);
+  // From what was read already; `bytes` decide the fingerprint.
+  static Result<std::unique_ptr<Tokenizer>> assemble(const TokenizerJson& file,
+                                                     std::string_view bytes, std::string name);
 
   std::string decode(std::span<const int32_t> ids, DecodeOptions options) const override;
   int32_t vocab_size() const override { return vocab_size_; }
@@ -34,14 +37,14 @@ class JsonTokenizer final : public Tokenizer {
     TextNormalizer normalizer;
     PreTokenizer pre_tokenizer;
     TokenDecoder decoder;
-    BpeModel model;
+    TokenModel model;
     std::vector<AddedToken> added;
   };
-  static Result<Parts> read_parts(std::string_view bytes, const std::string& name);
+  static Result<Parts> read_parts(const TokenizerJson& file, const std::string& name);
   JsonTokenizer(std::string name, std::string_view bytes, Parts parts, AddedTokenMatcher raw,
                 AddedTokenMatcher normalized);
 
-  Status encode_text(std::string_view text, bool first, BpeModel::Scratch& scratch,
+  Status encode_text(std::string_view text, bool first, TokenModel::Scratch& scratch,
                      std::vector<int32_t>& ids) const;
 
   Parts parts_;

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "model/tokenizer/bert_characters.h"
 #include "model/tokenizer/byte_level.h"
 #include "model/tokenizer/component_reader.h"
 #include "model/tokenizer/split_behavior.h"
@@ -130,6 +131,27 @@ class DigitsStep : public Step {
   bool individual_;
 };
 
+// Cuts at white space, which is dropped, and around every punctuation character.
+class BertStep : public Step {
+ public:
+  Status apply(PieceList& list) const override {
+    DBSA_RETURN_IF_ERROR(split_at_each(list, SplitBehavior::kRemoved, utf8::is_white_space));
+    return split_at_each(list, SplitBehavior::kIsolated, is_bert_punctuation);
+  }
+
+ private:
+  static Status split_at_each(PieceList& list, SplitBehavior behavior, bool (*is_one)(char32_t)) {
+    return split_pieces(list, behavior, false,
+                        [&](std::string_view text, std::vector<ByteSpan>& matches) -> Status {
+                          for (size_t pos = 0; pos < text.size();) {
+                            const size_t begin = pos;
+                            if (is_one(utf8::next(text, pos))) matches.emplace_back(begin, pos);
+                          }
+                          return {};
+                        });
+  }
+};
+
 class MetaspaceStep : public Step {
  public:
   enum class Prepend { kNever, kFirst, kAlways };
@@ -243,7 +265,10 @@ Status PreTokenizer::read_into(const ComponentReader& reader,
     return {};
   }
   std::shared_ptr<const Step> step;
-  if (type == "ByteLevel") {
+  if (type == "BertPreTokenizer") {
+    DBSA_RETURN_IF_ERROR(reader.allow_only({}));
+    step = std::make_shared<BertStep>();
+  } else if (type == "ByteLevel") {
     DBSA_ASSIGN_OR_RETURN(step, read_byte_level(reader));
   } else if (type == "Split") {
     DBSA_ASSIGN_OR_RETURN(step, read_split(reader));
@@ -256,7 +281,8 @@ Status PreTokenizer::read_into(const ComponentReader& reader,
   } else {
     return reader.unsupported(
         "the pre_tokenizer \"" + type +
-        "\" is not supported; known: ByteLevel, Digits, Metaspace, Sequence, Split");
+        "\" is not supported; known: BertPreTokenizer, ByteLevel, Digits, Metaspace, Sequence, "
+        "Split");
   }
   steps.push_back(std::move(step));
   return {};

@@ -30,8 +30,8 @@ struct PieceList {
 
 class PreTokenizer {
  public:
-  // From the file's value; null means none. Supported: ByteLevel, Split, Digits, Metaspace,
-  // Sequence.
+  // From the file's value; null means none. Supported: BertPreTokenizer, ByteLevel, Split,
+  // Digits, Metaspace, Sequence.
   static Result<PreTokenizer> read(const nlohmann::json& value);
 
   // Splits and rewrites the pieces. Error (kConfig) from SplitRegex::find_all.

@@ -20,7 +20,10 @@ std::string replace_all(std::string_view text, std::string_view pattern, std::st
 
 Status TextNormalizer::read_into(const ComponentReader& reader, std::vector<Step>& steps) {
   DBSA_ASSIGN_OR_RETURN(const std::string type, reader.type());
-  if (type == "NFC") {
+  if (type == "BertNormalizer") {
+    DBSA_ASSIGN_OR_RETURN(const BertNormalizer bert, BertNormalizer::read(reader));
+    steps.push_back({Kind::kBert, "", "", bert});
+  } else if (type == "NFC") {
     DBSA_RETURN_IF_ERROR(reader.allow_only({}));
     steps.push_back({Kind::kNfc, "", ""});
   } else if (type == "Prepend") {
@@ -40,8 +43,9 @@ Status TextNormalizer::read_into(const ComponentReader& reader, std::vector<Step
     DBSA_ASSIGN_OR_RETURN(const std::vector<ComponentReader> parts, reader.list("normalizers"));
     for (const ComponentReader& part : parts) DBSA_RETURN_IF_ERROR(read_into(part, steps));
   } else {
-    return reader.unsupported("the normalizer \"" + type +
-                              "\" is not supported; known: NFC, Prepend, Replace, Sequence");
+    return reader.unsupported(
+        "the normalizer \"" + type +
+        "\" is not supported; known: BertNormalizer, NFC, Prepend, Replace, Sequence");
   }
   return {};
 }
@@ -57,6 +61,9 @@ std::string TextNormalizer::apply(std::string_view text) const {
   std::string out(text);
   for (const Step& step : steps_) {
     switch (step.kind) {
+      case Kind::kBert:
+        out = step.bert.apply(out);
+        break;
       case Kind::kNfc:
         out = normalize_nfc(out);
         break;

@@ -8,11 +8,14 @@
 #include <string_view>
 #include <vector>
 
+#include "model/tokenizer/bert_normalizer.h"
+
 namespace dbsa {
 
 class TextNormalizer {
  public:
-  // From the file's value; null means none. Supported: NFC, Prepend, Replace (string), Sequence.
+  // From the file's value; null means none. Supported: BertNormalizer, NFC, Prepend,
+  // Replace (string), Sequence.
   static Result<TextNormalizer> read(const nlohmann::json& value);
 
   // `text` is valid UTF-8, as is the result.
@@ -24,11 +27,12 @@ class TextNormalizer {
   bool prepends_space() const;
 
  private:
-  enum class Kind { kNfc, kPrepend, kReplace };
+  enum class Kind { kBert, kNfc, kPrepend, kReplace };
   struct Step {
     Kind kind;
     std::string pattern;  // kReplace: what is replaced
     std::string content;  // kPrepend, kReplace
+    BertNormalizer bert = {};
   };
   static Status read_into(const class ComponentReader& reader, std::vector<Step>& steps);
 

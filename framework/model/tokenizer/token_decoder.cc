@@ -131,6 +131,45 @@ class StripStep : public Step {
   int64_t stop_;
 };
 
+// Words get a space in front, continuations lose their prefix.
+class WordPieceStep : public Step {
+ public:
+  WordPieceStep(std::string prefix, bool cleanup) : prefix_(std::move(prefix)), cleanup_(cleanup) {}
+
+  void apply(std::vector<std::string>& tokens) const override {
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      std::string& token = tokens[i];
+      if (i > 0 && token.starts_with(prefix_)) {
+        token.erase(0, prefix_.size());
+      } else if (i > 0) {
+        token.insert(0, 1, ' ');
+      }
+      if (cleanup_) token = clean(token);
+    }
+  }
+
+ private:
+  // English spacing. Each token by itself, as in the reference.
+  static std::string clean(std::string token) {
+    constexpr std::string_view kRules[][2] = {
+        {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+        {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+        {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+    for (const auto& [from, to] : kRules) token = replace_all(token, from, to);
+    return token;
+  }
+
+  std::string prefix_;
+  bool cleanup_;
+};
+
+Result<std::shared_ptr<const Step>> read_word_piece(const ComponentReader& reader) {
+  DBSA_RETURN_IF_ERROR(reader.allow_only({"prefix", "cleanup"}));
+  DBSA_ASSIGN_OR_RETURN(std::string prefix, reader.string("prefix"));
+  DBSA_ASSIGN_OR_RETURN(const bool cleanup, reader.boolean("cleanup"));
+  return std::shared_ptr<const Step>(std::make_shared<WordPieceStep>(std::move(prefix), cleanup));
+}
+
 Result<std::shared_ptr<const Step>> read_metaspace(const ComponentReader& reader) {
   DBSA_RETURN_IF_ERROR(
       reader.allow_only({"replacement", "prepend_scheme", "split", "add_prefix_space", "str_rep"}));
@@ -190,11 +229,13 @@ Status TokenDecoder::read_into(const ComponentReader& reader,
     DBSA_ASSIGN_OR_RETURN(step, read_replace(reader));
   } else if (type == "Strip") {
     DBSA_ASSIGN_OR_RETURN(step, read_strip(reader));
+  } else if (type == "WordPiece") {
+    DBSA_ASSIGN_OR_RETURN(step, read_word_piece(reader));
   } else {
     return reader.unsupported(
         "the decoder \"" + type +
         "\" is not supported; known: ByteFallback, ByteLevel, Fuse, Metaspace, "
-        "Replace, Sequence, Strip");
+        "Replace, Sequence, Strip, WordPiece");
   }
   steps.push_back(std::move(step));
   return {};

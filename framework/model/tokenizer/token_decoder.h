@@ -13,7 +13,7 @@ namespace dbsa {
 class TokenDecoder {
  public:
   // From the file's value. Null: tokens are joined by spaces, as in the reference. Supported:
-  // ByteLevel, Metaspace, Replace (string), ByteFallback, Fuse, Strip, Sequence.
+  // ByteLevel, Metaspace, Replace (string), ByteFallback, Fuse, Strip, WordPiece, Sequence.
   static Result<TokenDecoder> read(const nlohmann::json& value);
 
   // May hold bytes that are not UTF-8, where tokens do.

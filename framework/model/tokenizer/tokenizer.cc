@@ -7,6 +7,7 @@
 #include "model/tokenizer/make_error.h"
 #include "model/tokenizer/sentencepiece_tokenizer.h"
 #include "model/tokenizer/utf8.h"
+#include "model/tokenizer/vocab_txt.h"
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -49,10 +50,19 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::filesystem::path& 
     DBSA_ASSIGN_OR_RETURN(const std::string bytes, read_file(model));
     return from_sentencepiece(bytes, model.string());
   }
-  return make_error(
-      ErrorCode::kEnvironment,
-      model_dir.string() +
-          ": no tokenizer found; expected tokenizer.json or tokenizer.model in this folder");
+  const std::filesystem::path vocab = model_dir / "vocab.txt";
+  if (std::filesystem::exists(vocab, error)) {
+    const std::filesystem::path config = model_dir / "tokenizer_config.json";
+    DBSA_ASSIGN_OR_RETURN(const std::string bytes, read_file(vocab));
+    std::string config_bytes;
+    if (std::filesystem::exists(config, error)) {
+      DBSA_ASSIGN_OR_RETURN(config_bytes, read_file(config));
+    }
+    return from_vocab_txt(bytes, vocab.string(), config_bytes, config.string());
+  }
+  return make_error(ErrorCode::kEnvironment, model_dir.string() +
+                                                 ": no tokenizer found; expected tokenizer.json, "
+                                                 "tokenizer.model or vocab.txt in this folder");
 }
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view bytes, std::string name) {
@@ -64,16 +74,33 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view bytes, 
   }
 }
 
+Result<std::unique_ptr<Tokenizer>> Tokenizer::from_vocab_txt(std::string_view bytes,
+                                                             std::string name,
+                                                             std::string_view config,
+                                                             const std::string& config_name) {
+  try {
+    DBSA_ASSIGN_OR_RETURN(const TokenizerJson file,
+                          read_vocab_txt(bytes, name, config, config_name));
+    return JsonTokenizer::assemble(file, std::string(bytes) + file.root.dump(), name);
+  } catch (const std::exception& e) {
+    return make_error(ErrorCode::kEnvironment, name + ": cannot be loaded: " + e.what());
+  }
+}
+
 Result<std::unique_ptr<Tokenizer>> Tokenizer::from_sentencepiece(std::string_view bytes,
                                                                  std::string name) {
   return SentencePieceTokenizer::read(bytes, std::move(name));
 }
 
+Status Tokenizer::check_utf8(std::string_view text) {
+  const auto bad = utf8::find_invalid(text);
+  if (!bad) return {};
+  return make_error(ErrorCode::kConfig, "the text is not valid UTF-8 at byte " +
+                                            std::to_string(*bad) + "; convert the data to UTF-8");
+}
+
 Result<std::vector<int32_t>> Tokenizer::encode(std::string_view utf8, EncodeOptions options) const {
-  if (const auto bad = utf8::find_invalid(utf8)) {
-    return make_error(ErrorCode::kConfig, "the text is not valid UTF-8 at byte " +
-                                              std::to_string(*bad) + "; convert the data to UTF-8");
-  }
+  DBSA_RETURN_IF_ERROR(check_utf8(utf8));
   if (utf8.empty()) return std::vector<int32_t>();
   return encode_valid(utf8, options);
 }

@@ -1,18 +1,21 @@
 // Text to token ids and back, equal to Hugging Face `tokenizers` id for id.
 //
 // A Tokenizer is read from a model directory: tokenizer.json if it is there, else tokenizer.model
-// (sentencepiece). It never changes after loading; every member may be called from any thread.
+// (sentencepiece), else vocab.txt (BERT). It never changes after loading; every member may be
+// called from any thread.
 //
 // What is supported
-//   tokenizer.json     model BPE (byte_fallback, fuse_unk, unk_token, ignore_merges);
-//                      normalizers NFC, Prepend, Replace (string), Sequence;
-//                      pre-tokenizers ByteLevel, Split (all five behaviours, invert), Digits,
-//                      Metaspace (both spellings), Sequence;
-//                      decoders ByteLevel, Metaspace, Replace, ByteFallback, Fuse, Strip, Sequence;
-//                      added tokens with every flag.
-//                      That is what Llama 2 and 3, TinyLlama, Mistral, GPT-2, SmolLM2 and Qwen2
-//                      ship.
+//   tokenizer.json     models BPE (byte_fallback, fuse_unk, unk_token, ignore_merges), WordPiece;
+//                      normalizers BertNormalizer, NFC, Prepend, Replace (string), Sequence;
+//                      pre-tokenizers BertPreTokenizer, ByteLevel, Split (all five behaviours,
+//                      invert), Digits, Metaspace (both spellings), Sequence;
+//                      decoders ByteLevel, Metaspace, Replace, ByteFallback, Fuse, Strip,
+//                      WordPiece, Sequence; added tokens with every flag.
+//                      That is what Llama 2 and 3, TinyLlama, Mistral, GPT-2, SmolLM2, Qwen2 and
+//                      the BERT family ship.
 //   tokenizer.model    whatever libsentencepiece reads (BPE, unigram; its own normaliser).
+//   vocab.txt          WordPiece; tokenizer_config.json beside it says whether case and accents
+//                      count.
 // Anything else in the file (another model type, an unknown component, dropout, a regular
 // expression whose meaning differs between Oniguruma and PCRE2) is refused by name. Three things
 // are read past on purpose, because `encode` yields the ids of the text and nothing else:
@@ -60,7 +63,7 @@ struct DecodeOptions {
   bool skip_special = true;
 };
 
-// XXH3 128-bit hash of the tokenizer file's bytes.
+// XXH3 128-bit hash of the tokenizer file's bytes (of vocab.txt: with its settings).
 struct TokenizerFingerprint {
   uint64_t high = 0;
   uint64_t low = 0;
@@ -69,8 +72,9 @@ struct TokenizerFingerprint {
 
 class Tokenizer {
  public:
-  // Reads tokenizer.json, else tokenizer.model, from the directory. Errors: kEnvironment for a
-  // missing, unreadable or damaged file, kConfig for one that uses something unsupported.
+  // Reads tokenizer.json, else tokenizer.model, else vocab.txt, from the directory. Errors:
+  // kEnvironment for a missing, unreadable or damaged file, kConfig for one that uses something
+  // unsupported.
   static Result<std::unique_ptr<Tokenizer>> load(const std::filesystem::path& model_dir);
 
   // The same from the bytes of one file; `name` stands for the path in messages.
@@ -78,9 +82,17 @@ class Tokenizer {
   static Result<std::unique_ptr<Tokenizer>> from_sentencepiece(std::string_view bytes,
                                                                std::string name);
 
+  // BERT's; config: the bytes of tokenizer_config.json, empty where there is none.
+  static Result<std::unique_ptr<Tokenizer>> from_vocab_txt(std::string_view bytes, std::string name,
+                                                           std::string_view config,
+                                                           const std::string& config_name);
+
   virtual ~Tokenizer() = default;
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
+
+  // What encode says of a text that is not UTF-8.
+  static Status check_utf8(std::string_view text);
 
   // Ids of the text; no BOS, EOS or template is added. Empty text gives no ids.
   Result<std::vector<int32_t>> encode(std::string_view utf8, EncodeOptions options = {}) const;

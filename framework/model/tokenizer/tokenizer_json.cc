@@ -186,6 +186,11 @@ class Handler : public nlohmann::json_sax<json> {
 
 }  // namespace
 
+json member(const json& object, const char* key) {
+  const auto it = object.find(key);
+  return it == object.end() ? json(nullptr) : *it;
+}
+
 Result<TokenizerJson> read_tokenizer_json(std::string_view bytes, const std::string& name) {
   TokenizerJson out;
   Handler handler(out);

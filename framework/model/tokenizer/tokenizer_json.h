@@ -21,6 +21,9 @@ struct TokenizerJson {
   std::vector<std::pair<std::string, std::string>> merges;
 };
 
+// A member of an object, or null.
+nlohmann::json member(const nlohmann::json& object, const char* key);
+
 // Errors: kEnvironment "NAME: byte N: ..." where the bytes are not JSON, a key is given twice,
 // brackets nest deeper than 64, or an entry of the two tables has the wrong form.
 Result<TokenizerJson> read_tokenizer_json(std::string_view bytes, const std::string& name);

@@ -62,15 +62,52 @@ void sort_marks(std::vector<utf8proc_int32_t>& characters) {
   }
 }
 
-// Appends the composition of the decomposed characters, which are taken.
+// Appends the decomposed characters, which are taken, in canonical order.
+void order_into(std::vector<utf8proc_int32_t>& characters, std::string& out) {
+  sort_marks(characters);
+  for (const utf8proc_int32_t c : characters) utf8::append(out, static_cast<char32_t>(c));
+  characters.clear();
+}
+
+// Appends their composition instead.
 void compose_into(std::vector<utf8proc_int32_t>& characters, std::string& out) {
   sort_marks(characters);
   const utf8proc_ssize_t length =
       utf8proc_normalize_utf32(characters.data(), static_cast<utf8proc_ssize_t>(characters.size()),
                                static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
-  for (utf8proc_ssize_t i = 0; i < length; ++i)
-    utf8::append(out, static_cast<char32_t>(characters[static_cast<size_t>(i)]));
+  characters.resize(static_cast<size_t>(std::max<utf8proc_ssize_t>(length, 0)));
+  for (const utf8proc_int32_t c : characters) utf8::append(out, static_cast<char32_t>(c));
   characters.clear();
+}
+
+// Takes a text apart; `finish` writes each stretch that the reference orders as a whole.
+template <typename Finish>
+std::string normalize(std::string_view text, const Finish& finish) {
+  std::string out;
+  out.reserve(text.size());
+  std::vector<utf8proc_int32_t> characters;
+  for (size_t pos = 0; pos < text.size();) {
+    const char32_t c = utf8::next(text, pos);
+    if (is_newer_than_reference(c)) {
+      finish(characters, out);
+      utf8::append(out, c);
+      continue;
+    }
+    std::array<utf8proc_int32_t, 32> parts;
+    int boundary = 0;
+    const utf8proc_ssize_t count = utf8proc_decompose_char(
+        static_cast<utf8proc_int32_t>(c), parts.data(), parts.size(),
+        static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE), &boundary);
+    characters.insert(characters.end(), parts.begin(), parts.begin() + count);
+  }
+  finish(characters, out);
+  return out;
+}
+
+// Whether all of it is ASCII, which no normalisation changes.
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
 }  // namespace
@@ -105,25 +142,22 @@ bool is_assigned(char32_t c) {
 }
 
 std::string normalize_nfc(std::string_view text) {
-  if (is_trivially_nfc(text)) return std::string(text);
+  return is_trivially_nfc(text) ? std::string(text) : normalize(text, compose_into);
+}
+
+std::string normalize_nfd(std::string_view text) {
+  return is_ascii(text) ? std::string(text) : normalize(text, order_into);
+}
+
+std::string to_lowercase(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  std::vector<utf8proc_int32_t> characters;
   for (size_t pos = 0; pos < text.size();) {
     const char32_t c = utf8::next(text, pos);
-    if (is_newer_than_reference(c)) {
-      compose_into(characters, out);
-      utf8::append(out, c);
-      continue;
-    }
-    std::array<utf8proc_int32_t, 32> parts;
-    int boundary = 0;
-    const utf8proc_ssize_t count = utf8proc_decompose_char(
-        static_cast<utf8proc_int32_t>(c), parts.data(), parts.size(),
-        static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE), &boundary);
-    characters.insert(characters.end(), parts.begin(), parts.begin() + count);
+    const utf8proc_int32_t lower = utf8proc_tolower(static_cast<utf8proc_int32_t>(c));
+    utf8::append(out, static_cast<char32_t>(lower));
+    if (c == 0x130) utf8::append(out, 0x307);  // the one that becomes two
   }
-  compose_into(characters, out);
   return out;
 }
 

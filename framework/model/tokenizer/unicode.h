@@ -23,4 +23,10 @@ bool is_assigned(char32_t c);
 // Normalisation Form C of valid UTF-8. O(n log n) also for long runs of combining marks.
 std::string normalize_nfc(std::string_view text);
 
+// Normalisation Form D, likewise.
+std::string normalize_nfd(std::string_view text);
+
+// Lower case character by character, as Rust's char::to_lowercase.
+std::string to_lowercase(std::string_view text);
+
 }  // namespace dbsa

@@ -58,6 +58,10 @@ class CpuBackend : public AttentionBackend {
   Status attention(const dbsa_plan* plan, int32_t layer, const dbsa_buffer* q,
                    dbsa_buffer* out) override;
 
+  Status layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                    const dbsa_weight* bias, float epsilon, dbsa_buffer* out) override;
+  Status gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) override;
+
  private:
   CpuBackend(Host host, CodePath path);
 

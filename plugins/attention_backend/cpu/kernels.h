@@ -78,6 +78,9 @@ struct Kernels {
   void (*to_bf16)(const float* x, int64_t count, uint16_t* out);
   void (*round_bf16)(const float* x, int64_t count, float* out);
   void (*rms_norm)(const float* x, const float* weight, int64_t width, float epsilon, float* out);
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, int64_t width,
+                     float epsilon, float* out);
+  void (*gelu)(const float* x, int64_t count, float* out);
   void (*silu_mul)(const float* gate, const float* up, int64_t count, float* out);
   // out = x (+ bias) (+ residual), each summand may be null.
   void (*add)(const float* x, const float* bias, const float* residual, int64_t count, float* out);

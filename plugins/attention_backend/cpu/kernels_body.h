@@ -407,6 +407,57 @@ void rms_norm(const float* x, const float* weight, int64_t width, float epsilon,
   });
 }
 
+// Twice through the row: squares of distances from the mean lose nothing where the mean is large.
+void layer_norm(const float* x, const float* weight, const float* bias, int64_t width,
+                float epsilon, float* out) {
+  V sums[4] = {V::zero(), V::zero(), V::zero(), V::zero()};
+  for_vectors(x, width, [&](V value, int64_t i, int) {
+    V& sum = sums[i / V::kLanes % 4];
+    sum = sum + value;
+  });
+  const auto total = [&] { return V::horizontal_sum((sums[0] + sums[1]) + (sums[2] + sums[3])); };
+  const float count = static_cast<float>(width);
+  const V mean = V::set1(total() / count);
+  for (V& sum : sums) sum = V::zero();
+  for_vectors(x, width, [&](V value, int64_t i, int lanes) {
+    V distance = value - mean;
+    if (lanes < V::kLanes) {  // the padding is no part of the row
+      float rest[V::kLanes] = {};
+      store_some(distance, rest, lanes);
+      distance = V::load(rest);
+    }
+    V& sum = sums[i / V::kLanes % 4];
+    sum = V::fma(distance, distance, sum);
+  });
+  const V by = V::set1(1.0f / __builtin_sqrtf(total() / count + epsilon));
+  for_vectors(x, width, [&](V value, int64_t i, int lanes) {
+    const V scaled = (value - mean) * by;
+    store_some(V::fma(scaled, load_some(weight + i, lanes), load_some(bias + i, lanes)), out + i,
+               lanes);
+  });
+}
+
+// x * P(normal <= x). The smaller tail is P(normal > |x|) = exp(-x^2 / 2) t Q(t), where
+// t = 1 / (1 + 0.35 |x|) and Q, fitted here, of degree 8, errs by 3.2e-8 (relative, |x| <= 13.3;
+// beyond, the exponential is 0).
+void gelu(const float* x, int64_t count, float* out) {
+  const V one = V::set1(1.0f);
+  for_vectors(x, count, [&](V value, int64_t i, int lanes) {
+    const V t = one / V::fma(V::negative_abs(value), V::set1(-0.35f), one);
+    V q = V::set1(-0.0291151144f);
+    q = V::fma(q, t, V::set1(0.143818885f));
+    q = V::fma(q, t, V::set1(-0.255391955f));
+    q = V::fma(q, t, V::set1(0.158797592f));
+    q = V::fma(q, t, V::set1(-0.022844106f));
+    q = V::fma(q, t, V::set1(0.105392419f));
+    q = V::fma(q, t, V::set1(0.119863026f));
+    q = V::fma(q, t, V::set1(0.139857575f));
+    q = V::fma(q, t, V::set1(0.13962166f));
+    const V tail = exp_negative(value * value * V::set1(-0.5f)) * t * q;
+    store_some(value * V::if_less(value, V::zero(), tail, one - tail), out + i, lanes);
+  });
+}
+
 void silu_mul(const float* gate, const float* up, int64_t count, float* out) {
   for_vectors(gate, count, [&](V g, int64_t i, int lanes) {
     const V e = exp_negative(V::negative_abs(g));
@@ -446,6 +497,8 @@ constexpr Kernels make_kernels() {
   kernels.to_bf16 = to_bf16;
   kernels.round_bf16 = round_bf16;
   kernels.rms_norm = rms_norm;
+  kernels.layer_norm = layer_norm;
+  kernels.gelu = gelu;
   kernels.silu_mul = silu_mul;
   kernels.add = add;
   kernels.exp = exp;

@@ -72,6 +72,31 @@ Status CpuBackend::silu_mul(const dbsa_buffer* gate, const dbsa_buffer* up, int6
   return {};
 }
 
+Status CpuBackend::layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                              const dbsa_weight* bias, float epsilon, dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_rows("layer_norm", "x", x, 0, rows));
+  DBSA_RETURN_IF_ERROR(check_buffer("layer_norm", "out", out, rows, x->width));
+  DBSA_RETURN_IF_ERROR(check_vector("layer_norm", "weight", weight, x->width));
+  DBSA_RETURN_IF_ERROR(check_vector("layer_norm", "bias", bias, x->width));
+  DBSA_RETURN_IF_ERROR(check_distinct("layer_norm", "x", x, out));
+  host_.parallel_for(rows, row_grain(x->width), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      path_.kernels->layer_norm(x->row(r), weight->values(), bias->values(), x->width, epsilon,
+                                out->row(r));
+    }
+  });
+  return {};
+}
+
+Status CpuBackend::gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_rows("gelu", "x", x, 0, rows));
+  DBSA_RETURN_IF_ERROR(check_buffer("gelu", "out", out, rows, x->width));
+  host_.parallel_for(rows, row_grain(x->width), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) path_.kernels->gelu(x->row(r), x->width, out->row(r));
+  });
+  return {};
+}
+
 Status CpuBackend::gather_rows(const dbsa_buffer* x, const int64_t* indices, int64_t count,
                                dbsa_buffer* out) {
   DBSA_RETURN_IF_ERROR(check_rows("gather_rows", "x", x, 0, 0));

@@ -58,6 +58,10 @@ class AttentionBackend {
   virtual void plan_destroy(dbsa_plan* plan) = 0;
   virtual Status attention(const dbsa_plan* plan, int32_t layer, const dbsa_buffer* q,
                            dbsa_buffer* out) = 0;
+
+  virtual Status layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                            const dbsa_weight* bias, float epsilon, dbsa_buffer* out) = 0;
+  virtual Status gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) = 0;
 };
 
 namespace sdk {
@@ -188,6 +192,17 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
        dbsa_error* error) noexcept {
       return sdk::guard(error,
                         [&] { return sdk::backend(instance).attention(plan, layer, q, out); });
+    },
+    // ops of encoders
+    [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+       const dbsa_weight* bias, float epsilon, dbsa_buffer* out, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&] {
+        return sdk::backend(instance).layer_norm(x, rows, weight, bias, epsilon, out);
+      });
+    },
+    [](void* instance, const dbsa_buffer* x, int64_t rows, dbsa_buffer* out,
+       dbsa_error* error) noexcept {
+      return sdk::guard(error, [&] { return sdk::backend(instance).gelu(x, rows, out); });
     },
 };
 

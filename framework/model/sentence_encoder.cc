@@ -1,0 +1,142 @@
+#include "model/sentence_encoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <utility>
+
+#include "model/fingerprint.h"
+#include "model/tokenizer/unicode.h"
+
+namespace dbsa {
+namespace {
+
+constexpr size_t kTokensAPass = 4096;
+
+}  // namespace
+
+SentenceEncoder::SentenceEncoder(SentenceConfig config, Checkpoint checkpoint,
+                                 std::unique_ptr<Tokenizer> tokenizer,
+                                 host::AttentionBackend backend, const host::HostServices* cancel)
+    : config_(std::move(config)),
+      checkpoint_(std::move(checkpoint)),
+      tokenizer_(std::move(tokenizer)),
+      backend_(std::move(backend)),
+      cancel_(cancel) {}
+
+Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::open(const std::string& folder,
+                                                               host::AttentionBackend backend,
+                                                               const host::HostServices* cancel) {
+  DBSA_ASSIGN_OR_RETURN(SentenceConfig config, load_sentence_config(folder));
+  DBSA_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(config.model_folder));
+  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(config.model_folder));
+  std::unique_ptr<SentenceEncoder> out(new SentenceEncoder(
+      std::move(config), std::move(checkpoint), std::move(tokenizer), std::move(backend), cancel));
+  DBSA_RETURN_IF_ERROR(out->read_special_tokens());
+  DBSA_RETURN_IF_ERROR(out->read_identity());
+  DBSA_ASSIGN_OR_RETURN(out->model_,
+                        Bert::load(out->checkpoint_, out->config_.bert, out->backend_));
+  return out;
+}
+
+Status SentenceEncoder::read_special_tokens() {
+  for (const auto& [name, id] : {std::pair{"[CLS]", &cls_}, {"[SEP]", &sep_}}) {
+    const std::optional<int32_t> found = tokenizer_->token_id(name);
+    if (!found) {
+      return Error{ErrorCode::kConfig,
+                   tokenizer_->name() + ": the vocabulary has no token " + name +
+                       "; expected the tokenizer of a BERT model",
+                   {}};
+    }
+    *id = *found;
+  }
+  if (tokenizer_->vocab_size() > config_.bert.vocab_size) {
+    return Error{ErrorCode::kConfig,
+                 tokenizer_->name() + ": has ids up to " +
+                     std::to_string(tokenizer_->vocab_size() - 1) +
+                     ", but vocab_size of config.json is " +
+                     std::to_string(config_.bert.vocab_size) + "; take both from one model",
+                 {}};
+  }
+  return {};
+}
+
+// All that enters the vectors but the backend's rounding.
+Status SentenceEncoder::read_identity() {
+  const BertConfig& bert = config_.bert;
+  char text[160];
+  std::snprintf(text, sizeof text, "bert encoder 1 heads %lld epsilon %.17g\n",
+                static_cast<long long>(bert.heads), bert.layer_norm_eps);
+  DBSA_ASSIGN_OR_RETURN(const ModelFingerprint weights, fingerprint_weights(text, checkpoint_, ""));
+  const TokenizerFingerprint tokenizer = tokenizer_->fingerprint();
+  std::snprintf(text, sizeof text, " tokenizer %016llx%016llx tokens %lld lowercase %d",
+                static_cast<unsigned long long>(tokenizer.high),
+                static_cast<unsigned long long>(tokenizer.low),
+                static_cast<long long>(config_.max_seq_length), config_.do_lower_case);
+  identity_ = "sentence_transformer 1 mean model " + weights.value.hex() + text + " backend " +
+              backend_.plugin_id();
+  return {};
+}
+
+Result<std::vector<int32_t>> SentenceEncoder::encode(std::string_view text) const {
+  std::vector<int32_t> ids;
+  if (config_.do_lower_case) {
+    // Only what is valid may be rewritten; the tokenizer refuses the rest.
+    DBSA_RETURN_IF_ERROR(Tokenizer::check_utf8(text));
+    DBSA_ASSIGN_OR_RETURN(ids, tokenizer_->encode(to_lowercase(text)));
+  } else {
+    DBSA_ASSIGN_OR_RETURN(ids, tokenizer_->encode(text));
+  }
+  ids.resize(std::min(ids.size(), static_cast<size_t>(config_.max_seq_length - 2)));
+  ids.insert(ids.begin(), cls_);
+  ids.push_back(sep_);
+  return ids;
+}
+
+// rows: [tokens, width] of one text.
+void SentenceEncoder::append_mean(std::span<const float> rows, std::vector<float>& out) const {
+  const auto wide = static_cast<size_t>(width());
+  std::vector<double> sum(wide, 0.0);
+  for (size_t i = 0; i < rows.size(); ++i) sum[i % wide] += static_cast<double>(rows[i]);
+  double squares = 0;
+  for (const double value : sum) squares += value * value;
+  // The mean's divisor cancels. Nothing has no direction: it stays zero, as in the reference.
+  const double by = squares > 0 ? 1.0 / std::sqrt(squares) : 0.0;
+  for (const double value : sum) out.push_back(static_cast<float>(value * by));
+}
+
+Result<std::vector<float>> SentenceEncoder::embed(std::span<const std::string_view> texts) {
+  std::vector<float> out;
+  out.reserve(texts.size() * static_cast<size_t>(width()));
+  std::vector<std::vector<int32_t>> pass;
+  size_t tokens = 0;
+  const auto run = [&]() -> Status {
+    if (cancel_ != nullptr && cancel_->cancelled())
+      return Error{ErrorCode::kCancelled, "stopped while embedding", ""};
+    DBSA_ASSIGN_OR_RETURN(const std::vector<float> rows, model_->forward(pass));
+    std::span<const float> rest = rows;
+    for (const std::vector<int32_t>& text : pass) {
+      const size_t values = text.size() * static_cast<size_t>(width());
+      append_mean(rest.first(values), out);
+      rest = rest.subspan(values);
+    }
+    pass.clear();
+    tokens = 0;
+    return {};
+  };
+  for (size_t i = 0; i < texts.size(); ++i) {
+    Result<std::vector<int32_t>> ids = encode(texts[i]);
+    if (!ids.ok()) {
+      Error error = ids.error();
+      error.message = "text " + std::to_string(i) + " to embed: " + error.message;
+      return error;
+    }
+    if (!pass.empty() && tokens + ids->size() > kTokensAPass) DBSA_RETURN_IF_ERROR(run());
+    tokens += ids->size();
+    pass.push_back(std::move(*ids));
+  }
+  if (!pass.empty()) DBSA_RETURN_IF_ERROR(run());
+  return out;
+}
+
+}  // namespace dbsa

@@ -1,0 +1,60 @@
+// SentenceEncoder: vectors of texts by a sentence-transformers model of the BERT family, equal to
+// that library's within 1e-4.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/attention_backend.h"
+#include "host/host_services.h"
+#include "model/bert.h"
+#include "model/tokenizer/tokenizer.h"
+
+namespace dbsa {
+
+class SentenceEncoder final : public host::Embedder {
+ public:
+  // folder: see load_sentence_config; weights as Checkpoint, tokenizer as Tokenizer::load. backend:
+  // a fresh instance, which the encoder configures for itself. cancel, where given, is asked
+  // between passes and outlives the encoder. Errors: kEnvironment and kConfig, naming file and
+  // place.
+  static Result<std::unique_ptr<SentenceEncoder>> open(const std::string& folder,
+                                                       host::AttentionBackend backend,
+                                                       const host::HostServices* cancel = nullptr);
+
+  int64_t width() const override { return config_.bert.hidden_size; }
+  // Mean over a text's tokens, [CLS] and [SEP] included, scaled to length 1. A text longer than
+  // max_seq_length is cut off; an empty one is [CLS] [SEP]. Errors: kConfig for a text that is not
+  // UTF-8, with its number; kCancelled.
+  Result<std::vector<float>> embed(std::span<const std::string_view> texts) override;
+  std::string identity() const override { return identity_; }
+
+  int64_t max_seq_length() const { return config_.max_seq_length; }
+
+ private:
+  SentenceEncoder(SentenceConfig config, Checkpoint checkpoint,
+                  std::unique_ptr<Tokenizer> tokenizer, host::AttentionBackend backend,
+                  const host::HostServices* cancel);
+
+  Status read_special_tokens();
+  Status read_identity();
+  Result<std::vector<int32_t>> encode(std::string_view text) const;
+  void append_mean(std::span<const float> rows, std::vector<float>& out) const;
+
+  SentenceConfig config_;
+  Checkpoint checkpoint_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  host::AttentionBackend backend_;  // before the model, whose handles it outlives
+  std::unique_ptr<Bert> model_;
+  const host::HostServices* cancel_;
+  int32_t cls_ = 0, sep_ = 0;
+  std::string identity_;
+};
+
+}  // namespace dbsa
