@@ -4,6 +4,7 @@
 
 #include "model/fingerprint.h"
 #include "model/llm_hidden.h"
+#include "model/sentence_encoder.h"
 #include "pipeline/engine_impl.h"
 
 namespace dbsa {
@@ -87,10 +88,12 @@ Status Engine::Impl::open_embedder(const host::ResolvedPipeline& resolved,
         embedder, LlmHidden::create(*model, plugins->backend, *tokenizer, services, embedding.layer,
                                     model_digest.hex()));
   } else if (embedding.method == EmbeddingMethod::kSentenceTransformer) {
-    DBSA_ASSIGN_OR_RETURN([[maybe_unused]] auto backend, make_plugin<host::AttentionBackend>(
-                                            resolved, DBSA_KIND_ATTENTION_BACKEND, registry, services));
-    return Error{ErrorCode::kUnsupported, "embedding.method: no sentence encoder is built in yet",
-                 "/embedding/method"};
+    // An instance of its own: a backend has one attention shape.
+    DBSA_ASSIGN_OR_RETURN(auto backend,
+                          make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
+                                                              registry, services));
+    DBSA_ASSIGN_OR_RETURN(embedder,
+                          SentenceEncoder::open(embedding.path, std::move(backend), &services));
   }
   if (embedder) plugins->retriever_identity += ", " + embedder->identity();
   services.set_embedder(embedder.get());

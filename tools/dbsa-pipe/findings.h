@@ -16,8 +16,10 @@ namespace dbsa::cli {
 struct Findings {
   Settings settings;
   ModelConfig model;
-  int64_t parameters = 0;  // elements of all tensors
+  int64_t parameters = 0;     // elements of all tensors
+  bool half_weights = false;  // of 16 bits
   CheckedData data;
+  std::vector<int64_t> query_tokens;  // of each query, its prompt included
   // Not made where it needs embeddings, which are computed.
   std::optional<BuiltPool> pool;
 

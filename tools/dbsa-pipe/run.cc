@@ -1,6 +1,7 @@
 // dbsa-pipe run: encodes the pool, answers every query, writes the result record.
 #include <ctime>
 #include <filesystem>
+#include <fstream>
 
 #include "checks.h"
 #include "commands.h"
@@ -14,15 +15,18 @@ namespace dbsa::cli {
 namespace {
 
 CommandLine command_line() {
-  CommandLine line({"run", "PIPELINE", "Encode a pool and answer every query of a pipeline file.",
+  CommandLine line({"run", "[PIPELINE]", "Encode a pool and answer every query of a pipeline file.",
                     "Encodes the demonstrations that are not in the store yet, answers the "
                     "queries from the\nencoded blocks, prints a summary and writes a result record "
                     "to output.directory.\nCtrl-C stops cleanly and keeps what is encoded.",
                     "dbsa-pipe run pipelines/quickstart.toml\n"
+                    "dbsa-pipe run --record runs/pipeline-20260131T120000Z.json\n"
                     "dbsa-pipe run pipeline.toml --set selection.ratio=0.5 --json"});
-  line.arguments({"PIPELINE"}, 1);
+  line.arguments({"PIPELINE"}, 0);
   add_pipeline_options(line);
   line.value("output", "DIR", "write the result record here (output.directory)");
+  line.value("record", "RECORD",
+             "repeat the run of a result record, in place of PIPELINE, and compare its answers");
   line.flag("regroup", "deal all demonstrations into blocks anew");
   add_output_options(line);
   return line;
@@ -128,6 +132,33 @@ void print_summary(const RunRecord& record, const RunTotals& totals, const std::
   terminal.out("record       " + shown_path(path));
 }
 
+// How many answers of a repeated run have the label that the record has.
+struct Comparison {
+  int64_t equal = 0;
+  int64_t answers = 0;
+};
+
+Result<Comparison> compare_with(const std::string& path, const RunRecord& record) {
+  std::ifstream file(path);
+  const nlohmann::json old = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json none = nlohmann::json::array();
+  const nlohmann::json& queries =
+      old.is_object() && old.contains("queries") ? old["queries"] : none;
+  if (!queries.is_array() || queries.size() != record.queries.size())
+    return Error{ErrorCode::kRun,
+                 path + ": has " + counted_queries(static_cast<int64_t>(queries.size())) +
+                     ", this run " + std::to_string(record.queries.size()) +
+                     "; the data has changed since",
+                 ""};
+  Comparison comparison;
+  for (size_t i = 0; i < queries.size(); ++i) {
+    ++comparison.answers;
+    comparison.equal += queries[i].is_object() && queries[i].value("label", nlohmann::json()) ==
+                                                      record.queries[i].answer.label.text;
+  }
+  return comparison;
+}
+
 Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   RunRecord record;
   record.started = std::time(nullptr);
@@ -163,13 +194,26 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const std::string path,
                         write_record(settings.output_directory, record.pipeline_path,
                                      record.started, record_to_json(record, totals)));
-  if (line.has("json"))
-    terminal.out(nlohmann::ordered_json{{"record", path},
-                                        {"encode", encode_to_json(record.encode)},
-                                        {"totals", totals_to_json(record, totals)}}
-                     .dump(1));
-  else
+  Comparison comparison;
+  if (line.has("record")) {
+    DBSA_ASSIGN_OR_RETURN(comparison, compare_with(line.text("record"), record));
+  }
+  if (line.has("json")) {
+    nlohmann::ordered_json out = {{"record", path},
+                                  {"encode", encode_to_json(record.encode)},
+                                  {"totals", totals_to_json(record, totals)}};
+    if (line.has("record"))
+      out["repeated"] = {{"record", line.text("record")},
+                         {"answers", comparison.answers},
+                         {"equal", comparison.equal}};
+    terminal.out(out.dump(1));
+  } else {
     print_summary(record, totals, path, terminal);
+    if (line.has("record"))
+      terminal.out("repeated     " + human_count(comparison.equal) + " of " +
+                   counted(comparison.answers, "answer") + " as in " +
+                   shown_path(line.text("record")));
+  }
   return {};
 }
 

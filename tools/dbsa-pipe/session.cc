@@ -1,10 +1,12 @@
 #include "session.h"
 
 #include <filesystem>
+#include <fstream>
 
 #include "cancel.h"
 #include "config/json_pointer.h"
 #include "config/toml_document.h"
+#include "config/toml_writer.h"
 #include "icl/utf8.h"
 
 namespace dbsa::cli {
@@ -70,9 +72,34 @@ Result<host::PluginRegistry> discover_plugins(const CommandLine& line) {
   return host::PluginRegistry::discover(host::plugin_search_path(line.texts("plugin-path")));
 }
 
+namespace {
+
+// The pipeline of a result record, as a file would give it.
+Result<TomlDocument> record_pipeline(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return Error{ErrorCode::kEnvironment, path + ": no such record", ""};
+  const nlohmann::json record = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (!record.is_object() || !record.contains("config") || !record.at("config").is_object())
+    return Error{ErrorCode::kConfig,
+                 path + ": is no result record: expected a JSON object with a table config", ""};
+  return TomlDocument::parse(to_toml(record.at("config")), path);
+}
+
+Result<TomlDocument> pipeline_of(const CommandLine& line) {
+  const bool replay = line.help().name == "run" && line.has("record");
+  if (line.help().name == "run" && replay == line.has("PIPELINE"))
+    return Error{ErrorCode::kConfig,
+                 "dbsa-pipe run: expected either PIPELINE or --record RECORD; see `dbsa-pipe run "
+                 "--help`",
+                 ""};
+  return replay ? record_pipeline(line.text("record")) : TomlDocument::load(line.text("PIPELINE"));
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Session>> Session::open(const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
-  DBSA_ASSIGN_OR_RETURN(TomlDocument document, TomlDocument::load(line.text("PIPELINE")));
+  DBSA_ASSIGN_OR_RETURN(TomlDocument document, pipeline_of(line));
   DBSA_RETURN_IF_ERROR(apply_settings(line, document));
   DBSA_ASSIGN_OR_RETURN(host::PluginRegistry registry, discover_plugins(line));
   std::unique_ptr<Session> session(new Session(std::move(options), std::move(registry)));

@@ -1,0 +1,282 @@
+// dbsa-pipe explain: what a pipeline will do, before it does it.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "commands.h"
+#include "findings.h"
+#include "host/attention_backend.h"
+#include "options.h"
+#include "pipeline/atomic_file.h"
+#include "pipeline/mask_picture.h"
+#include "session.h"
+#include "units.h"
+
+namespace dbsa::cli {
+namespace {
+
+CommandLine command_line() {
+  CommandLine line({"explain", "PIPELINE",
+                    "Show what a pipeline will do: stages, shapes, bytes, work, and its mask.",
+                    "Deals and tokenises the demonstrations as `run` would and plans every block; "
+                    "computes nothing.\nWork is counted in floating-point operations of matrix "
+                    "products and of attention, a multiply\nand an add being two.",
+                    "dbsa-pipe explain pipelines/quickstart.toml\n"
+                    "dbsa-pipe explain pipeline.toml --mask mask.svg\n"
+                    "dbsa-pipe explain pipeline.toml --set mask_pattern.plugin=self --json"});
+  line.arguments({"PIPELINE"}, 1);
+  add_pipeline_options(line);
+  line.value("mask", "FILE", "draw the mask into this SVG file");
+  add_output_options(line);
+  return line;
+}
+
+// Floating-point operations.
+struct Work {
+  double linear = 0;
+  double attention = 0;
+  double total() const { return linear + attention; }
+};
+
+struct Explanation {
+  int64_t blocks = 0, tokens = 0;
+  int64_t shortest = 0, longest = 0;  // blocks, tokens
+  int64_t pairs = 0;                  // row and token it sees, while encoding
+  int64_t dense_pairs = 0;            // the same under a dense causal mask
+  uint64_t kv_bytes = 0;
+  uint64_t weight_bytes = 0;  // as computed with
+  Work encode, request;
+  int64_t selected_blocks = 0, selected_tokens = 0, query_tokens = 0;  // of a request
+};
+
+// Operations of all linear layers for one token, the head aside.
+double linear_work(const ModelConfig& model) {
+  const auto hidden = static_cast<double>(model.hidden_size);
+  const auto q = static_cast<double>(model.heads * model.head_dim);
+  const auto kv = static_cast<double>(model.kv_heads * model.head_dim);
+  const auto inner = static_cast<double>(model.intermediate_size);
+  return 2 * static_cast<double>(model.layers) * hidden * (2 * q + 2 * kv + 3 * inner);
+}
+
+// Operations for one row and one token that it sees: a score and a weighted sum in every head.
+double attention_work(const ModelConfig& model) {
+  return 4 * static_cast<double>(model.layers * model.heads * model.head_dim);
+}
+
+// Tokens that row r of a block sees through one segment.
+int64_t seen_by_row(const PlacedSegment& segment, int64_t row) {
+  const Visible& visible = segment.visible;
+  if (visible.kind == DBSA_SEGMENT_FULL) return visible.length;
+  // Tokens start .. start + length - 1, of which those up to the row, and in a window the last
+  // ones.
+  const int64_t last = std::min(segment.start + visible.length - 1, row);
+  const int64_t first = visible.kind == DBSA_SEGMENT_WINDOW
+                            ? std::max(segment.start, row - visible.window + 1)
+                            : segment.start;
+  return std::max<int64_t>(0, last - first + 1);
+}
+
+int64_t pairs_of(const EncodeBlock& block) {
+  int64_t pairs = 0;
+  for (int64_t row = 0; row < static_cast<int64_t>(block.token_ids.size()); ++row)
+    for (const PlacedSegment& segment : block.plan.segments)
+      pairs += seen_by_row(segment, block.plan.start + row);
+  return pairs;
+}
+
+uint64_t bytes_of(const std::string& dtype) { return dtype == "f32" ? 4 : 2; }
+
+// What `auto` comes to is known when the weights are read; both halves of a checkpoint's types take
+// two bytes.
+bool half_precision(const Findings& found, const std::string& dtype) {
+  return dtype == "auto" ? found.half_weights : dtype == "bf16";
+}
+
+Explanation explain(const Findings& found, std::span<const int64_t> query_tokens) {
+  Explanation out;
+  const ModelConfig& model = found.model;
+  const bool compute_half = half_precision(found, found.settings.model.dtype);
+  const bool kv_half = found.settings.model.kv_dtype == "auto"
+                           ? compute_half
+                           : found.settings.model.kv_dtype == "bf16";
+  out.weight_bytes =
+      static_cast<uint64_t>(found.parameters) * bytes_of(compute_half ? "bf16" : "f32");
+  const bool stored = uses_stored_kv(found.settings);
+  std::vector<int64_t> lengths;
+  for (const EncodeBlock& block : found.pool->blocks) {
+    const auto tokens = static_cast<int64_t>(block.token_ids.size());
+    lengths.push_back(tokens);
+    if (stored) out.pairs += pairs_of(block);
+  }
+  out.blocks = static_cast<int64_t>(lengths.size());
+  out.tokens = found.tokens();
+  if (!lengths.empty()) {
+    out.shortest = *std::min_element(lengths.begin(), lengths.end());
+    out.longest = *std::max_element(lengths.begin(), lengths.end());
+  }
+  if (stored) {
+    out.dense_pairs = out.tokens * (out.tokens + 1) / 2;
+    out.kv_bytes =
+        static_cast<uint64_t>(2 * model.layers * model.kv_heads * model.head_dim * out.tokens) *
+        bytes_of(kv_half ? "bf16" : "f32");
+    out.encode = {linear_work(model) * static_cast<double>(out.tokens),
+                  attention_work(model) * static_cast<double>(out.pairs)};
+  }
+  for (const int64_t tokens : query_tokens) out.query_tokens += tokens;
+  if (!query_tokens.empty()) out.query_tokens /= static_cast<int64_t>(query_tokens.size());
+  const PoolShape shape = {lengths, found.settings.mask.anchor_blocks, found.pool->pool.has_prefix};
+  if (const auto size = selection_size(found.settings.selection, shape); size.ok())
+    out.selected_blocks = *size;
+  // Blocks of the pool's mean length stand for those that a query will get.
+  if (out.blocks > 0) out.selected_tokens = out.selected_blocks * out.tokens / out.blocks;
+  if (found.settings.decoding.method == DecodingMethod::kVote) return out;
+  const auto query = static_cast<double>(out.query_tokens);
+  const auto selected = static_cast<double>(out.selected_tokens);
+  const double rows = query + (found.settings.recompute ? selected : 0);
+  const double before = found.settings.recompute ? 0 : selected;
+  out.request = {linear_work(model) * rows + 2 * static_cast<double>(model.hidden_size) *
+                                                 static_cast<double>(model.vocab_size),
+                 attention_work(model) * rows * (before + (rows + 1) / 2)};
+  return out;
+}
+
+std::string human_work(double operations) {
+  std::string text = human_count(std::llround(operations / 1e9)) + " GFLOP";
+  if (operations < 1e10) text = human_rate(operations / 1e9) + " GFLOP";
+  if (operations >= 1e14) text = human_count(std::llround(operations / 1e12)) + " TFLOP";
+  return text;
+}
+
+nlohmann::ordered_json to_json(const Session& session, const Findings& found,
+                               const Explanation& e) {
+  using json = nlohmann::ordered_json;
+  const ModelConfig& model = found.model;
+  const auto work = [](const Work& w) {
+    return json{{"linear_flop", w.linear}, {"attention_flop", w.attention}};
+  };
+  return {
+      {"config", json(session.resolved().json)},
+      {"model",
+       {{"family", model.model_type},
+        {"parameters", found.parameters},
+        {"layers", model.layers},
+        {"hidden_size", model.hidden_size},
+        {"intermediate_size", model.intermediate_size},
+        {"heads", model.heads},
+        {"kv_heads", model.kv_heads},
+        {"head_dim", model.head_dim},
+        {"vocab_size", model.vocab_size},
+        {"max_positions", model.max_positions},
+        {"weight_bytes", e.weight_bytes}}},
+      {"pool",
+       {{"demonstrations", found.data.demonstrations.size()},
+        {"labels", found.data.labels.size()},
+        {"blocks", e.blocks},
+        {"tokens", e.tokens},
+        {"shortest_block", e.shortest},
+        {"longest_block", e.longest},
+        {"kv_bytes", e.kv_bytes}}},
+      {"encode", {{"pairs", e.pairs}, {"dense_pairs", e.dense_pairs}, {"work", work(e.encode)}}},
+      {"request",
+       {{"queries", found.data.queries},
+        {"query_tokens", e.query_tokens},
+        {"selected_blocks", e.selected_blocks},
+        {"selected_tokens", e.selected_tokens},
+        {"work", work(e.request)}}}};
+}
+
+void print(const Session& session, const Findings& found, const Explanation& e,
+           Terminal& terminal) {
+  Table stages({{"stage"}, {"plugin"}, {"does"}});
+  for (const host::ResolvedStage& stage : session.resolved().stages)
+    stages.add({std::string(host::kind_name(stage.kind)), std::string(stage.manifest->short_name()),
+                stage.manifest->summary});
+  stages.print(terminal);
+  const ModelConfig& m = found.model;
+  terminal.out("");
+  terminal.out("model      " + m.model_type + ": " + counted(found.parameters, "parameter") + ", " +
+               human_bytes(e.weight_bytes) + " of weights");
+  terminal.out("           " + counted(m.layers, "layer") + ", hidden " +
+               human_count(m.hidden_size) + ", feed-forward " + human_count(m.intermediate_size) +
+               ", " + counted(m.heads, "head") + " of " + std::to_string(m.head_dim) + " over " +
+               counted(m.kv_heads, "KV head") + ", vocabulary " + human_count(m.vocab_size));
+  terminal.out("pool       " +
+               counted(static_cast<int64_t>(found.data.demonstrations.size()), "demonstration") +
+               " in " + counted(e.blocks, "block") + ", " + counted(e.tokens, "token") +
+               (e.blocks > 0
+                    ? " (" + human_count(e.shortest) + " to " + human_count(e.longest) + " a block)"
+                    : ""));
+  if (uses_stored_kv(found.settings)) {
+    terminal.out("KV         " + human_bytes(e.kv_bytes));
+    terminal.out("encode     " + human_work(e.encode.total()) + ": linear layers " +
+                 human_work(e.encode.linear) + ", attention " + human_work(e.encode.attention));
+    const double share =
+        e.dense_pairs > 0 ? static_cast<double>(e.pairs) / static_cast<double>(e.dense_pairs) : 0;
+    terminal.out("           the mask shows " + human_ratio(share) + " of what a dense one would");
+  } else {
+    terminal.out("encode     nothing: no stored keys and values are used");
+  }
+  terminal.out(
+      "request    " + human_work(e.request.total()) + ": a query of " +
+      counted(e.query_tokens, "token") + (found.settings.recompute ? ", and " : ", over ") +
+      counted(e.selected_blocks, "block") + " of about " + counted(e.selected_tokens, "token") +
+      (found.settings.recompute ? " computed anew" : ""));
+  terminal.out("queries    " + human_count(found.data.queries));
+}
+
+Status draw_mask(const Findings& found, const Explanation& e, const std::string& path) {
+  MaskPicture picture;
+  picture.anchor_blocks = found.settings.mask.anchor_blocks;
+  for (const EncodeBlock& block : found.pool->blocks) {
+    picture.block_lengths.push_back(static_cast<int64_t>(block.token_ids.size()));
+    std::vector<Visible>& segments = picture.visible.emplace_back();
+    for (const PlacedSegment& segment : block.plan.segments) segments.push_back(segment.visible);
+  }
+  const PoolShape shape = {picture.block_lengths, found.settings.mask.anchor_blocks,
+                           found.pool->pool.has_prefix};
+  // A selection of the size that queries get; which blocks it names differs from query to query.
+  std::vector<Hit> spread;
+  const int64_t documents = e.blocks - (shape.has_prefix ? 1 : 0);
+  for (int64_t i = 0; i < documents; ++i)
+    spread.push_back({(i * 7 + documents / 2) % documents, 0});
+  std::vector<bool> seen(static_cast<size_t>(std::max<int64_t>(documents, 0)), false);
+  std::erase_if(spread, [&](const Hit& hit) {
+    const bool twice = seen[static_cast<size_t>(hit.id)];
+    seen[static_cast<size_t>(hit.id)] = true;
+    return twice;
+  });
+  DBSA_ASSIGN_OR_RETURN(const Selection selection,
+                        select_blocks(found.settings.selection, shape, spread));
+  picture.answer.emplace();
+  picture.answer->query_tokens = e.query_tokens;
+  for (const SelectedBlock& block : selection.blocks) picture.answer->blocks.push_back(block.block);
+  return write_file_atomically(std::filesystem::absolute(path).string(), mask_svg(picture));
+}
+
+Status explain_pipeline(Session& session, const CommandLine& line, Terminal& terminal) {
+  DBSA_ASSIGN_OR_RETURN(const Findings found, find_out(session));
+  if (!found.pool)
+    return Error{ErrorCode::kConfig,
+                 "explain: the blocks or the index of this pipeline need embeddings, which are "
+                 "computed; set embedding.method = \"none\" and plugins that need none",
+                 "/embedding/method"};
+  const Explanation explanation = explain(found, found.query_tokens);
+  if (line.has("mask")) {
+    DBSA_RETURN_IF_ERROR(draw_mask(found, explanation, line.text("mask")));
+    terminal.note("drew       " + line.text("mask"));
+  }
+  if (line.has("json"))
+    terminal.out(to_json(session, found, explanation).dump(1));
+  else
+    print(session, found, explanation, terminal);
+  return {};
+}
+
+}  // namespace
+
+int explain_command(Words words, Terminal& terminal) {
+  CommandLine line = command_line();
+  return with_session(line, words, terminal, explain_pipeline);
+}
+
+}  // namespace dbsa::cli
