@@ -21,19 +21,15 @@ Result<Wrapper> make_plugin(const host::ResolvedPipeline& resolved, uint32_t kin
 Result<std::unique_ptr<Plugins>> make_plugins(const host::ResolvedPipeline& resolved,
                                               host::PluginRegistry& registry,
                                               host::HostServices& services) {
-  DBSA_ASSIGN_OR_RETURN(auto grouper, make_plugin<host::BlockGrouper>(
-                                          resolved, DBSA_KIND_BLOCK_GROUPER, registry, services));
   DBSA_ASSIGN_OR_RETURN(auto mask, make_plugin<host::MaskPattern>(resolved, DBSA_KIND_MASK_PATTERN,
                                                                   registry, services));
-  DBSA_ASSIGN_OR_RETURN(auto retriever, make_plugin<host::Retriever>(resolved, DBSA_KIND_RETRIEVER,
-                                                                     registry, services));
   DBSA_ASSIGN_OR_RETURN(
       auto store, make_plugin<host::KvStore>(resolved, DBSA_KIND_KV_STORE, registry, services));
   DBSA_ASSIGN_OR_RETURN(auto backend,
                         make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
                                                             registry, services));
   return std::make_unique<Plugins>(
-      Plugins{std::move(grouper), std::move(mask), std::move(retriever),
+      Plugins{std::nullopt, std::move(mask), std::nullopt,
               resolved.stage(DBSA_KIND_RETRIEVER).identity(), std::move(store), std::move(backend),
               resolved.stage(DBSA_KIND_ATTENTION_BACKEND).manifest->revision});
 }
@@ -100,6 +96,16 @@ Status Engine::Impl::open_embedder(const host::ResolvedPipeline& resolved,
   return {};
 }
 
+Status Engine::Impl::make_rankers(const host::ResolvedPipeline& resolved,
+                                  host::PluginRegistry& registry) {
+  DBSA_ASSIGN_OR_RETURN(
+      plugins->grouper,
+      make_plugin<host::BlockGrouper>(resolved, DBSA_KIND_BLOCK_GROUPER, registry, services));
+  DBSA_ASSIGN_OR_RETURN(plugins->retriever, make_plugin<host::Retriever>(
+                                                resolved, DBSA_KIND_RETRIEVER, registry, services));
+  return {};
+}
+
 Engine::Impl::~Impl() { services.set_embedder(nullptr); }
 
 Status Engine::Impl::adopt(Pool opened) {
@@ -154,6 +160,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const host::ResolvedPipeline& resol
   impl->pool_id = dbsa::pool_id(resolved.json);
   DBSA_RETURN_IF_ERROR(impl->identify());
   DBSA_RETURN_IF_ERROR(impl->open_embedder(resolved, registry));
+  DBSA_RETURN_IF_ERROR(impl->make_rankers(resolved, registry));
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 

@@ -24,7 +24,7 @@ Result<Selection> Engine::Impl::select(std::string_view text) {
   const bool single = settings.retriever.by_demonstration;
   DBSA_ASSIGN_OR_RETURN(
       std::vector<Hit> ranking,
-      plugins->retriever.query(query, single ? static_cast<int64_t>(block_of.size()) : count));
+      plugins->retriever->query(query, single ? static_cast<int64_t>(block_of.size()) : count));
   if (single) ranking = rank_blocks(ranking, block_of, settings.retriever.block_score);
   return select_blocks(settings.selection, shape, ranking);
 }

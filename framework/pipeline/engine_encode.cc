@@ -131,7 +131,7 @@ Status Engine::open_pool() {
                  "/retriever/plugin"};
   const int64_t documents = pool->documents(self.settings.retriever.by_demonstration);
   if (documents == 0) return self.adopt(std::move(pool).value());
-  if (Status loaded = self.plugins->retriever.load(pool->index, documents); !loaded.ok())
+  if (Status loaded = self.plugins->retriever->load(pool->index, documents); !loaded.ok())
     return Error{loaded.error().code,
                  path + ": its retriever index cannot be used: " + loaded.error().message +
                      "; run `dbsa-pipe encode` again",

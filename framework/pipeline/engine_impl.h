@@ -23,11 +23,12 @@
 
 namespace dbsa {
 
-// The plugins of a pipeline, one instance each.
+// The plugins of a pipeline, one instance each. Grouper and retriever are made last: they may ask
+// for embeddings, which the model on the backend may have to make.
 struct Plugins {
-  host::BlockGrouper grouper;
+  std::optional<host::BlockGrouper> grouper;
   host::MaskPattern mask;
-  host::Retriever retriever;
+  std::optional<host::Retriever> retriever;
   std::string retriever_identity;  // what its index depends on, but the documents
   host::KvStore store;
   host::AttentionBackend backend;
@@ -78,13 +79,14 @@ struct Engine::Impl {
                 settings.model.chunk_tokens) {}
 
   PoolParts parts() {
-    return {settings,         config,        model_digest,       *tokenizer,
-            plugins->grouper, plugins->mask, plugins->retriever, plugins->retriever_identity,
+    return {settings,          config,        model_digest,        *tokenizer,
+            *plugins->grouper, plugins->mask, *plugins->retriever, plugins->retriever_identity,
             services};
   }
   ~Impl();
   Status identify();
   Status open_embedder(const host::ResolvedPipeline& resolved, host::PluginRegistry& registry);
+  Status make_rankers(const host::ResolvedPipeline& resolved, host::PluginRegistry& registry);
   Status adopt(Pool opened);
   Result<std::optional<Pool>> previous_pool(bool regroup) const;
   Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;
