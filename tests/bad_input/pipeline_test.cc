@@ -118,7 +118,8 @@ TEST_F(BadPipelineFile, UnknownPlugin) {
   EXPECT_EQ(say("validate"),
             "exit 3\n"
             "error: $W/pipeline.toml:12:1: mask_pattern.plugin: no mask_pattern plugin \"casual\"; "
-            "did you mean \"causal\"? available: causal, dbsa, self; searched: $P (9 manifests)\n");
+            "did you mean \"causal\"? available: anchor_self, causal, dbsa, self, streaming; "
+            "searched: $P (18 manifests)\n");
 }
 
 TEST_F(BadPipelineFile, APluginOfAnotherKind) {
