@@ -102,6 +102,25 @@ TEST(Manifest, ChecksEachKey) {
             "p/x.plugin.toml:8:9: config.k1.description: is required");
 }
 
+TEST(Manifest, ATableIsThatOfAPlugin) {
+  const auto with_key = [](const std::string& lines) {
+    return faults_of(kHead + ("[config.first]\ndescription = \"One\"\n" + lines));
+  };
+  const std::string rule =
+      "a key of type object takes a plugin's table: format = \"retriever\"; no other key does";
+  EXPECT_EQ(with_key("type = \"object\"\nformat = \"retriever\"\n"), "accepted");
+  EXPECT_EQ(with_key("type = \"object\"\n"), "p/x.plugin.toml:10:1: config.first.type: " + rule);
+  EXPECT_EQ(with_key("type = \"object\"\nformat = \"path\"\n"),
+            "p/x.plugin.toml:10:1: config.first.type: " + rule +
+                "\np/x.plugin.toml:11:1: config.first.format: is for strings, the key is an object");
+  EXPECT_EQ(with_key("type = \"string\"\nformat = \"retriever\"\n"),
+            "p/x.plugin.toml:11:1: config.first.format: " + rule);
+  EXPECT_EQ(with_key("type = \"object\"\nformat = \"retriever\"\n[config.first.default]\n"
+                     "plugin = \"bm25\"\n")
+                .find("config.first.default: "),
+            23u);
+}
+
 TEST(Manifest, KeepsTheFrameworksKeysFree) {
   const std::string key = "type = \"string\"\ndefault = \"\"\ndescription = \"x\"\n";
   EXPECT_EQ(faults_of(kHead + ("[config.text]\n" + key)),
