@@ -110,9 +110,10 @@ TEST(Manifest, ATableIsThatOfAPlugin) {
       "a key of type object takes a plugin's table: format = \"retriever\"; no other key does";
   EXPECT_EQ(with_key("type = \"object\"\nformat = \"retriever\"\n"), "accepted");
   EXPECT_EQ(with_key("type = \"object\"\n"), "p/x.plugin.toml:10:1: config.first.type: " + rule);
-  EXPECT_EQ(with_key("type = \"object\"\nformat = \"path\"\n"),
-            "p/x.plugin.toml:10:1: config.first.type: " + rule +
-                "\np/x.plugin.toml:11:1: config.first.format: is for strings, the key is an object");
+  EXPECT_EQ(
+      with_key("type = \"object\"\nformat = \"path\"\n"),
+      "p/x.plugin.toml:10:1: config.first.type: " + rule +
+          "\np/x.plugin.toml:11:1: config.first.format: is for strings, the key is an object");
   EXPECT_EQ(with_key("type = \"string\"\nformat = \"retriever\"\n"),
             "p/x.plugin.toml:11:1: config.first.format: " + rule);
   EXPECT_EQ(with_key("type = \"object\"\nformat = \"retriever\"\n[config.first.default]\n"
