@@ -36,9 +36,9 @@ std::vector<int64_t> all_rows(int64_t count) {
 
 class BlockAttention : public ::testing::TestWithParam<const char*> {};
 
-// A query `offset` behind nothing but one stored block, which was encoded at 0, equals a prompt in
-// which the block was encoded at `offset` and the query follows it; and so for two blocks that
-// change places.
+// Two blocks were encoded once, each at 0. A query that follows one of them at `offset`, the other
+// standing near 0, equals a prompt in which both were encoded at those places; and so when the
+// blocks change places.
 TEST_P(BlockAttention, AStoredBlockAtAnyOffsetEqualsEncodingItThere) {
   std::mt19937 random(20250801);
   std::cout << "seed 20250801\n";
@@ -64,7 +64,8 @@ TEST_P(BlockAttention, AStoredBlockAtAnyOffsetEqualsEncodingItThere) {
       ids.insert(ids.end(), query.begin(), query.end());
       const size_t cut = near.size(), end = near.size() + far.size();
       std::vector<int64_t> positions;
-      for (size_t i = 0; i < ids.size(); ++i) positions.push_back(offset + static_cast<int64_t>(i));
+      for (size_t i = 0; i < ids.size(); ++i)
+        positions.push_back((i < cut ? 0 : offset) + static_cast<int64_t>(i));
       reference::Mask mask(ids.size() * ids.size(), 0);
       for (size_t row = 0; row < ids.size(); ++row)
         for (size_t token = 0; token <= row; ++token)
@@ -74,8 +75,8 @@ TEST_P(BlockAttention, AStoredBlockAtAnyOffsetEqualsEncodingItThere) {
 
       const auto got =
           harness.pass(query, own, 0, offset + static_cast<int64_t>(end),
-                       {segment_of(one, DBSA_SEGMENT_FULL, 33, swapped ? offset + 21 : offset),
-                        segment_of(two, DBSA_SEGMENT_FULL, 21, swapped ? offset : offset + 33)},
+                       {segment_of(one, DBSA_SEGMENT_FULL, 33, swapped ? offset + 21 : 0),
+                        segment_of(two, DBSA_SEGMENT_FULL, 21, swapped ? 0 : offset + 33)},
                        all_rows(9));
       const double error =
           reference::worst_row_error(reference::to_double(got), expected, vocabulary);

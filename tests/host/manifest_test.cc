@@ -89,7 +89,7 @@ TEST(Manifest, ChecksEachKey) {
             "p/x.plugin.toml:12:1: config.k1.default: must be one of \"a\", \"b\", got \"c\"");
   EXPECT_EQ(with_key("type = \"float\"\n"),
             "p/x.plugin.toml:10:1: config.k1.type: must be one of \"integer\", \"number\", "
-            "\"string\", \"boolean\", got \"float\"");
+            "\"string\", \"boolean\", \"object\", got \"float\"");
   EXPECT_EQ(with_key("type = \"number\"\nminimun = 1\n"),
             "p/x.plugin.toml:11:1: config.k1: unknown key \"minimun\"; did you mean \"minimum\"?");
   EXPECT_EQ(with_key("type = \"number\"\nminimum = 2\nmaximum = 1\n"),

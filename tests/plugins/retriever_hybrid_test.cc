@@ -64,7 +64,7 @@ TEST(Hybrid, EqualsTheNaiveFusion) {
 
 TEST(Hybrid, GivesTheSameAnswersFromASavedIndex) {
   const std::vector<std::string> documents = some_documents(3, 40);
-  for (const char* second : {kFlat, kBm25, R"({"plugin": "retriever_all"})"}) {
+  for (const char* second : {kFlat, kBm25, R"({"plugin": "retriever_all", "order": "index"})"}) {
     RetrieverUnderTest made("retriever_hybrid", hybrid(kBm25, second));
     ASSERT_EQ(made.index(documents), DBSA_OK) << made.message();
     std::string bytes;
