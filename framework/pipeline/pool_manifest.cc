@@ -98,8 +98,10 @@ Pool from_json(const json& value) {
       if (placed[static_cast<size_t>(id)]++ != 0)
         throw std::invalid_argument("a demonstration in two blocks");
     }
-    if (block.demonstrations.empty() && !(pool.has_prefix && pool.blocks.size() == 1))
-      throw std::invalid_argument("a block without demonstrations");
+    const bool prefix = pool.has_prefix && pool.blocks.size() == 1;
+    if (prefix != block.demonstrations.empty())
+      throw std::invalid_argument(prefix ? "a prefix with demonstrations"
+                                         : "a block without demonstrations");
     block.token_ids = ids_from_binary(source.at("token_ids"));
     if (block.token_ids.empty()) throw std::invalid_argument("an empty block");
     block.key = key_from_binary(source.at("key"));

@@ -67,7 +67,7 @@ TEST_F(ValidateTest, AllFaultsOfTheFileAreNamedAtOnce) {
       "error: " + pipeline + ":9:1: block_grouper.block_size: must be >= 1, got 0\n" +
           "error: " + pipeline +
           ":12:1: mask_pattern.plugin: no mask_pattern plugin \"dsba\"; did you mean "
-          "\"dbsa\"? available: causal, dbsa, self; searched: " +
+          "\"dbsa\"? available: anchor_self, causal, dbsa, self, streaming; searched: " +
           folder + " (" + std::to_string(manifests) + " manifests)\n" + "error: " + pipeline +
           ":15:1: selection: unknown key \"ratoi\"; did you mean \"ratio\"?\n" +
           "error: --set model.dtype: must be one of \"auto\", \"f32\", \"bf16\", got \"f64\"\n");
