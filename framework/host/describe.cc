@@ -40,14 +40,32 @@ std::string one_line(std::string text) {
   return text;
 }
 
-void append_toml(std::string& out, const ConfigRow& row) {
-  out += "# " + one_line(row.description) + ". " + row.type;
+// The row's comment.
+std::string comment(const ConfigRow& row) {
+  std::string out = "# " + one_line(row.description) + ". " + row.type;
   if (!row.unit.empty()) out += " [" + one_line(row.unit) + "]";
   if (!row.range.empty()) out += ", " + row.range;
+  return out + (row.default_value == "required" ? ", required\n" : "\n");
+}
+
+std::string toml_of(const ConfigRow& row) {
   const bool required = row.default_value == "required";
-  if (required) out += ", required";
   const bool text = row.type == "string" || row.type == "path";
-  out += "\n" + row.key + " = " + (!required ? row.default_value : text ? "\"\"" : "0") + "\n";
+  return comment(row) + row.key + " = " +
+         (!required ? row.default_value
+          : text    ? "\"\""
+                    : "0") +
+         "\n";
+}
+
+json framework_keys(const std::string& stage) {
+  return pipeline_schema().at("properties").at(stage).at("properties");
+}
+
+// A key that takes another plugin's table; the type is its kind.
+std::string inner_table(const std::string& stage, const ConfigRow& row) {
+  return "\n" + comment(row) + "[" + stage + "." + row.key +
+         "]\nplugin = " + framework_keys(row.type).at("plugin").at("default").dump() + "\n";
 }
 
 // A cell of a Markdown table.
@@ -85,11 +103,16 @@ std::string config_toml(const Manifest& manifest) {
   const std::string stage(kind_name(manifest.kind));
   std::string out = "[" + stage + "]\n# " + one_line(manifest.summary) +
                     "\nplugin = " + json(manifest.short_name()).dump() + "\n";
-  const json& framework = pipeline_schema().at("properties").at(stage).at("properties");
+  const json framework = framework_keys(stage);
   for (const auto& [name, key] : framework.items())
-    if (name != "plugin") append_toml(out, row_of(name, key));
-  for (const ConfigRow& row : config_rows(manifest)) append_toml(out, row);
-  return out;
+    if (name != "plugin") out += toml_of(row_of(name, key));
+  std::string tables;  // end the stage's own
+  for (const ConfigRow& row : config_rows(manifest))
+    if (kind_from_name(row.type) != 0)
+      tables += inner_table(stage, row);
+    else
+      out += toml_of(row);
+  return out + tables;
 }
 
 json describe_plugin(const Manifest& manifest) {

@@ -239,6 +239,8 @@ void HostServices::parallel_for(int64_t count, int64_t grain,
 
 void HostServices::set_embedder(Embedder* embedder) { impl_->embedder = embedder; }
 
+Embedder* HostServices::embedder() const { return impl_->embedder; }
+
 void HostServices::set_plugin_opener(PluginOpener opener) { impl_->opener = std::move(opener); }
 
 void* HostServices::scratch(int slot, uint64_t bytes) {

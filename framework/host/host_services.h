@@ -58,6 +58,7 @@ class HostServices {
   // What embeds texts for plugins from now on; nullptr: nothing does, and embed is refused. Not
   // while a plugin's call runs. The embedder stays alive until it is taken away.
   void set_embedder(Embedder* embedder);
+  Embedder* embedder() const;
 
   // What makes plugins for plugins from now on (dbsa_host.open_plugin), given the kind and the
   // configuration with its key `plugin`. Not while a plugin's call runs.

@@ -43,15 +43,16 @@ bool parse_abi(std::string_view text, uint32_t& major, uint32_t& minor) {
 // What the schema of manifests cannot say about one key.
 void check_key(const json& key, const std::string& pointer, Faults& faults) {
   const std::string type = key.at("type");
+  const std::string named = (type == "integer" || type == "object" ? "an " : "a ") + type;
   const bool numeric = type == "integer" || type == "number";
   for (const char* keyword : {"minimum", "maximum"})
     if (key.contains(keyword) && !numeric)
-      faults.add(append_pointer(pointer, keyword), "is for numbers, the key is a " + type);
+      faults.add(append_pointer(pointer, keyword), "is for numbers, the key is " + named);
   const std::string format = key.value("format", "");
   if (key.contains("enum") && type != "string")
-    faults.add(append_pointer(pointer, "enum"), "is for strings, the key is a " + type);
+    faults.add(append_pointer(pointer, "enum"), "is for strings, the key is " + named);
   if (format == "path" && type != "string")
-    faults.add(append_pointer(pointer, "format"), "is for strings, the key is a " + type);
+    faults.add(append_pointer(pointer, "format"), "is for strings, the key is " + named);
   if ((type == "object") != (kind_from_name(format) != 0))
     faults.add(append_pointer(pointer, type == "object" ? "type" : "format"),
                "a key of type object takes a plugin's table: format = \"retriever\"; no other key "

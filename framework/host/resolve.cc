@@ -1,5 +1,6 @@
 #include "host/resolve.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "config/json_pointer.h"
@@ -34,7 +35,8 @@ void merge_inner(json& schema, const json& given, const PluginRegistry& registry
              {"required", {"plugin"}},
              {"properties", {{"plugin", {{"type", "string"}, {"minLength", 1}}}}}};
     const bool named = given.is_object() && given.contains(key) && given.at(key).is_object() &&
-                       given.at(key).contains("plugin") && given.at(key).at("plugin").is_string();
+                       given.at(key).contains("plugin") && given.at(key).at("plugin").is_string() &&
+                       given.at(key).at("plugin") != "";
     if (!named) continue;  // the schema says why
     const std::string pointer = append_pointer("/" + name, key);
     const auto manifest = registry.find(kind, given.at(key).at("plugin").get<std::string>());
@@ -42,15 +44,17 @@ void merge_inner(json& schema, const json& given, const PluginRegistry& registry
       faults.add(pointer + "/plugin", manifest.error().message, manifest.error().code);
       continue;
     }
+    const json& keys = (*manifest)->config_schema;
+    if (std::any_of(keys.at("properties").begin(), keys.at("properties").end(),
+                    [](const json& own) { return inner_kind(own) != 0; })) {
+      faults.add(
+          pointer + "/plugin",
+          (*manifest)->id + " is made of other plugins itself and cannot be part of another one");
+      continue;
+    }
     table["additionalProperties"] = false;
-    table["properties"].update((*manifest)->config_schema.at("properties"));
-    for (const json& needed : (*manifest)->config_schema.at("required"))
-      table["required"].push_back(needed);
-    for (const std::string& own : (*manifest)->config_keys)
-      if (inner_kind((*manifest)->config_schema.at("properties").at(own)) != 0)
-        faults.add(pointer + "/plugin", (*manifest)->id +
-                                            " is made of other plugins itself and cannot "
-                                            "be part of another one");
+    table["properties"].update(keys.at("properties"));
+    for (const json& needed : keys.at("required")) table["required"].push_back(needed);
     stage.inner.push_back({pointer, *manifest, json()});
   }
 }
@@ -257,13 +261,17 @@ void offer_plugins(HostServices& services, PluginRegistry& registry) {
     DBSA_ASSIGN_OR_RETURN(const LoadedPlugin plugin, registry.load(*manifest));
     config.erase("plugin");
     HostServices::Opened opened = {plugin.table, nullptr};
-    dbsa_error error;
-    clear(error);
-    const int32_t code =
-        plugin.table->create(services.abi(), config.dump().c_str(), &opened.instance, &error);
-    if (code != DBSA_OK)
-      return Error{static_cast<ErrorCode>(code), plugin.id + ": " + error.message,
-                   error.config_pointer};
+    const std::string own = config.dump();
+    const Status made = call_plugin(plugin, "create", [&](dbsa_error* error) {
+      return plugin.table->create(services.abi(), own.c_str(), &opened.instance, error);
+    });
+    if (!made.ok()) {
+      Error error = made.error();  // its pointer begins with the kind's stage; the caller's is due
+      if (!error.config_pointer.empty()) error.config_pointer.erase(0, 1 + kind_name(kind).size());
+      return error;
+    }
+    if (opened.instance == nullptr)
+      return Error{ErrorCode::kPlugin, plugin.id + ": create succeeded without an instance", ""};
     return opened;
   });
 }

@@ -1,5 +1,6 @@
 #include "model/llm_hidden.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace dbsa {
@@ -40,15 +41,17 @@ Result<std::unique_ptr<LlmHidden>> LlmHidden::create(Llama& model, host::Attenti
 }
 
 Result<std::vector<float>> LlmHidden::embed(std::span<const std::string_view> texts) {
+  const ModelConfig& config = model_.config();
+  const int64_t longest =
+      std::min(config.max_positions, config.sliding_window.value_or(config.max_positions));
   std::vector<std::vector<int32_t>> ids;
   for (const std::string_view text : texts) {
     DBSA_ASSIGN_OR_RETURN(ids.emplace_back(), tokenizer_.encode(text, {.parse_special = false}));
-    if (static_cast<int64_t>(ids.back().size()) > model_.config().max_positions)
+    if (static_cast<int64_t>(ids.back().size()) > longest)
       return Error{ErrorCode::kConfig,
                    "a text of " + std::to_string(ids.back().size()) +
-                       " tokens cannot be embedded: the model has " +
-                       std::to_string(model_.config().max_positions) +
-                       " positions; rank single demonstrations (retriever.unit = "
+                       " tokens cannot be embedded: the model reads " + std::to_string(longest) +
+                       "; rank single demonstrations (retriever.unit = "
                        "\"demonstration\")",
                    "/embedding/method"};
   }
@@ -66,28 +69,26 @@ Result<std::vector<float>> LlmHidden::embed(std::span<const std::string_view> te
   return vectors;
 }
 
-// One pass: the texts one after the other in one live KV, each seeing its own tokens alone.
+// One pass. A text has a KV object of its own, as attention works in chunks that begin at multiples
+// of the object's tokens: so a row's bits do not depend on the texts before it.
 Status LlmHidden::embed_some(std::span<const std::vector<int32_t>> texts, float* vectors) {
-  int64_t tokens = 0;
-  for (const std::vector<int32_t>& text : texts) tokens += static_cast<int64_t>(text.size());
-  std::vector<float> hidden;
-  if (tokens > 0) {
-    DBSA_ASSIGN_OR_RETURN(host::Kv kv, backend_.kv_create(tokens));
-    ForwardInput input;
-    for (const std::vector<int32_t>& text : texts) {
-      if (text.empty()) continue;
-      RowRange range;
-      range.rows = static_cast<int64_t>(text.size());
-      range.kv = &kv;
-      range.first_token = static_cast<int64_t>(input.ids.size());
-      range.segments.push_back({sizeof(dbsa_segment), DBSA_SEGMENT_CAUSAL, kv.get(),
-                                range.first_token, range.rows, 0, 0});
-      for (size_t i = 0; i < text.size(); ++i) {
-        input.ids.push_back(text[i]);
-        input.positions.push_back(static_cast<int32_t>(i));
-      }
-      input.ranges.push_back(std::move(range));
+  std::vector<host::Kv> kvs;
+  kvs.reserve(texts.size());  // ranges point into it
+  ForwardInput input;
+  for (const std::vector<int32_t>& text : texts) {
+    if (text.empty()) continue;
+    const auto tokens = static_cast<int64_t>(text.size());
+    DBSA_ASSIGN_OR_RETURN(kvs.emplace_back(), backend_.kv_create(tokens));
+    const dbsa_segment own = {
+        sizeof(dbsa_segment), DBSA_SEGMENT_CAUSAL, kvs.back().get(), 0, tokens, 0, 0};
+    input.ranges.push_back({tokens, &kvs.back(), 0, {own}});
+    for (size_t i = 0; i < text.size(); ++i) {
+      input.ids.push_back(text[i]);
+      input.positions.push_back(static_cast<int32_t>(i));
     }
+  }
+  std::vector<float> hidden;
+  if (!input.ids.empty()) {
     DBSA_ASSIGN_OR_RETURN(hidden, model_.hidden_states(input, layer_));
   }
   const auto vector_width = static_cast<size_t>(width());

@@ -28,8 +28,8 @@ class LlmHidden final : public host::Embedder {
                                                    const std::string& model_fingerprint);
 
   int64_t width() const override { return model_.config().hidden_size; }
-  // A text without tokens gets the first unit vector. kConfig for a text longer than the model's
-  // positions.
+  // A text without tokens gets the first unit vector. kConfig for a text longer than the model
+  // reads.
   Result<std::vector<float>> embed(std::span<const std::string_view> texts) override;
   std::string identity() const override { return identity_; }
 

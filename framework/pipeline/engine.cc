@@ -10,28 +10,36 @@
 namespace dbsa {
 namespace {
 
+// A plugin's kConfig error that names no key of its own is shown at the stage's name of it.
 template <typename Wrapper>
 Result<Wrapper> make_plugin(const host::ResolvedPipeline& resolved, uint32_t kind,
                             host::PluginRegistry& registry, host::HostServices& services) {
   const host::ResolvedStage& stage = resolved.stage(kind);
   DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin loaded, registry.load(*stage.manifest));
-  return Wrapper::create(loaded, services, stage.config);
+  Result<Wrapper> made = Wrapper::create(loaded, services, stage.config);
+  if (made.ok() || made.error().code != ErrorCode::kConfig || !made.error().config_pointer.empty())
+    return made;
+  Error error = made.error();
+  error.config_pointer = "/" + std::string(host::kind_name(kind)) + "/plugin";
+  return error;
 }
 
 Result<std::unique_ptr<Plugins>> make_plugins(const host::ResolvedPipeline& resolved,
                                               host::PluginRegistry& registry,
                                               host::HostServices& services) {
+  DBSA_ASSIGN_OR_RETURN(auto grouper, make_plugin<host::BlockGrouper>(
+                                          resolved, DBSA_KIND_BLOCK_GROUPER, registry, services));
   DBSA_ASSIGN_OR_RETURN(auto mask, make_plugin<host::MaskPattern>(resolved, DBSA_KIND_MASK_PATTERN,
                                                                   registry, services));
+  DBSA_ASSIGN_OR_RETURN(auto retriever, make_plugin<host::Retriever>(resolved, DBSA_KIND_RETRIEVER,
+                                                                     registry, services));
   DBSA_ASSIGN_OR_RETURN(
       auto store, make_plugin<host::KvStore>(resolved, DBSA_KIND_KV_STORE, registry, services));
-  DBSA_ASSIGN_OR_RETURN(auto backend,
-                        make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
-                                                            registry, services));
-  return std::make_unique<Plugins>(
-      Plugins{std::nullopt, std::move(mask), std::nullopt,
-              resolved.stage(DBSA_KIND_RETRIEVER).identity(), std::move(store), std::move(backend),
-              resolved.stage(DBSA_KIND_ATTENTION_BACKEND).manifest->revision});
+  std::string identity = resolved.stage(DBSA_KIND_RETRIEVER).identity();
+  if (services.embedder() != nullptr) identity += ", " + services.embedder()->identity();
+  return std::make_unique<Plugins>(Plugins{std::move(grouper), std::move(mask),
+                                           std::move(retriever), std::move(identity),
+                                           std::move(store)});
 }
 
 // bf16 arithmetic for 16-bit checkpoints, float32 for others, unless the file says.
@@ -46,6 +54,71 @@ Precision choose_precision(const ModelSettings& settings, const Checkpoint& chec
           static_cast<uint32_t>(kv_half ? DBSA_KV_DTYPE_BF16 : DBSA_KV_DTYPE_F32)};
 }
 
+// What plugins embed texts with, as [embedding] says; nullptr where there is none.
+Result<std::unique_ptr<host::Embedder>> make_embedder(const EmbeddingSettings& embedding,
+                                                      const Computing& computing,
+                                                      const host::ResolvedPipeline& resolved,
+                                                      host::PluginRegistry& registry,
+                                                      host::HostServices& services) {
+  std::unique_ptr<host::Embedder> embedder;
+  if (embedding.method == EmbeddingMethod::kLlmHidden) {
+    DBSA_ASSIGN_OR_RETURN(
+        embedder, LlmHidden::create(*computing.model, *computing.backend, *computing.tokenizer,
+                                    services, embedding.layer, computing.digest.hex()));
+  } else if (embedding.method == EmbeddingMethod::kSentenceTransformer) {
+    // An instance of its own: a backend has one attention shape.
+    DBSA_ASSIGN_OR_RETURN(auto backend,
+                          make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
+                                                              registry, services));
+    DBSA_ASSIGN_OR_RETURN(embedder,
+                          SentenceEncoder::open(embedding.path, std::move(backend), &services));
+  }
+  return embedder;
+}
+
+// Takes the model's fingerprint and what all keys have in common.
+Status identify(uint32_t backend_revision, Computing& computing) {
+  DBSA_ASSIGN_OR_RETURN(
+      const ModelFingerprint weights,
+      fingerprint_model(computing.config, *computing.checkpoint, default_cache_folder()));
+  computing.fingerprint = weights.value.hex();
+  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, computing.backend->block_format(1));
+  const ModelIdentity identity = {computing.fingerprint,
+                                  rope_identity(computing.config.rope),
+                                  tokenizer_identity(*computing.tokenizer),
+                                  computing.backend->plugin_id(),
+                                  backend_revision,
+                                  computing.model->precision().compute,
+                                  format};
+  computing.digest = identity.digest();
+  return {};
+}
+
+Result<Computing> load_model(const Settings& settings, const host::ResolvedPipeline& resolved,
+                             host::PluginRegistry& registry, host::HostServices& services) {
+  Computing computing;
+  DBSA_ASSIGN_OR_RETURN(computing.config, load_model_config(settings.model.path));
+  DBSA_ASSIGN_OR_RETURN(Checkpoint opened, Checkpoint::open(settings.model.path));
+  computing.checkpoint = std::make_unique<Checkpoint>(std::move(opened));
+  DBSA_RETURN_IF_ERROR(computing.checkpoint->check(computing.config));
+  DBSA_ASSIGN_OR_RETURN(computing.tokenizer, Tokenizer::load(settings.model.path));
+  DBSA_RETURN_IF_ERROR(check_tokenizer_fits(*computing.tokenizer, computing.config));
+  DBSA_ASSIGN_OR_RETURN(auto backend,
+                        make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
+                                                            registry, services));
+  computing.backend = std::make_unique<host::AttentionBackend>(std::move(backend));
+  DBSA_ASSIGN_OR_RETURN(
+      computing.model,
+      Llama::load(*computing.checkpoint, computing.config,
+                  choose_precision(settings.model, *computing.checkpoint), *computing.backend));
+  DBSA_RETURN_IF_ERROR(
+      identify(resolved.stage(DBSA_KIND_ATTENTION_BACKEND).manifest->revision, computing));
+  DBSA_ASSIGN_OR_RETURN(auto embedder,
+                        make_embedder(settings.embedding, computing, resolved, registry, services));
+  computing.embedder = std::make_unique<OfferedEmbedder>(services, std::move(embedder));
+  return computing;
+}
+
 }  // namespace
 
 Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model) {
@@ -57,56 +130,6 @@ Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model
                    "; use the tokenizer that was published with the model",
                "/model/path"};
 }
-
-// Takes the model's fingerprint and what all keys have in common.
-Status Engine::Impl::identify() {
-  DBSA_ASSIGN_OR_RETURN(const ModelFingerprint weights,
-                        fingerprint_model(config, *checkpoint, default_cache_folder()));
-  fingerprint = weights.value.hex();
-  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, plugins->backend.block_format(1));
-  const ModelIdentity identity = {fingerprint,
-                                  rope_identity(config.rope),
-                                  tokenizer_identity(*tokenizer),
-                                  plugins->backend.plugin_id(),
-                                  plugins->backend_revision,
-                                  model->precision().compute,
-                                  format};
-  model_digest = identity.digest();
-  return {};
-}
-
-// What plugins embed texts with, as [embedding] says. An index depends on it.
-Status Engine::Impl::open_embedder(const host::ResolvedPipeline& resolved,
-                                   host::PluginRegistry& registry) {
-  const EmbeddingSettings& embedding = settings.embedding;
-  if (embedding.method == EmbeddingMethod::kLlmHidden) {
-    DBSA_ASSIGN_OR_RETURN(
-        embedder, LlmHidden::create(*model, plugins->backend, *tokenizer, services, embedding.layer,
-                                    model_digest.hex()));
-  } else if (embedding.method == EmbeddingMethod::kSentenceTransformer) {
-    // An instance of its own: a backend has one attention shape.
-    DBSA_ASSIGN_OR_RETURN(auto backend,
-                          make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
-                                                              registry, services));
-    DBSA_ASSIGN_OR_RETURN(embedder,
-                          SentenceEncoder::open(embedding.path, std::move(backend), &services));
-  }
-  if (embedder) plugins->retriever_identity += ", " + embedder->identity();
-  services.set_embedder(embedder.get());
-  return {};
-}
-
-Status Engine::Impl::make_rankers(const host::ResolvedPipeline& resolved,
-                                  host::PluginRegistry& registry) {
-  DBSA_ASSIGN_OR_RETURN(
-      plugins->grouper,
-      make_plugin<host::BlockGrouper>(resolved, DBSA_KIND_BLOCK_GROUPER, registry, services));
-  DBSA_ASSIGN_OR_RETURN(plugins->retriever, make_plugin<host::Retriever>(
-                                                resolved, DBSA_KIND_RETRIEVER, registry, services));
-  return {};
-}
-
-Engine::Impl::~Impl() { services.set_embedder(nullptr); }
 
 Status Engine::Impl::adopt(Pool opened) {
   pool = std::move(opened);
@@ -142,25 +165,13 @@ Result<std::unique_ptr<Engine>> Engine::open(const host::ResolvedPipeline& resol
                                              host::HostServices& services) {
   offer_plugins(services, registry);
   DBSA_ASSIGN_OR_RETURN(Settings settings, read_settings(resolved.json));
-  DBSA_ASSIGN_OR_RETURN(ModelConfig config, load_model_config(settings.model.path));
-  DBSA_ASSIGN_OR_RETURN(Checkpoint opened, Checkpoint::open(settings.model.path));
-  auto checkpoint = std::make_unique<Checkpoint>(std::move(opened));
-  DBSA_RETURN_IF_ERROR(checkpoint->check(config));
-  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(settings.model.path));
-  DBSA_RETURN_IF_ERROR(check_tokenizer_fits(*tokenizer, config));
+  // Plugins ask for embeddings while they are made, so the model is there before them.
+  DBSA_ASSIGN_OR_RETURN(Computing computing, load_model(settings, resolved, registry, services));
   DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Plugins> plugins,
                         make_plugins(resolved, registry, services));
-  DBSA_ASSIGN_OR_RETURN(
-      std::unique_ptr<Llama> model,
-      Llama::load(*checkpoint, config, choose_precision(settings.model, *checkpoint),
-                  plugins->backend));
-  auto impl =
-      std::make_unique<Impl>(std::move(settings), services, std::move(plugins), std::move(config),
-                             std::move(checkpoint), std::move(tokenizer), std::move(model));
+  auto impl = std::make_unique<Impl>(std::move(settings), services, std::move(computing),
+                                     std::move(plugins));
   impl->pool_id = dbsa::pool_id(resolved.json);
-  DBSA_RETURN_IF_ERROR(impl->identify());
-  DBSA_RETURN_IF_ERROR(impl->open_embedder(resolved, registry));
-  DBSA_RETURN_IF_ERROR(impl->make_rankers(resolved, registry));
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 
@@ -219,7 +230,7 @@ std::vector<std::string> Engine::labels() const {
 const Settings& Engine::settings() const { return impl_->settings; }
 
 ModelInfo Engine::model_info() const {
-  const Impl& self = *impl_;
+  const Computing& self = impl_->computing;
   int64_t parameters = 0;
   for (const TensorSpec& tensor : expected_tensors(self.config)) {
     int64_t elements = 1;
@@ -227,13 +238,13 @@ ModelInfo Engine::model_info() const {
     parameters += elements;
   }
   const Precision precision = self.model->precision();
-  return {self.settings.model.path,
+  return {impl_->settings.model.path,
           self.config.model_type,
           self.fingerprint,
           precision.compute == DBSA_COMPUTE_BF16 ? "bf16" : "f32",
           precision.kv_dtype == DBSA_KV_DTYPE_BF16 ? "bf16" : "f32",
           parameters,
-          self.plugins->backend.describe(),
+          self.backend->describe(),
           tokenizer_identity(*self.tokenizer)};
 }
 

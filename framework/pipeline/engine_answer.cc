@@ -24,18 +24,20 @@ Result<Selection> Engine::Impl::select(std::string_view text) {
   const bool single = settings.retriever.by_demonstration;
   DBSA_ASSIGN_OR_RETURN(
       std::vector<Hit> ranking,
-      plugins->retriever->query(query, single ? static_cast<int64_t>(block_of.size()) : count));
+      plugins->retriever.query(query, single ? static_cast<int64_t>(block_of.size()) : count));
   if (single) ranking = rank_blocks(ranking, block_of, settings.retriever.block_score);
   return select_blocks(settings.selection, shape, ranking);
 }
 
 Result<std::vector<int32_t>> Engine::Impl::query_ids(std::string_view text) const {
-  DBSA_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
-                        tokenizer->encode(query_text(prompt_format(settings.prompt), text),
-                                          {.parse_special = false}));
+  DBSA_ASSIGN_OR_RETURN(
+      std::vector<int32_t> ids,
+      computing.tokenizer->encode(query_text(prompt_format(settings.prompt), text),
+                                  {.parse_special = false}));
   if (settings.prompt.tail.empty()) return ids;
   const PromptFormat behind = label_format(settings.prompt);
-  DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> tail, tokenizer->encode(label_lead(behind)));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> tail,
+                        computing.tokenizer->encode(label_lead(behind)));
   ids.insert(ids.end(), tail.begin(), tail.end());
   return ids;
 }
@@ -107,7 +109,7 @@ Status Engine::Impl::decode(QueryPass& pass, std::vector<float> logits, Answer& 
     std::vector<std::string> stops = settings.decoding.stop;
     stops.push_back(settings.prompt.separator);
     DBSA_ASSIGN_OR_RETURN(const Generated generated,
-                          decode_free(*tokenizer, stops, config.eos_token_ids,
+                          decode_free(*computing.tokenizer, stops, computing.config.eos_token_ids,
                                       settings.decoding.max_tokens, pass, std::move(logits)));
     answer.label = {generated.text, generated.log_probability};
     return {};
@@ -164,7 +166,7 @@ Result<Engine::Impl::Request> Engine::Impl::make_request(std::string_view text, 
   const auto tokens = static_cast<int64_t>(request.ids.size());
   request.rows = tokens + continuation_tokens();
   DBSA_RETURN_IF_ERROR(check_distances(request.selection, tokens + longest_continuation(),
-                                       longest_distance(config)));
+                                       longest_distance(computing.config)));
   return request;
 }
 
@@ -177,7 +179,7 @@ Status Engine::Impl::answer_once(const Request& request, Answer& answer) {
   }
   answer.seconds.load += loading.seconds();
 
-  const Stopwatch computing;
+  const Stopwatch prefilling;
   // Blocks that are computed anew are tokens before the query's own, nothing else.
   std::vector<int32_t> ids;
   if (settings.recompute)
@@ -188,12 +190,12 @@ Status Engine::Impl::answer_once(const Request& request, Answer& answer) {
   const auto before = static_cast<int64_t>(ids.size());
   ids.insert(ids.end(), request.ids.begin(), request.ids.end());
   DBSA_ASSIGN_OR_RETURN(QueryPass pass,
-                        QueryPass::begin(*model, plugins->backend, services, std::move(open),
-                                         request.selection.query_start - before,
+                        QueryPass::begin(*computing.model, *computing.backend, services,
+                                         std::move(open), request.selection.query_start - before,
                                          before + request.rows, settings.model.chunk_tokens));
   DBSA_ASSIGN_OR_RETURN(std::vector<float> logits, pass.extend(ids));
   answer.seconds.verify += pass.verify_seconds();
-  answer.seconds.prefill += computing.seconds() - pass.verify_seconds();
+  answer.seconds.prefill += prefilling.seconds() - pass.verify_seconds();
 
   const Stopwatch decoding;
   DBSA_RETURN_IF_ERROR(decode(pass, std::move(logits), answer));

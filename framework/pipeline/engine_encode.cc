@@ -46,7 +46,7 @@ Status Engine::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
   estimate.blocks = static_cast<int64_t>(built.blocks.size());
   for (const EncodeBlock& block : built.blocks) {
     const auto tokens = static_cast<int64_t>(block.token_ids.size());
-    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, plugins->backend.block_format(tokens));
+    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, computing.backend->block_format(tokens));
     estimate.tokens += tokens;
     if (uses_stored_kv(settings)) report.kv_bytes += format.plane_bytes * format.layers;
   }
@@ -117,7 +117,7 @@ Status Engine::open_pool() {
                      " does not exist); run `dbsa-pipe encode` first",
                  "/kv_store/path"};
   if (!pool.ok()) return pool.error();
-  if (pool->model != self.model_digest)
+  if (pool->model != self.computing.digest)
     return Error{ErrorCode::kConfig,
                  path +
                      ": the pool was encoded with another model, tokenizer or precision; run "
@@ -131,7 +131,7 @@ Status Engine::open_pool() {
                  "/retriever/plugin"};
   const int64_t documents = pool->documents(self.settings.retriever.by_demonstration);
   if (documents == 0) return self.adopt(std::move(pool).value());
-  if (Status loaded = self.plugins->retriever->load(pool->index, documents); !loaded.ok())
+  if (Status loaded = self.plugins->retriever.load(pool->index, documents); !loaded.ok())
     return Error{loaded.error().code,
                  path + ": its retriever index cannot be used: " + loaded.error().message +
                      "; run `dbsa-pipe encode` again",

@@ -23,16 +23,44 @@
 
 namespace dbsa {
 
-// The plugins of a pipeline, one instance each. Grouper and retriever are made last: they may ask
-// for embeddings, which the model on the backend may have to make.
+// The plugins of a pipeline but for its attention backend, one instance each.
 struct Plugins {
-  std::optional<host::BlockGrouper> grouper;
+  host::BlockGrouper grouper;
   host::MaskPattern mask;
-  std::optional<host::Retriever> retriever;
+  host::Retriever retriever;
   std::string retriever_identity;  // what its index depends on, but the documents
   host::KvStore store;
-  host::AttentionBackend backend;
-  uint32_t backend_revision;
+};
+
+// What plugins embed texts with, for as long as this lives.
+class OfferedEmbedder {
+ public:
+  OfferedEmbedder(host::HostServices& services, std::unique_ptr<host::Embedder> embedder)
+      : services_(services), embedder_(std::move(embedder)) {
+    services_.set_embedder(embedder_.get());
+  }
+  // Another engine on these services may have offered its own since.
+  ~OfferedEmbedder() {
+    if (services_.embedder() == embedder_.get()) services_.set_embedder(nullptr);
+  }
+  OfferedEmbedder(const OfferedEmbedder&) = delete;
+  OfferedEmbedder& operator=(const OfferedEmbedder&) = delete;
+
+ private:
+  host::HostServices& services_;
+  std::unique_ptr<host::Embedder> embedder_;  // nullptr: there is none
+};
+
+// The model with all that computes it. Made before the plugins that may ask for embeddings of it.
+struct Computing {
+  ModelConfig config;
+  std::unique_ptr<Checkpoint> checkpoint;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<host::AttentionBackend> backend;
+  std::unique_ptr<Llama> model;
+  std::string fingerprint;
+  KvKey digest;  // of all that stored keys and values depend on but the tokens
+  std::unique_ptr<OfferedEmbedder> embedder;
 };
 
 // 0, 1, ... count - 1.
@@ -45,14 +73,8 @@ inline std::vector<int64_t> all_indices(size_t count) {
 struct Engine::Impl {
   Settings settings;
   host::HostServices& services;
+  Computing computing;
   std::unique_ptr<Plugins> plugins;
-  ModelConfig config;
-  std::unique_ptr<Checkpoint> checkpoint;
-  std::unique_ptr<Tokenizer> tokenizer;
-  std::unique_ptr<Llama> model;
-  std::unique_ptr<host::Embedder> embedder;  // where there is an [embedding]
-  std::string fingerprint;
-  KvKey model_digest;
   std::string pool_id;
   BlockCache cache;
   Encoder encoder;
@@ -65,28 +87,20 @@ struct Engine::Impl {
   std::optional<LabelTree> tree;  // under likelihood
   std::vector<int64_t> block_of;  // of each document, where single demonstrations are ranked
 
-  Impl(Settings s, host::HostServices& host_services, std::unique_ptr<Plugins> p, ModelConfig c,
-       std::unique_ptr<Checkpoint> w, std::unique_ptr<Tokenizer> t, std::unique_ptr<Llama> m)
+  Impl(Settings s, host::HostServices& host_services, Computing c, std::unique_ptr<Plugins> p)
       : settings(std::move(s)),
         services(host_services),
+        computing(std::move(c)),
         plugins(std::move(p)),
-        config(std::move(c)),
-        checkpoint(std::move(w)),
-        tokenizer(std::move(t)),
-        model(std::move(m)),
-        cache(plugins->store, plugins->backend),
-        encoder(*model, plugins->backend, plugins->store, cache, services,
+        cache(plugins->store, *computing.backend),
+        encoder(*computing.model, *computing.backend, plugins->store, cache, services,
                 settings.model.chunk_tokens) {}
 
   PoolParts parts() {
-    return {settings,          config,        model_digest,        *tokenizer,
-            *plugins->grouper, plugins->mask, *plugins->retriever, plugins->retriever_identity,
+    return {settings,         computing.config, computing.digest,   *computing.tokenizer,
+            plugins->grouper, plugins->mask,    plugins->retriever, plugins->retriever_identity,
             services};
   }
-  ~Impl();
-  Status identify();
-  Status open_embedder(const host::ResolvedPipeline& resolved, host::PluginRegistry& registry);
-  Status make_rankers(const host::ResolvedPipeline& resolved, host::PluginRegistry& registry);
   Status adopt(Pool opened);
   Result<std::optional<Pool>> previous_pool(bool regroup) const;
   Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -150,7 +151,8 @@ Result<std::vector<EncodeBlock>> plan_blocks(const PoolParts& parts,
     const auto index = static_cast<int64_t>(i);
     DBSA_ASSIGN_OR_RETURN(BlockPlan plan, plan_block(parts.mask, lengths, starts, index,
                                                      parts.settings.mask.encode_positions));
-    DBSA_RETURN_IF_ERROR(check_positions(parts, plan, index, lengths[i]));
+    if (uses_stored_kv(parts.settings))
+      DBSA_RETURN_IF_ERROR(check_positions(parts, plan, index, lengths[i]));
     keys.push_back(block_key(parts.model_digest, token_ids[i], plan, index, keys));
     blocks.push_back({keys.back(), std::move(token_ids[i]), std::move(plan)});
   }
@@ -284,7 +286,9 @@ Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
   DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, std::move(token_ids)));
   DBSA_RETURN_IF_ERROR(check_selection_possible(
       parts.settings.selection, {lengths, parts.settings.mask.anchor_blocks, pool.has_prefix},
-      longest_distance(parts.model)));
+      parts.settings.decoding.method == DecodingMethod::kVote  // no model reads it
+          ? std::numeric_limits<int64_t>::max()
+          : longest_distance(parts.model)));
   for (size_t i = 0; i < blocks.size(); ++i)
     pool.blocks.push_back(
         {std::move(blocks[i].demonstrations), built.blocks[i].token_ids, built.blocks[i].key});

@@ -89,17 +89,26 @@ Pool from_json(const json& value) {
   for (const int32_t label : pool.demonstration_labels)
     if (label < 0 || label >= static_cast<int64_t>(value.at("labels").size()))
       throw std::invalid_argument("no such label");
+  std::vector<int> placed(pool.demonstrations.size(), 0);  // in how many blocks
   for (const json& source : value.at("blocks")) {
     PoolBlock& block = pool.blocks.emplace_back();
     block.demonstrations = source.at("demonstrations").get<std::vector<int64_t>>();
-    for (const int64_t id : block.demonstrations)
+    for (const int64_t id : block.demonstrations) {
       if (id < 0 || id >= demonstrations) throw std::invalid_argument("no such demonstration");
+      if (placed[static_cast<size_t>(id)]++ != 0)
+        throw std::invalid_argument("a demonstration in two blocks");
+    }
+    const bool prefix = pool.has_prefix && pool.blocks.size() == 1;
+    if (prefix != block.demonstrations.empty())
+      throw std::invalid_argument(prefix ? "a prefix with demonstrations"
+                                         : "a block without demonstrations");
     block.token_ids = ids_from_binary(source.at("token_ids"));
     if (block.token_ids.empty()) throw std::invalid_argument("an empty block");
     block.key = key_from_binary(source.at("key"));
   }
-  if (pool.blocks.empty() && (demonstrations > 0 || pool.has_prefix))
-    throw std::invalid_argument("no blocks");
+  if (pool.blocks.empty() && pool.has_prefix) throw std::invalid_argument("no blocks");
+  if (std::find(placed.begin(), placed.end(), 0) != placed.end())
+    throw std::invalid_argument("a demonstration in no block");
   for (const json& source : value.at("labels"))
     pool.labels.push_back(
         {source.at("text"),

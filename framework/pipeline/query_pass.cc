@@ -57,8 +57,9 @@ std::vector<dbsa_segment> QueryPass::selected_segments() const {
   return segments;
 }
 
-// One range: rows begin..end - 1, each but the first the only child before the next. Token i of the
-// tree stands in slot length_ + i of the live KV, whatever its position.
+// One range: rows begin..end - 1, each but the first a child of the one before it. Token i of the
+// tree stands in slot length_ + i of the live KV, whatever its position. A run of such rows is one
+// segment wherever a chunk cuts it, so that a row's segments, and its bits, do not depend on that.
 void QueryPass::add_tree_run(std::span<const TreeToken> rows, size_t begin, size_t end,
                              ForwardInput& input) {
   const auto segment = [&](int32_t kind, int64_t first, int64_t length, int64_t depth) {
@@ -72,16 +73,20 @@ void QueryPass::add_tree_run(std::span<const TreeToken> rows, size_t begin, size
   range.segments = selected_segments();
   range.segments.push_back(
       {sizeof(dbsa_segment), DBSA_SEGMENT_FULL, kv_.get(), 0, length_, start_, 0});
-  // The rows above, in runs of neighbouring slots, from the nearest up.
-  for (int32_t above = rows[begin].parent; above >= 0;) {
-    int32_t first = above;
-    while (rows[static_cast<size_t>(first)].parent == first - 1 && first > 0) --first;
+  const auto run_begin = [&](int32_t row) {
+    while (row > 0 && rows[static_cast<size_t>(row)].parent == row - 1) --row;
+    return row;
+  };
+  // The rows above, from the nearest run up.
+  const int32_t own = run_begin(static_cast<int32_t>(begin));
+  for (int32_t above = rows[static_cast<size_t>(own)].parent; above >= 0;) {
+    const int32_t first = run_begin(above);
     range.segments.push_back(segment(DBSA_SEGMENT_FULL, first, above - first + 1,
                                      rows[static_cast<size_t>(first)].depth));
     above = rows[static_cast<size_t>(first)].parent;
   }
-  range.segments.push_back(
-      segment(DBSA_SEGMENT_CAUSAL, static_cast<int64_t>(begin), range.rows, rows[begin].depth));
+  range.segments.push_back(segment(DBSA_SEGMENT_CAUSAL, own, static_cast<int64_t>(end) - own,
+                                   rows[static_cast<size_t>(own)].depth));
   for (size_t i = begin; i < end; ++i) {
     input.ids.push_back(rows[i].token);
     input.positions.push_back(static_cast<int32_t>(start_ + length_ + rows[i].depth));

@@ -75,7 +75,8 @@ TEST(GoodPipeline, HasEveryDefault) {
   const auto pipeline = resolve_pipeline(*document, registry);
   ASSERT_TRUE(pipeline.ok()) << pipeline.error().message;
   EXPECT_EQ(pipeline->json.at("selection"),
-            nlohmann::json::parse(R"({"ratio":0.3,"order":"index","positions":"contiguous"})"));
+            nlohmann::json::parse(
+                R"({"ratio":0.3,"order":"index","positions":"contiguous","recompute":false})"));
   EXPECT_EQ(pipeline->json.at("model").at("path"), (kFolder / "cases/model").string());
   EXPECT_EQ(pipeline->json.at("output").at("directory"), (kFolder / "cases/runs").string());
   EXPECT_EQ(pipeline->json.at("data").at("queries"), "");
@@ -87,6 +88,32 @@ TEST(GoodPipeline, HasEveryDefault) {
   // A later fault of the plugin is shown where its key stands.
   EXPECT_EQ(pipeline->located({ErrorCode::kConfig, "k1 is odd", "/retriever/k1"}).message,
             (kFolder / "cases/good.toml").string() + ":6:1: retriever.k1: is odd");
+}
+
+TEST(GoodPipeline, FillsInTheDefaultsOfInnerPlugins) {
+  const auto document = TomlDocument::parse(
+      "[model]\npath = \"model\"\n[data]\ndemonstrations = \"pool.jsonl\"\n[retriever]\n"
+      "plugin = \"fused\"\n[retriever.first]\nplugin = \"bm25\"\nk1 = 2\n"
+      "[retriever.second]\nplugin = \"dense\"\nencoder = \"words\"\n",
+      (kFolder / "cases/good.toml").string());
+  ASSERT_TRUE(document.ok()) << document.error().message;
+  const std::string plugins = (kFolder / "plugins").string();
+  const PluginRegistry registry = PluginRegistry::discover({&plugins, 1});
+  const auto pipeline = resolve_pipeline(*document, registry);
+  ASSERT_TRUE(pipeline.ok()) << pipeline.error().message;
+  const ResolvedStage& retriever = pipeline->stage(DBSA_KIND_RETRIEVER);
+  EXPECT_EQ(
+      retriever.config.at("first"),
+      nlohmann::json::parse(R"({"plugin":"test.retriever.bm25","k1":2.0,"stemmer":"porter"})"));
+  EXPECT_EQ(retriever.config.at("weight"), 0.5);
+  ASSERT_EQ(retriever.inner.size(), 2u);
+  EXPECT_EQ(retriever.inner[0].pointer, "/retriever/first");
+  EXPECT_EQ(retriever.inner[0].config.dump(), R"({"k1":2.0,"stemmer":"porter"})");
+  EXPECT_EQ(retriever.inner[1].manifest->id, "test.retriever.dense");
+  EXPECT_EQ(retriever.inner[1].config.at("encoder"), (kFolder / "cases/words").string());
+  EXPECT_EQ(retriever.identity(),
+            "test.retriever.fused revision 1, test.retriever.bm25 revision 1, "
+            "test.retriever.dense revision 1");
 }
 
 TEST(GoodPipeline, TakesOverrides) {

@@ -41,6 +41,7 @@ TEST(RecordTest, NamesNeverCollide) {
 
 TEST(RecordTest, TotalsScoreLabelledQueriesOnly) {
   RunRecord record;
+  record.encode.kv_bytes = 1;
   record.encode.estimate.blocks = 10;
   record.encode.blocks_encoded = 4;
   record.encode.blocks_repaired = 1;

@@ -41,8 +41,12 @@ TEST(Describe, MakesATableForAPipelineFile) {
   EXPECT_EQ(toml, R"([retriever]
 # Ranks by shared terms and more
 plugin = "bm25"
+# A block's score from those of its demonstrations (unit = "demonstration"); one that is not ranked counts as 0 in mean and sum. string, "max" | "mean" | "sum"
+block_score = "max"
 # What is indexed: whole demonstrations as in the prompt, or inputs alone. string, "demonstration" | "text"
 text = "demonstration"
+# What is ranked: whole blocks, or single demonstrations whose scores then make their block's. string, "block" | "demonstration"
+unit = "block"
 # Saturation of a term's count. number, >= 0, <= 10
 k1 = 1.2
 # Stemmer of English words. string, "porter" | "none"
@@ -51,6 +55,43 @@ stemmer = "porter"
 word_list = ""
 )");
   EXPECT_TRUE(TomlDocument::parse(toml, "a.toml").ok());
+}
+
+// A table of a stage's table ends it, so it comes last wherever its key stands.
+TEST(Describe, MakesTablesOfInnerPlugins) {
+  const Manifest fused = *parse_manifest(R"(id = "dbsa.retriever.fused"
+kind = "retriever"
+revision = 1
+version = "0.1.0"
+summary = "Two as one"
+licence = "Apache-2.0"
+abi = "0.1"
+[config.first]
+type = "object"
+format = "retriever"
+description = "A retriever"
+[config.weight]
+type = "number"
+default = 0.5
+description = "Of the first"
+)",
+                                         "p/fused.plugin.toml");
+  const std::string toml = config_toml(fused);
+  EXPECT_TRUE(toml.ends_with(R"(# Of the first. number
+weight = 0.5
+
+# A retriever. retriever, required
+[retriever.first]
+plugin = "bm25"
+)")) << toml;
+  const auto parsed = TomlDocument::parse(toml, "a.toml");
+  ASSERT_TRUE(parsed.ok()) << parsed.error().message;
+  EXPECT_EQ(parsed->json().at("retriever").at("first").dump(), R"({"plugin":"bm25"})");
+  EXPECT_EQ(config_markdown(fused), R"(| key | type | default | range | unit | meaning |
+|---|---|---|---|---|---|
+| `first` | retriever | required |  |  | A retriever |
+| `weight` | number | `0.5` |  |  | Of the first |
+)");
 }
 
 TEST(Describe, MakesAMarkdownTable) {

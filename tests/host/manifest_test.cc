@@ -89,7 +89,7 @@ TEST(Manifest, ChecksEachKey) {
             "p/x.plugin.toml:12:1: config.k1.default: must be one of \"a\", \"b\", got \"c\"");
   EXPECT_EQ(with_key("type = \"float\"\n"),
             "p/x.plugin.toml:10:1: config.k1.type: must be one of \"integer\", \"number\", "
-            "\"string\", \"boolean\", got \"float\"");
+            "\"string\", \"boolean\", \"object\", got \"float\"");
   EXPECT_EQ(with_key("type = \"number\"\nminimun = 1\n"),
             "p/x.plugin.toml:11:1: config.k1: unknown key \"minimun\"; did you mean \"minimum\"?");
   EXPECT_EQ(with_key("type = \"number\"\nminimum = 2\nmaximum = 1\n"),
@@ -100,6 +100,26 @@ TEST(Manifest, ChecksEachKey) {
   EXPECT_EQ(faults_of(std::string(kHead) + "[config.k1]\ndefault = 1\n"),
             "p/x.plugin.toml:8:9: config.k1.type: is required\n"
             "p/x.plugin.toml:8:9: config.k1.description: is required");
+}
+
+TEST(Manifest, ATableIsThatOfAPlugin) {
+  const auto with_key = [](const std::string& lines) {
+    return faults_of(kHead + ("[config.first]\ndescription = \"One\"\n" + lines));
+  };
+  const std::string rule =
+      "a key of type object takes a plugin's table: format = \"retriever\"; no other key does";
+  EXPECT_EQ(with_key("type = \"object\"\nformat = \"retriever\"\n"), "accepted");
+  EXPECT_EQ(with_key("type = \"object\"\n"), "p/x.plugin.toml:10:1: config.first.type: " + rule);
+  EXPECT_EQ(
+      with_key("type = \"object\"\nformat = \"path\"\n"),
+      "p/x.plugin.toml:10:1: config.first.type: " + rule +
+          "\np/x.plugin.toml:11:1: config.first.format: is for strings, the key is an object");
+  EXPECT_EQ(with_key("type = \"string\"\nformat = \"retriever\"\n"),
+            "p/x.plugin.toml:11:1: config.first.format: " + rule);
+  EXPECT_EQ(with_key("type = \"object\"\nformat = \"retriever\"\n[config.first.default]\n"
+                     "plugin = \"bm25\"\n")
+                .find("config.first.default: "),
+            23u);
 }
 
 TEST(Manifest, KeepsTheFrameworksKeysFree) {

@@ -5,6 +5,8 @@
 #include <xxhash.h>
 
 #include <filesystem>
+#include <functional>
+#include <utility>
 
 #include "tests/support/workspace.h"
 
@@ -17,6 +19,7 @@ Pool sample_pool() {
   pool.model.bytes[3] = 7;
   pool.has_prefix = true;
   pool.demonstrations = {"h0", "h1", "h2"};
+  pool.demonstration_labels = {1, 0, 1};
   pool.blocks.push_back({{}, {1}, {}});
   pool.blocks.push_back({{2, 0}, {5, 6, 70000}, KvKey{{1, 2, 3}}});
   pool.blocks.push_back({{1}, {9}, KvKey{{4, 5, 6}}});
@@ -32,6 +35,7 @@ void expect_equal(const Pool& a, const Pool& b) {
   EXPECT_EQ(a.model, b.model);
   EXPECT_EQ(a.has_prefix, b.has_prefix);
   EXPECT_EQ(a.demonstrations, b.demonstrations);
+  EXPECT_EQ(a.demonstration_labels, b.demonstration_labels);
   ASSERT_EQ(a.blocks.size(), b.blocks.size());
   for (size_t i = 0; i < a.blocks.size(); ++i) {
     EXPECT_EQ(a.blocks[i].demonstrations, b.blocks[i].demonstrations);
@@ -91,6 +95,33 @@ TEST(PoolManifest, DeepNestingDoesNotExhaustTheStack) {
     ASSERT_FALSE(read.ok());
     EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
   }
+}
+
+// Answers look up labels and blocks of demonstrations without a check of their own.
+TEST(PoolManifest, EveryDemonstrationHasALabelAndOneBlock) {
+  const auto refusal = [](const std::function<void(Pool&)>& change) {
+    Pool pool = sample_pool();
+    change(pool);
+    const auto read = decode_pool_manifest(encode_pool_manifest(pool), "x.pool");
+    if (read.ok()) return std::string("it was taken");
+    const std::string head = "x.pool: not a sound pool manifest: ";
+    return read.error().message.substr(head.size(), read.error().message.find(';') - head.size());
+  };
+  EXPECT_EQ(refusal([](Pool& p) { p.demonstration_labels.pop_back(); }),
+            "not one label for each demonstration");
+  EXPECT_EQ(refusal([](Pool& p) { p.demonstration_labels[0] = 2; }), "no such label");
+  EXPECT_EQ(refusal([](Pool& p) { p.demonstration_labels[0] = -1; }), "no such label");
+  EXPECT_EQ(refusal([](Pool& p) { p.blocks[1].demonstrations = {2, 3}; }), "no such demonstration");
+  EXPECT_EQ(refusal([](Pool& p) { p.blocks[2].demonstrations = {0}; }),
+            "a demonstration in two blocks");
+  EXPECT_EQ(refusal([](Pool& p) { p.blocks[1].demonstrations = {2}; }),
+            "a demonstration in no block");
+  EXPECT_EQ(refusal([](Pool& p) { p.blocks[2].demonstrations = {}; }),
+            "a block without demonstrations");
+  EXPECT_EQ(
+      refusal([](Pool& p) { std::swap(p.blocks[0].demonstrations, p.blocks[2].demonstrations); }),
+      "a prefix with demonstrations");
+  EXPECT_EQ(refusal([](Pool& p) { p.blocks.clear(); }), "no blocks");
 }
 
 TEST(PoolManifest, SaysWhatIsWrongAndWhatToDo) {

@@ -207,8 +207,9 @@ Matrix OracleModel::rms_norm(const Matrix& x, const std::string& name) const {
   return y;
 }
 
-Matrix OracleModel::logits(const std::vector<int32_t>& ids, const std::vector<int64_t>& positions,
-                           const Mask& mask, std::vector<OracleKv>* kv) const {
+Matrix OracleModel::hidden_states(const std::vector<int32_t>& ids,
+                                  const std::vector<int64_t>& positions, const Mask& mask,
+                                  int64_t layers, std::vector<OracleKv>* kv) const {
   const int64_t q_width = heads_ * rope.head_dim, kv_width = kv_heads_ * rope.head_dim;
   const OracleAttention attention{
       .heads = heads_,
@@ -217,13 +218,12 @@ Matrix OracleModel::logits(const std::vector<int32_t>& ids, const std::vector<in
       .scale = 1 / std::sqrt(static_cast<double>(rope.head_dim)),
       .frequencies = frequencies.empty() ? oracle_frequencies(rope) : frequencies,
       .magnitude = oracle_magnitude(rope)};
-  const std::string table = "model.embed_tokens";
   Matrix x;
   for (int32_t id : ids) {
-    const double* row = &weights_.at(table + ".weight")[at(id, hidden_)];
+    const double* row = &weights_.at("model.embed_tokens.weight")[at(id, hidden_)];
     x.insert(x.end(), row, row + hidden_);
   }
-  for (int64_t i = 0; i < layers_; ++i) {
+  for (int64_t i = 0; i < layers; ++i) {
     const std::string layer = "model.layers." + std::to_string(i) + ".";
     const Matrix normed = rms_norm(x, layer + "input_layernorm");
     const Matrix q = linear(normed, layer + "self_attn.q_proj", hidden_, q_width);
@@ -242,7 +242,13 @@ Matrix OracleModel::logits(const std::vector<int32_t>& ids, const std::vector<in
     for (size_t j = 0; j < gate.size(); ++j) gate[j] = gate[j] / (1 + std::exp(-gate[j])) * up[j];
     add(x, linear(gate, layer + "mlp.down_proj", wide_, hidden_));
   }
-  return linear(rms_norm(x, "model.norm"), tied_ ? table : "lm_head", hidden_, vocabulary_);
+  return x;
+}
+
+Matrix OracleModel::logits(const std::vector<int32_t>& ids, const std::vector<int64_t>& positions,
+                           const Mask& mask, std::vector<OracleKv>* kv) const {
+  return linear(rms_norm(hidden_states(ids, positions, mask, layers_, kv), "model.norm"),
+                tied_ ? "model.embed_tokens" : "lm_head", hidden_, vocabulary_);
 }
 
 }  // namespace dbsa::reference

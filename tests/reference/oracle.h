@@ -39,8 +39,13 @@ class OracleModel {
   Matrix logits(const std::vector<int32_t>& ids, const std::vector<int64_t>& positions,
                 const Mask& mask, std::vector<OracleKv>* kv = nullptr) const;
 
+  // The residual stream after the first `layers` layers, [L, hidden_size], no norm applied.
+  Matrix hidden_states(const std::vector<int32_t>& ids, const std::vector<int64_t>& positions,
+                       const Mask& mask, int64_t layers, std::vector<OracleKv>* kv = nullptr) const;
+
   int64_t vocabulary() const { return vocabulary_; }
   int64_t layers() const { return layers_; }
+  int64_t hidden_size() const { return hidden_; }
   int64_t heads() const { return heads_; }
   int64_t kv_heads() const { return kv_heads_; }
   int64_t head_dim() const { return rope.head_dim; }

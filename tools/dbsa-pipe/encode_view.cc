@@ -37,7 +37,8 @@ void EncodeView::finish(const EncodeReport& report) {
     terminal_.note("encoded    nothing to encode: the query alone is the prompt");
     return;
   }
-  const int64_t reused = report.estimate.blocks - report.blocks_encoded;
+  const int64_t reused =  // none where no stored block is used
+      report.kv_bytes > 0 ? report.estimate.blocks - report.blocks_encoded : 0;
   std::string line = "encoded    " + counted(report.blocks_encoded, "block");
   if (report.blocks_encoded > 0) {
     line += " in " + human_seconds(report.encode_seconds);

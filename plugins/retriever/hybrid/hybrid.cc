@@ -2,22 +2,28 @@
 // SIGIR 2009): score(d) = sum over both of 1 / (rank_constant + rank of d), ranks from 1.
 #include <dbsa/sdk/opened_retriever.h>
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 namespace dbsa {
 namespace {
 
-// A saved index: this, then documents and bytes of the first index in decimal digits, a line each,
-// then both indexes.
+// A saved index: this, then XXH3 of what follows, documents and bytes of the first index in decimal
+// digits, a line each, then both indexes.
 constexpr std::string_view kMagic = "dbsa.retriever.hybrid 1\n";
 
-// The number on the line that `bytes` begins with, and bytes behind it; -1 where there is none.
-int64_t take_number(std::string_view& bytes) {
-  int64_t number = -1;
+uint64_t hash_of(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+// The number on the line that `bytes` begins with, and bytes behind it.
+template <typename Number>
+std::optional<Number> take_number(std::string_view& bytes) {
+  Number number = 0;
   const size_t end = std::min(bytes.find('\n'), bytes.size());
   const auto [stop, code] = std::from_chars(bytes.data(), bytes.data() + end, number);
-  if (code != std::errc() || stop != bytes.data() + end || end == bytes.size()) return -1;
+  if (code != std::errc() || stop != bytes.data() + end || end == bytes.size()) return std::nullopt;
   bytes.remove_prefix(end + 1);
   return number;
 }
@@ -38,25 +44,31 @@ class Hybrid final : public Retriever {
         rank_constant_(static_cast<double>(rank_constant)) {}
 
   Status index(Texts documents) override {
-    documents_ = documents.size();
+    documents_.reset();
     DBSA_RETURN_IF_ERROR(first_.index(documents));
-    return second_.index(documents);
+    DBSA_RETURN_IF_ERROR(second_.index(documents));
+    documents_ = documents.size();
+    return {};
   }
 
   Result<std::string> save() const override {
+    if (!documents_) return Error{ErrorCode::kInvalidArgument, "there is no index to save", ""};
     DBSA_ASSIGN_OR_RETURN(const std::string first, first_.save());
     DBSA_ASSIGN_OR_RETURN(const std::string second, second_.save());
-    return std::string(kMagic) + std::to_string(documents_) + "\n" + std::to_string(first.size()) +
-           "\n" + first + second;
+    const std::string body =
+        std::to_string(*documents_) + "\n" + std::to_string(first.size()) + "\n" + first + second;
+    return std::string(kMagic) + std::to_string(hash_of(body)) + "\n" + body;
   }
 
   Status load(std::string_view bytes) override {
     const Error corrupt = {ErrorCode::kCorrupt, "not an index of this retriever", ""};
-    documents_ = 0;
+    documents_.reset();
     if (!bytes.starts_with(kMagic)) return corrupt;
     bytes.remove_prefix(kMagic.size());
-    const int64_t documents = take_number(bytes);
-    const int64_t first = take_number(bytes);
+    const std::optional<uint64_t> hash = take_number<uint64_t>(bytes);
+    if (!hash || *hash != hash_of(bytes)) return corrupt;
+    const int64_t documents = take_number<int64_t>(bytes).value_or(-1);
+    const int64_t first = take_number<int64_t>(bytes).value_or(-1);
     if (documents < 0 || first < 0 || first > static_cast<int64_t>(bytes.size())) return corrupt;
     const auto split = static_cast<size_t>(first);
     DBSA_RETURN_IF_ERROR(first_.load(bytes.substr(0, split), documents));
@@ -66,15 +78,16 @@ class Hybrid final : public Retriever {
   }
 
   Result<std::vector<Hit>> query(std::string_view text, int64_t count) const override {
-    std::vector<double> scores(static_cast<size_t>(documents_), 0.0);
+    if (!documents_) return Error{ErrorCode::kInvalidArgument, "there is no index to query", ""};
+    std::vector<double> scores(static_cast<size_t>(*documents_), 0.0);
     for (const OpenedRetriever* retriever : {&first_, &second_}) {
-      DBSA_ASSIGN_OR_RETURN(const std::vector<Hit> hits, retriever->query(text, documents_));
+      DBSA_ASSIGN_OR_RETURN(const std::vector<Hit> hits, retriever->query(text, *documents_));
       for (size_t rank = 0; rank < hits.size(); ++rank)
         scores[static_cast<size_t>(hits[rank].id)] +=
             1.0 / (rank_constant_ + 1.0 + static_cast<double>(rank));
     }
     std::vector<Hit> fused;
-    for (int64_t id = 0; id < documents_; ++id)
+    for (int64_t id = 0; id < *documents_; ++id)
       if (const double score = scores[static_cast<size_t>(id)]; score > 0)
         fused.push_back({id, score});
     std::stable_sort(fused.begin(), fused.end(),
@@ -86,7 +99,7 @@ class Hybrid final : public Retriever {
  private:
   OpenedRetriever first_, second_;
   double rank_constant_;
-  int64_t documents_ = 0;
+  std::optional<int64_t> documents_;  // of the index, where there is one
 };
 
 }  // namespace
