@@ -104,7 +104,7 @@ class Reader {
     StudyInput& study = sweep->study;
     study.path = path;
     const size_t before = faults_.size() + unreadable_.size();
-    for (const SweepCell& cell : sweep->cells) read_cell(path, cell, study);
+    for (const ListedCell& cell : sweep->cells) read_cell(path, cell, study);
     if (study.runs.empty() && faults_.size() + unreadable_.size() == before)
       return unreadable(path +
                         ": expected the record of at least one cell in records/, but none "
@@ -112,7 +112,7 @@ class Reader {
     studies_.push_back(std::move(study));
   }
 
-  void read_cell(const std::string& folder, const SweepCell& cell, StudyInput& study) {
+  void read_cell(const std::string& folder, const ListedCell& cell, StudyInput& study) {
     const std::string path = (fs::path(folder) / cell.record).string();
     std::error_code failed;
     if (!fs::exists(path, failed)) {
@@ -125,7 +125,7 @@ class Reader {
     study.runs.push_back(*std::move(run));
   }
 
-  LostCell lost_cell(const std::string& folder, const SweepCell& cell) {
+  LostCell lost_cell(const std::string& folder, const ListedCell& cell) {
     LostCell lost{cell.name, cell.run, {}, ""};
     const fs::path name = fs::path(cell.record).filename();
     const std::string path = (fs::path(folder) / "failures" / name).string();

@@ -92,7 +92,8 @@ Result<std::vector<StudyInput>> read_report_input(std::span<const std::string> p
 std::optional<ReportRun> parse_record(const std::string& file, std::string_view text,
                                       std::vector<std::string>& faults);
 
-struct SweepCell {
+// One cell of a sweep.json.
+struct ListedCell {
   int64_t run = 0;
   AxisValues values;
   std::string name;
@@ -100,7 +101,7 @@ struct SweepCell {
 };
 struct SweepFile {
   StudyInput study;  // without runs
-  std::vector<SweepCell> cells;
+  std::vector<ListedCell> cells;
 };
 std::optional<SweepFile> parse_sweep(const std::string& file, std::string_view text,
                                      std::vector<std::string>& faults);

@@ -90,9 +90,9 @@ bool stays_inside(const std::string& path) {
   return true;
 }
 
-SweepCell read_cell(const ReportFields& fields, const std::string& at,
-                    const std::vector<SweepAxis>& axes) {
-  SweepCell cell;
+ListedCell read_cell(const ReportFields& fields, const std::string& at,
+                     const std::vector<SweepAxis>& axes) {
+  ListedCell cell;
   cell.run = fields.integer(at + "/run", 1);
   cell.values = read_values(fields, at + "/values", axes);
   if (cell.values.size() < axes.size()) fields.fault(at + "/values", "expected one of each axis");

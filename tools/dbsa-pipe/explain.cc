@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 
 #include "commands.h"
 #include "findings.h"
@@ -185,6 +186,19 @@ nlohmann::ordered_json to_json(const Session& session, const Findings& found,
         {"work", work(e.request)}}}};
 }
 
+void print_request(const Findings& found, const Explanation& e, Terminal& terminal) {
+  if (found.settings.decoding.method == DecodingMethod::kVote) {
+    terminal.out("request    nothing is computed: the labels of " +
+                 counted(e.selected_blocks, "block") + " vote");
+    return;
+  }
+  const bool anew = found.settings.recompute;
+  terminal.out("request    " + human_work(e.request.total()) + ": a query of " +
+               counted(e.query_tokens, "token") + (anew ? ", and " : ", over ") +
+               counted(e.selected_blocks, "block") + " of about " +
+               counted(e.selected_tokens, "token") + (anew ? " computed anew" : ""));
+}
+
 void print(const Session& session, const Findings& found, const Explanation& e,
            Terminal& terminal) {
   Table stages({{"stage"}, {"plugin"}, {"does"}});
@@ -216,11 +230,7 @@ void print(const Session& session, const Findings& found, const Explanation& e,
   } else {
     terminal.out("encode     nothing: no stored keys and values are used");
   }
-  terminal.out(
-      "request    " + human_work(e.request.total()) + ": a query of " +
-      counted(e.query_tokens, "token") + (found.settings.recompute ? ", and " : ", over ") +
-      counted(e.selected_blocks, "block") + " of about " + counted(e.selected_tokens, "token") +
-      (found.settings.recompute ? " computed anew" : ""));
+  print_request(found, e, terminal);
   terminal.out("queries    " + human_count(found.data.queries));
 }
 
@@ -235,16 +245,12 @@ Status draw_mask(const Findings& found, const Explanation& e, const std::string&
   const PoolShape shape = {picture.block_lengths, found.settings.mask.anchor_blocks,
                            found.pool->pool.has_prefix};
   // A selection of the size that queries get; which blocks it names differs from query to query.
-  std::vector<Hit> spread;
   const int64_t documents = e.blocks - (shape.has_prefix ? 1 : 0);
+  int64_t step = 7;
+  while (documents > 0 && std::gcd(step, documents) > 1) ++step;  // so that each one is named once
+  std::vector<Hit> spread;
   for (int64_t i = 0; i < documents; ++i)
-    spread.push_back({(i * 7 + documents / 2) % documents, 0});
-  std::vector<bool> seen(static_cast<size_t>(std::max<int64_t>(documents, 0)), false);
-  std::erase_if(spread, [&](const Hit& hit) {
-    const bool twice = seen[static_cast<size_t>(hit.id)];
-    seen[static_cast<size_t>(hit.id)] = true;
-    return twice;
-  });
+    spread.push_back({(i * step + documents / 2) % documents, 0});
   DBSA_ASSIGN_OR_RETURN(const Selection selection,
                         select_blocks(found.settings.selection, shape, spread));
   picture.answer.emplace();
@@ -257,8 +263,8 @@ Status explain_pipeline(Session& session, const CommandLine& line, Terminal& ter
   DBSA_ASSIGN_OR_RETURN(const Findings found, find_out(session));
   if (!found.pool)
     return Error{ErrorCode::kConfig,
-                 "explain: the blocks or the index of this pipeline need embeddings, which are "
-                 "computed; set embedding.method = \"none\" and plugins that need none",
+                 "the blocks or the index of this pipeline need embeddings, which explain does "
+                 "not compute; set embedding.method = \"none\" and plugins that need none",
                  "/embedding/method"};
   const Explanation explanation = explain(found, found.query_tokens);
   if (line.has("mask")) {
