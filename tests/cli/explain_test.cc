@@ -229,7 +229,9 @@ TEST_F(ExplainTest, ZeroShotHasAQueryAlone) {
   EXPECT_EQ(out.at("request").at("selected_tokens"), 0);
   EXPECT_GT(out.at("request").at("work").at("linear_flop").get<double>(), 0);
   EXPECT_THAT(workspace_.read("mask.svg"), testing::StartsWith("<svg"));
-  EXPECT_EQ(cli({"explain", pipeline}).exit_code, 0);
+  const ProcessResult words = cli({"explain", pipeline});
+  EXPECT_THAT(words.out, HasSubstr("\nencode     nothing: the query alone is the prompt\n"));
+  EXPECT_THAT(words.out, testing::ContainsRegex(": a query of [0-9]+ tokens\nqueries    5\n"));
 }
 
 TEST_F(ExplainTest, DrawsTheMask) {

@@ -61,7 +61,7 @@ TEST_F(ReplayTest, TheCommandLineIsSetOverTheRecord) {
   const ProcessResult wrong =
       cli({"run", "--record", path("record.json"), "--set", "selection.ratio=2"});
   EXPECT_EQ(wrong.exit_code, 2);
-  EXPECT_EQ(wrong.error, "error: --set selection.ratio: must be <= 1.0, got 2\n");
+  EXPECT_EQ(wrong.error, "error: --set selection.ratio: must be <= 1, got 2\n");
 }
 
 TEST_F(ReplayTest, DataThatHasChangedIsTold) {

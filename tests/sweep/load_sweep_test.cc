@@ -379,8 +379,8 @@ TEST_F(LoadSweep, AFaultOfManyCellsIsToldOnce) {
             "W/sweeps/a.toml (ratio = 0.3, run 1): selection: unknown key \"rtaio\"; did you mean "
             "\"ratio\"?");
   EXPECT_EQ(fault("[[axis]]\nname = \"r\"\nkey = \"selection.ratio\"\nvalues = [0.5, 2.0, -1.0]\n"),
-            "W/sweeps/a.toml (r = 2.0, run 1): selection.ratio: must be <= 1.0, got 2.0\n"
-            "W/sweeps/a.toml (r = -1.0, run 1): selection.ratio: must be >= 0.0, got -1.0");
+            "W/sweeps/a.toml (r = 2.0, run 1): selection.ratio: must be <= 1, got 2.0\n"
+            "W/sweeps/a.toml (r = -1.0, run 1): selection.ratio: must be > 0, got -1.0");
   EXPECT_EQ(
       fault(kRatios, {{}, {"selection.order=best"}, {}}),
       "--set selection.order: must be one of \"retrieved\", \"low_to_high\", \"high_to_low\", "

@@ -193,10 +193,12 @@ void print_request(const Findings& found, const Explanation& e, Terminal& termin
     return;
   }
   const bool anew = found.settings.recompute;
+  std::string before;
+  if (e.selected_blocks > 0)
+    before = (anew ? ", and " : ", over ") + counted(e.selected_blocks, "block") + " of about " +
+             counted(e.selected_tokens, "token") + (anew ? " computed anew" : "");
   terminal.out("request    " + human_work(e.request.total()) + ": a query of " +
-               counted(e.query_tokens, "token") + (anew ? ", and " : ", over ") +
-               counted(e.selected_blocks, "block") + " of about " +
-               counted(e.selected_tokens, "token") + (anew ? " computed anew" : ""));
+               counted(e.query_tokens, "token") + before);
 }
 
 void print(const Session& session, const Findings& found, const Explanation& e,
@@ -220,7 +222,9 @@ void print(const Session& session, const Findings& found, const Explanation& e,
                (e.blocks > 0
                     ? " (" + human_count(e.shortest) + " to " + human_count(e.longest) + " a block)"
                     : ""));
-  if (uses_stored_kv(found.settings)) {
+  if (is_zero_shot(found.settings.selection)) {
+    terminal.out("encode     nothing: the query alone is the prompt");
+  } else if (uses_stored_kv(found.settings)) {
     terminal.out("KV         " + human_bytes(e.kv_bytes));
     terminal.out("encode     " + human_work(e.encode.total()) + ": linear layers " +
                  human_work(e.encode.linear) + ", attention " + human_work(e.encode.attention));
