@@ -94,7 +94,7 @@ TEST_F(ReplayTest, WhatIsNoRecordIsRefused) {
   for (const char* text : {"", "nonsense", "[1]", "{}", "{\"config\": 3}"})
     EXPECT_EQ(error(text), no_record) << text;
   EXPECT_THAT(error("{\"config\": {}}"),
-              HasSubstr("error: " + path("r.json") + ": model: is required and missing\n"));
+              HasSubstr("error: " + path("r.json") + ": model.path: is required\n"));
   EXPECT_THAT(error("{\"config\": {\"model\": null}}"),
               HasSubstr("error: " + path("r.json") + ": model: must be a table, got nothing\n"));
   std::string deep;

@@ -20,10 +20,13 @@ class PaperSweeps : public SweepTest {
     fs::copy(DBSA_SOURCE_DIR "/pipelines", path("pipelines"), fs::copy_options::recursive);
     for (const auto& entry : fs::directory_iterator(path("pipelines/paper/data"))) {
       const std::string data = "data/" + entry.path().stem().string();
-      for (const char* file : {"/train.jsonl", "/test.jsonl"})
-        workspace_.write(data + file,
-                         "{\"text\": \"card lost\", \"label\": \"a\"}\n"
-                         "{\"text\": \"late fee\", \"label\": \"b\"}\n");
+      std::string lines;
+      for (int i = 0; i < 20; ++i)
+        lines += json{{"text", "message " + std::to_string(i)}, {"label", i % 2 == 0 ? "a" : "b"}}
+                     .dump() +
+                 "\n";
+      workspace_.write(data + "/train.jsonl", lines);
+      workspace_.write(data + "/test.jsonl", lines);
       workspace_.write(data + "/test_indices.json", "[0, 1]");
     }
   }
@@ -59,7 +62,7 @@ TEST_F(PaperSweeps, OneRunsWithASmallModel) {
   make_pipeline();
   const ProcessResult result =
       cli({"sweep", path("pipelines/paper/accuracy.toml"), "--only", "data=trec", "--runs", "1",
-           "--set", "model.path=" + path("model"), "--set", "data.demonstration_count=2"});
+           "--set", "model.path=" + path("model"), "--set", "data.demonstration_count=20"});
   EXPECT_EQ(result.exit_code, 0) << result.error;
   EXPECT_THAT(result.out, testing::HasSubstr("10: 10 run, 0 had a record, 0 failed"));
 }

@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "findings.h"
 #include "host/attention_backend.h"
+#include "model/llama.h"
 #include "options.h"
 #include "pipeline/atomic_file.h"
 #include "pipeline/mask_picture.h"
@@ -85,23 +86,45 @@ int64_t pairs_of(const EncodeBlock& block) {
   return pairs;
 }
 
-uint64_t bytes_of(const std::string& dtype) { return dtype == "f32" ? 4 : 2; }
+// Keys and values of the pool as the backend lays them out, padding included. Where it cannot be
+// opened, for want of its device, without padding.
+uint64_t stored_bytes(Session& session, const Findings& found, Precision precision) {
+  const ModelConfig& model = found.model;
+  const uint64_t item = precision.kv_dtype == DBSA_KV_DTYPE_F32 ? 4 : 2;
+  const uint64_t packed = item * static_cast<uint64_t>(2 * model.layers * model.kv_heads *
+                                                       model.head_dim * found.tokens());
+  const host::ResolvedStage& stage = session.resolved().stage(DBSA_KIND_ATTENTION_BACKEND);
+  const Result<host::LoadedPlugin> plugin = session.registry().load(*stage.manifest);
+  if (!plugin.ok()) return packed;
+  Result<host::AttentionBackend> backend =
+      host::AttentionBackend::create(*plugin, session.services(), stage.config);
+  if (!backend.ok() || !configure_backend(model, precision, *backend).ok()) return packed;
+  uint64_t bytes = 0;
+  for (const EncodeBlock& block : found.pool->blocks) {
+    const auto format = backend->block_format(static_cast<int64_t>(block.token_ids.size()));
+    if (!format.ok()) return packed;
+    bytes += format->plane_bytes * format->layers;
+  }
+  return bytes;
+}
 
 // What `auto` comes to is known when the weights are read; both halves of a checkpoint's types take
 // two bytes.
-bool half_precision(const Findings& found, const std::string& dtype) {
-  return dtype == "auto" ? found.half_weights : dtype == "bf16";
+Precision precision_of(const Findings& found) {
+  const ModelSettings& model = found.settings.model;
+  const bool half = model.dtype == "auto" ? found.half_weights : model.dtype == "bf16";
+  const bool kv_half = model.kv_dtype == "auto" ? half : model.kv_dtype == "bf16";
+  return {static_cast<uint32_t>(half ? DBSA_COMPUTE_BF16 : DBSA_COMPUTE_F32),
+          static_cast<uint32_t>(kv_half ? DBSA_KV_DTYPE_BF16 : DBSA_KV_DTYPE_F32)};
 }
 
-Explanation explain(const Findings& found, std::span<const int64_t> query_tokens) {
+Explanation explain(Session& session, const Findings& found,
+                    std::span<const int64_t> query_tokens) {
   Explanation out;
   const ModelConfig& model = found.model;
-  const bool compute_half = half_precision(found, found.settings.model.dtype);
-  const bool kv_half = found.settings.model.kv_dtype == "auto"
-                           ? compute_half
-                           : found.settings.model.kv_dtype == "bf16";
+  const Precision precision = precision_of(found);
   out.weight_bytes =
-      static_cast<uint64_t>(found.parameters) * bytes_of(compute_half ? "bf16" : "f32");
+      static_cast<uint64_t>(found.parameters) * (precision.compute == DBSA_COMPUTE_F32 ? 4 : 2);
   const bool stored = uses_stored_kv(found.settings);
   std::vector<int64_t> lengths;
   for (const EncodeBlock& block : found.pool->blocks) {
@@ -117,9 +140,7 @@ Explanation explain(const Findings& found, std::span<const int64_t> query_tokens
   }
   if (stored) {
     out.dense_pairs = out.tokens * (out.tokens + 1) / 2;
-    out.kv_bytes =
-        static_cast<uint64_t>(2 * model.layers * model.kv_heads * model.head_dim * out.tokens) *
-        bytes_of(kv_half ? "bf16" : "f32");
+    out.kv_bytes = stored_bytes(session, found, precision);
     out.encode = {linear_work(model) * static_cast<double>(out.tokens),
                   attention_work(model) * static_cast<double>(out.pairs)};
   }
@@ -270,7 +291,7 @@ Status explain_pipeline(Session& session, const CommandLine& line, Terminal& ter
                  "the blocks or the index of this pipeline need embeddings, which explain does "
                  "not compute; set embedding.method = \"none\" and plugins that need none",
                  "/embedding/method"};
-  const Explanation explanation = explain(found, found.query_tokens);
+  const Explanation explanation = explain(session, found, found.query_tokens);
   if (line.has("mask")) {
     DBSA_RETURN_IF_ERROR(draw_mask(found, explanation, line.text("mask")));
     terminal.note("drew       " + line.text("mask"));
