@@ -214,6 +214,7 @@ std::string in_quotes(std::string_view text) {
 }
 
 std::string described(const json& value) {
+  if (value.is_null()) return "nothing";
   if (value.is_string()) return "a string " + in_quotes(value.get_ref<const std::string&>());
   if (value.is_boolean()) return "a boolean " + value.dump();
   if (value.is_number_integer()) return "an integer " + value.dump();

@@ -14,6 +14,7 @@
 #pragma pop_macro("TOML_UNREACHABLE")
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -93,6 +94,14 @@ class Scanner {
   std::string_view text_;
   size_t at_ = 0;
 };
+
+// Whether tables and arrays lie within each other no deeper than they may.
+bool is_flat_enough(const json& value, int depth = 0) {
+  if (!value.is_structured()) return true;
+  if (depth > TomlDocument::kMaxDepth) return false;
+  return std::all_of(value.begin(), value.end(),
+                     [&](const json& item) { return is_flat_enough(item, depth + 1); });
+}
 
 bool is_utf8(std::string_view text) {
   try {
@@ -202,10 +211,26 @@ Result<TomlDocument> TomlDocument::parse(std::string_view text, std::string name
   }
   TomlDocument document;
   document.name_ = std::move(name);
+  document.directory_ = std::filesystem::path(document.name_).parent_path();
   Converter converter;
   document.json_ = converter.convert(parsed.table(), "", 0);
   document.places_ = std::move(converter.places);
   DBSA_RETURN_IF_ERROR(converter.faults.status(document));
+  return document;
+}
+
+Result<TomlDocument> TomlDocument::from_json(nlohmann::json json, std::string name,
+                                             std::filesystem::path folder) {
+  if (!json.is_object())
+    return Error{ErrorCode::kConfig, name + ": must be a table, got " + described(json), ""};
+  if (!is_flat_enough(json))
+    return Error{ErrorCode::kConfig,
+                 name + ": is nested more than " + std::to_string(kMaxDepth) + " levels deep", ""};
+  TomlDocument document;
+  document.json_ = std::move(json);
+  document.name_ = std::move(name);
+  document.directory_ = std::move(folder);
+  document.has_lines_ = false;
   return document;
 }
 
@@ -264,6 +289,7 @@ Place TomlDocument::place(std::string_view pointer) const {
 std::string TomlDocument::where(std::string_view pointer) const {
   const Place at = place(pointer);
   if (!at.option.empty()) return at.option;
+  if (!has_lines_) return name_;
   return name_ + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
 }
 

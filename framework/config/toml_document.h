@@ -32,6 +32,10 @@ class TomlDocument {
   static Result<TomlDocument> load(const std::string& path);
   // `name` stands for the file in messages; its folder is what relative paths start from.
   static Result<TomlDocument> parse(std::string_view text, std::string name);
+  // A document that no file was written for: where() gives its name alone, and relative paths start
+  // from `folder`. kConfig when it is no object, or too deep.
+  static Result<TomlDocument> from_json(nlohmann::json json, std::string name,
+                                        std::filesystem::path folder);
 
   // Sets a value over the file's, as --set does: "selection.ratio", "0.5". The value is TOML; what
   // is not TOML is taken as a string.
@@ -39,7 +43,7 @@ class TomlDocument {
 
   const nlohmann::json& json() const { return json_; }
   const std::string& name() const { return name_; }
-  std::filesystem::path directory() const { return std::filesystem::path(name_).parent_path(); }
+  const std::filesystem::path& directory() const { return directory_; }
 
   bool contains(std::string_view pointer) const { return places_.contains(pointer); }
   // The place of a JSON pointer, or of the nearest table around it.
@@ -50,6 +54,8 @@ class TomlDocument {
  private:
   nlohmann::json json_ = nlohmann::json::object();
   std::string name_;
+  std::filesystem::path directory_;
+  bool has_lines_ = true;
   std::map<std::string, Place, std::less<>> places_;
 };
 

@@ -7,14 +7,6 @@ namespace {
 
 using nlohmann::json;
 
-std::string key_text(const std::string& key) {
-  const bool bare = !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
-  });
-  return bare ? key : json(key).dump();
-}
-
 // JSON's strings are TOML's but for DEL, which TOML wants escaped.
 std::string string_text(const std::string& text) {
   std::string out;
@@ -24,6 +16,14 @@ std::string string_text(const std::string& text) {
     else
       out += c;
   return out;
+}
+
+std::string key_text(const std::string& key) {
+  const bool bare = !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+  });
+  return bare ? key : string_text(key);
 }
 
 std::string value_text(const json& value) {
@@ -37,7 +37,8 @@ std::string value_text(const json& value) {
   }
   if (!value.is_array()) return value.dump();
   std::string out = "[";
-  for (const json& item : value) out += (out.size() > 1 ? ", " : "") + value_text(item);
+  for (const json& item : value)
+    if (!item.is_null()) out += (out.size() > 1 ? ", " : "") + value_text(item);
   return out + "]";
 }
 

@@ -32,8 +32,8 @@ Llama::Llama(const ModelConfig& config, Precision precision, host::AttentionBack
 
 Llama::~Llama() = default;
 
-Result<std::unique_ptr<Llama>> Llama::load(const Checkpoint& checkpoint, const ModelConfig& config,
-                                           Precision precision, host::AttentionBackend& backend) {
+Status configure_backend(const ModelConfig& config, Precision precision,
+                         host::AttentionBackend& backend) {
   const std::vector<float> inv_freq = rope_inverse_frequencies(config.rope);
   const double magnitude = rope_attention_factor(config.rope);
   dbsa_attention_shape shape = {};
@@ -48,7 +48,12 @@ Result<std::unique_ptr<Llama>> Llama::load(const Checkpoint& checkpoint, const M
   shape.scale =
       static_cast<float>(magnitude * magnitude / std::sqrt(static_cast<double>(config.head_dim)));
   shape.inv_freq = inv_freq.data();
-  DBSA_RETURN_IF_ERROR(backend.configure(shape));
+  return backend.configure(shape);
+}
+
+Result<std::unique_ptr<Llama>> Llama::load(const Checkpoint& checkpoint, const ModelConfig& config,
+                                           Precision precision, host::AttentionBackend& backend) {
+  DBSA_RETURN_IF_ERROR(configure_backend(config, precision, backend));
   std::unique_ptr<Llama> model(new Llama(config, precision, backend));
   DBSA_RETURN_IF_ERROR(model->load_weights(checkpoint));
   return model;

@@ -42,6 +42,10 @@ struct Precision {
   uint32_t kv_dtype = DBSA_KV_DTYPE_F32;  // DBSA_KV_DTYPE_*
 };
 
+// Tells a backend what it will attend with; each backend once.
+Status configure_backend(const ModelConfig& config, Precision precision,
+                         host::AttentionBackend& backend);
+
 class Llama {
  public:
   // Packs the weights into the backend; the checkpoint must outlive the model (the embedding is

@@ -92,6 +92,7 @@ Result<std::vector<StudyInput>> read_report_input(std::span<const std::string> p
 std::optional<ReportRun> parse_record(const std::string& file, std::string_view text,
                                       std::vector<std::string>& faults);
 
+// One cell of a sweep.json.
 struct ListedCell {
   int64_t run = 0;
   AxisValues values;

@@ -7,14 +7,15 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <set>
+#include <span>
 
 #include "config/faults.h"
 #include "config/json_pointer.h"
 #include "config/schema_check.h"
 #include "config/toml_document.h"
-#include "config/toml_writer.h"
 #include "host/resolve.h"
 
 namespace dbsa {
@@ -26,9 +27,15 @@ using nlohmann::json;
 // Dotted keys and what they are set to, in the order of the file's keys.
 using Settings = std::vector<std::pair<std::string, json>>;
 
+// A pipeline file, or a part of one, that the sweep file names.
+struct PartFile {
+  std::string path;     // absolute; "" for none
+  std::string pointer;  // into the sweep file, where it is named
+};
+
 struct AxisValue {
   std::string name;
-  std::string file;  // absolute; "" for none
+  PartFile file;
   Settings settings;
 };
 
@@ -48,31 +55,48 @@ void flatten(const json& table, const std::string& prefix, Settings& out) {
   }
 }
 
-Settings flattened(const json& table) {
-  Settings settings;
-  flatten(table, "", settings);
-  // Plugins first: they decide which keys may stand beside them.
-  std::stable_partition(settings.begin(), settings.end(),
-                        [](const auto& setting) { return setting.first.ends_with(".plugin"); });
+// Plugins first, outer ones before those in their tables: they decide which keys may stand beside
+// them.
+Settings plugins_first(Settings settings) {
+  const auto rank = [](const std::string& key) {
+    return key.ends_with(".plugin") ? std::count(key.begin(), key.end(), '.')
+                                    : std::numeric_limits<int64_t>::max();
+  };
+  std::stable_sort(settings.begin(), settings.end(),
+                   [&](const auto& a, const auto& b) { return rank(a.first) < rank(b.first); });
   return settings;
 }
 
-json::json_pointer pointer_of(const std::string& dotted) {
-  std::string text = "/" + dotted;
-  std::replace(text.begin(), text.end(), '.', '/');
-  return json::json_pointer(text);
+Settings flattened(const json& table) {
+  Settings settings;
+  flatten(table, "", settings);
+  return plugins_first(std::move(settings));
 }
 
-bool is_path(const std::string& dotted) {
-  const json& schema = pipeline_schema();
-  json::json_pointer at;
-  size_t begin = 0;
-  for (size_t end; begin <= dotted.size(); begin = end + 1) {
-    end = std::min(dotted.find('.', begin), dotted.size());
-    at = at / "properties" / dotted.substr(begin, end - begin);
+std::vector<std::string> names_of(const std::string& dotted) {
+  std::vector<std::string> names;
+  for (size_t begin = 0; begin <= dotted.size();) {
+    const size_t end = std::min(dotted.find('.', begin), dotted.size());
+    names.push_back(dotted.substr(begin, end - begin));
+    begin = end + 1;
   }
-  if (schema.contains(at)) return schema.at(at).value("format", "") == "path";
-  return dotted.ends_with(".path");  // a plugin's own
+  return names;
+}
+
+// What the schema of pipelines says of a key; nullptr for plugins' own.
+const json* schema_of(std::span<const std::string> names) {
+  const json* schema = &pipeline_schema();
+  for (const std::string& name : names) {
+    if (!schema->contains("properties") || !schema->at("properties").contains(name)) return nullptr;
+    schema = &schema->at("properties").at(name);
+  }
+  return schema;
+}
+
+// Of plugins' own keys, those called path.
+bool is_path(const std::string& dotted) {
+  const json* schema = schema_of(names_of(dotted));
+  return schema != nullptr ? schema->value("format", "") == "path" : dotted.ends_with(".path");
 }
 
 std::string absolute_path(const fs::path& folder, const std::string& path) {
@@ -88,29 +112,46 @@ std::string value_name(const json& value) {
   return name;
 }
 
+// Drops the own keys of the plugin that a stage has, and those of plugins within it.
+void drop_own_keys(std::span<const std::string> stage, json& table) {
+  const json* schema = schema_of(stage);
+  json kept = json::object();
+  for (const auto& [name, value] : table.items())
+    if (schema != nullptr && schema->at("properties").contains(name)) kept[name] = value;
+  table = std::move(kept);
+}
+
 // Lays settings over a pipeline; paths count from `folder`.
-void lay_over(const Settings& settings, const fs::path& folder, json& pipeline) {
+Status lay_over(const Settings& settings, const fs::path& folder, json& pipeline) {
+  const auto has = [&](const char* key) {
+    return std::any_of(settings.begin(), settings.end(),
+                       [&](const auto& setting) { return setting.first == key; });
+  };
+  // Both at once are left for the check of the whole pipeline.
+  if (pipeline.contains("selection") && pipeline["selection"].is_object() &&
+      has("selection.ratio") != has("selection.count"))
+    pipeline["selection"].erase(has("selection.ratio") ? "count" : "ratio");
   for (const auto& [key, given] : settings) {
+    const std::vector<std::string> names = names_of(key);
+    if (names.size() > static_cast<size_t>(TomlDocument::kMaxDepth))
+      return Error{ErrorCode::kConfig, in_quotes(key) + ": the key has too many dots", ""};
+    json* table = &pipeline;
+    std::string table_name;
+    for (size_t i = 0; i + 1 < names.size(); ++i) {
+      table_name += (i > 0 ? "." : "") + names[i];
+      table = &(*table)[names[i]];
+      if (table->is_null()) *table = json::object();
+      if (!table->is_object())
+        return Error{ErrorCode::kConfig, key + ": " + table_name + " is not a table", ""};
+    }
     json value = given;
     if (value.is_string() && !value.get_ref<const std::string&>().empty() && is_path(key))
       value = absolute_path(folder, value.get<std::string>());
-    const json::json_pointer pointer = pointer_of(key);
-    if (key.ends_with(".plugin") && pipeline.contains(pointer.parent_pointer())) {
-      json& table = pipeline[pointer.parent_pointer()];
-      const json::json_pointer schema =
-          json::json_pointer("/properties") / pointer.parent_pointer() / "properties";
-      json kept = json::object();
-      if (pipeline_schema().contains(schema))
-        for (const auto& [name, own] : table.items())
-          if (pipeline_schema().at(schema).contains(name)) kept[name] = own;
-      table = std::move(kept);
-    }
-    if (key == "selection.ratio" && pipeline.contains("selection"))
-      pipeline["selection"].erase("count");
-    if (key == "selection.count" && pipeline.contains("selection"))
-      pipeline["selection"].erase("ratio");
-    pipeline[pointer] = std::move(value);
+    if (names.size() > 1 && names.back() == "plugin")
+      drop_own_keys(std::span(names).first(names.size() - 1), *table);
+    (*table)[names.back()] = std::move(value);
   }
+  return {};
 }
 
 // The axes of a file that passed the schema.
@@ -128,7 +169,7 @@ class AxisReader {
       return axis;
     }
     if (table.contains("value"))
-      read_named(table.at("value"), axis);
+      read_named(table.at("value"), pointer, axis);
     else
       read_values(table, pointer, axis, faults);
     std::set<std::string> names;
@@ -139,11 +180,13 @@ class AxisReader {
   }
 
  private:
-  void read_named(const json& values, Axis& axis) const {
-    for (const json& value : values) {
-      const std::string file = value.value("file", "");
-      axis.values.push_back({value.at("name"), file.empty() ? "" : absolute_path(folder_, file),
-                             flattened(value.value("set", json::object()))});
+  void read_named(const json& values, const std::string& pointer, Axis& axis) const {
+    for (size_t i = 0; i < values.size(); ++i) {
+      const std::string file = values[i].value("file", "");
+      axis.values.push_back({values[i].at("name"),
+                             {file.empty() ? "" : absolute_path(folder_, file),
+                              pointer + "/value/" + std::to_string(i) + "/file"},
+                             flattened(values[i].value("set", json::object()))});
     }
   }
 
@@ -161,6 +204,7 @@ class AxisReader {
       AxisValue& value = axis.values.emplace_back();
       value.name = value_name(given);
       for (size_t k = 0; k < keys.size(); ++k) value.settings.emplace_back(keys[k], values[k]);
+      value.settings = plugins_first(std::move(value.settings));
     }
   }
 
@@ -175,28 +219,45 @@ std::string hash_of(const json& value) {
   return digits.data();
 }
 
-// The lines of an error, each once, in the order met.
-class Lines {
+// Faults of cells: what several have is told for the first.
+class CellFaults {
  public:
-  void add(const Error& error, const std::string& cell) {
+  // place: what the lines of the cell begin with.
+  void add(const Error& error, const std::string& place) {
     if (text_.empty() || error.code == ErrorCode::kConfig) code_ = error.code;
     for (size_t begin = 0; begin <= error.message.size();) {
       const size_t end = std::min(error.message.find('\n', begin), error.message.size());
       const std::string line = error.message.substr(begin, end - begin);
-      // The same fault of several cells is shown for the first.
-      if (seen_.insert(line.substr(line.find("): ") == line.npos ? 0 : line.find("): "))).second)
-        text_ += (text_.empty() ? "" : "\n") + cell + line;
+      if (seen_.insert(line.starts_with(place) ? line.substr(place.size()) : line).second)
+        text_ += (text_.empty() ? "" : "\n") + line;
       begin = end + 1;
     }
   }
-  bool empty() const { return text_.empty(); }
-  Error error() const { return {code_, text_, ""}; }
+  Status status() const {
+    if (text_.empty()) return {};
+    return Error{code_, text_, ""};
+  }
 
  private:
   std::set<std::string> seen_;
   std::string text_;
   ErrorCode code_ = ErrorCode::kConfig;
 };
+
+// "key=value" as --set takes it, in two.
+Result<std::pair<std::string, std::string>> split_setting(const std::string& word) {
+  const size_t equals = word.find('=');
+  if (equals == word.npos || equals == 0)
+    return Error{ErrorCode::kConfig,
+                 "--set " + word + ": expected KEY=VALUE, as in --set selection.ratio=0.5", ""};
+  std::pair<std::string, std::string> setting = {word.substr(0, equals), word.substr(equals + 1)};
+  if (setting.first == "output.directory")
+    return Error{ErrorCode::kConfig,
+                 "--set output.directory: records lie in the sweep's own output.directory; set it "
+                 "in the sweep file",
+                 ""};
+  return setting;
+}
 
 // Makes the cells of a sweep whose axes are read.
 class CellMaker {
@@ -206,13 +267,26 @@ class CellMaker {
       : document_(document), source_(source), axes_(axes), last_(last), registry_(registry) {}
 
   Status make(Sweep& sweep) {
-    Lines faults;
+    DBSA_RETURN_IF_ERROR(read_files());
+    CellFaults faults;
     std::vector<size_t> at(axes_.size(), 0);
     for (bool more = true; more; more = advance(at))
-      for (int64_t run = 1; run <= sweep.runs; ++run)
-        if (const Status status = add(at, run, sweep); !status.ok()) faults.add(status.error(), "");
-    if (faults.empty()) return {};
-    return faults.error();
+      for (int64_t run = 1; run <= sweep.runs; ++run) {
+        SweepCell cell = chosen(at, run);
+        cell.index = static_cast<int64_t>(sweep.cells.size());
+        const std::string name = document_.name() + " (" + cell.name() + ")";
+        Result<json> config = resolve(at, cell, name, sweep.directory);
+        if (!config.ok()) {
+          faults.add(config.error(), name + ": ");
+          continue;
+        }
+        cell.config = std::move(config).value();
+        json answers = cell.config;  // what they depend on
+        answers.erase("output");
+        cell.id = hash_of(answers);
+        sweep.cells.push_back(std::move(cell));
+      }
+    return faults.status();
   }
 
  private:
@@ -225,50 +299,69 @@ class CellMaker {
     return false;
   }
 
-  Status add(const std::vector<size_t>& at, int64_t run, Sweep& sweep) {
+  SweepCell chosen(const std::vector<size_t>& at, int64_t run) const {
     SweepCell cell;
-    cell.index = static_cast<int64_t>(sweep.cells.size());
     cell.run = run;
+    for (size_t k = 0; k < at.size(); ++k)
+      cell.values.emplace_back(axes_[k].name, axes_[k].values[at[k]].name);
+    return cell;
+  }
+
+  // The cell's whole pipeline. `name` stands for it in messages.
+  Result<json> resolve(const std::vector<size_t>& at, const SweepCell& cell,
+                       const std::string& name, const std::string& directory) const {
+    const fs::path folder = document_.directory();
     json pipeline = json::object();
-    DBSA_RETURN_IF_ERROR(lay_file_over(source_.at("base"), pipeline));
+    const auto lay = [&](const Settings& settings) -> Status {
+      const Status status = lay_over(settings, folder, pipeline);
+      if (status.ok()) return {};
+      return Error{status.error().code, name + ": " + status.error().message, ""};
+    };
+    DBSA_RETURN_IF_ERROR(lay(files_.at(source_.at("base"))));
     for (size_t k = 0; k < at.size(); ++k) {
       const AxisValue& value = axes_[k].values[at[k]];
-      cell.values.emplace_back(axes_[k].name, value.name);
-      DBSA_RETURN_IF_ERROR(lay_file_over(value.file, pipeline));
-      lay_over(value.settings, document_.directory(), pipeline);
+      DBSA_RETURN_IF_ERROR(lay(files_.at(value.file.path)));
+      DBSA_RETURN_IF_ERROR(lay(value.settings));
     }
-    lay_over(flattened(source_.value("set", json::object())), document_.directory(), pipeline);
+    DBSA_RETURN_IF_ERROR(lay(flattened(source_.value("set", json::object()))));
     for (const json& key : source_.at("seed_keys"))
-      lay_over({{key.get<std::string>(), run}}, document_.directory(), pipeline);
-    pipeline["output"]["directory"] = sweep.directory;
-    DBSA_ASSIGN_OR_RETURN(
-        TomlDocument document,
-        TomlDocument::parse(to_toml(pipeline), document_.name() + " (" + cell.name() + ")"));
+      DBSA_RETURN_IF_ERROR(lay({{key.get<std::string>(), cell.run}}));
+    TomlDocument last;
     for (const std::string& word : last_) {
-      const size_t equals = word.find('=');
-      if (equals == word.npos || equals == 0)
-        return Error{ErrorCode::kConfig,
-                     "--set " + word + ": expected KEY=VALUE, as in --set selection.ratio=0.5", ""};
-      DBSA_RETURN_IF_ERROR(document.set(word.substr(0, equals), word.substr(equals + 1)));
+      DBSA_ASSIGN_OR_RETURN(const auto setting, split_setting(word));
+      DBSA_RETURN_IF_ERROR(last.set(setting.first, setting.second));
+    }
+    DBSA_RETURN_IF_ERROR(lay(flattened(last.json())));
+    DBSA_RETURN_IF_ERROR(lay({{"output.directory", directory}}));
+    DBSA_ASSIGN_OR_RETURN(TomlDocument document,
+                          TomlDocument::from_json(std::move(pipeline), name, folder));
+    for (const std::string& word : last_) {  // once more, so that faults name the option
+      DBSA_ASSIGN_OR_RETURN(const auto setting, split_setting(word));
+      DBSA_RETURN_IF_ERROR(document.set(setting.first, setting.second));
     }
     DBSA_ASSIGN_OR_RETURN(host::ResolvedPipeline resolved,
                           host::resolve_pipeline(std::move(document), registry_));
-    cell.config = std::move(resolved.json);
-    cell.id = hash_of(cell.config);
-    sweep.cells.push_back(std::move(cell));
-    return {};
+    return std::move(resolved.json);
   }
 
-  Status lay_file_over(const std::string& file, json& pipeline) {
-    if (file.empty()) return {};
-    if (!files_.contains(file)) {
-      DBSA_ASSIGN_OR_RETURN(const TomlDocument document, TomlDocument::load(file));
-      json made = json::object();  // its paths made absolute
-      lay_over(flattened(document.json()), document.directory(), made);
-      files_.emplace(file, flattened(made));
-    }
-    lay_over(files_.at(file), "", pipeline);
-    return {};
+  // Every file that the cells are made of, its paths made absolute.
+  Status read_files() {
+    Faults faults;
+    files_[""] = {};
+    read_file({source_.at("base"), "/base"}, faults);
+    for (const Axis& axis : axes_)
+      for (const AxisValue& value : axis.values) read_file(value.file, faults);
+    return faults.status(document_);
+  }
+
+  void read_file(const PartFile& file, Faults& faults) {
+    if (files_.contains(file.path)) return;
+    const Result<TomlDocument> part = TomlDocument::load(file.path);
+    json laid = json::object();
+    const Status status =
+        part.ok() ? lay_over(flattened(part->json()), part->directory(), laid) : part.error();
+    if (!status.ok()) faults.add(file.pointer, status.error().message, status.error().code);
+    files_[file.path] = flattened(laid);
   }
 
   const TomlDocument& document_;
@@ -276,8 +369,19 @@ class CellMaker {
   const std::vector<Axis>& axes_;
   const std::vector<std::string>& last_;  // "key=value"
   const host::PluginRegistry& registry_;
-  std::map<std::string, Settings> files_;
+  std::map<std::string, Settings> files_;  // by path; none for ""
 };
+
+// A grid is easily written that nobody can run.
+Status check_size(const std::vector<Axis>& axes, int64_t runs, const std::string& name) {
+  constexpr double kMost = 100000;
+  auto cells = static_cast<double>(runs);
+  for (const Axis& axis : axes) cells *= static_cast<double>(axis.values.size());
+  if (cells <= kMost) return {};
+  return Error{ErrorCode::kConfig,
+               name + ": has more than 100,000 cells; split it, or leave values out with --only",
+               ""};
+}
 
 // Axes and values that `baseline` and `published` name must be there.
 void check_names(const json& cell, const std::string& pointer, const std::vector<Axis>& axes,
@@ -301,20 +405,19 @@ void check_names(const json& cell, const std::string& pointer, const std::vector
 Status choose_values(const std::vector<std::string>& only, std::vector<Axis>& axes) {
   std::map<std::string, std::set<std::string>> wanted;
   for (const std::string& word : only) {
-    const size_t equals = std::min(word.find('='), word.size());
-    const auto axis = std::find_if(axes.begin(), axes.end(), [&](const Axis& a) {
-      return a.name == std::string_view(word).substr(0, equals);
-    });
-    const std::string value = equals < word.size() ? word.substr(equals + 1) : "";
-    if (axis == axes.end() || std::none_of(axis->values.begin(), axis->values.end(),
-                                           [&](const AxisValue& v) { return v.name == value; })) {
-      std::string known;
-      for (const Axis& a : axes)
-        for (const AxisValue& v : a.values) known += "\n  " + a.name + "=" + v.name;
-      return Error{ErrorCode::kConfig,
-                   "--only " + word + ": expected an axis and one of its values:" + known, ""};
-    }
-    wanted[axis->name].insert(value);
+    bool found = false;
+    for (const Axis& axis : axes)
+      for (const AxisValue& value : axis.values)
+        if (word == axis.name + "=" + value.name) {
+          wanted[axis.name].insert(value.name);
+          found = true;
+        }
+    if (found) continue;
+    std::string known;
+    for (const Axis& axis : axes)
+      for (const AxisValue& value : axis.values) known += "\n  " + axis.name + "=" + value.name;
+    return Error{ErrorCode::kConfig,
+                 "--only " + word + ": expected an axis and one of its values:" + known, ""};
   }
   for (Axis& axis : axes)
     if (const auto names = wanted.find(axis.name); names != wanted.end())
@@ -380,8 +483,6 @@ Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
   DBSA_RETURN_IF_ERROR(check_schema(sweep_schema(), document.json()).status(document));
   json source = document.json();
   apply_defaults(sweep_schema(), source);
-  for (json& figure : source["published"])
-    if (!figure.contains("metric")) figure["metric"] = "accuracy";
   DBSA_ASSIGN_OR_RETURN(std::vector<Axis> axes, read_axes(document, source));
   DBSA_RETURN_IF_ERROR(choose_values(choice.only, axes));
   const fs::path folder = document.directory();
@@ -405,6 +506,7 @@ Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
   }
   if (document.json().contains("baseline")) sweep.baseline = source.at("baseline");
   sweep.published = source.at("published");
+  DBSA_RETURN_IF_ERROR(check_size(axes, sweep.runs, document.name()));
   DBSA_RETURN_IF_ERROR(CellMaker(document, source, axes, choice.settings, registry).make(sweep));
   return sweep;
 }

@@ -1,9 +1,9 @@
 // Sweep: a sweep file laid out as cells, each a whole pipeline that can be run alone.
 //
 // A cell is one value of every axis and one run. Over the base are laid, axis by axis, the file
-// that its value names and the keys that it sets; then those of [set], then the run's seed. To name
-// a plugin drops the own keys of the one before; of selection.ratio and selection.count the later
-// one stays.
+// that its value names and the keys that it sets; then those of [set], then the run's seed, then
+// what the command line sets. To name a plugin drops the own keys of the one before; of
+// selection.ratio and selection.count the later one stays.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -23,7 +23,9 @@ struct SweepCell {
   int64_t run = 1;
   std::vector<std::pair<std::string, std::string>> values;  // axis and value, in the axes' order
   nlohmann::json config;                                    // resolved
-  std::string id;  // of the configuration, 16 hexadecimal digits: what names its record
+  // Of the configuration without its output, 16 hexadecimal digits: what names its record. Cells
+  // that come to the same pipeline have the same one.
+  std::string id;
 
   std::string name() const;  // "method = DBSA, ratio = 0.3, run 2"
 };

@@ -38,6 +38,7 @@ void check_defaults(const json& schema, const std::string& at) {
 TEST(Schemas, UseKnownKeywordsOnly) {
   EXPECT_THAT(check_keywords(pipeline_schema()), testing::IsEmpty());
   EXPECT_THAT(check_keywords(plugin_manifest_schema()), testing::IsEmpty());
+  EXPECT_THAT(check_keywords(sweep_schema()), testing::IsEmpty());
   EXPECT_THAT(
       check_keywords(json::parse(R"({"properties":{"a":{"minimun":1,"items":{"tpye":0}}}})")),
       testing::ElementsAre("/properties/a/items/tpye: unknown keyword",
@@ -47,6 +48,7 @@ TEST(Schemas, UseKnownKeywordsOnly) {
 TEST(Schemas, HaveValidDefaults) {
   check_defaults(pipeline_schema(), "pipeline");
   check_defaults(plugin_manifest_schema(), "manifest");
+  check_defaults(sweep_schema(), "sweep");
 }
 
 TEST(Schemas, DescribeEveryKey) {
@@ -54,12 +56,17 @@ TEST(Schemas, DescribeEveryKey) {
     for (const auto& [key, property] : schema.at("properties").items())
       EXPECT_TRUE(property.contains("description") && property.contains("type"))
           << table << "." << key;
+  for (const auto& [key, property] : sweep_schema().at("properties").items())
+    EXPECT_TRUE((property.contains("description") || property.contains("properties")) &&
+                property.contains("type"))
+        << key;
 }
 
 TEST(Schemas, AreTheFilesInTheTree) {
   for (const auto& [name, schema] :
        {std::pair<std::string, const json&>{"pipeline", pipeline_schema()},
-        std::pair<std::string, const json&>{"plugin_manifest", plugin_manifest_schema()}}) {
+        std::pair<std::string, const json&>{"plugin_manifest", plugin_manifest_schema()},
+        std::pair<std::string, const json&>{"sweep", sweep_schema()}}) {
     std::ifstream file(std::string(DBSA_SOURCE_DIR) + "/schemas/" + name + ".schema.json");
     EXPECT_EQ(json::parse(file), schema);
   }
@@ -111,7 +118,7 @@ TEST(Schemas, WordsAndVerdictAgree) {
   RandomValue random(seed);
   int accepted = 0;
   for (int round = 0; round < 150; ++round) {
-    for (const json* schema : {&pipeline_schema(), &plugin_manifest_schema()}) {
+    for (const json* schema : {&pipeline_schema(), &plugin_manifest_schema(), &sweep_schema()}) {
       const json& properties = schema->at("properties");
       for (const auto& [name, property] : properties.items()) {
         const json value = random.of(property);

@@ -132,6 +132,23 @@ TEST(TomlDocument, RefusesBadOverrides) {
             "--set: the key and the value must be UTF-8 text");
 }
 
+TEST(TomlDocument, MadeFromJsonHasANameAndNoLines) {
+  auto document = TomlDocument::from_json({{"selection", {{"ratio", 2}}}}, "a cell", "/x/y");
+  ASSERT_TRUE(document.ok());
+  EXPECT_EQ(document->directory(), "/x/y");
+  EXPECT_EQ(document->where("/selection/ratio"), "a cell");
+  EXPECT_EQ(fault_line(*document, "/selection/ratio", "is high"),
+            "a cell: selection.ratio: is high");
+  ASSERT_TRUE(document->set("selection.ratio", "3").ok());
+  EXPECT_EQ(document->where("/selection/ratio"), "--set selection.ratio");
+  EXPECT_EQ(TomlDocument::from_json({1}, "r.json", "").error().message,
+            "r.json: must be a table, got an array");
+  nlohmann::json deep = 1;
+  for (int i = 0; i < 100; ++i) deep = {{"a", std::move(deep)}};
+  EXPECT_EQ(TomlDocument::from_json(deep, "r.json", "").error().message,
+            "r.json: is nested more than 16 levels deep");
+}
+
 TEST(Faults, StandInTheOrderOfTheFile) {
   TomlDocument document = parsed("x = 1\n[b]\ny = 2\n[a]\nz = 3\n");
   ASSERT_TRUE(document.set("q", "1").ok());

@@ -12,8 +12,9 @@ namespace dbsa::cli {
 // The path of the running program.
 std::string program_path();
 
-// Starts `arguments` (a program and its words, no shell) with standard output and error appended to
-// `log`. A signal of the terminal does not reach it; kEnvironment when it cannot be started.
+// Starts `arguments` (a program's path and its words, no shell) with standard output and error in
+// `log`. A signal of the terminal does not reach it; when this program is killed it gets SIGTERM.
+// kEnvironment when it cannot be started.
 Result<pid_t> start_child(const std::vector<std::string>& arguments, const std::string& log);
 
 // Exit code of a child that waitpid reported; 128 + n for one that signal n ended.
@@ -21,7 +22,8 @@ int child_exit_code(int status);
 
 struct Captured {
   int exit_code = 0;
-  std::string out;  // standard output and error
+  std::string out;
+  std::string error;
 };
 // Runs a program to its end with `input` on standard input. kEnvironment when it is not there.
 Result<Captured> run_program(const std::vector<std::string>& arguments, const std::string& input);

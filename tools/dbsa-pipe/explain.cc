@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 
 #include "commands.h"
 #include "findings.h"
 #include "host/attention_backend.h"
+#include "model/llama.h"
 #include "options.h"
 #include "pipeline/atomic_file.h"
 #include "pipeline/mask_picture.h"
@@ -84,23 +86,45 @@ int64_t pairs_of(const EncodeBlock& block) {
   return pairs;
 }
 
-uint64_t bytes_of(const std::string& dtype) { return dtype == "f32" ? 4 : 2; }
+// Keys and values of the pool as the backend lays them out, padding included. Where it cannot be
+// opened, for want of its device, without padding.
+uint64_t stored_bytes(Session& session, const Findings& found, Precision precision) {
+  const ModelConfig& model = found.model;
+  const uint64_t item = precision.kv_dtype == DBSA_KV_DTYPE_F32 ? 4 : 2;
+  const uint64_t packed = item * static_cast<uint64_t>(2 * model.layers * model.kv_heads *
+                                                       model.head_dim * found.tokens());
+  const host::ResolvedStage& stage = session.resolved().stage(DBSA_KIND_ATTENTION_BACKEND);
+  const Result<host::LoadedPlugin> plugin = session.registry().load(*stage.manifest);
+  if (!plugin.ok()) return packed;
+  Result<host::AttentionBackend> backend =
+      host::AttentionBackend::create(*plugin, session.services(), stage.config);
+  if (!backend.ok() || !configure_backend(model, precision, *backend).ok()) return packed;
+  uint64_t bytes = 0;
+  for (const EncodeBlock& block : found.pool->blocks) {
+    const auto format = backend->block_format(static_cast<int64_t>(block.token_ids.size()));
+    if (!format.ok()) return packed;
+    bytes += format->plane_bytes * format->layers;
+  }
+  return bytes;
+}
 
 // What `auto` comes to is known when the weights are read; both halves of a checkpoint's types take
 // two bytes.
-bool half_precision(const Findings& found, const std::string& dtype) {
-  return dtype == "auto" ? found.half_weights : dtype == "bf16";
+Precision precision_of(const Findings& found) {
+  const ModelSettings& model = found.settings.model;
+  const bool half = model.dtype == "auto" ? found.half_weights : model.dtype == "bf16";
+  const bool kv_half = model.kv_dtype == "auto" ? half : model.kv_dtype == "bf16";
+  return {static_cast<uint32_t>(half ? DBSA_COMPUTE_BF16 : DBSA_COMPUTE_F32),
+          static_cast<uint32_t>(kv_half ? DBSA_KV_DTYPE_BF16 : DBSA_KV_DTYPE_F32)};
 }
 
-Explanation explain(const Findings& found, std::span<const int64_t> query_tokens) {
+Explanation explain(Session& session, const Findings& found,
+                    std::span<const int64_t> query_tokens) {
   Explanation out;
   const ModelConfig& model = found.model;
-  const bool compute_half = half_precision(found, found.settings.model.dtype);
-  const bool kv_half = found.settings.model.kv_dtype == "auto"
-                           ? compute_half
-                           : found.settings.model.kv_dtype == "bf16";
+  const Precision precision = precision_of(found);
   out.weight_bytes =
-      static_cast<uint64_t>(found.parameters) * bytes_of(compute_half ? "bf16" : "f32");
+      static_cast<uint64_t>(found.parameters) * (precision.compute == DBSA_COMPUTE_F32 ? 4 : 2);
   const bool stored = uses_stored_kv(found.settings);
   std::vector<int64_t> lengths;
   for (const EncodeBlock& block : found.pool->blocks) {
@@ -116,9 +140,7 @@ Explanation explain(const Findings& found, std::span<const int64_t> query_tokens
   }
   if (stored) {
     out.dense_pairs = out.tokens * (out.tokens + 1) / 2;
-    out.kv_bytes =
-        static_cast<uint64_t>(2 * model.layers * model.kv_heads * model.head_dim * out.tokens) *
-        bytes_of(kv_half ? "bf16" : "f32");
+    out.kv_bytes = stored_bytes(session, found, precision);
     out.encode = {linear_work(model) * static_cast<double>(out.tokens),
                   attention_work(model) * static_cast<double>(out.pairs)};
   }
@@ -185,6 +207,21 @@ nlohmann::ordered_json to_json(const Session& session, const Findings& found,
         {"work", work(e.request)}}}};
 }
 
+void print_request(const Findings& found, const Explanation& e, Terminal& terminal) {
+  if (found.settings.decoding.method == DecodingMethod::kVote) {
+    terminal.out("request    nothing is computed: the labels of " +
+                 counted(e.selected_blocks, "block") + " vote");
+    return;
+  }
+  const bool anew = found.settings.recompute;
+  std::string before;
+  if (e.selected_blocks > 0)
+    before = (anew ? ", and " : ", over ") + counted(e.selected_blocks, "block") + " of about " +
+             counted(e.selected_tokens, "token") + (anew ? " computed anew" : "");
+  terminal.out("request    " + human_work(e.request.total()) + ": a query of " +
+               counted(e.query_tokens, "token") + before);
+}
+
 void print(const Session& session, const Findings& found, const Explanation& e,
            Terminal& terminal) {
   Table stages({{"stage"}, {"plugin"}, {"does"}});
@@ -206,7 +243,9 @@ void print(const Session& session, const Findings& found, const Explanation& e,
                (e.blocks > 0
                     ? " (" + human_count(e.shortest) + " to " + human_count(e.longest) + " a block)"
                     : ""));
-  if (uses_stored_kv(found.settings)) {
+  if (is_zero_shot(found.settings.selection)) {
+    terminal.out("encode     nothing: the query alone is the prompt");
+  } else if (uses_stored_kv(found.settings)) {
     terminal.out("KV         " + human_bytes(e.kv_bytes));
     terminal.out("encode     " + human_work(e.encode.total()) + ": linear layers " +
                  human_work(e.encode.linear) + ", attention " + human_work(e.encode.attention));
@@ -216,11 +255,7 @@ void print(const Session& session, const Findings& found, const Explanation& e,
   } else {
     terminal.out("encode     nothing: no stored keys and values are used");
   }
-  terminal.out(
-      "request    " + human_work(e.request.total()) + ": a query of " +
-      counted(e.query_tokens, "token") + (found.settings.recompute ? ", and " : ", over ") +
-      counted(e.selected_blocks, "block") + " of about " + counted(e.selected_tokens, "token") +
-      (found.settings.recompute ? " computed anew" : ""));
+  print_request(found, e, terminal);
   terminal.out("queries    " + human_count(found.data.queries));
 }
 
@@ -235,16 +270,12 @@ Status draw_mask(const Findings& found, const Explanation& e, const std::string&
   const PoolShape shape = {picture.block_lengths, found.settings.mask.anchor_blocks,
                            found.pool->pool.has_prefix};
   // A selection of the size that queries get; which blocks it names differs from query to query.
-  std::vector<Hit> spread;
   const int64_t documents = e.blocks - (shape.has_prefix ? 1 : 0);
+  int64_t step = 7;
+  while (documents > 0 && std::gcd(step, documents) > 1) ++step;  // so that each one is named once
+  std::vector<Hit> spread;
   for (int64_t i = 0; i < documents; ++i)
-    spread.push_back({(i * 7 + documents / 2) % documents, 0});
-  std::vector<bool> seen(static_cast<size_t>(std::max<int64_t>(documents, 0)), false);
-  std::erase_if(spread, [&](const Hit& hit) {
-    const bool twice = seen[static_cast<size_t>(hit.id)];
-    seen[static_cast<size_t>(hit.id)] = true;
-    return twice;
-  });
+    spread.push_back({(i * step + documents / 2) % documents, 0});
   DBSA_ASSIGN_OR_RETURN(const Selection selection,
                         select_blocks(found.settings.selection, shape, spread));
   picture.answer.emplace();
@@ -257,10 +288,10 @@ Status explain_pipeline(Session& session, const CommandLine& line, Terminal& ter
   DBSA_ASSIGN_OR_RETURN(const Findings found, find_out(session));
   if (!found.pool)
     return Error{ErrorCode::kConfig,
-                 "explain: the blocks or the index of this pipeline need embeddings, which are "
-                 "computed; set embedding.method = \"none\" and plugins that need none",
+                 "the blocks or the index of this pipeline need embeddings, which explain does "
+                 "not compute; set embedding.method = \"none\" and plugins that need none",
                  "/embedding/method"};
-  const Explanation explanation = explain(found, found.query_tokens);
+  const Explanation explanation = explain(session, found, found.query_tokens);
   if (line.has("mask")) {
     DBSA_RETURN_IF_ERROR(draw_mask(found, explanation, line.text("mask")));
     terminal.note("drew       " + line.text("mask"));

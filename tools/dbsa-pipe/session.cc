@@ -6,7 +6,6 @@
 #include "cancel.h"
 #include "config/json_pointer.h"
 #include "config/toml_document.h"
-#include "config/toml_writer.h"
 #include "icl/utf8.h"
 
 namespace dbsa::cli {
@@ -82,7 +81,8 @@ Result<TomlDocument> record_pipeline(const std::string& path) {
   if (!record.is_object() || !record.contains("config") || !record.at("config").is_object())
     return Error{ErrorCode::kConfig,
                  path + ": is no result record: expected a JSON object with a table config", ""};
-  return TomlDocument::parse(to_toml(record.at("config")), path);
+  return TomlDocument::from_json(record.at("config"), path,
+                                 std::filesystem::path(path).parent_path());
 }
 
 Result<TomlDocument> pipeline_of(const CommandLine& line) {

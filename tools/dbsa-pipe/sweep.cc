@@ -74,22 +74,28 @@ void list_cells(const Sweep& sweep, const std::vector<const SweepCell*>& cells, 
                 Terminal& terminal) {
   if (json) {
     nlohmann::ordered_json out = sweep.to_json();
-    for (auto& cell : out["cells"])
-      cell["done"] = cell_is_done(sweep, sweep.cells[cell["index"].get<size_t>()]);
+    const nlohmann::ordered_json all = std::move(out["cells"]);
+    out["cells"] = nlohmann::ordered_json::array();
+    for (const SweepCell* cell : cells) {
+      nlohmann::ordered_json listed = all[static_cast<size_t>(cell->index)];
+      listed["done"] = cell_state(sweep, *cell) == CellState::kDone;
+      out["cells"].push_back(std::move(listed));
+    }
     terminal.out(out.dump(1));
     return;
   }
   Table table({{"cell", Table::Align::kRight}, {"record"}, {"values"}});
   for (const SweepCell* cell : cells)
-    table.add(
-        {std::to_string(cell->index + 1), cell_is_done(sweep, *cell) ? "done" : "-", cell->name()});
+    table.add({std::to_string(cell->index + 1),
+               cell_state(sweep, *cell) == CellState::kDone ? "done" : "-", cell->name()});
   table.print(terminal);
 }
 
 // Options that each cell's process gets. Without --threads the jobs share the machine.
 std::vector<std::string> child_options(const CommandLine& line, int64_t jobs, int threads) {
-  std::vector<std::string> words = {
-      "--threads", std::to_string(std::max<int64_t>(1, threads / std::max<int64_t>(jobs, 1)))};
+  const int64_t share = std::max<int64_t>(1, threads / jobs);
+  std::vector<std::string> words = {"--threads",
+                                    std::to_string(line.number("threads").value_or(share))};
   for (const std::string& folder : line.texts("plugin-path")) {
     words.emplace_back("--plugin-path");
     words.push_back(std::filesystem::absolute(folder).string());
@@ -103,11 +109,38 @@ std::string quoted(const std::string& word) {
   return out + "'";
 }
 
+// What each task of the job array runs.
+std::string slurm_script(const Sweep& sweep, const CommandLine& line, int64_t shards) {
+  std::string script = "#!/bin/sh\nexec " + quoted(program_path()) + " sweep " +
+                       quoted(sweep.path) + " --quiet --cell \"$SLURM_ARRAY_TASK_ID\"/" +
+                       std::to_string(shards);
+  for (const char* option : {"runs", "threads", "jobs"})
+    if (const auto number = line.number(option))
+      script += std::string(" --") + option + " " + std::to_string(*number);
+  if (line.has("fresh")) script += " --fresh";
+  for (const char* option : {"only", "set"})
+    for (const std::string& word : line.texts(option))
+      script += std::string(" --") + option + " " + quoted(word);
+  for (const std::string& folder : line.texts("plugin-path"))
+    script += " --plugin-path " + quoted(std::filesystem::absolute(folder).string());
+  return script + "\n";
+}
+
+// A text that sbatch's file names stand for themselves in.
+std::string without_patterns(const std::string& path) {
+  std::string out;
+  for (const char c : path) out += c == '%' ? std::string("%%") : std::string(1, c);
+  return out;
+}
+
+// Without the line ends around it.
+std::string trimmed(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
 // Hands the shards to Slurm: one job array, whose tasks are `sweep --cell I/N`.
 Status submit(const Sweep& sweep, const CommandLine& line, Terminal& terminal) {
-  if (line.text("launcher") != "slurm")
-    return Error{ErrorCode::kConfig, "--launcher " + line.text("launcher") + ": expected slurm",
-                 ""};
   const auto cells = static_cast<int64_t>(sweep.cells.size());
   const int64_t shards = line.number("shards").value_or(cells);
   if (shards < 1 || shards > cells)
@@ -116,35 +149,43 @@ Status submit(const Sweep& sweep, const CommandLine& line, Terminal& terminal) {
                      std::to_string(shards),
                  ""};
   DBSA_RETURN_IF_ERROR(write_sweep_files(sweep));
+  const std::string logs = sweep.directory + "/logs";
   std::error_code failed;
-  std::filesystem::create_directories(sweep.directory + "/logs", failed);
-  std::string script = "#!/bin/sh\nexec " + quoted(program_path()) + " sweep " +
-                       quoted(sweep.path) + " --quiet --cell \"$SLURM_ARRAY_TASK_ID\"/" +
-                       std::to_string(shards);
-  if (const auto runs = line.number("runs")) script += " --runs " + std::to_string(*runs);
-  if (const auto threads = line.number("threads"))
-    script += " --threads " + std::to_string(*threads);
-  for (const char* option : {"only", "set"})
-    for (const std::string& word : line.texts(option))
-      script += std::string(" --") + option + " " + quoted(word);
-  for (const std::string& folder : line.texts("plugin-path"))
-    script += " --plugin-path " + quoted(std::filesystem::absolute(folder).string());
+  std::filesystem::create_directories(logs, failed);
   std::vector<std::string> words = {"sbatch", "--parsable", "--job-name=dbsa-sweep",
                                     "--array=1-" + std::to_string(shards),
-                                    "--output=" + sweep.directory + "/logs/slurm-%A-%a.txt"};
+                                    "--output=" + without_patterns(logs) + "/slurm-%A-%a.txt"};
   for (const std::string& option : line.texts("launcher-option")) words.push_back(option);
-  DBSA_ASSIGN_OR_RETURN(const Captured captured, run_program(words, script + "\n"));
-  std::string said = captured.out;
-  while (!said.empty() && said.back() == '\n') said.pop_back();
+  DBSA_ASSIGN_OR_RETURN(const Captured captured,
+                        run_program(words, slurm_script(sweep, line, shards)));
+  const std::string said = trimmed(captured.error);
   if (captured.exit_code != 0)
     return Error{ErrorCode::kEnvironment,
-                 "sbatch ended with exit code " + std::to_string(captured.exit_code) + ": " + said,
+                 "sbatch ended with exit code " + std::to_string(captured.exit_code) +
+                     (said.empty() ? "" : ": " + said),
                  ""};
+  if (!said.empty()) terminal.warning(said);
+  const std::string job = trimmed(captured.out);
   if (line.has("json"))
-    terminal.out(nlohmann::ordered_json{{"job", said}, {"shards", shards}}.dump(1));
+    terminal.out(nlohmann::ordered_json{{"job", job}, {"shards", shards}}.dump(1));
   else
-    terminal.out("submitted  job " + said + " with " + counted(shards, "task") +
-                 "; records go to " + shown_path(sweep.directory));
+    terminal.out("submitted  job " + job + " with " + counted(shards, "task") + "; records go to " +
+                 shown_path(sweep.directory));
+  return {};
+}
+
+// Options that go together, and that do not.
+Status check_options(const CommandLine& line) {
+  const auto wrong = [](const std::string& what) { return Error{ErrorCode::kConfig, what, ""}; };
+  if (line.has("launcher") && line.text("launcher") != "slurm")
+    return wrong("--launcher " + line.text("launcher") + ": expected slurm");
+  if (line.has("launcher") && line.has("cell"))
+    return wrong("--cell: the launcher's tasks have it; give either --cell or --launcher");
+  for (const char* option : {"shards", "launcher-option"})
+    if (line.has(option) && !line.has("launcher"))
+      return wrong("--" + std::string(option) + ": needs --launcher slurm");
+  if (const int64_t jobs = line.number("jobs").value_or(1); jobs < 1 || jobs > 1024)
+    return wrong("--jobs: must be between 1 and 1024, got " + std::to_string(jobs));
   return {};
 }
 
@@ -190,6 +231,11 @@ std::string describe(const std::vector<SweepOutcome::Failure>& failures) {
 }
 
 Status sweep_cells(const CommandLine& line, Terminal& terminal) {
+  DBSA_RETURN_IF_ERROR(check_options(line));
+  Shard shard;
+  if (line.has("cell")) {
+    DBSA_ASSIGN_OR_RETURN(shard, parse_shard(line.text("cell")));
+  }
   DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
   host::HostServices services(std::move(options));
   DBSA_ASSIGN_OR_RETURN(const host::PluginRegistry registry, discover_plugins(line));
@@ -197,20 +243,13 @@ Status sweep_cells(const CommandLine& line, Terminal& terminal) {
       const Sweep sweep,
       load_sweep(line.text("SWEEP"), {line.texts("only"), line.texts("set"), line.number("runs")},
                  registry));
-  if (line.has("launcher")) return submit(sweep, line, terminal);
-  Shard shard;
-  if (line.has("cell")) {
-    DBSA_ASSIGN_OR_RETURN(shard, parse_shard(line.text("cell")));
-  }
   const std::vector<const SweepCell*> cells = cells_of(sweep, shard);
   if (line.has("list")) {
     list_cells(sweep, cells, line.has("json"), terminal);
     return {};
   }
+  if (line.has("launcher")) return submit(sweep, line, terminal);
   const int64_t jobs = line.number("jobs").value_or(1);
-  if (jobs < 1 || jobs > 1024)
-    return Error{ErrorCode::kConfig,
-                 "--jobs: must be between 1 and 1024, got " + std::to_string(jobs), ""};
   const CancelOnSignal cancel(services);
   const int threads = services.thread_count();
   DBSA_ASSIGN_OR_RETURN(

@@ -5,38 +5,65 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include "child.h"
+#include "config/exit_code.h"
 #include "config/toml_writer.h"
 #include "pipeline/atomic_file.h"
+#include "session.h"
 #include "units.h"
 
 namespace dbsa::cli {
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
 
+std::string file_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// The end of what a cell's process said.
 std::string last_lines(const std::string& path) {
-  std::ifstream file(path);
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  std::string text = file_text(path);
   while (!text.empty() && text.back() == '\n') text.pop_back();
   constexpr size_t kMost = 2000;
   if (text.size() > kMost) text.erase(0, text.find('\n', text.size() - kMost) + 1);
-  return text;
+  constexpr std::string_view kError = "error: ";
+  return text.starts_with(kError) ? text.substr(kError.size()) : text;
 }
 
-// The processes of a sweep.
+// Whether a record is of a cell: made with its configuration, wherever it was written.
+template <typename Json>
+bool is_record_of(const Json& record, const SweepCell& cell) {
+  if (!record.is_object() || !record.contains("config") || !record.contains("totals")) return false;
+  nlohmann::json made_with = record.at("config"), wanted = cell.config;
+  if (!made_with.is_object()) return false;
+  made_with.erase("output");
+  wanted.erase("output");
+  return made_with == wanted;
+}
+
+// The processes of a sweep. Each has a folder of its own in parts/, for its record and what it
+// says, whatever other sweeps run the same cell.
 class CellRunner {
  public:
   CellRunner(const Sweep& sweep, const SweepOptions& options) : sweep_(sweep), options_(options) {}
-  ~CellRunner() { stop(SIGKILL); }
+  ~CellRunner() {
+    stop(SIGKILL);
+    for (const auto& [child, process] : running_) ::waitpid(child, nullptr, 0);
+  }
   CellRunner(const CellRunner&) = delete;
   CellRunner& operator=(const CellRunner&) = delete;
 
@@ -44,91 +71,164 @@ class CellRunner {
 
   Status start(const SweepCell& cell) {
     std::error_code failed;
-    fs::remove_all(part(cell), failed);
-    fs::create_directories(sweep_.directory + "/logs", failed);
+    fs::create_directories(path("parts"), failed);
+    std::string part = path("parts/" + cell.id + "-XXXXXX");
+    if (::mkdtemp(part.data()) == nullptr)
+      return Error{ErrorCode::kEnvironment,
+                   path("parts") + ": cannot make a folder there: " + std::strerror(errno), ""};
     std::vector<std::string> words = {program_path(), "run",      path(cell_pipeline_path(cell)),
-                                      "--quiet",      "--output", part(cell)};
+                                      "--quiet",      "--output", part};
     words.insert(words.end(), options_.child_options.begin(), options_.child_options.end());
-    DBSA_ASSIGN_OR_RETURN(const pid_t child, start_child(words, log(cell)));
-    running_.emplace(child, &cell);
+    DBSA_ASSIGN_OR_RETURN(const pid_t child, start_child(words, part + "/log.txt"));
+    running_[child] = {&cell, std::move(part)};
     return {};
   }
 
   // Takes in a process that has ended, if there is one; its cell, or nullptr. No failure
   // means that the cell has its record now.
   Result<const SweepCell*> reap(std::optional<SweepOutcome::Failure>& failure) {
-    for (auto& [child, cell] : running_) {
+    for (const auto& [child, process] : running_) {
       int status = 0;
       if (::waitpid(child, &status, WNOHANG) != child) continue;
-      const SweepCell* const ended = cell;
+      const Process ended = process;
       running_.erase(child);
-      DBSA_ASSIGN_OR_RETURN(failure, finish(*ended, child_exit_code(status)));
-      return ended;
+      DBSA_ASSIGN_OR_RETURN(failure, finish(ended, child_exit_code(status)));
+      return ended.cell;
     }
     return nullptr;
   }
 
   void stop(int signal_number) {
-    for (const auto& [child, cell] : running_) ::kill(child, signal_number);
-    if (signal_number != SIGKILL) return;
-    for (const auto& [child, cell] : running_) ::waitpid(child, nullptr, 0);
-    running_.clear();
+    stopping_ = true;
+    for (const auto& [child, process] : running_) ::kill(child, signal_number);
   }
 
  private:
-  std::string path(const std::string& name) const { return sweep_.directory + "/" + name; }
-  std::string part(const SweepCell& cell) const { return path("parts/" + cell.id); }
-  std::string log(const SweepCell& cell) const { return path("logs/" + cell.id + ".txt"); }
+  struct Process {
+    const SweepCell* cell = nullptr;
+    std::string part;  // its folder
+  };
 
-  // Moves the record to its name, or writes down why there is none.
-  Result<std::optional<SweepOutcome::Failure>> finish(const SweepCell& cell, int code) {
-    std::error_code failed;
-    std::string record;
-    for (const auto& entry : fs::directory_iterator(part(cell), failed))
-      if (code == 0 && entry.path().extension() == ".json") record = entry.path().string();
-    if (!record.empty()) {
-      fs::create_directories(path("records"), failed);
-      fs::rename(record, path(cell_record_path(cell)), failed);
-      if (failed)
-        return Error{ErrorCode::kEnvironment,
-                     path(cell_record_path(cell)) + ": cannot be written: " + failed.message(), ""};
-      fs::remove(path(cell_failure_path(cell)), failed);
-      fs::remove_all(part(cell), failed);
-      fs::remove(log(cell), failed);
-      return std::optional<SweepOutcome::Failure>();
+  std::string path(const std::string& name) const { return sweep_.directory + "/" + name; }
+
+  // Takes the record, or writes down why there is none.
+  Result<std::optional<SweepOutcome::Failure>> finish(const Process& process, int code) {
+    const SweepCell& cell = *process.cell;
+    std::optional<SweepOutcome::Failure> failure;
+    if (code == 0) {
+      DBSA_ASSIGN_OR_RETURN(failure, take_record(process));
+    } else {
+      failure = {cell.name(), code, last_lines(process.part + "/log.txt")};
     }
-    fs::remove_all(part(cell), failed);
-    const std::string message = last_lines(log(cell));
-    const SweepOutcome::Failure failure = {cell.name(), code, message};
-    if (code == 130) return std::optional(failure);
-    DBSA_RETURN_IF_ERROR(write_file_atomically(
+    std::error_code failed;
+    fs::remove_all(process.part, failed);
+    // Another sweep may have made the record meanwhile.
+    if (failure && !options_.fresh && cell_state(sweep_, cell) == CellState::kDone) failure = {};
+    if (!failure) {
+      fs::remove(path(cell_failure_path(cell)), failed);
+      remove_parts(cell);
+    } else if (!stopping_ && code != exit_code(ErrorCode::kCancelled)) {
+      DBSA_RETURN_IF_ERROR(write_failure(cell, *failure));
+    }
+    return failure;
+  }
+
+  // Writes the record to its place, where there is none.
+  Result<std::optional<SweepOutcome::Failure>> take_record(const Process& process) const {
+    const SweepCell& cell = *process.cell;
+    std::error_code absent;
+    nlohmann::ordered_json record;
+    for (const auto& entry : fs::directory_iterator(process.part, absent))
+      if (entry.path().extension() == ".json")
+        record = nlohmann::ordered_json::parse(file_text(entry.path().string()), nullptr,
+                                               /*allow_exceptions=*/false);
+    if (!is_record_of(record, cell))
+      return std::optional<SweepOutcome::Failure>(
+          {cell.name(), 0, "the process ended well but left no record of its cell"});
+    // So that a repeated run does not write where this one did.
+    record["config"]["output"]["directory"] = sweep_.directory;
+    if (options_.fresh || cell_state(sweep_, cell) != CellState::kDone)
+      DBSA_RETURN_IF_ERROR(
+          write_file_atomically(path(cell_record_path(cell)), record.dump(1) + "\n"));
+    return std::optional<SweepOutcome::Failure>();
+  }
+
+  Status write_failure(const SweepCell& cell, const SweepOutcome::Failure& failure) const {
+    const nlohmann::ordered_json text = {{"index", cell.index},
+                                         {"name", failure.cell},
+                                         {"exit_code", failure.exit_code},
+                                         {"message", failure.message}};
+    return write_file_atomically(
         path(cell_failure_path(cell)),
-        nlohmann::ordered_json{
-            {"index", cell.index}, {"name", cell.name()}, {"exit_code", code}, {"message", message}}
-                .dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
-            "\n"));
-    return std::optional(failure);
+        text.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+  }
+
+  // Also what sweeps that were killed have left of the cell.
+  void remove_parts(const SweepCell& cell) const {
+    std::error_code failed;
+    std::vector<fs::path> old;
+    for (const auto& entry : fs::directory_iterator(path("parts"), failed))
+      if (entry.path().filename().string().starts_with(cell.id)) old.push_back(entry.path());
+    for (const fs::path& part : old) fs::remove_all(part, failed);
+    fs::remove(path("parts"), failed);  // where it is empty
   }
 
   const Sweep& sweep_;
   const SweepOptions& options_;
-  std::map<pid_t, const SweepCell*> running_;
+  std::map<pid_t, Process> running_;
+  bool stopping_ = false;
 };
+
+// Cells of one pipeline.
+struct Task {
+  const SweepCell* cell = nullptr;  // the first of them
+  int64_t cells = 0;
+};
+
+// What has no record yet.
+std::vector<Task> open_tasks(const Sweep& sweep, const std::vector<const SweepCell*>& cells,
+                             bool fresh, Terminal& terminal) {
+  std::vector<Task> tasks;
+  std::map<std::string, size_t> known;  // ids: places in `tasks`, or kDone
+  constexpr size_t kDone = std::numeric_limits<size_t>::max();
+  for (const SweepCell* cell : cells) {
+    const auto [entry, is_new] = known.emplace(cell->id, tasks.size());
+    if (is_new) {
+      const CellState state = fresh ? CellState::kOpen : cell_state(sweep, *cell);
+      if (state == CellState::kForeign)
+        terminal.warning(shown_path(sweep.directory + "/" + cell_record_path(*cell)) +
+                         ": is no record of its cell, which is run again");
+      if (state == CellState::kDone)
+        entry->second = kDone;
+      else
+        tasks.push_back({cell, 0});
+    }
+    if (entry->second != kDone) ++tasks[entry->second].cells;
+  }
+  return tasks;
+}
 
 }  // namespace
 
-bool cell_is_done(const Sweep& sweep, const SweepCell& cell) {
+CellState cell_state(const Sweep& sweep, const SweepCell& cell) {
+  const std::string path = sweep.directory + "/" + cell_record_path(cell);
   std::error_code absent;
-  return fs::is_regular_file(sweep.directory + "/" + cell_record_path(cell), absent);
+  if (!fs::exists(path, absent)) return CellState::kOpen;
+  // The answers are most of it; they are read, so that a cut file shows, but not kept.
+  const auto without_answers = [](int depth, json::parse_event_t event, const json& parsed) {
+    return depth != 1 || event != json::parse_event_t::key || parsed != "queries";
+  };
+  const json record = json::parse(file_text(path), without_answers, /*allow_exceptions=*/false);
+  return is_record_of(record, cell) ? CellState::kDone : CellState::kForeign;
 }
 
 Status write_sweep_files(const Sweep& sweep) {
+  std::set<std::string> written;
   for (const SweepCell& cell : sweep.cells) {
+    if (!written.insert(cell.id).second) continue;
     const std::string path = sweep.directory + "/" + cell_pipeline_path(cell);
-    std::error_code absent;
-    if (fs::exists(path, absent)) continue;  // its name is the hash of what it holds
-    DBSA_RETURN_IF_ERROR(
-        write_file_atomically(path, "# " + cell.name() + "\n" + to_toml(cell.config)));
+    const std::string text = "# " + visible_text(cell.name()) + "\n" + to_toml(cell.config);
+    if (file_text(path) != text) DBSA_RETURN_IF_ERROR(write_file_atomically(path, text));
   }
   return write_file_atomically(sweep.directory + "/sweep.json", sweep.to_json().dump(1) + "\n");
 }
@@ -138,25 +238,24 @@ Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const Sweep
                                Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(write_sweep_files(sweep));
   SweepOutcome outcome;
+  const std::vector<Task> tasks = open_tasks(sweep, cells, options.fresh, terminal);
+  std::map<std::string, int64_t> cells_of;  // by id
+  int64_t total = 0;
+  for (const Task& task : tasks) total += cells_of[task.cell->id] = task.cells;
   outcome.cells = static_cast<int64_t>(cells.size());
-  std::vector<const SweepCell*> todo;
-  for (const SweepCell* cell : cells)
-    if (options.fresh || !cell_is_done(sweep, *cell)) todo.push_back(cell);
-  outcome.before = outcome.cells - static_cast<int64_t>(todo.size());
-  const auto total = static_cast<int64_t>(todo.size());
+  outcome.before = outcome.cells - total;
   Progress progress(terminal, "sweeping  ", "cells");
   progress.update(0, total);
   CellRunner runner(sweep, options);
   bool told = false;
-  for (size_t next = 0; next < todo.size() || runner.running() > 0;) {
+  for (size_t next = 0; (next < tasks.size() && !told) || runner.running() > 0;) {
     if (services.cancelled() && !told) {
       runner.stop(SIGTERM);
-      next = todo.size();
       told = true;
       continue;
     }
-    if (next < todo.size() && static_cast<int64_t>(runner.running()) < options.jobs) {
-      DBSA_RETURN_IF_ERROR(runner.start(*todo[next++]));
+    if (!told && next < tasks.size() && static_cast<int64_t>(runner.running()) < options.jobs) {
+      DBSA_RETURN_IF_ERROR(runner.start(*tasks[next++].cell));
       continue;
     }
     std::optional<SweepOutcome::Failure> failure;
@@ -165,11 +264,10 @@ Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const Sweep
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
       continue;
     }
-    if (told) continue;
     if (failure)
-      outcome.failures.push_back(*failure);
+      outcome.failures.insert(outcome.failures.end(), cells_of[ended->id], *failure);
     else
-      ++outcome.done;
+      outcome.done += cells_of[ended->id];
     const auto failed = static_cast<int64_t>(outcome.failures.size());
     progress.update(outcome.done + failed, total,
                     failed > 0 ? human_count(failed) + " failed" : ended->name());

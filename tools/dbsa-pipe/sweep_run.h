@@ -31,11 +31,17 @@ struct SweepOutcome {
   std::vector<Failure> failures;
 };
 
-// Whether a cell's record is there.
-bool cell_is_done(const Sweep& sweep, const SweepCell& cell);
+enum class CellState {
+  kOpen,
+  kDone,     // has its record
+  kForeign,  // what has its record's name is no record of it
+};
+// Reads the record.
+CellState cell_state(const Sweep& sweep, const SweepCell& cell);
 
 // Writes sweep.json and the cells' pipeline files, then runs what has no record yet. A cell that
-// fails is written down and stops no other. kCancelled once those that ran have ended.
+// fails is written down and stops no other; cells of one pipeline are run as one. Several sweeps
+// may work in one folder. kCancelled once those that ran have ended.
 Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const SweepCell*>& cells,
                                const SweepOptions& options, const host::HostServices& services,
                                Terminal& terminal);

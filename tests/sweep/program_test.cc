@@ -1,0 +1,361 @@
+// dbsa-pipe sweep, end to end: each cell is a real run on the tiny model.
+#include <gmock/gmock.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "tests/cli/schema_judge.h"
+#include "tests/sweep/sweep_fixture.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+namespace fs = std::filesystem;
+
+class SweepCommand : public SweepTest {
+ protected:
+  // Waits for something, for half a minute at most.
+  template <typename Condition>
+  static bool wait_for(Condition&& condition) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > give_up) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+  }
+
+  std::string record_of(const std::string& sweep, size_t cell) const {
+    return "out/" + list(sweep).at("cells")[cell].at("record").get<std::string>();
+  }
+  json list(const std::string& sweep) const {
+    return json::parse(cli({"sweep", sweep, "--list", "--json"}).out);
+  }
+};
+
+TEST_F(SweepCommand, EveryCellGetsItsRecord) {
+  const std::string sweep = make_sweep();
+  const ProcessResult result = cli({"sweep", sweep});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_EQ(result.out,
+            "cells      8: 8 run, 0 had a record, 0 failed\nrecords    " + path("out") + "\n");
+  EXPECT_THAT(files("out"), ElementsAre("cells", "records", "sweep.json"));
+  const json written = json::parse(workspace_.read("out/sweep.json"));
+  ASSERT_EQ(written.at("cells").size(), 8u);
+  for (const json& cell : written.at("cells")) {
+    const json record = json::parse(workspace_.read("out/" + cell.at("record").get<std::string>()));
+    EXPECT_EQ(schema_faults("results.schema.json", record), "");
+    EXPECT_EQ(record.at("seeds").at("data"), cell.at("run"));
+    EXPECT_EQ(record.at("config").at("selection").at("ratio").dump(),
+              cell.at("values").at("share").get<std::string>());
+    EXPECT_EQ(record.at("config").at("output").at("directory"), path("out"));
+    EXPECT_EQ(record.at("pipeline"), path("out/" + cell.at("pipeline").get<std::string>()));
+    // The cell's pipeline can be run alone.
+    EXPECT_EQ(cli({"validate", path("out/" + cell.at("pipeline").get<std::string>())}).exit_code,
+              0);
+  }
+  EXPECT_EQ(cli({"report", path("out"), "--quiet", "--json"}).exit_code, 0);
+}
+
+TEST_F(SweepCommand, AnswersDoNotDependOnJobsOrShards) {
+  const std::string sweep = make_sweep();
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet", "--jobs", "1"}).exit_code, 0);
+  const auto one = answers();
+  ASSERT_EQ(one.size(), 8u);
+  fs::remove_all(path("out"));
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet", "--jobs", "2"}).exit_code, 0);
+  EXPECT_EQ(answers(), one);
+  fs::remove_all(path("out"));
+  for (const char* shard : {"1/4", "2/4", "3/4", "4/4"}) {
+    const ProcessResult result = cli({"sweep", sweep, "--cell", shard, "--json"});
+    ASSERT_EQ(result.exit_code, 0) << result.error;
+    EXPECT_EQ(json::parse(result.out), json({{"directory", path("out")},
+                                             {"cells", 2},
+                                             {"before", 0},
+                                             {"done", 2},
+                                             {"failures", json::array()}}));
+  }
+  EXPECT_EQ(answers(), one);
+}
+
+TEST_F(SweepCommand, WhatHasARecordIsNotRunAgain) {
+  const std::string sweep = make_sweep();
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet", "--runs", "1"}).exit_code, 0);
+  const auto before = stamps();
+  ASSERT_EQ(before.size(), 4u);
+  const ProcessResult extended = cli({"sweep", sweep});
+  EXPECT_THAT(extended.out, HasSubstr("8: 4 run, 4 had a record, 0 failed"));
+  auto after = stamps();
+  EXPECT_EQ(after.size(), 8u);
+  for (const auto& [name, stamp] : before) EXPECT_EQ(after[name], stamp);
+  EXPECT_THAT(cli({"sweep", sweep}).out, HasSubstr("8: 0 run, 8 had a record, 0 failed"));
+  EXPECT_EQ(stamps(), after);
+  // --fresh runs what is chosen, and nothing else.
+  const ProcessResult fresh = cli({"sweep", sweep, "--fresh", "--only", "mask=self"});
+  EXPECT_THAT(fresh.out, HasSubstr("4: 4 run, 0 had a record, 0 failed"));
+  int same = 0;
+  for (const auto& [name, stamp] : stamps()) same += after[name] == stamp ? 1 : 0;
+  EXPECT_EQ(same, 4);
+}
+
+TEST_F(SweepCommand, ListsCellsAndRunsNone) {
+  const std::string sweep = make_sweep();
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet", "--cell", "2/8"}).exit_code, 0);
+  const ProcessResult result = cli({"sweep", sweep, "--list"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out,
+            "cell  record  values\n"
+            "   1  -       share = 0.5, mask = dbsa, run 1\n"
+            "   2  done    share = 0.5, mask = dbsa, run 2\n"
+            "   3  -       share = 0.5, mask = self, run 1\n"
+            "   4  -       share = 0.5, mask = self, run 2\n"
+            "   5  -       share = 1.0, mask = dbsa, run 1\n"
+            "   6  -       share = 1.0, mask = dbsa, run 2\n"
+            "   7  -       share = 1.0, mask = self, run 1\n"
+            "   8  -       share = 1.0, mask = self, run 2\n");
+  const json all = list(sweep);
+  ASSERT_EQ(all.at("cells").size(), 8u);
+  EXPECT_EQ(all.at("cells")[1].at("done"), true);
+  EXPECT_EQ(all.at("cells")[2].at("done"), false);
+  const json shard =
+      json::parse(cli({"sweep", sweep, "--list", "--json", "--cell", "2/4"}).out).at("cells");
+  ASSERT_EQ(shard.size(), 2u);
+  EXPECT_EQ(shard[0].at("index"), 1);
+  EXPECT_EQ(shard[1].at("index"), 5);
+  EXPECT_EQ(files("out/records").size(), 1u);
+}
+
+TEST_F(SweepCommand, AFailingCellStopsNoOtherAndIsTriedAgain) {
+  const std::string sweep = make_sweep(5, R"(
+[[axis]]
+name = "pool"
+[[axis.value]]
+name = "all"
+[[axis.value]]
+name = "too many"
+set = { "data.demonstration_count" = 1000 }
+)");
+  const Words words = {"sweep", sweep, "--only", "mask=self", "--runs", "1"};
+  const ProcessResult result = cli(words);
+  EXPECT_EQ(result.exit_code, 5);
+  EXPECT_THAT(result.out, HasSubstr("4: 2 run, 0 had a record, 2 failed"));
+  const json cells =
+      json::parse(
+          cli({"sweep", sweep, "--only", "mask=self", "--runs", "1", "--list", "--json"}).out)
+          .at("cells");
+  const std::string why = path("out/" + cells[1].at("pipeline").get<std::string>());
+  EXPECT_THAT(result.error,
+              HasSubstr("error: share = 0.5, mask = self, pool = too many, run 1: exit "
+                        "code 2: " +
+                        why + ":"));
+  EXPECT_THAT(result.error, HasSubstr("data.demonstration_count"));
+  EXPECT_EQ(files("out/failures").size(), 2u);
+  EXPECT_EQ(files("out/records").size(), 2u);
+  const json failure =
+      json::parse(workspace_.read("out/" + cells[1].at("failure").get<std::string>()));
+  EXPECT_EQ(failure.at("index"), 1);
+  EXPECT_EQ(failure.at("name"), "share = 0.5, mask = self, pool = too many, run 1");
+  EXPECT_EQ(failure.at("exit_code"), 2);
+  EXPECT_THAT(failure.at("message").get<std::string>(), HasSubstr("data.demonstration_count"));
+
+  // The next call tries again, and forgets the failure when all is well.
+  const auto before = stamps();
+  EXPECT_THAT(cli(words).out, HasSubstr("4: 0 run, 2 had a record, 2 failed"));
+  std::string line, pool;
+  for (int i = 0; i < 50; ++i) pool += workspace_.read("pool.jsonl");
+  workspace_.write("pool.jsonl", pool);
+  EXPECT_THAT(cli(words).out, HasSubstr("4: 2 run, 2 had a record, 0 failed"));
+  EXPECT_THAT(files("out/failures"), IsEmpty());
+  auto after = stamps();
+  for (const auto& [name, stamp] : before) EXPECT_EQ(after[name], stamp);
+}
+
+TEST_F(SweepCommand, AMessageOfManyCellsIsToldOnce) {
+  const std::string sweep = make_sweep();
+  workspace_.write("queries.jsonl", "{\"text\": \"a\", \"label\": \"no such label\"}\n");
+  const ProcessResult result = cli({"sweep", sweep, "--only", "mask=self", "--json"});
+  EXPECT_EQ(result.exit_code, 5);
+  EXPECT_EQ(json::parse(result.out).at("failures").size(), 4u);
+  EXPECT_THAT(result.error, HasSubstr("no such label"));
+  EXPECT_THAT(result.error, HasSubstr("and 3 other cells: exit code"));
+}
+
+TEST_F(SweepCommand, WhatIsNoRecordOfTheCellIsNotTakenForOne) {
+  const std::string sweep = make_sweep();
+  const Words words = {"sweep", sweep, "--runs", "1"};
+  ASSERT_EQ(cli(words).exit_code, 0);
+  const auto good = answers();
+  const std::string first = record_of(sweep, 0), other = workspace_.read(record_of(sweep, 2));
+  const std::string whole = workspace_.read(first);
+  for (const std::string& text :
+       {std::string(), std::string("{}"), std::string("[1]"), std::string("nonsense"),
+        whole.substr(0, whole.size() - 20), other}) {
+    workspace_.write(first, text);
+    EXPECT_THAT(cli({"sweep", sweep, "--runs", "1", "--list"}).out, HasSubstr("   1  -  "));
+    const ProcessResult result = cli(words);
+    EXPECT_EQ(result.exit_code, 0) << result.error;
+    EXPECT_THAT(result.out, HasSubstr("4: 1 run, 3 had a record, 0 failed"));
+    EXPECT_THAT(result.error, HasSubstr(path(first) + ": is no record of its cell, which is run "
+                                                      "again\n"));
+    EXPECT_EQ(answers(), good);
+  }
+}
+
+TEST_F(SweepCommand, AnEditedCellPipelineIsWrittenAnew) {
+  const std::string sweep = make_sweep();
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet"}).exit_code, 0);
+  const auto good = answers();
+  for (const std::string& name : files("out/cells"))
+    workspace_.write("out/cells/" + name, "[selection]\nratio = 0.1\n");
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet", "--fresh"}).exit_code, 0);
+  EXPECT_EQ(answers(), good);
+}
+
+TEST_F(SweepCommand, CellsOfOnePipelineAreRunAsOne) {
+  make_sweep();
+  const std::string text = workspace_.read("sweep.toml");
+  const std::string sweep = workspace_.write("sweep.toml", "seed_keys = []\n" + text);
+  const ProcessResult result = cli({"sweep", sweep, "--jobs", "2"});
+  EXPECT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("8: 8 run, 0 had a record, 0 failed"));
+  EXPECT_EQ(files("out/records").size(), 4u);
+  EXPECT_THAT(cli({"sweep", sweep}).out, HasSubstr("8: 0 run, 8 had a record, 0 failed"));
+}
+
+TEST_F(SweepCommand, StoppedByASignalItGoesOnWhereItWas) {
+  for (const int signal_number : {SIGINT, SIGTERM, SIGKILL}) {
+    const std::string sweep = make_sweep(200);
+    Process process(command({"sweep", sweep, "--jobs", "2"}),
+                    {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+    ASSERT_TRUE(wait_for([&] { return process.ended() || files("out/records").size() >= 2; }));
+    process.send_signal(signal_number);
+    const ProcessResult stopped = process.wait();
+    if (signal_number == SIGKILL) {
+      EXPECT_EQ(stopped.exit_code, -SIGKILL);
+    } else {
+      EXPECT_EQ(stopped.exit_code, 130) << stopped.error;
+      EXPECT_THAT(stopped.error, testing::ContainsRegex(
+                                     "stopped after [2-7] cells; run the same command again to go "
+                                     "on with the others\n$"));
+      EXPECT_THAT(files("out/parts"), IsEmpty());
+    }
+    EXPECT_THAT(files("out/failures"), IsEmpty());
+    const auto before = stamps();
+    ASSERT_LT(before.size(), 8u) << "it was to be stopped half-way";
+    for (const auto& [name, stamp] : before)
+      EXPECT_EQ(
+          schema_faults("results.schema.json", json::parse(workspace_.read("out/records/" + name))),
+          "")
+          << name;
+
+    const ProcessResult again = cli({"sweep", sweep, "--jobs", "2", "--json"});
+    ASSERT_EQ(again.exit_code, 0) << again.error;
+    EXPECT_EQ(json::parse(again.out).at("before"), before.size());
+    EXPECT_EQ(json::parse(again.out).at("done"), 8 - before.size());
+    auto after = stamps();
+    EXPECT_EQ(after.size(), 8u);
+    for (const auto& [name, stamp] : before) EXPECT_EQ(after[name], stamp);
+    EXPECT_THAT(files("out/parts"), IsEmpty());
+    fs::remove_all(path("out"));
+    fs::remove_all(path("model"));
+  }
+}
+
+// The processes of cells end with the sweep that started them, even when it is killed.
+TEST_F(SweepCommand, LeavesNoProcessBehind) {
+  const std::string sweep = make_sweep(5000);
+  Process process(command({"sweep", sweep}), {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+  const auto running = [&] {
+    int count = 0;
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      std::ifstream file(entry.path() / "cmdline");
+      const std::string words((std::istreambuf_iterator<char>(file)), {});
+      count += words.find(path("out/cells")) != words.npos ? 1 : 0;
+    }
+    return count;
+  };
+  ASSERT_TRUE(wait_for([&] { return running() > 0; }));
+  process.send_signal(SIGKILL);
+  process.wait();
+  EXPECT_TRUE(wait_for([&] { return running() == 0; }));
+}
+
+TEST_F(SweepCommand, TwoAtOnceInOneFolderDoNoHarm) {
+  const std::string sweep = make_sweep(40);
+  const ProcessOptions options = {.environment = {{"DBSA_PLUGIN_PATH", ""}}};
+  Process first(command({"sweep", sweep, "--quiet"}), options);
+  Process second(command({"sweep", sweep, "--quiet"}), options);
+  const ProcessResult one = first.wait(), two = second.wait();
+  EXPECT_EQ(one.exit_code, 0) << one.error;
+  EXPECT_EQ(two.exit_code, 0) << two.error;
+  const auto both = answers();
+  EXPECT_EQ(both.size(), 8u);
+  EXPECT_THAT(files("out"), ElementsAre("cells", "records", "sweep.json"));
+  fs::remove_all(path("out"));
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet"}).exit_code, 0);
+  EXPECT_EQ(answers(), both);
+}
+
+TEST_F(SweepCommand, EachRecordRepeatsItsRun) {
+  const std::string sweep = make_sweep();
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet"}).exit_code, 0);
+  const auto all = answers();
+  int round = 0;
+  for (const auto& [name, before] : all) {
+    const std::string folder = "again" + std::to_string(++round);
+    const ProcessResult result =
+        cli({"run", "--record", path("out/records/" + name), "--output", path(folder)});
+    ASSERT_EQ(result.exit_code, 0) << result.error;
+    EXPECT_THAT(result.out, HasSubstr("repeated     5 of 5 answers as in " +
+                                      path("out/records/" + name) + "\n"));
+    EXPECT_EQ(answers_of(json::parse(workspace_.read(folder + "/" + files(folder)[0]))), before);
+  }
+  // Without --output it goes to the sweep's folder, not to that of the process.
+  ASSERT_EQ(cli({"run", "--record", path("out/records/" + all.begin()->first)}).exit_code, 0);
+  EXPECT_EQ(files("out").size(), 4u);
+}
+
+TEST_F(SweepCommand, SaysWhatIsWrongWithTheCommandLine) {
+  const std::string sweep = make_sweep();
+  const auto error = [&](Words words) {
+    words.insert(words.begin(), {"sweep", sweep});
+    const ProcessResult result = cli(words);
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_EQ(result.out, "");
+    return result.error;
+  };
+  for (const char* shard :
+       {"0/4", "5/4", "4", "1/", "/4", "a/4", "1/4x", "-1/4", "1/99999999999999999999"})
+    EXPECT_EQ(error({"--cell", shard}), "error: --cell " + std::string(shard) +
+                                            ": expected I/N with 1 <= I <= N, as in --cell 3/8\n");
+  EXPECT_EQ(error({"--jobs", "0"}), "error: --jobs: must be between 1 and 1024, got 0\n");
+  EXPECT_EQ(error({"--launcher", "pbs"}), "error: --launcher pbs: expected slurm\n");
+  EXPECT_EQ(error({"--shards", "2"}), "error: --shards: needs --launcher slurm\n");
+  EXPECT_EQ(error({"--launcher-option", "x"}),
+            "error: --launcher-option: needs --launcher slurm\n");
+  EXPECT_EQ(error({"--launcher", "slurm", "--cell", "1/2"}),
+            "error: --cell: the launcher's tasks have it; give either --cell or --launcher\n");
+  EXPECT_EQ(error({"--launcher", "slurm", "--shards", "9"}),
+            "error: --shards: must be between 1 and 8, the cells, got 9\n");
+  EXPECT_FALSE(fs::exists(path("out")));
+}
+
+TEST_F(SweepCommand, AFolderThatCannotBeWrittenIsNamed) {
+  const std::string sweep = make_sweep();
+  workspace_.write("out", "a file where the folder should be");
+  const ProcessResult result = cli({"sweep", sweep});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.error,
+              HasSubstr("error: " + path("out/cells") + ": cannot make the folder: "));
+}
+
+}  // namespace
+}  // namespace dbsa
