@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "tests/cli/cli_fixture.h"
-#include "tests/cli/schema_judge.h"
 
 namespace dbsa {
 namespace {

@@ -138,5 +138,36 @@ TEST(HostServices, TellWhenToStop) {
   EXPECT_FALSE(host.cancelled());
 }
 
+TEST(HostServices, OpenPluginsWhereSomethingDoes) {
+  HostServices services({.threads = 1});
+  const auto open = [&](const char* config, const dbsa_plugin_table** table, void** instance) {
+    dbsa_error error = {};
+    error.struct_size = sizeof error;
+    services.abi()->open_plugin(services.abi()->context, DBSA_KIND_RETRIEVER, config, table,
+                                instance, &error);
+    return error;
+  };
+  const dbsa_plugin_table* table = nullptr;
+  void* instance = nullptr;
+  const dbsa_error none = open("{}", &table, &instance);
+  EXPECT_EQ(none.code, DBSA_ERROR_UNSUPPORTED);
+  EXPECT_STREQ(none.message, "no plugin can be opened here");
+
+  dbsa_plugin_table made = {};
+  services.set_plugin_opener(
+      [&](uint32_t kind, const std::string& config) -> Result<HostServices::Opened> {
+        if (kind != DBSA_KIND_RETRIEVER || config != "{}")
+          return Error{ErrorCode::kConfig, "k1 is odd", "/k1"};
+        return HostServices::Opened{&made, &made};
+      });
+  EXPECT_EQ(open("{}", &table, &instance).code, DBSA_OK);
+  EXPECT_EQ(table, &made);
+  EXPECT_EQ(instance, &made);
+  const dbsa_error refused = open("{\"k1\":1}", &table, &instance);
+  EXPECT_EQ(refused.code, DBSA_ERROR_CONFIG);
+  EXPECT_STREQ(refused.message, "k1 is odd");
+  EXPECT_STREQ(refused.config_pointer, "/k1");
+}
+
 }  // namespace
 }  // namespace dbsa::host
