@@ -278,9 +278,10 @@ Status draw_mask(const Findings& found, const Explanation& e, const std::string&
     spread.push_back({(i * step + documents / 2) % documents, 0});
   DBSA_ASSIGN_OR_RETURN(const Selection selection,
                         select_blocks(found.settings.selection, shape, spread));
-  picture.answer.emplace();
-  picture.answer->query_tokens = e.query_tokens;
-  for (const SelectedBlock& block : selection.blocks) picture.answer->blocks.push_back(block.block);
+  MaskPicture::Answer answer;
+  answer.query_tokens = e.query_tokens;
+  for (const SelectedBlock& block : selection.blocks) answer.blocks.push_back(block.block);
+  picture.answer = std::move(answer);
   return write_file_atomically(std::filesystem::absolute(path).string(), mask_svg(picture));
 }
 

@@ -55,6 +55,19 @@ bool is_record_of(const Json& record, const SweepCell& cell) {
   return made_with == wanted;
 }
 
+// What sweeps that were killed have left of cells that have their records.
+void remove_parts(const Sweep& sweep, const std::set<std::string>& ids) {
+  std::error_code failed;
+  std::vector<fs::path> old;
+  const std::string parts = sweep.directory + "/parts";
+  for (const auto& entry : fs::directory_iterator(parts, failed)) {
+    const std::string name = entry.path().filename().string();
+    if (ids.contains(name.substr(0, name.find('-')))) old.push_back(entry.path());
+  }
+  for (const fs::path& part : old) fs::remove_all(part, failed);
+  fs::remove(parts, failed);  // where it is empty
+}
+
 // The processes of a sweep. Each has a folder of its own in parts/, for its record and what it
 // says, whatever other sweeps run the same cell.
 class CellRunner {
@@ -126,7 +139,7 @@ class CellRunner {
     if (failure && !options_.fresh && cell_state(sweep_, cell) == CellState::kDone) failure = {};
     if (!failure) {
       fs::remove(path(cell_failure_path(cell)), failed);
-      remove_parts(cell);
+      remove_parts(sweep_, {cell.id});
     } else if (!stopping_ && code != exit_code(ErrorCode::kCancelled)) {
       DBSA_RETURN_IF_ERROR(write_failure(cell, *failure));
     }
@@ -147,9 +160,16 @@ class CellRunner {
           {cell.name(), 0, "the process ended well but left no record of its cell"});
     // So that a repeated run does not write where this one did.
     record["config"]["output"]["directory"] = sweep_.directory;
-    if (options_.fresh || cell_state(sweep_, cell) != CellState::kDone)
-      DBSA_RETURN_IF_ERROR(
-          write_file_atomically(path(cell_record_path(cell)), record.dump(1) + "\n"));
+    if (!options_.fresh && cell_state(sweep_, cell) == CellState::kDone)
+      return std::optional<SweepOutcome::Failure>();
+    // Made in the process's folder, so that a sweep that is killed leaves nothing beside records.
+    const std::string whole = process.part + "/record", place = path(cell_record_path(cell));
+    DBSA_RETURN_IF_ERROR(write_file_atomically(whole, record.dump(1) + "\n"));
+    std::error_code failed;
+    fs::create_directories(path("records"), failed);
+    fs::rename(whole, place, failed);
+    if (failed)
+      return Error{ErrorCode::kEnvironment, place + ": cannot be written: " + failed.message(), ""};
     return std::optional<SweepOutcome::Failure>();
   }
 
@@ -161,16 +181,6 @@ class CellRunner {
     return write_file_atomically(
         path(cell_failure_path(cell)),
         text.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
-  }
-
-  // Also what sweeps that were killed have left of the cell.
-  void remove_parts(const SweepCell& cell) const {
-    std::error_code failed;
-    std::vector<fs::path> old;
-    for (const auto& entry : fs::directory_iterator(path("parts"), failed))
-      if (entry.path().filename().string().starts_with(cell.id)) old.push_back(entry.path());
-    for (const fs::path& part : old) fs::remove_all(part, failed);
-    fs::remove(path("parts"), failed);  // where it is empty
   }
 
   const Sweep& sweep_;
@@ -185,12 +195,13 @@ struct Task {
   int64_t cells = 0;
 };
 
-// What has no record yet.
+// What has no record yet. Tidies up after what has.
 std::vector<Task> open_tasks(const Sweep& sweep, const std::vector<const SweepCell*>& cells,
                              bool fresh, Terminal& terminal) {
   std::vector<Task> tasks;
   std::map<std::string, size_t> known;  // ids: places in `tasks`, or kDone
   constexpr size_t kDone = std::numeric_limits<size_t>::max();
+  std::set<std::string> done;
   for (const SweepCell* cell : cells) {
     const auto [entry, is_new] = known.emplace(cell->id, tasks.size());
     if (is_new) {
@@ -198,13 +209,16 @@ std::vector<Task> open_tasks(const Sweep& sweep, const std::vector<const SweepCe
       if (state == CellState::kForeign)
         terminal.warning(shown_path(sweep.directory + "/" + cell_record_path(*cell)) +
                          ": is no record of its cell, which is run again");
-      if (state == CellState::kDone)
+      if (state == CellState::kDone) {
         entry->second = kDone;
-      else
+        done.insert(cell->id);
+      } else {
         tasks.push_back({cell, 0});
+      }
     }
     if (entry->second != kDone) ++tasks[entry->second].cells;
   }
+  remove_parts(sweep, done);
   return tasks;
 }
 
