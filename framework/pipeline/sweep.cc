@@ -383,6 +383,17 @@ Status check_size(const std::vector<Axis>& axes, int64_t runs, const std::string
                ""};
 }
 
+// Whether all values that a cell of `baseline` or `published` names are among those chosen.
+bool names_chosen(const json& cell, const std::vector<Axis>& axes) {
+  for (const auto& [name, value] : cell.items())
+    for (const Axis& axis : axes)
+      if (axis.name == name &&
+          std::none_of(axis.values.begin(), axis.values.end(),
+                       [&value = value](const AxisValue& v) { return v.name == value; }))
+        return false;
+  return true;
+}
+
 // Axes and values that `baseline` and `published` name must be there.
 void check_names(const json& cell, const std::string& pointer, const std::vector<Axis>& axes,
                  Faults& faults) {
@@ -504,8 +515,12 @@ Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
     auto& [name, values] = sweep.axes.emplace_back(axis.name, std::vector<std::string>());
     for (const AxisValue& value : axis.values) values.push_back(value.name);
   }
-  if (document.json().contains("baseline")) sweep.baseline = source.at("baseline");
-  sweep.published = source.at("published");
+  // What speaks of values that --only leaves out has nothing to be compared with.
+  if (document.json().contains("baseline") && names_chosen(source.at("baseline"), axes))
+    sweep.baseline = source.at("baseline");
+  sweep.published = json::array();
+  for (const json& figure : source.at("published"))
+    if (names_chosen(figure.at("cell"), axes)) sweep.published.push_back(figure);
   DBSA_RETURN_IF_ERROR(check_size(axes, sweep.runs, document.name()));
   DBSA_RETURN_IF_ERROR(CellMaker(document, source, axes, choice.settings, registry).make(sweep));
   return sweep;

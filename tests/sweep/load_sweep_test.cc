@@ -275,6 +275,28 @@ file = "no.toml"
   EXPECT_EQ(cells(files, {{"data=there"}, {}, {}}).size(), 1u);
 }
 
+TEST_F(LoadSweep, OnlyLeavesOutFiguresAndBaselinesOfOtherValues) {
+  const std::string text =
+      std::string("baseline = { ratio = \"1.0\" }\n") + kRatios + R"([[published]]
+cell = { ratio = "1.0" }
+value = 0.9
+source = "somewhere"
+[[published]]
+cell = { ratio = "0.3" }
+value = 0.8
+source = "somewhere"
+)";
+  const auto all = load(text, {});
+  ASSERT_TRUE(all.ok()) << all.error().message;
+  EXPECT_EQ(all->published.size(), 2u);
+  EXPECT_TRUE(all->baseline.is_object());
+  const auto some = load(text, {{"ratio=0.3"}, {}, {}});
+  ASSERT_TRUE(some.ok()) << some.error().message;
+  ASSERT_EQ(some->published.size(), 1u);
+  EXPECT_EQ(some->published.at(0).at("value"), 0.8);
+  EXPECT_TRUE(some->baseline.is_null());
+}
+
 TEST_F(LoadSweep, RunsAreTheFilesOrTheCommandLines) {
   EXPECT_EQ(cells(std::string("runs = 3\n") + kRatios).size(), 6u);
   EXPECT_EQ(cells(std::string("runs = 3\n") + kRatios, {{}, {}, 1}).size(), 2u);
