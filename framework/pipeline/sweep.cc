@@ -7,209 +7,20 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
-#include <limits>
 #include <map>
 #include <set>
-#include <span>
 
 #include "config/faults.h"
-#include "config/json_pointer.h"
 #include "config/schema_check.h"
 #include "config/toml_document.h"
 #include "host/resolve.h"
+#include "pipeline/sweep_axes.h"
 
 namespace dbsa {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-// Dotted keys and what they are set to, in the order of the file's keys.
-using Settings = std::vector<std::pair<std::string, json>>;
-
-// A pipeline file, or a part of one, that the sweep file names.
-struct PartFile {
-  std::string path;     // absolute; "" for none
-  std::string pointer;  // into the sweep file, where it is named
-};
-
-struct AxisValue {
-  std::string name;
-  PartFile file;
-  Settings settings;
-};
-
-struct Axis {
-  std::string name;
-  std::vector<AxisValue> values;
-};
-
-// {"selection": {"ratio": 1}} and {"selection.ratio": 1} alike.
-void flatten(const json& table, const std::string& prefix, Settings& out) {
-  for (const auto& [key, value] : table.items()) {
-    const std::string name = prefix.empty() ? key : prefix + "." + key;
-    if (value.is_object())
-      flatten(value, name, out);
-    else
-      out.emplace_back(name, value);
-  }
-}
-
-// Plugins first, outer ones before those in their tables: they decide which keys may stand beside
-// them.
-Settings plugins_first(Settings settings) {
-  const auto rank = [](const std::string& key) {
-    return key.ends_with(".plugin") ? std::count(key.begin(), key.end(), '.')
-                                    : std::numeric_limits<int64_t>::max();
-  };
-  std::stable_sort(settings.begin(), settings.end(),
-                   [&](const auto& a, const auto& b) { return rank(a.first) < rank(b.first); });
-  return settings;
-}
-
-Settings flattened(const json& table) {
-  Settings settings;
-  flatten(table, "", settings);
-  return plugins_first(std::move(settings));
-}
-
-std::vector<std::string> names_of(const std::string& dotted) {
-  std::vector<std::string> names;
-  for (size_t begin = 0; begin <= dotted.size();) {
-    const size_t end = std::min(dotted.find('.', begin), dotted.size());
-    names.push_back(dotted.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return names;
-}
-
-// What the schema of pipelines says of a key; nullptr for plugins' own.
-const json* schema_of(std::span<const std::string> names) {
-  const json* schema = &pipeline_schema();
-  for (const std::string& name : names) {
-    if (!schema->contains("properties") || !schema->at("properties").contains(name)) return nullptr;
-    schema = &schema->at("properties").at(name);
-  }
-  return schema;
-}
-
-// Of plugins' own keys, those called path.
-bool is_path(const std::string& dotted) {
-  const json* schema = schema_of(names_of(dotted));
-  return schema != nullptr ? schema->value("format", "") == "path" : dotted.ends_with(".path");
-}
-
-std::string absolute_path(const fs::path& folder, const std::string& path) {
-  return fs::absolute(folder / path).lexically_normal().string();
-}
-
-// How a value of an axis is called where the file gives it no name.
-std::string value_name(const json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (!value.is_array()) return value.dump();
-  std::string name;
-  for (const json& item : value) name += (name.empty() ? "" : ", ") + value_name(item);
-  return name;
-}
-
-// Drops the own keys of the plugin that a stage has, and those of plugins within it.
-void drop_own_keys(std::span<const std::string> stage, json& table) {
-  const json* schema = schema_of(stage);
-  json kept = json::object();
-  for (const auto& [name, value] : table.items())
-    if (schema != nullptr && schema->at("properties").contains(name)) kept[name] = value;
-  table = std::move(kept);
-}
-
-// Lays settings over a pipeline; paths count from `folder`.
-Status lay_over(const Settings& settings, const fs::path& folder, json& pipeline) {
-  const auto has = [&](const char* key) {
-    return std::any_of(settings.begin(), settings.end(),
-                       [&](const auto& setting) { return setting.first == key; });
-  };
-  // Both at once are left for the check of the whole pipeline.
-  if (pipeline.contains("selection") && pipeline["selection"].is_object() &&
-      has("selection.ratio") != has("selection.count"))
-    pipeline["selection"].erase(has("selection.ratio") ? "count" : "ratio");
-  for (const auto& [key, given] : settings) {
-    const std::vector<std::string> names = names_of(key);
-    if (names.size() > static_cast<size_t>(TomlDocument::kMaxDepth))
-      return Error{ErrorCode::kConfig, in_quotes(key) + ": the key has too many dots", ""};
-    json* table = &pipeline;
-    std::string table_name;
-    for (size_t i = 0; i + 1 < names.size(); ++i) {
-      table_name += (i > 0 ? "." : "") + names[i];
-      table = &(*table)[names[i]];
-      if (table->is_null()) *table = json::object();
-      if (!table->is_object())
-        return Error{ErrorCode::kConfig, key + ": " + table_name + " is not a table", ""};
-    }
-    json value = given;
-    if (value.is_string() && !value.get_ref<const std::string&>().empty() && is_path(key))
-      value = absolute_path(folder, value.get<std::string>());
-    if (names.size() > 1 && names.back() == "plugin")
-      drop_own_keys(std::span(names).first(names.size() - 1), *table);
-    (*table)[names.back()] = std::move(value);
-  }
-  return {};
-}
-
-// The axes of a file that passed the schema.
-class AxisReader {
- public:
-  explicit AxisReader(const TomlDocument& document) : folder_(document.directory()) {}
-
-  Axis read(const json& table, const std::string& pointer, Faults& faults) const {
-    Axis axis = {table.at("name"), {}};
-    const int forms = static_cast<int>(table.contains("key")) +
-                      static_cast<int>(table.contains("keys")) +
-                      static_cast<int>(table.contains("value"));
-    if (forms != 1 || table.contains("value") == table.contains("values")) {
-      faults.add(pointer, "give either key and values, or keys and values, or a list of value");
-      return axis;
-    }
-    if (table.contains("value"))
-      read_named(table.at("value"), pointer, axis);
-    else
-      read_values(table, pointer, axis, faults);
-    std::set<std::string> names;
-    for (const AxisValue& value : axis.values)
-      if (!names.insert(value.name).second)
-        faults.add(pointer, "two values are called " + in_quotes(value.name));
-    return axis;
-  }
-
- private:
-  void read_named(const json& values, const std::string& pointer, Axis& axis) const {
-    for (size_t i = 0; i < values.size(); ++i) {
-      const std::string file = values[i].value("file", "");
-      axis.values.push_back({values[i].at("name"),
-                             {file.empty() ? "" : absolute_path(folder_, file),
-                              pointer + "/value/" + std::to_string(i) + "/file"},
-                             flattened(values[i].value("set", json::object()))});
-    }
-  }
-
-  static void read_values(const json& table, const std::string& pointer, Axis& axis,
-                          Faults& faults) {
-    const json keys = table.contains("keys") ? table.at("keys") : json::array({table.at("key")});
-    for (size_t i = 0; i < table.at("values").size(); ++i) {
-      const json& given = table.at("values").at(i);
-      const json values = table.contains("keys") ? given : json::array({given});
-      if (!values.is_array() || values.size() != keys.size()) {
-        faults.add(pointer + "/values/" + std::to_string(i),
-                   "must be a list of " + std::to_string(keys.size()) + ", one for each of keys");
-        continue;
-      }
-      AxisValue& value = axis.values.emplace_back();
-      value.name = value_name(given);
-      for (size_t k = 0; k < keys.size(); ++k) value.settings.emplace_back(keys[k], values[k]);
-      value.settings = plugins_first(std::move(value.settings));
-    }
-  }
-
-  fs::path folder_;
-};
 
 std::string hash_of(const json& value) {
   const std::string text = value.dump();
@@ -262,7 +73,7 @@ Result<std::pair<std::string, std::string>> split_setting(const std::string& wor
 // Makes the cells of a sweep whose axes are read.
 class CellMaker {
  public:
-  CellMaker(const TomlDocument& document, const json& source, const std::vector<Axis>& axes,
+  CellMaker(const TomlDocument& document, const json& source, const std::vector<SweepAxis>& axes,
             const std::vector<std::string>& last, const host::PluginRegistry& registry)
       : document_(document), source_(source), axes_(axes), last_(last), registry_(registry) {}
 
@@ -312,14 +123,14 @@ class CellMaker {
                        const std::string& name, const std::string& directory) const {
     const fs::path folder = document_.directory();
     json pipeline = json::object();
-    const auto lay = [&](const Settings& settings) -> Status {
+    const auto lay = [&](const KeyValues& settings) -> Status {
       const Status status = lay_over(settings, folder, pipeline);
       if (status.ok()) return {};
       return Error{status.error().code, name + ": " + status.error().message, ""};
     };
     DBSA_RETURN_IF_ERROR(lay(files_.at(source_.at("base"))));
     for (size_t k = 0; k < at.size(); ++k) {
-      const AxisValue& value = axes_[k].values[at[k]];
+      const SweepValue& value = axes_[k].values[at[k]];
       DBSA_RETURN_IF_ERROR(lay(files_.at(value.file.path)));
       DBSA_RETURN_IF_ERROR(lay(value.settings));
     }
@@ -349,12 +160,12 @@ class CellMaker {
     Faults faults;
     files_[""] = {};
     read_file({source_.at("base"), "/base"}, faults);
-    for (const Axis& axis : axes_)
-      for (const AxisValue& value : axis.values) read_file(value.file, faults);
+    for (const SweepAxis& axis : axes_)
+      for (const SweepValue& value : axis.values) read_file(value.file, faults);
     return faults.status(document_);
   }
 
-  void read_file(const PartFile& file, Faults& faults) {
+  void read_file(const SweepPart& file, Faults& faults) {
     if (files_.contains(file.path)) return;
     const Result<TomlDocument> part = TomlDocument::load(file.path);
     json laid = json::object();
@@ -366,93 +177,21 @@ class CellMaker {
 
   const TomlDocument& document_;
   const json& source_;
-  const std::vector<Axis>& axes_;
+  const std::vector<SweepAxis>& axes_;
   const std::vector<std::string>& last_;  // "key=value"
   const host::PluginRegistry& registry_;
-  std::map<std::string, Settings> files_;  // by path; none for ""
+  std::map<std::string, KeyValues> files_;  // by path; none for ""
 };
 
 // A grid is easily written that nobody can run.
-Status check_size(const std::vector<Axis>& axes, int64_t runs, const std::string& name) {
+Status check_size(const std::vector<SweepAxis>& axes, int64_t runs, const std::string& name) {
   constexpr double kMost = 100000;
   auto cells = static_cast<double>(runs);
-  for (const Axis& axis : axes) cells *= static_cast<double>(axis.values.size());
+  for (const SweepAxis& axis : axes) cells *= static_cast<double>(axis.values.size());
   if (cells <= kMost) return {};
   return Error{ErrorCode::kConfig,
                name + ": has more than 100,000 cells; split it, or leave values out with --only",
                ""};
-}
-
-// Whether all values that a cell of `baseline` or `published` names are among those chosen.
-bool names_chosen(const json& cell, const std::vector<Axis>& axes) {
-  for (const auto& [name, value] : cell.items())
-    for (const Axis& axis : axes)
-      if (axis.name == name &&
-          std::none_of(axis.values.begin(), axis.values.end(),
-                       [&value = value](const AxisValue& v) { return v.name == value; }))
-        return false;
-  return true;
-}
-
-// Axes and values that `baseline` and `published` name must be there.
-void check_names(const json& cell, const std::string& pointer, const std::vector<Axis>& axes,
-                 Faults& faults) {
-  for (const auto& [name, value] : cell.items()) {
-    const auto axis = std::find_if(axes.begin(), axes.end(),
-                                   [&name = name](const Axis& a) { return a.name == name; });
-    const std::string place = append_pointer(pointer, name);
-    if (axis == axes.end()) {
-      faults.add(place, "there is no axis of this name");
-      continue;
-    }
-    const bool known =
-        std::any_of(axis->values.begin(), axis->values.end(),
-                    [&value = value](const AxisValue& v) { return v.name == value; });
-    if (!known) faults.add(place, "the axis has no value " + value.dump());
-  }
-}
-
-// Leaves out what --only does not name.
-Status choose_values(const std::vector<std::string>& only, std::vector<Axis>& axes) {
-  std::map<std::string, std::set<std::string>> wanted;
-  for (const std::string& word : only) {
-    bool found = false;
-    for (const Axis& axis : axes)
-      for (const AxisValue& value : axis.values)
-        if (word == axis.name + "=" + value.name) {
-          wanted[axis.name].insert(value.name);
-          found = true;
-        }
-    if (found) continue;
-    std::string known;
-    for (const Axis& axis : axes)
-      for (const AxisValue& value : axis.values) known += "\n  " + axis.name + "=" + value.name;
-    return Error{ErrorCode::kConfig,
-                 "--only " + word + ": expected an axis and one of its values:" + known, ""};
-  }
-  for (Axis& axis : axes)
-    if (const auto names = wanted.find(axis.name); names != wanted.end())
-      std::erase_if(axis.values,
-                    [&](const AxisValue& value) { return !names->second.contains(value.name); });
-  return {};
-}
-
-Result<std::vector<Axis>> read_axes(const TomlDocument& document, const json& source) {
-  Faults faults;
-  std::vector<Axis> axes;
-  std::set<std::string> names;
-  for (size_t i = 0; i < source.at("axis").size(); ++i) {
-    const std::string pointer = "/axis/" + std::to_string(i);
-    axes.push_back(AxisReader(document).read(source.at("axis").at(i), pointer, faults));
-    if (!names.insert(axes.back().name).second)
-      faults.add(pointer + "/name", "another axis has the name " + in_quotes(axes.back().name));
-  }
-  if (source.contains("baseline")) check_names(source.at("baseline"), "/baseline", axes, faults);
-  for (size_t i = 0; i < source.at("published").size(); ++i)
-    check_names(source.at("published").at(i).at("cell"),
-                "/published/" + std::to_string(i) + "/cell", axes, faults);
-  DBSA_RETURN_IF_ERROR(faults.status(document));
-  return axes;
 }
 
 }  // namespace
@@ -494,7 +233,7 @@ Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
   DBSA_RETURN_IF_ERROR(check_schema(sweep_schema(), document.json()).status(document));
   json source = document.json();
   apply_defaults(sweep_schema(), source);
-  DBSA_ASSIGN_OR_RETURN(std::vector<Axis> axes, read_axes(document, source));
+  DBSA_ASSIGN_OR_RETURN(std::vector<SweepAxis> axes, read_axes(document, source));
   DBSA_RETURN_IF_ERROR(choose_values(choice.only, axes));
   const fs::path folder = document.directory();
   if (const std::string base = source.at("base"); !base.empty())
@@ -511,9 +250,9 @@ Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
   if (sweep.runs < 1 || sweep.runs > 10000)
     return Error{ErrorCode::kConfig,
                  "--runs: must be between 1 and 10000, got " + std::to_string(sweep.runs), ""};
-  for (const Axis& axis : axes) {
+  for (const SweepAxis& axis : axes) {
     auto& [name, values] = sweep.axes.emplace_back(axis.name, std::vector<std::string>());
-    for (const AxisValue& value : axis.values) values.push_back(value.name);
+    for (const SweepValue& value : axis.values) values.push_back(value.name);
   }
   // What speaks of values that --only leaves out has nothing to be compared with.
   if (document.json().contains("baseline") && names_chosen(source.at("baseline"), axes))
