@@ -52,7 +52,7 @@ LabelTree::LabelTree(std::span<const LabelTokens> labels) : next_(1), paths_(lab
 }
 
 int32_t LabelTree::edge_of(int32_t row, int32_t token) {
-  std::vector<Next>& next = next_[static_cast<size_t>(row + 1)];
+  std::vector<Next>& next = next_[static_cast<size_t>(row) + 1];
   for (const Next& known : next)
     if (known.token == token) return known.edge;
   next.push_back({token, static_cast<int32_t>(edges_++)});
@@ -64,7 +64,7 @@ Status LabelTree::supply(int32_t row, std::span<const float> logits,
   const double total = log_sum_exp(logits);
   if (!std::isfinite(total))
     return Error{ErrorCode::kRun, "decoding: the model's logits are not finite", ""};
-  for (const Next& next : next_[static_cast<size_t>(row + 1)]) {
+  for (const Next& next : next_[static_cast<size_t>(row) + 1]) {
     if (next.token < 0 || static_cast<size_t>(next.token) >= logits.size())
       return Error{ErrorCode::kInvalidArgument, "a label's token lies outside the vocabulary", ""};
     edges[static_cast<size_t>(next.edge)] = logits[static_cast<size_t>(next.token)] - total;
