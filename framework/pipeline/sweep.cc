@@ -235,7 +235,7 @@ Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
   apply_defaults(sweep_schema(), source);
   DBSA_ASSIGN_OR_RETURN(std::vector<SweepAxis> axes, read_axes(document, source));
   DBSA_RETURN_IF_ERROR(choose_values(choice.only, axes));
-  const fs::path folder = document.directory();
+  const fs::path& folder = document.directory();
   if (const std::string base = source.at("base"); !base.empty())
     source["base"] = absolute_path(folder, base);
 
