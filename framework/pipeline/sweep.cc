@@ -121,7 +121,7 @@ class CellMaker {
   // The cell's whole pipeline. `name` stands for it in messages.
   Result<json> resolve(const std::vector<size_t>& at, const SweepCell& cell,
                        const std::string& name, const std::string& directory) const {
-    const fs::path folder = document_.directory();
+    const fs::path& folder = document_.directory();
     json pipeline = json::object();
     const auto lay = [&](const KeyValues& settings) -> Status {
       const Status status = lay_over(settings, folder, pipeline);
