@@ -73,7 +73,7 @@ Result<std::pair<std::string, std::string>> split_setting(const std::string& wor
 // Makes the cells of a sweep whose axes are read.
 class CellMaker {
  public:
-  CellMaker(const TomlDocument& document, const json& source, const std::vector<SweepAxis>& axes,
+  CellMaker(const TomlDocument& document, const json& source, const std::vector<GridAxis>& axes,
             const std::vector<std::string>& last, const host::PluginRegistry& registry)
       : document_(document), source_(source), axes_(axes), last_(last), registry_(registry) {}
 
@@ -130,7 +130,7 @@ class CellMaker {
     };
     DBSA_RETURN_IF_ERROR(lay(files_.at(source_.at("base"))));
     for (size_t k = 0; k < at.size(); ++k) {
-      const SweepValue& value = axes_[k].values[at[k]];
+      const GridValue& value = axes_[k].values[at[k]];
       DBSA_RETURN_IF_ERROR(lay(files_.at(value.file.path)));
       DBSA_RETURN_IF_ERROR(lay(value.settings));
     }
@@ -160,12 +160,12 @@ class CellMaker {
     Faults faults;
     files_[""] = {};
     read_file({source_.at("base"), "/base"}, faults);
-    for (const SweepAxis& axis : axes_)
-      for (const SweepValue& value : axis.values) read_file(value.file, faults);
+    for (const GridAxis& axis : axes_)
+      for (const GridValue& value : axis.values) read_file(value.file, faults);
     return faults.status(document_);
   }
 
-  void read_file(const SweepPart& file, Faults& faults) {
+  void read_file(const GridPart& file, Faults& faults) {
     if (files_.contains(file.path)) return;
     const Result<TomlDocument> part = TomlDocument::load(file.path);
     json laid = json::object();
@@ -177,17 +177,17 @@ class CellMaker {
 
   const TomlDocument& document_;
   const json& source_;
-  const std::vector<SweepAxis>& axes_;
+  const std::vector<GridAxis>& axes_;
   const std::vector<std::string>& last_;  // "key=value"
   const host::PluginRegistry& registry_;
   std::map<std::string, KeyValues> files_;  // by path; none for ""
 };
 
 // A grid is easily written that nobody can run.
-Status check_size(const std::vector<SweepAxis>& axes, int64_t runs, const std::string& name) {
+Status check_size(const std::vector<GridAxis>& axes, int64_t runs, const std::string& name) {
   constexpr double kMost = 100000;
   auto cells = static_cast<double>(runs);
-  for (const SweepAxis& axis : axes) cells *= static_cast<double>(axis.values.size());
+  for (const GridAxis& axis : axes) cells *= static_cast<double>(axis.values.size());
   if (cells <= kMost) return {};
   return Error{ErrorCode::kConfig,
                name + ": has more than 100,000 cells; split it, or leave values out with --only",
@@ -233,7 +233,7 @@ Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
   DBSA_RETURN_IF_ERROR(check_schema(sweep_schema(), document.json()).status(document));
   json source = document.json();
   apply_defaults(sweep_schema(), source);
-  DBSA_ASSIGN_OR_RETURN(std::vector<SweepAxis> axes, read_axes(document, source));
+  DBSA_ASSIGN_OR_RETURN(std::vector<GridAxis> axes, read_axes(document, source));
   DBSA_RETURN_IF_ERROR(choose_values(choice.only, axes));
   const fs::path& folder = document.directory();
   if (const std::string base = source.at("base"); !base.empty())
@@ -250,9 +250,9 @@ Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
   if (sweep.runs < 1 || sweep.runs > 10000)
     return Error{ErrorCode::kConfig,
                  "--runs: must be between 1 and 10000, got " + std::to_string(sweep.runs), ""};
-  for (const SweepAxis& axis : axes) {
+  for (const GridAxis& axis : axes) {
     auto& [name, values] = sweep.axes.emplace_back(axis.name, std::vector<std::string>());
-    for (const SweepValue& value : axis.values) values.push_back(value.name);
+    for (const GridValue& value : axis.values) values.push_back(value.name);
   }
   // What speaks of values that --only leaves out has nothing to be compared with.
   if (document.json().contains("baseline") && names_chosen(source.at("baseline"), axes))

@@ -28,8 +28,8 @@ class AxisReader {
  public:
   explicit AxisReader(const TomlDocument& document) : folder_(document.directory()) {}
 
-  SweepAxis read(const json& table, const std::string& pointer, Faults& faults) const {
-    SweepAxis axis = {table.at("name"), {}};
+  GridAxis read(const json& table, const std::string& pointer, Faults& faults) const {
+    GridAxis axis = {table.at("name"), {}};
     const int forms = static_cast<int>(table.contains("key")) +
                       static_cast<int>(table.contains("keys")) +
                       static_cast<int>(table.contains("value"));
@@ -42,14 +42,14 @@ class AxisReader {
     else
       read_values(table, pointer, axis, faults);
     std::set<std::string> names;
-    for (const SweepValue& value : axis.values)
+    for (const GridValue& value : axis.values)
       if (!names.insert(value.name).second)
         faults.add(pointer, "two values are called " + in_quotes(value.name));
     return axis;
   }
 
  private:
-  void read_named(const json& values, const std::string& pointer, SweepAxis& axis) const {
+  void read_named(const json& values, const std::string& pointer, GridAxis& axis) const {
     for (size_t i = 0; i < values.size(); ++i) {
       const std::string file = values[i].value("file", "");
       axis.values.push_back({values[i].at("name"),
@@ -59,7 +59,7 @@ class AxisReader {
     }
   }
 
-  static void read_values(const json& table, const std::string& pointer, SweepAxis& axis,
+  static void read_values(const json& table, const std::string& pointer, GridAxis& axis,
                           Faults& faults) {
     const json keys = table.contains("keys") ? table.at("keys") : json::array({table.at("key")});
     for (size_t i = 0; i < table.at("values").size(); ++i) {
@@ -70,7 +70,7 @@ class AxisReader {
                    "must be a list of " + std::to_string(keys.size()) + ", one for each of keys");
         continue;
       }
-      SweepValue& value = axis.values.emplace_back();
+      GridValue& value = axis.values.emplace_back();
       value.name = value_name(given);
       for (size_t k = 0; k < keys.size(); ++k) value.settings.emplace_back(keys[k], values[k]);
       value.settings = plugins_first(std::move(value.settings));
@@ -81,11 +81,11 @@ class AxisReader {
 };
 
 // Axes and values that `baseline` and `published` name must be there.
-void check_names(const json& cell, const std::string& pointer, const std::vector<SweepAxis>& axes,
+void check_names(const json& cell, const std::string& pointer, const std::vector<GridAxis>& axes,
                  Faults& faults) {
   for (const auto& [name, value] : cell.items()) {
     const auto axis = std::find_if(axes.begin(), axes.end(),
-                                   [&name = name](const SweepAxis& a) { return a.name == name; });
+                                   [&name = name](const GridAxis& a) { return a.name == name; });
     const std::string place = append_pointer(pointer, name);
     if (axis == axes.end()) {
       faults.add(place, "there is no axis of this name");
@@ -93,50 +93,50 @@ void check_names(const json& cell, const std::string& pointer, const std::vector
     }
     const bool known =
         std::any_of(axis->values.begin(), axis->values.end(),
-                    [&value = value](const SweepValue& v) { return v.name == value; });
+                    [&value = value](const GridValue& v) { return v.name == value; });
     if (!known) faults.add(place, "the axis has no value " + value.dump());
   }
 }
 
 }  // namespace
 
-bool names_chosen(const json& cell, const std::vector<SweepAxis>& axes) {
+bool names_chosen(const json& cell, const std::vector<GridAxis>& axes) {
   for (const auto& [name, value] : cell.items())
-    for (const SweepAxis& axis : axes)
+    for (const GridAxis& axis : axes)
       if (axis.name == name &&
           std::none_of(axis.values.begin(), axis.values.end(),
-                       [&value = value](const SweepValue& v) { return v.name == value; }))
+                       [&value = value](const GridValue& v) { return v.name == value; }))
         return false;
   return true;
 }
 
-Status choose_values(const std::vector<std::string>& only, std::vector<SweepAxis>& axes) {
+Status choose_values(const std::vector<std::string>& only, std::vector<GridAxis>& axes) {
   std::map<std::string, std::set<std::string>> wanted;
   for (const std::string& word : only) {
     bool found = false;
-    for (const SweepAxis& axis : axes)
-      for (const SweepValue& value : axis.values)
+    for (const GridAxis& axis : axes)
+      for (const GridValue& value : axis.values)
         if (word == axis.name + "=" + value.name) {
           wanted[axis.name].insert(value.name);
           found = true;
         }
     if (found) continue;
     std::string known;
-    for (const SweepAxis& axis : axes)
-      for (const SweepValue& value : axis.values) known += "\n  " + axis.name + "=" + value.name;
+    for (const GridAxis& axis : axes)
+      for (const GridValue& value : axis.values) known += "\n  " + axis.name + "=" + value.name;
     return Error{ErrorCode::kConfig,
                  "--only " + word + ": expected an axis and one of its values:" + known, ""};
   }
-  for (SweepAxis& axis : axes)
+  for (GridAxis& axis : axes)
     if (const auto names = wanted.find(axis.name); names != wanted.end())
       std::erase_if(axis.values,
-                    [&](const SweepValue& value) { return !names->second.contains(value.name); });
+                    [&](const GridValue& value) { return !names->second.contains(value.name); });
   return {};
 }
 
-Result<std::vector<SweepAxis>> read_axes(const TomlDocument& document, const json& source) {
+Result<std::vector<GridAxis>> read_axes(const TomlDocument& document, const json& source) {
   Faults faults;
-  std::vector<SweepAxis> axes;
+  std::vector<GridAxis> axes;
   std::set<std::string> names;
   for (size_t i = 0; i < source.at("axis").size(); ++i) {
     const std::string pointer = "/axis/" + std::to_string(i);

@@ -13,32 +13,31 @@
 namespace dbsa {
 
 // A pipeline file, or a part of one, that the sweep file names.
-struct SweepPart {
+struct GridPart {
   std::string path;     // absolute; "" for none
   std::string pointer;  // into the sweep file, where it is named
 };
 
-struct SweepValue {
+struct GridValue {
   std::string name;
-  SweepPart file;
+  GridPart file;
   KeyValues settings;
 };
 
-struct SweepAxis {
+struct GridAxis {
   std::string name;
-  std::vector<SweepValue> values;
+  std::vector<GridValue> values;
 };
 
 // Reads the axes of a file that passed the schema, and checks that `baseline` and `published` name
 // axes and values that are there. source: the file with its defaults. kConfig with a line for each
 // fault.
-Result<std::vector<SweepAxis>> read_axes(const TomlDocument& document,
-                                         const nlohmann::json& source);
+Result<std::vector<GridAxis>> read_axes(const TomlDocument& document, const nlohmann::json& source);
 
 // Leaves out what --only ("axis=value") does not name. kConfig for one that names nothing.
-Status choose_values(const std::vector<std::string>& only, std::vector<SweepAxis>& axes);
+Status choose_values(const std::vector<std::string>& only, std::vector<GridAxis>& axes);
 
 // Whether all values that a cell of `baseline` or `published` names are among those of the axes.
-bool names_chosen(const nlohmann::json& cell, const std::vector<SweepAxis>& axes);
+bool names_chosen(const nlohmann::json& cell, const std::vector<GridAxis>& axes);
 
 }  // namespace dbsa
