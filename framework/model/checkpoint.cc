@@ -73,6 +73,16 @@ std::vector<TensorSpec> expected_tensors(const ModelConfig& config) {
   return out;
 }
 
+int64_t parameter_count(const ModelConfig& config) {
+  int64_t parameters = 0;
+  for (const TensorSpec& tensor : expected_tensors(config)) {
+    int64_t elements = 1;
+    for (const int64_t extent : tensor.shape) elements *= extent;
+    parameters += elements;
+  }
+  return parameters;
+}
+
 Result<Checkpoint> Checkpoint::open(const std::string& folder) {
   Checkpoint out;
   out.folder_ = folder;

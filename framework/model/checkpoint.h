@@ -25,6 +25,9 @@ struct TensorSpec {
 // Every tensor of a model, in Hugging Face's names, layer by layer.
 std::vector<TensorSpec> expected_tensors(const ModelConfig& config);
 
+// Elements of all of them.
+int64_t parameter_count(const ModelConfig& config);
+
 class Checkpoint {
  public:
   // Maps all files and checks their headers and the index. Fails with kEnvironment.

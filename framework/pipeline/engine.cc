@@ -42,18 +42,6 @@ Result<std::unique_ptr<Plugins>> make_plugins(const host::ResolvedPipeline& reso
                                            std::move(store)});
 }
 
-// bf16 arithmetic for 16-bit checkpoints, float32 for others, unless the file says.
-Precision choose_precision(const ModelSettings& settings, const Checkpoint& checkpoint) {
-  bool half = false;
-  for (const SafetensorsFile& file : checkpoint.files())
-    for (const SafetensorsEntry& entry : file.entries())
-      half = half || entry.dtype == TensorDtype::kBF16 || entry.dtype == TensorDtype::kF16;
-  const bool compute_half = settings.dtype == "auto" ? half : settings.dtype == "bf16";
-  const bool kv_half = settings.kv_dtype == "auto" ? compute_half : settings.kv_dtype == "bf16";
-  return {static_cast<uint32_t>(compute_half ? DBSA_COMPUTE_BF16 : DBSA_COMPUTE_F32),
-          static_cast<uint32_t>(kv_half ? DBSA_KV_DTYPE_BF16 : DBSA_KV_DTYPE_F32)};
-}
-
 // What plugins embed texts with, as [embedding] says; nullptr where there is none.
 Result<std::unique_ptr<host::Embedder>> make_embedder(const EmbeddingSettings& embedding,
                                                       const Computing& computing,
@@ -120,6 +108,17 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
 }
 
 }  // namespace
+
+Precision choose_precision(const ModelSettings& settings, const Checkpoint& checkpoint) {
+  bool half = false;
+  for (const SafetensorsFile& file : checkpoint.files())
+    for (const SafetensorsEntry& entry : file.entries())
+      half = half || entry.dtype == TensorDtype::kBF16 || entry.dtype == TensorDtype::kF16;
+  const bool compute_half = settings.dtype == "auto" ? half : settings.dtype == "bf16";
+  const bool kv_half = settings.kv_dtype == "auto" ? compute_half : settings.kv_dtype == "bf16";
+  return {static_cast<uint32_t>(compute_half ? DBSA_COMPUTE_BF16 : DBSA_COMPUTE_F32),
+          static_cast<uint32_t>(kv_half ? DBSA_KV_DTYPE_BF16 : DBSA_KV_DTYPE_F32)};
+}
 
 Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model) {
   if (tokenizer.vocab_size() <= model.vocab_size) return {};
@@ -231,19 +230,13 @@ const Settings& Engine::settings() const { return impl_->settings; }
 
 ModelInfo Engine::model_info() const {
   const Computing& self = impl_->computing;
-  int64_t parameters = 0;
-  for (const TensorSpec& tensor : expected_tensors(self.config)) {
-    int64_t elements = 1;
-    for (const int64_t extent : tensor.shape) elements *= extent;
-    parameters += elements;
-  }
   const Precision precision = self.model->precision();
   return {impl_->settings.model.path,
           self.config.model_type,
           self.fingerprint,
           precision.compute == DBSA_COMPUTE_BF16 ? "bf16" : "f32",
           precision.kv_dtype == DBSA_KV_DTYPE_BF16 ? "bf16" : "f32",
-          parameters,
+          parameter_count(self.config),
           self.backend->describe(),
           tokenizer_identity(*self.tokenizer)};
 }

@@ -20,6 +20,8 @@
 #include "host/plugin_registry.h"
 #include "host/resolve.h"
 #include "icl/dataset.h"
+#include "model/checkpoint.h"
+#include "model/llama.h"
 #include "model/model_config.h"
 #include "model/tokenizer/tokenizer.h"
 #include "pipeline/encoder.h"
@@ -109,6 +111,9 @@ struct ModelInfo {
   std::string backend;      // AttentionBackend::describe()
   std::string tokenizer;    // fingerprint of its file, hexadecimal
 };
+
+// bf16 arithmetic for 16-bit checkpoints, float32 for others, unless the file says.
+Precision choose_precision(const ModelSettings& settings, const Checkpoint& checkpoint);
 
 // kConfig for a tokenizer with ids that the model has no embedding for.
 Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model);

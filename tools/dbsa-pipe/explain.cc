@@ -7,6 +7,8 @@
 #include "commands.h"
 #include "findings.h"
 #include "host/attention_backend.h"
+#include "icl/prompt.h"
+#include "model/checkpoint.h"
 #include "model/llama.h"
 #include "options.h"
 #include "pipeline/atomic_file.h"
@@ -108,23 +110,28 @@ uint64_t stored_bytes(Session& session, const Findings& found, Precision precisi
   return bytes;
 }
 
-// What `auto` comes to is known when the weights are read; both halves of a checkpoint's types take
-// two bytes.
-Precision precision_of(const Findings& found) {
-  const ModelSettings& model = found.settings.model;
-  const bool half = model.dtype == "auto" ? found.half_weights : model.dtype == "bf16";
-  const bool kv_half = model.kv_dtype == "auto" ? half : model.kv_dtype == "bf16";
-  return {static_cast<uint32_t>(half ? DBSA_COMPUTE_BF16 : DBSA_COMPUTE_F32),
-          static_cast<uint32_t>(kv_half ? DBSA_KV_DTYPE_BF16 : DBSA_KV_DTYPE_F32)};
+// Tokens of a query, its prompt included: the mean over those of the file; 0 where it has none.
+Result<int64_t> mean_query_tokens(const Findings& found) {
+  if (found.settings.data.queries.empty()) return int64_t{0};
+  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> queries, read_queries(found.settings.data));
+  int64_t tokens = 0;
+  for (const Example& query : queries) {
+    DBSA_ASSIGN_OR_RETURN(
+        const std::vector<int32_t> ids,
+        found.tokenizer->encode(query_text(prompt_format(found.settings.prompt), query.text),
+                                {.parse_special = false}));
+    tokens += static_cast<int64_t>(ids.size());
+  }
+  return queries.empty() ? 0 : tokens / static_cast<int64_t>(queries.size());
 }
 
-Explanation explain(Session& session, const Findings& found,
-                    std::span<const int64_t> query_tokens) {
+Explanation explain(Session& session, const Findings& found, int64_t query_tokens) {
   Explanation out;
+  out.query_tokens = query_tokens;
   const ModelConfig& model = found.model;
-  const Precision precision = precision_of(found);
-  out.weight_bytes =
-      static_cast<uint64_t>(found.parameters) * (precision.compute == DBSA_COMPUTE_F32 ? 4 : 2);
+  const Precision precision = found.precision;
+  out.weight_bytes = static_cast<uint64_t>(parameter_count(model)) *
+                     (precision.compute == DBSA_COMPUTE_F32 ? 4 : 2);
   const bool stored = uses_stored_kv(found.settings);
   std::vector<int64_t> lengths;
   for (const EncodeBlock& block : found.pool->blocks) {
@@ -144,8 +151,6 @@ Explanation explain(Session& session, const Findings& found,
     out.encode = {linear_work(model) * static_cast<double>(out.tokens),
                   attention_work(model) * static_cast<double>(out.pairs)};
   }
-  for (const int64_t tokens : query_tokens) out.query_tokens += tokens;
-  if (!query_tokens.empty()) out.query_tokens /= static_cast<int64_t>(query_tokens.size());
   const PoolShape shape = {lengths, found.settings.mask.anchor_blocks, found.pool->pool.has_prefix};
   if (const auto size = selection_size(found.settings.selection, shape); size.ok())
     out.selected_blocks = *size;
@@ -180,7 +185,7 @@ nlohmann::ordered_json to_json(const Session& session, const Findings& found,
       {"config", json(session.resolved().json)},
       {"model",
        {{"family", model.model_type},
-        {"parameters", found.parameters},
+        {"parameters", parameter_count(model)},
         {"layers", model.layers},
         {"hidden_size", model.hidden_size},
         {"intermediate_size", model.intermediate_size},
@@ -231,8 +236,8 @@ void print(const Session& session, const Findings& found, const Explanation& e,
   stages.print(terminal);
   const ModelConfig& m = found.model;
   terminal.out("");
-  terminal.out("model      " + m.model_type + ": " + counted(found.parameters, "parameter") + ", " +
-               human_bytes(e.weight_bytes) + " of weights");
+  terminal.out("model      " + m.model_type + ": " + counted(parameter_count(m), "parameter") +
+               ", " + human_bytes(e.weight_bytes) + " of weights");
   terminal.out("           " + counted(m.layers, "layer") + ", hidden " +
                human_count(m.hidden_size) + ", feed-forward " + human_count(m.intermediate_size) +
                ", " + counted(m.heads, "head") + " of " + std::to_string(m.head_dim) + " over " +
@@ -292,7 +297,8 @@ Status explain_pipeline(Session& session, const CommandLine& line, Terminal& ter
                  "the blocks or the index of this pipeline need embeddings, which explain does "
                  "not compute; set embedding.method = \"none\" and plugins that need none",
                  "/embedding/method"};
-  const Explanation explanation = explain(session, found, found.query_tokens);
+  DBSA_ASSIGN_OR_RETURN(const int64_t query_tokens, mean_query_tokens(found));
+  const Explanation explanation = explain(session, found, query_tokens);
   if (line.has("mask")) {
     DBSA_RETURN_IF_ERROR(draw_mask(found, explanation, line.text("mask")));
     terminal.note("drew       " + line.text("mask"));

@@ -1,25 +1,21 @@
 #include "findings.h"
 
-#include <memory>
-
 #include "host/block_grouper.h"
 #include "host/mask_pattern.h"
 #include "host/retriever.h"
-#include "icl/prompt.h"
 #include "model/checkpoint.h"
-#include "model/tokenizer/tokenizer.h"
 
 namespace dbsa::cli {
 namespace {
 
 struct CheckedModel {
-  bool half_weights = false;
   ModelConfig config;
+  Precision precision;
   std::unique_ptr<Tokenizer> tokenizer;
-  int64_t parameters = 0;
 };
 
-Result<CheckedModel> check_model(const std::string& folder) {
+Result<CheckedModel> check_model(const ModelSettings& settings) {
+  const std::string& folder = settings.path;
   CheckedModel model;
   ErrorList faults;
   Result<ModelConfig> config = load_model_config(folder);
@@ -31,16 +27,9 @@ Result<CheckedModel> check_model(const std::string& folder) {
   if (!tokenizer.ok()) faults.add(tokenizer.error());
   if (config.ok() && tokenizer.ok()) faults.add(check_tokenizer_fits(**tokenizer, *config));
   DBSA_RETURN_IF_ERROR(faults.status());
-  for (const SafetensorsFile& file : weights->files())
-    for (const SafetensorsEntry& entry : file.entries())
-      model.half_weights |= entry.dtype == TensorDtype::kBF16 || entry.dtype == TensorDtype::kF16;
+  model.precision = choose_precision(settings, *weights);
   model.config = std::move(config).value();
   model.tokenizer = std::move(tokenizer).value();
-  for (const TensorSpec& tensor : expected_tensors(model.config)) {
-    int64_t elements = 1;
-    for (const int64_t extent : tensor.shape) elements *= extent;
-    model.parameters += elements;
-  }
   return model;
 }
 
@@ -84,7 +73,7 @@ Result<Findings> find_out(Session& session) {
   findings.settings = settings;
   ErrorList faults;
   const auto add = [&](const Error& error) { faults.add(session.resolved().located(error)); };
-  Result<CheckedModel> model = check_model(settings.model.path);
+  Result<CheckedModel> model = check_model(settings.model);
   if (!model.ok()) add(model.error());
   Result<CheckedData> data = check_data(settings);
   if (!data.ok()) add(data.error());
@@ -94,19 +83,9 @@ Result<Findings> find_out(Session& session) {
   if (settings.embedding.method == EmbeddingMethod::kNone)
     if (const Status pool = check_pool(session, settings, *model, findings); !pool.ok())
       return session.resolved().located(pool.error());
-  if (!settings.data.queries.empty()) {
-    DBSA_ASSIGN_OR_RETURN(const std::vector<Example> queries, read_queries(settings.data));
-    for (const Example& query : queries) {
-      DBSA_ASSIGN_OR_RETURN(
-          const std::vector<int32_t> ids,
-          model->tokenizer->encode(query_text(prompt_format(settings.prompt), query.text),
-                                   {.parse_special = false}));
-      findings.query_tokens.push_back(static_cast<int64_t>(ids.size()));
-    }
-  }
   findings.model = std::move(model->config);
-  findings.parameters = model->parameters;
-  findings.half_weights = model->half_weights;
+  findings.precision = model->precision;
+  findings.tokenizer = std::move(model->tokenizer);
   return findings;
 }
 

@@ -4,10 +4,13 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "checks.h"
+#include "model/llama.h"
 #include "model/model_config.h"
+#include "model/tokenizer/tokenizer.h"
 #include "pipeline/pool_builder.h"
 #include "session.h"
 
@@ -16,10 +19,9 @@ namespace dbsa::cli {
 struct Findings {
   Settings settings;
   ModelConfig model;
-  int64_t parameters = 0;     // elements of all tensors
-  bool half_weights = false;  // of 16 bits
+  Precision precision;
+  std::unique_ptr<Tokenizer> tokenizer;
   CheckedData data;
-  std::vector<int64_t> query_tokens;  // of each query, its prompt included
   // Not made where it needs embeddings, which are computed.
   std::optional<BuiltPool> pool;
 

@@ -51,7 +51,7 @@ void print_findings(const Session& session, const Findings& findings, Terminal& 
   const CheckedData& data = findings.data;
   terminal.out("model  " + findings.model.model_type + ", " +
                counted(findings.model.layers, "layer") + ", " +
-               counted(findings.parameters, "parameter"));
+               counted(parameter_count(findings.model), "parameter"));
   terminal.out("data   " +
                counted(static_cast<int64_t>(data.demonstrations.size()), "demonstration") + ", " +
                counted(static_cast<int64_t>(data.labels.size()), "label") + ", " +
@@ -78,7 +78,7 @@ nlohmann::ordered_json findings_to_json(const Session& session, const Findings& 
           {"model",
            {{"family", findings.model.model_type},
             {"layers", findings.model.layers},
-            {"parameters", findings.parameters}}},
+            {"parameters", parameter_count(findings.model)}}},
           {"demonstrations", findings.data.demonstrations.size()},
           {"labels", findings.data.labels.size()},
           {"queries", findings.data.queries},
