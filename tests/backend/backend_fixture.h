@@ -327,7 +327,7 @@ inline float round_bf16(float x) {
 // The code paths that this machine has; a test over all of them says which were left out.
 inline std::vector<std::string> code_paths() {
   std::vector<std::string> present;
-  for (const char* name : {"avx512_bf16", "avx2", "portable"}) {
+  for (const char* name : {"amx_bf16", "avx512_bf16", "avx2", "portable"}) {
     TestHost host(1);
     dbsa_error error = {sizeof(dbsa_error), 0, {}, {}};
     void* instance = nullptr;

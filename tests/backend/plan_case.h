@@ -148,7 +148,7 @@ inline std::vector<Variant> variants() {
   for (const std::string& path : code_paths()) {
     all.push_back({path, DBSA_COMPUTE_F32, DBSA_KV_DTYPE_F32, false});
     all.push_back({path, DBSA_COMPUTE_F32, DBSA_KV_DTYPE_BF16, false});
-    all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_BF16, path == "avx512_bf16"});
+    all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_BF16, path.ends_with("_bf16")});
     all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_F32, false});
   }
   return all;

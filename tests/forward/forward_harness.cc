@@ -37,7 +37,7 @@ Result<host::AttentionBackend> open_backend(host::HostServices& services,
 std::vector<std::string> ForwardHarness::code_paths() {
   host::HostServices services;
   std::vector<std::string> usable;
-  for (const char* path : {"avx512_bf16", "avx2", "portable"})
+  for (const char* path : {"amx_bf16", "avx512_bf16", "avx2", "portable"})
     if (open_backend(services, path).ok()) usable.push_back(path);
   return usable;
 }

@@ -11,7 +11,7 @@ namespace dbsa::cpu {
 CpuBackend::CpuBackend(Host host, CodePath path)
     : host_(host), path_(path), linear_{host, path, {}} {
   description_ = cpu_name() + ", " + path.name;
-  if (path.onednn) {
+  if (path.onednn_f32 || path.onednn_bf16) {
     onednn_ = make_onednn();
     description_ += ", oneDNN " + onednn_version();
   }
@@ -160,7 +160,8 @@ Result<dbsa_weight*> CpuBackend::weight_create(int32_t use, const dbsa_tensor& t
     weight->vector = Memory::zeroed(static_cast<uint64_t>(rows.width()) * sizeof(float));
     rows.read(0, static_cast<float*>(weight->vector.data()));
   } else {
-    if (onednn_ != nullptr) weight->packed = pack_onednn(linear_, onednn_, rows, bf16_compute_);
+    const bool by_onednn = bf16_compute_ ? path_.onednn_bf16 : path_.onednn_f32;
+    if (by_onednn) weight->packed = pack_onednn(linear_, onednn_, rows, bf16_compute_);
     if (weight->packed == nullptr) weight->packed = pack_own(linear_, rows, bf16_compute_);
   }
   return weight.release();

@@ -7,6 +7,10 @@
 
 #ifdef DBSA_CPU_X86
 #include <cpuid.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace dbsa::cpu {
@@ -17,22 +21,46 @@ struct Candidate {
   bool present;
   const char* needs;
   const Kernels* kernels;
-  bool onednn;
+  bool onednn_f32;
+  bool onednn_bf16;
 };
 
 // Best first.
-std::array<Candidate, 3> candidates([[maybe_unused]] const CpuFeatures& features) {
+std::array<Candidate, 4> candidates([[maybe_unused]] const CpuFeatures& features) {
 #ifdef DBSA_CPU_X86
-  return {{{"avx512_bf16", features.avx512_bf16, "AVX-512 F, BW, VL, DQ and BF16",
-            &avx512_bf16_kernels(), true},
-           {"avx2", features.avx2, "AVX2 and FMA", &avx2_kernels(), false},
-           {"portable", true, "", &portable_kernels(), false}}};
+  return {{{"amx_bf16", features.amx_bf16, "AMX with BF16, and what avx512_bf16 needs",
+            &amx_bf16_kernels(), true, false},
+           {"avx512_bf16", features.avx512_bf16, "AVX-512 F, BW, VL, DQ and BF16",
+            &avx512_bf16_kernels(), true, true},
+           {"avx2", features.avx2, "AVX2 and FMA", &avx2_kernels(), false, false},
+           {"portable", true, "", &portable_kernels(), false, false}}};
 #else
-  return {{{"avx512_bf16", false, "an x86-64 processor", nullptr, false},
-           {"avx2", false, "an x86-64 processor", nullptr, false},
-           {"portable", true, "", &portable_kernels(), false}}};
+  return {{{"amx_bf16", false, "an x86-64 processor", nullptr, false, false},
+           {"avx512_bf16", false, "an x86-64 processor", nullptr, false, false},
+           {"avx2", false, "an x86-64 processor", nullptr, false, false},
+           {"portable", true, "", &portable_kernels(), false, false}}};
 #endif
 }
+
+#ifdef DBSA_CPU_X86
+bool has_amx_bf16() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
+  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx & kBf16) != 0 &&
+         (edx & kTile) != 0;
+}
+
+// Linux gives a process the tiles' registers, 8 KiB a thread, when it asks for them: all of its
+// threads, for good. It refuses where a signal stack would be too small for them.
+bool may_use_tiles() {
+#ifdef __linux__
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // asm/prctl.h, from Linux 5.16 on
+  return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+#endif
 
 }  // namespace
 
@@ -45,6 +73,7 @@ CpuFeatures detect_features() {
   features.avx512_bf16 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                          __builtin_cpu_supports("avx512bf16");
+  features.amx_bf16 = features.avx512_bf16 && has_amx_bf16() && may_use_tiles();
 #endif
   return features;
 }
@@ -54,7 +83,8 @@ Result<CodePath> choose_code_path(const std::string& instructions, const CpuFeat
     const bool named = instructions == candidate.name;
     if (instructions != "auto" && !named) continue;
     if (candidate.present) {
-      return CodePath{candidate.name, candidate.kernels, candidate.onednn};
+      return CodePath{candidate.name, candidate.kernels, candidate.onednn_f32,
+                      candidate.onednn_bf16};
     }
     if (named) {
       return Error{ErrorCode::kEnvironment,
@@ -64,8 +94,9 @@ Result<CodePath> choose_code_path(const std::string& instructions, const CpuFeat
                    "/instructions"};
     }
   }
-  return Config::fault("instructions",
-                       "must be auto, avx512_bf16, avx2 or portable, got \"" + instructions + "\"");
+  return Config::fault(
+      "instructions",
+      "must be auto, amx_bf16, avx512_bf16, avx2 or portable, got \"" + instructions + "\"");
 }
 
 std::string cpu_name() {

@@ -10,15 +10,19 @@
 namespace dbsa::cpu {
 
 struct CodePath {
-  std::string name;  // "avx512_bf16", "avx2" or "portable"
+  std::string name;  // "amx_bf16", "avx512_bf16", "avx2" or "portable"
   const Kernels* kernels = nullptr;
-  bool onednn = false;  // linear layers by oneDNN; else by the kernels themselves
+  // Linear layers by oneDNN; else by the kernels themselves. oneDNN knows one instruction set in a
+  // process, AVX-512 with BF16, so that products in tiles are the kernels'.
+  bool onednn_f32 = false;
+  bool onednn_bf16 = false;
 };
 
 // What the processor and the system offer.
 struct CpuFeatures {
   bool avx2 = false;         // with FMA
   bool avx512_bf16 = false;  // with F, BW, VL and DQ
+  bool amx_bf16 = false;     // with avx512_bf16
 };
 CpuFeatures detect_features();
 

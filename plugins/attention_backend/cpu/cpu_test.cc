@@ -18,7 +18,7 @@ namespace {
 
 std::vector<CodePath> present_paths() {
   std::vector<CodePath> present;
-  for (const char* name : {"avx512_bf16", "avx2", "portable"}) {
+  for (const char* name : {"amx_bf16", "avx512_bf16", "avx2", "portable"}) {
     auto path = choose_code_path(name, detect_features());
     if (path.ok()) present.push_back(*path);
   }
@@ -35,27 +35,33 @@ std::string failure(const std::string& instructions, const CpuFeatures& features
 
 #ifdef DBSA_CPU_X86
 TEST(CodePath, AutoTakesTheBest) {
-  EXPECT_EQ(choose_code_path("auto", {true, true})->name, "avx512_bf16");
-  EXPECT_EQ(choose_code_path("auto", {true, false})->name, "avx2");
-  EXPECT_EQ(choose_code_path("auto", {false, false})->name, "portable");
+  EXPECT_EQ(choose_code_path("auto", {true, true, true})->name, "amx_bf16");
+  EXPECT_EQ(choose_code_path("auto", {true, true, false})->name, "avx512_bf16");
+  EXPECT_EQ(choose_code_path("auto", {true, false, false})->name, "avx2");
+  EXPECT_EQ(choose_code_path("auto", {})->name, "portable");
 }
 
 TEST(CodePath, ANamedPathIsNeverReplaced) {
-  EXPECT_EQ(choose_code_path("avx2", {true, true})->name, "avx2");
-  EXPECT_EQ(choose_code_path("portable", {true, true})->name, "portable");
-  EXPECT_EQ(failure("avx512_bf16", {true, false}, ErrorCode::kEnvironment),
+  EXPECT_EQ(choose_code_path("avx2", {true, true, true})->name, "avx2");
+  EXPECT_EQ(choose_code_path("portable", {true, true, true})->name, "portable");
+  EXPECT_EQ(
+      failure("amx_bf16", {true, true, false}, ErrorCode::kEnvironment),
+      "instructions = \"amx_bf16\" needs AMX with BF16, and what avx512_bf16 needs, which this "
+      "processor (" +
+          cpu_name() + ") does not have; use \"auto\" or \"portable\"");
+  EXPECT_EQ(failure("avx512_bf16", {true, false, false}, ErrorCode::kEnvironment),
             "instructions = \"avx512_bf16\" needs AVX-512 F, BW, VL, DQ and BF16, which this "
             "processor (" +
                 cpu_name() + ") does not have; use \"auto\" or \"portable\"");
-  EXPECT_EQ(failure("avx2", {false, false}, ErrorCode::kEnvironment),
+  EXPECT_EQ(failure("avx2", {}, ErrorCode::kEnvironment),
             "instructions = \"avx2\" needs AVX2 and FMA, which this processor (" + cpu_name() +
                 ") does not have; use \"auto\" or \"portable\"");
 }
 #endif
 
 TEST(CodePath, UnknownName) {
-  EXPECT_EQ(failure("AVX2", {true, true}, ErrorCode::kConfig),
-            "instructions must be auto, avx512_bf16, avx2 or portable, got \"AVX2\"");
+  EXPECT_EQ(failure("AVX2", {true, true, true}, ErrorCode::kConfig),
+            "instructions must be auto, amx_bf16, avx512_bf16, avx2 or portable, got \"AVX2\"");
 }
 
 // Every float in -87..0 that is a multiple of 2^-16 or has random low bits: some 6 million points.

@@ -92,6 +92,7 @@ const Kernels& portable_kernels();
 #ifdef DBSA_CPU_X86
 const Kernels& avx2_kernels();
 const Kernels& avx512_bf16_kernels();
+const Kernels& amx_bf16_kernels();
 #endif
 
 }  // namespace dbsa::cpu

@@ -46,6 +46,7 @@ struct F32 {
   using Element = float;
   static constexpr int64_t kValues = 1;  // values of `a` a step
   static constexpr int64_t kRowsAStep = 1;
+  static constexpr bool kDot = false;
   template <int R, int C>
   static void step(V (&acc)[R][C], const float* const (&a)[R], int64_t s, const uint32_t* b,
                    int64_t b_group) {
@@ -63,6 +64,7 @@ struct Bf16Wide {
   using Element = float;
   static constexpr int64_t kValues = 2;
   static constexpr int64_t kRowsAStep = 2;
+  static constexpr bool kDot = false;
   template <int R, int C>
   static void step(V (&acc)[R][C], const float* const (&a)[R], int64_t s, const uint32_t* b,
                    int64_t b_group) {
@@ -84,6 +86,11 @@ struct Bf16Dot {
   using Element = uint32_t;
   static constexpr int64_t kValues = 1;
   static constexpr int64_t kRowsAStep = 2;
+  static constexpr bool kDot = true;
+  template <typename W>
+  static W exp_to_bf16(W x, uint16_t* out) {
+    return W::exp_to_bf16(x, out);
+  }
   template <int R, int C, typename W = V>
   static void step(W (&acc)[R][C], const uint32_t* const (&a)[R], int64_t s, const uint32_t* b,
                    int64_t b_group) {
@@ -151,7 +158,7 @@ void multiply_rows(const MultiplyArgs& x, int64_t row) {
 }
 
 template <typename P>
-void multiply(const MultiplyArgs& x) {
+void multiply_vectors(const MultiplyArgs& x) {
   int64_t row = 0;
   for (; row + V::kMaxRows <= x.rows; row += V::kMaxRows) multiply_rows<P, V::kMaxRows>(x, row);
   const int64_t rest = x.rows - row;
@@ -174,6 +181,32 @@ void multiply(const MultiplyArgs& x) {
     }
   }
   if (rest == 1) multiply_rows<P, 1>(x, row);
+}
+
+// Within a Scope.
+template <typename P>
+void multiply_part(const MultiplyArgs& x) {
+#ifdef DBSA_KERNEL_TILES
+  if constexpr (P::kDot) return multiply_in_tiles(x);
+#endif
+  multiply_vectors<P>(x);
+}
+
+struct NoScope {
+  NoScope() {}
+};
+#ifdef DBSA_KERNEL_TILES
+template <typename P>
+using Scope = std::conditional_t<P::kDot, TileScope, NoScope>;
+#else
+template <typename P>
+using Scope = NoScope;
+#endif
+
+template <typename P>
+void multiply(const MultiplyArgs& x) {
+  [[maybe_unused]] const Scope<P> scope;
+  multiply_part<P>(x);
 }
 
 // ---- attention ------------------------------------------------------------------------------
@@ -208,11 +241,12 @@ void soften_row(const AttendArgs& x, int64_t row, int64_t low, int64_t high) {
   }
   const V shift = V::set1(m);
   for (int64_t i = 0; i < kChunkVectors; ++i) {
-    V p = exp_negative(V::load(scores + i * V::kLanes) - shift);
-    if constexpr (P::kRowsAStep == 2 && P::kValues == 1) {
-      p = V::round_bf16(p);  // so that the weights used and their sum agree
-      V::store_bf16(static_cast<uint16_t*>(x.weights) + row * kChunk + i * V::kLanes, p);
+    const V score = V::load(scores + i * V::kLanes) - shift;
+    V p;
+    if constexpr (P::kDot) {  // the weights that are used are those that are summed
+      p = P::exp_to_bf16(score, static_cast<uint16_t*>(x.weights) + row * kChunk + i * V::kLanes);
     } else {
+      p = exp_negative(score);
       p.store(scores + i * V::kLanes);
     }
     l[i % kVectors] = l[i % kVectors] + p;
@@ -223,7 +257,7 @@ void soften_row(const AttendArgs& x, int64_t row, int64_t low, int64_t high) {
 // Sets the weights of a row that sees nothing of a chunk.
 template <typename P>
 void blank_row(const AttendArgs& x, int64_t row) {
-  if constexpr (P::kRowsAStep == 2 && P::kValues == 1) {
+  if constexpr (P::kDot) {
     __builtin_memset(static_cast<uint16_t*>(x.weights) + row * kChunk, 0, kChunk * 2);
   } else {
     __builtin_memset(x.scores + row * kChunk, 0, kChunk * 4);
@@ -254,7 +288,7 @@ void attend_chunk(const AttendArgs& x, int64_t chunk, int64_t groups) {
   product.groups = groups;
   product.c = x.scores + first * kChunk;
   product.c_stride = kChunk;
-  multiply<P>(product);
+  multiply_part<P>(product);
 
   for (int64_t r = first; r < last; ++r) {
     if (unseen(r)) {
@@ -266,7 +300,7 @@ void attend_chunk(const AttendArgs& x, int64_t chunk, int64_t groups) {
     soften_row<P>(x, r, low - chunk, high - chunk);
   }
 
-  constexpr bool dot = P::kRowsAStep == 2 && P::kValues == 1;
+  constexpr bool dot = P::kDot;
   product.a_stride = kChunk * (dot ? 2 : 4);
   product.a = static_cast<const char*>(dot ? x.weights : static_cast<const void*>(x.scores)) +
               first * product.a_stride;
@@ -278,11 +312,12 @@ void attend_chunk(const AttendArgs& x, int64_t chunk, int64_t groups) {
   product.c = x.state.acc + first * x.v_width;
   product.c_stride = x.v_width;
   product.accumulate = true;
-  multiply<P>(product);
+  multiply_part<P>(product);
 }
 
 template <typename P>
 void attend(const AttendArgs& x) {
+  [[maybe_unused]] const Scope<P> scope;
   const int64_t padded_end = (x.end + kGroup - 1) / kGroup * kGroup;
   for (int64_t chunk = x.begin / kChunk * kChunk; chunk < x.end; chunk += kChunk) {
     const int64_t left = (padded_end - chunk) / kGroup;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <string>
 
 namespace dbsa::cpu {
@@ -156,7 +157,10 @@ void add_parts(const dbsa_row_range& r, dbsa_plan& plan) {
 void add_tiles(const dbsa_row_range& r, int64_t index, int64_t group, dbsa_plan& plan) {
   const int64_t most = std::max<int64_t>(1, kTileRows / group);
   const int64_t tiles = (r.rows + most - 1) / most;
-  const int64_t each = (r.rows + tiles - 1) / tiles;
+  // Whole groups of 16 rows and heads, where there are as many: what tiles of AMX hold.
+  const int64_t whole = kGroup / std::gcd(kGroup, group);
+  int64_t each = (r.rows + tiles - 1) / tiles;
+  if (each > whole) each = (each + whole - 1) / whole * whole;
   for (int64_t row = 0; row < r.rows; row += each) {
     const int64_t rows = std::min(each, r.rows - row);
     plan.tiles.push_back({index, r.first_row + row, rows});
