@@ -172,21 +172,40 @@ END
   return $code
 }
 
+# README's first pipeline, and each later one laid over it: its tables in place of those of that name.
+readme_pipelines() {
+  rm -f "$logs"/readme_*.toml
+  python3 - "$logs" <<'END'
+import pathlib, re, sys
+blocks = re.findall(r"^```toml\n(.*?)^```", pathlib.Path("README.md").read_text(), re.M | re.S)
+tables = lambda text: [(re.match(r"\[+\s*([\w-]+)", part).group(1), part)
+                       for part in re.split(r"^(?=\[)", text, flags=re.M) if part.startswith("[")]
+assert blocks and "[model]" in blocks[0], "README shows a whole pipeline first"
+for number, block in enumerate(blocks, 1):
+    names = {name for name, _ in tables(block)}
+    base = [part for name, part in tables(blocks[0]) if number > 1 and name not in names]
+    pathlib.Path(sys.argv[1], f"readme_{number}.toml").write_text("\n".join(base + [block]))
+END
+}
+
 # Every pipeline file that is shown, README's too, with the quick start's model and, where they name
 # none that is here, its data. The sweeps have a test of their own, with data made up.
 check_pipelines() {
-  local file failures=0
+  local file failures=0 model
   for file in pipelines/*.toml pipelines/baselines/*.toml; do
     echo "$file"
     build/release/bin/dbsa-pipe validate "$file" || failures=1
   done
-  awk '/^```toml$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >"$logs/readme.toml"
-  for file in pipelines/examples/*.toml "$logs/readme.toml"; do
+  readme_pipelines || failures=1
+  for file in pipelines/examples/*.toml "$logs"/readme_*.toml; do
     echo "$file"
+    model=()
+    ! grep -q '^\[embedding\]' "$file" ||
+      model=(--set "embedding.path=$PWD/tests/reference/fixtures/bert")
     build/release/bin/dbsa-pipe validate "$file" --set "model.path=$PWD/pipelines/quickstart/model" \
       --set "data.demonstrations=$PWD/pipelines/quickstart/demonstrations.jsonl" \
       --set "data.queries=$PWD/pipelines/quickstart/queries.jsonl" \
-      --set data.label_field=label --set data.demonstration_count=200 || failures=1
+      --set data.label_field=label --set data.demonstration_count=200 "${model[@]}" || failures=1
   done
   return $failures
 }

@@ -231,7 +231,7 @@ std::optional<ReportSection> ratio_section(const Study& study) {
   if (!study.input.baseline) return {};
   ReportSection section{3, "Against the baseline", {}};
   GroupTable table(study);
-  for (const char* title : {"accuracy", "request time", "setup time"}) table.column(title);
+  for (const char* title : {"accuracy", "request time", "setup, in requests"}) table.column(title);
   bool unpaired = false;
   for (size_t i = 0; i < study.groups.size(); ++i) {
     const ReportGroup& group = study.groups[i];
@@ -244,8 +244,10 @@ std::optional<ReportSection> ratio_section(const Study& study) {
   std::string name;
   for (const auto& [axis, value] : *study.input.baseline)
     name += (name.empty() ? "" : ", ") + axis + " = " + value;
-  section.parts.emplace_back("Ratios to the group with " + name +
-                             " and the same values of all other axes; below 1: less than it.");
+  section.parts.emplace_back(
+      "Ratios to the group with " + name +
+      " and the same values of all other axes; below 1: less than it. The "
+      "setup counts in requests of that group: what a request costs it is 1.");
   if (table.empty())
     section.parts.emplace_back("No group has a baseline that ran.");
   else
@@ -264,7 +266,7 @@ std::optional<ReportSection> published_section(const Study& study) {
   for (const PublishedRow& row : study.published) {
     const std::string figure = row.figure.metric == "accuracy"        ? "accuracy"
                                : row.figure.metric == "request_ratio" ? "request time, ratio"
-                                                                      : "setup time, ratio";
+                                                                      : "setup, in requests";
     const bool share = row.figure.metric == "accuracy";
     const auto text = [&](double value) { return share ? fixed(value, 3) : significant(value, 3); };
     const double difference = row.ours ? row.ours->mean - row.figure.value : 0;

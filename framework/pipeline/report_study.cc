@@ -69,31 +69,32 @@ Pairs pair_runs(const ReportGroup& group, const ReportGroup& baseline) {
   return pairs;
 }
 
-template <typename Value>
+// `value` of the group's runs by `base_value` of the baseline's.
+template <typename Value, typename BaseValue>
 std::optional<ReportRatio> ratio_of(const ReportGroup& group, const ReportGroup& baseline,
-                                    Value value) {
+                                    Value value, BaseValue base_value) {
   std::vector<std::pair<double, double>> pairs;
   for (const auto& [run, other] : pair_runs(group, baseline)) {
-    const std::optional<double> a = value(*run), b = value(*other);
+    const std::optional<double> a = value(*run), b = base_value(*other);
     if (a && b) pairs.emplace_back(*a, *b);
   }
   if (const auto ratio = summarize_ratios(pairs)) return ReportRatio{*ratio, true};
   const auto own = summarize(values_of(group.runs, value));
-  const auto base = summarize(values_of(baseline.runs, value));
+  const auto base = summarize(values_of(baseline.runs, base_value));
   if (!own || !base || base->mean == 0) return {};
   return ReportRatio{Summary{1, own->mean / base->mean, {}, {}}, false};
 }
 
 void compare(ReportGroup& group, const ReportGroup& baseline) {
-  group.accuracy_ratio =
-      ratio_of(group, baseline, [](const ReportRun& run) { return run.accuracy; });
-  group.request_ratio = ratio_of(
-      group, baseline, [](const ReportRun& run) { return std::optional(run.request_mean); });
+  const auto accuracy = [](const ReportRun& run) { return run.accuracy; };
+  const auto request = [](const ReportRun& run) { return std::optional(run.request_mean); };
   // A setup that found blocks in the store is not the whole setup.
-  const bool any = group.setup_reused || baseline.setup_reused;
-  group.setup_ratio = ratio_of(group, baseline, [&](const ReportRun& run) {
-    return any || !run.reused ? std::optional(run.setup) : std::nullopt;
-  });
+  const auto setup = [&](const ReportRun& run) {
+    return group.setup_reused || !run.reused ? std::optional(run.setup) : std::nullopt;
+  };
+  group.accuracy_ratio = ratio_of(group, baseline, accuracy, accuracy);
+  group.request_ratio = ratio_of(group, baseline, request, request);
+  group.setup_ratio = ratio_of(group, baseline, setup, request);
 }
 
 void compare_with_baseline(const AxisValues& baseline, std::vector<ReportGroup>& groups) {

@@ -34,6 +34,7 @@ struct ReportGroup {
   double demonstrations = 0, blocks = 0, tokens = 0, selected_tokens = 0;
 
   bool is_baseline = false;
+  // To the baseline's accuracy and request time; the setup to one request of the baseline.
   std::optional<ReportRatio> accuracy_ratio, request_ratio, setup_ratio;
 };
 

@@ -79,13 +79,13 @@ TEST(ReportStudy, ASingleRunHasItsOwnWilsonInterval) {
 }
 
 TEST(ReportStudy, RatiosArePairedBySeedWithinTheOtherAxes) {
-  const Study study = analyse_study(
-      sweep({make_run({.accuracy = 0.5, .seed = 1, .request = 2}, cell("dense", "trec")),
-             make_run({.accuracy = 0.8, .seed = 2, .request = 4}, cell("dense", "trec")),
-             make_run({.accuracy = 0.9, .seed = 9}, cell("dense", "nlu")),
-             make_run({.accuracy = 0.4, .seed = 2, .request = 2}, cell("DBSA", "trec")),
-             make_run({.accuracy = 0.5, .seed = 1, .request = 3}, cell("DBSA", "trec")),
-             make_run({.accuracy = 0.3, .seed = 8}, cell("DBSA", "nlu"))}));
+  const Study study = analyse_study(sweep(
+      {make_run({.accuracy = 0.5, .seed = 1, .request = 2}, cell("dense", "trec")),
+       make_run({.accuracy = 0.8, .seed = 2, .request = 4}, cell("dense", "trec")),
+       make_run({.accuracy = 0.9, .seed = 9}, cell("dense", "nlu")),
+       make_run({.accuracy = 0.4, .seed = 2, .request = 2, .setup = 12}, cell("DBSA", "trec")),
+       make_run({.accuracy = 0.5, .seed = 1, .request = 3, .setup = 10}, cell("DBSA", "trec")),
+       make_run({.accuracy = 0.3, .seed = 8}, cell("DBSA", "nlu"))}));
   EXPECT_THAT(names_of(study),
               ElementsAre("dense · trec", "dense · nlu", "DBSA · trec", "DBSA · nlu"));
   EXPECT_TRUE(study.groups[0].is_baseline);
@@ -94,6 +94,7 @@ TEST(ReportStudy, RatiosArePairedBySeedWithinTheOtherAxes) {
   EXPECT_TRUE(trec.accuracy_ratio->paired);
   EXPECT_NEAR(trec.accuracy_ratio->value.mean, 0.75, 1e-12);  // of 0.5 / 0.5 and 0.4 / 0.8
   EXPECT_NEAR(trec.request_ratio->value.mean, 1, 1e-12);      // of 3 / 2 and 2 / 4
+  EXPECT_NEAR(trec.setup_ratio->value.mean, 4, 1e-12);        // of 10 / 2 and 12 / 4
   const ReportGroup& nlu = study.groups[3];
   EXPECT_FALSE(nlu.accuracy_ratio->paired);  // seeds 8 and 9
   EXPECT_NEAR(nlu.accuracy_ratio->value.mean, 1.0 / 3, 1e-12);

@@ -153,8 +153,8 @@ Result<Comparison> compare_with(const std::string& path, const RunRecord& record
   Comparison comparison;
   for (size_t i = 0; i < queries.size(); ++i) {
     ++comparison.answers;
-    comparison.equal += queries[i].is_object() && queries[i].value("label", nlohmann::json()) ==
-                                                      record.queries[i].answer.label.text;
+    comparison.equal += queries[i].is_object() && queries[i].contains("label") &&
+                        queries[i]["label"] == record.queries[i].answer.label.text;
   }
   return comparison;
 }

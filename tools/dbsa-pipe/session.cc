@@ -77,11 +77,12 @@ namespace {
 Result<TomlDocument> record_pipeline(const std::string& path) {
   std::ifstream file(path);
   if (!file) return Error{ErrorCode::kEnvironment, path + ": no such record", ""};
-  const nlohmann::json record = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  nlohmann::json record = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
   if (!record.is_object() || !record.contains("config") || !record.at("config").is_object())
     return Error{ErrorCode::kConfig,
                  path + ": is no result record: expected a JSON object with a table config", ""};
-  return TomlDocument::from_json(record.at("config"), path,
+  // Moved, not copied: a copy of what is nested too deep would need too much stack.
+  return TomlDocument::from_json(std::move(record.at("config")), path,
                                  std::filesystem::path(path).parent_path());
 }
 

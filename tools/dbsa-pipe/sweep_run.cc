@@ -18,9 +18,11 @@
 
 #include "child.h"
 #include "config/exit_code.h"
+#include "config/toml_document.h"
 #include "config/toml_writer.h"
 #include "pipeline/atomic_file.h"
 #include "session.h"
+#include "sweep_parts.h"
 #include "units.h"
 
 namespace dbsa::cli {
@@ -55,19 +57,6 @@ bool is_record_of(const Json& record, const SweepCell& cell) {
   return made_with == wanted;
 }
 
-// What sweeps that were killed have left of cells that have their records.
-void remove_parts(const Sweep& sweep, const std::set<std::string>& ids) {
-  std::error_code failed;
-  std::vector<fs::path> old;
-  const std::string parts = sweep.directory + "/parts";
-  for (const auto& entry : fs::directory_iterator(parts, failed)) {
-    const std::string name = entry.path().filename().string();
-    if (ids.contains(name.substr(0, name.find('-')))) old.push_back(entry.path());
-  }
-  for (const fs::path& part : old) fs::remove_all(part, failed);
-  fs::remove(parts, failed);  // where it is empty
-}
-
 // The processes of a sweep. Each has a folder of its own in parts/, for its record and what it
 // says, whatever other sweeps run the same cell.
 class CellRunner {
@@ -83,16 +72,11 @@ class CellRunner {
   size_t running() const { return running_.size(); }
 
   Status start(const SweepCell& cell) {
-    std::error_code failed;
-    fs::create_directories(path("parts"), failed);
-    std::string part = path("parts/" + cell.id + "-XXXXXX");
-    if (::mkdtemp(part.data()) == nullptr)
-      return Error{ErrorCode::kEnvironment,
-                   path("parts") + ": cannot make a folder there: " + std::strerror(errno), ""};
+    DBSA_ASSIGN_OR_RETURN(PartFolder part, PartFolder::make(path("parts"), cell.id));
     std::vector<std::string> words = {program_path(), "run",      path(cell_pipeline_path(cell)),
-                                      "--quiet",      "--output", part};
+                                      "--quiet",      "--output", part.path()};
     words.insert(words.end(), options_.child_options.begin(), options_.child_options.end());
-    DBSA_ASSIGN_OR_RETURN(const pid_t child, start_child(words, part + "/log.txt"));
+    DBSA_ASSIGN_OR_RETURN(const pid_t child, start_child(words, part.path() + "/log.txt"));
     running_[child] = {&cell, std::move(part)};
     return {};
   }
@@ -103,10 +87,9 @@ class CellRunner {
     for (const auto& [child, process] : running_) {
       int status = 0;
       if (::waitpid(child, &status, WNOHANG) != child) continue;
-      const Process ended = process;
-      running_.erase(child);
-      DBSA_ASSIGN_OR_RETURN(failure, finish(ended, child_exit_code(status)));
-      return ended.cell;
+      const auto ended = running_.extract(child);
+      DBSA_ASSIGN_OR_RETURN(failure, finish(ended.mapped(), child_exit_code(status)));
+      return ended.mapped().cell;
     }
     return nullptr;
   }
@@ -119,7 +102,7 @@ class CellRunner {
  private:
   struct Process {
     const SweepCell* cell = nullptr;
-    std::string part;  // its folder
+    PartFolder part;
   };
 
   std::string path(const std::string& name) const { return sweep_.directory + "/" + name; }
@@ -131,15 +114,14 @@ class CellRunner {
     if (code == 0) {
       DBSA_ASSIGN_OR_RETURN(failure, take_record(process));
     } else {
-      failure = {cell.name(), code, last_lines(process.part + "/log.txt")};
+      failure = {cell.name(), code, last_lines(process.part.path() + "/log.txt")};
     }
-    std::error_code failed;
-    fs::remove_all(process.part, failed);
     // Another sweep may have made the record meanwhile.
     if (failure && !options_.fresh && cell_state(sweep_, cell) == CellState::kDone) failure = {};
     if (!failure) {
+      std::error_code failed;
       fs::remove(path(cell_failure_path(cell)), failed);
-      remove_parts(sweep_, {cell.id});
+      remove_stale_parts(path("parts"), {cell.id});
     } else if (!stopping_ && code != exit_code(ErrorCode::kCancelled)) {
       DBSA_RETURN_IF_ERROR(write_failure(cell, *failure));
     }
@@ -151,7 +133,7 @@ class CellRunner {
     const SweepCell& cell = *process.cell;
     std::error_code absent;
     nlohmann::ordered_json record;
-    for (const auto& entry : fs::directory_iterator(process.part, absent))
+    for (const auto& entry : fs::directory_iterator(process.part.path(), absent))
       if (entry.path().extension() == ".json")
         record = nlohmann::ordered_json::parse(file_text(entry.path().string()), nullptr,
                                                /*allow_exceptions=*/false);
@@ -163,7 +145,7 @@ class CellRunner {
     if (!options_.fresh && cell_state(sweep_, cell) == CellState::kDone)
       return std::optional<SweepOutcome::Failure>();
     // Made in the process's folder, so that a sweep that is killed leaves nothing beside records.
-    const std::string whole = process.part + "/record", place = path(cell_record_path(cell));
+    const std::string whole = process.part.path() + "/record", place = path(cell_record_path(cell));
     DBSA_RETURN_IF_ERROR(write_file_atomically(whole, record.dump(1) + "\n"));
     std::error_code failed;
     fs::create_directories(path("records"), failed);
@@ -218,7 +200,7 @@ std::vector<Task> open_tasks(const Sweep& sweep, const std::vector<const SweepCe
     }
     if (entry->second != kDone) ++tasks[entry->second].cells;
   }
-  remove_parts(sweep, done);
+  remove_stale_parts(sweep.directory + "/parts", done);
   return tasks;
 }
 
@@ -228,11 +210,13 @@ CellState cell_state(const Sweep& sweep, const SweepCell& cell) {
   const std::string path = sweep.directory + "/" + cell_record_path(cell);
   std::error_code absent;
   if (!fs::exists(path, absent)) return CellState::kOpen;
-  // The answers are most of it; they are read, so that a cut file shows, but not kept.
-  const auto without_answers = [](int depth, json::parse_event_t event, const json& parsed) {
-    return depth != 1 || event != json::parse_event_t::key || parsed != "queries";
+  // The answers are most of it; they are read, so that a cut file shows, but not kept. Nor is what
+  // is nested deeper than any configuration.
+  const auto kept = [](int depth, json::parse_event_t event, const json& parsed) {
+    if (depth == 1 && event == json::parse_event_t::key) return parsed != "queries";
+    return depth <= TomlDocument::kMaxDepth + 1;
   };
-  const json record = json::parse(file_text(path), without_answers, /*allow_exceptions=*/false);
+  const json record = json::parse(file_text(path), kept, /*allow_exceptions=*/false);
   return is_record_of(record, cell) ? CellState::kDone : CellState::kForeign;
 }
 

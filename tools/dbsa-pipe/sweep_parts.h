@@ -1,0 +1,34 @@
+// Folders of the processes of a sweep, in its parts/: where each writes its record and its log.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <set>
+#include <string>
+
+namespace dbsa::cli {
+
+// One process's folder, named after its cell: removed with this object, and parts/ with the last of
+// them; left behind by a sweep that is killed. Locked while this lives, so that no other sweep
+// takes it for left behind.
+class PartFolder {
+ public:
+  PartFolder() = default;
+  PartFolder(PartFolder&& other) noexcept;
+  PartFolder& operator=(PartFolder&& other) noexcept;
+  ~PartFolder();
+
+  // kEnvironment where it cannot be made.
+  static Result<PartFolder> make(const std::string& parts, const std::string& cell_id);
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+// Removes the folders of these cells that no process has locked, and `parts` where it is empty.
+void remove_stale_parts(const std::string& parts, const std::set<std::string>& cell_ids);
+
+}  // namespace dbsa::cli
