@@ -2,8 +2,6 @@
 // BF16 has it.
 #include "vector_avx512_bf16.h"
 
-#include <type_traits>
-
 namespace dbsa::cpu {
 namespace {
 
@@ -34,8 +32,8 @@ class TileScope {
   TileScope& operator=(const TileScope&) = delete;
 };
 
-// One or two tiles of rows by one or two groups. `steps` is a multiple of kTileSteps; strides in
-// bytes.
+// One or two tiles of rows by one or two groups. `steps` is a multiple of kTileSteps; a_stride and
+// c_stride are in bytes, b as in MultiplyArgs.
 struct TileArgs {
   const char* a;
   int64_t a_stride;
@@ -151,17 +149,18 @@ void multiply_last_rows(const MultiplyArgs& x, int64_t row) {
   }
 }
 
+// From `row` on, R tiles of rows at a time as long as there are as many; the first row left.
+template <int R>
+int64_t multiply_whole_rows(const MultiplyArgs& x, int64_t row) {
+  for (; row + R * kTile <= x.rows; row += R * kTile)
+    multiply_tile_rows<R>(x, static_cast<const char*>(x.a) + row * x.a_stride, x.a_stride,
+                          x.c + row * x.c_stride, x.c_stride);
+  return row;
+}
+
 // Whole tiles of steps.
 void multiply_whole_steps(const MultiplyArgs& x) {
-  int64_t row = 0;
-  const auto rows = [&](auto count) {
-    constexpr int kCount = decltype(count)::value;
-    for (; row + kCount * kTile <= x.rows; row += kCount * kTile)
-      multiply_tile_rows<kCount>(x, static_cast<const char*>(x.a) + row * x.a_stride, x.a_stride,
-                                 x.c + row * x.c_stride, x.c_stride);
-  };
-  rows(std::integral_constant<int, 2>());
-  rows(std::integral_constant<int, 1>());
+  const int64_t row = multiply_whole_rows<1>(x, multiply_whole_rows<2>(x, 0));
   if (row < x.rows) multiply_last_rows(x, row);
 }
 

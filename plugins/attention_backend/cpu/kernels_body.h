@@ -192,15 +192,13 @@ void multiply_part(const MultiplyArgs& x) {
   multiply_vectors<P>(x);
 }
 
-struct NoScope {
-  NoScope() {}
+template <typename P>
+struct Scope {
+  Scope() {}
 };
 #ifdef DBSA_KERNEL_TILES
-template <typename P>
-using Scope = std::conditional_t<P::kDot, TileScope, NoScope>;
-#else
-template <typename P>
-using Scope = NoScope;
+template <>
+struct Scope<Bf16Dot> : TileScope {};
 #endif
 
 template <typename P>

@@ -1,0 +1,207 @@
+// The forward pass on one model: prefill, a query on cached blocks, decoding.
+#include <gflags/gflags.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "bench/support/bench.h"
+#include "bench/support/ceilings.h"
+#include "bench/support/cost.h"
+#include "host/plugin_registry.h"
+#include "model/llama.h"
+#include "pipeline/engine.h"
+
+DEFINE_string(model, "",
+              "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
+DEFINE_string(instructions, "auto", "code path of the CPU backend");
+DEFINE_string(plugin_path, DBSA_PLUGIN_DIR, "where the backend's plugin lies");
+DEFINE_int64(cached_tokens, 4096, "tokens of the blocks that a query sees");
+DEFINE_int64(block_tokens, 512, "tokens of one of these blocks");
+
+namespace dbsa::bench {
+namespace {
+
+class Model {
+ public:
+  explicit Model(int threads)
+      : services_(options(threads)),
+        config_(must(load_model_config(FLAGS_model))),
+        checkpoint_(must(Checkpoint::open(FLAGS_model))),
+        registry_(host::PluginRegistry::discover(std::vector<std::string>{FLAGS_plugin_path})),
+        backend_(open_backend()) {
+    precision_ = choose_precision({"", "auto", "auto", 0}, checkpoint_);
+    llama_ = must(Llama::load(checkpoint_, config_, precision_, backend_));
+  }
+
+  const ModelConfig& config() const { return config_; }
+  Precision precision() const { return precision_; }
+  std::string backend() const { return backend_.describe(); }
+  host::Kv make_kv(int64_t tokens) { return must(backend_.kv_create(tokens)); }
+
+  std::vector<int32_t> random_ids(int64_t count) {
+    std::vector<int32_t> ids;
+    std::uniform_int_distribution<int32_t> any(0, static_cast<int32_t>(config_.vocab_size) - 1);
+    for (int64_t i = 0; i < count; ++i) ids.push_back(any(random_));
+    return ids;
+  }
+
+  // Rows of one KV object, from token `first`, behind `visible`; the logits of the last row.
+  std::vector<float> pass(const std::vector<int32_t>& ids, host::Kv& kv, int64_t first,
+                          int64_t start, std::vector<dbsa_segment> visible = {}) {
+    const auto rows = static_cast<int64_t>(ids.size());
+    ForwardInput input;
+    input.ids = ids;
+    for (int64_t i = 0; i < rows; ++i)
+      input.positions.push_back(static_cast<int32_t>(start + first + i));
+    visible.push_back(segment(kv, DBSA_SEGMENT_CAUSAL, first + rows, start));
+    input.ranges.push_back({rows, &kv, first, std::move(visible)});
+    const int64_t last = rows - 1;
+    std::vector<float> logits = must(llama_->forward(input, {&last, 1}));
+    if (!std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }))
+      give_up("the logits are not finite");
+    return logits;
+  }
+
+  static dbsa_segment segment(const host::Kv& kv, int32_t kind, int64_t length, int64_t start) {
+    return {sizeof(dbsa_segment), kind, kv.get(), 0, length, start, 0};
+  }
+
+ private:
+  static host::HostOptions options(int threads) {
+    host::HostOptions options;
+    options.threads = threads;
+    options.log_level = host::LogLevel::kWarning;
+    return options;
+  }
+  host::AttentionBackend open_backend() {
+    const host::Manifest* manifest = must(registry_.find(DBSA_KIND_ATTENTION_BACKEND, "cpu"));
+    return must(host::AttentionBackend::create(must(registry_.load(*manifest)), services_,
+                                               {{"instructions", FLAGS_instructions}}));
+  }
+
+  std::mt19937 random_{20250304};
+  host::HostServices services_;
+  ModelConfig config_;
+  Checkpoint checkpoint_;
+  host::PluginRegistry registry_;
+  host::AttentionBackend backend_;
+  Precision precision_;
+  std::unique_ptr<Llama> llama_;
+};
+
+// Blocks of a pool in memory, encoded each for itself, and where they stand in an answer.
+class Blocks {
+ public:
+  Blocks(Model& model, int64_t tokens) : tokens_(tokens) {
+    for (int64_t at = 0; at < tokens; at += FLAGS_block_tokens) {
+      const int64_t length = std::min(FLAGS_block_tokens, tokens - at);
+      kv_.push_back(model.make_kv(length));
+      model.pass(model.random_ids(length), kv_.back(), 0, 0);
+    }
+  }
+  int64_t tokens() const { return tokens_; }
+  std::vector<dbsa_segment> segments() const {
+    std::vector<dbsa_segment> all;
+    int64_t start = 0;
+    for (const host::Kv& kv : kv_) {
+      all.push_back(Model::segment(kv, DBSA_SEGMENT_FULL, kv.tokens(), start));
+      start += kv.tokens();
+    }
+    return all;
+  }
+
+ private:
+  int64_t tokens_;
+  std::vector<host::Kv> kv_;
+};
+
+// A query on cached blocks must say what a plain prefill of one block and the query says.
+void check(Model& model) {
+  const std::vector<int32_t> block = model.random_ids(100), query = model.random_ids(20);
+  std::vector<int32_t> all = block;
+  all.insert(all.end(), query.begin(), query.end());
+  host::Kv whole = model.make_kv(120), first = model.make_kv(100), second = model.make_kv(20);
+  const std::vector<float> expected = model.pass(all, whole, 0, 0);
+  model.pass(block, first, 0, 0);
+  const std::vector<float> got =
+      model.pass(query, second, 0, 100, {Model::segment(first, DBSA_SEGMENT_FULL, 100, 0)});
+  double error = 0, size = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    error += std::pow(static_cast<double>(got[i]) - expected[i], 2);
+    size += std::pow(static_cast<double>(expected[i]), 2);
+  }
+  const double relative = std::sqrt(error / size);
+  // bfloat16 has 8 bits; a layer adds a few roundings, which go on through the layers after it.
+  const double most = model.precision().compute == DBSA_COMPUTE_F32 ? 1e-4 : 0.1;
+  if (!(relative <= most))
+    give_up("a query on a cached block differs from a plain prefill by " +
+            std::to_string(relative));
+}
+
+int run(int argc, char** argv) {
+  Report report("bench_model", "Forward passes of one model", &argc, &argv);
+  if (FLAGS_model.empty()) give_up("--model is required; see --help");
+  Model model(report.threads());
+  report.note("backend", model.backend());
+  report.note("model", FLAGS_model);
+  std::printf("%s\n", model.backend().c_str());
+  check(model);
+
+  const bool f32 = model.precision().compute == DBSA_COMPUTE_F32;
+  const Peak peak = f32 ? Peak::kF32 : bf16_peak(model.backend());
+  const double operations = peak_rate(peak, report.threads()).value_or(0);
+  const double bandwidth = read_rate(memory_buffer_bytes(), report.threads());
+  const Cost cost(model.config());
+
+  for (const int64_t tokens : {int64_t{512}, FLAGS_cached_tokens}) {
+    const std::vector<int32_t> ids = model.random_ids(tokens);
+    host::Kv kv = model.make_kv(tokens);
+    const Timing timing = measure([&] { model.pass(ids, kv, 0, 0); });
+    const double n = static_cast<double>(tokens);
+    const double work =
+        cost.linear_operations(tokens, 1) + cost.attention_operations(n * (n + 1) / 2);
+    const std::string name = "prefill " + std::to_string(tokens) + " tokens";
+    report.add({.name = name, .value = n / timing.median, .unit = "tokens/s"});
+    report.add({.name = name,
+                .value = work / timing.median / 1e9,
+                .unit = "GFLOP/s",
+                .ceiling_name = peak_name(peak),
+                .ceiling = operations / 1e9,
+                .goal = tokens == 512 ? std::optional(0.75) : std::nullopt});
+  }
+
+  const Blocks blocks(model, FLAGS_cached_tokens);
+  for (const int64_t rows : {1, 32, 128}) {
+    const std::vector<int32_t> ids = model.random_ids(rows);
+    host::Kv kv = model.make_kv(rows);
+    const std::vector<dbsa_segment> segments = blocks.segments();
+    const Timing timing = measure([&] { model.pass(ids, kv, 0, blocks.tokens(), segments); });
+    const double r = static_cast<double>(rows);
+    const double pairs = r * static_cast<double>(blocks.tokens()) + r * (r + 1) / 2;
+    // The weights and the KV are read once; what is computed with each takes its own time.
+    const double linear =
+        std::max(cost.linear_operations(rows, 1) / operations, cost.weight_bytes() / bandwidth);
+    const double attention = std::max(cost.attention_operations(pairs) / operations,
+                                      cost.kv_bytes(blocks.tokens()) / bandwidth);
+    report.add(
+        {.name =
+             (rows == 1 ? std::string("decode a token") : std::to_string(rows) + "-token query") +
+             " on " + std::to_string(blocks.tokens()) + " cached tokens",
+         .value = timing.median * 1e3,
+         .unit = "ms",
+         .ceiling_name = rows == 1 ? "reading weights and KV" : "linear and attention floors",
+         .ceiling = (linear + attention) * 1e3,
+         .less_is_better = true,
+         .goal = rows == 1 ? 0.8 : 1 / 1.2});
+  }
+  return report.finish();
+}
+
+}  // namespace
+}  // namespace dbsa::bench
+
+int main(int argc, char** argv) { return dbsa::bench::run(argc, argv); }

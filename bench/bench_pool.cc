@@ -1,0 +1,231 @@
+// The engine on pools of growing size: encoding under the dbsa mask, answers at a fixed selection,
+// and the start on a pool that is stored.
+#include <gflags/gflags.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "bench/support/bench.h"
+#include "bench/support/ceilings.h"
+#include "bench/support/cost.h"
+#include "config/toml_document.h"
+#include "host/resolve.h"
+#include "pipeline/engine.h"
+#include "pipeline/machine.h"
+#include "pipeline/stopwatch.h"
+
+DEFINE_string(model, "",
+              "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
+DEFINE_string(instructions, "auto", "code path of the CPU backend");
+DEFINE_string(plugin_path, DBSA_PLUGIN_DIR, "where the plugins lie");
+DEFINE_string(folder, "/tmp", "where pools and stores are made, and removed");
+DEFINE_string(tokens, "10000,30000,90000", "sizes of the pools, ascending");
+DEFINE_int64(block_tokens, 1800, "tokens of a block, about");
+DEFINE_int64(selected, 3, "blocks that answer a query, the anchor aside");
+DEFINE_int64(queries, 50, "queries of each pool");
+
+namespace dbsa::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kAnchor = 1, kPrevious = 2;
+constexpr int64_t kDemonstrationsOfBlock = 20;
+
+class Folder {
+ public:
+  Folder() : path_(FLAGS_folder + "/dbsa-bench-XXXXXX") {
+    if (::mkdtemp(path_.data()) == nullptr) give_up(FLAGS_folder + ": cannot make a folder there");
+  }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+// Random words, so that BM25 has something to choose by.
+class Texts {
+ public:
+  std::string next(int64_t bytes) {
+    std::string text;
+    while (static_cast<int64_t>(text.size()) < bytes) text += word() + " ";
+    text.resize(static_cast<size_t>(bytes), 'x');
+    return text;
+  }
+
+ private:
+  std::string word() {
+    std::uniform_int_distribution<uint32_t> of_2000(0, 1999);
+    std::mt19937 letters(of_2000(random_));
+    std::string word;
+    for (uint32_t i = 3 + letters() % 6; i > 0; --i)
+      word += static_cast<char>('a' + letters() % 26);
+    return word;
+  }
+  std::mt19937 random_{20250304};
+};
+
+void write_examples(const std::string& path, Texts& texts, int64_t count, int64_t bytes) {
+  std::ofstream file(path);
+  for (int64_t i = 0; i < count; ++i)
+    file << nlohmann::json{{"text", texts.next(bytes)},
+                           {"label", "label " + std::to_string(i % 50)}}
+         << "\n";
+}
+
+class Pool {
+ public:
+  Pool(const std::string& model, int64_t tokens, int threads)
+      : registry_(host::PluginRegistry::discover(std::vector<std::string>{FLAGS_plugin_path})),
+        services_(options(threads)) {
+    Texts texts;
+    const int64_t blocks = std::max<int64_t>(1, tokens / FLAGS_block_tokens);
+    // Prompt pieces and label are some 30 bytes; a byte is a token of dbsa-make-checkpoint's.
+    const int64_t bytes = FLAGS_block_tokens / kDemonstrationsOfBlock - 30;
+    write_examples(folder_.file("pool.jsonl"), texts, blocks * kDemonstrationsOfBlock, bytes);
+    write_examples(folder_.file("queries.jsonl"), texts, FLAGS_queries, 24);
+    std::ostringstream text;
+    text << "[model]\npath = " << nlohmann::json(model) << "\n"
+         << "[data]\ndemonstrations = \"pool.jsonl\"\nqueries = \"queries.jsonl\"\n"
+         << "[block_grouper]\nplugin = \"random\"\nblock_size = " << kDemonstrationsOfBlock << "\n"
+         << "[mask_pattern]\nplugin = \"dbsa\"\nanchor_blocks = " << kAnchor
+         << "\nprevious_blocks = " << kPrevious << "\n"
+         << "[retriever]\nplugin = \"bm25\"\n"
+         << "[selection]\ncount = " << FLAGS_selected << "\n"
+         << "[attention_backend]\nplugin = \"cpu\"\ninstructions = "
+         << nlohmann::json(FLAGS_instructions) << "\n"
+         << "[kv_store]\nplugin = \"hdf5\"\npath = \"store\"\n";
+    const std::string path = folder_.file("pipeline.toml");
+    std::ofstream(path) << text.str();
+    pipeline_ = must(host::resolve_pipeline(must(TomlDocument::load(path)), registry_));
+    host::offer_plugins(services_, registry_);
+  }
+
+  std::unique_ptr<Engine> open() { return must(Engine::open(pipeline_, registry_, services_)); }
+
+ private:
+  static host::HostOptions options(int threads) {
+    host::HostOptions options;
+    options.threads = threads;
+    options.log_level = host::LogLevel::kWarning;
+    return options;
+  }
+
+  Folder folder_;
+  host::PluginRegistry registry_;
+  host::HostServices services_;
+  host::ResolvedPipeline pipeline_;
+};
+
+// Pairs of a row and a token that it sees, of blocks of one length.
+double visible_pairs(int64_t blocks, double length) {
+  double pairs = 0;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t previous = std::min(b, kPrevious);
+    const int64_t seen = previous + (b > kPrevious ? kAnchor : 0);
+    pairs += length * (length + 1) / 2 + static_cast<double>(seen) * length * length;
+  }
+  return pairs;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+struct Answers {
+  double total = 0, retrieve = 0, load = 0, prefill = 0, decode = 0;  // medians, seconds
+};
+
+Answers answer_all(Engine& engine) {
+  std::vector<double> total, retrieve, load, prefill, decode;
+  for (const Example& query : must(engine.load_queries())) {
+    const AnswerTimings seconds = must(engine.answer(query.text)).seconds;
+    total.push_back(seconds.total());
+    retrieve.push_back(seconds.retrieve);
+    load.push_back(seconds.load);
+    prefill.push_back(seconds.prefill);
+    decode.push_back(seconds.decode);
+  }
+  return {median(total), median(retrieve), median(load), median(prefill), median(decode)};
+}
+
+int run(int argc, char** argv) {
+  Report report("bench_pool", "Encoding and answering on pools of growing size", &argc, &argv);
+  if (FLAGS_model.empty()) give_up("--model is required; see --help");
+  const std::string model = fs::absolute(FLAGS_model);
+  std::istringstream sizes(FLAGS_tokens);
+  double operations = 0;
+  for (std::string size; std::getline(sizes, size, ',');) {
+    Pool pool(model, std::stoll(size), report.threads());
+    std::unique_ptr<Engine> engine = pool.open();
+    const ModelInfo info = engine->model_info();
+    const Peak peak = info.compute == "f32" ? Peak::kF32 : bf16_peak(info.backend);
+    if (operations == 0) {
+      report.note("backend", info.backend);
+      operations = peak_rate(peak, report.threads()).value_or(0);
+    }
+    const EncodeReport encoded = must(engine->encode(false, {}));
+    const Cost cost(must(load_model_config(model)));
+    const int64_t blocks = encoded.estimate.blocks, tokens = encoded.tokens_encoded;
+    const double work = cost.linear_operations(tokens, 0) +
+                        cost.attention_operations(visible_pairs(
+                            blocks, static_cast<double>(tokens) / static_cast<double>(blocks)));
+    const std::string of =
+        ", " + std::to_string(tokens) + " tokens in " + std::to_string(blocks) + " blocks";
+    report.add({.name = "encode" + of,
+                .value = static_cast<double>(tokens) / encoded.encode_seconds,
+                .unit = "tokens/s"});
+    report.add({.name = "encode" + of,
+                .value = work / encoded.encode_seconds / 1e9,
+                .unit = "GFLOP/s",
+                .ceiling_name = peak_name(peak),
+                .ceiling = operations / 1e9,
+                .goal = 0.65});
+    engine.reset();
+
+    const Stopwatch start;
+    engine = pool.open();
+    const double opened = start.seconds();
+    must(engine->open_pool());
+    const std::string text = must(engine->load_queries()).front().text;
+    const double first = must(engine->answer(text)).seconds.total();
+    report.add({.name = "start to first answer" + of,
+                .value = start.seconds(),
+                .unit = "s",
+                .ceiling_name = "opening the model and one answer",
+                .ceiling = opened + first,
+                .less_is_better = true,
+                .goal = 1 / 1.2});
+    answer_all(*engine);  // every plane read and verified once
+    const Answers warm = answer_all(*engine);
+    report.add({.name = "answer" + of, .value = warm.total * 1e3, .unit = "ms"});
+    report.add({.name = "  retrieve and select", .value = warm.retrieve * 1e3, .unit = "ms"});
+    report.add({.name = "  load", .value = warm.load * 1e3, .unit = "ms"});
+    report.add({.name = "  prefill", .value = warm.prefill * 1e3, .unit = "ms"});
+    report.add({.name = "  decode the label", .value = warm.decode * 1e3, .unit = "ms"});
+  }
+  report.add({.name = "most memory resident",
+              .value = static_cast<double>(peak_memory_bytes()) / 1e9,
+              .unit = "GB"});
+  return report.finish();
+}
+
+}  // namespace
+}  // namespace dbsa::bench
+
+int main(int argc, char** argv) { return dbsa::bench::run(argc, argv); }

@@ -1,0 +1,65 @@
+// What all benches share: timing, and a report of figures beside their ceilings, for people and as
+// JSON.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dbsa::bench {
+
+struct Timing {
+  double best = 0, median = 0;  // seconds
+  int64_t repeats = 0;
+};
+
+// Calls body once to warm up, then until it has run --seconds in all and five times at least.
+Timing measure(const std::function<void()>& body);
+
+// The value, or the end of the program with the error's text and exit code 4.
+[[noreturn]] void give_up(const std::string& message);
+template <typename T>
+T must(Result<T> result) {
+  if (!result.ok()) give_up(result.error().message);
+  return std::move(result).value();
+}
+void must(const Status& status);
+
+struct Row {
+  std::string name;
+  double value = 0;
+  std::string unit;  // "GFLOP/s", "GB/s", "ms", "tokens/s"
+  std::string ceiling_name = {};
+  std::optional<double> ceiling = {};  // in `unit`
+  bool less_is_better = false;      // then the ceiling is a floor, and the share is floor / value
+  std::optional<double> goal = {};  // of the share
+};
+
+class Report {
+ public:
+  // Parses the command line (gflags); `title` says in a line what the program measures.
+  Report(const std::string& program, const std::string& title, int* argc, char*** argv);
+
+  int threads() const { return threads_; }
+
+  // Prints the row at once.
+  void add(const Row& row);
+  // What is not a figure: the backend's description, a model's shape.
+  void note(const std::string& key, const nlohmann::json& value);
+
+  // Writes --json, if given; the program's exit code.
+  int finish() const;
+
+ private:
+  std::string program_;
+  int threads_ = 1;
+  nlohmann::ordered_json notes_ = nlohmann::ordered_json::object();
+  std::vector<Row> rows_;
+};
+
+}  // namespace dbsa::bench

@@ -1,0 +1,41 @@
+// What a forward pass costs at least, in operations and bytes.
+#pragma once
+
+#include <cstdint>
+
+#include "model/model_config.h"
+
+namespace dbsa::bench {
+
+// What a pass over the model costs at least.
+class Cost {
+ public:
+  explicit Cost(const ModelConfig& config) : config_(config) {
+    const int64_t q = config.heads * config.head_dim, kv = config.kv_heads * config.head_dim;
+    layer_weights_ =
+        config.hidden_size * (2 * q + 2 * kv) + 3 * config.hidden_size * config.intermediate_size;
+  }
+  // Of all layers; the head only for the rows that want logits.
+  double linear_operations(int64_t rows, int64_t logit_rows) const {
+    return 2.0 * static_cast<double>(layer_weights_ * config_.layers * rows) +
+           2.0 * static_cast<double>(config_.hidden_size * config_.vocab_size * logit_rows);
+  }
+  double weight_bytes() const {
+    return 2.0 * static_cast<double>(layer_weights_ * config_.layers +
+                                     config_.hidden_size * config_.vocab_size);
+  }
+  // pairs: of a row and a token that it sees.
+  double attention_operations(double pairs) const {
+    return 4.0 * pairs * static_cast<double>(config_.heads * config_.head_dim * config_.layers);
+  }
+  double kv_bytes(int64_t tokens) const {
+    return 2.0 * 2.0 *
+           static_cast<double>(tokens * config_.kv_heads * config_.head_dim * config_.layers);
+  }
+
+ private:
+  ModelConfig config_;
+  int64_t layer_weights_;
+};
+
+}  // namespace dbsa::bench
