@@ -28,7 +28,7 @@ namespace {
 class Model {
  public:
   explicit Model(int threads)
-      : services_(options(threads)),
+      : services_(quiet_options(threads)),
         config_(must(load_model_config(FLAGS_model))),
         checkpoint_(must(Checkpoint::open(FLAGS_model))),
         registry_(host::PluginRegistry::discover(std::vector<std::string>{FLAGS_plugin_path})),
@@ -71,12 +71,6 @@ class Model {
   }
 
  private:
-  static host::HostOptions options(int threads) {
-    host::HostOptions options;
-    options.threads = threads;
-    options.log_level = host::LogLevel::kWarning;
-    return options;
-  }
   host::AttentionBackend open_backend() {
     const host::Manifest* manifest = must(registry_.find(DBSA_KIND_ATTENTION_BACKEND, "cpu"));
     return must(host::AttentionBackend::create(must(registry_.load(*manifest)), services_,

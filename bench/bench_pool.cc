@@ -91,7 +91,7 @@ class Pool {
  public:
   Pool(const std::string& model, int64_t tokens, int threads)
       : registry_(host::PluginRegistry::discover(std::vector<std::string>{FLAGS_plugin_path})),
-        services_(options(threads)) {
+        services_(quiet_options(threads)) {
     Texts texts;
     const int64_t blocks = std::max<int64_t>(1, tokens / FLAGS_block_tokens);
     // Prompt pieces and label are some 30 bytes; a byte is a token of dbsa-make-checkpoint's.
@@ -118,13 +118,6 @@ class Pool {
   std::unique_ptr<Engine> open() { return must(Engine::open(pipeline_, registry_, services_)); }
 
  private:
-  static host::HostOptions options(int threads) {
-    host::HostOptions options;
-    options.threads = threads;
-    options.log_level = host::LogLevel::kWarning;
-    return options;
-  }
-
   Folder folder_;
   host::PluginRegistry registry_;
   host::HostServices services_;

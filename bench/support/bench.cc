@@ -56,6 +56,13 @@ void must(const Status& status) {
   if (!status.ok()) give_up(status.error().message);
 }
 
+host::HostOptions quiet_options(int threads) {
+  host::HostOptions options;
+  options.threads = threads;
+  options.log_level = host::LogLevel::kWarning;
+  return options;
+}
+
 Report::Report(const std::string& program, const std::string& title, int* argc, char*** argv)
     : program_(program) {
   gflags::SetUsageMessage(title);

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "host/host_services.h"
+
 namespace dbsa::bench {
 
 struct Timing {
@@ -29,6 +31,9 @@ T must(Result<T> result) {
   return std::move(result).value();
 }
 void must(const Status& status);
+
+// Only warnings are logged.
+host::HostOptions quiet_options(int threads);
 
 struct Row {
   std::string name;

@@ -1,12 +1,10 @@
 #include "bench/support/kernels.h"
 
+#include "plugins/attention_backend/cpu/cpu_features.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
-#ifdef __linux__
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
-#include <cpuid.h>
+
+#include "plugins/attention_backend/cpu/tile_config.h"
 #endif
 
 namespace dbsa::bench {
@@ -94,14 +92,7 @@ __attribute__((target("avx512f,avx512bw,avx512bf16"))) int64_t dot_avx512(int64_
   return rounds * kSums * 64;
 }
 
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-constexpr TileConfig kTiles;
+constexpr cpu::TileConfig kTiles;
 
 __attribute__((target("amx-tile,amx-bf16"))) int64_t amx_tiles(int64_t operations) {
   constexpr int64_t kOperations = 4 * 2 * 16 * 16 * 32;
@@ -145,20 +136,6 @@ __attribute__((target("avx512f"))) void read_avx512(const char* data, int64_t by
   for (__m512i& sum : sums) __asm__ volatile("" : "+v"(sum));
 }
 
-bool may_use_amx() {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 || (edx & kBf16) == 0 ||
-      (edx & kTile) == 0)
-    return false;
-#ifdef __linux__
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;
-  return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-#else
-  return false;
-#endif
-}
-
 #endif
 
 }  // namespace
@@ -167,7 +144,7 @@ PeakLoop peak_loop(Peak peak) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (peak == Peak::kDot) return __builtin_cpu_supports("avx512bf16") ? dot_avx512 : nullptr;
-  if (peak == Peak::kAmx) return may_use_amx() ? amx_tiles : nullptr;
+  if (peak == Peak::kAmx) return cpu::detect_features().amx_bf16 ? amx_tiles : nullptr;
   if (__builtin_cpu_supports("avx512f")) return f32_avx512;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return f32_avx2;
 #endif

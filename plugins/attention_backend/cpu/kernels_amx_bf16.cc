@@ -1,5 +1,6 @@
 // Kernels for AMX: products of bfloat16 in tiles of 16 rows by 16 columns, the rest as AVX-512 with
 // BF16 has it.
+#include "tile_config.h"
 #include "vector_avx512_bf16.h"
 
 namespace dbsa::cpu {
@@ -10,13 +11,6 @@ namespace {
 constexpr int64_t kTile = 16;
 constexpr int64_t kTileSteps = 16;
 
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
 constexpr TileConfig kConfig;
 
 // gcc does not know that its instructions for tiles read and write memory.
