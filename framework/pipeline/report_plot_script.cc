@@ -157,8 +157,9 @@ std::string value_ticks(std::vector<double> values, const Range& range, bool log
   for (const double value : values) {
     if (place(value) - last < 0.07) continue;
     last = place(value);
-    const std::string text =
-        value == std::floor(value) || value >= 1000 ? grouped(value) : significant(value, 3);
+    const bool whole = value == std::floor(value) || value >= 1000;
+    std::string text = whole ? grouped(value) : significant(value, 3);
+    if (!whole) text.erase(text.find_last_not_of('0') + 1);
     ticks += (ticks.empty() ? "" : ", ") + gnuplot_text(text) + " " + plot_number(value);
   }
   return "set xtics (" + ticks + ")\n";

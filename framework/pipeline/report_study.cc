@@ -1,6 +1,7 @@
 #include "pipeline/report_study.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 
@@ -231,6 +232,17 @@ void fill_statistics(ReportGroup& group) {
   group.selected_tokens = mean_of(runs, &ReportRun::selected_tokens);
 }
 
+namespace {
+
+// A number says nothing without its axis.
+std::string name_in_sweep(const std::string& axis, const std::string& value) {
+  char* end = nullptr;
+  std::strtod(value.c_str(), &end);
+  return end == value.c_str() + value.size() ? axis + " " + value : value;
+}
+
+}  // namespace
+
 std::string name_of_values(const AxisValues& values, const StudyInput& input,
                            const std::set<std::string>& skip) {
   std::string name;
@@ -238,7 +250,8 @@ std::string name_of_values(const AxisValues& values, const StudyInput& input,
     const auto value = values.find(axis.name);
     if (value == values.end() || skip.contains(axis.name) || axis.values.size() < 2) continue;
     if (!name.empty()) name += input.is_sweep ? " · " : ", ";
-    name += input.is_sweep ? value->second : axis.name + "=" + value->second;
+    name +=
+        input.is_sweep ? name_in_sweep(axis.name, value->second) : axis.name + "=" + value->second;
   }
   return name;
 }

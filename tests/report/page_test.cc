@@ -78,8 +78,9 @@ TEST_F(ReportPage, IdsAreOfOnePlotEachAndTagsAreBalanced) {
 TEST_F(ReportPage, MarkdownShowsTheFigures) {
   const std::string text = report_markdown(report_document(make(false)));
   EXPECT_THAT(text, HasSubstr("# Title \\<script src='http://x/'\\>\\|\\`a\\` \"é\","));
-  EXPECT_THAT(text, HasSubstr("10 of 12 cells ended well, 1 failed, 1 did not run; 4 groups. The "
-                              "highest mean accuracy is 0.825 (0.761 to 0.889), of dense · 100."));
+  EXPECT_THAT(text,
+              HasSubstr("10 of 12 cells ended well, 1 failed, 1 did not run; 4 groups. The "
+                        "highest mean accuracy is 0.825 (0.761 to 0.889), of dense · size 100."));
   EXPECT_THAT(text, HasSubstr("| method | size | runs | accuracy | 95 % | s.d. | macro-F1 |\n"
                               "|---|---|---:|---:|---:|---:|---:|\n"
                               "| dense | 100 | 2 | **0.825** | 0.761–0.889 | 0.007 | 0.825 |\n"));

@@ -59,7 +59,7 @@ TEST_F(ReportCommand, ASweepIsReportedBesideItself) {
   const ProcessResult result = cli({"report", sweep, "--title", "Of <masks>", "--quiet"});
   ASSERT_EQ(result.exit_code, 0) << result.error;
   EXPECT_EQ(result.error, "");
-  EXPECT_THAT(result.out, HasSubstr("DBSA · 200"));
+  EXPECT_THAT(result.out, HasSubstr("DBSA · size 200"));
   EXPECT_THAT(result.out, HasSubstr("1 cell failed or missing"));
   EXPECT_THAT(workspace_.read("sweep/report/report.html"), HasSubstr("<h1>Of &lt;masks&gt;</h1>"));
 }
