@@ -8,17 +8,15 @@
 #include <random>
 #include <vector>
 
+#include "bench/support/backend.h"
 #include "bench/support/bench.h"
 #include "bench/support/ceilings.h"
 #include "bench/support/cost.h"
-#include "host/plugin_registry.h"
 #include "model/llama.h"
 #include "pipeline/engine.h"
 
 DEFINE_string(model, "",
               "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
-DEFINE_string(instructions, "auto", "code path of the CPU backend");
-DEFINE_string(plugin_path, DBSA_PLUGIN_DIR, "where the backend's plugin lies");
 DEFINE_int64(cached_tokens, 4096, "tokens of the blocks that a query sees");
 DEFINE_int64(block_tokens, 512, "tokens of one of these blocks");
 
@@ -28,19 +26,17 @@ namespace {
 class Model {
  public:
   explicit Model(int threads)
-      : services_(quiet_options(threads)),
-        config_(must(load_model_config(FLAGS_model))),
+      : config_(must(load_model_config(FLAGS_model))),
         checkpoint_(must(Checkpoint::open(FLAGS_model))),
-        registry_(host::PluginRegistry::discover(std::vector<std::string>{FLAGS_plugin_path})),
-        backend_(open_backend()) {
+        backend_(threads) {
     precision_ = choose_precision({"", "auto", "auto", 0}, checkpoint_);
-    llama_ = must(Llama::load(checkpoint_, config_, precision_, backend_));
+    llama_ = must(Llama::load(checkpoint_, config_, precision_, *backend_));
   }
 
   const ModelConfig& config() const { return config_; }
   Precision precision() const { return precision_; }
-  std::string backend() const { return backend_.describe(); }
-  host::Kv make_kv(int64_t tokens) { return must(backend_.kv_create(tokens)); }
+  std::string backend() { return backend_->describe(); }
+  host::Kv make_kv(int64_t tokens) { return must(backend_->kv_create(tokens)); }
 
   std::vector<int32_t> random_ids(int64_t count) {
     std::vector<int32_t> ids;
@@ -71,18 +67,10 @@ class Model {
   }
 
  private:
-  host::AttentionBackend open_backend() {
-    const host::Manifest* manifest = must(registry_.find(DBSA_KIND_ATTENTION_BACKEND, "cpu"));
-    return must(host::AttentionBackend::create(must(registry_.load(*manifest)), services_,
-                                               {{"instructions", FLAGS_instructions}}));
-  }
-
   std::mt19937 random_{20250304};
-  host::HostServices services_;
   ModelConfig config_;
   Checkpoint checkpoint_;
-  host::PluginRegistry registry_;
-  host::AttentionBackend backend_;
+  Backend backend_;
   Precision precision_;
   std::unique_ptr<Llama> llama_;
 };

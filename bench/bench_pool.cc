@@ -24,8 +24,8 @@
 
 DEFINE_string(model, "",
               "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
-DEFINE_string(instructions, "auto", "code path of the CPU backend");
-DEFINE_string(plugin_path, DBSA_PLUGIN_DIR, "where the plugins lie");
+DECLARE_string(instructions);
+DECLARE_string(plugin_path);
 DEFINE_string(folder, "/tmp", "where pools and stores are made, and removed");
 DEFINE_string(tokens, "10000,30000,90000", "sizes of the pools, ascending");
 DEFINE_int64(block_tokens, 1800, "tokens of a block, about");

@@ -16,8 +16,7 @@
 namespace dbsa::bench {
 
 struct Timing {
-  double best = 0, median = 0;  // seconds
-  int64_t repeats = 0;
+  double best = 0, median = 0;  // seconds a call
 };
 
 // Calls body once to warm up, then until it has run --seconds in all and five times at least.

@@ -118,11 +118,24 @@ Status AttentionBackend::rms_norm(const Buffer& x, int64_t rows, const Weight& w
                         out.get());
 }
 
-Status AttentionBackend::silu_mul(const Buffer& gate, const Buffer& up, int64_t rows, Buffer& out) {
-  DBSA_RETURN_IF_ERROR(check(rows <= gate.rows() && rows <= up.rows() && rows <= out.rows() &&
-                                 gate.width() == up.width() && gate.width() == out.width(),
-                             "silu_mul", "shapes do not fit"));
-  return instance_.call("silu_mul", vtable_->silu_mul, gate.get(), up.get(), rows, out.get());
+Status AttentionBackend::swiglu(const Buffer& x, int64_t rows, const SwiGluWeights& weights,
+                                const Buffer* residual, Buffer& out) {
+  const auto& [gate, gate_bias, up, up_bias, down, down_bias] = weights;
+  bool fits = gate && up && down && gate.rows() == up.rows() && gate.width() == up.width() &&
+              down.width() == gate.rows();
+  fits = fits && rows <= x.rows() && rows <= out.rows() && x.width() == gate.width() &&
+         out.width() == down.rows() && &x != &out;
+  fits = fits && (!gate_bias || gate_bias.width() == gate.rows()) &&
+         (!up_bias || up_bias.width() == up.rows()) &&
+         (!down_bias || down_bias.width() == down.rows());
+  fits = fits &&
+         (residual == nullptr || (residual->width() == out.width() && rows <= residual->rows()));
+  DBSA_RETURN_IF_ERROR(check(fits, "swiglu", "shapes do not fit"));
+  const dbsa_swiglu_weights all = {
+      sizeof all,    0,          gate.get(),     gate_bias.get(), up.get(),
+      up_bias.get(), down.get(), down_bias.get()};
+  return instance_.call("swiglu", vtable_->swiglu, x.get(), rows, &all,
+                        residual != nullptr ? residual->get() : nullptr, out.get());
 }
 
 Status AttentionBackend::layer_norm(const Buffer& x, int64_t rows, const Weight& weight,

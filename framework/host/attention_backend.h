@@ -76,6 +76,11 @@ class Weight : public BackendHandle<dbsa_weight> {
   int64_t width_ = 0;
 };
 
+// Of a SwiGLU layer: gate and up [m, k], down [n, m]. Empty biases are left out.
+struct SwiGluWeights {
+  Weight gate, gate_bias, up, up_bias, down, down_bias;
+};
+
 // KV of `tokens` tokens in all layers, live or imported.
 class Kv : public BackendHandle<dbsa_kv> {
  public:
@@ -128,8 +133,10 @@ class AttentionBackend {
   Status linear(const Buffer& x, int64_t rows, const Weight& weight, const Weight& bias,
                 const Buffer* residual, Buffer& out);
   Status rms_norm(const Buffer& x, int64_t rows, const Weight& weight, float epsilon, Buffer& out);
-  // out = silu(gate) * up; out may be gate or up.
-  Status silu_mul(const Buffer& gate, const Buffer& up, int64_t rows, Buffer& out);
+  // out = (silu(x gate^T) * (x up^T)) down^T (+ residual), biases added where there are any. A null
+  // residual is left out; it may be &out.
+  Status swiglu(const Buffer& x, int64_t rows, const SwiGluWeights& weights, const Buffer* residual,
+                Buffer& out);
   Status layer_norm(const Buffer& x, int64_t rows, const Weight& weight, const Weight& bias,
                     float epsilon, Buffer& out);
   // out = gelu(x), with erf; out may be x.

@@ -63,7 +63,7 @@ VtableShape vtable_shape(uint32_t kind) {
                "buffer_destroy", "upload",        "download",
                "sync",           "weight_create", "weight_destroy",
                "embedding",      "linear",        "rms_norm",
-               "silu_mul",       "gather_rows",   "kv_create",
+               "swiglu",         "gather_rows",   "kv_create",
                "kv_destroy",     "kv_append",     "block_format",
                "block_import",   "block_export",  "block_to_token_major",
                "plan_prepare",   "plan_destroy",  "attention",

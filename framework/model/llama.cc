@@ -12,16 +12,17 @@ namespace dbsa {
 
 struct Llama::Layer {
   host::Weight attention_norm, feed_forward_norm;
-  host::Weight q, k, v, o, gate, up, down;
-  host::Weight q_bias, k_bias, v_bias, o_bias, gate_bias, up_bias, down_bias;  // empty: none
+  host::Weight q, k, v, o;
+  host::Weight q_bias, k_bias, v_bias, o_bias;  // empty: none
+  host::SwiGluWeights mlp;
 };
 
 // Grown to the largest pass so far.
 struct Llama::Activations {
   int64_t rows = 0;
   int64_t logit_rows = 0;
-  host::Buffer x, normed, q, k, v, attended, gate, up;  // [rows, *]
-  host::Buffer last_x, last_attended, logits;           // [logit_rows, *]
+  host::Buffer x, normed, q, k, v, attended;   // [rows, *]
+  host::Buffer last_x, last_attended, logits;  // [logit_rows, *]
 };
 
 Llama::Llama(const ModelConfig& config, Precision precision, host::AttentionBackend& backend)
@@ -83,12 +84,12 @@ Status Llama::load_weights(const Checkpoint& checkpoint) {
         load.linear(attention + "v_proj", kv_width, hidden, config_.qkv_bias, l.v, l.v_bias));
     DBSA_RETURN_IF_ERROR(
         load.linear(attention + "o_proj", hidden, q_width, config_.output_bias, l.o, l.o_bias));
+    DBSA_RETURN_IF_ERROR(load.linear(mlp + "gate_proj", inner, hidden, config_.mlp_bias, l.mlp.gate,
+                                     l.mlp.gate_bias));
     DBSA_RETURN_IF_ERROR(
-        load.linear(mlp + "gate_proj", inner, hidden, config_.mlp_bias, l.gate, l.gate_bias));
-    DBSA_RETURN_IF_ERROR(
-        load.linear(mlp + "up_proj", inner, hidden, config_.mlp_bias, l.up, l.up_bias));
-    DBSA_RETURN_IF_ERROR(
-        load.linear(mlp + "down_proj", hidden, inner, config_.mlp_bias, l.down, l.down_bias));
+        load.linear(mlp + "up_proj", inner, hidden, config_.mlp_bias, l.mlp.up, l.mlp.up_bias));
+    DBSA_RETURN_IF_ERROR(load.linear(mlp + "down_proj", hidden, inner, config_.mlp_bias, l.mlp.down,
+                                     l.mlp.down_bias));
   }
   DBSA_RETURN_IF_ERROR(load.vector("model.norm.weight", hidden, norm_));
   return load.linear(config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight",
@@ -106,9 +107,7 @@ Status Llama::reserve(int64_t rows, int64_t logit_rows) {
                                         {&a.q, q_width},
                                         {&a.k, kv_width},
                                         {&a.v, kv_width},
-                                        {&a.attended, q_width},
-                                        {&a.gate, config_.intermediate_size},
-                                        {&a.up, config_.intermediate_size}}) {
+                                        {&a.attended, q_width}}) {
       *buffer = host::Buffer();  // the old one first: peak memory
       DBSA_ASSIGN_OR_RETURN(*buffer, backend_.buffer_create(rows, width));
     }
@@ -162,11 +161,7 @@ Status Llama::append_kv(const ForwardInput& input, int32_t layer) {
 Status Llama::feed_forward(const Layer& layer, int64_t rows, host::Buffer& x) {
   Activations& a = *activations_;
   DBSA_RETURN_IF_ERROR(backend_.rms_norm(x, rows, layer.feed_forward_norm, epsilon(), a.normed));
-  DBSA_RETURN_IF_ERROR(
-      backend_.linear(a.normed, rows, layer.gate, layer.gate_bias, nullptr, a.gate));
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, layer.up, layer.up_bias, nullptr, a.up));
-  DBSA_RETURN_IF_ERROR(backend_.silu_mul(a.gate, a.up, rows, a.gate));
-  return backend_.linear(a.gate, rows, layer.down, layer.down_bias, &x, x);
+  return backend_.swiglu(a.normed, rows, layer.mlp, &x, x);
 }
 
 // The layer's keys and values of the rows in x, whose norm is left in `normed`.

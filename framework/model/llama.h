@@ -59,7 +59,7 @@ class Llama {
   using LayerHook = std::function<Status(int32_t layer)>;
   // Computes all rows; before_layer is called before each layer. Returns logits, [logit_rows,
   // vocabulary] float32, row-major. With no logit_rows the pass ends once the last layer's KV is
-  // written. Cost of memory: O(rows * intermediate_size) activations, kept for the next call.
+  // written. Cost of memory: O(rows * hidden_size) activations, kept for the next call.
   Result<std::vector<float>> forward(const ForwardInput& input, std::span<const int64_t> logit_rows,
                                      const LayerHook& before_layer = nullptr);
 

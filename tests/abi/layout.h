@@ -223,6 +223,16 @@ AT(dbsa_plan_description, ranges, 32);
 AT(dbsa_plan_description, segment_count, 40);
 AT(dbsa_plan_description, segments, 48);
 
+SIZE(dbsa_swiglu_weights, 56);
+AT(dbsa_swiglu_weights, struct_size, 0);
+AT(dbsa_swiglu_weights, reserved, 4);
+AT(dbsa_swiglu_weights, gate, 8);
+AT(dbsa_swiglu_weights, gate_bias, 16);
+AT(dbsa_swiglu_weights, up, 24);
+AT(dbsa_swiglu_weights, up_bias, 32);
+AT(dbsa_swiglu_weights, down, 40);
+AT(dbsa_swiglu_weights, down_bias, 48);
+
 SIZE(dbsa_attention_backend_vtable, 216);
 AT(dbsa_attention_backend_vtable, struct_size, 0);
 AT(dbsa_attention_backend_vtable, configure, 8);
@@ -237,7 +247,7 @@ AT(dbsa_attention_backend_vtable, weight_destroy, 72);
 AT(dbsa_attention_backend_vtable, embedding, 80);
 AT(dbsa_attention_backend_vtable, linear, 88);
 AT(dbsa_attention_backend_vtable, rms_norm, 96);
-AT(dbsa_attention_backend_vtable, silu_mul, 104);
+AT(dbsa_attention_backend_vtable, swiglu, 104);
 AT(dbsa_attention_backend_vtable, gather_rows, 112);
 AT(dbsa_attention_backend_vtable, kv_create, 120);
 AT(dbsa_attention_backend_vtable, kv_destroy, 128);

@@ -136,58 +136,6 @@ TEST(Elementwise, GeluOfExtremes) {
   }
 }
 
-// silu is x * sigmoid(x): this also bounds the exponential, over its whole range.
-TEST(Elementwise, SiluMul) {
-  for (const std::string& path : code_paths()) {
-    Backend backend(path, 2, {});
-    Rows gate;
-    for (float value = -86.0f; value < 86.0f; value += 0.0137f) gate.push_back(value);
-    const auto width = static_cast<int64_t>(gate.size());
-    const Rows up(gate.size(), 1.0f);
-    for (const int alias : {0, 1, 2}) {
-      auto g = backend.buffer(gate, width);
-      auto u = backend.buffer(up, width);
-      auto other = backend.buffer(1, width);
-      dbsa_buffer* out = alias == 0 ? other.get() : alias == 1 ? g.get() : u.get();
-      backend.check(
-          backend.table().silu_mul(backend.instance(), g.get(), u.get(), 1, out, backend.error()));
-      Rows got(gate.size());
-      backend.check(
-          backend.table().download(backend.instance(), out, 0, 1, got.data(), backend.error()));
-      double worst = 0;
-      for (size_t i = 0; i < gate.size(); ++i) {
-        const double x = gate[i];
-        const double expected = x / (1.0 + std::exp(-x));
-        worst = std::max(worst, std::fabs(static_cast<double>(got[i]) / expected - 1.0));
-      }
-      EXPECT_LE(worst, 6e-7) << path;
-      if (alias == 0) std::printf("%s: silu worst relative error %.2e\n", path.c_str(), worst);
-    }
-  }
-}
-
-TEST(Elementwise, SiluOfExtremes) {
-  for (const std::string& path : code_paths()) {
-    Backend backend(path, 1, {});
-    auto g = backend.buffer({-1000.0f, 1000.0f, 0.0f, -0.0f, -3e38f, 3e38f}, 6);
-    auto u = backend.buffer(Rows(6, 1.0f), 6);
-    backend.check(backend.table().silu_mul(backend.instance(), g.get(), u.get(), 1, u.get(),
-                                           backend.error()));
-    EXPECT_EQ(backend.read(u, 1, 6), (Rows{0.0f, 1000.0f, 0.0f, 0.0f, 0.0f, 3e38f})) << path;
-  }
-}
-
-TEST(Elementwise, NotANumberStaysOne) {
-  for (const std::string& path : code_paths()) {
-    Backend backend(path, 1, {});
-    auto g = backend.buffer(Rows{std::nanf("")}, 1);
-    auto u = backend.buffer(Rows{1.0f}, 1);
-    backend.check(backend.table().silu_mul(backend.instance(), g.get(), u.get(), 1, u.get(),
-                                           backend.error()));
-    EXPECT_TRUE(std::isnan(backend.read(u, 1, 1)[0])) << path;
-  }
-}
-
 TEST(Elementwise, RowsDoNotDependOnThreadsOrOtherRows) {
   for (const std::string& path : code_paths()) {
     std::mt19937_64 random(2);
@@ -204,8 +152,6 @@ TEST(Elementwise, RowsDoNotDependOnThreadsOrOtherRows) {
       auto weight = backend->weight(DBSA_WEIGHT_VECTOR, w, {width});
       backend->check(backend->table().rms_norm(backend->instance(), in.get(), rows, weight.get(),
                                                1e-6f, out.get(), backend->error()));
-      backend->check(backend->table().silu_mul(backend->instance(), out.get(), in.get(), rows,
-                                               out.get(), backend->error()));
       backend->check(backend->table().layer_norm(backend->instance(), out.get(), rows, weight.get(),
                                                  weight.get(), 1e-6f, in.get(), backend->error()));
       backend->check(

@@ -251,13 +251,54 @@ TEST_F(Refuses, WrongOps) {
   EXPECT_EQ(failure(t().gelu(self(), nullptr, 3, x.get(), error())), "gelu: x is null");
   EXPECT_EQ(failure(t().gelu(self(), x.get(), 3, y.get(), error())),
             "gelu: out must be 4 wide, got 2");
-  EXPECT_EQ(failure(t().silu_mul(self(), x.get(), y.get(), 3, x.get(), error())),
-            "silu_mul: up must be 4 wide, got 2");
   const int64_t indices[] = {3};
   EXPECT_EQ(failure(t().gather_rows(self(), y.get(), indices, 1, z.get(), error())),
             "gather_rows: index 3 is not in 0..2");
   EXPECT_EQ(failure(t().gather_rows(self(), y.get(), nullptr, 1, z.get(), error())),
             "gather_rows: indices is null");
+}
+
+TEST_F(Refuses, WrongSwiGlu) {
+  const Rows ones(12, 1.0f);
+  auto wide = backend_.weight(DBSA_WEIGHT_LINEAR, ones, {3, 4});  // gate, up: 4 to 3
+  auto back = backend_.weight(DBSA_WEIGHT_LINEAR, ones, {4, 3});
+  auto v3 = backend_.weight(DBSA_WEIGHT_VECTOR, Rows(3, 1.0f), {3});
+  auto v4 = backend_.weight(DBSA_WEIGHT_VECTOR, Rows(4, 1.0f), {4});
+  auto x = backend_.buffer(2, 4);
+  auto out = backend_.buffer(2, 4);
+  auto narrow = backend_.buffer(2, 3);
+  const auto swiglu = [&](dbsa_swiglu_weights weights, const dbsa_buffer* in,
+                          const dbsa_buffer* residual, dbsa_buffer* to) {
+    weights.struct_size = sizeof weights;
+    return failure(t().swiglu(self(), in, 2, &weights, residual, to, error()));
+  };
+  dbsa_swiglu_weights good = {};
+  good.gate = good.up = wide.get();
+  good.down = back.get();
+  dbsa_swiglu_weights bad = good;
+  bad.gate = nullptr;
+  EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()), "swiglu: gate is null");
+  bad = good;
+  bad.down = v3.get();
+  EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()),
+            "swiglu: down must be a LINEAR weight, got VECTOR");
+  bad = good;
+  bad.up = back.get();
+  EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()),
+            "swiglu: gate, up and down must be [m, k], [m, k] and [n, m], got [3, 4], [4, 3] and "
+            "[4, 3]");
+  bad = good;
+  bad.up_bias = v4.get();
+  EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()), "swiglu: up_bias must have 3 values, got 4");
+  bad = good;
+  bad.down_bias = v3.get();
+  EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()),
+            "swiglu: down_bias must have 4 values, got 3");
+  EXPECT_EQ(swiglu(good, narrow.get(), nullptr, out.get()), "swiglu: x must be 4 wide, got 3");
+  EXPECT_EQ(swiglu(good, x.get(), nullptr, narrow.get()), "swiglu: out must be 4 wide, got 3");
+  EXPECT_EQ(swiglu(good, x.get(), narrow.get(), out.get()),
+            "swiglu: residual must be 4 wide, got 3");
+  EXPECT_EQ(swiglu(good, x.get(), nullptr, x.get()), "swiglu: out must not be x");
 }
 
 // ---- KV and blocks --------------------------------------------------------------------------

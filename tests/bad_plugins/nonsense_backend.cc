@@ -45,7 +45,8 @@ class NonsenseBackend : public dbsa::AttentionBackend {
   Status rms_norm(const dbsa_buffer*, int64_t, const dbsa_weight*, float, dbsa_buffer*) override {
     return {};
   }
-  Status silu_mul(const dbsa_buffer*, const dbsa_buffer*, int64_t, dbsa_buffer*) override {
+  Status swiglu(const dbsa_buffer*, int64_t, const dbsa_swiglu_weights&, const dbsa_buffer*,
+                dbsa_buffer*) override {
     return {};
   }
   Status gather_rows(const dbsa_buffer*, const int64_t*, int64_t, dbsa_buffer*) override {

@@ -89,6 +89,18 @@ typedef struct dbsa_plan_description {
   const dbsa_segment* segments;
 } dbsa_plan_description;
 
+/* The weights of a SwiGLU layer: gate and up [m, k], down [n, m]; biases may be NULL. */
+typedef struct dbsa_swiglu_weights {
+  uint32_t struct_size;
+  uint32_t reserved; /* 0 */
+  const dbsa_weight* gate;
+  const dbsa_weight* gate_bias;
+  const dbsa_weight* up;
+  const dbsa_weight* up_bias;
+  const dbsa_weight* down;
+  const dbsa_weight* down_bias;
+} dbsa_swiglu_weights;
+
 typedef struct dbsa_attention_backend_vtable {
   uint32_t struct_size;
 
@@ -131,9 +143,11 @@ typedef struct dbsa_attention_backend_vtable {
   /* out = x / sqrt(mean(x^2) + epsilon) * weight, row by row. [run] */
   int32_t (*rms_norm)(void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
                       float epsilon, dbsa_buffer* out, dbsa_error* error);
-  /* out = silu(gate) * up; out may be gate or up. [run] */
-  int32_t (*silu_mul)(void* instance, const dbsa_buffer* gate, const dbsa_buffer* up, int64_t rows,
-                      dbsa_buffer* out, dbsa_error* error);
+  /* out = (silu(x gate^T + gate_bias) * (x up^T + up_bias)) down^T (+ down_bias) (+ residual), as
+   * three linear layers would give it. residual may be NULL; it may be out. [run] */
+  int32_t (*swiglu)(void* instance, const dbsa_buffer* x, int64_t rows,
+                    const dbsa_swiglu_weights* weights, const dbsa_buffer* residual,
+                    dbsa_buffer* out, dbsa_error* error);
   /* out[i] = x[indices[i]]. [run] */
   int32_t (*gather_rows)(void* instance, const dbsa_buffer* x, const int64_t* indices,
                          int64_t count, dbsa_buffer* out, dbsa_error* error);

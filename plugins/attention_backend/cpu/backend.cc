@@ -9,7 +9,7 @@
 namespace dbsa::cpu {
 
 CpuBackend::CpuBackend(Host host, CodePath path)
-    : host_(host), path_(path), linear_{host, path, {}} {
+    : host_(host), path_(path), linear_{host, path, {}}, swiglu_(linear_) {
   description_ = cpu_name() + ", " + path.name;
   if (path.onednn_f32 || path.onednn_bf16) {
     onednn_ = make_onednn();
@@ -89,6 +89,7 @@ Status CpuBackend::upload(const float* source, int64_t first_row, int64_t rows,
   DBSA_RETURN_IF_ERROR(check_rows("upload", "buffer", buffer, first_row, rows));
   if (rows == 0) return {};
   if (source == nullptr) return invalid("upload: source is null");
+  change(buffer);
   std::memcpy(buffer->row(first_row), source,
               static_cast<size_t>(rows * buffer->width) * sizeof(float));
   return {};
@@ -162,6 +163,8 @@ Result<dbsa_weight*> CpuBackend::weight_create(int32_t use, const dbsa_tensor& t
   } else {
     const bool by_onednn = bf16_compute_ ? path_.onednn_bf16 : path_.onednn_f32;
     if (by_onednn) weight->packed = pack_onednn(linear_, onednn_, rows, bf16_compute_);
+    if (bf16_compute_ && path_.kernels->multiply_tiles != nullptr)
+      weight->packed = pack_tiles(linear_, rows);
     if (weight->packed == nullptr) weight->packed = pack_own(linear_, rows, bf16_compute_);
   }
   return weight.release();

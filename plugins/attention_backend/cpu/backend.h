@@ -4,6 +4,7 @@
 
 #include "attention.h"
 #include "linear.h"
+#include "swiglu.h"
 
 #include <dbsa/sdk/attention_backend.h>
 
@@ -14,7 +15,7 @@ namespace dbsa::cpu {
 
 class CpuBackend : public AttentionBackend {
  public:
-  static constexpr uint32_t kRevision = 1;
+  static constexpr uint32_t kRevision = 2;
   static Result<std::unique_ptr<CpuBackend>> create(Host host, const Config& config);
 
   Status configure(const dbsa_attention_shape& shape) override;
@@ -36,8 +37,8 @@ class CpuBackend : public AttentionBackend {
                 const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out) override;
   Status rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight, float epsilon,
                   dbsa_buffer* out) override;
-  Status silu_mul(const dbsa_buffer* gate, const dbsa_buffer* up, int64_t rows,
-                  dbsa_buffer* out) override;
+  Status swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
+                const dbsa_buffer* residual, dbsa_buffer* out) override;
   Status gather_rows(const dbsa_buffer* x, const int64_t* indices, int64_t count,
                      dbsa_buffer* out) override;
 
@@ -65,6 +66,9 @@ class CpuBackend : public AttentionBackend {
  private:
   CpuBackend(Host host, CodePath path);
 
+  // To be called by whatever writes to a buffer.
+  void change(dbsa_buffer* buffer) { buffer->content = ++contents_; }
+
   Status check_configured() const;
   Status check_format(const dbsa_kv_format& format) const;
   const float* index_rotation(int64_t token, float* own);
@@ -74,9 +78,11 @@ class CpuBackend : public AttentionBackend {
   Host host_;
   CodePath path_;
   LinearContext linear_;
+  SwiGlu swiglu_;
   std::shared_ptr<OneDnn> onednn_;
   std::string description_;
 
+  uint64_t contents_ = 0;
   bool configured_ = false;
   bool bf16_compute_ = false;
   int32_t layers_ = 0;

@@ -64,6 +64,37 @@ TEST(CodePath, UnknownName) {
             "instructions must be auto, amx_bf16, avx512_bf16, avx2 or portable, got \"AVX2\"");
 }
 
+// silu is x * sigmoid(x): this also bounds the exponential, over its whole range.
+TEST(Kernels, Silu) {
+  std::vector<float> gate;
+  for (float value = -86.0f; value < 86.0f; value += 0.0137f) gate.push_back(value);
+  const std::vector<float> up(gate.size(), 1.0f);
+  for (const CodePath& path : present_paths()) {
+    std::vector<float> out(gate.size());
+    path.kernels->silu_mul(gate.data(), up.data(), static_cast<int64_t>(gate.size()), out.data());
+    double worst = 0;
+    for (size_t i = 0; i < gate.size(); ++i) {
+      const double x = static_cast<double>(gate[i]);
+      const double expected = x / (1.0 + std::exp(-x));
+      worst = std::max(worst, std::fabs(static_cast<double>(out[i]) / expected - 1.0));
+    }
+    EXPECT_LE(worst, 6e-7) << path.name;
+    std::printf("%s: silu worst relative error %.2e\n", path.name.c_str(), worst);
+  }
+}
+
+TEST(Kernels, SiluOfExtremes) {
+  const std::vector<float> gate = {-1000.0f, 1000.0f, 0.0f, -0.0f, -3e38f, 3e38f, std::nanf("")};
+  const std::vector<float> up(gate.size(), 1.0f);
+  for (const CodePath& path : present_paths()) {
+    std::vector<float> out = gate;  // in place
+    path.kernels->silu_mul(out.data(), up.data(), static_cast<int64_t>(gate.size()), out.data());
+    EXPECT_TRUE(std::isnan(out.back())) << path.name;
+    out.pop_back();
+    EXPECT_EQ(out, (std::vector<float>{0.0f, 1000.0f, 0.0f, 0.0f, 0.0f, 3e38f})) << path.name;
+  }
+}
+
 // Every float in -87..0 that is a multiple of 2^-16 or has random low bits: some 6 million points.
 TEST(Kernels, Exponential) {
   for (const CodePath& path : present_paths()) {

@@ -63,9 +63,30 @@ struct AttendArgs {
   AttentionState state;
 };
 
+// Matrices of bfloat16 cut into tiles of 16 rows by 16 steps, each of 1 KiB, ascending in memory;
+// what lies beyond the matrix is zero. From one row of tiles to the next it is an odd number of
+// tiles: powers of two would share few lines of the caches.
+constexpr int64_t kTileRows = 16;
+constexpr int64_t kTileSteps = 16;
+constexpr int64_t kTileBytes = 1024;
+constexpr int64_t tile_row_bytes(int64_t step_tiles) { return (step_tiles | 1) * kTileBytes; }
+struct TileProduct {
+  const void* a;  // [row_tiles][step_tiles | 1][16 rows][16 steps][2]
+  int64_t row_tiles;
+  const void* b;   // [groups][step_tiles | 1][16 steps][16 columns][2]
+  int64_t groups;  // even
+  int64_t step_tiles;
+  float* c;  // [row_tiles * 16][groups * 16], 64-byte aligned
+};
+
 struct Kernels {
   void (*multiply[kArithmetics])(const MultiplyArgs& args);  // null: not on this path
   void (*attend[kArithmetics])(const AttendArgs& args);
+  // c = a * b, each element one sum in ascending steps; fastest where row_tiles is even. Null where
+  // there are no tiles.
+  void (*multiply_tiles)(const TileProduct& product);
+  // Rows x[rows, width], at most 16, as a row of tiles, rounded to bfloat16. Null likewise.
+  void (*pack_tiles)(const float* x, int64_t rows, int64_t width, void* tiles);
   // Adds `part` to `total`; rows of `part` that saw nothing leave `total` as it is.
   void (*merge)(const AttentionState& part, const AttentionState& total, int64_t v_width);
   // out[head_dim] = acc / sum(l) of one row.

@@ -8,8 +8,6 @@ namespace {
 
 // A tile holds 16 rows of 64 bytes: of `a` 16 rows by 16 steps, of `b` 16 steps by a group of 16
 // columns, of `c` 16 rows by 16 floats. Tiles 0-3 are sums, 4 and 5 hold `a`, 6 and 7 `b`.
-constexpr int64_t kTile = 16;
-constexpr int64_t kTileSteps = 16;
 
 constexpr TileConfig kConfig;
 
@@ -26,15 +24,18 @@ class TileScope {
   TileScope& operator=(const TileScope&) = delete;
 };
 
-// One or two tiles of rows by one or two groups. `steps` is a multiple of kTileSteps; a_stride and
-// c_stride are in bytes, b as in MultiplyArgs.
+// One or two tiles of rows by one or two groups. Distances are in bytes: `stride` from row to row
+// of a tile, the others from tile to tile.
 struct TileArgs {
   const char* a;
   int64_t a_stride;
-  const uint32_t* b;
-  int64_t b_step;
+  int64_t a_rows;
+  int64_t a_steps;
+  const char* b;
+  int64_t b_stride;
   int64_t b_group;
-  int64_t steps;
+  int64_t b_steps;
+  int64_t step_tiles;
   float* c;
   int64_t c_stride;
   bool accumulate;
@@ -43,7 +44,7 @@ struct TileArgs {
 template <int R, int G>
 void multiply_tiles(const TileArgs& x) {
   const auto c = [&](int r, int g) {
-    return reinterpret_cast<char*>(x.c) + r * kTile * x.c_stride + g * 64;
+    return reinterpret_cast<char*>(x.c) + r * kTileRows * x.c_stride + g * 64;
   };
   memory_barrier();
   if (x.accumulate) {
@@ -58,22 +59,22 @@ void multiply_tiles(const TileArgs& x) {
     if constexpr (R > 1 && G > 1) _tile_zero(3);
   }
   const char* a = x.a;
-  const uint32_t* b = x.b;
-  for (int64_t s = 0; s < x.steps; s += kTileSteps) {
+  const char* b = x.b;
+  for (int64_t s = 0; s < x.step_tiles; ++s) {
     _tile_loadd(4, a, x.a_stride);
-    _tile_loadd(6, b, x.b_step * 4);
+    _tile_loadd(6, b, x.b_stride);
     _tile_dpbf16ps(0, 4, 6);
     if constexpr (G > 1) {
-      _tile_loadd(7, b + x.b_group, x.b_step * 4);
+      _tile_loadd(7, b + x.b_group, x.b_stride);
       _tile_dpbf16ps(1, 4, 7);
     }
     if constexpr (R > 1) {
-      _tile_loadd(5, a + kTile * x.a_stride, x.a_stride);
+      _tile_loadd(5, a + x.a_rows, x.a_stride);
       _tile_dpbf16ps(2, 5, 6);
       if constexpr (G > 1) _tile_dpbf16ps(3, 5, 7);
     }
-    a += kTileSteps * 4;
-    b += kTileSteps * x.b_step;
+    a += x.a_steps;
+    b += x.b_steps;
   }
   _tile_stored(0, c(0, 0), x.c_stride);
   if constexpr (G > 1) _tile_stored(1, c(0, 1), x.c_stride);
@@ -88,13 +89,16 @@ void multiply_tile_rows(const MultiplyArgs& x, const char* a, int64_t a_stride, 
   TileArgs tile = {};
   tile.a = a;
   tile.a_stride = a_stride;
-  tile.b_step = x.b_step;
-  tile.b_group = x.b_group;
-  tile.steps = x.steps;
+  tile.a_rows = kTileRows * a_stride;
+  tile.a_steps = kTileSteps * 4;
+  tile.b_stride = x.b_step * 4;
+  tile.b_group = x.b_group * 4;
+  tile.b_steps = kTileSteps * tile.b_stride;
+  tile.step_tiles = x.steps / kTileSteps;
   tile.c_stride = c_stride * 4;
   tile.accumulate = x.accumulate;
   for (int64_t group = 0; group < x.groups; group += 2) {
-    tile.b = static_cast<const uint32_t*>(x.b) + group * x.b_group;
+    tile.b = static_cast<const char*>(x.b) + group * tile.b_group;
     tile.c = c + group * kGroup;
     if (group + 1 < x.groups) {
       multiply_tiles<R, 2>(tile);
@@ -108,15 +112,15 @@ void multiply_tile_rows(const MultiplyArgs& x, const char* a, int64_t a_stride, 
 void multiply_last_rows(const MultiplyArgs& x, int64_t row) {
   constexpr int64_t kStepsAtOnce = 128;
   constexpr int64_t kGroupsAtOnce = 4;
-  alignas(64) char a[kTile * kStepsAtOnce * 4];
-  alignas(64) float c[kTile * kGroupsAtOnce * kGroup];
+  alignas(64) char a[kTileRows * kStepsAtOnce * 4];
+  alignas(64) float c[kTileRows * kGroupsAtOnce * kGroup];
   const int64_t rows = x.rows - row;
   MultiplyArgs part = x;
   for (int64_t step = 0; step < x.steps; step += kStepsAtOnce) {
     part.steps = x.steps - step < kStepsAtOnce ? x.steps - step : kStepsAtOnce;
     part.accumulate = x.accumulate || step > 0;
     const auto a_bytes = static_cast<size_t>(part.steps) * 4;
-    for (int64_t r = 0; r < kTile; ++r) {
+    for (int64_t r = 0; r < kTileRows; ++r) {
       char* to = a + r * part.steps * 4;
       if (r < rows) {
         __builtin_memcpy(to, static_cast<const char*>(x.a) + (row + r) * x.a_stride + step * 4,
@@ -134,7 +138,7 @@ void multiply_last_rows(const MultiplyArgs& x, int64_t row) {
       if (part.accumulate) {
         for (int64_t r = 0; r < rows; ++r)
           __builtin_memcpy(c + r * width, place + r * x.c_stride, c_bytes);
-        __builtin_memset(c + rows * width, 0, static_cast<size_t>(kTile - rows) * c_bytes);
+        __builtin_memset(c + rows * width, 0, static_cast<size_t>(kTileRows - rows) * c_bytes);
       }
       multiply_tile_rows<1>(part, a, part.steps * 4, c, width);
       for (int64_t r = 0; r < rows; ++r)
@@ -146,7 +150,7 @@ void multiply_last_rows(const MultiplyArgs& x, int64_t row) {
 // From `row` on, R tiles of rows at a time as long as there are as many; the first row left.
 template <int R>
 int64_t multiply_whole_rows(const MultiplyArgs& x, int64_t row) {
-  for (; row + R * kTile <= x.rows; row += R * kTile)
+  for (; row + R * kTileRows <= x.rows; row += R * kTileRows)
     multiply_tile_rows<R>(x, static_cast<const char*>(x.a) + row * x.a_stride, x.a_stride,
                           x.c + row * x.c_stride, x.c_stride);
   return row;
@@ -192,6 +196,142 @@ void multiply_last_steps(const MultiplyArgs& x) {
       }
       part.c = x.c + row * x.c_stride + group * kGroup;
       multiply_whole_steps(part);
+    }
+  }
+}
+
+// Tile T's sums make room for those of the next block, which begin with what is in memory or with
+// 0. A macro, as the number of a tile is part of the instruction.
+#define DBSA_NEXT_SUMS(T, offset)                                         \
+  if (stored_ != nullptr) _tile_stored(T, stored_ + (offset), c_stride_); \
+  if (accumulate) {                                                       \
+    _tile_loadd(T, c + (offset), c_stride_);                              \
+  } else {                                                                \
+    _tile_zero(T);                                                        \
+  }
+
+// Sums of R by two tiles over some steps, in tiles 0-3. Storing those of the block before takes
+// turns with the first multiplications of the next, so that neither waits for the other.
+template <int R>
+class TileBlocks {
+ public:
+  explicit TileBlocks(const TileProduct& x)
+      : stride_(tile_row_bytes(x.step_tiles)), c_stride_(x.groups * kGroup * 4) {}
+
+  // a, b: the first step's tiles. c += or = the sums, once the block after this one or flush stores
+  // them.
+  void multiply(const char* a, const char* b, char* c, int64_t step_tiles, bool accumulate) {
+    begin(a, b, c, accumulate);
+    for (int64_t s = 1; s < step_tiles; ++s) {
+      a += kTileBytes;
+      b += kTileBytes;
+      _tile_loadd(4, a, 64);
+      _tile_loadd(6, b, 64);
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_loadd(7, b + stride_, 64);
+      _tile_dpbf16ps(1, 4, 7);
+      if constexpr (R > 1) {
+        _tile_loadd(5, a + stride_, 64);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+      }
+    }
+    stored_ = c;
+  }
+  void flush() {
+    if (stored_ == nullptr) return;
+    _tile_stored(0, stored_, c_stride_);
+    _tile_stored(1, stored_ + 64, c_stride_);
+    if constexpr (R > 1) {
+      _tile_stored(2, stored_ + kTileRows * c_stride_, c_stride_);
+      _tile_stored(3, stored_ + kTileRows * c_stride_ + 64, c_stride_);
+    }
+  }
+
+ private:
+  void begin(const char* a, const char* b, char* c, bool accumulate) {
+    _tile_loadd(4, a, 64);
+    _tile_loadd(6, b, 64);
+    DBSA_NEXT_SUMS(0, 0);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(7, b + stride_, 64);
+    DBSA_NEXT_SUMS(1, 64);
+    _tile_dpbf16ps(1, 4, 7);
+    if constexpr (R > 1) {
+      _tile_loadd(5, a + stride_, 64);
+      DBSA_NEXT_SUMS(2, kTileRows * c_stride_);
+      _tile_dpbf16ps(2, 5, 6);
+      DBSA_NEXT_SUMS(3, kTileRows * c_stride_ + 64);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+  }
+
+  const int64_t stride_;    // bytes from row of tiles to row of tiles, of a and of b
+  const int64_t c_stride_;  // bytes
+  char* stored_ = nullptr;  // where the sums in the tiles belong
+};
+
+// A TileProduct whose rows of tiles are a multiple of R. Of b, two groups' part of a few steps
+// stays in the first cache while the rows pass by, and what comes next is fetched meanwhile. Few
+// rows have to wait for b in any case, and read it straight through.
+template <int R>
+void multiply_blocks(const TileProduct& x) {
+  const bool few = x.row_tiles <= 2;
+  const int64_t steps_at_once = few ? x.step_tiles : 8;
+  const int64_t stride = tile_row_bytes(x.step_tiles);
+  const auto b_at = [&](int64_t group, int64_t step) {
+    return static_cast<const char*>(x.b) + group * stride + step * kTileBytes;
+  };
+  memory_barrier();
+  TileBlocks<R> blocks(x);
+  for (int64_t step = 0; step < x.step_tiles; step += steps_at_once) {
+    const int64_t steps = x.step_tiles - step < steps_at_once ? x.step_tiles - step : steps_at_once;
+    const bool last = step + steps == x.step_tiles;
+    for (int64_t group = 0; group < x.groups; group += 2) {
+      const char* const next = last ? b_at(group + 2, 0) : b_at(group, step + steps);
+      const int64_t fetched = few ? 0 : (steps * kTileBytes * R / x.row_tiles + 63) / 64 * 64;
+      for (int64_t row = 0; row < x.row_tiles; row += R) {
+        const char* const ahead = next + row / R * fetched;
+        for (int64_t i = 0; i < fetched; i += 64) {
+          _mm_prefetch(ahead + i, _MM_HINT_T1);
+          _mm_prefetch(ahead + stride + i, _MM_HINT_T1);
+        }
+        blocks.multiply(
+            static_cast<const char*>(x.a) + row * stride + step * kTileBytes, b_at(group, step),
+            reinterpret_cast<char*>(x.c + (row * kTileRows * x.groups + group) * kGroup), steps,
+            step > 0);
+      }
+    }
+  }
+  blocks.flush();
+  memory_barrier();
+}
+
+void multiply_packed(const TileProduct& x) {
+  const TileScope scope;
+  if (x.row_tiles % 2 == 0) {
+    multiply_blocks<2>(x);
+  } else {
+    multiply_blocks<1>(x);
+  }
+}
+
+void pack_tiles(const float* x, int64_t rows, int64_t width, void* tiles) {
+  char* to = static_cast<char*>(tiles);
+  for (int64_t i = 0; i < width; i += 2 * kTileSteps, to += kTileBytes) {
+    const int64_t left = width - i;
+    const __mmask16 low = left >= 16 ? 0xffff : static_cast<__mmask16>((1u << left) - 1);
+    const __mmask16 high = left >= 32   ? 0xffff
+                           : left <= 16 ? 0
+                                        : static_cast<__mmask16>((1u << (left - 16)) - 1);
+    for (int64_t r = 0; r < kTileRows; ++r) {
+      __m512i pairs = _mm512_setzero_si512();
+      if (r < rows) {
+        const float* from = x + r * width + i;
+        pairs = (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high, from + 16),
+                                             _mm512_maskz_loadu_ps(low, from));
+      }
+      _mm512_store_si512(to + r * 64, pairs);
     }
   }
 }

@@ -41,6 +41,9 @@ struct V {
     return {_mm256_castsi256_ps(_mm256_add_epi32(
         _mm256_castps_si256(a.v), _mm256_slli_epi32(_mm256_castps_si256(magic.v), 23)))};
   }
+  static bool any_greater(V a, float b) {
+    return _mm256_movemask_ps(_mm256_cmp_ps(a.v, _mm256_set1_ps(b), _CMP_GT_OQ)) != 0;
+  }
   static float horizontal_max(V a) {
     __m128 x = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
     x = _mm_max_ps(x, _mm_movehl_ps(x, x));

@@ -87,9 +87,9 @@ struct Bf16Dot {
   static constexpr int64_t kValues = 1;
   static constexpr int64_t kRowsAStep = 2;
   static constexpr bool kDot = true;
-  template <typename W>
-  static W exp_to_bf16(W x, uint16_t* out) {
-    return W::exp_to_bf16(x, out);
+  template <typename W = V>
+  static void soften(const float* scores, float m, uint16_t* weights, float* l) {
+    if constexpr (W::kHasDot) W::soften(scores, kChunk, m, weights, l);
   }
   template <int R, int C, typename W = V>
   static void step(W (&acc)[R][C], const uint32_t* const (&a)[R], int64_t s, const uint32_t* b,
@@ -220,36 +220,36 @@ void soften_row(const AttendArgs& x, int64_t row, int64_t low, int64_t high) {
 
   V top = V::load(scores);
   for (int64_t i = 1; i < kChunkVectors; ++i) top = V::max(V::load(scores + i * V::kLanes), top);
-  const float chunk_top = V::horizontal_max(top);
   const float before = x.state.m[row];
-  float m = chunk_top > before ? chunk_top : before;
+  float m = V::any_greater(top, before) ? V::horizontal_max(top) : before;
   if (m == -kInfinity) m = 0.0f;  // every score is -inf: weights are zero, not NaN
 
-  V l[kVectors];
-  float* l_row = x.state.l + row * kGroup;
-  for (int i = 0; i < kVectors; ++i) l[i] = V::load(l_row + i * V::kLanes);
+  float* l = x.state.l + row * kGroup;
   if (m != before) {
     x.state.m[row] = m;
     float decay[V::kLanes];
     exp_negative(V::set1(before - m)).store(decay);
     const V scale = V::set1(decay[0]);
-    for (int i = 0; i < kVectors; ++i) l[i] = l[i] * scale;
-    float* acc = x.state.acc + row * x.v_width;
-    for (int64_t i = 0; i < x.v_width; i += V::kLanes) (V::load(acc + i) * scale).store(acc + i);
+    const auto shrink = [&](float* values, int64_t count) {
+      for (int64_t i = 0; i < count; i += V::kLanes)
+        (V::load(values + i) * scale).store(values + i);
+    };
+    shrink(l, kGroup);
+    shrink(x.state.acc + row * x.v_width, x.v_width);
   }
+  if constexpr (P::kDot) {  // the weights that are used are those that are summed
+    P::soften(scores, m, static_cast<uint16_t*>(x.weights) + row * kChunk, l);
+    return;
+  }
+  V sums[kVectors];
+  for (int i = 0; i < kVectors; ++i) sums[i] = V::load(l + i * V::kLanes);
   const V shift = V::set1(m);
   for (int64_t i = 0; i < kChunkVectors; ++i) {
-    const V score = V::load(scores + i * V::kLanes) - shift;
-    V p;
-    if constexpr (P::kDot) {  // the weights that are used are those that are summed
-      p = P::exp_to_bf16(score, static_cast<uint16_t*>(x.weights) + row * kChunk + i * V::kLanes);
-    } else {
-      p = exp_negative(score);
-      p.store(scores + i * V::kLanes);
-    }
-    l[i % kVectors] = l[i % kVectors] + p;
+    const V p = exp_negative(V::load(scores + i * V::kLanes) - shift);
+    p.store(scores + i * V::kLanes);
+    sums[i % kVectors] = sums[i % kVectors] + p;
   }
-  for (int i = 0; i < kVectors; ++i) l[i].store(l_row + i * V::kLanes);
+  for (int i = 0; i < kVectors; ++i) sums[i].store(l + i * V::kLanes);
 }
 
 // Sets the weights of a row that sees nothing of a chunk.
@@ -524,6 +524,10 @@ constexpr Kernels make_kernels() {
     kernels.multiply[kBf16Dot] = multiply<Bf16Dot>;
     kernels.attend[kBf16Dot] = attend<Bf16Dot>;
   }
+#ifdef DBSA_KERNEL_TILES
+  kernels.multiply_tiles = multiply_packed;
+  kernels.pack_tiles = pack_tiles;
+#endif
   kernels.merge = merge;
   kernels.finish = finish;
   kernels.rotate = rotate;

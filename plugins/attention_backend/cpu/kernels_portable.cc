@@ -45,6 +45,9 @@ struct V {
   static V if_less(V a, V b, V x, V y) { return {a.v < b.v ? x.v : y.v}; }
   // a * 2^n, where n is in the low bits of `magic` (see exp_negative).
   static V scale_by_magic(V a, V magic) { return {(Floats)((Words)a.v + ((Words)magic.v << 23))}; }
+  static bool any_greater(V a, float b) {
+    return a.v[0] > b || a.v[1] > b || a.v[2] > b || a.v[3] > b;
+  }
   static float horizontal_max(V a) {
     const float x = a.v[0] > a.v[1] ? a.v[0] : a.v[1];
     const float y = a.v[2] > a.v[3] ? a.v[2] : a.v[3];

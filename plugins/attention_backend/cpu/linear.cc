@@ -27,11 +27,11 @@ class OwnMatrix : public PackedMatrix {
     });
   }
 
-  void multiply(const float* x, int64_t rows, const float* bias, const float* residual,
-                float* out) override {
+  void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
+    const int64_t rows = x.count;
     int64_t a_stride = k_ * 4;
-    const void* a = x;
-    if (arithmetic_ != kF32) a = round_activations(x, rows, a_stride);
+    const void* a = x.data;
+    if (arithmetic_ != kF32) a = round_activations(x, a_stride);
     const int64_t row_items = (rows + kRowsAtOnce - 1) / kRowsAtOnce;
     const int64_t column_items = (groups_ + kGroupsAtOnce - 1) / kGroupsAtOnce;
     context_.host.parallel_for(row_items * column_items, 1, [&](int64_t begin, int64_t end) {
@@ -67,24 +67,26 @@ class OwnMatrix : public PackedMatrix {
   }
 
   // Rows rounded to bfloat16, kept in the type that the kernel takes, padded to whole steps.
-  const void* round_activations(const float* x, int64_t rows, int64_t& stride) {
+  const void* round_activations(const Rows& x, int64_t& stride) {
     const bool dot = arithmetic_ == kBf16Dot;
     stride = steps_ * (dot ? 4 : 8);
-    char* rounded =
-        static_cast<char*>(context_.activations.reserve(static_cast<uint64_t>(rows * stride)));
-    context_.host.parallel_for(rows, 16, [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        char* to = rounded + r * stride;
-        const int64_t pad = std::min<int64_t>(8, stride);  // a row of one or two values is shorter
-        std::memset(to + stride - pad, 0, static_cast<size_t>(pad));
-        if (dot) {
-          context_.path.kernels->to_bf16(x + r * k_, k_, reinterpret_cast<uint16_t*>(to));
-        } else {
-          context_.path.kernels->round_bf16(x + r * k_, k_, reinterpret_cast<float*>(to));
-        }
+    const auto round_row = [&](const float* from, char* to) {
+      const int64_t pad = std::min<int64_t>(8, stride);  // a row of one or two values is shorter
+      std::memset(to + stride - pad, 0, static_cast<size_t>(pad));
+      if (dot) {
+        context_.path.kernels->to_bf16(from, k_, reinterpret_cast<uint16_t*>(to));
+      } else {
+        context_.path.kernels->round_bf16(from, k_, reinterpret_cast<float*>(to));
       }
-    });
-    return rounded;
+    };
+    return context_.rounded.get(x, dot ? Activations::kRows : Activations::kWideRows,
+                                static_cast<uint64_t>(x.count * stride), [&](char* rounded) {
+                                  context_.host.parallel_for(
+                                      x.count, 16, [&](int64_t begin, int64_t end) {
+                                        for (int64_t r = begin; r < end; ++r)
+                                          round_row(x.data + r * k_, rounded + r * stride);
+                                      });
+                                });
   }
 
   void multiply_block(MultiplyArgs& args, const char* a, int64_t a_stride, int64_t first_group) {

@@ -8,6 +8,7 @@
 
 #include "code_path.h"
 #include "memory.h"
+#include "objects.h"
 
 #include <dbsa/attention_backend.h>
 #include <dbsa/sdk/host.h>
@@ -17,12 +18,22 @@
 
 namespace dbsa::cpu {
 
+// Rows of activations, [count, width].
+struct Rows {
+  const float* data;
+  int64_t count;
+  uint64_t content;  // of their buffer (objects.h); 0: of none
+};
+
+class TileMatrix;
+
 class PackedMatrix {
  public:
   virtual ~PackedMatrix() = default;
-  // out[rows, n] = x[rows, k] W^T (+ bias[n]) (+ residual[rows, n]); residual may be out.
-  virtual void multiply(const float* x, int64_t rows, const float* bias, const float* residual,
-                        float* out) = 0;
+  // out[count, n] = x[count, k] W^T (+ bias[n]) (+ residual[count, n]); residual may be out.
+  virtual void multiply(const Rows& x, const float* bias, const float* residual, float* out) = 0;
+  // Itself, where it multiplies tiles.
+  virtual const TileMatrix* tiles() const { return nullptr; }
 };
 
 // Reads rows of a weight tensor [n, k] of any supported type, as float32.
@@ -40,14 +51,47 @@ class WeightRows {
   int64_t width_;
 };
 
-// What products share: the host, the code path, and memory for rounded activations.
+// Activations as products read them, rounded. Layers that read the same ones one after another
+// round them once.
+class Activations {
+ public:
+  enum Form { kRows, kWideRows, kTiles };
+
+  // make(char* to) writes them to `bytes` bytes, unless they are those of the last call.
+  template <typename Make>
+  const char* get(const Rows& x, Form form, uint64_t bytes, Make&& make) {
+    const Key key{x.content, x.data, x.count, form};
+    if (x.content == 0 || !(key == key_)) {
+      key_ = {};
+      make(static_cast<char*>(memory_.reserve(bytes)));
+      key_ = key;
+    }
+    return static_cast<const char*>(memory_.data());
+  }
+
+ private:
+  struct Key {
+    uint64_t content = 0;
+    const float* data = nullptr;
+    int64_t count = 0;
+    Form form = kRows;
+    bool operator==(const Key&) const = default;
+  };
+  Memory memory_;
+  Key key_;
+};
+
+// What products share.
 struct LinearContext {
   Host host;
   CodePath path;
-  Memory activations;
+  Activations rounded;
 };
 
-// The plugin's own kernels.
+// bfloat16 in tiles, for a code path that has them.
+std::unique_ptr<PackedMatrix> pack_tiles(LinearContext& context, const WeightRows& weight);
+
+// The plugin's own kernels otherwise.
 std::unique_ptr<PackedMatrix> pack_own(LinearContext& context, const WeightRows& weight, bool bf16);
 
 // oneDNN; null where it has no kernel that keeps the promise above.

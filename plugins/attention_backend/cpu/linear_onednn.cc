@@ -91,9 +91,9 @@ class OneDnnMatrix : public PackedMatrix {
     return true;
   }
 
-  void multiply(const float* x, int64_t rows, const float* bias, const float* residual,
-                float* out) override {
-    const void* a = bf16_ ? round_activations(x, rows) : x;
+  void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
+    const int64_t rows = x.count;
+    const void* a = bf16_ ? round_activations(x) : x.data;
     const int64_t row_items = (rows + kRowsAtOnce - 1) / kRowsAtOnce;
     const auto items = static_cast<int64_t>(slices_.size()) * row_items;
     context_.host.parallel_for(items, 1, [&](int64_t begin, int64_t end) {
@@ -156,13 +156,15 @@ class OneDnnMatrix : public PackedMatrix {
     stream.wait();
   }
 
-  const void* round_activations(const float* x, int64_t rows) {
-    auto* rounded =
-        static_cast<uint16_t*>(context_.activations.reserve(static_cast<uint64_t>(rows * k_) * 2));
-    context_.host.parallel_for(rows, 16, [&](int64_t begin, int64_t end) {
-      context_.path.kernels->to_bf16(x + begin * k_, (end - begin) * k_, rounded + begin * k_);
-    });
-    return rounded;
+  const void* round_activations(const Rows& x) {
+    return context_.rounded.get(
+        x, Activations::kRows, static_cast<uint64_t>(x.count * k_) * 2, [&](char* to) {
+          auto* rounded = reinterpret_cast<uint16_t*>(to);
+          context_.host.parallel_for(x.count, 16, [&](int64_t begin, int64_t end) {
+            context_.path.kernels->to_bf16(x.data + begin * k_, (end - begin) * k_,
+                                           rounded + begin * k_);
+          });
+        });
   }
 
   // One block of rows by one slice. The product goes straight to `out` unless a residual, which

@@ -10,6 +10,7 @@
 struct dbsa_buffer {
   int64_t rows = 0;
   int64_t width = 0;
+  uint64_t content = 0;  // a number of its own for whatever is in it; 0: none yet
   dbsa::cpu::Memory memory;
 
   float* row(int64_t r) { return static_cast<float*>(memory.data()) + r * width; }

@@ -10,6 +10,10 @@ namespace {
 // Rows of a matrix this wide that are worth a thread's while.
 int64_t row_grain(int64_t width) { return std::max<int64_t>(1, 16384 / width); }
 
+std::string shape_of(const dbsa_weight& weight) {
+  return "[" + std::to_string(weight.rows) + ", " + std::to_string(weight.width) + "]";
+}
+
 }  // namespace
 
 Status CpuBackend::embedding(const int32_t* ids, int64_t rows, const dbsa_weight* table,
@@ -23,6 +27,7 @@ Status CpuBackend::embedding(const int32_t* ids, int64_t rows, const dbsa_weight
                      " is not in 0.." + std::to_string(table->rows - 1));
     }
   }
+  change(out);
   for (int64_t i = 0; i < rows; ++i) table->in_place->read(ids[i], out->row(i));
   return {};
 }
@@ -40,8 +45,10 @@ Status CpuBackend::linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight*
     DBSA_RETURN_IF_ERROR(check_buffer("linear", "residual", residual, rows, weight->rows));
   }
   if (rows == 0) return {};
-  weight->packed->multiply(x->row(0), rows, bias == nullptr ? nullptr : bias->values(),
+  weight->packed->multiply({x->row(0), rows, x->content},
+                           bias == nullptr ? nullptr : bias->values(),
                            residual == nullptr ? nullptr : residual->row(0), out->row(0));
+  change(out);
   return {};
 }
 
@@ -51,6 +58,7 @@ Status CpuBackend::rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weigh
   DBSA_RETURN_IF_ERROR(check_buffer("rms_norm", "out", out, rows, x->width));
   DBSA_RETURN_IF_ERROR(check_vector("rms_norm", "weight", weight, x->width));
   DBSA_RETURN_IF_ERROR(check_distinct("rms_norm", "x", x, out));
+  change(out);
   host_.parallel_for(rows, row_grain(x->width), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       path_.kernels->rms_norm(x->row(r), weight->values(), x->width, epsilon, out->row(r));
@@ -59,16 +67,39 @@ Status CpuBackend::rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weigh
   return {};
 }
 
-Status CpuBackend::silu_mul(const dbsa_buffer* gate, const dbsa_buffer* up, int64_t rows,
-                            dbsa_buffer* out) {
-  DBSA_RETURN_IF_ERROR(check_rows("silu_mul", "gate", gate, 0, rows));
-  DBSA_RETURN_IF_ERROR(check_buffer("silu_mul", "up", up, rows, gate->width));
-  DBSA_RETURN_IF_ERROR(check_buffer("silu_mul", "out", out, rows, gate->width));
-  host_.parallel_for(rows, row_grain(gate->width), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      path_.kernels->silu_mul(gate->row(r), up->row(r), gate->width, out->row(r));
-    }
-  });
+Status CpuBackend::swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
+                          const dbsa_buffer* residual, dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_weight("swiglu", "gate", weights.gate, DBSA_WEIGHT_LINEAR));
+  DBSA_RETURN_IF_ERROR(check_weight("swiglu", "up", weights.up, DBSA_WEIGHT_LINEAR));
+  DBSA_RETURN_IF_ERROR(check_weight("swiglu", "down", weights.down, DBSA_WEIGHT_LINEAR));
+  const int64_t inner = weights.gate->rows;
+  if (weights.up->rows != inner || weights.up->width != weights.gate->width ||
+      weights.down->width != inner) {
+    return invalid("swiglu: gate, up and down must be [m, k], [m, k] and [n, m], got " +
+                   shape_of(*weights.gate) + ", " + shape_of(*weights.up) + " and " +
+                   shape_of(*weights.down));
+  }
+  DBSA_RETURN_IF_ERROR(check_buffer("swiglu", "x", x, rows, weights.gate->width));
+  DBSA_RETURN_IF_ERROR(check_buffer("swiglu", "out", out, rows, weights.down->rows));
+  DBSA_RETURN_IF_ERROR(check_distinct("swiglu", "x", x, out));
+  const auto check_bias = [](const char* name, const dbsa_weight* bias, int64_t width) -> Status {
+    return bias == nullptr ? Status() : check_vector("swiglu", name, bias, width);
+  };
+  DBSA_RETURN_IF_ERROR(check_bias("gate_bias", weights.gate_bias, inner));
+  DBSA_RETURN_IF_ERROR(check_bias("up_bias", weights.up_bias, inner));
+  DBSA_RETURN_IF_ERROR(check_bias("down_bias", weights.down_bias, weights.down->rows));
+  if (residual != nullptr) {
+    DBSA_RETURN_IF_ERROR(check_buffer("swiglu", "residual", residual, rows, weights.down->rows));
+  }
+  if (rows == 0) return {};
+  const auto values = [](const dbsa_weight* bias) {
+    return bias == nullptr ? nullptr : bias->values();
+  };
+  change(out);
+  swiglu_.run({x->row(0), rows, x->content},
+              {*weights.gate, values(weights.gate_bias), *weights.up, values(weights.up_bias),
+               *weights.down, values(weights.down_bias)},
+              residual == nullptr ? nullptr : residual->row(0), out->row(0));
   return {};
 }
 
@@ -79,6 +110,7 @@ Status CpuBackend::layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_wei
   DBSA_RETURN_IF_ERROR(check_vector("layer_norm", "weight", weight, x->width));
   DBSA_RETURN_IF_ERROR(check_vector("layer_norm", "bias", bias, x->width));
   DBSA_RETURN_IF_ERROR(check_distinct("layer_norm", "x", x, out));
+  change(out);
   host_.parallel_for(rows, row_grain(x->width), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       path_.kernels->layer_norm(x->row(r), weight->values(), bias->values(), x->width, epsilon,
@@ -91,6 +123,7 @@ Status CpuBackend::layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_wei
 Status CpuBackend::gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) {
   DBSA_RETURN_IF_ERROR(check_rows("gelu", "x", x, 0, rows));
   DBSA_RETURN_IF_ERROR(check_buffer("gelu", "out", out, rows, x->width));
+  change(out);
   host_.parallel_for(rows, row_grain(x->width), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) path_.kernels->gelu(x->row(r), x->width, out->row(r));
   });
@@ -109,6 +142,7 @@ Status CpuBackend::gather_rows(const dbsa_buffer* x, const int64_t* indices, int
                      std::to_string(x->rows - 1));
     }
   }
+  change(out);
   for (int64_t i = 0; i < count; ++i) {
     std::memcpy(out->row(i), x->row(indices[i]), static_cast<size_t>(x->width) * sizeof(float));
   }
@@ -134,6 +168,7 @@ Status CpuBackend::attention(const dbsa_plan* plan, int32_t layer, const dbsa_bu
   DBSA_RETURN_IF_ERROR(check_buffer("attention", "q", q, plan->rows, query_width()));
   DBSA_RETURN_IF_ERROR(check_buffer("attention", "out", out, plan->rows, query_width()));
   DBSA_RETURN_IF_ERROR(check_distinct("attention", "q", q, out));
+  change(out);
   run_attention(host_, *path_.kernels, shape_, *plan, layer, q->row(0), out->row(0),
                 attention_memory_);
   return {};

@@ -155,7 +155,7 @@ void add_parts(const dbsa_row_range& r, dbsa_plan& plan) {
 }
 
 void add_tiles(const dbsa_row_range& r, int64_t index, int64_t group, dbsa_plan& plan) {
-  const int64_t most = std::max<int64_t>(1, kTileRows / group);
+  const int64_t most = std::max<int64_t>(1, kMergedRows / group);
   const int64_t tiles = (r.rows + most - 1) / most;
   // Whole groups of 16 rows and heads, where there are as many: what tiles of AMX hold.
   const int64_t whole = kGroup / std::gcd(kGroup, group);

@@ -17,7 +17,7 @@
 namespace dbsa::cpu {
 
 constexpr int64_t kPartTokens = 1024;
-constexpr int64_t kTileRows = 96;  // query rows times heads of a group, about
+constexpr int64_t kMergedRows = 96;  // of a tile of work: query rows times heads, about
 
 struct Piece {  // tokens begin..end of one segment, indices in its KV object
   int64_t segment;

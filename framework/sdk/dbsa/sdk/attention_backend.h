@@ -36,8 +36,8 @@ class AttentionBackend {
                         const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out) = 0;
   virtual Status rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
                           float epsilon, dbsa_buffer* out) = 0;
-  virtual Status silu_mul(const dbsa_buffer* gate, const dbsa_buffer* up, int64_t rows,
-                          dbsa_buffer* out) = 0;
+  virtual Status swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
+                        const dbsa_buffer* residual, dbsa_buffer* out) = 0;
   virtual Status gather_rows(const dbsa_buffer* x, const int64_t* indices, int64_t count,
                              dbsa_buffer* out) = 0;
 
@@ -137,10 +137,10 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
       return sdk::guard(
           error, [&] { return sdk::backend(instance).rms_norm(x, rows, weight, epsilon, out); });
     },
-    [](void* instance, const dbsa_buffer* gate, const dbsa_buffer* up, int64_t rows,
-       dbsa_buffer* out, dbsa_error* error) noexcept {
-      return sdk::guard(error,
-                        [&] { return sdk::backend(instance).silu_mul(gate, up, rows, out); });
+    [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights* weights,
+       const dbsa_buffer* residual, dbsa_buffer* out, dbsa_error* error) noexcept {
+      return sdk::guard(
+          error, [&] { return sdk::backend(instance).swiglu(x, rows, *weights, residual, out); });
     },
     [](void* instance, const dbsa_buffer* x, const int64_t* indices, int64_t count,
        dbsa_buffer* out, dbsa_error* error) noexcept {

@@ -1,0 +1,385 @@
+// Each op of the attention backend alone, at the sizes of one model.
+#include <gflags/gflags.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "bench/support/backend.h"
+#include "bench/support/bench.h"
+#include "bench/support/ceilings.h"
+#include "model/llama.h"
+#include "model/weight_loader.h"
+#include "pipeline/engine.h"
+#include "tests/reference/oracle.h"
+
+DEFINE_string(model, "",
+              "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
+DEFINE_int64(rows, 512, "rows of the ops that are neither linear layers nor attention");
+DEFINE_int64(cached_tokens, 4096, "tokens of the blocks that a query sees");
+DEFINE_int64(block_tokens, 512, "tokens of one of these blocks");
+
+namespace dbsa::bench {
+namespace {
+
+using reference::Matrix;
+
+class Ops {
+ public:
+  explicit Ops(Report& report)
+      : report_(report),
+        config_(must(load_model_config(FLAGS_model))),
+        checkpoint_(must(Checkpoint::open(FLAGS_model))),
+        backend_(report.threads()) {
+    precision_ = choose_precision({"", "auto", "auto", 0}, checkpoint_);
+    must(configure_backend(config_, precision_, *backend_));
+    bf16_ = precision_.compute == DBSA_COMPUTE_BF16;
+    report.note("backend", backend_->describe());
+    report.note("model", FLAGS_model);
+    std::printf("%s\n", backend_->describe().c_str());
+    peak_ = bf16_ ? bf16_peak(backend_->describe()) : Peak::kF32;
+    operations_ = peak_rate(peak_, report.threads()).value_or(0);
+    bandwidth_ = read_rate(memory_buffer_bytes(), report.threads());
+  }
+
+  void run() {
+    const int64_t q = config_.heads * config_.head_dim, kv = config_.kv_heads * config_.head_dim;
+    linear("self_attn.q_proj", q, config_.hidden_size);
+    linear("self_attn.k_proj", kv, config_.hidden_size);
+    linear("mlp.gate_proj", config_.intermediate_size, config_.hidden_size);
+    linear("mlp.down_proj", config_.hidden_size, config_.intermediate_size);
+    swiglu();
+    attention();
+    rows();
+  }
+
+ private:
+  Matrix random_matrix(int64_t rows, int64_t width) {
+    std::normal_distribution<float> normal;
+    Matrix values(static_cast<size_t>(rows * width));
+    for (double& value : values) value = static_cast<double>(normal(random_));
+    return values;
+  }
+  host::Buffer buffer(int64_t rows, int64_t width) {
+    return must(backend_->buffer_create(rows, width));
+  }
+  host::Buffer buffer(const Matrix& values, int64_t rows) {
+    const auto width = static_cast<int64_t>(values.size()) / rows;
+    host::Buffer made = buffer(rows, width);
+    const std::vector<float> narrow(values.begin(), values.end());
+    must(backend_->upload(narrow, 0, rows, made));
+    return made;
+  }
+  std::vector<float> row(const host::Buffer& from, int64_t index) {
+    std::vector<float> values(static_cast<size_t>(from.width()));
+    must(backend_->download(from, index, 1, values));
+    return values;
+  }
+  // ||got - expected|| / ||expected|| must not pass `most`.
+  static void compare(const std::string& what, const std::vector<float>& got,
+                      const Matrix& expected, double most) {
+    double error = 0, size = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      error += std::pow(static_cast<double>(got[i]) - expected[i], 2);
+      size += std::pow(expected[i], 2);
+    }
+    const double relative = std::sqrt(error / size);
+    if (!(relative <= most))
+      give_up(what + " differs from double precision by " + std::to_string(relative));
+  }
+
+  double rounded(double value) const {
+    return bf16_ ? reference::round_to_bf16(static_cast<float>(value)) : value;
+  }
+
+  // One linear layer of every layer of the model in turn, so that weights come from memory.
+  void linear(const std::string& name, int64_t out, int64_t in) {
+    std::vector<host::Weight> weights(static_cast<size_t>(config_.layers));
+    const WeightLoader load(checkpoint_, *backend_);
+    for (size_t i = 0; i < weights.size(); ++i)
+      must(load.linear(name_of(i, name), out, in, weights[i]));
+    for (const int64_t rows : {1, 8, 32, 128, 512, 2048}) {
+      const Matrix x = random_matrix(rows, in);
+      const host::Buffer from = buffer(x, rows);
+      host::Buffer to = buffer(rows, out);
+      must(backend_->linear(from, rows, weights[0], host::Weight(), nullptr, to));
+      check_linear(name, x, in, to);
+      size_t layer = 0;
+      const Timing timing = measure([&] {
+        layer = (layer + 1) % weights.size();
+        must(backend_->linear(from, rows, weights[layer], host::Weight(), nullptr, to));
+      });
+      const auto work = 2.0 * static_cast<double>(rows * out * in);
+      const double bytes = (bf16_ ? 2.0 : 4.0) * static_cast<double>(out * in);
+      add_work("linear " + name.substr(name.find('.') + 1) + ", " + std::to_string(rows) + " rows",
+               work, bytes, timing);
+    }
+  }
+
+  // Two matrices of inner by hidden and one of hidden by inner, of every layer in turn.
+  void swiglu() {
+    const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
+    std::vector<host::SwiGluWeights> layers(static_cast<size_t>(config_.layers));
+    const WeightLoader load(checkpoint_, *backend_);
+    for (size_t i = 0; i < layers.size(); ++i) {
+      must(load.linear(name_of(i, "mlp.gate_proj"), inner, hidden, layers[i].gate));
+      must(load.linear(name_of(i, "mlp.up_proj"), inner, hidden, layers[i].up));
+      must(load.linear(name_of(i, "mlp.down_proj"), hidden, inner, layers[i].down));
+    }
+    for (const int64_t rows : {1, 32, 128, 512, 2048}) {
+      const Matrix x = random_matrix(rows, hidden);
+      const host::Buffer from = buffer(x, rows);
+      host::Buffer to = buffer(rows, hidden);
+      must(backend_->swiglu(from, rows, layers[0], nullptr, to));
+      check_swiglu(x, to);
+      size_t layer = 0;
+      const Timing timing = measure([&] {
+        layer = (layer + 1) % layers.size();
+        must(backend_->swiglu(from, rows, layers[layer], nullptr, to));
+      });
+      const auto values = static_cast<double>(3 * hidden * inner);
+      add_work("swiglu, " + std::to_string(rows) + " rows", 2 * values * static_cast<double>(rows),
+               (bf16_ ? 2.0 : 4.0) * values, timing);
+    }
+  }
+
+  // The last row, against the first layer's weights.
+  void check_swiglu(const Matrix& x, const host::Buffer& to) {
+    const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
+    const Matrix last(x.end() - hidden, x.end());
+    const Matrix gate = product(last, name_of(0, "mlp.gate_proj"), inner);
+    Matrix between = product(last, name_of(0, "mlp.up_proj"), inner);
+    for (size_t i = 0; i < between.size(); ++i) between[i] *= gate[i] / (1 + std::exp(-gate[i]));
+    // A value in the middle of two bfloat16 may be rounded to the other one.
+    compare("swiglu", row(to, to.rows() - 1), product(between, name_of(0, "mlp.down_proj"), hidden),
+            bf16_ ? 4e-3 : 1e-4);
+  }
+
+  // One row by a weight of the model.
+  Matrix product(const Matrix& x, const std::string& name, int64_t out) {
+    const auto in = static_cast<int64_t>(x.size());
+    const int64_t shape[] = {out, in};
+    const TensorView weight = must(checkpoint_.tensor(name, shape));
+    Matrix result(static_cast<size_t>(out));
+    for (int64_t o = 0; o < out; ++o)
+      for (int64_t i = 0; i < in; ++i)
+        result[static_cast<size_t>(o)] +=
+            rounded(x[static_cast<size_t>(i)]) * rounded(element(weight, o * in + i));
+    return result;
+  }
+
+  std::string name_of(size_t layer, const std::string& name) const {
+    return "model.layers." + std::to_string(layer) + "." + name + ".weight";
+  }
+
+  // The last row, against the first layer's weight.
+  void check_linear(const std::string& name, const Matrix& x, int64_t in, const host::Buffer& to) {
+    const Matrix last(x.end() - in, x.end());
+    compare(name, row(to, to.rows() - 1), product(last, name_of(0, name), to.width()), 1e-4);
+  }
+
+  static double element(const TensorView& tensor, int64_t index) {
+    uint32_t bits = 0;
+    if (tensor.dtype == TensorDtype::kBF16) {
+      std::memcpy(reinterpret_cast<char*>(&bits) + 2, tensor.data + index * 2, 2);
+    } else if (tensor.dtype == TensorDtype::kF32) {
+      std::memcpy(&bits, tensor.data + index * 4, 4);
+    } else {
+      give_up("only float32 and bfloat16 checkpoints are timed");
+    }
+    float value = 0;
+    std::memcpy(&value, &bits, 4);
+    return static_cast<double>(value);
+  }
+
+  // Work that reads `bytes` at least, against the longer of what the two would take.
+  void add_work(const std::string& name, double work, double bytes, const Timing& timing) {
+    const bool reads = bytes / bandwidth_ > work / operations_;
+    report_.add({.name = name,
+                 .value = (reads ? bytes : work) / timing.median / 1e9,
+                 .unit = reads ? "GB/s" : "GFLOP/s",
+                 .ceiling_name = reads ? "reading memory" : peak_name(peak_),
+                 .ceiling = (reads ? bandwidth_ : operations_) / 1e9});
+  }
+
+  struct Tokens {
+    Matrix k, v;
+    host::Kv kv;
+  };
+
+  // One layer's keys and values, the same in all layers.
+  Tokens tokens(int64_t count) {
+    const int64_t width = config_.kv_heads * config_.head_dim;
+    Tokens made{random_matrix(count, width), random_matrix(count, width),
+                must(backend_->kv_create(count))};
+    const host::Buffer k = buffer(made.k, count), v = buffer(made.v, count);
+    for (int64_t layer = 0; layer < config_.layers; ++layer)
+      must(backend_->kv_append(k, v, 0, count, static_cast<int32_t>(layer), 0, made.kv));
+    return made;
+  }
+
+  void attention() {
+    attend("a block on itself, " + std::to_string(FLAGS_block_tokens) + " tokens",
+           FLAGS_block_tokens, 0);
+    attend("a block on itself and three others", FLAGS_block_tokens, 3 * FLAGS_block_tokens);
+    for (const int64_t rows : {1, 32, 128})
+      attend(std::to_string(rows) + (rows == 1 ? " row on " : " rows on ") +
+                 std::to_string(FLAGS_cached_tokens) + " cached tokens",
+             rows, FLAGS_cached_tokens);
+  }
+
+  // `rows` tokens that see blocks of `cached` tokens in all, and themselves.
+  void attend(const std::string& name, int64_t rows, int64_t cached) {
+    std::vector<Tokens> all;
+    std::vector<dbsa_segment> segments;
+    int64_t start = 0;
+    for (; start < cached; start += all.back().kv.tokens()) {
+      all.push_back(tokens(std::min(FLAGS_block_tokens, cached - start)));
+      segments.push_back({sizeof(dbsa_segment), DBSA_SEGMENT_FULL, all.back().kv.get(), 0,
+                          all.back().kv.tokens(), start, 0});
+    }
+    all.push_back(tokens(rows));
+    segments.push_back(
+        {sizeof(dbsa_segment), DBSA_SEGMENT_CAUSAL, all.back().kv.get(), 0, rows, start, 0});
+    std::vector<int32_t> positions;
+    for (int64_t i = 0; i < rows; ++i) positions.push_back(static_cast<int32_t>(start + i));
+    const dbsa_row_range range = {sizeof(dbsa_row_range), 0, rows, 0,
+                                  static_cast<int64_t>(segments.size())};
+    dbsa_plan_description description = {};
+    description.struct_size = sizeof description;
+    description.rows = rows;
+    description.positions = positions.data();
+    description.range_count = 1;
+    description.ranges = &range;
+    description.segment_count = static_cast<int64_t>(segments.size());
+    description.segments = segments.data();
+
+    const Matrix q = random_matrix(rows, config_.heads * config_.head_dim);
+    const host::Buffer from = buffer(q, rows);
+    host::Buffer to = buffer(rows, from.width());
+    const host::Plan plan = must(backend_->plan_prepare(description));
+    must(backend_->attention(plan, 0, from, to));
+    check_attention(name, q, all, row(to, rows - 1));
+    int32_t layer = 0;
+    const Timing timing = measure([&] {
+      layer = (layer + 1) % static_cast<int32_t>(config_.layers);
+      must(backend_->attention(plan, layer, from, to));
+    });
+    const double r = static_cast<double>(rows), c = static_cast<double>(cached);
+    const double pairs = r * c + r * (r + 1) / 2;
+    const double work = 4.0 * pairs * static_cast<double>(config_.heads * config_.head_dim);
+    const double element_bytes = precision_.kv_dtype == DBSA_KV_DTYPE_BF16 ? 2 : 4;
+    const double bytes =
+        2 * element_bytes * (c + r) * static_cast<double>(config_.kv_heads * config_.head_dim);
+    add_work("attention: " + name, work, bytes, timing);
+    const Timing prepared = measure([&] { must(backend_->plan_prepare(description)); });
+    report_.add({.name = "  its plan_prepare", .value = prepared.median * 1e6, .unit = "us"});
+  }
+
+  // The last row sees everything. Queries and softmax weights may be rounded to bfloat16, and keys
+  // and values are.
+  void check_attention(const std::string& name, const Matrix& q, const std::vector<Tokens>& all,
+                       const std::vector<float>& got) {
+    reference::OracleAttention shape;
+    shape.heads = config_.heads;
+    shape.kv_heads = config_.kv_heads;
+    shape.head_dim = config_.head_dim;
+    const double magnitude = rope_attention_factor(config_.rope);
+    shape.scale = magnitude * magnitude / std::sqrt(static_cast<double>(config_.head_dim));
+    for (const float frequency : rope_inverse_frequencies(config_.rope))
+      shape.frequencies.push_back(static_cast<double>(frequency));
+    Matrix k, v;
+    for (const Tokens& part : all) {
+      k.insert(k.end(), part.k.begin(), part.k.end());
+      v.insert(v.end(), part.v.begin(), part.v.end());
+    }
+    std::vector<int64_t> positions;
+    const auto total = static_cast<int64_t>(k.size()) / (config_.kv_heads * config_.head_dim);
+    for (int64_t i = 0; i < total; ++i) positions.push_back(i);
+    const Matrix last(q.end() - static_cast<int64_t>(got.size()), q.end());
+    compare("attention: " + name, got,
+            reference::oracle_attention(shape, last, {total - 1}, k, v, positions,
+                                        reference::Mask(static_cast<size_t>(total), 1)),
+            precision_.kv_dtype == DBSA_KV_DTYPE_BF16 ? 2e-2 : 1e-4);
+  }
+
+  // What only passes over memory, against a copy of as many bytes.
+  void rows() {
+    const int64_t n = FLAGS_rows, hidden = config_.hidden_size, inner = config_.intermediate_size;
+    const Matrix x = random_matrix(n, hidden), gate = random_matrix(n, inner);
+    const host::Buffer narrow = buffer(x, n), left = buffer(gate, n);
+    host::Buffer narrow_out = buffer(n, hidden), wide_out = buffer(n, inner);
+    const host::Weight scale = vector(hidden), shift = vector(hidden);
+    add_pass("rms_norm", 2 * n * hidden,
+             [&] { must(backend_->rms_norm(narrow, n, scale, 1e-5f, narrow_out)); });
+    add_pass("layer_norm", 2 * n * hidden,
+             [&] { must(backend_->layer_norm(narrow, n, scale, shift, 1e-5f, narrow_out)); });
+    add_pass("gelu", 2 * n * inner, [&] { must(backend_->gelu(left, n, wide_out)); });
+
+    const int64_t kv_width = config_.kv_heads * config_.head_dim;
+    const host::Buffer k = buffer(random_matrix(n, kv_width), n);
+    const host::Buffer v = buffer(random_matrix(n, kv_width), n);
+    host::Kv kv = must(backend_->kv_create(n));
+    add_pass("kv_append", 3 * n * kv_width,
+             [&] { must(backend_->kv_append(k, v, 0, n, 0, 0, kv)); });
+    const dbsa_kv_format format = must(backend_->block_format(n));
+    std::vector<char> plane(format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT);
+    add_pass("block_export", 2 * static_cast<int64_t>(format.plane_bytes) / 4,
+             [&] { must(backend_->block_export(kv, format, 0, plane.data())); });
+  }
+
+  host::Weight vector(int64_t width) {
+    std::vector<float> values;
+    for (const double value : random_matrix(1, width)) values.push_back(static_cast<float>(value));
+    int64_t stride = 1;
+    dbsa_tensor tensor = {};
+    tensor.data = values.data();
+    tensor.device = {DBSA_DEVICE_CPU, 0};
+    tensor.ndim = 1;
+    tensor.dtype = {DBSA_DTYPE_FLOAT, 32, 1};
+    tensor.shape = &width;
+    tensor.strides = &stride;
+    return must(backend_->weight_create(DBSA_WEIGHT_VECTOR, tensor));
+  }
+
+  // floats: read and written.
+  void add_pass(const std::string& name, int64_t floats, const std::function<void()>& body) {
+    const Timing timing = measure(body);
+    const double bytes = 4.0 * static_cast<double>(floats);
+    // A copy reads and writes what it is said to copy.
+    const double ceiling = 2 * copy_rate(floats * 2 / report_.threads(), report_.threads());
+    report_.add({.name = name + ", " + std::to_string(FLAGS_rows) + " rows",
+                 .value = bytes / timing.median / 1e9,
+                 .unit = "GB/s",
+                 .ceiling_name = "memcpy of as many bytes",
+                 .ceiling = ceiling / 1e9});
+  }
+
+  Report& report_;
+  std::mt19937 random_{20250304};
+  ModelConfig config_;
+  Checkpoint checkpoint_;
+  Backend backend_;
+  Precision precision_;
+  bool bf16_ = false;
+  Peak peak_ = Peak::kF32;
+  double operations_ = 0;  // a second
+  double bandwidth_ = 0;   // bytes a second
+};
+
+int run(int argc, char** argv) {
+  Report report("bench_ops", "Ops of the attention backend", &argc, &argv);
+  if (FLAGS_model.empty()) give_up("--model is required; see --help");
+  Ops(report).run();
+  return report.finish();
+}
+
+}  // namespace
+}  // namespace dbsa::bench
+
+int main(int argc, char** argv) { return dbsa::bench::run(argc, argv); }

@@ -1,0 +1,51 @@
+// Linear layers in bfloat16 by a code path that multiplies tiles.
+#pragma once
+
+#include "linear.h"
+
+namespace dbsa::cpu {
+
+class TileMatrix : public PackedMatrix {
+ public:
+  TileMatrix(LinearContext& context, const WeightRows& weight);
+
+  void multiply(const Rows& x, const float* bias, const float* residual, float* out) override;
+  const TileMatrix* tiles() const override { return this; }
+
+  // A row of tiles per 16 rows, and an even number of them unless it is a single one.
+  static int64_t row_tiles(int64_t rows);
+  // Bytes of the activations [rows, width()] in tiles.
+  uint64_t packed_bytes(int64_t rows) const;
+  // x in tiles; until another call.
+  const char* pack(const Rows& x) const;
+  // As multiply, on activations in tiles.
+  void multiply_packed(const char* x, int64_t rows, const float* bias, const float* residual,
+                       float* out) const;
+
+  // hidden = silu(x gate^T + gate_bias) * (x up^T + up_bias), from tiles into the tiles that `down`
+  // multiplies.
+  static void gated(const char* x, int64_t rows, const TileMatrix& gate, const float* gate_bias,
+                    const TileMatrix& up, const float* up_bias, const TileMatrix& down,
+                    char* hidden);
+
+ private:
+  void pack_group(const WeightRows& weight, int64_t group, float* row);
+  // Runs body(block) on the host's threads: rows of tiles by a pair of groups.
+  struct Block {
+    int64_t first_tile, row_tiles, pair;
+  };
+  template <typename Body>
+  void for_blocks(int64_t rows, const Body& body) const;
+  void product(const char* x, const Block& block, float* c) const;
+  void add_bias(const Block& block, const float* bias, float* c) const;
+
+  LinearContext& context_;
+  const int64_t n_;
+  const int64_t k_;
+  const int64_t step_tiles_;
+  const int64_t row_bytes_;
+  const int64_t pairs_;  // of groups
+  Memory packed_;
+};
+
+}  // namespace dbsa::cpu

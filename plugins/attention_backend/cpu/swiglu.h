@@ -1,0 +1,31 @@
+// SwiGLU: out = (silu(x gate^T) * (x up^T)) down^T, some rows at a time.
+#pragma once
+
+#include "linear.h"
+
+namespace dbsa::cpu {
+
+struct SwiGluWeights {
+  const dbsa_weight& gate;
+  const float* gate_bias;
+  const dbsa_weight& up;
+  const float* up_bias;
+  const dbsa_weight& down;
+  const float* down_bias;
+};
+
+class SwiGlu {
+ public:
+  explicit SwiGlu(LinearContext& context) : context_(context) {}
+
+  // residual may be null, or out.
+  void run(const Rows& x, const SwiGluWeights& weights, const float* residual, float* out);
+
+ private:
+  void run_rows(const Rows& x, const SwiGluWeights& weights, const float* residual, float* out);
+
+  LinearContext& context_;
+  Memory hidden_;  // what lies between the layers
+};
+
+}  // namespace dbsa::cpu
