@@ -20,6 +20,7 @@
 
 DEFINE_string(model, "",
               "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
+DEFINE_string(kinds, "", "of linear, swiglu, attention and rows those wanted, with commas; all");
 DEFINE_int64(rows, 512, "rows of the ops that are neither linear layers nor attention");
 DEFINE_int64(cached_tokens, 4096, "tokens of the blocks that a query sees");
 DEFINE_int64(block_tokens, 512, "tokens of one of these blocks");
@@ -49,16 +50,23 @@ class Ops {
 
   void run() {
     const int64_t q = config_.heads * config_.head_dim, kv = config_.kv_heads * config_.head_dim;
-    linear("self_attn.q_proj", q, config_.hidden_size);
-    linear("self_attn.k_proj", kv, config_.hidden_size);
-    linear("mlp.gate_proj", config_.intermediate_size, config_.hidden_size);
-    linear("mlp.down_proj", config_.hidden_size, config_.intermediate_size);
-    swiglu();
-    attention();
-    rows();
+    if (wanted("linear")) {
+      linear("self_attn.q_proj", q, config_.hidden_size);
+      linear("self_attn.k_proj", kv, config_.hidden_size);
+      linear("mlp.gate_proj", config_.intermediate_size, config_.hidden_size);
+      linear("mlp.down_proj", config_.hidden_size, config_.intermediate_size);
+    }
+    if (wanted("swiglu")) swiglu();
+    if (wanted("attention")) attention();
+    if (wanted("rows")) rows();
   }
 
  private:
+  static bool wanted(const std::string& kind) {
+    return FLAGS_kinds.empty() ||
+           ("," + FLAGS_kinds + ",").find("," + kind + ",") != std::string::npos;
+  }
+
   Matrix random_matrix(int64_t rows, int64_t width) {
     std::normal_distribution<float> normal;
     Matrix values(static_cast<size_t>(rows * width));

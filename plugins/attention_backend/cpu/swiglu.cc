@@ -7,7 +7,7 @@
 namespace dbsa::cpu {
 namespace {
 
-constexpr int64_t kRowsAtOnce = 256;
+constexpr int64_t kRowsAtOnce = 512;
 
 }  // namespace
 
