@@ -32,9 +32,13 @@ class Run {
         group_(shape.query_heads / shape.kv.kv_heads) {}
 
   int64_t units() const { return static_cast<int64_t>(plan_.tiles.size()) * shape_.kv.kv_heads; }
+  // Range by range, all tiles of one head before the next: they read the same keys and values.
   Unit unit(int64_t index) const {
-    return {&plan_.tiles[static_cast<size_t>(index / shape_.kv.kv_heads)],
-            index % shape_.kv.kv_heads};
+    const Tile& some = plan_.tiles[static_cast<size_t>(index / shape_.kv.kv_heads)];
+    const Range& range = plan_.ranges[static_cast<size_t>(some.range)];
+    const int64_t within = index - range.first_tile * shape_.kv.kv_heads;
+    return {&plan_.tiles[static_cast<size_t>(range.first_tile + within % range.tiles)],
+            within / range.tiles};
   }
   const Range& range(const Unit& unit) const {
     return plan_.ranges[static_cast<size_t>(unit.tile->range)];

@@ -19,7 +19,7 @@ constexpr int kArithmetics = 3;
 // Right-hand matrices are cut into groups of 16 columns. A step is what one multiplication takes
 // from the reduction: one row of float32, or two rows of bfloat16 side by side in 32 bits.
 constexpr int64_t kGroup = 16;
-constexpr int64_t kChunk = 64;  // tokens that attention takes at a time; a multiple of kGroup
+constexpr int64_t kChunk = 128;  // tokens that attention takes at a time; a multiple of kGroup
 
 // c[rows, groups * 16] = a[rows, steps] * b, or += where `accumulate`. Every element is one sum in
 // ascending steps, whatever the rows and groups around it.

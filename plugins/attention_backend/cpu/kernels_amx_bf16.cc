@@ -24,88 +24,126 @@ class TileScope {
   TileScope& operator=(const TileScope&) = delete;
 };
 
-// One or two tiles of rows by one or two groups. Distances are in bytes: `stride` from row to row
-// of a tile, the others from tile to tile.
-struct TileArgs {
-  const char* a;
-  int64_t a_stride;
-  int64_t a_rows;
-  int64_t a_steps;
-  const char* b;
-  int64_t b_stride;
-  int64_t b_group;
-  int64_t b_steps;
-  int64_t step_tiles;
-  float* c;
-  int64_t c_stride;
-  bool accumulate;
+// Distances in bytes: from row to row of a tile, and from tile to tile along rows, groups and
+// steps.
+struct TileStrides {
+  int64_t a_row, a_rows, a_steps;
+  int64_t b_row, b_groups, b_steps;
+  int64_t c_row;
 };
 
-template <int R, int G>
-void multiply_tiles(const TileArgs& x) {
-  const auto c = [&](int r, int g) {
-    return reinterpret_cast<char*>(x.c) + r * kTileRows * x.c_stride + g * 64;
-  };
-  memory_barrier();
-  if (x.accumulate) {
-    _tile_loadd(0, c(0, 0), x.c_stride);
-    if constexpr (G > 1) _tile_loadd(1, c(0, 1), x.c_stride);
-    if constexpr (R > 1) _tile_loadd(2, c(1, 0), x.c_stride);
-    if constexpr (R > 1 && G > 1) _tile_loadd(3, c(1, 1), x.c_stride);
-  } else {
-    _tile_zero(0);
-    if constexpr (G > 1) _tile_zero(1);
-    if constexpr (R > 1) _tile_zero(2);
-    if constexpr (R > 1 && G > 1) _tile_zero(3);
+// Tile T's sums make room for those of the next block, which begin with what is in memory or with
+// 0. A macro, as the number of a tile is part of the instruction.
+#define DBSA_NEXT_SUMS(T, offset)                                         \
+  if (stored_ != nullptr) _tile_stored(T, stored_ + (offset), at_.c_row); \
+  if (accumulate) {                                                       \
+    _tile_loadd(T, c + (offset), at_.c_row);                              \
+  } else {                                                                \
+    _tile_zero(T);                                                        \
   }
-  const char* a = x.a;
-  const char* b = x.b;
-  for (int64_t s = 0; s < x.step_tiles; ++s) {
-    _tile_loadd(4, a, x.a_stride);
-    _tile_loadd(6, b, x.b_stride);
+
+// Sums of R tiles of rows by G groups over some steps, in tiles 0-3. Storing those of the block
+// before takes turns with the first multiplications of the next, so that neither waits for the
+// other.
+template <int R, int G>
+class TileBlocks {
+ public:
+  explicit TileBlocks(const TileStrides& strides) : at_(strides) {}
+
+  // a, b: the first step's tiles. c += or = the sums, once the block after this one or flush stores
+  // them.
+  void multiply(const char* a, const char* b, char* c, int64_t step_tiles, bool accumulate) {
+    _tile_loadd(4, a, at_.a_row);
+    _tile_loadd(6, b, at_.b_row);
+    DBSA_NEXT_SUMS(0, 0);
     _tile_dpbf16ps(0, 4, 6);
     if constexpr (G > 1) {
-      _tile_loadd(7, b + x.b_group, x.b_stride);
+      _tile_loadd(7, b + at_.b_groups, at_.b_row);
+      DBSA_NEXT_SUMS(1, 64);
       _tile_dpbf16ps(1, 4, 7);
     }
     if constexpr (R > 1) {
-      _tile_loadd(5, a + x.a_rows, x.a_stride);
+      const int64_t below = kTileRows * at_.c_row;
+      _tile_loadd(5, a + at_.a_rows, at_.a_row);
+      DBSA_NEXT_SUMS(2, below);
       _tile_dpbf16ps(2, 5, 6);
-      if constexpr (G > 1) _tile_dpbf16ps(3, 5, 7);
+      if constexpr (G > 1) {
+        DBSA_NEXT_SUMS(3, below + 64);
+        _tile_dpbf16ps(3, 5, 7);
+      }
     }
-    a += x.a_steps;
-    b += x.b_steps;
+    for (int64_t s = 1; s < step_tiles; ++s) {
+      a += at_.a_steps;
+      b += at_.b_steps;
+      _tile_loadd(4, a, at_.a_row);
+      _tile_loadd(6, b, at_.b_row);
+      _tile_dpbf16ps(0, 4, 6);
+      if constexpr (G > 1) {
+        _tile_loadd(7, b + at_.b_groups, at_.b_row);
+        _tile_dpbf16ps(1, 4, 7);
+      }
+      if constexpr (R > 1) {
+        _tile_loadd(5, a + at_.a_rows, at_.a_row);
+        _tile_dpbf16ps(2, 5, 6);
+        if constexpr (G > 1) _tile_dpbf16ps(3, 5, 7);
+      }
+    }
+    stored_ = c;
   }
-  _tile_stored(0, c(0, 0), x.c_stride);
-  if constexpr (G > 1) _tile_stored(1, c(0, 1), x.c_stride);
-  if constexpr (R > 1) _tile_stored(2, c(1, 0), x.c_stride);
-  if constexpr (R > 1 && G > 1) _tile_stored(3, c(1, 1), x.c_stride);
+  void flush() {
+    if (stored_ == nullptr) return;
+    _tile_stored(0, stored_, at_.c_row);
+    if constexpr (G > 1) _tile_stored(1, stored_ + 64, at_.c_row);
+    if constexpr (R > 1) {
+      const int64_t below = kTileRows * at_.c_row;
+      _tile_stored(2, stored_ + below, at_.c_row);
+      if constexpr (G > 1) _tile_stored(3, stored_ + below + 64, at_.c_row);
+    }
+  }
+
+ private:
+  const TileStrides at_;
+  char* stored_ = nullptr;  // where the sums in the tiles belong
+};
+
+#undef DBSA_NEXT_SUMS
+
+// R tiles of rows at a time by G groups at a time, of which there are a multiple each.
+template <int R, int G>
+void multiply_tiles(const MultiplyArgs& x) {
+  TileStrides at = {};
+  at.a_row = x.a_stride;
+  at.a_rows = kTileRows * x.a_stride;
+  at.a_steps = kTileSteps * 4;
+  at.b_row = x.b_step * 4;
+  at.b_groups = x.b_group * 4;
+  at.b_steps = kTileSteps * x.b_step * 4;
+  at.c_row = x.c_stride * 4;
+  memory_barrier();
+  TileBlocks<R, G> blocks(at);
+  for (int64_t row = 0; row < x.rows; row += R * kTileRows) {
+    for (int64_t group = 0; group < x.groups; group += G) {
+      blocks.multiply(static_cast<const char*>(x.a) + row * x.a_stride,
+                      static_cast<const char*>(x.b) + group * at.b_groups,
+                      reinterpret_cast<char*>(x.c + row * x.c_stride + group * kGroup),
+                      x.steps / kTileSteps, x.accumulate);
+    }
+  }
+  blocks.flush();
   memory_barrier();
 }
 
+// x.rows: a multiple of R tiles.
 template <int R>
-void multiply_tile_rows(const MultiplyArgs& x, const char* a, int64_t a_stride, float* c,
-                        int64_t c_stride) {
-  TileArgs tile = {};
-  tile.a = a;
-  tile.a_stride = a_stride;
-  tile.a_rows = kTileRows * a_stride;
-  tile.a_steps = kTileSteps * 4;
-  tile.b_stride = x.b_step * 4;
-  tile.b_group = x.b_group * 4;
-  tile.b_steps = kTileSteps * tile.b_stride;
-  tile.step_tiles = x.steps / kTileSteps;
-  tile.c_stride = c_stride * 4;
-  tile.accumulate = x.accumulate;
-  for (int64_t group = 0; group < x.groups; group += 2) {
-    tile.b = static_cast<const char*>(x.b) + group * tile.b_group;
-    tile.c = c + group * kGroup;
-    if (group + 1 < x.groups) {
-      multiply_tiles<R, 2>(tile);
-    } else {
-      multiply_tiles<R, 1>(tile);
-    }
-  }
+void multiply_tile_rows(const MultiplyArgs& x) {
+  MultiplyArgs part = x;
+  part.groups = x.groups / 2 * 2;
+  if (part.groups > 0) multiply_tiles<R, 2>(part);
+  if (part.groups == x.groups) return;
+  part.b = static_cast<const uint32_t*>(x.b) + part.groups * x.b_group;
+  part.c = x.c + part.groups * kGroup;
+  part.groups = 1;
+  multiply_tiles<R, 1>(part);
 }
 
 // The last rows, fewer than a tile has, filled up with zeros.
@@ -140,25 +178,32 @@ void multiply_last_rows(const MultiplyArgs& x, int64_t row) {
           __builtin_memcpy(c + r * width, place + r * x.c_stride, c_bytes);
         __builtin_memset(c + rows * width, 0, static_cast<size_t>(kTileRows - rows) * c_bytes);
       }
-      multiply_tile_rows<1>(part, a, part.steps * 4, c, width);
+      part.a = a;
+      part.a_stride = part.steps * 4;
+      part.rows = kTileRows;
+      part.c = c;
+      part.c_stride = width;
+      multiply_tile_rows<1>(part);
       for (int64_t r = 0; r < rows; ++r)
         __builtin_memcpy(place + r * x.c_stride, c + r * width, c_bytes);
     }
   }
 }
 
-// From `row` on, R tiles of rows at a time as long as there are as many; the first row left.
-template <int R>
-int64_t multiply_whole_rows(const MultiplyArgs& x, int64_t row) {
-  for (; row + R * kTileRows <= x.rows; row += R * kTileRows)
-    multiply_tile_rows<R>(x, static_cast<const char*>(x.a) + row * x.a_stride, x.a_stride,
-                          x.c + row * x.c_stride, x.c_stride);
-  return row;
-}
-
 // Whole tiles of steps.
 void multiply_whole_steps(const MultiplyArgs& x) {
-  const int64_t row = multiply_whole_rows<1>(x, multiply_whole_rows<2>(x, 0));
+  constexpr int64_t kPair = 2 * kTileRows;
+  MultiplyArgs part = x;
+  part.rows = x.rows / kPair * kPair;
+  if (part.rows > 0) multiply_tile_rows<2>(part);
+  int64_t row = part.rows;
+  if (row + kTileRows <= x.rows) {
+    part.a = static_cast<const char*>(x.a) + row * x.a_stride;
+    part.c = x.c + row * x.c_stride;
+    part.rows = kTileRows;
+    multiply_tile_rows<1>(part);
+    row += kTileRows;
+  }
   if (row < x.rows) multiply_last_rows(x, row);
 }
 
@@ -200,77 +245,6 @@ void multiply_last_steps(const MultiplyArgs& x) {
   }
 }
 
-// Tile T's sums make room for those of the next block, which begin with what is in memory or with
-// 0. A macro, as the number of a tile is part of the instruction.
-#define DBSA_NEXT_SUMS(T, offset)                                         \
-  if (stored_ != nullptr) _tile_stored(T, stored_ + (offset), c_stride_); \
-  if (accumulate) {                                                       \
-    _tile_loadd(T, c + (offset), c_stride_);                              \
-  } else {                                                                \
-    _tile_zero(T);                                                        \
-  }
-
-// Sums of R by two tiles over some steps, in tiles 0-3. Storing those of the block before takes
-// turns with the first multiplications of the next, so that neither waits for the other.
-template <int R>
-class TileBlocks {
- public:
-  explicit TileBlocks(const TileProduct& x)
-      : stride_(tile_row_bytes(x.step_tiles)), c_stride_(x.groups * kGroup * 4) {}
-
-  // a, b: the first step's tiles. c += or = the sums, once the block after this one or flush stores
-  // them.
-  void multiply(const char* a, const char* b, char* c, int64_t step_tiles, bool accumulate) {
-    begin(a, b, c, accumulate);
-    for (int64_t s = 1; s < step_tiles; ++s) {
-      a += kTileBytes;
-      b += kTileBytes;
-      _tile_loadd(4, a, 64);
-      _tile_loadd(6, b, 64);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_loadd(7, b + stride_, 64);
-      _tile_dpbf16ps(1, 4, 7);
-      if constexpr (R > 1) {
-        _tile_loadd(5, a + stride_, 64);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-      }
-    }
-    stored_ = c;
-  }
-  void flush() {
-    if (stored_ == nullptr) return;
-    _tile_stored(0, stored_, c_stride_);
-    _tile_stored(1, stored_ + 64, c_stride_);
-    if constexpr (R > 1) {
-      _tile_stored(2, stored_ + kTileRows * c_stride_, c_stride_);
-      _tile_stored(3, stored_ + kTileRows * c_stride_ + 64, c_stride_);
-    }
-  }
-
- private:
-  void begin(const char* a, const char* b, char* c, bool accumulate) {
-    _tile_loadd(4, a, 64);
-    _tile_loadd(6, b, 64);
-    DBSA_NEXT_SUMS(0, 0);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, b + stride_, 64);
-    DBSA_NEXT_SUMS(1, 64);
-    _tile_dpbf16ps(1, 4, 7);
-    if constexpr (R > 1) {
-      _tile_loadd(5, a + stride_, 64);
-      DBSA_NEXT_SUMS(2, kTileRows * c_stride_);
-      _tile_dpbf16ps(2, 5, 6);
-      DBSA_NEXT_SUMS(3, kTileRows * c_stride_ + 64);
-      _tile_dpbf16ps(3, 5, 7);
-    }
-  }
-
-  const int64_t stride_;    // bytes from row of tiles to row of tiles, of a and of b
-  const int64_t c_stride_;  // bytes
-  char* stored_ = nullptr;  // where the sums in the tiles belong
-};
-
 // A TileProduct whose rows of tiles are a multiple of R. Of b, two groups' part of a few steps
 // stays in the first cache while the rows pass by, and what comes next is fetched meanwhile. Few
 // rows have to wait for b in any case, and read it straight through.
@@ -279,11 +253,16 @@ void multiply_blocks(const TileProduct& x) {
   const bool few = x.row_tiles <= 2;
   const int64_t steps_at_once = few ? x.step_tiles : 8;
   const int64_t stride = tile_row_bytes(x.step_tiles);
+  TileStrides at = {};
+  at.a_row = at.b_row = 64;
+  at.a_rows = at.b_groups = stride;
+  at.a_steps = at.b_steps = kTileBytes;
+  at.c_row = x.groups * kGroup * 4;
   const auto b_at = [&](int64_t group, int64_t step) {
     return static_cast<const char*>(x.b) + group * stride + step * kTileBytes;
   };
   memory_barrier();
-  TileBlocks<R> blocks(x);
+  TileBlocks<R, 2> blocks(at);
   for (int64_t step = 0; step < x.step_tiles; step += steps_at_once) {
     const int64_t steps = x.step_tiles - step < steps_at_once ? x.step_tiles - step : steps_at_once;
     const bool last = step + steps == x.step_tiles;
