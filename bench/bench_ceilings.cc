@@ -13,8 +13,8 @@
 #include "bench/support/ceilings.h"
 #include "pipeline/stopwatch.h"
 
-DEFINE_string(folder, "/tmp", "where the file that is read is made; on the disk of the KV store");
-DEFINE_int64(file_mib, 1024, "size of that file; 0: leave it out");
+DECLARE_string(folder);
+DEFINE_int64(file_mib, 1024, "size of the file that is read; 0: leave it out");
 
 namespace dbsa::bench {
 namespace {

@@ -8,10 +8,10 @@
 #include <random>
 #include <vector>
 
-#include "bench/support/backend.h"
 #include "bench/support/bench.h"
 #include "bench/support/ceilings.h"
 #include "bench/support/cost.h"
+#include "bench/support/plugins.h"
 #include "model/llama.h"
 #include "pipeline/engine.h"
 
@@ -28,15 +28,16 @@ class Model {
   explicit Model(int threads)
       : config_(must(load_model_config(FLAGS_model))),
         checkpoint_(must(Checkpoint::open(FLAGS_model))),
-        backend_(threads) {
+        plugins_(threads),
+        backend_(plugins_.backend()) {
     precision_ = choose_precision({"", "auto", "auto", 0}, checkpoint_);
-    llama_ = must(Llama::load(checkpoint_, config_, precision_, *backend_));
+    llama_ = must(Llama::load(checkpoint_, config_, precision_, backend_));
   }
 
   const ModelConfig& config() const { return config_; }
   Precision precision() const { return precision_; }
-  std::string backend() { return backend_->describe(); }
-  host::Kv make_kv(int64_t tokens) { return must(backend_->kv_create(tokens)); }
+  std::string backend() { return backend_.describe(); }
+  host::Kv make_kv(int64_t tokens) { return must(backend_.kv_create(tokens)); }
 
   std::vector<int32_t> random_ids(int64_t count) {
     std::vector<int32_t> ids;
@@ -70,7 +71,8 @@ class Model {
   std::mt19937 random_{20250304};
   ModelConfig config_;
   Checkpoint checkpoint_;
-  Backend backend_;
+  Plugins plugins_;
+  host::AttentionBackend backend_;
   Precision precision_;
   std::unique_ptr<Llama> llama_;
 };

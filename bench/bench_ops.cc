@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "bench/support/backend.h"
 #include "bench/support/bench.h"
 #include "bench/support/ceilings.h"
+#include "bench/support/plugins.h"
 #include "model/llama.h"
 #include "model/weight_loader.h"
 #include "pipeline/engine.h"
@@ -36,14 +36,15 @@ class Ops {
       : report_(report),
         config_(must(load_model_config(FLAGS_model))),
         checkpoint_(must(Checkpoint::open(FLAGS_model))),
-        backend_(report.threads()) {
+        plugins_(report.threads()),
+        backend_(plugins_.backend()) {
     precision_ = choose_precision({"", "auto", "auto", 0}, checkpoint_);
-    must(configure_backend(config_, precision_, *backend_));
+    must(configure_backend(config_, precision_, backend_));
     bf16_ = precision_.compute == DBSA_COMPUTE_BF16;
-    report.note("backend", backend_->describe());
+    report.note("backend", backend_.describe());
     report.note("model", FLAGS_model);
-    std::printf("%s\n", backend_->describe().c_str());
-    peak_ = bf16_ ? bf16_peak(backend_->describe()) : Peak::kF32;
+    std::printf("%s\n", backend_.describe().c_str());
+    peak_ = bf16_ ? bf16_peak(backend_.describe()) : Peak::kF32;
     operations_ = peak_rate(peak_, report.threads()).value_or(0);
     bandwidth_ = read_rate(memory_buffer_bytes(), report.threads());
   }
@@ -74,18 +75,18 @@ class Ops {
     return values;
   }
   host::Buffer buffer(int64_t rows, int64_t width) {
-    return must(backend_->buffer_create(rows, width));
+    return must(backend_.buffer_create(rows, width));
   }
   host::Buffer buffer(const Matrix& values, int64_t rows) {
     const auto width = static_cast<int64_t>(values.size()) / rows;
     host::Buffer made = buffer(rows, width);
     const std::vector<float> narrow(values.begin(), values.end());
-    must(backend_->upload(narrow, 0, rows, made));
+    must(backend_.upload(narrow, 0, rows, made));
     return made;
   }
   std::vector<float> row(const host::Buffer& from, int64_t index) {
     std::vector<float> values(static_cast<size_t>(from.width()));
-    must(backend_->download(from, index, 1, values));
+    must(backend_.download(from, index, 1, values));
     return values;
   }
   // ||got - expected|| / ||expected|| must not pass `most`.
@@ -108,19 +109,19 @@ class Ops {
   // One linear layer of every layer of the model in turn, so that weights come from memory.
   void linear(const std::string& name, int64_t out, int64_t in) {
     std::vector<host::Weight> weights(static_cast<size_t>(config_.layers));
-    const WeightLoader load(checkpoint_, *backend_);
+    const WeightLoader load(checkpoint_, backend_);
     for (size_t i = 0; i < weights.size(); ++i)
       must(load.linear(name_of(i, name), out, in, weights[i]));
     for (const int64_t rows : {1, 8, 32, 128, 512, 2048}) {
       const Matrix x = random_matrix(rows, in);
       const host::Buffer from = buffer(x, rows);
       host::Buffer to = buffer(rows, out);
-      must(backend_->linear(from, rows, weights[0], host::Weight(), nullptr, to));
+      must(backend_.linear(from, rows, weights[0], host::Weight(), nullptr, to));
       check_linear(name, x, in, to);
       size_t layer = 0;
       const Timing timing = measure([&] {
         layer = (layer + 1) % weights.size();
-        must(backend_->linear(from, rows, weights[layer], host::Weight(), nullptr, to));
+        must(backend_.linear(from, rows, weights[layer], host::Weight(), nullptr, to));
       });
       const auto work = 2.0 * static_cast<double>(rows * out * in);
       const double bytes = (bf16_ ? 2.0 : 4.0) * static_cast<double>(out * in);
@@ -133,7 +134,7 @@ class Ops {
   void swiglu() {
     const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
     std::vector<host::SwiGluWeights> layers(static_cast<size_t>(config_.layers));
-    const WeightLoader load(checkpoint_, *backend_);
+    const WeightLoader load(checkpoint_, backend_);
     for (size_t i = 0; i < layers.size(); ++i) {
       must(load.linear(name_of(i, "mlp.gate_proj"), inner, hidden, layers[i].gate));
       must(load.linear(name_of(i, "mlp.up_proj"), inner, hidden, layers[i].up));
@@ -143,12 +144,12 @@ class Ops {
       const Matrix x = random_matrix(rows, hidden);
       const host::Buffer from = buffer(x, rows);
       host::Buffer to = buffer(rows, hidden);
-      must(backend_->swiglu(from, rows, layers[0], nullptr, to));
+      must(backend_.swiglu(from, rows, layers[0], nullptr, to));
       check_swiglu(x, to);
       size_t layer = 0;
       const Timing timing = measure([&] {
         layer = (layer + 1) % layers.size();
-        must(backend_->swiglu(from, rows, layers[layer], nullptr, to));
+        must(backend_.swiglu(from, rows, layers[layer], nullptr, to));
       });
       const auto values = static_cast<double>(3 * hidden * inner);
       add_work("swiglu, " + std::to_string(rows) + " rows", 2 * values * static_cast<double>(rows),
@@ -224,10 +225,10 @@ class Ops {
   Tokens tokens(int64_t count) {
     const int64_t width = config_.kv_heads * config_.head_dim;
     Tokens made{random_matrix(count, width), random_matrix(count, width),
-                must(backend_->kv_create(count))};
+                must(backend_.kv_create(count))};
     const host::Buffer k = buffer(made.k, count), v = buffer(made.v, count);
     for (int64_t layer = 0; layer < config_.layers; ++layer)
-      must(backend_->kv_append(k, v, 0, count, static_cast<int32_t>(layer), 0, made.kv));
+      must(backend_.kv_append(k, v, 0, count, static_cast<int32_t>(layer), 0, made.kv));
     return made;
   }
 
@@ -270,13 +271,13 @@ class Ops {
     const Matrix q = random_matrix(rows, config_.heads * config_.head_dim);
     const host::Buffer from = buffer(q, rows);
     host::Buffer to = buffer(rows, from.width());
-    const host::Plan plan = must(backend_->plan_prepare(description));
-    must(backend_->attention(plan, 0, from, to));
+    const host::Plan plan = must(backend_.plan_prepare(description));
+    must(backend_.attention(plan, 0, from, to));
     check_attention(name, q, all, row(to, rows - 1));
     int32_t layer = 0;
     const Timing timing = measure([&] {
       layer = (layer + 1) % static_cast<int32_t>(config_.layers);
-      must(backend_->attention(plan, layer, from, to));
+      must(backend_.attention(plan, layer, from, to));
     });
     const double r = static_cast<double>(rows), c = static_cast<double>(cached);
     const double pairs = r * c + r * (r + 1) / 2;
@@ -285,7 +286,7 @@ class Ops {
     const double bytes =
         2 * element_bytes * (c + r) * static_cast<double>(config_.kv_heads * config_.head_dim);
     add_work("attention: " + name, work, bytes, timing);
-    const Timing prepared = measure([&] { must(backend_->plan_prepare(description)); });
+    const Timing prepared = measure([&] { must(backend_.plan_prepare(description)); });
     report_.add({.name = "  its plan_prepare", .value = prepared.median * 1e6, .unit = "us"});
   }
 
@@ -324,21 +325,21 @@ class Ops {
     host::Buffer narrow_out = buffer(n, hidden), wide_out = buffer(n, inner);
     const host::Weight scale = vector(hidden), shift = vector(hidden);
     add_pass("rms_norm", 2 * n * hidden,
-             [&] { must(backend_->rms_norm(narrow, n, scale, 1e-5f, narrow_out)); });
+             [&] { must(backend_.rms_norm(narrow, n, scale, 1e-5f, narrow_out)); });
     add_pass("layer_norm", 2 * n * hidden,
-             [&] { must(backend_->layer_norm(narrow, n, scale, shift, 1e-5f, narrow_out)); });
-    add_pass("gelu", 2 * n * inner, [&] { must(backend_->gelu(left, n, wide_out)); });
+             [&] { must(backend_.layer_norm(narrow, n, scale, shift, 1e-5f, narrow_out)); });
+    add_pass("gelu", 2 * n * inner, [&] { must(backend_.gelu(left, n, wide_out)); });
 
     const int64_t kv_width = config_.kv_heads * config_.head_dim;
     const host::Buffer k = buffer(random_matrix(n, kv_width), n);
     const host::Buffer v = buffer(random_matrix(n, kv_width), n);
-    host::Kv kv = must(backend_->kv_create(n));
+    host::Kv kv = must(backend_.kv_create(n));
     add_pass("kv_append", 3 * n * kv_width,
-             [&] { must(backend_->kv_append(k, v, 0, n, 0, 0, kv)); });
-    const dbsa_kv_format format = must(backend_->block_format(n));
+             [&] { must(backend_.kv_append(k, v, 0, n, 0, 0, kv)); });
+    const dbsa_kv_format format = must(backend_.block_format(n));
     std::vector<char> plane(format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT);
     add_pass("block_export", 2 * static_cast<int64_t>(format.plane_bytes) / 4,
-             [&] { must(backend_->block_export(kv, format, 0, plane.data())); });
+             [&] { must(backend_.block_export(kv, format, 0, plane.data())); });
   }
 
   host::Weight vector(int64_t width) {
@@ -352,7 +353,7 @@ class Ops {
     tensor.dtype = {DBSA_DTYPE_FLOAT, 32, 1};
     tensor.shape = &width;
     tensor.strides = &stride;
-    return must(backend_->weight_create(DBSA_WEIGHT_VECTOR, tensor));
+    return must(backend_.weight_create(DBSA_WEIGHT_VECTOR, tensor));
   }
 
   // floats: read and written.
@@ -372,7 +373,8 @@ class Ops {
   std::mt19937 random_{20250304};
   ModelConfig config_;
   Checkpoint checkpoint_;
-  Backend backend_;
+  Plugins plugins_;
+  host::AttentionBackend backend_;
   Precision precision_;
   bool bf16_ = false;
   Peak peak_ = Peak::kF32;

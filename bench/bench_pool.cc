@@ -1,7 +1,6 @@
 // The engine on pools of growing size: encoding under the dbsa mask, answers at a fixed selection,
 // and the start on a pool that is stored.
 #include <gflags/gflags.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -16,6 +15,8 @@
 #include "bench/support/bench.h"
 #include "bench/support/ceilings.h"
 #include "bench/support/cost.h"
+#include "bench/support/inputs.h"
+#include "bench/support/plugins.h"
 #include "config/toml_document.h"
 #include "host/resolve.h"
 #include "pipeline/engine.h"
@@ -25,8 +26,6 @@
 DEFINE_string(model, "",
               "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
 DECLARE_string(instructions);
-DECLARE_string(plugin_path);
-DEFINE_string(folder, "/tmp", "where pools and stores are made, and removed");
 DEFINE_string(tokens, "10000,30000,90000", "sizes of the pools, ascending");
 DEFINE_int64(block_tokens, 1800, "tokens of a block, about");
 DEFINE_int64(selected, 3, "blocks that answer a query, the anchor aside");
@@ -40,45 +39,6 @@ namespace fs = std::filesystem;
 constexpr int64_t kAnchor = 1, kPrevious = 2;
 constexpr int64_t kDemonstrationsOfBlock = 20;
 
-class Folder {
- public:
-  Folder() : path_(FLAGS_folder + "/dbsa-bench-XXXXXX") {
-    if (::mkdtemp(path_.data()) == nullptr) give_up(FLAGS_folder + ": cannot make a folder there");
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
-
-// Random words, so that BM25 has something to choose by.
-class Texts {
- public:
-  std::string next(int64_t bytes) {
-    std::string text;
-    while (static_cast<int64_t>(text.size()) < bytes) text += word() + " ";
-    text.resize(static_cast<size_t>(bytes), 'x');
-    return text;
-  }
-
- private:
-  std::string word() {
-    std::uniform_int_distribution<uint32_t> of_2000(0, 1999);
-    std::mt19937 letters(of_2000(random_));
-    std::string word;
-    for (uint32_t i = 3 + letters() % 6; i > 0; --i)
-      word += static_cast<char>('a' + letters() % 26);
-    return word;
-  }
-  std::mt19937 random_{20250304};
-};
-
 void write_examples(const std::string& path, Texts& texts, int64_t count, int64_t bytes) {
   std::ofstream file(path);
   for (int64_t i = 0; i < count; ++i)
@@ -89,9 +49,7 @@ void write_examples(const std::string& path, Texts& texts, int64_t count, int64_
 
 class Pool {
  public:
-  Pool(const std::string& model, int64_t tokens, int threads)
-      : registry_(host::PluginRegistry::discover(std::vector<std::string>{FLAGS_plugin_path})),
-        services_(quiet_options(threads)) {
+  Pool(const std::string& model, int64_t tokens, int threads) : plugins_(threads) {
     Texts texts;
     const int64_t blocks = std::max<int64_t>(1, tokens / FLAGS_block_tokens);
     // Prompt pieces and label are some 30 bytes; a byte is a token of dbsa-make-checkpoint's.
@@ -111,16 +69,16 @@ class Pool {
          << "[kv_store]\nplugin = \"hdf5\"\npath = \"store\"\n";
     const std::string path = folder_.file("pipeline.toml");
     std::ofstream(path) << text.str();
-    pipeline_ = must(host::resolve_pipeline(must(TomlDocument::load(path)), registry_));
-    host::offer_plugins(services_, registry_);
+    pipeline_ = must(host::resolve_pipeline(must(TomlDocument::load(path)), plugins_.registry()));
   }
 
-  std::unique_ptr<Engine> open() { return must(Engine::open(pipeline_, registry_, services_)); }
+  std::unique_ptr<Engine> open() {
+    return must(Engine::open(pipeline_, plugins_.registry(), plugins_.services()));
+  }
 
  private:
   Folder folder_;
-  host::PluginRegistry registry_;
-  host::HostServices services_;
+  Plugins plugins_;
   host::ResolvedPipeline pipeline_;
 };
 
