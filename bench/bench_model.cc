@@ -30,7 +30,7 @@ class Model {
         checkpoint_(must(Checkpoint::open(FLAGS_model))),
         plugins_(threads),
         backend_(plugins_.backend()) {
-    precision_ = choose_precision({"", "auto", "auto", 0}, checkpoint_);
+    precision_ = choose_precision({.path = "", .dtype = "auto", .kv_dtype = "auto"}, checkpoint_);
     llama_ = must(Llama::load(checkpoint_, config_, precision_, backend_));
   }
 

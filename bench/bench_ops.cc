@@ -38,7 +38,7 @@ class Ops {
         checkpoint_(must(Checkpoint::open(FLAGS_model))),
         plugins_(report.threads()),
         backend_(plugins_.backend()) {
-    precision_ = choose_precision({"", "auto", "auto", 0}, checkpoint_);
+    precision_ = choose_precision({.path = "", .dtype = "auto", .kv_dtype = "auto"}, checkpoint_);
     must(configure_backend(config_, precision_, backend_));
     bf16_ = precision_.compute == DBSA_COMPUTE_BF16;
     report.note("backend", backend_.describe());

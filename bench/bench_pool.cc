@@ -1,6 +1,7 @@
 // The engine on pools of growing size: encoding under the dbsa mask, answers at a fixed selection,
 // and the start on a pool that is stored.
 #include <gflags/gflags.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -102,6 +103,14 @@ struct Answers {
   double total = 0, retrieve = 0, load = 0, prefill = 0, decode = 0;  // medians, seconds
 };
 
+// Bytes of this process that are in memory now.
+double resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t size = 0, resident = 0;
+  file >> size >> resident;
+  return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
 Answers answer_all(Engine& engine) {
   std::vector<double> total, retrieve, load, prefill, decode;
   for (const Example& query : must(engine.load_queries())) {
@@ -120,7 +129,7 @@ int run(int argc, char** argv) {
   if (FLAGS_model.empty()) give_up("--model is required; see --help");
   const std::string model = fs::absolute(FLAGS_model);
   std::istringstream sizes(FLAGS_tokens);
-  double operations = 0;
+  double operations = 0, weights_and_kv = 0;
   for (std::string size; std::getline(sizes, size, ',');) {
     Pool pool(model, std::stoll(size), report.threads());
     std::unique_ptr<Engine> engine = pool.open();
@@ -162,17 +171,27 @@ int run(int argc, char** argv) {
                 .ceiling = opened + first,
                 .less_is_better = true,
                 .goal = 1 / 1.2});
+    weights_and_kv =
+        std::max(weights_and_kv, cost.weight_bytes() + static_cast<double>(encoded.kv_bytes));
     answer_all(*engine);  // every plane read and verified once
+    const double before = resident_bytes();
     const Answers warm = answer_all(*engine);
     report.add({.name = "answer" + of, .value = warm.total * 1e3, .unit = "ms"});
     report.add({.name = "  retrieve and select", .value = warm.retrieve * 1e3, .unit = "ms"});
     report.add({.name = "  load", .value = warm.load * 1e3, .unit = "ms"});
     report.add({.name = "  prefill", .value = warm.prefill * 1e3, .unit = "ms"});
     report.add({.name = "  decode the label", .value = warm.decode * 1e3, .unit = "ms"});
+    report.add({.name = "memory grown over " + std::to_string(FLAGS_queries) + " answers",
+                .value = (resident_bytes() - before) / 1e6,
+                .unit = "MB"});
   }
   report.add({.name = "most memory resident",
               .value = static_cast<double>(peak_memory_bytes()) / 1e9,
-              .unit = "GB"});
+              .unit = "GB",
+              .ceiling_name = "weights and KV of the largest pool",
+              .ceiling = weights_and_kv / 1e9,
+              .less_is_better = true,
+              .goal = 1 / 1.1});
   return report.finish();
 }
 

@@ -1,5 +1,5 @@
 // Blocks of the KV store, opened for the backend: each block is leased and imported once and kept
-// for the life of the cache. Planes are read in place; none is touched before verify().
+// until it is dropped. Planes are read in place; none is touched before verify().
 #pragma once
 
 #include <dbsa/sdk/kv_store.h>
@@ -52,13 +52,19 @@ class BlockCache {
   BlockCache(host::KvStore& store, host::AttentionBackend& backend)
       : store_(store), backend_(backend) {}
 
-  // kNotFound when the store has no such block. The block lives until it is dropped.
-  Result<OpenBlock*> open(const KvKey& key) {
-    if (const auto found = blocks_.find(key); found != blocks_.end()) return found->second.get();
+  // kNotFound when the store has no such block.
+  Result<std::shared_ptr<OpenBlock>> open(const KvKey& key) {
+    if (const auto found = blocks_.find(key); found != blocks_.end()) return found->second;
     DBSA_ASSIGN_OR_RETURN(host::KvStore::Lease lease, store_.get(key));
     DBSA_ASSIGN_OR_RETURN(host::Kv kv, backend_.block_import(lease.format(), lease.planes()));
-    auto block = std::make_unique<OpenBlock>(key, std::move(lease), std::move(kv));
-    return blocks_.emplace(key, std::move(block)).first->second.get();
+    auto block = std::make_shared<OpenBlock>(key, std::move(lease), std::move(kv));
+    return blocks_.emplace(key, std::move(block)).first->second;
+  }
+
+  // Drops the blocks that nobody else holds. A block that was opened before it was published lies
+  // in memory of its own; opened again it is read from its file.
+  void drop_unused() {
+    std::erase_if(blocks_, [](const auto& entry) { return entry.second.use_count() == 1; });
   }
 
   // Forgets a block whose bytes proved wrong, here and in the store.
@@ -70,7 +76,7 @@ class BlockCache {
  private:
   host::KvStore& store_;
   host::AttentionBackend& backend_;
-  std::unordered_map<KvKey, std::unique_ptr<OpenBlock>, KvKeyHash> blocks_;
+  std::unordered_map<KvKey, std::shared_ptr<OpenBlock>, KvKeyHash> blocks_;
 };
 
 }  // namespace dbsa

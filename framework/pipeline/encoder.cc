@@ -81,6 +81,10 @@ Status Encoder::encode(std::span<const EncodeBlock> pool, EncodeNeed need, const
   for (int idle = 0;;) {
     const int64_t done_before = progress.blocks_done;
     Status status = encode_pass(pool, need, progress, report);
+    in_view_.clear();
+    cache_.drop_unused();
+    exported_.reset();
+    exported_bytes_ = 0;
     if (status.ok()) return store_.publish();
     idle = progress.blocks_done > done_before ? 0 : idle + 1;
     const bool corrupt = status.error().code == ErrorCode::kCorrupt;
@@ -108,6 +112,7 @@ Status Encoder::encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed&
     DBSA_ASSIGN_OR_RETURN(const ForwardInput input, make_chunk(pool, need.blocks, next, live));
     DBSA_RETURN_IF_ERROR(model_.forward(input, {}));
     progress.tokens_done += static_cast<int64_t>(input.ids.size());
+    cache_.drop_unused();
     LiveBlocks unfinished;
     for (std::unique_ptr<Live>& block : live.blocks) {
       const EncodeBlock& source = pool[static_cast<size_t>(block->block)];
@@ -129,6 +134,8 @@ Result<ForwardInput> Encoder::make_chunk(std::span<const EncodeBlock> pool,
                                          std::span<const int64_t> todo, size_t& next,
                                          LiveBlocks& live) {
   ForwardInput input;
+  // What the chunk before saw, and this one may see, stays open until this one has what it sees.
+  const std::vector<std::shared_ptr<OpenBlock>> before = std::exchange(in_view_, {});
   int64_t room = chunk_tokens_;
   for (size_t i = 0; room > 0; ++i) {
     if (i == live.blocks.size()) {
@@ -173,13 +180,14 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
     if (const auto same = live.by_key.find(key); same != live.by_key.end()) {
       segment.kv = same->second->kv.get();
     } else {
-      const Result<OpenBlock*> stored = cache_.open(key);
+      Result<std::shared_ptr<OpenBlock>> stored = cache_.open(key);
       Status sound = stored.ok() ? (*stored)->verify_all() : Status(stored.error());
       if (!sound.ok()) {
         if (sound.error().code == ErrorCode::kCorrupt) DBSA_RETURN_IF_ERROR(cache_.discard(key));
         return sound;
       }
       segment.kv = (*stored)->kv().get();
+      in_view_.push_back(std::move(stored).value());
     }
     range.segments.push_back(segment);
   }
@@ -196,17 +204,19 @@ Status Encoder::store_block(const EncodeBlock& block, const Live& live, EncodePr
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, backend_.block_format(tokens));
   const uint64_t stride = (format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT - 1) /
                           DBSA_KV_PLANE_ALIGNMENT * DBSA_KV_PLANE_ALIGNMENT;
-  const std::unique_ptr<char, decltype(&std::free)> memory(
-      static_cast<char*>(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, stride * format.layers)),
-      &std::free);
-  if (!memory)
-    return Error{ErrorCode::kEnvironment,
-                 "out of memory: a block of " + std::to_string(tokens) + " tokens needs " +
-                     std::to_string(stride * format.layers) + " bytes",
-                 ""};
+  if (const uint64_t bytes = stride * format.layers; bytes > exported_bytes_) {
+    exported_.reset();
+    exported_.reset(static_cast<char*>(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, bytes)));
+    exported_bytes_ = exported_ ? bytes : 0;
+    if (!exported_)
+      return Error{ErrorCode::kEnvironment,
+                   "out of memory: a block of " + std::to_string(tokens) + " tokens needs " +
+                       std::to_string(bytes) + " bytes",
+                   ""};
+  }
   std::vector<const void*> planes;
   for (uint32_t layer = 0; layer < format.layers; ++layer) {
-    char* plane = memory.get() + stride * layer;
+    char* plane = exported_.get() + stride * layer;
     DBSA_RETURN_IF_ERROR(
         backend_.block_export(live.kv, format, static_cast<int32_t>(layer), plane));
     planes.push_back(plane);

@@ -8,7 +8,9 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -88,6 +90,13 @@ class Encoder {
   host::HostServices& services_;
   int64_t chunk_tokens_;
   int64_t repaired_ = 0;
+  std::vector<std::shared_ptr<OpenBlock>> in_view_;  // stored blocks that the chunk sees
+  // Planes on their way into the store, one block's at a time.
+  struct Free {
+    void operator()(char* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<char, Free> exported_;
+  uint64_t exported_bytes_ = 0;
 };
 
 }  // namespace dbsa

@@ -13,6 +13,11 @@
 #include "pipeline/stopwatch.h"
 
 namespace dbsa {
+namespace {
+
+constexpr int64_t kAutomaticBatch = 8;
+
+}  // namespace
 
 Result<Selection> Engine::Impl::select(std::string_view text) {
   const PoolShape shape = {lengths, settings.mask.anchor_blocks, pool.has_prefix};
@@ -64,8 +69,8 @@ Result<std::vector<QueryPass::Selected>> Engine::Impl::open_blocks(const Selecti
   std::vector<QueryPass::Selected> open;
   for (const SelectedBlock& selected : selection.blocks) {
     const auto index = static_cast<size_t>(selected.block);
-    DBSA_ASSIGN_OR_RETURN(OpenBlock * block, cache.open(pool.blocks[index].key));
-    open.push_back({block, lengths[index], selected.start});
+    DBSA_ASSIGN_OR_RETURN(std::shared_ptr<OpenBlock> block, cache.open(pool.blocks[index].key));
+    open.push_back({std::move(block), lengths[index], selected.start});
   }
   return open;
 }
@@ -171,7 +176,7 @@ Result<Engine::Impl::Request> Engine::Impl::make_request(std::string_view text, 
 }
 
 // One attempt. kCorrupt when a plane does not match, kNotFound when the store lacks a block.
-Status Engine::Impl::answer_once(const Request& request, Answer& answer) {
+Status Engine::Impl::answer_once(const Request& request, Forward& forward, Answer& answer) {
   const Stopwatch loading;
   std::vector<QueryPass::Selected> open;
   if (!settings.recompute) {
@@ -190,16 +195,17 @@ Status Engine::Impl::answer_once(const Request& request, Answer& answer) {
   const auto before = static_cast<int64_t>(ids.size());
   ids.insert(ids.end(), request.ids.begin(), request.ids.end());
   DBSA_ASSIGN_OR_RETURN(QueryPass pass,
-                        QueryPass::begin(*computing.model, *computing.backend, services,
-                                         std::move(open), request.selection.query_start - before,
+                        QueryPass::begin(forward, *computing.backend, services, std::move(open),
+                                         request.selection.query_start - before,
                                          before + request.rows, settings.model.chunk_tokens));
   DBSA_ASSIGN_OR_RETURN(std::vector<float> logits, pass.extend(ids));
   answer.seconds.verify += pass.verify_seconds();
-  answer.seconds.prefill += prefilling.seconds() - pass.verify_seconds();
+  const double away = pass.away_seconds();
+  answer.seconds.prefill += prefilling.seconds() - pass.verify_seconds() - away;
 
   const Stopwatch decoding;
   DBSA_RETURN_IF_ERROR(decode(pass, std::move(logits), answer));
-  answer.seconds.decode = decoding.seconds();
+  answer.seconds.decode = decoding.seconds() - (pass.away_seconds() - away);
   return {};
 }
 
@@ -213,7 +219,7 @@ Status Engine::Impl::repair(const Selection& selection, Answer& answer) {
     const KvKey& key = pool.blocks[static_cast<size_t>(selected.block)].key;
     DBSA_ASSIGN_OR_RETURN(const bool stored, plugins->store.contains(key));
     if (!stored) continue;
-    const Result<OpenBlock*> block = cache.open(key);
+    const Result<std::shared_ptr<OpenBlock>> block = cache.open(key);
     Status sound = block.ok() ? (*block)->verify_all() : Status(block.error());
     if (sound.ok()) continue;
     if (sound.error().code != ErrorCode::kCorrupt) return sound;
@@ -237,14 +243,14 @@ Status Engine::Impl::repair(const Selection& selection, Answer& answer) {
 }
 
 Status Engine::Impl::answer_with_model(std::string_view text, const Selection& selection,
-                                       Answer& answer) {
+                                       Forward& forward, Answer& answer) {
   DBSA_ASSIGN_OR_RETURN(const Request request, make_request(text, selection, answer.seconds));
   answer.query_tokens = static_cast<int64_t>(request.ids.size());
   // A repair mends all that is wrong with the selection. To need it again and again means a disk
   // that spoils what is written.
   constexpr int kAttempts = 4;
   for (int attempt = 1;; ++attempt) {
-    const Status status = answer_once(request, answer);
+    const Status status = answer_once(request, forward, answer);
     if (status.ok()) return {};
     const ErrorCode code = status.error().code;
     if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound) return status.error();
@@ -258,23 +264,45 @@ Status Engine::Impl::answer_with_model(std::string_view text, const Selection& s
   }
 }
 
-Result<Answer> Engine::answer(std::string_view text) {
-  Impl& self = *impl_;
+Result<Answer> Engine::Impl::answer(std::string_view text, Forward& forward) {
   const Stopwatch retrieving;
-  DBSA_ASSIGN_OR_RETURN(const Selection selection, self.select(text));
+  DBSA_ASSIGN_OR_RETURN(const Selection selection, select(text));
   Answer answer;
-  if (self.settings.decoding.method == DecodingMethod::kVote) {
-    answer = self.vote(selection);
+  if (settings.decoding.method == DecodingMethod::kVote) {
+    answer = vote(selection);
     answer.seconds.retrieve = retrieving.seconds();
   } else {
     answer.seconds.retrieve = retrieving.seconds();
-    DBSA_RETURN_IF_ERROR(self.answer_with_model(text, selection, answer));
+    DBSA_RETURN_IF_ERROR(answer_with_model(text, selection, forward, answer));
   }
   for (const SelectedBlock& block : selection.blocks)
     answer.blocks.push_back(
-        {block.block, block.score, block.start, self.lengths[static_cast<size_t>(block.block)]});
+        {block.block, block.score, block.start, lengths[static_cast<size_t>(block.block)]});
   answer.selected_tokens = selection.tokens;
   return answer;
+}
+
+Result<Answer> Engine::answer(std::string_view text) {
+  SingleForward forward(*impl_->computing.model);
+  return impl_->answer(text, forward);
+}
+
+std::vector<Result<Answer>> Engine::answer_together(std::span<const std::string> texts) {
+  std::vector<Result<Answer>> answers(texts.size(), Answer());
+  ForwardBatch batch(*impl_->computing.model, impl_->settings.model.chunk_tokens);
+  batch.run_tasks(static_cast<int64_t>(texts.size()), [&](int64_t i) {
+    const auto index = static_cast<size_t>(i);
+    answers[index] = impl_->answer(texts[index], batch);
+  });
+  return answers;
+}
+
+int64_t Engine::batch_size() const {
+  const Settings& settings = impl_->settings;
+  if (settings.model.batch_size > 0) return settings.model.batch_size;
+  // Where a query reads its blocks anew its rows are many, and a vote has none at all.
+  const bool alone = settings.recompute || settings.decoding.method == DecodingMethod::kVote;
+  return alone ? 1 : kAutomaticBatch;
 }
 
 }  // namespace dbsa

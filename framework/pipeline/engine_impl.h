@@ -109,7 +109,9 @@ struct Engine::Impl {
   int64_t continuation_tokens() const;
   int64_t longest_continuation() const;
   Answer vote(const Selection& selection) const;
-  Status answer_with_model(std::string_view text, const Selection& selection, Answer& answer);
+  Result<Answer> answer(std::string_view text, Forward& forward);
+  Status answer_with_model(std::string_view text, const Selection& selection, Forward& forward,
+                           Answer& answer);
   Result<std::vector<QueryPass::Selected>> open_blocks(const Selection& selection);
   Status decode(QueryPass& pass, std::vector<float> logits, Answer& answer);
   struct Request {
@@ -118,7 +120,7 @@ struct Engine::Impl {
     int64_t rows = 0;          // the query's, and those that its label may take
   };
   Result<Request> make_request(std::string_view text, Selection selection, AnswerTimings& seconds);
-  Status answer_once(const Request& request, Answer& answer);
+  Status answer_once(const Request& request, Forward& forward, Answer& answer);
   Status repair(const Selection& selection, Answer& answer);
 };
 

@@ -6,11 +6,11 @@
 
 namespace dbsa {
 
-Result<QueryPass> QueryPass::begin(Llama& model, host::AttentionBackend& backend,
+Result<QueryPass> QueryPass::begin(Forward& forward, host::AttentionBackend& backend,
                                    const host::HostServices& services,
                                    std::vector<Selected> selected, int64_t start, int64_t capacity,
                                    int64_t chunk_tokens) {
-  QueryPass pass(model, services, std::move(selected), start, chunk_tokens);
+  QueryPass pass(forward, services, std::move(selected), start, chunk_tokens);
   DBSA_ASSIGN_OR_RETURN(pass.kv_, backend.kv_create(capacity));
   return pass;
 }
@@ -39,14 +39,22 @@ Result<std::vector<float>> QueryPass::extend(std::span<const int32_t> ids, int64
       input.positions.push_back(static_cast<int32_t>(start_ + length_ + i));
       if (first + i >= count - wanted) logit_rows.push_back(i);
     }
-    DBSA_ASSIGN_OR_RETURN(
-        const std::vector<float> some,
-        model_->forward(input, logit_rows, [this](int32_t layer) { return verify(layer); }));
+    DBSA_ASSIGN_OR_RETURN(const std::vector<float> some, compute(input, logit_rows));
     logits.insert(logits.end(), some.begin(), some.end());
     length_ += rows;
     first += rows;
   }
   return logits;
+}
+
+Result<std::vector<float>> QueryPass::compute(const ForwardInput& input,
+                                              std::span<const int64_t> logit_rows) {
+  const Stopwatch watch;
+  DBSA_ASSIGN_OR_RETURN(
+      ForwardOutput output,
+      forward_->run(input, logit_rows, [this](int32_t layer) { return verify(layer); }));
+  away_seconds_ += watch.seconds() - output.seconds;
+  return std::move(output.logits);
 }
 
 std::vector<dbsa_segment> QueryPass::selected_segments() const {
@@ -109,9 +117,7 @@ Status QueryPass::extend_tree(std::span<const TreeToken> rows, const TreeSink& s
       add_tree_run(rows, begin, stop, input);
       for (; begin < stop; ++begin) logit_rows.push_back(static_cast<int64_t>(begin - first));
     }
-    DBSA_ASSIGN_OR_RETURN(
-        const std::vector<float> logits,
-        model_->forward(input, logit_rows, [this](int32_t layer) { return verify(layer); }));
+    DBSA_ASSIGN_OR_RETURN(const std::vector<float> logits, compute(input, logit_rows));
     const size_t vocabulary = logits.size() / logit_rows.size();
     for (size_t i = first; i < end; ++i)
       DBSA_RETURN_IF_ERROR(sink(static_cast<int32_t>(i),
@@ -124,10 +130,7 @@ Status QueryPass::extend_tree(std::span<const TreeToken> rows, const TreeSink& s
 Status QueryPass::verify(int32_t layer) {
   const Stopwatch watch;
   for (const Selected& selected : selected_) {
-    if (Status status = selected.block->verify(layer); !status.ok()) {
-      corrupt_ = selected.block;
-      return status;
-    }
+    DBSA_RETURN_IF_ERROR(selected.block->verify(layer));
   }
   verify_seconds_ += watch.seconds();
   return {};

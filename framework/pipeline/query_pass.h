@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -17,27 +18,26 @@
 #include "icl/label_tree.h"
 #include "model/llama.h"
 #include "pipeline/block_cache.h"
+#include "pipeline/forward_batch.h"
 
 namespace dbsa {
 
 class QueryPass {
  public:
   struct Selected {
-    OpenBlock* block = nullptr;
+    std::shared_ptr<OpenBlock> block;
     int64_t tokens = 0;
     int64_t start = 0;  // position of its token 0
   };
 
-  // capacity: tokens the query may grow to. start: position of its first token. The blocks must
-  // stay open as long as the pass.
-  static Result<QueryPass> begin(Llama& model, host::AttentionBackend& backend,
+  // capacity: tokens the query may grow to. start: position of its first token.
+  static Result<QueryPass> begin(Forward& forward, host::AttentionBackend& backend,
                                  const host::HostServices& services, std::vector<Selected> selected,
                                  int64_t start, int64_t capacity, int64_t chunk_tokens);
 
   // Appends tokens and returns the logits after each of the last `wanted` of them,
-  // [wanted, vocabulary]; wanted >= 1. Stored planes are verified ahead of their layer: kCorrupt,
-  // with corrupt() telling the block, when one does not match; the pass is then of no use.
-  // kCancelled between two chunks.
+  // [wanted, vocabulary]; wanted >= 1. Stored planes are verified ahead of their layer: kCorrupt
+  // when one does not match; the pass is then of no use. kCancelled between two chunks.
   Result<std::vector<float>> extend(std::span<const int32_t> ids, int64_t wanted = 1);
 
   // Computes a tree of tokens behind the last one, parents before children, each row seeing the
@@ -50,32 +50,34 @@ class QueryPass {
   void truncate(int64_t length) { length_ = length; }
   int64_t length() const { return length_; }
 
-  // The block whose bytes did not match, after kCorrupt.
-  OpenBlock* corrupt() const { return corrupt_; }
   // Time spent verifying planes so far.
   double verify_seconds() const { return verify_seconds_; }
+  // Time that went to other queries so far, while this one's rows were computed with theirs.
+  double away_seconds() const { return away_seconds_; }
 
  private:
-  QueryPass(Llama& model, const host::HostServices& services, std::vector<Selected> selected,
+  QueryPass(Forward& forward, const host::HostServices& services, std::vector<Selected> selected,
             int64_t start, int64_t chunk_tokens)
-      : model_(&model),
+      : forward_(&forward),
         services_(&services),
         selected_(std::move(selected)),
         start_(start),
         chunk_tokens_(chunk_tokens) {}
   Status verify(int32_t layer);
+  Result<std::vector<float>> compute(const ForwardInput& input,
+                                     std::span<const int64_t> logit_rows);
   std::vector<dbsa_segment> selected_segments() const;
   void add_tree_run(std::span<const TreeToken> rows, size_t begin, size_t end, ForwardInput& input);
 
-  Llama* model_;
+  Forward* forward_;
   const host::HostServices* services_;
   std::vector<Selected> selected_;
   int64_t start_;
   int64_t chunk_tokens_;
   host::Kv kv_;
   int64_t length_ = 0;
-  OpenBlock* corrupt_ = nullptr;
   double verify_seconds_ = 0;
+  double away_seconds_ = 0;
 };
 
 }  // namespace dbsa

@@ -4,7 +4,8 @@ namespace dbsa {
 namespace {
 
 ModelSettings read_model(const nlohmann::json& table) {
-  return {table.at("path"), table.at("dtype"), table.at("kv_dtype"), table.at("chunk_tokens")};
+  return {table.at("path"), table.at("dtype"), table.at("kv_dtype"), table.at("chunk_tokens"),
+          table.at("batch_size")};
 }
 
 DataSettings read_data(const nlohmann::json& table) {

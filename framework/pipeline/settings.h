@@ -21,6 +21,7 @@ struct ModelSettings {
   std::string dtype;     // auto | f32 | bf16
   std::string kv_dtype;  // auto | f32 | bf16
   int64_t chunk_tokens = 0;
+  int64_t batch_size = 1;  // 0: chosen by the engine
 };
 
 struct DataSettings {

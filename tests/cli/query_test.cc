@@ -90,11 +90,32 @@ TEST_F(QueryTest, ABadLineIsNamedAndWhatCameBeforeIsAnswered) {
        "\"label\": expected a string in the array, found an integer 1"},
   };
   for (const auto& [line, message] : cases) {
+    for (const char* together : {"1", "4"}) {
+      const ProcessResult result =
+          cli({"query", pipeline_, "--json", "--set", std::string("model.batch_size=") + together},
+              {.input = "{\"text\": \"card\"}\n" + line + "\n{\"text\": \"pin\"}\n"});
+      EXPECT_EQ(result.exit_code, 2) << line;
+      EXPECT_EQ(result.error, "error: standard input:2: " + message + "\n");
+      EXPECT_EQ(json_lines(result.out).size(), 1u);
+    }
+  }
+}
+
+TEST_F(QueryTest, LinesAnsweredTogetherGetTheAnswersOfLinesAnsweredAlone) {
+  std::string input;
+  for (int i = 0; i < 10; ++i)
+    input += json{{"text", "card " + std::to_string(i)}, {"id", i}}.dump() + (i < 9 ? "\n" : "");
+  std::vector<json> expected;
+  for (const char* together : {"1", "0", "3", "100"}) {
     const ProcessResult result =
-        cli({"query", pipeline_, "--json"}, {.input = "{\"text\": \"card\"}\n" + line + "\n"});
-    EXPECT_EQ(result.exit_code, 2) << line;
-    EXPECT_EQ(result.error, "error: standard input:2: " + message + "\n");
-    EXPECT_EQ(json_lines(result.out).size(), 1u);
+        cli({"query", pipeline_, "--json", "--set", std::string("model.batch_size=") + together},
+            {.input = input});
+    ASSERT_EQ(result.exit_code, 0) << result.error;
+    std::vector<json> answers = json_lines(result.out);
+    for (json& answer : answers) answer.erase("seconds");
+    if (expected.empty()) expected = answers;
+    ASSERT_EQ(answers.size(), 10u);
+    EXPECT_EQ(answers, expected) << together;
   }
 }
 

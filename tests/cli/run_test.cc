@@ -91,7 +91,9 @@ TEST_F(RunTest, ASecondRunEncodesNothingAndAnswersTheSame) {
 
 TEST_F(RunTest, RunEqualsEncodeThenQuery) {
   const std::string pipeline = make_pipeline();
-  ASSERT_EQ(cli({"run", pipeline, "--set", "kv_store.path=other"}).exit_code, 0);
+  ASSERT_EQ(cli({"run", pipeline, "--set", "kv_store.path=other", "--set", "model.batch_size=3"})
+                .exit_code,
+            0);
   const json record = only_record();
 
   const ProcessResult encoded = cli({"encode", pipeline, "--json"});

@@ -120,6 +120,22 @@ plugin = "cpu"
     return told;
   }
 
+  // As ask, all queries at once.
+  static Told ask_together(Engine& engine) {
+    const auto queries = engine.load_queries();
+    if (!queries.ok()) throw std::runtime_error(queries.error().message);
+    std::vector<std::string> texts;
+    for (const Example& query : *queries) texts.push_back(query.text);
+    Told told;
+    for (const Result<Answer>& answer : engine.answer_together(texts)) {
+      if (!answer.ok()) throw std::runtime_error(answer.error().message);
+      told.labels.push_back(answer->label.text);
+      told.log_probabilities.push_back(answer->label.log_probability);
+      told.repaired += answer->blocks_repaired;
+    }
+    return told;
+  }
+
   // The block of the pool in which a demonstration stands.
   int64_t block_of(const EncodeReport& report, int64_t demonstration) const {
     const auto pool = read_pool_manifest(report.manifest_path);

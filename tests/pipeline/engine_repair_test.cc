@@ -54,6 +54,28 @@ std::vector<PlanePlace> find_planes(const Workspace& workspace, const std::strin
   return places;
 }
 
+// Queries that are answered together see the same damaged blocks: each is encoded again once, and
+// none of the queries is lost.
+TEST_F(EngineTest, DamageIsRepairedOnceForQueriesAnsweredTogether) {
+  const EngineHarness::Overrides settings = {{"selection.ratio", "1.0"}};
+  auto harness = open(settings);
+  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+  const Told told = ask(harness->engine());
+  harness.reset();
+  const std::vector<PlanePlace> planes = find_planes(workspace_, "store");
+  ASSERT_EQ(planes.size(), 2u * kBlocks) << "two layers";
+  std::string bytes = workspace_.read(planes.front().file);
+  for (const size_t damaged : {size_t{1}, size_t{6}})
+    bytes[planes[damaged].offset] = static_cast<char>(~bytes[planes[damaged].offset]);
+  workspace_.write(planes.front().file, bytes);
+
+  auto again = open(settings);
+  ASSERT_TRUE(again->engine().open_pool().ok());
+  const Told now = ask_together(again->engine());
+  EXPECT_EQ(now.repaired, 2);
+  EXPECT_TRUE(now == told);
+}
+
 TEST_F(EngineTest, ADamagedPlaneIsNoticedEncodedAgainAndCounted) {
   const EngineHarness::Overrides settings = {{"selection.ratio", "1.0"}};
   auto harness = open(settings);

@@ -1,13 +1,14 @@
 // dbsa-pipe query: answers from a pool that was encoded before.
 //
 // A text comes from the command line; JSON lines come from standard input, one object each, and are
-// answered one by one as they come. At a terminal, lines are texts.
+// answered as they come, those that are there together. At a terminal, lines are texts.
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 
 #include "commands.h"
 #include "config/schema_check.h"
@@ -28,7 +29,8 @@ CommandLine command_line() {
        "under\n"
        "the pipeline's data.text_field (\"text\"), the expected label, if any, under "
        "data.label_field\n(\"label\"), and anything under \"id\", which is passed through. At a "
-       "terminal each line is a text.\n\nThe pool must have been encoded (`dbsa-pipe encode` or "
+       "terminal each line is a text.\nOf lines that are there already, model.batch_size are "
+       "answered together.\n\nThe pool must have been encoded (`dbsa-pipe encode` or "
        "`run`) with the same settings.\nOne line a query: label, tab, log-probability; with --json "
        "one JSON object a query.",
        "dbsa-pipe query pipeline.toml \"my card has not arrived\"\n"
@@ -148,6 +150,13 @@ class InputLines {
     ++number_;
     return true;
   }
+  // Whether another whole line was read already.
+  bool ready() const { return buffer_.find('\n', searched_) != buffer_.npos; }
+  // Gives the last line out once more.
+  void put_back(const std::string& line) {
+    buffer_.insert(0, line + "\n");
+    --number_;
+  }
   int64_t number() const { return number_; }
   bool failed() const { return failed_; }
 
@@ -174,34 +183,66 @@ class InputLines {
   int64_t number_ = 0;
 };
 
+// The queries of the lines that are there, `most` at most; waits for the first alone. None at the
+// end.
+Result<std::vector<Query>> next_queries(InputLines& input, const DataSettings& data, bool typed,
+                                        size_t most, const std::function<void()>& read_one) {
+  std::vector<Query> queries;
+  std::string words;
+  while (queries.size() < most && (queries.empty() || input.ready()) && input.next(words)) {
+    read_one();
+    if (words.find_first_not_of(" \t") == words.npos) continue;
+    Query query = {{words, ""}, nullptr};
+    if (!typed) {
+      Result<Query> parsed = parse_query(words, input.number(), data);
+      if (!parsed.ok()) {
+        if (queries.empty()) return parsed.error();
+        input.put_back(words);  // those before it are answered first
+        break;
+      }
+      query = std::move(parsed).value();
+    }
+    queries.push_back(std::move(query));
+  }
+  return queries;
+}
+
 Status answer_lines(Engine& engine, Session& session, const CommandLine& line, Terminal& terminal) {
   const bool typed = ::isatty(STDIN_FILENO) != 0;
   const DataSettings& data = engine.settings().data;
   if (typed) terminal.note("Type a text and Enter; Ctrl-D ends.");
   InputLines input(session.services());
   int64_t answered = 0;
-  std::string words;
   const auto prompt = [&] {
     if (typed) terminal.set_progress("> ");
   };
-  prompt();
-  while (!session.services().cancelled() && input.next(words)) {
-    terminal.drop_progress();  // what was typed stands after it
-    if (words.find_first_not_of(" \t") != words.npos) {
-      Query query = {{words, ""}, nullptr};
-      if (!typed) {
-        DBSA_ASSIGN_OR_RETURN(query, parse_query(words, input.number(), data));
-      }
-      DBSA_ASSIGN_OR_RETURN(const Answer answer, engine.answer(query.example.text));
-      ++answered;
-      if (line.has("json"))
-        print_json(query, answer, terminal);
-      else if (terminal.out_is_terminal())
-        print_line(query, answer, terminal);
-      else
-        print_plain(answer, terminal);
-    }
+  const auto print = [&](const Query& query, const Answer& answer) {
+    if (line.has("json"))
+      print_json(query, answer, terminal);
+    else if (terminal.out_is_terminal())
+      print_line(query, answer, terminal);
+    else
+      print_plain(answer, terminal);
+  };
+  const auto most = static_cast<size_t>(engine.batch_size());
+  while (!session.services().cancelled()) {
     prompt();
+    DBSA_ASSIGN_OR_RETURN(const std::vector<Query> queries,
+                          next_queries(input, data, typed, most,
+                                       [&] { terminal.drop_progress(); }));  // what was typed stays
+    if (queries.empty()) break;
+    std::vector<std::string> texts;
+    for (const Query& query : queries) texts.push_back(query.example.text);
+    std::vector<Result<Answer>> answers;
+    if (texts.size() == 1)
+      answers.push_back(engine.answer(texts.front()));
+    else
+      answers = engine.answer_together(texts);
+    for (size_t i = 0; i < queries.size(); ++i) {
+      if (!answers[i].ok()) return answers[i].error();
+      ++answered;
+      print(queries[i], *answers[i]);
+    }
   }
   terminal.set_progress("");
   if (session.services().cancelled())

@@ -1,7 +1,9 @@
 // dbsa-pipe run: encodes the pool, answers every query, writes the result record.
+#include <algorithm>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <span>
 
 #include "checks.h"
 #include "commands.h"
@@ -32,6 +34,18 @@ CommandLine command_line() {
   return line;
 }
 
+// The answers to some queries, by as many as are answered together.
+std::vector<Result<Answer>> answer_some(Engine& engine, std::span<const Example> queries) {
+  std::vector<Result<Answer>> answers;
+  if (queries.size() == 1) {
+    answers.push_back(engine.answer(queries.front().text));
+    return answers;
+  }
+  std::vector<std::string> texts;
+  for (const Example& query : queries) texts.push_back(query.text);
+  return engine.answer_together(texts);
+}
+
 // Answers all queries. kCancelled between two of them.
 Status answer_queries(Engine& engine, Session& session, std::vector<Example> queries,
                       Terminal& terminal, RunRecord& record) {
@@ -40,9 +54,18 @@ Status answer_queries(Engine& engine, Session& session, std::vector<Example> que
   const auto total = static_cast<int64_t>(queries.size());
   int64_t labelled = 0, correct = 0;
   progress.update(0, total);
-  for (Example& query : queries) {
-    Result<Answer> answer = session.services().cancelled() ? Error{ErrorCode::kCancelled, "", ""}
-                                                           : engine.answer(query.text);
+  const auto together = static_cast<size_t>(engine.batch_size());
+  std::vector<Result<Answer>> answers;
+  for (size_t i = 0; i < queries.size(); ++i) {
+    Example& query = queries[i];
+    if (i % together == 0) {
+      const auto some = std::span(queries).subspan(i, std::min(together, queries.size() - i));
+      if (session.services().cancelled())
+        answers.assign(some.size(), Error{ErrorCode::kCancelled, "", ""});
+      else
+        answers = answer_some(engine, some);
+    }
+    Result<Answer>& answer = answers[i % together];
     if (!answer.ok() && answer.error().code == ErrorCode::kCancelled)
       return Error{ErrorCode::kCancelled,
                    "stopped after " + human_count(static_cast<int64_t>(record.queries.size())) +

@@ -1,6 +1,8 @@
 // Memory: 64-byte aligned bytes, owned. Throws std::bad_alloc, which the SDK's guard reports.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
@@ -10,6 +12,17 @@
 
 namespace dbsa::cpu {
 
+struct FreeBlock {
+  uint64_t mapped = 0;  // bytes; 0: not a mapping
+  void operator()(void* block) const {
+    if (mapped == 0) {
+      std::free(block);
+    } else {
+      munmap(block, mapped);
+    }
+  }
+};
+
 class Memory {
  public:
   static constexpr uint64_t kAlignment = 64;
@@ -18,13 +31,7 @@ class Memory {
   // Zero-filled; large blocks get their pages from the system on first touch.
   static Memory zeroed(uint64_t bytes) {
     if (bytes > uint64_t{1} << 46) throw std::bad_alloc();  // more than any machine has
-    Memory memory;
-    memory.block_.reset(std::calloc(bytes + kAlignment, 1));
-    if (memory.block_ == nullptr) throw std::bad_alloc();
-    const auto address = reinterpret_cast<uintptr_t>(memory.block_.get());
-    memory.data_ = static_cast<char*>(memory.block_.get()) + (kAlignment - address % kAlignment);
-    memory.bytes_ = bytes;
-    return memory;
+    return bytes < kMapped ? allocate(bytes) : map(bytes);
   }
 
   // At least `bytes`, contents undefined; keeps what it has where that is enough.
@@ -41,10 +48,42 @@ class Memory {
   uint64_t bytes() const { return bytes_; }
 
  private:
-  struct Free {
-    void operator()(void* block) const { std::free(block); }
-  };
-  std::unique_ptr<void, Free> block_;
+  // From here on a block is a mapping of its own, so that what is freed goes back to the system: in
+  // a heap, blocks of changing sizes leave holes that add up.
+  static constexpr uint64_t kMapped = uint64_t{1} << 20;
+  static constexpr uint64_t kHugePage = uint64_t{2} << 20;
+
+  static Memory allocate(uint64_t bytes) {
+    Memory memory;
+    memory.block_.reset(std::calloc(bytes + kAlignment, 1));
+    if (memory.block_ == nullptr) throw std::bad_alloc();
+    memory.data_ = align(memory.block_.get(), kAlignment);
+    memory.bytes_ = bytes;
+    return memory;
+  }
+  static Memory map(uint64_t bytes) {
+    const uint64_t alignment = bytes < kHugePage ? kAlignment : kHugePage;
+    const uint64_t mapped = bytes + alignment;
+    void* block = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED) throw std::bad_alloc();
+    Memory memory;
+    memory.block_ = std::unique_ptr<void, FreeBlock>(block, FreeBlock{mapped});
+    memory.data_ = align(block, alignment);
+    memory.bytes_ = bytes;
+#ifdef MADV_HUGEPAGE
+    // Fewer look-ups of pages while weights stream by. Whole ones only: no page is larger than what
+    // is in it.
+    if (const uint64_t whole = bytes / kHugePage * kHugePage; whole > 0)
+      madvise(memory.data_, whole, MADV_HUGEPAGE);
+#endif
+    return memory;
+  }
+  static char* align(void* block, uint64_t alignment) {
+    const auto address = reinterpret_cast<uintptr_t>(block);
+    return static_cast<char*>(block) + (alignment - address % alignment) % alignment;
+  }
+
+  std::unique_ptr<void, FreeBlock> block_;
   void* data_ = nullptr;
   uint64_t bytes_ = 0;
 };
