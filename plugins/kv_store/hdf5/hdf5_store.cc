@@ -52,6 +52,8 @@ class Hdf5Lease final : public KvStore::Lease {
                    ""};
     std::atomic<PlaneState>& state = block_.states[plane];
     if (state.load(std::memory_order_acquire) == PlaneState::kSound) return uint64_t{0};
+    // What is wanted next is on its way while this plane is computed with.
+    if (plane + 1 < block_.format.layers) kv_pack::fetch_pages(block_.plane(plane + 1));
     // Threads that meet here both read the plane and find the same.
     if (const auto fault = plane_fault(block_.plane(plane), block_.checksums[plane])) {
       state.store(PlaneState::kWrong, std::memory_order_release);

@@ -22,12 +22,20 @@ Result<std::shared_ptr<const Mapping>> Mapping::map(int fd, uint64_t length, con
 
 Mapping::~Mapping() { munmap(const_cast<uint8_t*>(data_), length_); }
 
-bool load_pages(std::span<const uint8_t> bytes) {
-#ifdef MADV_POPULATE_READ
+namespace {
+
+int advise(std::span<const uint8_t> bytes, int advice) {
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<uintptr_t>(bytes.data()) / page * page;
   const auto end = reinterpret_cast<uintptr_t>(bytes.data()) + bytes.size();
-  while (madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ) != 0) {
+  return madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+}
+
+}  // namespace
+
+bool load_pages(std::span<const uint8_t> bytes) {
+#ifdef MADV_POPULATE_READ
+  while (advise(bytes, MADV_POPULATE_READ) != 0) {
     if (errno == EINTR || errno == EAGAIN) continue;
     return errno == EINVAL;  // a kernel before 5.14: the pages come by themselves
   }
@@ -35,6 +43,10 @@ bool load_pages(std::span<const uint8_t> bytes) {
   static_cast<void>(bytes);
 #endif
   return true;
+}
+
+void fetch_pages(std::span<const uint8_t> bytes) {
+  static_cast<void>(advise(bytes, MADV_WILLNEED));
 }
 
 namespace {

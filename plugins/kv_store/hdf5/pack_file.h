@@ -36,6 +36,9 @@ class Mapping {
 // otherwise be a SIGBUS.
 bool load_pages(std::span<const uint8_t> bytes);
 
+// Lets the system begin to bring mapped bytes into memory, and does not wait for it.
+void fetch_pages(std::span<const uint8_t> bytes);
+
 // When a file or folder was last modified.
 inline int64_t modified_ns(const struct stat& info) {
   return info.st_mtim.tv_sec * int64_t{1'000'000'000} + info.st_mtim.tv_nsec;
