@@ -61,8 +61,7 @@ class BlockCache {
     return blocks_.emplace(key, std::move(block)).first->second;
   }
 
-  // Drops the blocks that nobody else holds. A block that was opened before it was published lies
-  // in memory of its own; opened again it is read from its file.
+  // Drops the blocks that nobody else holds.
   void drop_unused() {
     std::erase_if(blocks_, [](const auto& entry) { return entry.second.use_count() == 1; });
   }

@@ -134,8 +134,7 @@ Result<ForwardInput> Encoder::make_chunk(std::span<const EncodeBlock> pool,
                                          std::span<const int64_t> todo, size_t& next,
                                          LiveBlocks& live) {
   ForwardInput input;
-  // What the chunk before saw, and this one may see, stays open until this one has what it sees.
-  const std::vector<std::shared_ptr<OpenBlock>> before = std::exchange(in_view_, {});
+  in_view_.clear();
   int64_t room = chunk_tokens_;
   for (size_t i = 0; room > 0; ++i) {
     if (i == live.blocks.size()) {

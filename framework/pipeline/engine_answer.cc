@@ -210,8 +210,8 @@ Status Engine::Impl::answer_once(const Request& request, Forward& forward, Answe
 }
 
 // Drops every selected block whose bytes do not match, then computes what the store lacks of the
-// selection, and of what those blocks see.
-Status Engine::Impl::repair(const Selection& selection, Answer& answer) {
+// selection, and of what those blocks see. Whether there was anything to do.
+Result<bool> Engine::Impl::repair(const Selection& selection, Answer& answer) {
   const Stopwatch watch;
   std::vector<int64_t> wanted;
   for (const SelectedBlock& selected : selection.blocks) {
@@ -222,7 +222,7 @@ Status Engine::Impl::repair(const Selection& selection, Answer& answer) {
     const Result<std::shared_ptr<OpenBlock>> block = cache.open(key);
     Status sound = block.ok() ? (*block)->verify_all() : Status(block.error());
     if (sound.ok()) continue;
-    if (sound.error().code != ErrorCode::kCorrupt) return sound;
+    if (sound.error().code != ErrorCode::kCorrupt) return std::move(sound).error();
     services.log(host::LogLevel::kWarning, "block " + key.hex() + ": " + sound.error().message +
                                                "; it is encoded again and the query repeated");
     DBSA_RETURN_IF_ERROR(cache.discard(key));
@@ -237,9 +237,10 @@ Status Engine::Impl::repair(const Selection& selection, Answer& answer) {
                      " blocks of the pool are not in the store (any more); encoding " +
                      std::to_string(need.tokens) + " tokens first");
   answer.blocks_repaired += static_cast<int64_t>(need.blocks.size());
+  const bool mended = !need.blocks.empty();
   DBSA_RETURN_IF_ERROR(encoder.encode(blocks, std::move(need), nullptr));
   answer.seconds.repair += watch.seconds();
-  return {};
+  return mended;
 }
 
 Status Engine::Impl::answer_with_model(std::string_view text, const Selection& selection,
@@ -247,20 +248,23 @@ Status Engine::Impl::answer_with_model(std::string_view text, const Selection& s
   DBSA_ASSIGN_OR_RETURN(const Request request, make_request(text, selection, answer.seconds));
   answer.query_tokens = static_cast<int64_t>(request.ids.size());
   // A repair mends all that is wrong with the selection. To need it again and again means a disk
-  // that spoils what is written.
-  constexpr int kAttempts = 4;
-  for (int attempt = 1;; ++attempt) {
+  // that spoils what is written. A pass that is shared may fail for a block of another query; that
+  // one gives up sooner.
+  constexpr int kAttempts = 4, kAttemptsOfOthers = 64;
+  int attempts = 1;
+  for (int others = 0;;) {
     const Status status = answer_once(request, forward, answer);
     if (status.ok()) return {};
     const ErrorCode code = status.error().code;
     if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound) return status.error();
-    if (attempt == kAttempts)
+    if (attempts == kAttempts || others == kAttemptsOfOthers)
       return Error{ErrorCode::kEnvironment,
                    "stored blocks stay damaged after " + std::to_string(kAttempts) +
                        " attempts to encode them again: " + status.error().message +
                        "; check the disk that holds kv_store.path",
                    "/kv_store/path"};
-    DBSA_RETURN_IF_ERROR(repair(request.selection, answer));
+    DBSA_ASSIGN_OR_RETURN(const bool mended, repair(request.selection, answer));
+    ++(mended ? attempts : others);
   }
 }
 
@@ -288,6 +292,7 @@ Result<Answer> Engine::answer(std::string_view text) {
 }
 
 std::vector<Result<Answer>> Engine::answer_together(std::span<const std::string> texts) {
+  if (texts.size() == 1) return {answer(texts.front())};
   std::vector<Result<Answer>> answers(texts.size(), Answer());
   ForwardBatch batch(*impl_->computing.model, impl_->settings.model.chunk_tokens);
   batch.run_tasks(static_cast<int64_t>(texts.size()), [&](int64_t i) {

@@ -121,7 +121,7 @@ struct Engine::Impl {
   };
   Result<Request> make_request(std::string_view text, Selection selection, AnswerTimings& seconds);
   Status answer_once(const Request& request, Forward& forward, Answer& answer);
-  Status repair(const Selection& selection, Answer& answer);
+  Result<bool> repair(const Selection& selection, Answer& answer);
 };
 
 }  // namespace dbsa

@@ -18,63 +18,80 @@ Result<ForwardOutput> SingleForward::run(const ForwardInput& input,
 void ForwardBatch::run_tasks(int64_t count, const std::function<void(int64_t)>& task) {
   std::vector<std::jthread> threads;
   std::unique_lock lock(mutex_);
-  active_ = count;
   failure_ = nullptr;
-  for (int64_t i = 0; i < count; ++i) {
-    threads.emplace_back([this, &task, i] {
-      const std::lock_guard turn(mutex_);
-      try {
-        task(i);
-      } catch (...) {
-        if (!failure_) failure_ = std::current_exception();
-      }
-      --active_;
-      changed_.notify_all();
-    });
+  calls_.reserve(static_cast<size_t>(count));  // so that no task fails to add its own
+  try {
+    for (int64_t i = 0; i < count; ++i) {
+      threads.emplace_back([this, &task, i] {
+        const std::lock_guard turn(mutex_);
+        try {
+          task(i);
+        } catch (...) {
+          fail();
+        }
+        --active_;
+        changed_.notify_all();
+      });
+    }
+  } catch (...) {  // no more threads: those that there are go on to their end
+    fail();
   }
+  active_ = static_cast<int64_t>(threads.size());
   for (;;) {
     changed_.wait(lock, [this] { return static_cast<int64_t>(calls_.size()) == active_; });
     if (active_ == 0) break;
-    run_calls();
+    run_pass();
   }
   lock.unlock();
   threads.clear();
   if (failure_) std::rethrow_exception(failure_);
 }
 
+void ForwardBatch::fail() {
+  if (!failure_) failure_ = std::current_exception();
+}
+
 Result<ForwardOutput> ForwardBatch::run(const ForwardInput& input,
                                         std::span<const int64_t> logit_rows,
                                         const Llama::LayerHook& before_layer) {
-  // The task holds the lock; the wait gives its turn away.
-  std::unique_lock lock(mutex_, std::adopt_lock);
   Call call{&input, logit_rows, &before_layer};
   calls_.push_back(&call);
   changed_.notify_all();
+  // The task holds the lock; the wait gives its turn away.
+  std::unique_lock lock(mutex_, std::adopt_lock);
   changed_.wait(lock, [&] { return call.done; });
   lock.release();
   return std::move(call.output);
 }
 
-void ForwardBatch::run_calls() {
-  std::vector<Call*> waiting;
-  waiting.swap(calls_);
-  for (size_t begin = 0; begin < waiting.size();) {
-    size_t end = begin;
-    int64_t rows = 0;
-    while (end < waiting.size()) {
-      const auto more = static_cast<int64_t>(waiting[end]->input->ids.size());
-      if (end > begin && rows + more > most_rows_) break;
-      rows += more;
-      ++end;
-    }
-    run_pass(std::span(waiting).subspan(begin, end - begin));
-    begin = end;
+// Computes the calls that wait longest and lets their tasks go on; what they were given is theirs
+// before the next pass, so that the logits of one pass are held at a time.
+void ForwardBatch::run_pass() {
+  size_t taken = 0;
+  int64_t rows = 0;
+  while (taken < calls_.size()) {
+    const auto more = static_cast<int64_t>(calls_[taken]->input->ids.size());
+    if (taken > 0 && rows + more > most_rows_) break;
+    rows += more;
+    ++taken;
   }
-  for (Call* call : waiting) call->done = true;
+  const std::span<Call*> pass = std::span(calls_).first(taken);
+  Status status;
+  try {
+    status = compute(pass);
+  } catch (...) {
+    fail();
+    status = Error{ErrorCode::kRun, "a forward pass failed", ""};
+  }
+  for (Call* call : pass) {
+    if (!status.ok()) call->output = status.error();
+    call->done = true;
+  }
+  calls_.erase(calls_.begin(), calls_.begin() + static_cast<std::ptrdiff_t>(taken));
   changed_.notify_all();
 }
 
-void ForwardBatch::run_pass(std::span<Call*> calls) {
+Status ForwardBatch::compute(std::span<Call*> calls) {
   ForwardInput together;
   std::vector<int64_t> logit_rows;
   for (const Call* call : calls) {
@@ -95,31 +112,27 @@ void ForwardBatch::run_pass(std::span<Call*> calls) {
     return {};
   };
   const Stopwatch clock;
-  Result<std::vector<float>> logits = std::vector<float>();
-  try {
-    logits = model_.forward(together, logit_rows, before_layer);
-  } catch (...) {  // the tasks must end before it may go on
-    if (!failure_) failure_ = std::current_exception();
-    logits = Error{ErrorCode::kRun, "a forward pass failed", ""};
-  }
+  DBSA_ASSIGN_OR_RETURN(std::vector<float> logits,
+                        model_.forward(together, logit_rows, before_layer));
   double shared = clock.seconds();
   for (const Call* call : calls) shared -= call->hook_seconds;
-  const size_t vocabulary =
-      logits.ok() && !logit_rows.empty() ? logits->size() / logit_rows.size() : 0;
+  const size_t vocabulary = logit_rows.empty() ? 0 : logits.size() / logit_rows.size();
   size_t at = 0;
   for (Call* call : calls) {
-    if (!logits.ok()) {
-      call->output = logits.error();
-      continue;
-    }
     const size_t floats = call->logit_rows.size() * vocabulary;
-    const auto begin = logits->begin() + static_cast<std::ptrdiff_t>(at);
-    const double share = shared * static_cast<double>(call->input->ids.size()) /
-                         static_cast<double>(together.ids.size());
-    call->output = ForwardOutput{{begin, begin + static_cast<std::ptrdiff_t>(floats)},
-                                 share + call->hook_seconds};
+    ForwardOutput output;
+    output.seconds = call->hook_seconds + shared * static_cast<double>(call->input->ids.size()) /
+                                              static_cast<double>(together.ids.size());
+    if (calls.size() == 1) {
+      output.logits = std::move(logits);
+    } else {
+      const auto begin = logits.begin() + static_cast<std::ptrdiff_t>(at);
+      output.logits.assign(begin, begin + static_cast<std::ptrdiff_t>(floats));
+    }
+    call->output = std::move(output);
     at += floats;
   }
+  return {};
 }
 
 }  // namespace dbsa

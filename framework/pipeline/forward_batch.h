@@ -66,14 +66,15 @@ class ForwardBatch : public Forward {
     Result<ForwardOutput> output = ForwardOutput();
     bool done = false;
   };
-  void run_calls();
-  void run_pass(std::span<Call*> calls);
+  void run_pass();
+  Status compute(std::span<Call*> calls);
+  void fail();  // keeps the exception that is being handled
 
   Llama& model_;
   const int64_t most_rows_;
   std::mutex mutex_;  // held by whoever runs
   std::condition_variable changed_;
-  std::vector<Call*> calls_;  // that wait
+  std::vector<Call*> calls_;  // that wait, in the order they came
   int64_t active_ = 0;        // tasks that have not ended
   std::exception_ptr failure_;
 };

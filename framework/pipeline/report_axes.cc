@@ -45,13 +45,6 @@ bool fits_axis(double value) {
   return size == 0 || (size >= kLeastNumber && size <= kMostNumber);
 }
 
-std::optional<double> as_number(const std::string& text) {
-  double value = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failed != std::errc() || end != text.data() + text.size() || !fits_axis(value)) return {};
-  return value;
-}
-
 // Whether a key only says what the choice of a plugin implies: some runs have it, all with one
 // value.
 bool is_implied(const std::set<std::string>& values, size_t holders, size_t runs) {
@@ -163,6 +156,13 @@ std::optional<std::vector<double>> quantities_of(const std::vector<ReportGroup>&
 }
 
 }  // namespace
+
+std::optional<double> as_number(const std::string& text) {
+  double value = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failed != std::errc() || end != text.data() + text.size() || !fits_axis(value)) return {};
+  return value;
+}
 
 bool value_less(const std::string& a, const std::string& b) {
   const std::optional<double> x = as_number(a), y = as_number(b);

@@ -159,7 +159,10 @@ std::string value_ticks(std::vector<double> values, const Range& range, bool log
     last = place(value);
     const bool whole = value == std::floor(value) || value >= 1000;
     std::string text = whole ? grouped(value) : significant(value, 3);
-    if (!whole) text.erase(text.find_last_not_of('0') + 1);
+    if (text.find('.') != text.npos) {
+      text.erase(text.find_last_not_of('0') + 1);
+      if (text.back() == '.') text.pop_back();
+    }
     ticks += (ticks.empty() ? "" : ", ") + gnuplot_text(text) + " " + plot_number(value);
   }
   return "set xtics (" + ticks + ")\n";

@@ -1,7 +1,6 @@
 #include "pipeline/report_study.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <set>
 
@@ -236,9 +235,7 @@ namespace {
 
 // A number says nothing without its axis.
 std::string name_in_sweep(const std::string& axis, const std::string& value) {
-  char* end = nullptr;
-  std::strtod(value.c_str(), &end);
-  return end == value.c_str() + value.size() ? axis + " " + value : value;
+  return as_number(value) ? axis + " " + value : value;
 }
 
 }  // namespace

@@ -94,6 +94,9 @@ std::string name_of_values(const AxisValues& values, const StudyInput& input,
 std::string bundle_name(const Study& study, size_t group);
 std::string name_in_bundle(const Study& study, size_t group, const std::string& skip = "");
 
+// The number that a value of an axis is, if it is one a plot can show.
+std::optional<double> as_number(const std::string& text);
+
 // Values as people order them: numbers by size, before words.
 bool value_less(const std::string& a, const std::string& b);
 

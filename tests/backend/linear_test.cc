@@ -1,5 +1,6 @@
 // Linear layers against double precision, and bit-identical rows.
 #include <array>
+#include <functional>
 
 #include "tests/backend/plan_case.h"
 
@@ -88,7 +89,7 @@ TEST(Linear, RowsDoNotDependOnThreadsOrOtherRows) {
   for (const Variant& variant : variants()) {
     if (variant.kv_dtype == DBSA_KV_DTYPE_BF16) continue;
     for (const Size size : {Size{48, 100}, Size{100, 48}, Size{64, 4081}, Size{256, 688},
-                            Size{688, 256}, Size{33, 17}}) {
+                            Size{688, 256}, Size{33, 17}, Size{2048, 40}}) {
       std::mt19937_64 random(11);
       const int64_t rows = 300;
       const Rows x = random_rows(random, rows * size.in);
@@ -214,7 +215,7 @@ TEST(SwiGlu, RowsDoNotDependOnThreadsOrOtherRows) {
   for (const Variant& variant : variants()) {
     if (variant.kv_dtype == DBSA_KV_DTYPE_BF16) continue;
     std::mt19937_64 random(12);
-    const SwiGlu layer(random, 48, 100, 56);
+    const SwiGlu layer(random, 2048, 72, 40);
     const int64_t rows = 700;
     const Rows x = random_rows(random, rows * layer.in);
     Backend one(variant.path, 1, variant.apply({}));
@@ -231,28 +232,97 @@ TEST(SwiGlu, RowsDoNotDependOnThreadsOrOtherRows) {
   }
 }
 
-// A backend may keep what it made of activations; other ones in the same buffer are other ones.
+// A backend may keep what it made of activations. Whatever writes to a buffer makes them others.
 TEST(Linear, ReadsABufferAnewOnceItIsWritten) {
+  constexpr int64_t kRows = 5, kWidth = 40;
   for (const Variant& variant : variants()) {
     if (variant.kv_dtype == DBSA_KV_DTYPE_BF16) continue;
-    Backend backend(variant.path, 1, variant.apply({}));
+    Shape shape = variant.apply({});
+    shape.query_heads = shape.kv_heads = 1;
+    shape.head_dim = kWidth;
+    Backend backend(variant.path, 1, shape);
+    const Backend::Vtable& t = backend.table();
+    void* const self = backend.instance();
+    dbsa_error* const error = backend.error();
     std::mt19937_64 random(13);
-    const Size size{40, 24};
-    const Rows first = random_rows(random, 5 * size.in), second = random_rows(random, 5 * size.in);
-    auto w = backend.weight(DBSA_WEIGHT_LINEAR, random_rows(random, size.out * size.in),
-                            {size.out, size.in});
-    const Rows expected = run_linear(backend, second, 5, w, nullptr, nullptr, size);
-    auto x = backend.buffer(first, size.in);
-    auto out = backend.buffer(5, size.out);
-    const auto run = [&] {
-      backend.check(backend.table().linear(backend.instance(), x.get(), 5, w.get(), nullptr,
-                                           nullptr, out.get(), backend.error()));
-      return backend.read(out, 5, size.out);
+    const auto square = [&] {
+      return backend.weight(DBSA_WEIGHT_LINEAR, random_rows(random, kWidth * kWidth),
+                            {kWidth, kWidth});
     };
-    EXPECT_NE(run(), expected) << variant.name();
-    backend.check(
-        backend.table().upload(backend.instance(), second.data(), 0, 5, x.get(), backend.error()));
-    EXPECT_EQ(run(), expected) << variant.name();
+    const auto w = square(), inner = square();
+    const auto vector = backend.weight(DBSA_WEIGHT_VECTOR, random_rows(random, kWidth), {kWidth});
+    const Rows rows_of_table = random_rows(random, 2 * kRows * kWidth);
+    const auto table = backend.weight(DBSA_WEIGHT_EMBEDDING, rows_of_table, {2 * kRows, kWidth});
+    dbsa_swiglu_weights layer = {};
+    layer.struct_size = sizeof layer;
+    layer.gate = layer.up = layer.down = inner.get();
+    auto kv =
+        backend.filled_kv(random_rows(random, kRows * kWidth), random_rows(random, kRows * kWidth));
+    PlanCase plan_case;
+    plan_case.shape = shape;
+    plan_case.add_segment(0, DBSA_SEGMENT_FULL, 0, kRows, 0);
+    plan_case.add_range(kRows, 0);
+    const auto plan = backend.plan(plan_case.describe({kv}));
+
+    using Write = std::function<int32_t(dbsa_buffer * from, int32_t turn, dbsa_buffer * to)>;
+    const std::pair<const char*, Write> writers[] = {
+        {"upload",
+         [&](dbsa_buffer*, int32_t turn, dbsa_buffer* to) {
+           return t.upload(self, rows_of_table.data() + turn * kRows * kWidth, 0, kRows, to, error);
+         }},
+        {"embedding",
+         [&](dbsa_buffer*, int32_t turn, dbsa_buffer* to) {
+           std::vector<int32_t> ids;
+           for (int32_t i = 0; i < kRows; ++i)
+             ids.push_back(turn * static_cast<int32_t>(kRows) + i);
+           return t.embedding(self, ids.data(), kRows, table.get(), to, error);
+         }},
+        {"gather_rows",
+         [&](dbsa_buffer* from, int32_t, dbsa_buffer* to) {
+           const int64_t indices[] = {4, 3, 2, 1, 0};
+           return t.gather_rows(self, from, indices, kRows, to, error);
+         }},
+        {"linear",
+         [&](dbsa_buffer* from, int32_t, dbsa_buffer* to) {
+           return t.linear(self, from, kRows, inner.get(), nullptr, nullptr, to, error);
+         }},
+        {"swiglu",
+         [&](dbsa_buffer* from, int32_t, dbsa_buffer* to) {
+           return t.swiglu(self, from, kRows, &layer, nullptr, to, error);
+         }},
+        {"rms_norm",
+         [&](dbsa_buffer* from, int32_t, dbsa_buffer* to) {
+           return t.rms_norm(self, from, kRows, vector.get(), 1e-5f, to, error);
+         }},
+        {"layer_norm",
+         [&](dbsa_buffer* from, int32_t, dbsa_buffer* to) {
+           return t.layer_norm(self, from, kRows, vector.get(), vector.get(), 1e-5f, to, error);
+         }},
+        {"gelu", [&](dbsa_buffer* from, int32_t,
+                     dbsa_buffer* to) { return t.gelu(self, from, kRows, to, error); }},
+        {"attention",
+         [&](dbsa_buffer* from, int32_t, dbsa_buffer* to) {
+           return t.attention(self, plan.get(), 0, from, to, error);
+         }},
+    };
+    for (const auto& [name, write] : writers) {
+      auto x = backend.buffer(kRows, kWidth);
+      auto out = backend.buffer(kRows, kWidth);
+      const auto product = [&](const Backend::Handle<dbsa_buffer>& of) {
+        backend.check(t.linear(self, of.get(), kRows, w.get(), nullptr, nullptr, out.get(), error));
+        return backend.read(out, kRows, kWidth);
+      };
+      Rows before;
+      for (const int32_t turn : {0, 1}) {
+        auto from = backend.buffer(random_rows(random, kRows * kWidth), kWidth);
+        backend.check(write(from.get(), turn, x.get()));
+        const Rows got = product(x);
+        EXPECT_NE(got, before) << variant.name() << ", " << name;
+        EXPECT_EQ(got, product(backend.buffer(backend.read(x, kRows, kWidth), kWidth)))
+            << variant.name() << ", " << name;
+        before = product(x);
+      }
+    }
   }
 }
 

@@ -1,6 +1,8 @@
 // Texts of records in HTML, Markdown, CSV and gnuplot.
+#include "pipeline/report_plot_script.h"
 #include "pipeline/report_text.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "icl/csv.h"
@@ -88,6 +90,21 @@ TEST(Gnuplot, InlinedPlotsDoNotShareIds) {
             "&quot;label&quot;\">\n<defs><circle id='s0-p'/><use xlink:href='#s0-p' "
             "id=\"s0-q\"/></defs><text> id='p' </text><g clip-path=\"url(#s0-c)\"/></svg>");
   EXPECT_EQ(inline_svg("no picture", "a", "b"), "");
+}
+
+TEST(ReportText, TicksShowTheirValuesWithoutIdleZeros) {
+  const auto ticks = [](double value) {
+    Range range;
+    range.add(0);
+    range.add(2 * value);
+    return value_ticks({value}, range, /*logarithmic=*/false);
+  };
+  EXPECT_THAT(ticks(0.05), testing::HasSubstr("('0.05' 0.05"));
+  EXPECT_THAT(ticks(0.5), testing::HasSubstr("('0.5' 0.5"));
+  EXPECT_THAT(ticks(620.4), testing::HasSubstr("('620' 620.4"));
+  EXPECT_THAT(ticks(300.3), testing::HasSubstr("('300' 300.3"));
+  EXPECT_THAT(ticks(9.999), testing::HasSubstr("('10' 9.999"));
+  EXPECT_THAT(ticks(20), testing::HasSubstr("('20' 20"));
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <functional>
 
 #include "commands.h"
 #include "config/schema_check.h"
@@ -186,11 +185,16 @@ class InputLines {
 // The queries of the lines that are there, `most` at most; waits for the first alone. None at the
 // end.
 Result<std::vector<Query>> next_queries(InputLines& input, const DataSettings& data, bool typed,
-                                        size_t most, const std::function<void()>& read_one) {
+                                        size_t most, Terminal& terminal) {
   std::vector<Query> queries;
   std::string words;
-  while (queries.size() < most && (queries.empty() || input.ready()) && input.next(words)) {
-    read_one();
+  const auto next = [&] {
+    if (typed) terminal.set_progress("> ");
+    if (!input.next(words)) return false;
+    terminal.drop_progress();  // what was typed stands after it
+    return true;
+  };
+  while (queries.size() < most && (queries.empty() || input.ready()) && next()) {
     if (words.find_first_not_of(" \t") == words.npos) continue;
     Query query = {{words, ""}, nullptr};
     if (!typed) {
@@ -213,9 +217,6 @@ Status answer_lines(Engine& engine, Session& session, const CommandLine& line, T
   if (typed) terminal.note("Type a text and Enter; Ctrl-D ends.");
   InputLines input(session.services());
   int64_t answered = 0;
-  const auto prompt = [&] {
-    if (typed) terminal.set_progress("> ");
-  };
   const auto print = [&](const Query& query, const Answer& answer) {
     if (line.has("json"))
       print_json(query, answer, terminal);
@@ -226,18 +227,12 @@ Status answer_lines(Engine& engine, Session& session, const CommandLine& line, T
   };
   const auto most = static_cast<size_t>(engine.batch_size());
   while (!session.services().cancelled()) {
-    prompt();
     DBSA_ASSIGN_OR_RETURN(const std::vector<Query> queries,
-                          next_queries(input, data, typed, most,
-                                       [&] { terminal.drop_progress(); }));  // what was typed stays
+                          next_queries(input, data, typed, most, terminal));
     if (queries.empty()) break;
     std::vector<std::string> texts;
     for (const Query& query : queries) texts.push_back(query.example.text);
-    std::vector<Result<Answer>> answers;
-    if (texts.size() == 1)
-      answers.push_back(engine.answer(texts.front()));
-    else
-      answers = engine.answer_together(texts);
+    const std::vector<Result<Answer>> answers = engine.answer_together(texts);
     for (size_t i = 0; i < queries.size(); ++i) {
       if (!answers[i].ok()) return answers[i].error();
       ++answered;

@@ -3,7 +3,6 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
-#include <span>
 
 #include "checks.h"
 #include "commands.h"
@@ -34,19 +33,7 @@ CommandLine command_line() {
   return line;
 }
 
-// The answers to some queries, by as many as are answered together.
-std::vector<Result<Answer>> answer_some(Engine& engine, std::span<const Example> queries) {
-  std::vector<Result<Answer>> answers;
-  if (queries.size() == 1) {
-    answers.push_back(engine.answer(queries.front().text));
-    return answers;
-  }
-  std::vector<std::string> texts;
-  for (const Example& query : queries) texts.push_back(query.text);
-  return engine.answer_together(texts);
-}
-
-// Answers all queries. kCancelled between two of them.
+// Answers all queries, as many together as the pipeline says.
 Status answer_queries(Engine& engine, Session& session, std::vector<Example> queries,
                       Terminal& terminal, RunRecord& record) {
   const Stopwatch clock;
@@ -59,11 +46,13 @@ Status answer_queries(Engine& engine, Session& session, std::vector<Example> que
   for (size_t i = 0; i < queries.size(); ++i) {
     Example& query = queries[i];
     if (i % together == 0) {
-      const auto some = std::span(queries).subspan(i, std::min(together, queries.size() - i));
+      std::vector<std::string> texts;
+      for (size_t j = i; j < std::min(i + together, queries.size()); ++j)
+        texts.push_back(queries[j].text);
       if (session.services().cancelled())
-        answers.assign(some.size(), Error{ErrorCode::kCancelled, "", ""});
+        answers.assign(texts.size(), Error{ErrorCode::kCancelled, "", ""});
       else
-        answers = answer_some(engine, some);
+        answers = engine.answer_together(texts);
     }
     Result<Answer>& answer = answers[i % together];
     if (!answer.ok() && answer.error().code == ErrorCode::kCancelled)

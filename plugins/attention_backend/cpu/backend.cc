@@ -161,10 +161,13 @@ Result<dbsa_weight*> CpuBackend::weight_create(int32_t use, const dbsa_tensor& t
     weight->vector = Memory::zeroed(static_cast<uint64_t>(rows.width()) * sizeof(float));
     rows.read(0, static_cast<float*>(weight->vector.data()));
   } else {
+    const bool by_tiles = bf16_compute_ && path_.kernels->multiply_tiles != nullptr;
     const bool by_onednn = bf16_compute_ ? path_.onednn_bf16 : path_.onednn_f32;
-    if (by_onednn) weight->packed = pack_onednn(linear_, onednn_, rows, bf16_compute_);
-    if (bf16_compute_ && path_.kernels->multiply_tiles != nullptr)
+    if (by_tiles) {
       weight->packed = pack_tiles(linear_, rows);
+    } else if (by_onednn) {
+      weight->packed = pack_onednn(linear_, onednn_, rows, bf16_compute_);
+    }
     if (weight->packed == nullptr) weight->packed = pack_own(linear_, rows, bf16_compute_);
   }
   return weight.release();

@@ -15,7 +15,7 @@ namespace dbsa::cpu {
 
 class CpuBackend : public AttentionBackend {
  public:
-  static constexpr uint32_t kRevision = 2;
+  static constexpr uint32_t kRevision = 3;
   static Result<std::unique_ptr<CpuBackend>> create(Host host, const Config& config);
 
   Status configure(const dbsa_attention_shape& shape) override;

@@ -69,7 +69,9 @@ struct AttendArgs {
 constexpr int64_t kTileRows = 16;
 constexpr int64_t kTileSteps = 16;
 constexpr int64_t kTileBytes = 1024;
-constexpr int64_t tile_row_bytes(int64_t step_tiles) { return (step_tiles | 1) * kTileBytes; }
+static constexpr int64_t tile_row_bytes(int64_t step_tiles) {
+  return (step_tiles | 1) * kTileBytes;
+}
 struct TileProduct {
   const void* a;  // [row_tiles][step_tiles | 1][16 rows][16 steps][2]
   int64_t row_tiles;
@@ -105,7 +107,7 @@ struct Kernels {
   void (*silu_mul)(const float* gate, const float* up, int64_t count, float* out);
   // out = x (+ bias) (+ residual), each summand may be null.
   void (*add)(const float* x, const float* bias, const float* residual, int64_t count, float* out);
-  // out = exp(x), for x <= 0; the exponential of softmax and silu.
+  // out = exp(x), for x <= 0; the exponential of silu, and of softmax in float32.
   void (*exp)(const float* x, int64_t count, float* out);
 };
 

@@ -8,7 +8,6 @@ namespace {
 
 // A tile holds 16 rows of 64 bytes: of `a` 16 rows by 16 steps, of `b` 16 steps by a group of 16
 // columns, of `c` 16 rows by 16 floats. Tiles 0-3 are sums, 4 and 5 hold `a`, 6 and 7 `b`.
-
 constexpr TileConfig kConfig;
 
 // gcc does not know that its instructions for tiles read and write memory.
@@ -110,7 +109,7 @@ class TileBlocks {
 
 // R tiles of rows at a time by G groups at a time, of which there are a multiple each.
 template <int R, int G>
-void multiply_tiles(const MultiplyArgs& x) {
+void multiply_strided(const MultiplyArgs& x) {
   TileStrides at = {};
   at.a_row = x.a_stride;
   at.a_rows = kTileRows * x.a_stride;
@@ -138,12 +137,12 @@ template <int R>
 void multiply_tile_rows(const MultiplyArgs& x) {
   MultiplyArgs part = x;
   part.groups = x.groups / 2 * 2;
-  if (part.groups > 0) multiply_tiles<R, 2>(part);
+  if (part.groups > 0) multiply_strided<R, 2>(part);
   if (part.groups == x.groups) return;
   part.b = static_cast<const uint32_t*>(x.b) + part.groups * x.b_group;
   part.c = x.c + part.groups * kGroup;
   part.groups = 1;
-  multiply_tiles<R, 1>(part);
+  multiply_strided<R, 1>(part);
 }
 
 // The last rows, fewer than a tile has, filled up with zeros.

@@ -60,7 +60,7 @@ class Activations {
   // make(char* to) writes them to `bytes` bytes, unless they are those of the last call.
   template <typename Make>
   const char* get(const Rows& x, Form form, uint64_t bytes, Make&& make) {
-    const Key key{x.content, x.data, x.count, form};
+    const Key key{x.content, x.data, x.count, form, bytes};
     if (x.content == 0 || !(key == key_)) {
       key_ = {};
       make(static_cast<char*>(memory_.reserve(bytes)));
@@ -75,6 +75,7 @@ class Activations {
     const float* data = nullptr;
     int64_t count = 0;
     Form form = kRows;
+    uint64_t bytes = 0;
     bool operator==(const Key&) const = default;
   };
   Memory memory_;

@@ -64,7 +64,9 @@ const char* TileMatrix::pack(const Rows& x) const {
 template <typename Body>
 void TileMatrix::for_blocks(int64_t rows, const Body& body) const {
   const int64_t all = row_tiles(rows);
-  const int64_t at_once = std::max<int64_t>(8, kBytesAtOnce / row_bytes_ / 2 * 2);
+  // Even shares: each streams the whole weight.
+  const int64_t most = std::max<int64_t>(8, kBytesAtOnce / row_bytes_ / 2 * 2);
+  const int64_t at_once = all == 1 ? 1 : count(count(all, count(all, most)), 2) * 2;
   context_.host.parallel_for(count(all, at_once) * pairs_, 1, [&](int64_t begin, int64_t end) {
     for (int64_t item = begin; item < end; ++item) {
       const int64_t first = item / pairs_ * at_once;

@@ -45,10 +45,10 @@ Status CpuBackend::linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight*
     DBSA_RETURN_IF_ERROR(check_buffer("linear", "residual", residual, rows, weight->rows));
   }
   if (rows == 0) return {};
+  change(out);
   weight->packed->multiply({x->row(0), rows, x->content},
                            bias == nullptr ? nullptr : bias->values(),
                            residual == nullptr ? nullptr : residual->row(0), out->row(0));
-  change(out);
   return {};
 }
 
