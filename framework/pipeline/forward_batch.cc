@@ -116,21 +116,20 @@ Status ForwardBatch::compute(std::span<Call*> calls) {
                         model_.forward(together, logit_rows, before_layer));
   double shared = clock.seconds();
   for (const Call* call : calls) shared -= call->hook_seconds;
+  const auto seconds = [&](const Call& call) {
+    return call.hook_seconds + shared * static_cast<double>(call.input->ids.size()) /
+                                   static_cast<double>(together.ids.size());
+  };
+  if (calls.size() == 1) {
+    calls.front()->output = ForwardOutput{std::move(logits), seconds(*calls.front())};
+    return {};
+  }
   const size_t vocabulary = logit_rows.empty() ? 0 : logits.size() / logit_rows.size();
-  size_t at = 0;
+  auto begin = logits.begin();
   for (Call* call : calls) {
-    const size_t floats = call->logit_rows.size() * vocabulary;
-    ForwardOutput output;
-    output.seconds = call->hook_seconds + shared * static_cast<double>(call->input->ids.size()) /
-                                              static_cast<double>(together.ids.size());
-    if (calls.size() == 1) {
-      output.logits = std::move(logits);
-    } else {
-      const auto begin = logits.begin() + static_cast<std::ptrdiff_t>(at);
-      output.logits.assign(begin, begin + static_cast<std::ptrdiff_t>(floats));
-    }
-    call->output = std::move(output);
-    at += floats;
+    const auto end = begin + static_cast<std::ptrdiff_t>(call->logit_rows.size() * vocabulary);
+    call->output = ForwardOutput{{begin, end}, seconds(*call)};
+    begin = end;
   }
   return {};
 }
