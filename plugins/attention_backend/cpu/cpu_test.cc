@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -92,6 +93,86 @@ TEST(Kernels, SiluOfExtremes) {
     EXPECT_TRUE(std::isnan(out.back())) << path.name;
     out.pop_back();
     EXPECT_EQ(out, (std::vector<float>{0.0f, 1000.0f, 0.0f, 0.0f, 0.0f, 3e38f})) << path.name;
+  }
+}
+
+// The weights that bfloat16 attention gives to 16 tokens of given scores, relative to the highest:
+// the query is the first unit vector, keys hold the scores there, and values are unit vectors.
+std::vector<float> softmax_weights(const Kernels& kernels, const std::vector<float>& scores) {
+  constexpr int64_t kDim = 16, kTokens = 16;
+  std::vector<uint16_t> q(kDim, 0), k(kTokens * kDim, 0), v(kTokens * kDim, 0);
+  q[0] = f32_to_bf16(1.0f);
+  for (size_t t = 0; t < kTokens; ++t) {
+    k[t * 2] = f32_to_bf16(scores[t]);  // step 0, token t, the first of two dimensions
+    v[t / 2 * (2 * kDim) + t * 2 + t % 2] = f32_to_bf16(1.0f);
+  }
+  alignas(64) float m[1] = {-std::numeric_limits<float>::infinity()};
+  alignas(64) float l[kGroup] = {}, acc[kDim] = {}, chunk_scores[kChunk] = {};
+  alignas(64) uint16_t weights[kChunk] = {};
+  const int64_t low[1] = {0}, high[1] = {kTokens};
+  AttendArgs args = {};
+  args.q = q.data();
+  args.q_stride = kDim * 2;
+  args.k = k.data();
+  args.v = v.data();
+  args.head_dim = args.v_width = kDim;
+  args.end = kTokens;
+  args.low = low;
+  args.high = high;
+  args.scores = chunk_scores;
+  args.weights = weights;
+  args.state = {m, l, acc, 1};
+  kernels.attend[kBf16Dot](args);
+  std::vector<float> out(acc, acc + kDim);
+  double sum = 0;
+  for (const float part : l) sum += static_cast<double>(part);
+  out.push_back(static_cast<float>(sum));
+  return out;
+}
+
+TEST(Kernels, SoftmaxWeightsInBfloat16) {
+  for (const CodePath& path : present_paths()) {
+    if (path.kernels->attend[kBf16Dot] == nullptr) continue;
+    std::mt19937 random(3);
+    double worst = 0;
+    for (const float reach : {1.0f, 20.0f, 80.0f}) {
+      std::uniform_real_distribution<float> any(-reach, reach);
+      for (int round = 0; round < 500; ++round) {
+        std::vector<float> scores(16);
+        for (float& score : scores) score = bf16_to_f32(f32_to_bf16(any(random)));
+        const float top = *std::max_element(scores.begin(), scores.end());
+        const std::vector<float> got = softmax_weights(*path.kernels, scores);
+        double sum = 0;
+        for (size_t t = 0; t < scores.size(); ++t) {
+          const double exact = std::exp(static_cast<double>(scores[t]) - static_cast<double>(top));
+          sum += static_cast<double>(got[t]);
+          if (exact < 1e-37) continue;  // what may become 0
+          worst = std::max(worst, std::fabs(static_cast<double>(got[t]) / exact - 1.0));
+        }
+        EXPECT_NEAR(static_cast<double>(got.back()) / sum, 1.0, 1e-6) << path.name;
+      }
+    }
+    // Rounding to bfloat16, 2^-8 of a value just above a power of two, and 1e-4 before it.
+    EXPECT_LE(worst, 1.0 / 256 + 1e-4) << path.name;
+    std::printf("%s: softmax weight worst relative error %.2e\n", path.name.c_str(), worst);
+  }
+}
+
+TEST(Kernels, SoftmaxWeightsOfExtremes) {
+  const float infinite = std::numeric_limits<float>::infinity();
+  for (const CodePath& path : present_paths()) {
+    if (path.kernels->attend[kBf16Dot] == nullptr) continue;
+    std::vector<float> scores(16, -infinite);
+    scores[3] = 2.0f;
+    std::vector<float> got = softmax_weights(*path.kernels, scores);
+    for (size_t t = 0; t < 16; ++t) EXPECT_EQ(got[t], t == 3 ? 1.0f : 0.0f) << path.name << t;
+    scores.assign(16, -300.0f);
+    scores[3] = 0.0f;
+    got = softmax_weights(*path.kernels, scores);
+    for (size_t t = 0; t < 16; ++t) EXPECT_EQ(got[t], t == 3 ? 1.0f : 0.0f) << path.name << t;
+    scores[5] = std::nanf("");
+    got = softmax_weights(*path.kernels, scores);
+    EXPECT_TRUE(std::isnan(got[5])) << path.name;
   }
 }
 
