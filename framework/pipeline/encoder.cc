@@ -23,6 +23,33 @@ struct Encoder::LiveBlocks {
   std::unordered_map<KvKey, Live*, KvKeyHash> by_key;
 };
 
+// Rows to be computed, and the stored blocks that they see, open as long as it lives.
+struct Encoder::Chunk {
+  ForwardInput input;
+  std::vector<std::shared_ptr<OpenBlock>> in_view;
+};
+
+// Where a block's planes are on their way into the store; one block at a time.
+class Encoder::Planes {
+ public:
+  // At least `bytes`; nullptr where there is no memory for them.
+  char* reserve(uint64_t bytes) {
+    if (bytes > bytes_) {
+      memory_.reset();
+      memory_.reset(static_cast<char*>(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, bytes)));
+      bytes_ = memory_ ? bytes : 0;
+    }
+    return memory_.get();
+  }
+
+ private:
+  struct Free {
+    void operator()(char* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<char, Free> memory_;
+  uint64_t bytes_ = 0;
+};
+
 Result<EncodeNeed> Encoder::need(std::span<const EncodeBlock> pool,
                                  std::span<const int64_t> wanted) const {
   EncodeNeed need;
@@ -81,10 +108,7 @@ Status Encoder::encode(std::span<const EncodeBlock> pool, EncodeNeed need, const
   for (int idle = 0;;) {
     const int64_t done_before = progress.blocks_done;
     Status status = encode_pass(pool, need, progress, report);
-    in_view_.clear();
     cache_.drop_unused();
-    exported_.reset();
-    exported_bytes_ = 0;
     if (status.ok()) return store_.publish();
     idle = progress.blocks_done > done_before ? 0 : idle + 1;
     const bool corrupt = status.error().code == ErrorCode::kCorrupt;
@@ -106,18 +130,19 @@ Status Encoder::encode(std::span<const EncodeBlock> pool, EncodeNeed need, const
 Status Encoder::encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed& need,
                             EncodeProgress& progress, const Report& report) {
   LiveBlocks live;
+  Planes planes;
   size_t next = 0;  // first block of the list that has not begun
   while (next < need.blocks.size() || !live.blocks.empty()) {
     if (services_.cancelled()) return Error{ErrorCode::kCancelled, "stopped while encoding", ""};
-    DBSA_ASSIGN_OR_RETURN(const ForwardInput input, make_chunk(pool, need.blocks, next, live));
-    DBSA_RETURN_IF_ERROR(model_.forward(input, {}));
-    progress.tokens_done += static_cast<int64_t>(input.ids.size());
+    DBSA_ASSIGN_OR_RETURN(const Chunk chunk, make_chunk(pool, need.blocks, next, live));
+    DBSA_RETURN_IF_ERROR(model_.forward(chunk.input, {}));
+    progress.tokens_done += static_cast<int64_t>(chunk.input.ids.size());
     cache_.drop_unused();
     LiveBlocks unfinished;
     for (std::unique_ptr<Live>& block : live.blocks) {
       const EncodeBlock& source = pool[static_cast<size_t>(block->block)];
       if (block->done == static_cast<int64_t>(source.token_ids.size())) {
-        DBSA_RETURN_IF_ERROR(store_block(source, *block, progress));
+        DBSA_RETURN_IF_ERROR(store_block(source, *block, planes, progress));
         continue;
       }
       unfinished.by_key.emplace(source.key, block.get());
@@ -130,11 +155,10 @@ Status Encoder::encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed&
 }
 
 // Takes rows from the unfinished block, then from new ones, until the chunk is full.
-Result<ForwardInput> Encoder::make_chunk(std::span<const EncodeBlock> pool,
-                                         std::span<const int64_t> todo, size_t& next,
-                                         LiveBlocks& live) {
-  ForwardInput input;
-  in_view_.clear();
+Result<Encoder::Chunk> Encoder::make_chunk(std::span<const EncodeBlock> pool,
+                                           std::span<const int64_t> todo, size_t& next,
+                                           LiveBlocks& live) {
+  Chunk chunk;
   int64_t room = chunk_tokens_;
   for (size_t i = 0; room > 0; ++i) {
     if (i == live.blocks.size()) {
@@ -150,15 +174,15 @@ Result<ForwardInput> Encoder::make_chunk(std::span<const EncodeBlock> pool,
     Live& own = *live.blocks[i];
     const auto tokens = static_cast<int64_t>(pool[static_cast<size_t>(own.block)].token_ids.size());
     const int64_t rows = std::min(room, tokens - own.done);
-    DBSA_RETURN_IF_ERROR(add_range(pool, own, rows, live, input));
+    DBSA_RETURN_IF_ERROR(add_range(pool, own, rows, live, chunk));
     room -= rows;
   }
-  return input;
+  return chunk;
 }
 
 // Adds the next `rows` rows of a block to a chunk.
 Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t rows,
-                          const LiveBlocks& live, ForwardInput& input) {
+                          const LiveBlocks& live, Chunk& chunk) {
   const EncodeBlock& block = pool[static_cast<size_t>(own.block)];
   RowRange range;
   range.rows = rows;
@@ -186,36 +210,33 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
         return sound;
       }
       segment.kv = (*stored)->kv().get();
-      in_view_.push_back(std::move(stored).value());
+      chunk.in_view.push_back(std::move(stored).value());
     }
     range.segments.push_back(segment);
   }
   for (int64_t i = range.first_token; i < own.done; ++i) {
-    input.ids.push_back(block.token_ids[static_cast<size_t>(i)]);
-    input.positions.push_back(static_cast<int32_t>(block.plan.start + i));
+    chunk.input.ids.push_back(block.token_ids[static_cast<size_t>(i)]);
+    chunk.input.positions.push_back(static_cast<int32_t>(block.plan.start + i));
   }
-  input.ranges.push_back(std::move(range));
+  chunk.input.ranges.push_back(std::move(range));
   return {};
 }
 
-Status Encoder::store_block(const EncodeBlock& block, const Live& live, EncodeProgress& progress) {
+Status Encoder::store_block(const EncodeBlock& block, const Live& live, Planes& memory,
+                            EncodeProgress& progress) {
   const auto tokens = static_cast<int64_t>(block.token_ids.size());
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, backend_.block_format(tokens));
   const uint64_t stride = (format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT - 1) /
                           DBSA_KV_PLANE_ALIGNMENT * DBSA_KV_PLANE_ALIGNMENT;
-  if (const uint64_t bytes = stride * format.layers; bytes > exported_bytes_) {
-    exported_.reset();
-    exported_.reset(static_cast<char*>(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, bytes)));
-    exported_bytes_ = exported_ ? bytes : 0;
-    if (!exported_)
-      return Error{ErrorCode::kEnvironment,
-                   "out of memory: a block of " + std::to_string(tokens) + " tokens needs " +
-                       std::to_string(bytes) + " bytes",
-                   ""};
-  }
+  char* const first = memory.reserve(stride * format.layers);
+  if (first == nullptr)
+    return Error{ErrorCode::kEnvironment,
+                 "out of memory: a block of " + std::to_string(tokens) + " tokens needs " +
+                     std::to_string(stride * format.layers) + " bytes",
+                 ""};
   std::vector<const void*> planes;
   for (uint32_t layer = 0; layer < format.layers; ++layer) {
-    char* plane = exported_.get() + stride * layer;
+    char* plane = first + stride * layer;
     DBSA_RETURN_IF_ERROR(
         backend_.block_export(live.kv, format, static_cast<int32_t>(layer), plane));
     planes.push_back(plane);

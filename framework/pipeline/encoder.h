@@ -8,9 +8,7 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -75,13 +73,16 @@ class Encoder {
  private:
   struct Live;
   struct LiveBlocks;
+  struct Chunk;
+  class Planes;
   Status encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed& need,
                      EncodeProgress& progress, const Report& report);
-  Result<ForwardInput> make_chunk(std::span<const EncodeBlock> pool, std::span<const int64_t> todo,
-                                  size_t& next, LiveBlocks& live);
+  Result<Chunk> make_chunk(std::span<const EncodeBlock> pool, std::span<const int64_t> todo,
+                           size_t& next, LiveBlocks& live);
   Status add_range(std::span<const EncodeBlock> pool, Live& own, int64_t rows,
-                   const LiveBlocks& live, ForwardInput& input);
-  Status store_block(const EncodeBlock& block, const Live& live, EncodeProgress& progress);
+                   const LiveBlocks& live, Chunk& chunk);
+  Status store_block(const EncodeBlock& block, const Live& live, Planes& planes,
+                     EncodeProgress& progress);
 
   Llama& model_;
   host::AttentionBackend& backend_;
@@ -90,13 +91,6 @@ class Encoder {
   host::HostServices& services_;
   int64_t chunk_tokens_;
   int64_t repaired_ = 0;
-  std::vector<std::shared_ptr<OpenBlock>> in_view_;  // stored blocks that the chunk sees
-  // Planes on their way into the store, one block's at a time.
-  struct Free {
-    void operator()(char* memory) const { std::free(memory); }
-  };
-  std::unique_ptr<char, Free> exported_;
-  uint64_t exported_bytes_ = 0;
 };
 
 }  // namespace dbsa

@@ -53,16 +53,11 @@ class OwnMatrix : public PackedMatrix {
  private:
   void pack_group(const WeightRows& weight, int64_t group, bool bf16, float* row) {
     auto* words = static_cast<uint32_t*>(packed_.data()) + group * steps_ * kGroup;
+    if (bf16) return pack_bf16_group(weight, group, row, reinterpret_cast<uint16_t*>(words));
     for (int64_t column = 0; column < kGroup && group * kGroup + column < n_; ++column) {
       weight.read(group * kGroup + column, row);
-      for (int64_t i = 0; i < k_; ++i) {
-        if (bf16) {
-          reinterpret_cast<uint16_t*>(words)[(i / 2 * kGroup + column) * 2 + i % 2] =
-              f32_to_bf16(row[i]);
-        } else {
-          reinterpret_cast<float*>(words)[i * kGroup + column] = row[i];
-        }
-      }
+      for (int64_t i = 0; i < k_; ++i)
+        reinterpret_cast<float*>(words)[i * kGroup + column] = row[i];
     }
   }
 
@@ -146,6 +141,14 @@ void WeightRows::read(int64_t row, float* out) const {
     uint16_t half;
     std::memcpy(&half, from + i * 2, 2);
     out[i] = bfloat ? bf16_to_f32(half) : f16_to_f32(half);
+  }
+}
+
+void pack_bf16_group(const WeightRows& weight, int64_t group, float* row, uint16_t* to) {
+  for (int64_t column = 0; column < kGroup && group * kGroup + column < weight.rows(); ++column) {
+    weight.read(group * kGroup + column, row);
+    for (int64_t i = 0; i < weight.width(); ++i)
+      to[(i / 2 * kGroup + column) * 2 + i % 2] = f32_to_bf16(row[i]);
   }
 }
 

@@ -51,6 +51,11 @@ class WeightRows {
   int64_t width_;
 };
 
+// Group `group` of a weight rounded to bfloat16, pairs of a row's values side by side, as
+// right-hand matrices have them: [steps][16 columns][2]. Columns and values past the weight are
+// left alone.
+void pack_bf16_group(const WeightRows& weight, int64_t group, float* row, uint16_t* to);
+
 // Activations as products read them, rounded. Layers that read the same ones one after another
 // round them once.
 class Activations {

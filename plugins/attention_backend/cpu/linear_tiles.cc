@@ -1,7 +1,5 @@
 #include "linear_tiles.h"
 
-#include "bf16.h"
-
 #include <algorithm>
 
 namespace dbsa::cpu {
@@ -28,17 +26,9 @@ TileMatrix::TileMatrix(LinearContext& context, const WeightRows& weight)
       packed_(Memory::zeroed(static_cast<uint64_t>(pairs_ * kPairGroups * row_bytes_))) {
   context.host.parallel_for(count(n_, kGroup), 1, [&](int64_t begin, int64_t end) {
     float* row = context_.host.scratch<float>(0, k_);
-    for (int64_t g = begin; g < end; ++g) pack_group(weight, g, row);
+    for (int64_t g = begin; g < end; ++g)
+      pack_bf16_group(weight, g, row, static_cast<uint16_t*>(packed_.data()) + g * row_bytes_ / 2);
   });
-}
-
-void TileMatrix::pack_group(const WeightRows& weight, int64_t group, float* row) {
-  auto* words = static_cast<uint16_t*>(packed_.data()) + group * row_bytes_ / 2;
-  for (int64_t column = 0; column < kGroup && group * kGroup + column < n_; ++column) {
-    weight.read(group * kGroup + column, row);
-    for (int64_t i = 0; i < k_; ++i)
-      words[(i / 2 * kGroup + column) * 2 + i % 2] = f32_to_bf16(row[i]);
-  }
 }
 
 int64_t TileMatrix::row_tiles(int64_t rows) {

@@ -29,7 +29,6 @@ class TileMatrix : public PackedMatrix {
                     char* hidden);
 
  private:
-  void pack_group(const WeightRows& weight, int64_t group, float* row);
   // Runs body(block) on the host's threads: rows of tiles by a pair of groups.
   struct Block {
     int64_t first_tile, row_tiles, pair;

@@ -10,6 +10,20 @@ namespace {
 // Rows of a matrix this wide that are worth a thread's while.
 int64_t row_grain(int64_t width) { return std::max<int64_t>(1, 16384 / width); }
 
+// A bias or a residual that may be left out.
+Status check_bias(const char* op, const char* name, const dbsa_weight* bias, int64_t width) {
+  return bias == nullptr ? Status() : check_vector(op, name, bias, width);
+}
+Status check_residual(const char* op, const dbsa_buffer* residual, int64_t rows, int64_t width) {
+  return residual == nullptr ? Status() : check_buffer(op, "residual", residual, rows, width);
+}
+const float* values_of(const dbsa_weight* bias) {
+  return bias == nullptr ? nullptr : bias->values();
+}
+const float* values_of(const dbsa_buffer* residual) {
+  return residual == nullptr ? nullptr : residual->row(0);
+}
+
 std::string shape_of(const dbsa_weight& weight) {
   return "[" + std::to_string(weight.rows) + ", " + std::to_string(weight.width) + "]";
 }
@@ -38,17 +52,12 @@ Status CpuBackend::linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight*
   DBSA_RETURN_IF_ERROR(check_buffer("linear", "x", x, rows, weight->width));
   DBSA_RETURN_IF_ERROR(check_buffer("linear", "out", out, rows, weight->rows));
   DBSA_RETURN_IF_ERROR(check_distinct("linear", "x", x, out));
-  if (bias != nullptr) {
-    DBSA_RETURN_IF_ERROR(check_vector("linear", "bias", bias, weight->rows));
-  }
-  if (residual != nullptr) {
-    DBSA_RETURN_IF_ERROR(check_buffer("linear", "residual", residual, rows, weight->rows));
-  }
+  DBSA_RETURN_IF_ERROR(check_bias("linear", "bias", bias, weight->rows));
+  DBSA_RETURN_IF_ERROR(check_residual("linear", residual, rows, weight->rows));
   if (rows == 0) return {};
   change(out);
-  weight->packed->multiply({x->row(0), rows, x->content},
-                           bias == nullptr ? nullptr : bias->values(),
-                           residual == nullptr ? nullptr : residual->row(0), out->row(0));
+  weight->packed->multiply({x->row(0), rows, x->content}, values_of(bias), values_of(residual),
+                           out->row(0));
   return {};
 }
 
@@ -82,24 +91,16 @@ Status CpuBackend::swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_
   DBSA_RETURN_IF_ERROR(check_buffer("swiglu", "x", x, rows, weights.gate->width));
   DBSA_RETURN_IF_ERROR(check_buffer("swiglu", "out", out, rows, weights.down->rows));
   DBSA_RETURN_IF_ERROR(check_distinct("swiglu", "x", x, out));
-  const auto check_bias = [](const char* name, const dbsa_weight* bias, int64_t width) -> Status {
-    return bias == nullptr ? Status() : check_vector("swiglu", name, bias, width);
-  };
-  DBSA_RETURN_IF_ERROR(check_bias("gate_bias", weights.gate_bias, inner));
-  DBSA_RETURN_IF_ERROR(check_bias("up_bias", weights.up_bias, inner));
-  DBSA_RETURN_IF_ERROR(check_bias("down_bias", weights.down_bias, weights.down->rows));
-  if (residual != nullptr) {
-    DBSA_RETURN_IF_ERROR(check_buffer("swiglu", "residual", residual, rows, weights.down->rows));
-  }
+  DBSA_RETURN_IF_ERROR(check_bias("swiglu", "gate_bias", weights.gate_bias, inner));
+  DBSA_RETURN_IF_ERROR(check_bias("swiglu", "up_bias", weights.up_bias, inner));
+  DBSA_RETURN_IF_ERROR(check_bias("swiglu", "down_bias", weights.down_bias, weights.down->rows));
+  DBSA_RETURN_IF_ERROR(check_residual("swiglu", residual, rows, weights.down->rows));
   if (rows == 0) return {};
-  const auto values = [](const dbsa_weight* bias) {
-    return bias == nullptr ? nullptr : bias->values();
-  };
   change(out);
   swiglu_.run({x->row(0), rows, x->content},
-              {*weights.gate, values(weights.gate_bias), *weights.up, values(weights.up_bias),
-               *weights.down, values(weights.down_bias)},
-              residual == nullptr ? nullptr : residual->row(0), out->row(0));
+              {*weights.gate, values_of(weights.gate_bias), *weights.up, values_of(weights.up_bias),
+               *weights.down, values_of(weights.down_bias)},
+              values_of(residual), out->row(0));
   return {};
 }
 
