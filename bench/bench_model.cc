@@ -113,12 +113,7 @@ void check(Model& model) {
   model.pass(block, first, 0, 0);
   const std::vector<float> got =
       model.pass(query, second, 0, 100, {Model::segment(first, DBSA_SEGMENT_FULL, 100, 0)});
-  double error = 0, size = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    error += std::pow(static_cast<double>(got[i]) - expected[i], 2);
-    size += std::pow(static_cast<double>(expected[i]), 2);
-  }
-  const double relative = std::sqrt(error / size);
+  const double relative = relative_error(got, expected);
   // bfloat16 has 8 bits; a layer adds a few roundings, which go on through the layers after it.
   const double most = model.precision().compute == DBSA_COMPUTE_F32 ? 1e-4 : 0.1;
   if (!(relative <= most))

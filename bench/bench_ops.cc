@@ -89,15 +89,9 @@ class Ops {
     must(backend_.download(from, index, 1, values));
     return values;
   }
-  // ||got - expected|| / ||expected|| must not pass `most`.
   static void compare(const std::string& what, const std::vector<float>& got,
                       const Matrix& expected, double most) {
-    double error = 0, size = 0;
-    for (size_t i = 0; i < got.size(); ++i) {
-      error += std::pow(static_cast<double>(got[i]) - expected[i], 2);
-      size += std::pow(expected[i], 2);
-    }
-    const double relative = std::sqrt(error / size);
+    const double relative = relative_error(got, expected);
     if (!(relative <= most))
       give_up(what + " differs from double precision by " + std::to_string(relative));
   }
@@ -119,10 +113,11 @@ class Ops {
       host::Buffer to = buffer(rows, out);
       must(backend_.linear(inputs[0], rows, weights[0], host::Weight(), nullptr, to));
       check_linear(name, x, in, to);
-      size_t layer = 0;
+      size_t layer = 0, input = 0;
       const Timing timing = measure([&] {
         layer = (layer + 1) % weights.size();
-        must(backend_.linear(inputs[layer % 2], rows, weights[layer], host::Weight(), nullptr, to));
+        input = 1 - input;
+        must(backend_.linear(inputs[input], rows, weights[layer], host::Weight(), nullptr, to));
       });
       const auto work = 2.0 * static_cast<double>(rows * out * in);
       const double bytes = (bf16_ ? 2.0 : 4.0) * static_cast<double>(out * in);
@@ -148,10 +143,11 @@ class Ops {
       host::Buffer to = buffer(rows, hidden);
       must(backend_.swiglu(inputs[0], rows, layers[0], nullptr, to));
       check_swiglu(x, to);
-      size_t layer = 0;
+      size_t layer = 0, input = 0;
       const Timing timing = measure([&] {
         layer = (layer + 1) % layers.size();
-        must(backend_.swiglu(inputs[layer % 2], rows, layers[layer], nullptr, to));
+        input = 1 - input;
+        must(backend_.swiglu(inputs[input], rows, layers[layer], nullptr, to));
       });
       const auto values = static_cast<double>(3 * hidden * inner);
       add_work("swiglu, " + std::to_string(rows) + " rows", 2 * values * static_cast<double>(rows),

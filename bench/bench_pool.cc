@@ -94,11 +94,6 @@ double visible_pairs(int64_t blocks, double length) {
   return pairs;
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 struct Answers {
   double total = 0, retrieve = 0, load = 0, prefill = 0, decode = 0;  // medians, seconds
 };

@@ -142,10 +142,6 @@ class Bench {
     body();
     return clock.seconds();
   }
-  static double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-  }
 
   std::vector<std::string> files() const {
     std::vector<std::string> names;

@@ -53,8 +53,12 @@ Timing measure(const std::function<void()>& body) {
     total += took;
     seconds.push_back(took / static_cast<double>(calls));
   }
-  std::sort(seconds.begin(), seconds.end());
-  return {seconds.front(), seconds[seconds.size() / 2]};
+  return {*std::min_element(seconds.begin(), seconds.end()), median(seconds)};
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
 }
 
 void give_up(const std::string& message) {

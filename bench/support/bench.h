@@ -4,6 +4,7 @@
 
 #include <dbsa/sdk/result.h>
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -21,6 +22,19 @@ struct Timing {
 
 // Calls body once to warm up, then until it has run --seconds in all and five times at least.
 Timing measure(const std::function<void()>& body);
+
+double median(std::vector<double> values);
+// ||got - expected|| / ||expected||
+template <typename A, typename B>
+double relative_error(const std::vector<A>& got, const std::vector<B>& expected) {
+  double error = 0, size = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    const auto value = static_cast<double>(expected[i]);
+    error += std::pow(static_cast<double>(got[i]) - value, 2);
+    size += std::pow(value, 2);
+  }
+  return std::sqrt(error / size);
+}
 
 // The value, or the end of the program with the error's text and exit code 4.
 [[noreturn]] void give_up(const std::string& message);
