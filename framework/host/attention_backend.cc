@@ -13,6 +13,19 @@ bool in_range(int64_t first, int64_t count, int64_t total) {
 
 }  // namespace
 
+std::string kv_dtype_name(uint32_t dtype) {
+  switch (dtype) {
+    case DBSA_KV_DTYPE_F32:
+      return "f32";
+    case DBSA_KV_DTYPE_BF16:
+      return "bf16";
+    case DBSA_KV_DTYPE_I8:
+      return "int8";
+    default:
+      return std::to_string(dtype);
+  }
+}
+
 AttentionBackend::AttentionBackend(Instance instance)
     : instance_(std::move(instance)), vtable_(&instance_.vtable<dbsa_attention_backend_vtable>()) {}
 
@@ -188,6 +201,7 @@ Status AttentionBackend::kv_append(const Buffer& k, const Buffer& v, int64_t fir
 Status AttentionBackend::check_format(const dbsa_kv_format& format, const char* function) const {
   const int64_t element = format.dtype == DBSA_KV_DTYPE_F32    ? 4
                           : format.dtype == DBSA_KV_DTYPE_BF16 ? 2
+                          : format.dtype == DBSA_KV_DTYPE_I8   ? 1
                                                                : 0;
   if (element == 0)
     return instance_.broken(function, "returned the unknown dtype " + std::to_string(format.dtype));

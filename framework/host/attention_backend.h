@@ -9,12 +9,17 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "host/instance.h"
 
 namespace dbsa::host {
+
+// As pipeline files and records call a DBSA_KV_DTYPE_*: "f32", "bf16", "int8"; its number where it
+// is none of these.
+std::string kv_dtype_name(uint32_t dtype);
 
 // Owns an object of a backend. Empty when default-made.
 template <typename Object>

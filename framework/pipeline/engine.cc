@@ -115,9 +115,14 @@ Precision choose_precision(const ModelSettings& settings, const Checkpoint& chec
     for (const SafetensorsEntry& entry : file.entries())
       half = half || entry.dtype == TensorDtype::kBF16 || entry.dtype == TensorDtype::kF16;
   const bool compute_half = settings.dtype == "auto" ? half : settings.dtype == "bf16";
-  const bool kv_half = settings.kv_dtype == "auto" ? compute_half : settings.kv_dtype == "bf16";
-  return {static_cast<uint32_t>(compute_half ? DBSA_COMPUTE_BF16 : DBSA_COMPUTE_F32),
-          static_cast<uint32_t>(kv_half ? DBSA_KV_DTYPE_BF16 : DBSA_KV_DTYPE_F32)};
+  Precision precision;
+  precision.compute = compute_half ? DBSA_COMPUTE_BF16 : DBSA_COMPUTE_F32;
+  precision.kv_dtype = settings.kv_dtype == "int8"   ? DBSA_KV_DTYPE_I8
+                       : settings.kv_dtype == "bf16" ? DBSA_KV_DTYPE_BF16
+                       : settings.kv_dtype == "f32"  ? DBSA_KV_DTYPE_F32
+                       : compute_half                ? DBSA_KV_DTYPE_BF16
+                                                     : DBSA_KV_DTYPE_F32;
+  return precision;
 }
 
 Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model) {
@@ -235,7 +240,7 @@ ModelInfo Engine::model_info() const {
           self.config.model_type,
           self.fingerprint,
           precision.compute == DBSA_COMPUTE_BF16 ? "bf16" : "f32",
-          precision.kv_dtype == DBSA_KV_DTYPE_BF16 ? "bf16" : "f32",
+          host::kv_dtype_name(precision.kv_dtype),
           parameter_count(self.config),
           self.backend->describe(),
           tokenizer_identity(*self.tokenizer)};

@@ -25,6 +25,7 @@
 #include "model/model_config.h"
 #include "model/tokenizer/tokenizer.h"
 #include "pipeline/encoder.h"
+#include "pipeline/pool.h"
 #include "pipeline/settings.h"
 
 namespace dbsa {
@@ -106,7 +107,7 @@ struct ModelInfo {
   std::string family;
   std::string fingerprint;  // hexadecimal
   std::string compute;      // "f32" | "bf16"
-  std::string kv_dtype;     // "f32" | "bf16"
+  std::string kv_dtype;     // "f32" | "bf16" | "int8"
   int64_t parameters = 0;   // elements of all tensors
   std::string backend;      // AttentionBackend::describe()
   std::string tokenizer;    // fingerprint of its file, hexadecimal
@@ -136,6 +137,13 @@ class Engine {
   // Stage one. Encodes what the store lacks, publishes it and the pool's manifest, and opens the
   // pool. regroup deals all demonstrations anew. kCancelled keeps what is encoded.
   Result<EncodeReport> encode(bool regroup, const EncodeObserver& observer);
+
+  // The open pool, for encode_copy of another engine.
+  const Pool& pool() const;
+  // Encodes the pool of an engine whose settings differ in the model's precision alone, and opens
+  // it. No manifest is published, so that what is stored belongs to no pool and collection drops
+  // it.
+  Result<EncodeReport> encode_copy(Pool pool, const EncodeObserver& observer);
 
   // Opens a pool from its manifest, without reading the demonstrations. kConfig when there is none
   // for these settings and this model.

@@ -57,6 +57,32 @@ Status Engine::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
   return {};
 }
 
+// Computes what the store lacks of a pool.
+Status Engine::Impl::encode(const BuiltPool& built, const EncodeObserver& observer,
+                            EncodeReport& report) {
+  DBSA_ASSIGN_OR_RETURN(EncodeNeed need,
+                        encoder.need(built.blocks, uses_stored_kv(settings)
+                                                       ? all_indices(built.blocks.size())
+                                                       : std::vector<int64_t>()));
+  DBSA_RETURN_IF_ERROR(estimate(built, need, report));
+  if (observer.estimate) observer.estimate(report.estimate);
+
+  const Stopwatch encoding;
+  const int64_t repaired_before = encoder.repaired();
+  EncodeProgress last;
+  DBSA_RETURN_IF_ERROR(
+      encoder.encode(built.blocks, std::move(need), [&](const EncodeProgress& progress) {
+        last = progress;
+        if (observer.progress) observer.progress(progress);
+      }));
+  report.encode_seconds = encoding.seconds();
+  report.blocks_encoded = last.blocks_done;
+  report.tokens_encoded = last.tokens_done;
+  report.bytes_stored = static_cast<uint64_t>(last.bytes_stored);
+  report.blocks_repaired = encoder.repaired() - repaired_before;
+  return {};
+}
+
 Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer) {
   Impl& self = *impl_;
   const Stopwatch setup;
@@ -71,27 +97,7 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
                                                     labels, previous ? &*previous : nullptr));
   report.index_reused = built.index_reused;
   describe(built.pool, demonstrations, report);
-
-  DBSA_ASSIGN_OR_RETURN(EncodeNeed need,
-                        self.encoder.need(built.blocks, uses_stored_kv(self.settings)
-                                                            ? all_indices(built.blocks.size())
-                                                            : std::vector<int64_t>()));
-  DBSA_RETURN_IF_ERROR(self.estimate(built, need, report));
-  if (observer.estimate) observer.estimate(report.estimate);
-
-  const Stopwatch encoding;
-  const int64_t repaired_before = self.encoder.repaired();
-  EncodeProgress last;
-  DBSA_RETURN_IF_ERROR(
-      self.encoder.encode(built.blocks, std::move(need), [&](const EncodeProgress& progress) {
-        last = progress;
-        if (observer.progress) observer.progress(progress);
-      }));
-  report.encode_seconds = encoding.seconds();
-  report.blocks_encoded = last.blocks_done;
-  report.tokens_encoded = last.tokens_done;
-  report.bytes_stored = static_cast<uint64_t>(last.bytes_stored);
-  report.blocks_repaired = self.encoder.repaired() - repaired_before;
+  DBSA_RETURN_IF_ERROR(self.encode(built, observer, report));
   if (!self.settings.store_path.empty()) {
     report.manifest_path = pool_manifest_path(self.settings.store_path, self.pool_id);
     DBSA_RETURN_IF_ERROR(write_pool_manifest(built.pool, self.settings.store_path));
@@ -99,6 +105,19 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   DBSA_RETURN_IF_ERROR(self.adopt(std::move(built.pool)));
   self.blocks = std::move(built.blocks);
   report.setup_seconds = setup.seconds();
+  return report;
+}
+
+const Pool& Engine::pool() const { return impl_->pool; }
+
+Result<EncodeReport> Engine::encode_copy(Pool pool, const EncodeObserver& observer) {
+  Impl& self = *impl_;
+  DBSA_ASSIGN_OR_RETURN(BuiltPool built,
+                        rebuild_pool(self.parts(), self.pool_id, std::move(pool)));
+  EncodeReport report;
+  DBSA_RETURN_IF_ERROR(self.encode(built, observer, report));
+  DBSA_RETURN_IF_ERROR(self.adopt(std::move(built.pool)));
+  self.blocks = std::move(built.blocks);
   return report;
 }
 

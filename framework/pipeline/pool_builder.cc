@@ -249,7 +249,7 @@ std::string pool_id(const nlohmann::json& resolved) {
                             "embedding", "decoding"})
     made_with[stage] = resolved.at(stage);
   // These change how something is computed or asked, not the pool.
-  for (const char* key : {"chunk_tokens", "batch_size"}) made_with["model"].erase(key);
+  for (const char* key : {"chunk_tokens", "batch_size", "kv_error_queries"}) made_with["model"].erase(key);
   for (const char* key : {"queries", "query_indices", "query_count"}) made_with["data"].erase(key);
   made_with["decoding"].erase("max_tokens");
   // No demonstrations in it, so it is not the pool that other selections need.
@@ -309,6 +309,21 @@ Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& p
                    "the stored pool was made with other settings; run `dbsa-pipe encode` again",
                    ""};
   return blocks;
+}
+
+Result<BuiltPool> rebuild_pool(const PoolParts& parts, const std::string& id, Pool pool) {
+  BuiltPool built;
+  std::vector<std::vector<int32_t>> token_ids;
+  for (const PoolBlock& block : pool.blocks) token_ids.push_back(block.token_ids);
+  DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, std::move(token_ids)));
+  pool.id = id;
+  pool.model = parts.model_digest;
+  for (size_t i = 0; i < pool.blocks.size(); ++i) pool.blocks[i].key = built.blocks[i].key;
+  const int64_t documents = pool.documents(parts.settings.retriever.by_demonstration);
+  if (documents > 0) DBSA_RETURN_IF_ERROR(parts.retriever.load(pool.index, documents));
+  built.index_reused = documents > 0;
+  built.pool = std::move(pool);
+  return built;
 }
 
 }  // namespace dbsa

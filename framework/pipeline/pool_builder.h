@@ -66,6 +66,10 @@ Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
                              std::span<const Example> demonstrations,
                              std::span<const std::string> labels, const Pool* previous);
 
+// A pool that was made with the same settings but for the model's precision, under this model's
+// keys. The retriever holds its index afterwards.
+Result<BuiltPool> rebuild_pool(const PoolParts& parts, const std::string& id, Pool pool);
+
 // Plans and keys of an opened pool, recomputed from its token ids. kConfig when they are not those
 // of the manifest.
 Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& pool);

@@ -195,6 +195,20 @@ json answer_to_json(const Answer& answer) {
             {"repair", t.repair}}}};
 }
 
+namespace {
+
+json kv_error_to_json(const std::optional<KvError>& error) {
+  if (!error) return nullptr;
+  const bool compared = error->log_probabilities > 0;
+  return {{"queries", error->queries},
+          {"labels_changed", error->labels_changed},
+          {"log_probabilities", error->log_probabilities},
+          {"mean_change", compared ? json(error->mean) : json(nullptr)},
+          {"max_change", compared ? json(error->max) : json(nullptr)}};
+}
+
+}  // namespace
+
 json totals_to_json(const RunRecord& record, const RunTotals& totals) {
   const Scores& scores = totals.scores;
   const bool scored = scores.count > 0;
@@ -215,6 +229,7 @@ json totals_to_json(const RunRecord& record, const RunTotals& totals) {
                           {"decode", percentiles_to_json(totals.decode)},
                           {"repair", percentiles_to_json(totals.repair)}};
   out["kv_bytes"] = record.encode.kv_bytes;
+  out["kv_error"] = kv_error_to_json(record.kv_error);
   out["peak_memory_bytes"] = record.peak_memory_bytes;
   out["blocks_encoded"] = totals.blocks_encoded;
   out["blocks_reused"] = totals.blocks_reused;

@@ -16,6 +16,7 @@
 #include "icl/metrics.h"
 #include "icl/text_metrics.h"
 #include "pipeline/engine.h"
+#include "pipeline/kv_error.h"
 #include "pipeline/machine.h"
 
 namespace dbsa {
@@ -48,7 +49,8 @@ struct RunRecord {
   EncodeReport encode;
   bool free_decoding = false;  // answers are texts, and scored as such, too
   std::vector<QueryRecord> queries;
-  double answer_seconds = 0;  // wall time of all queries
+  double answer_seconds = 0;        // wall time of all queries
+  std::optional<KvError> kv_error;  // under int8, where it is measured
   uint64_t peak_memory_bytes = 0;
 };
 

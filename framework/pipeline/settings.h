@@ -19,9 +19,10 @@ enum class PromptHead { kFirstBlocks, kPrefix };
 struct ModelSettings {
   std::string path;
   std::string dtype;     // auto | f32 | bf16
-  std::string kv_dtype;  // auto | f32 | bf16
+  std::string kv_dtype;  // auto | f32 | bf16 | int8
   int64_t chunk_tokens = 0;
-  int64_t batch_size = 1;  // 0: chosen by the engine
+  int64_t batch_size = 1;        // 0: chosen by the engine
+  int64_t kv_error_queries = 0;  // under int8
 };
 
 struct DataSettings {

@@ -4,8 +4,90 @@
 namespace dbsa::test {
 namespace {
 
+// int8 as it is documented, in double precision: what a group of up to 32 numbers reads as.
+std::vector<double> int8_oracle(const std::vector<double>& numbers) {
+  double most = 0;
+  for (const double x : numbers) most = std::max(most, std::fabs(x));
+  // The scale: most / 127 rounded up to 8 bits of significand.
+  int exponent = 0;
+  const double fraction = std::frexp(most / 127, &exponent);
+  const double scale = std::ldexp(std::ceil(std::ldexp(fraction, 8)), exponent - 8);
+  std::vector<double> read;
+  for (const double x : numbers)
+    read.push_back(most == 0 ? 0 : round_bf16(static_cast<float>(std::nearbyint(x / scale) * scale)));
+  return read;
+}
+
+TEST(Block, Int8IsTheNearestMultipleOfItsScale) {
+  for (const Variant& variant : variants()) {
+    if (variant.kv_dtype != DBSA_KV_DTYPE_I8) continue;
+    for (const int32_t head_dim : {64, 20, 2, 80, 256}) {
+      const uint64_t seed = 17;
+      std::mt19937_64 random(seed);
+      Shape shape = variant.apply(head_shape(head_dim, 1, 2));
+      shape.rope = false;  // so that keys are what is given
+      const int64_t tokens = 21;
+      Rows k = random_rows(random, tokens * shape.kv_width());
+      Rows v = random_rows(random, tokens * shape.kv_width());
+      for (size_t i = 0; i < k.size(); ++i) {  // magnitudes of all sizes, and zeros
+        k[i] *= std::ldexp(1.0f, static_cast<int>(i / 64 % 90) - 60);
+        if (i / 64 % 7 == 0) v[i] = 0.0f;
+      }
+      Backend backend(variant.path, 1, shape);
+      const PlainKv kept = backend.stored(backend.filled_kv(k, v), tokens);
+      int64_t differing = 0;
+      for (const auto& [given, read] : {std::pair(&k, &kept.k), std::pair(&v, &kept.v)}) {
+        for (size_t row = 0; row < given->size(); row += static_cast<size_t>(head_dim)) {
+          for (int32_t first = 0; first < head_dim; first += 32) {
+            const int32_t count = std::min(32, head_dim - first);
+            const auto at = static_cast<std::ptrdiff_t>(row) + first;
+            const std::vector<double> numbers(given->begin() + at, given->begin() + at + count);
+            const std::vector<double> expected = int8_oracle(numbers);
+            double most = 0;
+            for (const double x : numbers) most = std::max(most, std::fabs(x));
+            for (int32_t i = 0; i < count; ++i) {
+              const double got = (*read)[static_cast<size_t>(at + i)];
+              const auto d = static_cast<size_t>(i);
+              // Where x / scale lies within rounding of a half, either neighbour is right.
+              differing += got != expected[d];
+              EXPECT_NEAR(got, numbers[d], most / 127 * 0.51 + std::fabs(numbers[d]) / 256)
+                  << variant.name() << ", head_dim " << head_dim << ", seed " << seed;
+            }
+          }
+        }
+      }
+      EXPECT_LE(differing, static_cast<int64_t>(k.size() / 500)) << variant.name();
+    }
+  }
+}
+
+// Nothing that is not a number is hidden: the numbers that share its scale all read as NaN.
+TEST(Block, Int8ShowsWhatIsNotFinite) {
+  for (const std::string& path : code_paths()) {
+    for (const float wrong : {std::numeric_limits<float>::quiet_NaN(),
+                              std::numeric_limits<float>::infinity(),
+                              -std::numeric_limits<float>::infinity()}) {
+      for (const int64_t place : {0, 31, 63}) {
+        Shape shape = head_shape(64, 1, 1);
+        shape.kv_dtype = DBSA_KV_DTYPE_I8;
+        const Rows k(64, 1.0f);
+        Rows v(64, 2.0f);
+        v[static_cast<size_t>(place)] = wrong;
+        Backend backend(path, 1, shape);
+        const PlainKv kept = backend.stored(backend.filled_kv(k, v), 1);
+        for (int64_t d = 0; d < 64; ++d) {
+          const float read = kept.v[static_cast<size_t>(d)];
+          EXPECT_TRUE(d / 32 == place / 32 ? std::isnan(read) : read == 2.0f)
+              << path << ", " << wrong << " at " << place << ": " << read;
+        }
+      }
+    }
+  }
+}
+
 TEST(Block, KeepsRotatedKeysAndValues) {
   for (const Variant& variant : variants()) {
+    if (variant.kv_dtype == DBSA_KV_DTYPE_I8) continue;  // has a test of its own
     for (const int32_t head_dim : {64, 20, 2, 256}) {
       std::mt19937_64 random(3);
       const Shape shape = variant.apply(head_shape(head_dim, 1, 2));
@@ -130,6 +212,13 @@ TEST(Block, Format) {
   EXPECT_EQ(format.tokens, 33u);
   EXPECT_EQ(format.plane_bytes, 2u * 2 * 48 * 64 * 2);
   EXPECT_EQ(format.scale_offset, 0u);
+
+  shape.kv_dtype = DBSA_KV_DTYPE_I8;
+  Backend int8("portable", 1, shape);
+  const dbsa_kv_format packed = int8.block_format(33);
+  EXPECT_EQ(packed.dtype, static_cast<uint32_t>(DBSA_KV_DTYPE_I8));
+  EXPECT_EQ(packed.scale_offset, 2u * 2 * 48 * 64);
+  EXPECT_EQ(packed.plane_bytes, 2u * 2 * 48 * (64 + 2 * 2));
 }
 
 }  // namespace

@@ -106,7 +106,7 @@ TEST_F(Refuses, WrongShapes) {
   EXPECT_EQ(with([](auto& s) { s.compute = 7; }),
             "configure: compute must be F32 (1) or BF16 (2), got 7");
   EXPECT_EQ(with([](auto& s) { s.kv_dtype = 0; }),
-            "configure: kv_dtype must be F32 (1) or BF16 (2), got 0");
+            "configure: kv_dtype must be F32 (1), BF16 (2) or I8 (3), got 0");
   EXPECT_EQ(with([](auto& s) { s.scale = std::nanf(""); }), "configure: scale must be finite");
   EXPECT_EQ(with([](auto& s) { s.inv_freq = nullptr; }), "configure: inv_freq is null");
   const std::vector<float> infinite(32, std::numeric_limits<float>::infinity());

@@ -52,7 +52,7 @@ Rows run_linear(Backend& backend, const Rows& x, int64_t rows,
 
 TEST(Linear, EqualsTheOracle) {
   for (const Variant& variant : variants()) {
-    if (variant.kv_dtype == DBSA_KV_DTYPE_BF16) continue;
+    if (variant.kv_dtype != DBSA_KV_DTYPE_F32) continue;
     const bool bf16 = variant.compute == DBSA_COMPUTE_BF16;
     double worst = 0;
     for (const Size size : kSizes) {
@@ -87,7 +87,7 @@ TEST(Linear, EqualsTheOracle) {
 
 TEST(Linear, RowsDoNotDependOnThreadsOrOtherRows) {
   for (const Variant& variant : variants()) {
-    if (variant.kv_dtype == DBSA_KV_DTYPE_BF16) continue;
+    if (variant.kv_dtype != DBSA_KV_DTYPE_F32) continue;
     for (const Size size : {Size{48, 100}, Size{100, 48}, Size{64, 4081}, Size{256, 688},
                             Size{688, 256}, Size{33, 17}, Size{2048, 40}}) {
       std::mt19937_64 random(11);
@@ -181,7 +181,7 @@ struct SwiGlu {
 
 TEST(SwiGlu, EqualsTheOracle) {
   for (const Variant& variant : variants()) {
-    if (variant.kv_dtype == DBSA_KV_DTYPE_BF16) continue;
+    if (variant.kv_dtype != DBSA_KV_DTYPE_F32) continue;
     const bool bf16 = variant.compute == DBSA_COMPUTE_BF16;
     double worst = 0;
     for (const auto& [in, inner, out] : {std::array<int64_t, 3>{48, 100, 48},
@@ -213,7 +213,7 @@ TEST(SwiGlu, EqualsTheOracle) {
 
 TEST(SwiGlu, RowsDoNotDependOnThreadsOrOtherRows) {
   for (const Variant& variant : variants()) {
-    if (variant.kv_dtype == DBSA_KV_DTYPE_BF16) continue;
+    if (variant.kv_dtype != DBSA_KV_DTYPE_F32) continue;
     std::mt19937_64 random(12);
     const SwiGlu layer(random, 2048, 72, 40);
     const int64_t rows = 700;
@@ -236,7 +236,7 @@ TEST(SwiGlu, RowsDoNotDependOnThreadsOrOtherRows) {
 TEST(Linear, ReadsABufferAnewOnceItIsWritten) {
   constexpr int64_t kRows = 5, kWidth = 40;
   for (const Variant& variant : variants()) {
-    if (variant.kv_dtype == DBSA_KV_DTYPE_BF16) continue;
+    if (variant.kv_dtype != DBSA_KV_DTYPE_F32) continue;
     Shape shape = variant.apply({});
     shape.query_heads = shape.kv_heads = 1;
     shape.head_dim = kWidth;

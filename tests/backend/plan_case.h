@@ -134,7 +134,9 @@ struct Variant {
 
   std::string name() const {
     return path + (compute == DBSA_COMPUTE_F32 ? ", compute f32" : ", compute bf16") +
-           (kv_dtype == DBSA_KV_DTYPE_F32 ? ", KV f32" : ", KV bf16");
+           (kv_dtype == DBSA_KV_DTYPE_F32    ? ", KV f32"
+            : kv_dtype == DBSA_KV_DTYPE_BF16 ? ", KV bf16"
+                                             : ", KV int8");
   }
   Shape apply(Shape shape) const {
     shape.compute = compute;
@@ -150,6 +152,8 @@ inline std::vector<Variant> variants() {
     all.push_back({path, DBSA_COMPUTE_F32, DBSA_KV_DTYPE_BF16, false});
     all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_BF16, path.ends_with("_bf16")});
     all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_F32, false});
+    all.push_back({path, DBSA_COMPUTE_F32, DBSA_KV_DTYPE_I8, false});
+    all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_I8, path.ends_with("_bf16")});
   }
   return all;
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "answers.h"
 #include "checks.h"
 #include "commands.h"
 #include "encode_view.h"
@@ -41,44 +42,35 @@ Status answer_queries(Engine& engine, Session& session, std::vector<Example> que
   const auto total = static_cast<int64_t>(queries.size());
   int64_t labelled = 0, correct = 0;
   progress.update(0, total);
-  const auto together = static_cast<size_t>(engine.batch_size());
-  std::vector<Result<Answer>> answers;
-  for (size_t i = 0; i < queries.size(); ++i) {
-    Example& query = queries[i];
-    if (i % together == 0) {
-      std::vector<std::string> texts;
-      for (size_t j = i; j < std::min(i + together, queries.size()); ++j)
-        texts.push_back(queries[j].text);
-      if (session.services().cancelled())
-        answers.assign(texts.size(), Error{ErrorCode::kCancelled, "", ""});
-      else
-        answers = engine.answer_together(texts);
-    }
-    Result<Answer>& answer = answers[i % together];
-    if (!answer.ok() && answer.error().code == ErrorCode::kCancelled)
-      return Error{ErrorCode::kCancelled,
-                   "stopped after " + human_count(static_cast<int64_t>(record.queries.size())) +
-                       " of " + counted_queries(total) + "; no result record is written" +
-                       (engine.settings().store_path.empty() ? "" : ", the encoded pool is kept"),
-                   ""};
-    if (!answer.ok()) {
-      Error error = std::move(answer).error();
-      // Faults of plugins and of the machine are not the query's.
-      if (error.code == ErrorCode::kConfig || error.code == ErrorCode::kRun)
-        error.message = "query of line " + std::to_string(query.line) + ": " + error.message;
-      return error;
-    }
+  std::vector<std::string> texts;
+  for (const Example& query : queries) texts.push_back(query.text);
+  const auto take = [&](Answer answer) {
+    Example& query = queries[record.queries.size()];
     if (!query.label.empty()) {
       ++labelled;
-      correct += is_right(query, answer->label.text) ? 1 : 0;
+      correct += is_right(query, answer.label.text) ? 1 : 0;
     }
-    record.queries.push_back({std::move(query), std::move(answer).value()});
+    record.queries.push_back({std::move(query), std::move(answer)});
     std::string detail;
     if (labelled > 0)
       detail = "accuracy " +
                human_ratio(static_cast<double>(correct) / static_cast<double>(labelled)) +
                " so far";
     progress.update(static_cast<int64_t>(record.queries.size()), total, detail);
+  };
+  if (Status answered = answer_each(engine, session.services(), texts, take); !answered.ok()) {
+    Error error = std::move(answered).error();
+    const auto done = static_cast<int64_t>(record.queries.size());
+    if (error.code == ErrorCode::kCancelled)
+      error.message = "stopped after " + human_count(done) + " of " + counted_queries(total) +
+                      "; no result record is written" +
+                      (engine.settings().store_path.empty() ? "" : ", the encoded pool is kept");
+    // Faults of plugins and of the machine are not the query's.
+    if (error.code == ErrorCode::kConfig || error.code == ErrorCode::kRun)
+      error.message = "query of line " +
+                      std::to_string(queries[static_cast<size_t>(done)].line) + ": " +
+                      error.message;
+    return error;
   }
   record.answer_seconds = clock.seconds();
   progress.finish();
@@ -115,6 +107,15 @@ void print_text_scores(const TextScores& scores, Terminal& terminal) {
   row("chrF", scores.chrf);
 }
 
+void print_kv_error(const KvError& error, Terminal& terminal) {
+  std::array<char, 96> text = {};
+  if (error.log_probabilities > 0)
+    std::snprintf(text.data(), text.size(), "; log-probabilities by %.4f in the mean, %.4f at most",
+                  error.mean, error.max);
+  terminal.out("int8         changed " + human_count(error.labels_changed) + " of " +
+               counted(error.queries, "label") + text.data());
+}
+
 void print_summary(const RunRecord& record, const RunTotals& totals, const std::string& path,
                    Terminal& terminal) {
   terminal.out("");
@@ -124,6 +125,7 @@ void print_summary(const RunRecord& record, const RunTotals& totals, const std::
                counted(totals.blocks_encoded, "block") + " encoded, " +
                human_count(totals.blocks_reused) + " reused)");
   terminal.out("KV           " + human_bytes(record.encode.kv_bytes));
+  if (record.kv_error) print_kv_error(*record.kv_error, terminal);
   terminal.out("peak memory  " + human_bytes(record.peak_memory_bytes));
   if (totals.blocks_repaired > 0)
     terminal.out("repaired     " + counted(totals.blocks_repaired, "damaged or missing block"));
@@ -180,7 +182,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(check_data(settings));  // before hours of encoding
 
   terminal.set_progress("opening the model ...");
-  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());
+  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, session.open_engine());
   terminal.set_progress("reading the pool ...");
   EncodeView view(terminal);
   Result<EncodeReport> encoded = engine->encode(line.has("regroup"), view.observer());
@@ -202,6 +204,16 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.machine = machine_info();
   record.threads = session.services().thread_count();
   record.peak_memory_bytes = peak_memory_bytes();
+  Status measured;
+  if (wants_kv_error(settings, record)) {
+    Pool pool = engine->pool();
+    engine.reset();  // another one follows
+    Result<KvError> error = measure_kv_error(session, std::move(pool), record, terminal);
+    if (error.ok())
+      record.kv_error = *error;
+    else
+      measured = std::move(error).error();
+  }
   const RunTotals totals = run_totals(record);
   DBSA_ASSIGN_OR_RETURN(const std::string path,
                         write_record(settings.output_directory, record.pipeline_path,
@@ -226,7 +238,13 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
                    counted(comparison.answers, "answer") + " as in " +
                    shown_path(line.text("record")));
   }
-  return {};
+  if (measured.ok()) return {};
+  // The answers are there, and so is their record.
+  Error error = std::move(measured).error();
+  error.message = "what int8 changes was not measured" +
+                  (error.message.empty() ? std::string() : ": " + error.message) +
+                  "; the record says so with null. model.kv_error_queries = 0 does without";
+  return error;
 }
 
 }  // namespace

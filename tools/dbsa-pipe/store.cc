@@ -60,7 +60,7 @@ json entry_to_json(const KvEntry& entry, bool used) {
           {"layers", entry.format.layers},
           {"kv_heads", entry.format.kv_heads},
           {"head_dim", entry.format.head_dim},
-          {"dtype", dtype_name(entry.format.dtype)},
+          {"dtype", host::kv_dtype_name(entry.format.dtype)},
           {"layout", layout_name(entry.format.layout)},
           {"stored_bytes", entry.stored_bytes},
           {"created_at", created_at(entry)},
@@ -92,7 +92,7 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
     const bool is_used = used.contains(entry.key);
     in_use += is_used ? 1 : 0;
     table.add({entry.key.hex(), human_count(static_cast<int64_t>(entry.format.tokens)),
-               human_bytes(entry.stored_bytes), dtype_name(entry.format.dtype), created_at(entry),
+               human_bytes(entry.stored_bytes), host::kv_dtype_name(entry.format.dtype), created_at(entry),
                is_used ? "yes" : "no", entry.location});
   }
   if (!entries.empty()) {

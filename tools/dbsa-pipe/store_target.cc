@@ -130,12 +130,6 @@ std::vector<PoolFile> read_pools(const std::string& store_path) {
   return pools;
 }
 
-std::string dtype_name(uint32_t dtype) {
-  if (dtype == DBSA_KV_DTYPE_F32) return "f32";
-  if (dtype == DBSA_KV_DTYPE_BF16) return "bf16";
-  return std::to_string(dtype);
-}
-
 std::string layout_name(uint32_t layout) {
   if (layout == DBSA_KV_LAYOUT_TOKEN_MAJOR) return "token_major";
   if (layout == DBSA_KV_LAYOUT_CPU_PANELS) return "cpu_panels";

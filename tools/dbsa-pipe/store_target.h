@@ -56,8 +56,6 @@ struct PoolFile {
 };
 std::vector<PoolFile> read_pools(const std::string& store_path);
 
-// "f32", "bf16", or the number
-std::string dtype_name(uint32_t dtype);
 // "token_major", "cpu_panels", or the number
 std::string layout_name(uint32_t layout);
 

@@ -23,8 +23,8 @@ enum {
   DBSA_KV_LAYOUT_CPU_PANELS = 2
 };
 
-/* Element types of KV planes. */
-enum { DBSA_KV_DTYPE_F32 = 1, DBSA_KV_DTYPE_BF16 = 2 };
+/* Element types of KV planes. I8: int8 with scales of their own, which begin at scale_offset. */
+enum { DBSA_KV_DTYPE_F32 = 1, DBSA_KV_DTYPE_BF16 = 2, DBSA_KV_DTYPE_I8 = 3 };
 
 typedef struct dbsa_kv_format {
   uint32_t struct_size;

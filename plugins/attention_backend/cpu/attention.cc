@@ -112,6 +112,9 @@ void Run::run_part(const Unit& unit, const Part& part, const AttentionState& sta
   void* weights = host_.scratch<uint16_t>(5, rows * kChunk);
   int64_t* low = host_.scratch<int64_t>(6, 2 * rows);
   int64_t* high = low + rows;
+  const bool int8 = shape_.kv.type == KvType::kInt8;
+  auto* widened =
+      int8 ? host_.scratch<uint32_t>(7, kChunk * (head_dim_ + v_width_) / 2) : nullptr;
   clear(state);
 
   int64_t rotated_by = 0;
@@ -134,13 +137,18 @@ void Run::run_part(const Unit& unit, const Part& part, const AttentionState& sta
       rotate_rows(unit, rotated_by, rotated);
     }
     const dbsa_kv& kv = *segment.kv;
-    const char* keys = static_cast<const char*>(kv.planes[static_cast<size_t>(layer_)]) +
-                       unit.kv_head * shape_.kv.head_bytes(kv.tokens);
+    const auto* plane = static_cast<const char*>(kv.planes[static_cast<size_t>(layer_)]);
+    const KvLayout::Head head = shape_.kv.head(kv.tokens, unit.kv_head);
     AttendArgs args = {};
     args.q = rotated;
     args.q_stride = query_bytes();
-    args.k = keys;
-    args.v = keys + shape_.kv.key_bytes(kv.tokens);
+    args.k = plane + head.keys;
+    args.v = plane + head.values;
+    if (int8) {
+      args.k_scales = reinterpret_cast<const uint16_t*>(plane + head.key_scales);
+      args.v_scales = reinterpret_cast<const uint16_t*>(plane + head.value_scales);
+      args.widened = widened;
+    }
     args.head_dim = head_dim_;
     args.v_width = v_width_;
     args.begin = piece.begin;

@@ -41,8 +41,9 @@ Status CpuBackend::configure(const dbsa_attention_shape& shape) {
   if (shape.compute != DBSA_COMPUTE_F32 && shape.compute != DBSA_COMPUTE_BF16) {
     return fault("compute must be F32 (1) or BF16 (2)", shape.compute);
   }
-  if (shape.kv_dtype != DBSA_KV_DTYPE_F32 && shape.kv_dtype != DBSA_KV_DTYPE_BF16) {
-    return fault("kv_dtype must be F32 (1) or BF16 (2)", shape.kv_dtype);
+  if (shape.kv_dtype != DBSA_KV_DTYPE_F32 && shape.kv_dtype != DBSA_KV_DTYPE_BF16 &&
+      shape.kv_dtype != DBSA_KV_DTYPE_I8) {
+    return fault("kv_dtype must be F32 (1), BF16 (2) or I8 (3)", shape.kv_dtype);
   }
   if (!std::isfinite(shape.scale)) return invalid("configure: scale must be finite");
   if (shape.inv_freq == nullptr) return invalid("configure: inv_freq is null");
@@ -53,14 +54,16 @@ Status CpuBackend::configure(const dbsa_attention_shape& shape) {
   }
   layers_ = shape.layers;
   bf16_compute_ = shape.compute == DBSA_COMPUTE_BF16;
-  const bool bf16_kv = shape.kv_dtype == DBSA_KV_DTYPE_BF16;
+  const KvType kv_type = shape.kv_dtype == DBSA_KV_DTYPE_F32    ? KvType::kF32
+                         : shape.kv_dtype == DBSA_KV_DTYPE_BF16 ? KvType::kBf16
+                                                                : KvType::kInt8;
   shape_.query_heads = shape.query_heads;
-  shape_.kv = {shape.head_dim, shape.kv_heads, bf16_kv};
+  shape_.kv = {shape.head_dim, shape.kv_heads, kv_type};
   shape_.scale = shape.scale;
   // Queries and softmax weights are rounded to bfloat16 only where both the arithmetic asked for
-  // and the KV are bfloat16.
+  // and the KV are; int8 is read as bfloat16.
   const bool dot = bf16_compute_ && path_.kernels->attend[kBf16Dot] != nullptr;
-  shape_.arithmetic = !bf16_kv ? kF32 : dot ? kBf16Dot : kBf16Wide;
+  shape_.arithmetic = kv_type == KvType::kF32 ? kF32 : dot ? kBf16Dot : kBf16Wide;
   configured_ = true;
   return {};
 }

@@ -19,6 +19,7 @@ constexpr int kArithmetics = 3;
 // Right-hand matrices are cut into groups of 16 columns. A step is what one multiplication takes
 // from the reduction: one row of float32, or two rows of bfloat16 side by side in 32 bits.
 constexpr int64_t kGroup = 16;
+constexpr int64_t kScaled = 32;  // dimensions of a token that share a scale where KV is int8
 constexpr int64_t kChunk = 128;  // tokens that attention takes at a time; a multiple of kGroup
 
 // c[rows, groups * 16] = a[rows, steps] * b, or += where `accumulate`. Every element is one sum in
@@ -52,6 +53,11 @@ struct AttendArgs {
   int64_t q_stride;  // bytes
   const void* k;     // [groups][steps][16]
   const void* v;     // [steps][v_width]
+  // Where KV is int8: k is [groups][head_dim][16 tokens], v is [tokens][v_width], and a value is
+  // bfloat16(int8 * scale). Else null.
+  const uint16_t* k_scales;  // [groups][head_dim / 32, rounded up][16 tokens] bfloat16
+  const uint16_t* v_scales;  // likewise
+  uint32_t* widened;         // scratch, [kChunk, head_dim + v_width] bfloat16
   int64_t head_dim;
   int64_t v_width;  // head_dim rounded up to 16
   int64_t begin;
@@ -100,6 +106,10 @@ struct Kernels {
   // To bfloat16, round to nearest even; the second keeps the result in float32.
   void (*to_bf16)(const float* x, int64_t count, uint16_t* out);
   void (*round_bf16)(const float* x, int64_t count, float* out);
+  // To int8, each kScaled numbers and what is left with a bfloat16 scale of their own: the largest
+  // magnitude / 127, rounded up. Numbers below 2^-119 count as 0. Numbers with one among them that
+  // is not finite get the scale NaN.
+  void (*quantise)(const float* x, int64_t count, int8_t* out, uint16_t* scales);
   void (*rms_norm)(const float* x, const float* weight, int64_t width, float epsilon, float* out);
   void (*layer_norm)(const float* x, const float* weight, const float* bias, int64_t width,
                      float epsilon, float* out);

@@ -27,6 +27,14 @@ struct V {
   static V load_odd(const uint32_t* p) {
     return {_mm256_castsi256_ps(_mm256_and_si256(words(p), _mm256_set1_epi32(-65536)))};
   }
+  static V load_int8(const int8_t* p) {
+    return {_mm256_cvtepi32_ps(
+        _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
+  }
+  static V load_bf16(const uint16_t* p) {
+    const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16))};
+  }
   friend V operator+(V a, V b) { return {_mm256_add_ps(a.v, b.v)}; }
   friend V operator-(V a, V b) { return {_mm256_sub_ps(a.v, b.v)}; }
   friend V operator*(V a, V b) { return {_mm256_mul_ps(a.v, b.v)}; }
@@ -70,6 +78,11 @@ struct V {
     const __m128i packed =
         _mm_packus_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), packed);
+  }
+  static void store_pairs(uint32_t* p, V even, V odd) {
+    const __m256i low = _mm256_srli_epi32(_mm256_castps_si256(round_bf16(even).v), 16);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm256_or_si256(low, _mm256_castps_si256(round_bf16(odd).v)));
   }
 };
 

@@ -262,6 +262,57 @@ void blank_row(const AttendArgs& x, int64_t row) {
   }
 }
 
+// ---- int8 -----------------------------------------------------------------------------------
+
+inline float from_bf16(uint16_t x) {
+  const uint32_t bits = static_cast<uint32_t>(x) << 16;
+  float value;
+  __builtin_memcpy(&value, &bits, 4);
+  return value;
+}
+
+// Keys of `groups` groups of 16 tokens from `chunk` on, as bfloat16 pairs, [groups][steps][16].
+inline void widen_keys(const AttendArgs& x, int64_t chunk, int64_t groups, uint32_t* out) {
+  const int64_t scaled = (x.head_dim + kScaled - 1) / kScaled;
+  const int8_t* from = static_cast<const int8_t*>(x.k) + chunk * x.head_dim;
+  const uint16_t* scales = x.k_scales + chunk * scaled;
+  for (int64_t g = 0; g < groups; ++g) {
+    for (int64_t first = 0; first < x.head_dim; first += kScaled, scales += kGroup) {
+      const int64_t left = x.head_dim - first;
+      V scale[kVectors];
+      for (int c = 0; c < kVectors; ++c) scale[c] = V::load_bf16(scales + c * V::kLanes);
+      for (int64_t d = 0; d < (left < kScaled ? left : kScaled); d += 2) {
+        for (int c = 0; c < kVectors; ++c) {
+          V::store_pairs(out + c * V::kLanes, V::load_int8(from + c * V::kLanes) * scale[c],
+                         V::load_int8(from + kGroup + c * V::kLanes) * scale[c]);
+        }
+        from += 2 * kGroup;
+        out += kGroup;
+      }
+    }
+  }
+}
+
+// Values likewise, [groups * 8][v_width].
+inline void widen_values(const AttendArgs& x, int64_t chunk, int64_t groups, uint32_t* out) {
+  const int64_t scaled = (x.head_dim + kScaled - 1) / kScaled;
+  const int8_t* from = static_cast<const int8_t*>(x.v) + chunk * x.v_width;
+  for (int64_t t = 0; t < groups * kGroup; t += 2) {
+    const uint16_t* scales = x.v_scales + (chunk + t) / kGroup * scaled * kGroup + t % kGroup;
+    for (int64_t first = 0; first < x.v_width; first += kScaled, scales += kGroup) {
+      const V even = V::set1(from_bf16(scales[0]));
+      const V odd = V::set1(from_bf16(scales[1]));
+      const int64_t stop = x.v_width - first < kScaled ? x.v_width : first + kScaled;
+      for (int64_t d = first; d < stop; d += V::kLanes) {
+        V::store_pairs(out + d, V::load_int8(from + d) * even,
+                       V::load_int8(from + x.v_width + d) * odd);
+      }
+    }
+    from += 2 * x.v_width;
+    out += x.v_width;
+  }
+}
+
 template <typename P>
 void attend_chunk(const AttendArgs& x, int64_t chunk, int64_t groups) {
   // Rows outside first..last see nothing here.
@@ -275,13 +326,24 @@ void attend_chunk(const AttendArgs& x, int64_t chunk, int64_t groups) {
   if (first == last) return;
 
   const int64_t steps = x.head_dim / P::kRowsAStep;
+  const uint32_t* k = static_cast<const uint32_t*>(x.k) + chunk * steps;
+  const uint32_t* v = static_cast<const uint32_t*>(x.v) + chunk / P::kRowsAStep * x.v_width;
+  if constexpr (P::kRowsAStep == 2) {
+    if (x.k_scales != nullptr) {
+      uint32_t* const values = x.widened + groups * kGroup * steps;
+      widen_keys(x, chunk, groups, x.widened);
+      widen_values(x, chunk, groups, values);
+      k = x.widened;
+      v = values;
+    }
+  }
   MultiplyArgs product = {};
   product.rows = last - first;
   product.a = static_cast<const char*>(x.q) + first * x.q_stride;
   product.a_stride = x.q_stride;
   product.b_step = kGroup;
   product.b_group = steps * kGroup;
-  product.b = static_cast<const uint32_t*>(x.k) + chunk / kGroup * product.b_group;
+  product.b = k;
   product.steps = steps;
   product.groups = groups;
   product.c = x.scores + first * kChunk;
@@ -304,7 +366,7 @@ void attend_chunk(const AttendArgs& x, int64_t chunk, int64_t groups) {
               first * product.a_stride;
   product.b_step = x.v_width;
   product.b_group = kGroup;
-  product.b = static_cast<const uint32_t*>(x.v) + chunk / P::kRowsAStep * x.v_width;
+  product.b = v;
   product.steps = groups * kGroup / P::kRowsAStep;
   product.groups = x.v_width / kGroup;
   product.c = x.state.acc + first * x.v_width;
@@ -427,6 +489,40 @@ void round_bf16(const float* x, int64_t count, float* out) {
   });
 }
 
+void quantise(const float* x, int64_t count, int8_t* out, uint16_t* scales) {
+  constexpr uint16_t kNaN = 0x7fc0;
+  for (; count > 0; x += kScaled, out += kScaled, count -= kScaled, ++scales) {
+    const int64_t some = count < kScaled ? count : kScaled;
+    V most = V::zero();
+    V finite = V::zero();  // NaN where a number is not
+    for_vectors(x, some, [&](V value, int64_t, int) {
+      most = V::max(V::max(value, V::zero() - value), most);
+      finite = V::fma(value, V::zero(), finite);
+    });
+    float scale = V::horizontal_max(most) / 127.0f;
+    uint32_t bits;
+    __builtin_memcpy(&bits, &scale, 4);
+    bits = scale < 0x1p-126f ? 0 : (bits + 0xffff) & 0xffff0000u;
+    const bool usable = V::horizontal_sum(finite) == 0.0f;
+    *scales = usable ? static_cast<uint16_t>(bits >> 16) : kNaN;
+    if (!usable || bits == 0) {
+      __builtin_memset(out, 0, static_cast<size_t>(some));
+      continue;
+    }
+    __builtin_memcpy(&scale, &bits, 4);
+    const V inverse = V::set1(1.0f / scale);
+    const V magic = V::set1(12582912.0f);  // as in exp_negative
+    for_vectors(x, some, [&](V value, int64_t i, int lanes) {
+      float shifted[V::kLanes];
+      V::fma(value, inverse, magic).store(shifted);
+      uint32_t words[V::kLanes];
+      __builtin_memcpy(words, shifted, sizeof words);
+      for (int lane = 0; lane < lanes; ++lane)
+        out[i + lane] = static_cast<int8_t>(words[lane] & 0xff);
+    });
+  }
+}
+
 void rms_norm(const float* x, const float* weight, int64_t width, float epsilon, float* out) {
   V squares[4] = {V::zero(), V::zero(), V::zero(), V::zero()};
   for_vectors(x, width, [&](V value, int64_t i, int) {
@@ -533,6 +629,7 @@ constexpr Kernels make_kernels() {
   kernels.rotate = rotate;
   kernels.to_bf16 = to_bf16;
   kernels.round_bf16 = round_bf16;
+  kernels.quantise = quantise;
   kernels.rms_norm = rms_norm;
   kernels.layer_norm = layer_norm;
   kernels.gelu = gelu;

@@ -34,6 +34,13 @@ struct V {
     __builtin_memcpy(&w, p, 16);
     return {(Floats)(w & 0xffff0000u)};
   }
+  static V load_int8(const int8_t* p) {
+    return {Floats{static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
+                   static_cast<float>(p[3])}};
+  }
+  static V load_bf16(const uint16_t* p) {
+    return {(Floats)(Words{p[0], p[1], p[2], p[3]} << 16)};
+  }
   friend V operator+(V a, V b) { return {a.v + b.v}; }
   friend V operator-(V a, V b) { return {a.v - b.v}; }
   friend V operator*(V a, V b) { return {a.v * b.v}; }
@@ -64,6 +71,11 @@ struct V {
   static void store_bf16(uint16_t* p, V a) {
     const Words bits = (Words)round_bf16(a).v;
     for (int i = 0; i < kLanes; ++i) p[i] = static_cast<uint16_t>(bits[i] >> 16);
+  }
+  // Rounded to bfloat16, `even` in the low halves and `odd` in the high ones.
+  static void store_pairs(uint32_t* p, V even, V odd) {
+    const Words pairs = (Words)round_bf16(even).v >> 16 | (Words)round_bf16(odd).v;
+    __builtin_memcpy(p, &pairs, 16);
   }
 };
 

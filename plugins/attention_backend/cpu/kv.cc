@@ -75,16 +75,29 @@ Status CpuBackend::kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t
     const int64_t half = layout.head_dim / 2;
     float* rotated = host_.scratch<float>(0, layout.head_dim);
     float* own = host_.scratch<float>(1, layout.head_dim);
+    auto* key = host_.scratch<uint16_t>(2, layout.head_dim);  // of KV narrower than float32
+    auto* value = host_.scratch<uint16_t>(3, layout.head_dim);
+    auto* key_scales = host_.scratch<uint16_t>(4, layout.scales());
+    auto* value_scales = host_.scratch<uint16_t>(5, layout.scales());
+    const auto convert = [&](const float* from, uint16_t* to, uint16_t* scales) -> const void* {
+      if (layout.type == KvType::kF32) return from;
+      if (layout.type == KvType::kBf16) {
+        path_.kernels->to_bf16(from, layout.head_dim, to);
+      } else {
+        path_.kernels->quantise(from, layout.head_dim, reinterpret_cast<int8_t*>(to), scales);
+      }
+      return to;
+    };
     for (int64_t i = begin; i < end; ++i) {
       const int64_t token = first_token + i;
       const float* cosine = index_rotation(token, own);
       for (int64_t h = 0; h < layout.kv_heads; ++h) {
-        char* keys = plane + h * layout.head_bytes(kv->tokens);
         path_.kernels->rotate(k->row(first_row + i) + h * layout.head_dim, cosine, cosine + half,
                               half, 1.0f, rotated);
-        layout.write_key(keys, token, rotated);
-        layout.write_value(keys + layout.key_bytes(kv->tokens), token,
-                           v->row(first_row + i) + h * layout.head_dim);
+        layout.write(plane, kv->tokens, h, token,
+                     {convert(rotated, key, key_scales),
+                      convert(v->row(first_row + i) + h * layout.head_dim, value, value_scales),
+                      key_scales, value_scales});
       }
     }
   });
@@ -99,13 +112,17 @@ Result<dbsa_kv_format> CpuBackend::block_format(int64_t tokens) const {
   dbsa_kv_format format = {};
   format.struct_size = sizeof format;
   format.layout = DBSA_KV_LAYOUT_CPU_PANELS;
-  format.dtype = shape_.kv.bf16 ? DBSA_KV_DTYPE_BF16 : DBSA_KV_DTYPE_F32;
+  format.dtype = shape_.kv.type == KvType::kF32    ? DBSA_KV_DTYPE_F32
+                 : shape_.kv.type == KvType::kBf16 ? DBSA_KV_DTYPE_BF16
+                                                   : DBSA_KV_DTYPE_I8;
   format.panel = kPanel;
   format.layers = static_cast<uint32_t>(layers_);
   format.kv_heads = static_cast<uint32_t>(shape_.kv.kv_heads);
   format.head_dim = static_cast<uint32_t>(shape_.kv.head_dim);
   format.tokens = static_cast<uint64_t>(tokens);
   format.plane_bytes = static_cast<uint64_t>(shape_.kv.plane_bytes(tokens));
+  if (shape_.kv.type == KvType::kInt8)
+    format.scale_offset = static_cast<uint64_t>(shape_.kv.scale_offset(tokens));
   return format;
 }
 

@@ -25,6 +25,14 @@ struct V {
     return {
         _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(-65536)))};
   }
+  static V load_int8(const int8_t* p) {
+    return {_mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+  }
+  static V load_bf16(const uint16_t* p) {
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16))};
+  }
   friend V operator+(V a, V b) { return {_mm512_add_ps(a.v, b.v)}; }
   friend V operator-(V a, V b) { return {_mm512_sub_ps(a.v, b.v)}; }
   friend V operator*(V a, V b) { return {_mm512_mul_ps(a.v, b.v)}; }
@@ -61,6 +69,15 @@ struct V {
   static void store_bf16(uint16_t* p, V a) {
     const __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(round_bf16(a).v), 16);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(bits));
+  }
+  // Rounded to bfloat16, `even` in the low halves and `odd` in the high ones.
+  static void store_pairs(uint32_t* p, V even, V odd) {
+    const __m512i interleave = _mm512_add_epi32(
+        _mm512_set1_epi32(0x00100000),
+        _mm512_mullo_epi32(_mm512_set1_epi32(0x00010001),
+                           _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)));
+    _mm512_storeu_si512(
+        p, _mm512_permutexvar_epi16(interleave, (__m512i)_mm512_cvtne2ps_pbh(odd.v, even.v)));
   }
   // Weights of softmax: exp(score - m) as bfloat16, `count` of them, a multiple of 32, and 0 for a
   // score of -infinity; their sum, of pairs in each lane, is added to l. Before it is rounded a
