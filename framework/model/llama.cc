@@ -208,7 +208,8 @@ Result<std::vector<float>> Llama::hidden_states(const ForwardInput& input, int32
 
 Result<std::vector<float>> Llama::forward(const ForwardInput& input,
                                           std::span<const int64_t> logit_rows,
-                                          const LayerHook& before_layer) {
+                                          const LayerHook& before_layer,
+                                          const LayerHook& kv_written) {
   const auto rows = static_cast<int64_t>(input.ids.size());
   const auto wanted = static_cast<int64_t>(logit_rows.size());
   DBSA_RETURN_IF_ERROR(reserve(rows, wanted));
@@ -220,6 +221,7 @@ Result<std::vector<float>> Llama::forward(const ForwardInput& input,
     const bool last = i + 1 == static_cast<int32_t>(layers_.size());
     if (before_layer) DBSA_RETURN_IF_ERROR(before_layer(i));
     DBSA_RETURN_IF_ERROR(write_kv(input, i));
+    if (kv_written) DBSA_RETURN_IF_ERROR(kv_written(i));
     if (last && wanted == 0) break;  // nothing reads further than the KV
     DBSA_RETURN_IF_ERROR(attend(plan, i, rows));
     if (!last) {

@@ -55,13 +55,15 @@ class Llama {
                                              host::AttentionBackend& backend);
   ~Llama();
 
-  // May check stored planes of the layer, or stop the pass by returning an error.
+  // May check stored planes of a layer, or take what it wrote; an error stops the pass.
   using LayerHook = std::function<Status(int32_t layer)>;
-  // Computes all rows; before_layer is called before each layer. Returns logits, [logit_rows,
+  // Computes all rows. before_layer is called before each layer, kv_written once its keys and
+  // values of all rows are written and before any of them is read. Returns logits, [logit_rows,
   // vocabulary] float32, row-major. With no logit_rows the pass ends once the last layer's KV is
   // written. Cost of memory: O(rows * hidden_size) activations, kept for the next call.
   Result<std::vector<float>> forward(const ForwardInput& input, std::span<const int64_t> logit_rows,
-                                     const LayerHook& before_layer = nullptr);
+                                     const LayerHook& before_layer = nullptr,
+                                     const LayerHook& kv_written = nullptr);
 
   // The residual stream after the first `layers` layers (1 to the model's), [rows, hidden_size]
   // row-major, no norm applied.

@@ -10,11 +10,60 @@
 
 namespace dbsa {
 
+// Memory for the planes of a block on its way into the store.
+class Encoder::Planes {
+ public:
+  // Makes room for a block of that format.
+  Status reserve(const dbsa_kv_format& format) {
+    format_ = format;
+    stride_ = (format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT - 1) / DBSA_KV_PLANE_ALIGNMENT *
+              DBSA_KV_PLANE_ALIGNMENT;
+    const uint64_t bytes = stride_ * format.layers;
+    if (bytes <= bytes_) {
+      point();
+      return {};
+    }
+    memory_.reset();
+    memory_.reset(static_cast<char*>(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, bytes)));
+    bytes_ = memory_ ? bytes : 0;
+    if (memory_) {
+      point();
+      return {};
+    }
+    return Error{ErrorCode::kEnvironment,
+                 "out of memory: a block of " + std::to_string(format.tokens) + " tokens needs " +
+                     std::to_string(bytes) + " bytes",
+                 ""};
+  }
+  const dbsa_kv_format& format() const { return format_; }
+  char* plane(int64_t layer) const {
+    return memory_.get() + stride_ * static_cast<uint64_t>(layer);
+  }
+  const std::vector<const void*>& all() const { return planes_; }
+
+ private:
+  void point() {
+    planes_.clear();
+    for (uint32_t layer = 0; layer < format_.layers; ++layer) planes_.push_back(plane(layer));
+  }
+  struct Free {
+    void operator()(char* memory) const { std::free(memory); }
+  };
+  dbsa_kv_format format_ = {};
+  uint64_t stride_ = 0;
+  std::vector<const void*> planes_;
+  std::unique_ptr<char, Free> memory_;
+  uint64_t bytes_ = 0;
+};
+
 // A block being computed.
 struct Encoder::Live {
   int64_t block = 0;  // index into the pool
   int64_t done = 0;   // tokens computed, this chunk included
   host::Kv kv;
+  // What others in this chunk see of it, where that is not `kv`; filled layer by layer.
+  std::unique_ptr<Planes> sealed_planes;
+  host::Kv sealed;
 };
 
 // The blocks of a chunk, in pool order. Addresses are stable: plans point to them.
@@ -27,27 +76,6 @@ struct Encoder::LiveBlocks {
 struct Encoder::Chunk {
   ForwardInput input;
   std::vector<std::shared_ptr<OpenBlock>> in_view;
-};
-
-// Where a block's planes are on their way into the store; one block at a time.
-class Encoder::Planes {
- public:
-  // At least `bytes`; nullptr where there is no memory for them.
-  char* reserve(uint64_t bytes) {
-    if (bytes > bytes_) {
-      memory_.reset();
-      memory_.reset(static_cast<char*>(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, bytes)));
-      bytes_ = memory_ ? bytes : 0;
-    }
-    return memory_.get();
-  }
-
- private:
-  struct Free {
-    void operator()(char* memory) const { std::free(memory); }
-  };
-  std::unique_ptr<char, Free> memory_;
-  uint64_t bytes_ = 0;
 };
 
 Result<EncodeNeed> Encoder::need(std::span<const EncodeBlock> pool,
@@ -135,7 +163,14 @@ Status Encoder::encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed&
   while (next < need.blocks.size() || !live.blocks.empty()) {
     if (services_.cancelled()) return Error{ErrorCode::kCancelled, "stopped while encoding", ""};
     DBSA_ASSIGN_OR_RETURN(const Chunk chunk, make_chunk(pool, need.blocks, next, live));
-    DBSA_RETURN_IF_ERROR(model_.forward(chunk.input, {}));
+    const auto seal_layer = [&](int32_t layer) -> Status {
+      for (const std::unique_ptr<Live>& block : live.blocks)
+        if (block->sealed_planes != nullptr)
+          DBSA_RETURN_IF_ERROR(backend_.block_export(block->kv, block->sealed_planes->format(),
+                                                     layer, block->sealed_planes->plane(layer)));
+      return {};
+    };
+    DBSA_RETURN_IF_ERROR(model_.forward(chunk.input, {}, nullptr, seal_layer));
     progress.tokens_done += static_cast<int64_t>(chunk.input.ids.size());
     cache_.drop_unused();
     LiveBlocks unfinished;
@@ -201,7 +236,10 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
     }
     const KvKey& key = pool[static_cast<size_t>(visible.block)].key;
     if (const auto same = live.by_key.find(key); same != live.by_key.end()) {
-      segment.kv = same->second->kv.get();
+      Live& seen = *same->second;  // whole by now: its rows came before
+      DBSA_RETURN_IF_ERROR(seal(
+          static_cast<int64_t>(pool[static_cast<size_t>(visible.block)].token_ids.size()), seen));
+      segment.kv = seen.sealed ? seen.sealed.get() : seen.kv.get();
     } else {
       Result<std::shared_ptr<OpenBlock>> stored = cache_.open(key);
       Status sound = stored.ok() ? (*stored)->verify_all() : Status(stored.error());
@@ -222,26 +260,30 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
   return {};
 }
 
+// Makes ready what others see of a block in this chunk, where storing it changes it.
+Status Encoder::seal(int64_t tokens, Live& live) {
+  if (live.sealed || model_.precision().kv_dtype != DBSA_KV_DTYPE_I8) return {};
+  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, backend_.block_format(tokens));
+  live.sealed_planes = std::make_unique<Planes>();
+  DBSA_RETURN_IF_ERROR(live.sealed_planes->reserve(format));
+  DBSA_ASSIGN_OR_RETURN(live.sealed,
+                        backend_.block_import(format, live.sealed_planes->all().data()));
+  return {};
+}
+
 Status Encoder::store_block(const EncodeBlock& block, const Live& live, Planes& memory,
                             EncodeProgress& progress) {
-  const auto tokens = static_cast<int64_t>(block.token_ids.size());
-  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, backend_.block_format(tokens));
-  const uint64_t stride = (format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT - 1) /
-                          DBSA_KV_PLANE_ALIGNMENT * DBSA_KV_PLANE_ALIGNMENT;
-  char* const first = memory.reserve(stride * format.layers);
-  if (first == nullptr)
-    return Error{ErrorCode::kEnvironment,
-                 "out of memory: a block of " + std::to_string(tokens) + " tokens needs " +
-                     std::to_string(stride * format.layers) + " bytes",
-                 ""};
-  std::vector<const void*> planes;
-  for (uint32_t layer = 0; layer < format.layers; ++layer) {
-    char* plane = first + stride * layer;
-    DBSA_RETURN_IF_ERROR(
-        backend_.block_export(live.kv, format, static_cast<int32_t>(layer), plane));
-    planes.push_back(plane);
+  const Planes* planes = live.sealed_planes.get();
+  if (planes == nullptr) {
+    planes = &memory;
+    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format,
+                          backend_.block_format(static_cast<int64_t>(block.token_ids.size())));
+    DBSA_RETURN_IF_ERROR(memory.reserve(format));
+    for (int32_t layer = 0; layer < static_cast<int32_t>(format.layers); ++layer)
+      DBSA_RETURN_IF_ERROR(backend_.block_export(live.kv, format, layer, memory.plane(layer)));
   }
-  DBSA_RETURN_IF_ERROR(store_.put(block.key, format, planes));
+  const dbsa_kv_format& format = planes->format();
+  DBSA_RETURN_IF_ERROR(store_.put(block.key, format, planes->all()));
   ++progress.blocks_done;
   progress.bytes_stored += static_cast<int64_t>(format.plane_bytes * format.layers);
   return {};

@@ -2,7 +2,9 @@
 //
 // Rows of many blocks go through the model together, chunk_tokens at a time, layer by layer; a
 // block longer than a chunk is carried over. A block that another one sees is read from live KV in
-// the same chunk, else from the store. Values do not depend on how the rows are cut into chunks.
+// the same chunk, else from the store. Values do not depend on how the rows are cut into chunks:
+// where storing changes what is kept (int8), others see a block of the same chunk as it will be
+// stored, and only its own rows see what was computed.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -71,16 +73,17 @@ class Encoder {
   int64_t repaired() const { return repaired_; }
 
  private:
+  class Planes;
   struct Live;
   struct LiveBlocks;
   struct Chunk;
-  class Planes;
   Status encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed& need,
                      EncodeProgress& progress, const Report& report);
   Result<Chunk> make_chunk(std::span<const EncodeBlock> pool, std::span<const int64_t> todo,
                            size_t& next, LiveBlocks& live);
   Status add_range(std::span<const EncodeBlock> pool, Live& own, int64_t rows,
                    const LiveBlocks& live, Chunk& chunk);
+  Status seal(int64_t tokens, Live& live);
   Status store_block(const EncodeBlock& block, const Live& live, Planes& planes,
                      EncodeProgress& progress);
 

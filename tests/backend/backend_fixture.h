@@ -117,6 +117,10 @@ struct PlainKv {
   Rows v;
   int64_t tokens = 0;
   bool rotated = false;
+
+  int64_t tokens_held(const Shape& shape) const {
+    return static_cast<int64_t>(k.size()) / shape.kv_width();
+  }
 };
 
 // Bytes aligned as a plane must be.
@@ -227,6 +231,12 @@ class Backend {
     dbsa_kv* made = nullptr;
     check(table().block_import(instance_, &format, planes.data(), &made, error()));
     return {made, [this](dbsa_kv* k) { table().kv_destroy(instance_, k); }};
+  }
+  // The block that live KV of one layer is stored as, imported.
+  Handle<dbsa_kv> sealed(const Handle<dbsa_kv>& live, int64_t tokens) {
+    auto plane = std::make_shared<Plane>(export_plane(live, tokens));
+    auto made = import(tokens, {plane->data()});
+    return {made.get(), [made, plane](dbsa_kv*) {}};
   }
   dbsa_kv_format block_format(int64_t tokens) {
     dbsa_kv_format format = {};

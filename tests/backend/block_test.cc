@@ -4,21 +4,38 @@
 namespace dbsa::test {
 namespace {
 
-// int8 as it is documented, in double precision: what a group of up to 32 numbers reads as.
-std::vector<double> int8_oracle(const std::vector<double>& numbers) {
+// int8 as it is documented, in double precision: what some numbers with one scale read as.
+std::vector<double> int8_oracle(const std::vector<float>& numbers) {
   double most = 0;
-  for (const double x : numbers) most = std::max(most, std::fabs(x));
-  // The scale: most / 127 rounded up to 8 bits of significand.
-  int exponent = 0;
-  const double fraction = std::frexp(most / 127, &exponent);
-  const double scale = std::ldexp(std::ceil(std::ldexp(fraction, 8)), exponent - 8);
-  std::vector<double> read;
-  for (const double x : numbers)
-    read.push_back(most == 0 ? 0 : round_bf16(static_cast<float>(std::nearbyint(x / scale) * scale)));
-  return read;
+  for (const float x : numbers) most = std::max(most, std::fabs(static_cast<double>(x)));
+  std::vector<double> best(numbers.size(), 0.0);
+  double least = std::numeric_limits<double>::infinity();
+  for (int steps = 127; most > 0 && steps >= 96; --steps) {
+    // most / steps rounded up to 8 bits of significand
+    int exponent = 0;
+    const double fraction = std::frexp(most / steps, &exponent);
+    const double scale = std::ldexp(std::ceil(std::ldexp(fraction, 8)), exponent - 8);
+    std::vector<double> read;
+    double error = 0;
+    for (const float x : numbers) {
+      read.push_back(
+          round_bf16(static_cast<float>(std::nearbyint(static_cast<double>(x) / scale) * scale)));
+      error += (read.back() - x) * (read.back() - x);
+    }
+    if (error >= least) continue;
+    least = error;
+    best = read;
+  }
+  return best;
 }
 
-TEST(Block, Int8IsTheNearestMultipleOfItsScale) {
+double squared_distance(const std::vector<double>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
+  return sum;
+}
+
+TEST(Block, Int8ReadsAsTheOracleSays) {
   for (const Variant& variant : variants()) {
     if (variant.kv_dtype != DBSA_KV_DTYPE_I8) continue;
     for (const int32_t head_dim : {64, 20, 2, 80, 256}) {
@@ -27,36 +44,36 @@ TEST(Block, Int8IsTheNearestMultipleOfItsScale) {
       Shape shape = variant.apply(head_shape(head_dim, 1, 2));
       shape.rope = false;  // so that keys are what is given
       const int64_t tokens = 21;
+      const size_t width = static_cast<size_t>(shape.kv_width());
       Rows k = random_rows(random, tokens * shape.kv_width());
       Rows v = random_rows(random, tokens * shape.kv_width());
       for (size_t i = 0; i < k.size(); ++i) {  // magnitudes of all sizes, and zeros
-        k[i] *= std::ldexp(1.0f, static_cast<int>(i / 64 % 90) - 60);
-        if (i / 64 % 7 == 0) v[i] = 0.0f;
+        k[i] = round_bf16(k[i] * std::ldexp(1.0f, static_cast<int>(i / width) * 4 - 60));
+        v[i] = i / width % 7 == 0 ? 0.0f : round_bf16(v[i]);  // as live KV has them
       }
       Backend backend(variant.path, 1, shape);
       const PlainKv kept = backend.stored(backend.filled_kv(k, v), tokens);
-      int64_t differing = 0;
-      for (const auto& [given, read] : {std::pair(&k, &kept.k), std::pair(&v, &kept.v)}) {
-        for (size_t row = 0; row < given->size(); row += static_cast<size_t>(head_dim)) {
-          for (int32_t first = 0; first < head_dim; first += 32) {
-            const int32_t count = std::min(32, head_dim - first);
+      const auto compare = [&](const Rows& given, const Rows& read, int32_t group) {
+        int64_t differing = 0;
+        for (size_t row = 0; row < given.size(); row += static_cast<size_t>(head_dim)) {
+          for (int32_t first = 0; first < head_dim; first += group) {
             const auto at = static_cast<std::ptrdiff_t>(row) + first;
-            const std::vector<double> numbers(given->begin() + at, given->begin() + at + count);
+            const auto end = at + std::min(group, head_dim - first);
+            const std::vector<float> numbers(given.begin() + at, given.begin() + end);
+            const std::vector<double> got(read.begin() + at, read.begin() + end);
             const std::vector<double> expected = int8_oracle(numbers);
-            double most = 0;
-            for (const double x : numbers) most = std::max(most, std::fabs(x));
-            for (int32_t i = 0; i < count; ++i) {
-              const double got = (*read)[static_cast<size_t>(at + i)];
-              const auto d = static_cast<size_t>(i);
-              // Where x / scale lies within rounding of a half, either neighbour is right.
-              differing += got != expected[d];
-              EXPECT_NEAR(got, numbers[d], most / 127 * 0.51 + std::fabs(numbers[d]) / 256)
-                  << variant.name() << ", head_dim " << head_dim << ", seed " << seed;
-            }
+            // A number in the middle between two steps may go either way, and of two scales that
+            // are as good either may be taken.
+            differing += got != expected;
+            EXPECT_LE(squared_distance(got, numbers),
+                      squared_distance(expected, numbers) * (1 + 1e-4))
+                << variant.name() << ", head_dim " << head_dim << ", seed " << seed;
           }
         }
-      }
-      EXPECT_LE(differing, static_cast<int64_t>(k.size() / 500)) << variant.name();
+        EXPECT_LE(differing, static_cast<int64_t>(given.size() / 100)) << variant.name();
+      };
+      compare(k, kept.k, 16);
+      compare(v, kept.v, 32);
     }
   }
 }
@@ -64,9 +81,9 @@ TEST(Block, Int8IsTheNearestMultipleOfItsScale) {
 // Nothing that is not a number is hidden: the numbers that share its scale all read as NaN.
 TEST(Block, Int8ShowsWhatIsNotFinite) {
   for (const std::string& path : code_paths()) {
-    for (const float wrong : {std::numeric_limits<float>::quiet_NaN(),
-                              std::numeric_limits<float>::infinity(),
-                              -std::numeric_limits<float>::infinity()}) {
+    for (const float wrong :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+          -std::numeric_limits<float>::infinity()}) {
       for (const int64_t place : {0, 31, 63}) {
         Shape shape = head_shape(64, 1, 1);
         shape.kv_dtype = DBSA_KV_DTYPE_I8;
@@ -143,6 +160,7 @@ TEST(Block, BytesDoNotDependOnHowTheBlockWasAppended) {
 
 TEST(Block, ImportedPlanesGiveTheSameBits) {
   for (const Variant& variant : variants()) {
+    if (variant.kv_dtype == DBSA_KV_DTYPE_I8) continue;  // live KV is not quantised
     Shape shape = variant.apply(head_shape(80, 4, 2));
     shape.layers = 3;
     std::mt19937_64 random(6);
@@ -185,6 +203,32 @@ TEST(Block, ImportedPlanesGiveTheSameBits) {
   }
 }
 
+// A block that is taken in again and put out is the same, and a shorter one its prefix.
+TEST(Block, Int8IsQuantisedOnce) {
+  for (const std::string& path : code_paths()) {
+    std::mt19937_64 random(29);
+    Shape shape = head_shape(80, 4, 3);
+    shape.kv_dtype = DBSA_KV_DTYPE_I8;
+    const int64_t tokens = 83;
+    const int64_t width = shape.kv_width();
+    Backend backend(path, 2, shape);
+    const auto live =
+        backend.filled_kv(random_rows(random, tokens * width), random_rows(random, tokens * width));
+    const auto block = backend.sealed(live, tokens);
+    EXPECT_EQ(backend.export_plane(live, tokens).bytes(),
+              backend.export_plane(block, tokens).bytes())
+        << path;
+    for (const int64_t part : {1, 16, 20}) {
+      EXPECT_EQ(backend.export_plane(live, part).bytes(), backend.export_plane(block, part).bytes())
+          << path;
+      const PlainKv prefix = backend.stored(live, part);
+      const PlainKv all = backend.stored(live, tokens);
+      EXPECT_TRUE(same_bits(prefix.k, Rows(all.k.begin(), all.k.begin() + part * width)));
+      EXPECT_TRUE(same_bits(prefix.v, Rows(all.v.begin(), all.v.begin() + part * width)));
+    }
+  }
+}
+
 TEST(Block, PaddingIsZero) {
   Shape shape = head_shape(20, 1, 1);  // head_dim padded to 32, 3 tokens to 16
   Backend backend("portable", 1, shape);
@@ -218,7 +262,7 @@ TEST(Block, Format) {
   const dbsa_kv_format packed = int8.block_format(33);
   EXPECT_EQ(packed.dtype, static_cast<uint32_t>(DBSA_KV_DTYPE_I8));
   EXPECT_EQ(packed.scale_offset, 2u * 2 * 48 * 64);
-  EXPECT_EQ(packed.plane_bytes, 2u * 2 * 48 * (64 + 2 * 2));
+  EXPECT_EQ(packed.plane_bytes, 2u * 48 * (64 + 4 * 2 + 64 + 2 * 2));
 }
 
 }  // namespace

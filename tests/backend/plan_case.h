@@ -74,7 +74,12 @@ struct PlanCase {
   }
   Handles fill(Backend& backend) const {
     Handles handles;
-    for (const PlainKv& kv : kvs) handles.push_back(backend.filled_kv(kv.k, kv.v));
+    for (const PlainKv& kv : kvs) {
+      handles.push_back(backend.filled_kv(kv.k, kv.v));
+      // Live KV is not quantised, blocks are.
+      if (backend.shape().kv_dtype == DBSA_KV_DTYPE_I8)
+        handles.back() = backend.sealed(handles.back(), kv.tokens_held(backend.shape()));
+    }
     return handles;
   }
   // Replaces what the oracle sees by what the backend keeps.

@@ -162,6 +162,9 @@ TEST_F(ExplainTest, BytesAreThoseOfTheTypesComputedWith) {
   EXPECT_LT(kv(half), kv(whole));
   EXPECT_EQ(kv(half_kv), kv(half));
   EXPECT_EQ(kv(half_kv), run({"--set", "model.kv_dtype=bf16"}).at("totals").at("kv_bytes"));
+  const json int8 = explain({pipeline, "--set", "model.kv_dtype=int8"});
+  EXPECT_LT(kv(int8) * 100, kv(half_kv) * 57);
+  EXPECT_EQ(kv(int8), run({"--set", "model.kv_dtype=int8"}).at("totals").at("kv_bytes"));
 }
 
 TEST_F(ExplainTest, IsReadByPeople) {

@@ -89,6 +89,68 @@ TEST_F(RunTest, ASecondRunEncodesNothingAndAnswersTheSame) {
   EXPECT_EQ(out.at("totals"), second.at("totals"));
 }
 
+TEST_F(RunTest, SaysWhatInt8Changes) {
+  const std::string pipeline = make_pipeline();
+  const ProcessResult result = cli({"run", pipeline, "--set", "model.kv_dtype=int8"});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("\nint8         changed "));
+  const json record = only_record();
+  EXPECT_EQ(schema_faults("results.schema.json", record), "");
+  EXPECT_EQ(record.at("model").at("kv_dtype"), "int8");
+  const json& error = record.at("totals").at("kv_error");
+  EXPECT_EQ(error.at("queries"), 5);
+  EXPECT_GE(error.at("log_probabilities"), 5);
+  EXPECT_GT(error.at("mean_change"), 0);
+  EXPECT_GE(error.at("max_change"), error.at("mean_change"));
+  EXPECT_LT(error.at("max_change"), 1);
+
+  // Against the run that it is measured against.
+  const ProcessResult exact = cli({"run", pipeline, "--output", path("exact"), "--json"});
+  ASSERT_EQ(exact.exit_code, 0) << exact.error;
+  const json out = json::parse(exact.out);
+  EXPECT_EQ(out.at("totals").at("kv_error"), nullptr);
+  EXPECT_EQ(out.at("totals").at("blocks_encoded"), 0) << "they were encoded to measure";
+  const json whole =
+      json::parse(workspace_.read(std::filesystem::path(out.at("record").get<std::string>())
+                                      .lexically_relative(path(""))
+                                      .string()));
+  double most = 0;
+  for (size_t i = 0; i < 5; ++i) {
+    const json& a = record.at("queries")[i];
+    const json& b = whole.at("queries")[i];
+    if (a.at("label") == b.at("label"))
+      most = std::max(most, std::fabs(a.at("log_probability").get<double>() -
+                                      b.at("log_probability").get<double>()));
+  }
+  EXPECT_LE(most, error.at("max_change"));
+
+  const ProcessResult few = cli({"run", pipeline, "--set", "model.kv_dtype=int8", "--set",
+                                 "model.kv_error_queries=2", "--json"});
+  ASSERT_EQ(few.exit_code, 0) << few.error;
+  EXPECT_EQ(json::parse(few.out).at("totals").at("kv_error").at("queries"), 2);
+  const ProcessResult none = cli({"run", pipeline, "--set", "model.kv_dtype=int8", "--set",
+                                  "model.kv_error_queries=0", "--json"});
+  ASSERT_EQ(none.exit_code, 0) << none.error;
+  EXPECT_EQ(json::parse(none.out).at("totals").at("kv_error"), nullptr);
+}
+
+// The answers are not lost where what they are measured against does not fit the store.
+TEST_F(RunTest, AMeasurementThatFailsLeavesTheRecord) {
+  const std::string pipeline = make_pipeline();
+  const ProcessResult fits = cli({"run", pipeline, "--set", "model.kv_dtype=int8", "--set",
+                                  "model.kv_error_queries=0", "--output", path("first"), "--json"});
+  ASSERT_EQ(fits.exit_code, 0) << fits.error;
+  const int64_t bytes = json::parse(fits.out).at("totals").at("kv_bytes");
+  const ProcessResult result = cli({"run", pipeline, "--set", "model.kv_dtype=int8", "--set",
+                                    "kv_store.max_bytes=" + std::to_string(bytes * 2)});
+  EXPECT_EQ(result.exit_code, 4) << result.error;
+  EXPECT_THAT(result.error, HasSubstr("what int8 changes was not measured: "));
+  EXPECT_THAT(result.error, HasSubstr("max_bytes"));
+  const json record = only_record();
+  EXPECT_EQ(record.at("totals").at("kv_error"), nullptr);
+  EXPECT_EQ(record.at("queries").size(), 5u);
+}
+
 TEST_F(RunTest, RunEqualsEncodeThenQuery) {
   const std::string pipeline = make_pipeline();
   ASSERT_EQ(cli({"run", pipeline, "--set", "kv_store.path=other", "--set", "model.batch_size=3"})

@@ -48,6 +48,7 @@ TEST_F(EngineTest, TogetherIsBitIdenticalToOneByOne) {
       {"read anew", {{"selection.recompute", "true"}}},
       {"small chunks", {{"model.chunk_tokens", "16"}}},
       {"bfloat16", {{"model.dtype", "\"bf16\""}}},
+      {"int8", {{"model.kv_dtype", "\"int8\""}}},
       {"in memory", {}},
   };
   std::string in_memory = workspace_.read("pipeline.toml");

@@ -154,10 +154,9 @@ TEST_F(EngineTest, APoolOfAnotherModelIsNotAnswered) {
       << opened.error().message;
 }
 
+// Under int8 what others see of a block is what is stored, whether it is in the store by then or
+// not.
 TEST_F(EngineTest, AnswersDependOnNothingButTheirInput) {
-  auto harness = open({});
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  const Told expected = ask(harness->engine());
   struct Variant {
     const char* what;
     EngineHarness::Overrides overrides;
@@ -168,20 +167,51 @@ TEST_F(EngineTest, AnswersDependOnNothingButTheirInput) {
       {"small chunks", {{"model.chunk_tokens", "7"}, {"kv_store.path", "\"other\""}}, 2},
       {"a store in memory", {{"kv_store.plugin", "\"memory\""}}, 2},
   };
-  for (const Variant& variant : variants) {
-    auto overrides = variant.overrides;
-    std::string file = workspace_.path("pipeline.toml");
-    if (std::string(variant.what) == "a store in memory") {
-      std::string text = workspace_.read("pipeline.toml");
-      const std::string path_line = "path = \"store\"\n";
-      text.erase(text.find(path_line), path_line.size());
-      file = workspace_.write("memory.toml", text);
+  std::vector<Told> told;
+  for (const char* kv_dtype : {"\"auto\"", "\"bf16\"", "\"int8\""}) {
+    const EngineHarness::Overrides precision = {{"model.kv_dtype", kv_dtype}};
+    auto harness = open(precision);
+    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+    const Told expected = ask(harness->engine());
+    for (const Told& other : told) EXPECT_FALSE(other == expected) << kv_dtype;
+    told.push_back(expected);
+    for (const Variant& variant : variants) {
+      auto overrides = variant.overrides;
+      overrides.insert(overrides.end(), precision.begin(), precision.end());
+      std::string file = workspace_.path("pipeline.toml");
+      if (std::string(variant.what) == "a store in memory") {
+        std::string text = workspace_.read("pipeline.toml");
+        const std::string path_line = "path = \"store\"\n";
+        text.erase(text.find(path_line), path_line.size());
+        file = workspace_.write("memory.toml", text);
+      }
+      auto other = EngineHarness::open(file, overrides, variant.threads);
+      ASSERT_TRUE(other.ok()) << other.error().message;
+      ASSERT_TRUE((*other)->engine().encode(false, {}).ok());
+      EXPECT_TRUE(ask((*other)->engine()) == expected) << variant.what << ", " << kv_dtype;
     }
-    auto other = EngineHarness::open(file, overrides, variant.threads);
-    ASSERT_TRUE(other.ok()) << other.error().message;
-    ASSERT_TRUE((*other)->engine().encode(false, {}).ok());
-    EXPECT_TRUE(ask((*other)->engine()) == expected) << variant.what;
   }
+}
+
+// What int8 is measured against: the same pool, other keys, no manifest.
+TEST_F(EngineTest, ACopyOfAPoolAnswersAsThePoolThatItCopies) {
+  const EngineHarness::Overrides int8 = {{"model.kv_dtype", "\"int8\""}};
+  auto quantised = open(int8);
+  ASSERT_TRUE(quantised->engine().encode(false, {}).ok());
+  auto copy = open({});
+  const auto copied = copy->engine().encode_copy(quantised->engine().pool(), {});
+  ASSERT_TRUE(copied.ok()) << copied.error().message;
+  EXPECT_EQ(copied->blocks_encoded, kBlocks);
+  const Told told = ask(copy->engine());
+  EXPECT_EQ(told.repaired, 0);
+  const Status opened = open({})->engine().open_pool();
+  ASSERT_FALSE(opened.ok()) << "no manifest names the copy";
+
+  auto whole = open({});
+  const auto encoded = whole->engine().encode(false, {});
+  ASSERT_TRUE(encoded.ok());
+  EXPECT_EQ(encoded->blocks_encoded, 0) << "the blocks are there";
+  EXPECT_TRUE(ask(whole->engine()) == told);
 }
 
 TEST_F(EngineTest, FreeDecodingAndPrefixHeadsWork) {

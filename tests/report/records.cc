@@ -25,6 +25,7 @@ json totals_of(const RecordFigures& figures) {
                  {"answer_seconds", 2 * figures.request},
                  {"request_seconds", percentiles(figures.request)},
                  {"kv_bytes", 1000 * figures.demonstrations},
+                 {"kv_error", nullptr},
                  {"peak_memory_bytes", 5 << 20},
                  {"blocks_encoded", 10},
                  {"blocks_reused", figures.blocks_reused},

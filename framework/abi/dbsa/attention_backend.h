@@ -53,7 +53,7 @@ typedef struct dbsa_attention_shape {
   int32_t kv_heads;  /* divides query_heads */
   int32_t head_dim;  /* even, <= 256 */
   uint32_t compute;  /* DBSA_COMPUTE_* */
-  uint32_t kv_dtype; /* DBSA_KV_DTYPE_* */
+  uint32_t kv_dtype; /* DBSA_KV_DTYPE_*, of blocks */
   float scale; /* of the scores, before softmax; any RoPE magnitude factor included, squared */
   const float* inv_freq; /* [head_dim / 2], copied. Halves are paired: i with i + head_dim / 2 */
 } dbsa_attention_shape;

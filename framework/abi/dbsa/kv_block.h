@@ -23,7 +23,8 @@ enum {
   DBSA_KV_LAYOUT_CPU_PANELS = 2
 };
 
-/* Element types of KV planes. I8: int8 with scales of their own, which begin at scale_offset. */
+/* Element types of KV planes. I8: int8 with scales, which begin at scale_offset. It is a type of
+ * blocks: live KV of such an instance is bfloat16, and exporting quantises it. */
 enum { DBSA_KV_DTYPE_F32 = 1, DBSA_KV_DTYPE_BF16 = 2, DBSA_KV_DTYPE_I8 = 3 };
 
 typedef struct dbsa_kv_format {

@@ -27,16 +27,16 @@ class Run {
         layer_(layer),
         q_(q),
         out_(out),
-        head_dim_(shape.kv.head_dim),
-        v_width_(shape.kv.v_width()),
-        group_(shape.query_heads / shape.kv.kv_heads) {}
+        head_dim_(shape.live.head_dim),
+        v_width_(shape.live.v_width()),
+        group_(shape.query_heads / shape.live.kv_heads) {}
 
-  int64_t units() const { return static_cast<int64_t>(plan_.tiles.size()) * shape_.kv.kv_heads; }
+  int64_t units() const { return static_cast<int64_t>(plan_.tiles.size()) * shape_.live.kv_heads; }
   // Range by range, all tiles of one head before the next: they read the same keys and values.
   Unit unit(int64_t index) const {
-    const Tile& some = plan_.tiles[static_cast<size_t>(index / shape_.kv.kv_heads)];
+    const Tile& some = plan_.tiles[static_cast<size_t>(index / shape_.live.kv_heads)];
     const Range& range = plan_.ranges[static_cast<size_t>(some.range)];
-    const int64_t within = index - range.first_tile * shape_.kv.kv_heads;
+    const int64_t within = index - range.first_tile * shape_.live.kv_heads;
     return {&plan_.tiles[static_cast<size_t>(range.first_tile + within % range.tiles)],
             within / range.tiles};
   }
@@ -112,9 +112,9 @@ void Run::run_part(const Unit& unit, const Part& part, const AttentionState& sta
   void* weights = host_.scratch<uint16_t>(5, rows * kChunk);
   int64_t* low = host_.scratch<int64_t>(6, 2 * rows);
   int64_t* high = low + rows;
-  const bool int8 = shape_.kv.type == KvType::kInt8;
-  auto* widened =
-      int8 ? host_.scratch<uint32_t>(7, kChunk * (head_dim_ + v_width_) / 2) : nullptr;
+  auto* widened = shape_.stored.type == KvType::kInt8
+                      ? host_.scratch<uint32_t>(7, kChunk * (head_dim_ + v_width_) / 2)
+                      : nullptr;
   clear(state);
 
   int64_t rotated_by = 0;
@@ -138,13 +138,13 @@ void Run::run_part(const Unit& unit, const Part& part, const AttentionState& sta
     }
     const dbsa_kv& kv = *segment.kv;
     const auto* plane = static_cast<const char*>(kv.planes[static_cast<size_t>(layer_)]);
-    const KvLayout::Head head = shape_.kv.head(kv.tokens, unit.kv_head);
+    const KvLayout::Head head = kv.layout.head(kv.tokens, unit.kv_head);
     AttendArgs args = {};
     args.q = rotated;
     args.q_stride = query_bytes();
     args.k = plane + head.keys;
     args.v = plane + head.values;
-    if (int8) {
+    if (kv.layout.type == KvType::kInt8) {
       args.k_scales = reinterpret_cast<const uint16_t*>(plane + head.key_scales);
       args.v_scales = reinterpret_cast<const uint16_t*>(plane + head.value_scales);
       args.widened = widened;
@@ -192,7 +192,7 @@ void run_attention(const Host& host, const Kernels& kernels, const AttentionShap
         run.clear(total);
         for (int64_t p = 0; p < run.range(unit).parts; ++p) {
           run.run_part(unit, part_of(unit, p), partial);
-          kernels.merge(partial, total, shape.kv.v_width());
+          kernels.merge(partial, total, shape.live.v_width());
         }
         run.finish(unit, total);
       }
@@ -221,7 +221,7 @@ void run_attention(const Host& host, const Kernels& kernels, const AttentionShap
       run.clear(total);
       for (int64_t p = 0; p < run.range(unit).parts; ++p) {
         kernels.merge(run.state(unit, states + (i * plan.most_parts + p) * run.state_floats()),
-                      total, shape.kv.v_width());
+                      total, shape.live.v_width());
       }
       run.finish(unit, total);
     }

@@ -11,7 +11,8 @@ namespace dbsa::cpu {
 
 struct AttentionShape {
   int64_t query_heads;
-  KvLayout kv;
+  KvLayout live;    // of KV that is being computed
+  KvLayout stored;  // of blocks: as `live`, or int8 where that is bfloat16
   float scale;
   Arithmetic arithmetic;
 };

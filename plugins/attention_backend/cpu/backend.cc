@@ -54,16 +54,17 @@ Status CpuBackend::configure(const dbsa_attention_shape& shape) {
   }
   layers_ = shape.layers;
   bf16_compute_ = shape.compute == DBSA_COMPUTE_BF16;
-  const KvType kv_type = shape.kv_dtype == DBSA_KV_DTYPE_F32    ? KvType::kF32
-                         : shape.kv_dtype == DBSA_KV_DTYPE_BF16 ? KvType::kBf16
-                                                                : KvType::kInt8;
+  const bool f32_kv = shape.kv_dtype == DBSA_KV_DTYPE_F32;
+  const bool int8_kv = shape.kv_dtype == DBSA_KV_DTYPE_I8;
   shape_.query_heads = shape.query_heads;
-  shape_.kv = {shape.head_dim, shape.kv_heads, kv_type};
+  shape_.live = {shape.head_dim, shape.kv_heads, f32_kv ? KvType::kF32 : KvType::kBf16};
+  shape_.stored = shape_.live;
+  if (int8_kv) shape_.stored.type = KvType::kInt8;
   shape_.scale = shape.scale;
   // Queries and softmax weights are rounded to bfloat16 only where both the arithmetic asked for
   // and the KV are; int8 is read as bfloat16.
   const bool dot = bf16_compute_ && path_.kernels->attend[kBf16Dot] != nullptr;
-  shape_.arithmetic = kv_type == KvType::kF32 ? kF32 : dot ? kBf16Dot : kBf16Wide;
+  shape_.arithmetic = f32_kv ? kF32 : dot ? kBf16Dot : kBf16Wide;
   configured_ = true;
   return {};
 }

@@ -71,9 +71,10 @@ class CpuBackend : public AttentionBackend {
 
   Status check_configured() const;
   Status check_format(const dbsa_kv_format& format) const;
+  void quantise_prefix(const dbsa_kv& kv, const void* source, int64_t tokens, void* plane) const;
   const float* index_rotation(int64_t token, float* own);
-  int64_t query_width() const { return shape_.query_heads * shape_.kv.head_dim; }
-  int64_t kv_width() const { return shape_.kv.kv_heads * shape_.kv.head_dim; }
+  int64_t query_width() const { return shape_.query_heads * shape_.live.head_dim; }
+  int64_t kv_width() const { return shape_.live.kv_heads * shape_.live.head_dim; }
 
   Host host_;
   CodePath path_;

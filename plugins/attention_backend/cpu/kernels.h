@@ -19,7 +19,9 @@ constexpr int kArithmetics = 3;
 // Right-hand matrices are cut into groups of 16 columns. A step is what one multiplication takes
 // from the reduction: one row of float32, or two rows of bfloat16 side by side in 32 bits.
 constexpr int64_t kGroup = 16;
-constexpr int64_t kScaled = 32;  // dimensions of a token that share a scale where KV is int8
+// Dimensions of a token's key, and of its value, that share a scale where KV is int8.
+constexpr int64_t kScaledKeys = 16;
+constexpr int64_t kScaledValues = 32;
 constexpr int64_t kChunk = 128;  // tokens that attention takes at a time; a multiple of kGroup
 
 // c[rows, groups * 16] = a[rows, steps] * b, or += where `accumulate`. Every element is one sum in
@@ -47,6 +49,18 @@ struct AttentionState {
   int64_t rows;
 };
 
+// x[count] to int8: each `group` numbers, and what is left, with a bfloat16 scale of their own. Of
+// the largest magnitude / 127, / 126, ... / 96, rounded up, it is the one with the smallest sum of
+// squared errors of bfloat16(int8 * scale). Numbers of a group without one of 2^-119 or more count
+// as 0. A group with a number that is not finite gets the scale NaN.
+struct QuantiseArgs {
+  const float* x;
+  int64_t count;
+  int64_t group;
+  int8_t* out;       // [count]
+  uint16_t* scales;  // [count / group, rounded up]
+};
+
 // One head's rows against tokens begin..end of one head of a KV plane.
 struct AttendArgs {
   const void* q;     // rotated and scaled, as MultiplyArgs::a
@@ -55,8 +69,8 @@ struct AttendArgs {
   const void* v;     // [steps][v_width]
   // Where KV is int8: k is [groups][head_dim][16 tokens], v is [tokens][v_width], and a value is
   // bfloat16(int8 * scale). Else null.
-  const uint16_t* k_scales;  // [groups][head_dim / 32, rounded up][16 tokens] bfloat16
-  const uint16_t* v_scales;  // likewise
+  const uint16_t* k_scales;  // [groups][head_dim / kScaledKeys, rounded up][16 tokens] bfloat16
+  const uint16_t* v_scales;  // [groups][head_dim / kScaledValues, rounded up][16 tokens]
   uint32_t* widened;         // scratch, [kChunk, head_dim + v_width] bfloat16
   int64_t head_dim;
   int64_t v_width;  // head_dim rounded up to 16
@@ -106,10 +120,7 @@ struct Kernels {
   // To bfloat16, round to nearest even; the second keeps the result in float32.
   void (*to_bf16)(const float* x, int64_t count, uint16_t* out);
   void (*round_bf16)(const float* x, int64_t count, float* out);
-  // To int8, each kScaled numbers and what is left with a bfloat16 scale of their own: the largest
-  // magnitude / 127, rounded up. Numbers below 2^-119 count as 0. Numbers with one among them that
-  // is not finite get the scale NaN.
-  void (*quantise)(const float* x, int64_t count, int8_t* out, uint16_t* scales);
+  void (*quantise)(const QuantiseArgs& args);
   void (*rms_norm)(const float* x, const float* weight, int64_t width, float epsilon, float* out);
   void (*layer_norm)(const float* x, const float* weight, const float* bias, int64_t width,
                      float epsilon, float* out);

@@ -273,15 +273,15 @@ inline float from_bf16(uint16_t x) {
 
 // Keys of `groups` groups of 16 tokens from `chunk` on, as bfloat16 pairs, [groups][steps][16].
 inline void widen_keys(const AttendArgs& x, int64_t chunk, int64_t groups, uint32_t* out) {
-  const int64_t scaled = (x.head_dim + kScaled - 1) / kScaled;
+  const int64_t scaled = (x.head_dim + kScaledKeys - 1) / kScaledKeys;
   const int8_t* from = static_cast<const int8_t*>(x.k) + chunk * x.head_dim;
   const uint16_t* scales = x.k_scales + chunk * scaled;
   for (int64_t g = 0; g < groups; ++g) {
-    for (int64_t first = 0; first < x.head_dim; first += kScaled, scales += kGroup) {
+    for (int64_t first = 0; first < x.head_dim; first += kScaledKeys, scales += kGroup) {
       const int64_t left = x.head_dim - first;
       V scale[kVectors];
       for (int c = 0; c < kVectors; ++c) scale[c] = V::load_bf16(scales + c * V::kLanes);
-      for (int64_t d = 0; d < (left < kScaled ? left : kScaled); d += 2) {
+      for (int64_t d = 0; d < (left < kScaledKeys ? left : kScaledKeys); d += 2) {
         for (int c = 0; c < kVectors; ++c) {
           V::store_pairs(out + c * V::kLanes, V::load_int8(from + c * V::kLanes) * scale[c],
                          V::load_int8(from + kGroup + c * V::kLanes) * scale[c]);
@@ -295,14 +295,14 @@ inline void widen_keys(const AttendArgs& x, int64_t chunk, int64_t groups, uint3
 
 // Values likewise, [groups * 8][v_width].
 inline void widen_values(const AttendArgs& x, int64_t chunk, int64_t groups, uint32_t* out) {
-  const int64_t scaled = (x.head_dim + kScaled - 1) / kScaled;
+  const int64_t scaled = (x.head_dim + kScaledValues - 1) / kScaledValues;
   const int8_t* from = static_cast<const int8_t*>(x.v) + chunk * x.v_width;
   for (int64_t t = 0; t < groups * kGroup; t += 2) {
     const uint16_t* scales = x.v_scales + (chunk + t) / kGroup * scaled * kGroup + t % kGroup;
-    for (int64_t first = 0; first < x.v_width; first += kScaled, scales += kGroup) {
+    for (int64_t first = 0; first < x.v_width; first += kScaledValues, scales += kGroup) {
       const V even = V::set1(from_bf16(scales[0]));
       const V odd = V::set1(from_bf16(scales[1]));
-      const int64_t stop = x.v_width - first < kScaled ? x.v_width : first + kScaled;
+      const int64_t stop = x.v_width - first < kScaledValues ? x.v_width : first + kScaledValues;
       for (int64_t d = first; d < stop; d += V::kLanes) {
         V::store_pairs(out + d, V::load_int8(from + d) * even,
                        V::load_int8(from + x.v_width + d) * odd);
@@ -489,37 +489,77 @@ void round_bf16(const float* x, int64_t count, float* out) {
   });
 }
 
-void quantise(const float* x, int64_t count, int8_t* out, uint16_t* scales) {
-  constexpr uint16_t kNaN = 0x7fc0;
-  for (; count > 0; x += kScaled, out += kScaled, count -= kScaled, ++scales) {
-    const int64_t some = count < kScaled ? count : kScaled;
-    V most = V::zero();
-    V finite = V::zero();  // NaN where a number is not
-    for_vectors(x, some, [&](V value, int64_t, int) {
-      most = V::max(V::max(value, V::zero() - value), most);
-      finite = V::fma(value, V::zero(), finite);
-    });
-    float scale = V::horizontal_max(most) / 127.0f;
-    uint32_t bits;
-    __builtin_memcpy(&bits, &scale, 4);
-    bits = scale < 0x1p-126f ? 0 : (bits + 0xffff) & 0xffff0000u;
-    const bool usable = V::horizontal_sum(finite) == 0.0f;
-    *scales = usable ? static_cast<uint16_t>(bits >> 16) : kNaN;
-    if (!usable || bits == 0) {
-      __builtin_memset(out, 0, static_cast<size_t>(some));
-      continue;
+// The best scale for some numbers whose largest magnitude is `most`.
+float search_scale(const float* x, int64_t count, float most) {
+  constexpr int kCandidates = 32;
+  constexpr int kParts = kCandidates / V::kLanes;
+  float steps[kCandidates];
+  for (int i = 0; i < kCandidates; ++i) steps[i] = static_cast<float>(127 - i);
+  V scale[kParts];
+  V inverse[kParts];
+  V error[kParts];
+  for (int p = 0; p < kParts; ++p) {
+    scale[p] = V::round_bf16_up(V::set1(most) / V::load(steps + p * V::kLanes));
+    inverse[p] = V::set1(1.0f) / scale[p];
+    error[p] = V::zero();
+  }
+  const V magic = V::set1(12582912.0f);
+  for (int64_t i = 0; i < count; ++i) {
+    const V value = V::set1(x[i]);
+    for (int p = 0; p < kParts; ++p) {
+      const V nearest = V::fma(value, inverse[p], magic) - magic;
+      const V off = V::round_bf16(nearest * scale[p]) - value;
+      error[p] = V::fma(off, off, error[p]);
     }
-    __builtin_memcpy(&scale, &bits, 4);
-    const V inverse = V::set1(1.0f / scale);
-    const V magic = V::set1(12582912.0f);  // as in exp_negative
-    for_vectors(x, some, [&](V value, int64_t i, int lanes) {
-      float shifted[V::kLanes];
-      V::fma(value, inverse, magic).store(shifted);
-      uint32_t words[V::kLanes];
-      __builtin_memcpy(words, shifted, sizeof words);
-      for (int lane = 0; lane < lanes; ++lane)
-        out[i + lane] = static_cast<int8_t>(words[lane] & 0xff);
-    });
+  }
+  float scales[kCandidates];
+  float errors[kCandidates];
+  for (int p = 0; p < kParts; ++p) {
+    scale[p].store(scales + p * V::kLanes);
+    error[p].store(errors + p * V::kLanes);
+  }
+  int best = 0;
+  for (int i = 1; i < kCandidates; ++i)
+    if (errors[i] < errors[best]) best = i;
+  return scales[best];
+}
+
+void quantise_group(const float* x, int64_t count, int8_t* out, uint16_t* scale_out) {
+  constexpr uint16_t kNaN = 0x7fc0;
+  V largest = V::zero();
+  V finite = V::zero();  // NaN where a number is not
+  for_vectors(x, count, [&](V value, int64_t, int) {
+    largest = V::max(V::max(value, V::zero() - value), largest);
+    finite = V::fma(value, V::zero(), finite);
+  });
+  const float most = V::horizontal_max(largest);
+  const bool usable = V::horizontal_sum(finite) == 0.0f;
+  if (!usable || most < 127.0f * 0x1p-126f) {
+    *scale_out = usable ? 0 : kNaN;
+    __builtin_memset(out, 0, static_cast<size_t>(count));
+    return;
+  }
+  const float scale = search_scale(x, count, most);
+  uint32_t bits;
+  __builtin_memcpy(&bits, &scale, 4);
+  *scale_out = static_cast<uint16_t>(bits >> 16);
+  const V inverse = V::set1(1.0f / scale);
+  const V magic = V::set1(12582912.0f);  // as in exp_negative
+  for_vectors(x, count, [&](V value, int64_t i, int lanes) {
+    float shifted[V::kLanes];
+    V::fma(value, inverse, magic).store(shifted);
+    uint32_t words[V::kLanes];
+    __builtin_memcpy(words, shifted, sizeof words);
+    for (int lane = 0; lane < lanes; ++lane)
+      out[i + lane] = static_cast<int8_t>(words[lane] & 0xff);
+  });
+}
+
+void quantise(const QuantiseArgs& args) {
+  uint16_t* scale = args.scales;
+  for (int64_t i = 0; i < args.count; i += args.group, ++scale) {
+    const int64_t left = args.count - i;
+    quantise_group(args.x + i, left < args.group ? left : args.group, args.out + i, scale);
   }
 }
 

@@ -38,9 +38,7 @@ struct V {
     return {Floats{static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
                    static_cast<float>(p[3])}};
   }
-  static V load_bf16(const uint16_t* p) {
-    return {(Floats)(Words{p[0], p[1], p[2], p[3]} << 16)};
-  }
+  static V load_bf16(const uint16_t* p) { return {(Floats)(Words{p[0], p[1], p[2], p[3]} << 16)}; }
   friend V operator+(V a, V b) { return {a.v + b.v}; }
   friend V operator-(V a, V b) { return {a.v - b.v}; }
   friend V operator*(V a, V b) { return {a.v * b.v}; }
@@ -72,6 +70,8 @@ struct V {
     const Words bits = (Words)round_bf16(a).v;
     for (int i = 0; i < kLanes; ++i) p[i] = static_cast<uint16_t>(bits[i] >> 16);
   }
+  // Positive numbers to the next bfloat16 that is not smaller.
+  static V round_bf16_up(V a) { return {(Floats)(((Words)a.v + 0xffffu) & 0xffff0000u)}; }
   // Rounded to bfloat16, `even` in the low halves and `odd` in the high ones.
   static void store_pairs(uint32_t* p, V even, V odd) {
     const Words pairs = (Words)round_bf16(even).v >> 16 | (Words)round_bf16(odd).v;

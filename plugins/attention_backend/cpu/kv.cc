@@ -24,7 +24,8 @@ Result<dbsa_kv*> CpuBackend::kv_create(int64_t tokens) {
   DBSA_RETURN_IF_ERROR(check_configured());
   DBSA_RETURN_IF_ERROR(check_tokens("kv_create", tokens));
   auto kv = std::make_unique<dbsa_kv>();
-  const int64_t plane_bytes = shape_.kv.plane_bytes(tokens);
+  kv->layout = shape_.live;
+  const int64_t plane_bytes = kv->layout.plane_bytes(tokens);
   // Zeros, because what no append writes - padding - must read as zero.
   kv->memory = Memory::zeroed(static_cast<uint64_t>(plane_bytes) * static_cast<uint64_t>(layers_));
   for (int32_t layer = 0; layer < layers_; ++layer) {
@@ -37,7 +38,7 @@ Result<dbsa_kv*> CpuBackend::kv_create(int64_t tokens) {
 
 // cosine and sine for a KV index; `own` [head_dim] is used where it is not remembered.
 const float* CpuBackend::index_rotation(int64_t token, float* own) {
-  if (token < kRememberedRotations) return index_rotations_.data() + token * shape_.kv.head_dim;
+  if (token < kRememberedRotations) return index_rotations_.data() + token * shape_.live.head_dim;
   make_rotation(token, inv_freq_, own);
   return own;
 }
@@ -60,7 +61,7 @@ Status CpuBackend::kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t
                    std::to_string(first_token) + " lie outside the KV of " +
                    std::to_string(kv->tokens) + " tokens");
   }
-  const KvLayout& layout = shape_.kv;
+  const KvLayout& layout = kv->layout;
   const int64_t remember = std::min(first_token + rows, kRememberedRotations);
   const auto remembered = static_cast<int64_t>(index_rotations_.size()) / layout.head_dim;
   if (remember > remembered) {
@@ -75,17 +76,11 @@ Status CpuBackend::kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t
     const int64_t half = layout.head_dim / 2;
     float* rotated = host_.scratch<float>(0, layout.head_dim);
     float* own = host_.scratch<float>(1, layout.head_dim);
-    auto* key = host_.scratch<uint16_t>(2, layout.head_dim);  // of KV narrower than float32
+    auto* key = host_.scratch<uint16_t>(2, layout.head_dim);  // as bfloat16
     auto* value = host_.scratch<uint16_t>(3, layout.head_dim);
-    auto* key_scales = host_.scratch<uint16_t>(4, layout.scales());
-    auto* value_scales = host_.scratch<uint16_t>(5, layout.scales());
-    const auto convert = [&](const float* from, uint16_t* to, uint16_t* scales) -> const void* {
+    const auto convert = [&](const float* from, uint16_t* to) -> const void* {
       if (layout.type == KvType::kF32) return from;
-      if (layout.type == KvType::kBf16) {
-        path_.kernels->to_bf16(from, layout.head_dim, to);
-      } else {
-        path_.kernels->quantise(from, layout.head_dim, reinterpret_cast<int8_t*>(to), scales);
-      }
+      path_.kernels->to_bf16(from, layout.head_dim, to);
       return to;
     };
     for (int64_t i = begin; i < end; ++i) {
@@ -94,10 +89,10 @@ Status CpuBackend::kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t
       for (int64_t h = 0; h < layout.kv_heads; ++h) {
         path_.kernels->rotate(k->row(first_row + i) + h * layout.head_dim, cosine, cosine + half,
                               half, 1.0f, rotated);
-        layout.write(plane, kv->tokens, h, token,
-                     {convert(rotated, key, key_scales),
-                      convert(v->row(first_row + i) + h * layout.head_dim, value, value_scales),
-                      key_scales, value_scales});
+        layout.write(
+            plane, kv->tokens, h, token,
+            {convert(rotated, key), convert(v->row(first_row + i) + h * layout.head_dim, value),
+             nullptr, nullptr});
       }
     }
   });
@@ -112,17 +107,18 @@ Result<dbsa_kv_format> CpuBackend::block_format(int64_t tokens) const {
   dbsa_kv_format format = {};
   format.struct_size = sizeof format;
   format.layout = DBSA_KV_LAYOUT_CPU_PANELS;
-  format.dtype = shape_.kv.type == KvType::kF32    ? DBSA_KV_DTYPE_F32
-                 : shape_.kv.type == KvType::kBf16 ? DBSA_KV_DTYPE_BF16
-                                                   : DBSA_KV_DTYPE_I8;
+  const KvLayout& layout = shape_.stored;
+  format.dtype = layout.type == KvType::kF32    ? DBSA_KV_DTYPE_F32
+                 : layout.type == KvType::kBf16 ? DBSA_KV_DTYPE_BF16
+                                                : DBSA_KV_DTYPE_I8;
   format.panel = kPanel;
   format.layers = static_cast<uint32_t>(layers_);
-  format.kv_heads = static_cast<uint32_t>(shape_.kv.kv_heads);
-  format.head_dim = static_cast<uint32_t>(shape_.kv.head_dim);
+  format.kv_heads = static_cast<uint32_t>(layout.kv_heads);
+  format.head_dim = static_cast<uint32_t>(layout.head_dim);
   format.tokens = static_cast<uint64_t>(tokens);
-  format.plane_bytes = static_cast<uint64_t>(shape_.kv.plane_bytes(tokens));
-  if (shape_.kv.type == KvType::kInt8)
-    format.scale_offset = static_cast<uint64_t>(shape_.kv.scale_offset(tokens));
+  format.plane_bytes = static_cast<uint64_t>(layout.plane_bytes(tokens));
+  if (layout.type == KvType::kInt8)
+    format.scale_offset = static_cast<uint64_t>(layout.scale_offset(tokens));
   return format;
 }
 
@@ -175,7 +171,34 @@ Result<dbsa_kv*> CpuBackend::block_import(const dbsa_kv_format& format, const vo
     kv->planes.push_back(planes[layer]);
   }
   kv->tokens = static_cast<int64_t>(format.tokens);
+  kv->layout = shape_.stored;
   return kv.release();
+}
+
+// The first `tokens` tokens of a live plane as int8.
+void CpuBackend::quantise_prefix(const dbsa_kv& kv, const void* source, int64_t tokens,
+                                 void* plane) const {
+  const KvLayout& stored = shape_.stored;
+  std::memset(plane, 0, static_cast<size_t>(stored.plane_bytes(tokens)));
+  const int64_t panels = KvLayout::padded(tokens) / kPanel;
+  host_.parallel_for(stored.kv_heads * panels, 1, [&](int64_t begin, int64_t end) {
+    float* row = host_.scratch<float>(0, stored.head_dim);
+    auto* key = host_.scratch<int8_t>(1, stored.head_dim);
+    auto* value = host_.scratch<int8_t>(2, stored.head_dim);
+    auto* key_scales = host_.scratch<uint16_t>(3, stored.key_scales());
+    auto* value_scales = host_.scratch<uint16_t>(4, stored.value_scales());
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t head = i / panels;
+      const int64_t first = i % panels * kPanel;
+      for (int64_t t = first; t < std::min(first + kPanel, tokens); ++t) {
+        kv.layout.read_key(source, kv.tokens, head, t, row);
+        path_.kernels->quantise({row, stored.head_dim, kScaledKeys, key, key_scales});
+        kv.layout.read_value(source, kv.tokens, head, t, row);
+        path_.kernels->quantise({row, stored.head_dim, kScaledValues, value, value_scales});
+        stored.write(plane, tokens, head, t, {key, value, key_scales, value_scales});
+      }
+    }
+  });
 }
 
 Status CpuBackend::block_export(const dbsa_kv* kv, const dbsa_kv_format& format, int32_t layer,
@@ -192,7 +215,12 @@ Status CpuBackend::block_export(const dbsa_kv* kv, const dbsa_kv_format& format,
     return invalid("block_export: the format has " + std::to_string(tokens) +
                    " tokens, the KV only " + std::to_string(kv->tokens));
   }
-  shape_.kv.copy_prefix(kv->planes[static_cast<size_t>(layer)], kv->tokens, tokens, plane);
+  const void* source = kv->planes[static_cast<size_t>(layer)];
+  if (kv->layout.type == shape_.stored.type) {
+    kv->layout.copy_prefix(source, kv->tokens, tokens, plane);
+  } else {
+    quantise_prefix(*kv, source, tokens, plane);
+  }
   return {};
 }
 
@@ -201,7 +229,7 @@ Status CpuBackend::block_to_token_major(const dbsa_kv_format& format, const void
   DBSA_RETURN_IF_ERROR(check_format(format));
   if (plane == nullptr) return invalid("block_to_token_major: plane is null");
   if (destination == nullptr) return invalid("block_to_token_major: destination is null");
-  shape_.kv.to_token_major(plane, static_cast<int64_t>(format.tokens), destination);
+  shape_.stored.to_token_major(plane, static_cast<int64_t>(format.tokens), destination);
   return {};
 }
 

@@ -52,10 +52,29 @@ void KvLayout::write(void* plane, int64_t tokens, int64_t kv_head, int64_t token
       std::memcpy(values, value, static_cast<size_t>(head_dim) * sizeof(T));
     }
   });
-  for (int64_t s = 0; s < scales(); ++s) {
-    at<uint16_t>(plane, to.key_scales)[scale_index(token, s)] = row.key_scales[s];
-    at<uint16_t>(plane, to.value_scales)[scale_index(token, s)] = row.value_scales[s];
+  const auto put = [&](int64_t offset, const uint16_t* from, int64_t count) {
+    for (int64_t s = 0; s < count; ++s)
+      at<uint16_t>(plane, offset)[scale_index(token, s, count)] = from[s];
+  };
+  put(to.key_scales, row.key_scales, key_scales());
+  put(to.value_scales, row.value_scales, value_scales());
+}
+
+void KvLayout::read_key(const void* plane, int64_t tokens, int64_t kv_head, int64_t token,
+                        float* key) const {
+  const int64_t offset = head(tokens, kv_head).keys;
+  const uint16_t* keys = at<uint16_t>(plane, offset) + key_index(token, 0);
+  for (int64_t d = 0; d < head_dim; d += 2) {
+    key[d] = bf16_to_f32(keys[d * kPanel]);
+    key[d + 1] = bf16_to_f32(keys[d * kPanel + 1]);
   }
+}
+
+void KvLayout::read_value(const void* plane, int64_t tokens, int64_t kv_head, int64_t token,
+                          float* value) const {
+  const int64_t offset = head(tokens, kv_head).values;
+  const uint16_t* values = at<uint16_t>(plane, offset) + value_index(token, 0);
+  for (int64_t d = 0; d < head_dim; ++d) value[d] = bf16_to_f32(values[2 * d]);
 }
 
 void KvLayout::copy_prefix(const void* source, int64_t source_tokens, int64_t tokens,
@@ -70,10 +89,8 @@ void KvLayout::copy_prefix(const void* source, int64_t source_tokens, int64_t to
     const Head to = head(tokens, h);
     copy(from.keys, to.keys, key_bytes(tokens));
     copy(from.values, to.values, value_bytes(tokens));
-    if (scales() > 0) {
-      copy(from.key_scales, to.key_scales, scale_bytes(tokens));
-      copy(from.value_scales, to.value_scales, scale_bytes(tokens));
-    }
+    copy(from.key_scales, to.key_scales, key_scale_bytes(tokens));
+    copy(from.value_scales, to.value_scales, value_scale_bytes(tokens));
     by_type(type, [&](auto tag) {
       using T = decltype(tag);
       for (int64_t t = tokens; t < padded(tokens); ++t) {
@@ -81,10 +98,10 @@ void KvLayout::copy_prefix(const void* source, int64_t source_tokens, int64_t to
           at<T>(plane, to.keys)[key_index(t, d)] = T{};
           at<T>(plane, to.values)[value_index(t, d)] = T{};
         }
-        for (int64_t s = 0; s < scales(); ++s) {
-          at<uint16_t>(plane, to.key_scales)[scale_index(t, s)] = 0;
-          at<uint16_t>(plane, to.value_scales)[scale_index(t, s)] = 0;
-        }
+        for (int64_t s = 0; s < key_scales(); ++s)
+          at<uint16_t>(plane, to.key_scales)[scale_index(t, s, key_scales())] = 0;
+        for (int64_t s = 0; s < value_scales(); ++s)
+          at<uint16_t>(plane, to.value_scales)[scale_index(t, s, value_scales())] = 0;
       }
     });
   }
@@ -95,9 +112,10 @@ void KvLayout::to_token_major(const void* plane, int64_t tokens, float* destinat
     using T = decltype(tag);
     for (int64_t h = 0; h < kv_heads; ++h) {
       const Head from = head(tokens, h);
-      const auto widen = [&](T element, int64_t scales_of, int64_t t, int64_t d) {
+      const auto widen = [&](T element, int64_t offset, int64_t t, int64_t d, int64_t group) {
         if constexpr (std::is_same_v<T, int8_t>) {
-          const uint16_t scale = at<uint16_t>(plane, scales_of)[scale_index(t, d / kScaled)];
+          const uint16_t scale =
+              at<uint16_t>(plane, offset)[scale_index(t, d / group, scales(group))];
           return bf16_to_f32(f32_to_bf16(static_cast<float>(element) * bf16_to_f32(scale)));
         } else if constexpr (std::is_same_v<T, uint16_t>) {
           return bf16_to_f32(element);
@@ -111,8 +129,9 @@ void KvLayout::to_token_major(const void* plane, int64_t tokens, float* destinat
       float* value = key + kv_heads * tokens * head_dim;
       for (int64_t t = 0; t < tokens; ++t) {
         for (int64_t d = 0; d < head_dim; ++d) {
-          key[t * head_dim + d] = widen(keys[key_index(t, d)], from.key_scales, t, d);
-          value[t * head_dim + d] = widen(values[value_index(t, d)], from.value_scales, t, d);
+          key[t * head_dim + d] = widen(keys[key_index(t, d)], from.key_scales, t, d, kScaledKeys);
+          value[t * head_dim + d] =
+              widen(values[value_index(t, d)], from.value_scales, t, d, kScaledValues);
         }
       }
     }

@@ -6,7 +6,7 @@
 //            [panels][head_dim / 2][16 tokens][2]      bfloat16: two dimensions side by side
 //   values = [panels * 16 tokens][v_width]             float32, int8
 //            [panels * 8][v_width][2]                  bfloat16: two tokens side by side
-//   scales = [panels][head_dim / 32, rounded up][16 tokens] bfloat16
+//   scales = [panels][head_dim / 16, for values 32, rounded up][16 tokens] bfloat16
 //
 // A panel holds 16 tokens (dbsa_kv_format.panel); panels = tokens / 16 rounded up; v_width is
 // head_dim rounded up to 16. Whatever lies beyond tokens or head_dim is zero. Keys are rotated for
@@ -15,9 +15,9 @@
 // streams a head's bytes from first to last. But for the keys of int8 with an odd head_dim / 2,
 // every part is a multiple of 64 bytes.
 //
-// int8: a value is bfloat16(int8 * scale), where 32 dimensions of one token share a scale. KIVI
-// shares one among tokens for keys; a token's own makes what is stored of it independent of the
-// tokens around it, so that it is known while the block is still being computed.
+// int8: a number is bfloat16(int8 * scale), where some dimensions of one token share a scale, fewer
+// of a key than of a value: a label changes for a wrong key far sooner. KIVI lets tokens share the
+// scale of a key's dimension, and adds an offset; both were tried and changed as many labels.
 #pragma once
 
 #include "kernels.h"
@@ -37,26 +37,30 @@ struct KvLayout {
   int64_t kv_heads = 0;
   KvType type = KvType::kF32;
 
-  int64_t element_bytes() const {
-    return type == KvType::kF32 ? 4 : type == KvType::kBf16 ? 2 : 1;
-  }
+  int64_t element_bytes() const { return type == KvType::kF32 ? 4 : type == KvType::kBf16 ? 2 : 1; }
   int64_t v_width() const { return (head_dim + 15) / 16 * 16; }
-  // Scales of a token's key, or of its value.
-  int64_t scales() const {
-    return type == KvType::kInt8 ? (head_dim + kScaled - 1) / kScaled : 0;
+  // Scales of a token's key, and of its value.
+  int64_t key_scales() const { return scales(kScaledKeys); }
+  int64_t value_scales() const { return scales(kScaledValues); }
+  int64_t scales(int64_t group) const {
+    return type == KvType::kInt8 ? (head_dim + group - 1) / group : 0;
   }
   static int64_t padded(int64_t tokens) { return (tokens + kPanel - 1) / kPanel * kPanel; }
   int64_t key_bytes(int64_t tokens) const { return padded(tokens) * head_dim * element_bytes(); }
   int64_t value_bytes(int64_t tokens) const { return padded(tokens) * v_width() * element_bytes(); }
   int64_t head_bytes(int64_t tokens) const { return key_bytes(tokens) + value_bytes(tokens); }
-  int64_t scale_bytes(int64_t tokens) const { return padded(tokens) * scales() * 2; }
+  int64_t key_scale_bytes(int64_t tokens) const { return padded(tokens) * key_scales() * 2; }
+  int64_t value_scale_bytes(int64_t tokens) const { return padded(tokens) * value_scales() * 2; }
+  int64_t scale_bytes(int64_t tokens) const {
+    return key_scale_bytes(tokens) + value_scale_bytes(tokens);
+  }
   // Where the scales of head 0 begin.
   int64_t scale_offset(int64_t tokens) const {
     return (kv_heads * head_bytes(tokens) + DBSA_KV_PLANE_ALIGNMENT - 1) / DBSA_KV_PLANE_ALIGNMENT *
            DBSA_KV_PLANE_ALIGNMENT;
   }
   int64_t plane_bytes(int64_t tokens) const {
-    return scale_offset(tokens) + kv_heads * 2 * scale_bytes(tokens);
+    return scale_offset(tokens) + kv_heads * scale_bytes(tokens);
   }
 
   // Where the parts of one head begin in a plane of that many tokens, in bytes. Without scales
@@ -69,8 +73,8 @@ struct KvLayout {
   };
   Head head(int64_t tokens, int64_t kv_head) const {
     const int64_t keys = kv_head * head_bytes(tokens);
-    const int64_t scales_of_head = scale_offset(tokens) + kv_head * 2 * scale_bytes(tokens);
-    return {keys, keys + key_bytes(tokens), scales_of_head, scales_of_head + scale_bytes(tokens)};
+    const int64_t scales = scale_offset(tokens) + kv_head * scale_bytes(tokens);
+    return {keys, keys + key_bytes(tokens), scales, scales + key_scale_bytes(tokens)};
   }
 
   // Writes the converted elements of one head's key (rotated already) and value, and their scales.
@@ -81,6 +85,11 @@ struct KvLayout {
     const uint16_t* value_scales;
   };
   void write(void* plane, int64_t tokens, int64_t kv_head, int64_t token, const Row& row) const;
+  // One head's key or value of a token, [head_dim] float32. Of bfloat16 only.
+  void read_key(const void* plane, int64_t tokens, int64_t kv_head, int64_t token,
+                float* key) const;
+  void read_value(const void* plane, int64_t tokens, int64_t kv_head, int64_t token,
+                  float* value) const;
   // Copies the first `tokens` tokens of a plane that holds `source_tokens` or more, padding zeroed.
   void copy_prefix(const void* source, int64_t source_tokens, int64_t tokens, void* plane) const;
   // One plane as token-major float32, [2, kv_heads, tokens, head_dim].
@@ -91,16 +100,15 @@ struct KvLayout {
   int64_t key_index(int64_t token, int64_t dimension) const {
     const int64_t panel = token / kPanel * head_dim * kPanel;
     const int64_t lane = token % kPanel;
-    return type == KvType::kBf16
-               ? panel + dimension / 2 * (2 * kPanel) + lane * 2 + dimension % 2
-               : panel + dimension * kPanel + lane;
+    return type == KvType::kBf16 ? panel + dimension / 2 * (2 * kPanel) + lane * 2 + dimension % 2
+                                 : panel + dimension * kPanel + lane;
   }
   int64_t value_index(int64_t token, int64_t dimension) const {
     return type == KvType::kBf16 ? token / 2 * (2 * v_width()) + dimension * 2 + token % 2
                                  : token * v_width() + dimension;
   }
-  int64_t scale_index(int64_t token, int64_t scale) const {
-    return (token / kPanel * scales() + scale) * kPanel + token % kPanel;
+  static int64_t scale_index(int64_t token, int64_t scale, int64_t scales) {
+    return (token / kPanel * scales + scale) * kPanel + token % kPanel;
   }
 };
 

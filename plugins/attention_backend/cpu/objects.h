@@ -1,6 +1,7 @@
 // The objects behind the handles of the ABI, but for dbsa_weight (linear.h) and dbsa_plan (plan.h).
 #pragma once
 
+#include "kv_layout.h"
 #include "memory.h"
 
 #include <dbsa/attention_backend.h>
@@ -19,7 +20,8 @@ struct dbsa_buffer {
 
 struct dbsa_kv {
   int64_t tokens = 0;
-  std::vector<const void*> planes;  // [layers], in the CPU_PANELS layout
+  dbsa::cpu::KvLayout layout;
+  std::vector<const void*> planes;  // [layers]
   dbsa::cpu::Memory memory;         // what the planes are part of; empty where they are imported
   bool live = false;
 };

@@ -154,7 +154,7 @@ Result<dbsa_plan*> CpuBackend::plan_prepare(const dbsa_plan_description& descrip
   DBSA_RETURN_IF_ERROR(check_configured());
   DBSA_ASSIGN_OR_RETURN(
       std::unique_ptr<dbsa_plan> plan,
-      make_plan(description, {shape_.query_heads / shape_.kv.kv_heads, inv_freq_}));
+      make_plan(description, {shape_.query_heads / shape_.live.kv_heads, inv_freq_}));
   return plan.release();
 }
 

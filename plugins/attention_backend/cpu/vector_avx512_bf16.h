@@ -70,12 +70,19 @@ struct V {
     const __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(round_bf16(a).v), 16);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(bits));
   }
+  // Positive numbers to the next bfloat16 that is not smaller.
+  static V round_bf16_up(V a) {
+    return {_mm512_castsi512_ps(
+        _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(a.v), _mm512_set1_epi32(0xffff)),
+                         _mm512_set1_epi32(-65536)))};
+  }
   // Rounded to bfloat16, `even` in the low halves and `odd` in the high ones.
   static void store_pairs(uint32_t* p, V even, V odd) {
     const __m512i interleave = _mm512_add_epi32(
         _mm512_set1_epi32(0x00100000),
-        _mm512_mullo_epi32(_mm512_set1_epi32(0x00010001),
-                           _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)));
+        _mm512_mullo_epi32(
+            _mm512_set1_epi32(0x00010001),
+            _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)));
     _mm512_storeu_si512(
         p, _mm512_permutexvar_epi16(interleave, (__m512i)_mm512_cvtne2ps_pbh(odd.v, even.v)));
   }
