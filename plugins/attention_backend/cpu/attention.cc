@@ -70,6 +70,7 @@ class Run {
 
  private:
   void rotate_rows(const Unit& unit, int64_t by, void* rotated) const;
+  void fetch_ahead(const Piece& next, int64_t kv_head, AttendArgs& args) const;
   int64_t query_bytes() const { return head_dim_ * (shape_.arithmetic == kBf16Dot ? 2 : 4); }
 
   const Host& host_;
@@ -103,6 +104,17 @@ void Run::rotate_rows(const Unit& unit, int64_t by, void* rotated) const {
       }
     }
   }
+}
+
+// Says where the piece after this one begins.
+void Run::fetch_ahead(const Piece& next, int64_t kv_head, AttendArgs& args) const {
+  const dbsa_kv& kv = *plan_.segments[static_cast<size_t>(next.segment)].kv;
+  if (kv.layout.type == KvType::kInt8) return;
+  const auto* plane = static_cast<const char*>(kv.planes[static_cast<size_t>(layer_)]);
+  const KvLayout::Head head = kv.layout.head(kv.tokens, kv_head);
+  const int64_t chunk = next.begin / kChunk * kChunk;
+  args.next_k = plane + head.keys + chunk * head_dim_ * kv.layout.element_bytes();
+  args.next_v = plane + head.values + chunk * v_width_ * kv.layout.element_bytes();
 }
 
 void Run::run_part(const Unit& unit, const Part& part, const AttentionState& state) const {
@@ -144,6 +156,8 @@ void Run::run_part(const Unit& unit, const Part& part, const AttentionState& sta
     args.q_stride = query_bytes();
     args.k = plane + head.keys;
     args.v = plane + head.values;
+    if (p + 1 < static_cast<int64_t>(plan_.pieces.size()))
+      fetch_ahead(plan_.pieces[static_cast<size_t>(p + 1)], unit.kv_head, args);
     if (kv.layout.type == KvType::kInt8) {
       args.k_scales = reinterpret_cast<const uint16_t*>(plane + head.key_scales);
       args.v_scales = reinterpret_cast<const uint16_t*>(plane + head.value_scales);

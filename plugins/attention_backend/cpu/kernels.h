@@ -38,6 +38,7 @@ struct MultiplyArgs {
   float* c;
   int64_t c_stride;  // floats from row to row
   bool accumulate;
+  const void* next;  // what is read next, in the shape of b, is fetched meanwhile; null: nothing
 };
 
 // Softmax state of `rows` rows over the tokens seen so far: the weighted sum of V is
@@ -63,10 +64,12 @@ struct QuantiseArgs {
 
 // One head's rows against tokens begin..end of one head of a KV plane.
 struct AttendArgs {
-  const void* q;     // rotated and scaled, as MultiplyArgs::a
-  int64_t q_stride;  // bytes
-  const void* k;     // [groups][steps][16]
-  const void* v;     // [steps][v_width]
+  const void* q;       // rotated and scaled, as MultiplyArgs::a
+  int64_t q_stride;    // bytes
+  const void* k;       // [groups][steps][16]
+  const void* v;       // [steps][v_width]
+  const void* next_k;  // what is read after `end`, whole chunks; null: nothing
+  const void* next_v;
   // Where KV is int8: k is [groups][head_dim][16 tokens], v is [tokens][v_width], and a value is
   // bfloat16(int8 * scale). Else null.
   const uint16_t* k_scales;  // [groups][head_dim / kScaledKeys, rounded up][16 tokens] bfloat16

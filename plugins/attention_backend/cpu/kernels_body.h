@@ -123,7 +123,16 @@ void multiply_tile(const MultiplyArgs& x, int64_t row, int64_t group) {
     }
   }
   const uint32_t* b = static_cast<const uint32_t*>(x.b) + group * x.b_group;
-  for (int64_t s = 0; s < x.steps; ++s, b += x.b_step) P::step(acc, a, s, b, x.b_group);
+  if (x.next != nullptr && row == 0) {
+    const uint32_t* next = static_cast<const uint32_t*>(x.next) + group * x.b_group;
+    for (int64_t s = 0; s < x.steps; ++s, b += x.b_step, next += x.b_step) {
+      DBSA_UNROLL
+      for (int g = 0; g < G; ++g) __builtin_prefetch(next + g * x.b_group, 0, 2);
+      P::step(acc, a, s, b, x.b_group);
+    }
+  } else {
+    for (int64_t s = 0; s < x.steps; ++s, b += x.b_step) P::step(acc, a, s, b, x.b_group);
+  }
   DBSA_UNROLL
   for (int r = 0; r < R; ++r) {
     DBSA_UNROLL
@@ -273,6 +282,7 @@ inline float from_bf16(uint16_t x) {
 
 // Keys of `groups` groups of 16 tokens from `chunk` on, as bfloat16 pairs, [groups][steps][16].
 inline void widen_keys(const AttendArgs& x, int64_t chunk, int64_t groups, uint32_t* out) {
+  const int64_t ahead = chunk + kChunk < x.end ? kChunk * x.head_dim : 0;
   const int64_t scaled = (x.head_dim + kScaledKeys - 1) / kScaledKeys;
   const int8_t* from = static_cast<const int8_t*>(x.k) + chunk * x.head_dim;
   const uint16_t* scales = x.k_scales + chunk * scaled;
@@ -282,6 +292,7 @@ inline void widen_keys(const AttendArgs& x, int64_t chunk, int64_t groups, uint3
       V scale[kVectors];
       for (int c = 0; c < kVectors; ++c) scale[c] = V::load_bf16(scales + c * V::kLanes);
       for (int64_t d = 0; d < (left < kScaledKeys ? left : kScaledKeys); d += 2) {
+        __builtin_prefetch(from + ahead, 0, 2);
         for (int c = 0; c < kVectors; ++c) {
           V::store_pairs(out + c * V::kLanes, V::load_int8(from + c * V::kLanes) * scale[c],
                          V::load_int8(from + kGroup + c * V::kLanes) * scale[c]);
@@ -295,11 +306,14 @@ inline void widen_keys(const AttendArgs& x, int64_t chunk, int64_t groups, uint3
 
 // Values likewise, [groups * 8][v_width].
 inline void widen_values(const AttendArgs& x, int64_t chunk, int64_t groups, uint32_t* out) {
+  const int64_t ahead = chunk + kChunk < x.end ? kChunk * x.v_width : 0;
   const int64_t scaled = (x.head_dim + kScaledValues - 1) / kScaledValues;
   const int8_t* from = static_cast<const int8_t*>(x.v) + chunk * x.v_width;
   for (int64_t t = 0; t < groups * kGroup; t += 2) {
     const uint16_t* scales = x.v_scales + (chunk + t) / kGroup * scaled * kGroup + t % kGroup;
     for (int64_t first = 0; first < x.v_width; first += kScaledValues, scales += kGroup) {
+      __builtin_prefetch(from + first + ahead, 0, 2);
+      __builtin_prefetch(from + first + x.v_width + ahead, 0, 2);
       const V even = V::set1(from_bf16(scales[0]));
       const V odd = V::set1(from_bf16(scales[1]));
       const int64_t stop = x.v_width - first < kScaledValues ? x.v_width : first + kScaledValues;
@@ -328,8 +342,9 @@ void attend_chunk(const AttendArgs& x, int64_t chunk, int64_t groups) {
   const int64_t steps = x.head_dim / P::kRowsAStep;
   const uint32_t* k = static_cast<const uint32_t*>(x.k) + chunk * steps;
   const uint32_t* v = static_cast<const uint32_t*>(x.v) + chunk / P::kRowsAStep * x.v_width;
+  const bool in_place = x.k_scales == nullptr;
   if constexpr (P::kRowsAStep == 2) {
-    if (x.k_scales != nullptr) {
+    if (!in_place) {
       uint32_t* const values = x.widened + groups * kGroup * steps;
       widen_keys(x, chunk, groups, x.widened);
       widen_values(x, chunk, groups, values);
@@ -348,6 +363,8 @@ void attend_chunk(const AttendArgs& x, int64_t chunk, int64_t groups) {
   product.groups = groups;
   product.c = x.scores + first * kChunk;
   product.c_stride = kChunk;
+  const bool more = chunk + kChunk < x.end;
+  if (in_place) product.next = more ? k + kChunk * steps : x.next_k;
   multiply_part<P>(product);
 
   for (int64_t r = first; r < last; ++r) {
@@ -372,6 +389,7 @@ void attend_chunk(const AttendArgs& x, int64_t chunk, int64_t groups) {
   product.c = x.state.acc + first * x.v_width;
   product.c_stride = x.v_width;
   product.accumulate = true;
+  if (in_place) product.next = more ? v + kChunk / P::kRowsAStep * x.v_width : x.next_v;
   multiply_part<P>(product);
 }
 
