@@ -60,10 +60,10 @@ Status Engine::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
 // Computes what the store lacks of a pool.
 Status Engine::Impl::encode(const BuiltPool& built, const EncodeObserver& observer,
                             EncodeReport& report) {
-  DBSA_ASSIGN_OR_RETURN(EncodeNeed need,
-                        encoder.need(built.blocks, uses_stored_kv(settings)
-                                                       ? all_indices(built.blocks.size())
-                                                       : std::vector<int64_t>()));
+  DBSA_ASSIGN_OR_RETURN(
+      EncodeNeed need,
+      encoder.need(built.blocks, uses_stored_kv(settings) ? all_indices(built.blocks.size())
+                                                          : std::vector<int64_t>()));
   DBSA_RETURN_IF_ERROR(estimate(built, need, report));
   if (observer.estimate) observer.estimate(report.estimate);
 
@@ -112,8 +112,7 @@ const Pool& Engine::pool() const { return impl_->pool; }
 
 Result<EncodeReport> Engine::encode_copy(Pool pool, const EncodeObserver& observer) {
   Impl& self = *impl_;
-  DBSA_ASSIGN_OR_RETURN(BuiltPool built,
-                        rebuild_pool(self.parts(), self.pool_id, std::move(pool)));
+  DBSA_ASSIGN_OR_RETURN(BuiltPool built, rebuild_pool(self.parts(), self.pool_id, std::move(pool)));
   EncodeReport report;
   DBSA_RETURN_IF_ERROR(self.encode(built, observer, report));
   DBSA_RETURN_IF_ERROR(self.adopt(std::move(built.pool)));

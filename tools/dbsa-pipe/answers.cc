@@ -39,9 +39,8 @@ Result<KvError> measure_kv_error(Session& session, Pool pool, const RunRecord& r
                         engine->encode_copy(std::move(pool), view.observer()));
   view.finish(encoded);
 
-  const auto count = static_cast<size_t>(
-      std::min<int64_t>(engine->settings().model.kv_error_queries,
-                        static_cast<int64_t>(record.queries.size())));
+  const auto count = static_cast<size_t>(std::min<int64_t>(
+      engine->settings().model.kv_error_queries, static_cast<int64_t>(record.queries.size())));
   std::vector<std::string> texts;
   std::vector<Answer> quantised, reference;
   for (size_t i = 0; i < count; ++i) {

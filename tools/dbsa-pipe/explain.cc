@@ -92,8 +92,8 @@ int64_t pairs_of(const EncodeBlock& block) {
 // opened, for want of its device, without padding.
 uint64_t stored_bytes(Session& session, const Findings& found, Precision precision) {
   const ModelConfig& model = found.model;
-  const auto elements = static_cast<uint64_t>(2 * model.layers * model.kv_heads * model.head_dim *
-                                              found.tokens());
+  const auto elements =
+      static_cast<uint64_t>(2 * model.layers * model.kv_heads * model.head_dim * found.tokens());
   const uint64_t packed = precision.kv_dtype == DBSA_KV_DTYPE_F32    ? elements * 4
                           : precision.kv_dtype == DBSA_KV_DTYPE_BF16 ? elements * 2
                                                                      : elements;

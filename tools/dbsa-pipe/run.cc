@@ -67,9 +67,8 @@ Status answer_queries(Engine& engine, Session& session, std::vector<Example> que
                       (engine.settings().store_path.empty() ? "" : ", the encoded pool is kept");
     // Faults of plugins and of the machine are not the query's.
     if (error.code == ErrorCode::kConfig || error.code == ErrorCode::kRun)
-      error.message = "query of line " +
-                      std::to_string(queries[static_cast<size_t>(done)].line) + ": " +
-                      error.message;
+      error.message = "query of line " + std::to_string(queries[static_cast<size_t>(done)].line) +
+                      ": " + error.message;
     return error;
   }
   record.answer_seconds = clock.seconds();

@@ -92,8 +92,8 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
     const bool is_used = used.contains(entry.key);
     in_use += is_used ? 1 : 0;
     table.add({entry.key.hex(), human_count(static_cast<int64_t>(entry.format.tokens)),
-               human_bytes(entry.stored_bytes), host::kv_dtype_name(entry.format.dtype), created_at(entry),
-               is_used ? "yes" : "no", entry.location});
+               human_bytes(entry.stored_bytes), host::kv_dtype_name(entry.format.dtype),
+               created_at(entry), is_used ? "yes" : "no", entry.location});
   }
   if (!entries.empty()) {
     table.print(terminal);
