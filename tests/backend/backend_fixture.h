@@ -144,7 +144,7 @@ class Backend {
   using Handle = std::shared_ptr<T>;
 
   Backend(const std::string& instructions, int threads, const Shape& shape)
-      : host_(threads), shape_(shape) {
+      : host_(threads), instructions_(instructions), shape_(shape) {
     const std::string config = "{\"instructions\":\"" + instructions + "\"}";
     check(backend_table()->create(host_.get(), config.c_str(), &instance_, error()));
     dbsa_attention_shape s = {};
@@ -169,6 +169,7 @@ class Backend {
   const Vtable& table() const { return *static_cast<const Vtable*>(backend_table()->vtable); }
   void* instance() const { return instance_; }
   const Shape& shape() const { return shape_; }
+  const std::string& instructions() const { return instructions_; }
   dbsa_error* error() { return &error_; }
   void check(int32_t code) const {
     if (code != DBSA_OK) throw std::runtime_error(error_.message);
@@ -259,6 +260,7 @@ class Backend {
 
  private:
   TestHost host_;
+  std::string instructions_;
   Shape shape_;
   void* instance_ = nullptr;
   dbsa_error error_ = {sizeof(dbsa_error), 0, {}, {}};

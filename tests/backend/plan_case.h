@@ -72,19 +72,32 @@ struct PlanCase {
     plan.segments = segments.data();
     return plan;
   }
+  // Under int8 blocks are quantised and what is being computed is not: of several KV objects all
+  // but the last are blocks.
+  bool is_sealed(const Backend& backend, size_t kv) const {
+    return backend.shape().kv_dtype == DBSA_KV_DTYPE_I8 && (kvs.size() == 1 || kv + 1 < kvs.size());
+  }
   Handles fill(Backend& backend) const {
     Handles handles;
     for (const PlainKv& kv : kvs) {
       handles.push_back(backend.filled_kv(kv.k, kv.v));
-      // Live KV is not quantised, blocks are.
-      if (backend.shape().kv_dtype == DBSA_KV_DTYPE_I8)
+      if (is_sealed(backend, handles.size() - 1))
         handles.back() = backend.sealed(handles.back(), kv.tokens_held(backend.shape()));
     }
     return handles;
   }
   // Replaces what the oracle sees by what the backend keeps.
   void take_back(Backend& backend, const Handles& handles) {
-    for (size_t i = 0; i < kvs.size(); ++i) kvs[i] = backend.stored(handles[i], kvs[i].tokens);
+    for (size_t i = 0; i < kvs.size(); ++i) {
+      if (backend.shape().kv_dtype == DBSA_KV_DTYPE_I8 && !is_sealed(backend, i)) {
+        Shape live = backend.shape();
+        live.kv_dtype = DBSA_KV_DTYPE_BF16;
+        Backend twin(backend.instructions(), 1, live);
+        kvs[i] = twin.stored(twin.filled_kv(kvs[i].k, kvs[i].v), kvs[i].tokens);
+      } else {
+        kvs[i] = backend.stored(handles[i], kvs[i].tokens);
+      }
+    }
   }
   std::vector<double> oracle() {
     const dbsa_plan_description plan = describe(Handles(kvs.size()));

@@ -24,14 +24,15 @@ Status answer_each(Engine& engine, const host::HostServices& services,
 
 bool wants_kv_error(const Settings& settings, const RunRecord& record) {
   return settings.model.kv_dtype == "int8" && settings.model.kv_error_queries > 0 &&
-         settings.decoding.method != DecodingMethod::kVote && !record.queries.empty();
+         settings.decoding.method != DecodingMethod::kVote && record.encode.kv_bytes > 0 &&
+         !record.queries.empty();
 }
 
 Result<KvError> measure_kv_error(Session& session, Pool pool, const RunRecord& record,
                                  Terminal& terminal) {
-  terminal.set_progress("opening the model for kv_dtype = \"auto\" ...");
+  terminal.set_progress("opening the model for kv_dtype = \"bf16\" ...");
   host::ResolvedPipeline resolved = session.resolved();
-  resolved.json["model"]["kv_dtype"] = "auto";
+  resolved.json["model"]["kv_dtype"] = "bf16";
   DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
                         Engine::open(resolved, session.registry(), session.services()));
   EncodeView view(terminal);
@@ -55,7 +56,7 @@ Result<KvError> measure_kv_error(Session& session, Pool pool, const RunRecord& r
   }));
   progress.finish();
   const KvError error = compare_answers(quantised, reference);
-  terminal.note("compared   " + counted_queries(error.queries) + " with kv_dtype = \"auto\": " +
+  terminal.note("compared   " + counted_queries(error.queries) + " with kv_dtype = \"bf16\": " +
                 counted(error.labels_changed, "label") + " changed");
   return error;
 }

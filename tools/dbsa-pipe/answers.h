@@ -17,11 +17,11 @@ namespace dbsa::cli {
 Status answer_each(Engine& engine, const host::HostServices& services,
                    std::span<const std::string> texts, const std::function<void(Answer)>& take);
 
-// Whether a run has to measure what int8 changes.
+// Whether a run has to measure what int8 changes: asked to, and with answers that may differ.
 bool wants_kv_error(const Settings& settings, const RunRecord& record);
 
-// Answers the first of the record's queries once more, with keys and values as kv_dtype = "auto"
-// keeps them. pool: the run's. Its engine should be gone by now: this opens one of its own.
+// Answers the first of the record's queries once more, from keys and values kept as bfloat16. pool:
+// the run's. Its engine should be gone by now: this opens one of its own.
 Result<KvError> measure_kv_error(Session& session, Pool pool, const RunRecord& record,
                                  Terminal& terminal);
 

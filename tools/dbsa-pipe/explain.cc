@@ -88,8 +88,8 @@ int64_t pairs_of(const EncodeBlock& block) {
   return pairs;
 }
 
-// Keys and values of the pool as the backend lays them out, padding included. Where it cannot be
-// opened, for want of its device, without padding.
+// Keys and values of the pool as the backend lays them out, padding and scales included. Where it
+// cannot be opened, for want of its device, without them.
 uint64_t stored_bytes(Session& session, const Findings& found, Precision precision) {
   const ModelConfig& model = found.model;
   const auto elements =

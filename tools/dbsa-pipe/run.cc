@@ -172,6 +172,23 @@ Result<Comparison> compare_with(const std::string& path, const RunRecord& record
   return comparison;
 }
 
+// Measures what int8 changes and adds it to the record that is written by now: measuring takes
+// long, and what fails in it is no fault of the answers. kCancelled alone is an error.
+Status add_kv_error(Session& session, Pool pool, const std::string& path, const RunTotals& totals,
+                    Terminal& terminal, RunRecord& record) {
+  const Result<KvError> error = measure_kv_error(session, std::move(pool), record, terminal);
+  if (error.ok()) {
+    record.kv_error = *error;
+    return rewrite_record(path, record_to_json(record, totals));
+  }
+  if (error.error().code == ErrorCode::kCancelled)
+    return Error{ErrorCode::kCancelled,
+                 "stopped while measuring what int8 changes; the record is written without it", ""};
+  terminal.warning("what int8 changes was not measured: " + error.error().message +
+                   "; the record says null. model.kv_error_queries = 0 does without");
+  return {};
+}
+
 Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   RunRecord record;
   record.started = std::time(nullptr);
@@ -203,20 +220,16 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.machine = machine_info();
   record.threads = session.services().thread_count();
   record.peak_memory_bytes = peak_memory_bytes();
-  Status measured;
-  if (wants_kv_error(settings, record)) {
-    Pool pool = engine->pool();
-    engine.reset();  // another one follows
-    Result<KvError> error = measure_kv_error(session, std::move(pool), record, terminal);
-    if (error.ok())
-      record.kv_error = *error;
-    else
-      measured = std::move(error).error();
-  }
   const RunTotals totals = run_totals(record);
   DBSA_ASSIGN_OR_RETURN(const std::string path,
                         write_record(settings.output_directory, record.pipeline_path,
                                      record.started, record_to_json(record, totals)));
+  Status measured;
+  if (wants_kv_error(settings, record)) {
+    Pool pool = engine->pool();
+    engine.reset();  // another one follows
+    measured = add_kv_error(session, std::move(pool), path, totals, terminal, record);
+  }
   Comparison comparison;
   if (line.has("record")) {
     DBSA_ASSIGN_OR_RETURN(comparison, compare_with(line.text("record"), record));
@@ -237,13 +250,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
                    counted(comparison.answers, "answer") + " as in " +
                    shown_path(line.text("record")));
   }
-  if (measured.ok()) return {};
-  // The answers are there, and so is their record.
-  Error error = std::move(measured).error();
-  error.message = "what int8 changes was not measured" +
-                  (error.message.empty() ? std::string() : ": " + error.message) +
-                  "; the record says so with null. model.kv_error_queries = 0 does without";
-  return error;
+  return measured;
 }
 
 }  // namespace

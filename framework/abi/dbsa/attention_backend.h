@@ -168,7 +168,8 @@ typedef struct dbsa_attention_backend_vtable {
   int32_t (*block_format)(void* instance, int64_t tokens, dbsa_kv_format* format,
                           dbsa_error* error);
   /* Makes KV that reads the planes in place ([layers], 64-byte aligned, valid until kv_destroy).
-   * DBSA_ERROR_UNSUPPORTED for a format this instance does not read. No plane is touched. [any] */
+   * DBSA_ERROR_UNSUPPORTED for a format this instance does not read. No plane is touched: a layer's
+   * may be filled until the attention of that layer. [any] */
   int32_t (*block_import)(void* instance, const dbsa_kv_format* format, const void* const* planes,
                           dbsa_kv** kv, dbsa_error* error);
   /* Writes one layer of tokens 0..format.tokens-1 as a plane of format.plane_bytes; `format` is

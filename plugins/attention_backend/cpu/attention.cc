@@ -129,6 +129,9 @@ void Run::run_part(const Unit& unit, const Part& part, const AttentionState& sta
                       : nullptr;
   clear(state);
 
+  const Range& of = range(unit);
+  const Part& last_part = plan_.parts[static_cast<size_t>(of.first_part + of.parts - 1)];
+  const int64_t end_of_range = last_part.first_piece + last_part.pieces;
   int64_t rotated_by = 0;
   bool any_rotated = false;
   for (int64_t p = part.first_piece; p < part.first_piece + part.pieces; ++p) {
@@ -156,7 +159,7 @@ void Run::run_part(const Unit& unit, const Part& part, const AttentionState& sta
     args.q_stride = query_bytes();
     args.k = plane + head.keys;
     args.v = plane + head.values;
-    if (p + 1 < static_cast<int64_t>(plan_.pieces.size()))
+    if (p + 1 < end_of_range)
       fetch_ahead(plan_.pieces[static_cast<size_t>(p + 1)], unit.kv_head, args);
     if (kv.layout.type == KvType::kInt8) {
       args.k_scales = reinterpret_cast<const uint16_t*>(plane + head.key_scales);

@@ -38,7 +38,7 @@ struct MultiplyArgs {
   float* c;
   int64_t c_stride;  // floats from row to row
   bool accumulate;
-  const void* next;  // what is read next, in the shape of b, is fetched meanwhile; null: nothing
+  const void* next;  // what is read next, in the shape of b: a hint to fetch it meanwhile; or null
 };
 
 // Softmax state of `rows` rows over the tokens seen so far: the weighted sum of V is
@@ -52,8 +52,8 @@ struct AttentionState {
 
 // x[count] to int8: each `group` numbers, and what is left, with a bfloat16 scale of their own. Of
 // the largest magnitude / 127, / 126, ... / 96, rounded up, it is the one with the smallest sum of
-// squared errors of bfloat16(int8 * scale). Numbers of a group without one of 2^-119 or more count
-// as 0. A group with a number that is not finite gets the scale NaN.
+// squared errors of bfloat16(int8 * scale). A group whose largest magnitude is below 127 * 2^-126
+// counts as zeros. A group with a number that is not finite gets the scale NaN.
 struct QuantiseArgs {
   const float* x;
   int64_t count;
@@ -68,7 +68,7 @@ struct AttendArgs {
   int64_t q_stride;    // bytes
   const void* k;       // [groups][steps][16]
   const void* v;       // [steps][v_width]
-  const void* next_k;  // what is read after `end`, whole chunks; null: nothing
+  const void* next_k;  // what is read after `end`, a hint as MultiplyArgs::next; or null
   const void* next_v;
   // Where KV is int8: k is [groups][head_dim][16 tokens], v is [tokens][v_width], and a value is
   // bfloat16(int8 * scale). Else null.

@@ -79,11 +79,13 @@ struct V {
         _mm_packus_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), packed);
   }
+  // Positive numbers to the next bfloat16 that is not smaller.
   static V round_bf16_up(V a) {
     return {_mm256_castsi256_ps(
         _mm256_and_si256(_mm256_add_epi32(_mm256_castps_si256(a.v), _mm256_set1_epi32(0xffff)),
                          _mm256_set1_epi32(-65536)))};
   }
+  // Rounded to bfloat16, `even` in the low halves and `odd` in the high ones.
   static void store_pairs(uint32_t* p, V even, V odd) {
     const __m256i low = _mm256_srli_epi32(_mm256_castps_si256(round_bf16(even).v), 16);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
