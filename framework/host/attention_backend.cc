@@ -26,6 +26,19 @@ std::string kv_dtype_name(uint32_t dtype) {
   }
 }
 
+int64_t kv_dtype_bytes(uint32_t dtype) {
+  switch (dtype) {
+    case DBSA_KV_DTYPE_F32:
+      return 4;
+    case DBSA_KV_DTYPE_BF16:
+      return 2;
+    case DBSA_KV_DTYPE_I8:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
 AttentionBackend::AttentionBackend(Instance instance)
     : instance_(std::move(instance)), vtable_(&instance_.vtable<dbsa_attention_backend_vtable>()) {}
 
@@ -199,10 +212,7 @@ Status AttentionBackend::kv_append(const Buffer& k, const Buffer& v, int64_t fir
 
 // A format that a backend made must describe the planes this host will allocate and store.
 Status AttentionBackend::check_format(const dbsa_kv_format& format, const char* function) const {
-  const int64_t element = format.dtype == DBSA_KV_DTYPE_F32    ? 4
-                          : format.dtype == DBSA_KV_DTYPE_BF16 ? 2
-                          : format.dtype == DBSA_KV_DTYPE_I8   ? 1
-                                                               : 0;
+  const int64_t element = kv_dtype_bytes(format.dtype);
   if (element == 0)
     return instance_.broken(function, "returned the unknown dtype " + std::to_string(format.dtype));
   if (static_cast<int64_t>(format.layers) != layers_)

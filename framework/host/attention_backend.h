@@ -20,6 +20,8 @@ namespace dbsa::host {
 // As pipeline files and records call a DBSA_KV_DTYPE_*: "f32", "bf16", "int8"; its number where it
 // is none of these.
 std::string kv_dtype_name(uint32_t dtype);
+// Bytes of an element, scales aside; 0 for a number that is none of these.
+int64_t kv_dtype_bytes(uint32_t dtype);
 
 // Owns an object of a backend. Empty when default-made.
 template <typename Object>

@@ -19,21 +19,19 @@ class Encoder::Planes {
     stride_ = (format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT - 1) / DBSA_KV_PLANE_ALIGNMENT *
               DBSA_KV_PLANE_ALIGNMENT;
     const uint64_t bytes = stride_ * format.layers;
-    if (bytes <= bytes_) {
-      point();
-      return {};
+    if (bytes > bytes_) {
+      memory_.reset();
+      memory_.reset(static_cast<char*>(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, bytes)));
+      bytes_ = memory_ ? bytes : 0;
+      if (!memory_)
+        return Error{ErrorCode::kEnvironment,
+                     "out of memory: a block of " + std::to_string(format.tokens) +
+                         " tokens needs " + std::to_string(bytes) + " bytes",
+                     ""};
     }
-    memory_.reset();
-    memory_.reset(static_cast<char*>(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, bytes)));
-    bytes_ = memory_ ? bytes : 0;
-    if (memory_) {
-      point();
-      return {};
-    }
-    return Error{ErrorCode::kEnvironment,
-                 "out of memory: a block of " + std::to_string(format.tokens) + " tokens needs " +
-                     std::to_string(bytes) + " bytes",
-                 ""};
+    planes_.clear();
+    for (uint32_t layer = 0; layer < format.layers; ++layer) planes_.push_back(plane(layer));
+    return {};
   }
   const dbsa_kv_format& format() const { return format_; }
   char* plane(int64_t layer) const {
@@ -42,10 +40,6 @@ class Encoder::Planes {
   const std::vector<const void*>& all() const { return planes_; }
 
  private:
-  void point() {
-    planes_.clear();
-    for (uint32_t layer = 0; layer < format_.layers; ++layer) planes_.push_back(plane(layer));
-  }
   struct Free {
     void operator()(char* memory) const { std::free(memory); }
   };

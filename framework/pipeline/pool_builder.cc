@@ -159,6 +159,12 @@ Result<std::vector<EncodeBlock>> plan_blocks(const PoolParts& parts,
   return blocks;
 }
 
+std::vector<std::vector<int32_t>> token_ids(const Pool& pool) {
+  std::vector<std::vector<int32_t>> ids;
+  for (const PoolBlock& block : pool.blocks) ids.push_back(block.token_ids);
+  return ids;
+}
+
 // What the retriever sees: of each block of demonstrations, or of each demonstration, block after
 // block.
 std::vector<std::string> documents(const PoolParts& parts, const PromptFormat& format,
@@ -301,9 +307,7 @@ Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
 }
 
 Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& pool) {
-  std::vector<std::vector<int32_t>> token_ids;
-  for (const PoolBlock& block : pool.blocks) token_ids.push_back(block.token_ids);
-  DBSA_ASSIGN_OR_RETURN(std::vector<EncodeBlock> blocks, plan_blocks(parts, std::move(token_ids)));
+  DBSA_ASSIGN_OR_RETURN(std::vector<EncodeBlock> blocks, plan_blocks(parts, token_ids(pool)));
   for (size_t i = 0; i < blocks.size(); ++i)
     if (blocks[i].key != pool.blocks[i].key)
       return Error{ErrorCode::kConfig,
@@ -314,9 +318,7 @@ Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& p
 
 Result<BuiltPool> rebuild_pool(const PoolParts& parts, const std::string& id, Pool pool) {
   BuiltPool built;
-  std::vector<std::vector<int32_t>> token_ids;
-  for (const PoolBlock& block : pool.blocks) token_ids.push_back(block.token_ids);
-  DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, std::move(token_ids)));
+  DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, token_ids(pool)));
   pool.id = id;
   pool.model = parts.model_digest;
   pool.retriever = parts.retriever_identity;

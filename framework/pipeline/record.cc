@@ -96,6 +96,16 @@ Error refused(const std::string& path, const char* what) {
                "/output/directory"};
 }
 
+json kv_error_to_json(const std::optional<KvError>& error) {
+  if (!error) return nullptr;
+  const bool compared = error->log_probabilities > 0;
+  return {{"queries", error->queries},
+          {"labels_changed", error->labels_changed},
+          {"log_probabilities", error->log_probabilities},
+          {"mean_change", compared ? json(error->mean) : json(nullptr)},
+          {"max_change", compared ? json(error->max) : json(nullptr)}};
+}
+
 std::string formatted(std::time_t time, const char* pattern) {
   std::tm parts = {};
   ::gmtime_r(&time, &parts);
@@ -194,20 +204,6 @@ json answer_to_json(const Answer& answer) {
             {"decode", t.decode},
             {"repair", t.repair}}}};
 }
-
-namespace {
-
-json kv_error_to_json(const std::optional<KvError>& error) {
-  if (!error) return nullptr;
-  const bool compared = error->log_probabilities > 0;
-  return {{"queries", error->queries},
-          {"labels_changed", error->labels_changed},
-          {"log_probabilities", error->log_probabilities},
-          {"mean_change", compared ? json(error->mean) : json(nullptr)},
-          {"max_change", compared ? json(error->max) : json(nullptr)}};
-}
-
-}  // namespace
 
 json totals_to_json(const RunRecord& record, const RunTotals& totals) {
   const Scores& scores = totals.scores;

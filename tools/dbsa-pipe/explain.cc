@@ -92,11 +92,9 @@ int64_t pairs_of(const EncodeBlock& block) {
 // cannot be opened, for want of its device, without them.
 uint64_t stored_bytes(Session& session, const Findings& found, Precision precision) {
   const ModelConfig& model = found.model;
-  const auto elements =
-      static_cast<uint64_t>(2 * model.layers * model.kv_heads * model.head_dim * found.tokens());
-  const uint64_t packed = precision.kv_dtype == DBSA_KV_DTYPE_F32    ? elements * 4
-                          : precision.kv_dtype == DBSA_KV_DTYPE_BF16 ? elements * 2
-                                                                     : elements;
+  const auto packed =
+      static_cast<uint64_t>(host::kv_dtype_bytes(precision.kv_dtype) * 2 * model.layers *
+                            model.kv_heads * model.head_dim * found.tokens());
   const host::ResolvedStage& stage = session.resolved().stage(DBSA_KIND_ATTENTION_BACKEND);
   const Result<host::LoadedPlugin> plugin = session.registry().load(*stage.manifest);
   if (!plugin.ok()) return packed;

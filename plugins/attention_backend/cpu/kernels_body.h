@@ -16,6 +16,7 @@ namespace {
 constexpr int kVectors = static_cast<int>(kGroup) / V::kLanes;  // in a group
 constexpr int64_t kChunkVectors = kChunk / V::kLanes;
 constexpr float kInfinity = __builtin_inff();
+constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it leaves round(x) in the low bits
 
 // ---- exponential ----------------------------------------------------------------------------
 
@@ -23,8 +24,8 @@ constexpr float kInfinity = __builtin_inff();
 // with |r| <= ln 2 / 2; exp(r) by the Taylor polynomial of degree 7 (truncation 6e-9).
 inline V exp_negative(V x) {
   const V lowest = V::set1(-87.0f);
-  const V clamped = V::max(lowest, x);   // in this order a NaN stays one
-  const V magic = V::set1(12582912.0f);  // 1.5 * 2^23: adding it leaves round(x) in the low bits
+  const V clamped = V::max(lowest, x);  // in this order a NaN stays one
+  const V magic = V::set1(kMagic);
   const V shifted = V::fma(clamped, V::set1(1.44269504f), magic);
   const V n = shifted - magic;
   V r = V::fma(n, V::set1(-0.693359375f), clamped);  // ln 2 in two parts
@@ -521,7 +522,7 @@ float search_scale(const float* x, int64_t count, float most) {
     inverse[p] = V::set1(1.0f) / scale[p];
     error[p] = V::zero();
   }
-  const V magic = V::set1(12582912.0f);
+  const V magic = V::set1(kMagic);
   for (int64_t i = 0; i < count; ++i) {
     const V value = V::set1(x[i]);
     for (int p = 0; p < kParts; ++p) {
@@ -562,7 +563,7 @@ void quantise_group(const float* x, int64_t count, int8_t* out, uint16_t* scale_
   __builtin_memcpy(&bits, &scale, 4);
   *scale_out = static_cast<uint16_t>(bits >> 16);
   const V inverse = V::set1(1.0f / scale);
-  const V magic = V::set1(12582912.0f);  // as in exp_negative
+  const V magic = V::set1(kMagic);
   for_vectors(x, count, [&](V value, int64_t i, int lanes) {
     float shifted[V::kLanes];
     V::fma(value, inverse, magic).store(shifted);
