@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -12,13 +13,17 @@
 #include "bench/support/ceilings.h"
 #include "bench/support/cost.h"
 #include "bench/support/plugins.h"
+#include "model/fingerprint.h"
 #include "model/llama.h"
 #include "pipeline/engine.h"
+#include "pipeline/stopwatch.h"
 
 DEFINE_string(model, "",
               "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
 DEFINE_int64(cached_tokens, 4096, "tokens of the blocks that a query sees");
 DEFINE_int64(block_tokens, 512, "tokens of one of these blocks");
+DEFINE_string(packed, "",
+              "folder of packed weights, written where they are missing; empty: packed each time");
 
 namespace dbsa::bench {
 namespace {
@@ -31,8 +36,17 @@ class Model {
         plugins_(threads),
         backend_(plugins_.backend()) {
     precision_ = choose_precision({.path = "", .dtype = "auto", .kv_dtype = "auto"}, checkpoint_);
-    llama_ = must(Llama::load(checkpoint_, config_, precision_, backend_));
+    const Stopwatch clock;
+    if (!FLAGS_packed.empty())
+      packed_.emplace(FLAGS_packed,
+                      must(fingerprint_model(config_, checkpoint_, default_cache_folder())).value,
+                      default_cache_folder(), plugins_.services());
+    llama_ = must(Llama::load(checkpoint_, config_, precision_, backend_,
+                              packed_ ? &*packed_ : nullptr));
+    load_seconds_ = clock.seconds();
   }
+
+  double load_seconds() const { return load_seconds_; }
 
   const ModelConfig& config() const { return config_; }
   Precision precision() const { return precision_; }
@@ -74,7 +88,9 @@ class Model {
   Plugins plugins_;
   host::AttentionBackend backend_;
   Precision precision_;
+  std::optional<PackedWeights> packed_;
   std::unique_ptr<Llama> llama_;
+  double load_seconds_ = 0;
 };
 
 // Blocks of a pool in memory, encoded each for itself, and where they stand in an answer.
@@ -130,6 +146,7 @@ int run(int argc, char** argv) {
   std::printf("%s\n", model.backend().c_str());
   check(model);
 
+  report.add({.name = "load the weights", .value = model.load_seconds(), .unit = "s"});
   const bool f32 = model.precision().compute == DBSA_COMPUTE_F32;
   const Peak peak = f32 ? Peak::kF32 : bf16_peak(model.backend());
   const double operations = peak_rate(peak, report.threads()).value_or(0);

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "pipeline/atomic_file.h"
+#include "config/atomic_file.h"
 #include "pipeline/machine.h"
 #include "pipeline/stopwatch.h"
 

@@ -112,6 +112,31 @@ Result<Weight> AttentionBackend::weight_create(int32_t use, const dbsa_tensor& t
                 tensor.shape[vector ? 0 : 1]);
 }
 
+std::string AttentionBackend::packing() const {
+  const char* text = vtable_->packing(instance_.get());
+  return text != nullptr ? text : "";
+}
+
+Result<std::span<const unsigned char>> AttentionBackend::weight_packed(const Weight& weight) const {
+  const void* packed = nullptr;
+  uint64_t bytes = 0;
+  DBSA_RETURN_IF_ERROR(check(static_cast<bool>(weight), "weight_packed", "no weight"));
+  DBSA_RETURN_IF_ERROR(
+      instance_.call("weight_packed", vtable_->weight_packed, weight.get(), &packed, &bytes));
+  if (packed == nullptr || bytes == 0 || bytes % 64 != 0)
+    return instance_.broken("weight_packed", "returned no bytes, or not a multiple of 64");
+  return std::span(static_cast<const unsigned char*>(packed), bytes);
+}
+
+Result<Weight> AttentionBackend::weight_adopt(int64_t out, int64_t in,
+                                              std::span<const unsigned char> packed) {
+  dbsa_weight* weight = nullptr;
+  DBSA_RETURN_IF_ERROR(instance_.setup_call("weight_adopt", vtable_->weight_adopt, out, in,
+                                            packed.data(), packed.size(), &weight));
+  if (weight == nullptr) return instance_.broken("weight_adopt", "returned no weight");
+  return Weight({weight, instance_.get(), vtable_->weight_destroy}, out, in);
+}
+
 Status AttentionBackend::embedding(std::span<const int32_t> ids, const Weight& table, Buffer& out) {
   const auto rows = static_cast<int64_t>(ids.size());
   DBSA_RETURN_IF_ERROR(check(table && rows <= out.rows() && table.width() == out.width(),

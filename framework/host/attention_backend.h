@@ -132,6 +132,13 @@ class AttentionBackend {
 
   // use: DBSA_WEIGHT_*. An EMBEDDING's memory must outlive the weight. [setup]
   Result<Weight> weight_create(int32_t use, const dbsa_tensor& tensor);
+  // What the packed bytes of linear weights depend on but the weights; "": they cannot be kept.
+  std::string packing() const;
+  // Valid as long as the weight.
+  Result<std::span<const unsigned char>> weight_packed(const Weight& weight) const;
+  // A linear weight [out, in] whose packed bytes are these, which must outlive it. kInvalidArgument
+  // where their number does not fit. [setup]
+  Result<Weight> weight_adopt(int64_t out, int64_t in, std::span<const unsigned char> packed);
 
   // out[r] = table[ids[r]]
   Status embedding(std::span<const int32_t> ids, const Weight& table, Buffer& out);

@@ -67,7 +67,8 @@ VtableShape vtable_shape(uint32_t kind) {
                "kv_destroy",     "kv_append",     "block_format",
                "block_import",   "block_export",  "block_to_token_major",
                "plan_prepare",   "plan_destroy",  "attention",
-               "layer_norm",     "gelu"}};
+               "layer_norm",     "gelu",          "packing",
+               "weight_packed",  "weight_adopt"}};
   }
 }
 

@@ -19,15 +19,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* kCacheHeader = "dbsa-weights 1";
 
-Fingerprint hash_bytes(const void* data, size_t bytes) {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, bytes));
-  Fingerprint out;
-  std::copy(std::begin(canonical.digest), std::end(canonical.digest), out.bytes.begin());
-  return out;
+Fingerprint hash_text(const std::string& text) {
+  return fingerprint_bytes({reinterpret_cast<const unsigned char*>(text.data()), text.size()});
 }
-
-Fingerprint hash_text(const std::string& text) { return hash_bytes(text.data(), text.size()); }
 
 // Content hash of every tensor of one file, by name, as hex.
 using Digests = std::map<std::string, std::string>;
@@ -110,7 +104,7 @@ Digests hash_file(const SafetensorsFile& file, uint64_t* bytes_hashed) {
   Digests digests;
   for (const auto& entry : file.entries()) {
     const auto bytes = file.bytes(entry);
-    digests[entry.name] = hash_bytes(bytes.data(), bytes.size()).hex();
+    digests[entry.name] = fingerprint_bytes(bytes).hex();
     *bytes_hashed += bytes.size();
   }
   return digests;
@@ -153,18 +147,7 @@ Result<ModelFingerprint> fingerprint_weights(const std::string& config,
   ModelFingerprint out;
   std::map<std::string, std::string> tensors;  // name -> its line
   for (const SafetensorsFile& file : checkpoint.files()) {
-    Digests digests;
-    if (!cache_folder.empty()) digests = read_cache(cache_folder, file);
-    if (digests.size() != file.entries().size()) {
-      digests = hash_file(file, &out.bytes_hashed);
-      DBSA_ASSIGN_OR_RETURN(const FileIdentity after, file_identity(file.path()));
-      if (!(after == file.identity())) {
-        return Error{ErrorCode::kEnvironment,
-                     file.path() + ": changed while it was read; start again once it is complete",
-                     {}};
-      }
-      if (!cache_folder.empty() && is_settled(after)) write_cache(cache_folder, after, digests);
-    }
+    DBSA_ASSIGN_OR_RETURN(Digests digests, tensor_digests(file, cache_folder, &out.bytes_hashed));
     for (const auto& entry : file.entries()) {
       tensors[entry.name] = std::to_string(entry.name.size()) + " " + entry.name + " " +
                             entry.dtype_name + " " + shape_text(entry.shape) + " " +
@@ -174,6 +157,30 @@ Result<ModelFingerprint> fingerprint_weights(const std::string& config,
   std::string all = config;
   for (const auto& [name, line] : tensors) all += line;
   out.value = hash_text(all);
+  return out;
+}
+
+Result<Digests> tensor_digests(const SafetensorsFile& file, const std::string& cache_folder,
+                               uint64_t* bytes_hashed) {
+  Digests digests;
+  if (!cache_folder.empty()) digests = read_cache(cache_folder, file);
+  if (digests.size() == file.entries().size()) return digests;
+  digests = hash_file(file, bytes_hashed);
+  DBSA_ASSIGN_OR_RETURN(const FileIdentity after, file_identity(file.path()));
+  if (!(after == file.identity())) {
+    return Error{ErrorCode::kEnvironment,
+                 file.path() + ": changed while it was read; start again once it is complete",
+                 {}};
+  }
+  if (!cache_folder.empty() && is_settled(after)) write_cache(cache_folder, after, digests);
+  return digests;
+}
+
+Fingerprint fingerprint_bytes(std::span<const unsigned char> bytes) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data(), bytes.size()));
+  Fingerprint out;
+  std::copy(std::begin(canonical.digest), std::end(canonical.digest), out.bytes.begin());
   return out;
 }
 

@@ -8,6 +8,8 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
+#include <span>
 #include <string>
 
 #include "model/checkpoint.h"
@@ -40,7 +42,14 @@ Result<ModelFingerprint> fingerprint_weights(const std::string& config,
                                              const Checkpoint& checkpoint,
                                              const std::string& cache_folder);
 
-// 128-bit XXH3 of rope_identity.
+// Hashes of the contents of a file's tensors, hexadecimal, by name: remembered, and failing, as
+// above. bytes_hashed is raised by what was read.
+Result<std::map<std::string, std::string>> tensor_digests(const SafetensorsFile& file,
+                                                          const std::string& cache_folder,
+                                                          uint64_t* bytes_hashed);
+
+// 128-bit XXH3 of bytes, and of rope_identity.
+Fingerprint fingerprint_bytes(std::span<const unsigned char> bytes);
 Fingerprint fingerprint_rope(const RopeParameters& rope);
 
 // $XDG_CACHE_HOME/dbsa-pipe, else ~/.cache/dbsa-pipe, else "".

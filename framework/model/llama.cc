@@ -53,15 +53,18 @@ Status configure_backend(const ModelConfig& config, Precision precision,
 }
 
 Result<std::unique_ptr<Llama>> Llama::load(const Checkpoint& checkpoint, const ModelConfig& config,
-                                           Precision precision, host::AttentionBackend& backend) {
+                                           Precision precision, host::AttentionBackend& backend,
+                                           PackedWeights* packed) {
   DBSA_RETURN_IF_ERROR(configure_backend(config, precision, backend));
+  if (packed != nullptr) packed->open(backend);
   std::unique_ptr<Llama> model(new Llama(config, precision, backend));
-  DBSA_RETURN_IF_ERROR(model->load_weights(checkpoint));
+  DBSA_RETURN_IF_ERROR(model->load_weights(checkpoint, packed));
+  if (packed != nullptr) packed->keep();
   return model;
 }
 
-Status Llama::load_weights(const Checkpoint& checkpoint) {
-  const WeightLoader load(checkpoint, backend_);
+Status Llama::load_weights(const Checkpoint& checkpoint, PackedWeights* packed) {
+  const WeightLoader load(checkpoint, backend_, "", packed);
   const int64_t hidden = config_.hidden_size;
   const int64_t inner = config_.intermediate_size;
   const int64_t q_width = config_.heads * config_.head_dim;

@@ -19,6 +19,7 @@
 #include "host/attention_backend.h"
 #include "model/checkpoint.h"
 #include "model/model_config.h"
+#include "model/packed_weights.h"
 
 namespace dbsa {
 
@@ -49,10 +50,12 @@ Status configure_backend(const ModelConfig& config, Precision precision,
 class Llama {
  public:
   // Packs the weights into the backend; the checkpoint must outlive the model (the embedding is
-  // read in place). Pages of packed weights are given back to the system.
+  // read in place). Pages of packed weights are given back to the system. packed: where packed
+  // weights are kept, must outlive the model too; nullptr: nowhere.
   static Result<std::unique_ptr<Llama>> load(const Checkpoint& checkpoint,
                                              const ModelConfig& config, Precision precision,
-                                             host::AttentionBackend& backend);
+                                             host::AttentionBackend& backend,
+                                             PackedWeights* packed = nullptr);
   ~Llama();
 
   // May check stored planes of a layer, or take what it wrote; an error stops the pass.
@@ -78,7 +81,7 @@ class Llama {
 
   Llama(const ModelConfig& config, Precision precision, host::AttentionBackend& backend);
   float epsilon() const { return static_cast<float>(config_.rms_norm_eps); }
-  Status load_weights(const Checkpoint& checkpoint);
+  Status load_weights(const Checkpoint& checkpoint, PackedWeights* packed);
   Status reserve(int64_t rows, int64_t logit_rows);
   Result<host::Plan> prepare(const ForwardInput& input);
   Status append_kv(const ForwardInput& input, int32_t layer);

@@ -4,6 +4,7 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +42,7 @@ class SafetensorsFile {
   const FileIdentity& identity() const { return identity_; }
   std::span<const SafetensorsEntry> entries() const { return header_.entries; }
   const SafetensorsEntry* find(std::string_view name) const;  // nullptr if absent
+  const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
 
   // A tensor of type F32, F16 or BF16. Fails with kNotFound if absent, kConfig for another type,
   // kEnvironment if its bytes are not aligned for their type.

@@ -63,6 +63,7 @@ struct RawEntry {
 class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
  public:
   std::vector<RawEntry> tensors;
+  std::map<std::string, std::string> metadata;
   std::string fault;
 
   bool null() override { return unexpected("null"); }
@@ -86,7 +87,10 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool string(std::string& value) override {
-    if (place_ == Place::kMetadata) return true;
+    if (place_ == Place::kMetadata) {
+      metadata[field_] = std::move(value);
+      return true;
+    }
     if (place_ != Place::kTensor || field_ != "dtype") return unexpected("a string");
     tensors.back().entry.dtype_name = std::move(value);
     return true;
@@ -115,7 +119,10 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool key(std::string& value) override {
-    if (place_ == Place::kMetadata) return true;
+    if (place_ == Place::kMetadata) {
+      field_ = std::move(value);
+      return true;
+    }
     if (place_ == Place::kTop) {
       in_metadata_ = value == "__metadata__";
       if (!names_.insert(value).second) {
@@ -281,6 +288,7 @@ Result<SafetensorsHeader> parse_safetensors_header(const std::string& file, uint
   if (!nlohmann::json::sax_parse(json, json + length, &reader)) return damaged(file, reader.fault);
 
   SafetensorsHeader header;
+  header.metadata = std::move(reader.metadata);
   const uint64_t data_start = 8 + length;
   for (RawEntry& raw : reader.tensors) {
     if (std::string fault = check_entry(raw, data_start, file_bytes - data_start); !fault.empty()) {

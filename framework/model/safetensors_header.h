@@ -9,6 +9,7 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,6 +30,7 @@ struct SafetensorsEntry {
 
 struct SafetensorsHeader {
   std::vector<SafetensorsEntry> entries;  // ascending by name
+  std::map<std::string, std::string> metadata;
 };
 
 inline constexpr uint64_t kSafetensorsHeaderLimit = 100'000'000;  // bytes

@@ -52,8 +52,21 @@ Status WeightLoader::read(const std::string& name, std::vector<int64_t> shape, i
   tensor.dtype = abi_dtype(view.dtype);
   tensor.shape = shape.data();
   tensor.strides = strides.data();
+  if (use == DBSA_WEIGHT_LINEAR) return pack(full, tensor, weight);
   DBSA_ASSIGN_OR_RETURN(weight, backend_.weight_create(use, tensor));
-  if (use == DBSA_WEIGHT_LINEAR) checkpoint_.release_pages(full);
+  return {};
+}
+
+Status WeightLoader::pack(const std::string& name, const dbsa_tensor& tensor,
+                          host::Weight& weight) const {
+  const auto kept = packed_ == nullptr ? std::nullopt : packed_->find(name);
+  if (kept) {
+    DBSA_ASSIGN_OR_RETURN(weight, backend_.weight_adopt(tensor.shape[0], tensor.shape[1], *kept));
+    return {};
+  }
+  DBSA_ASSIGN_OR_RETURN(weight, backend_.weight_create(DBSA_WEIGHT_LINEAR, tensor));
+  checkpoint_.release_pages(name);
+  if (packed_ != nullptr) DBSA_RETURN_IF_ERROR(packed_->add(name, weight));
   return {};
 }
 

@@ -1,4 +1,4 @@
-// Reads tensors of a checkpoint into packed weights of a backend.
+// Reads tensors of a checkpoint into packed weights of a backend, or maps weights packed before.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -9,6 +9,7 @@
 
 #include "host/attention_backend.h"
 #include "model/checkpoint.h"
+#include "model/packed_weights.h"
 
 namespace dbsa {
 
@@ -16,10 +17,10 @@ namespace dbsa {
 // Checkpoint::tensor.
 class WeightLoader {
  public:
-  // prefix: goes before every name.
+  // prefix: goes before every name. packed: of this backend, open; nullptr: none are kept.
   WeightLoader(const Checkpoint& checkpoint, host::AttentionBackend& backend,
-               std::string prefix = "")
-      : checkpoint_(checkpoint), backend_(backend), prefix_(std::move(prefix)) {}
+               std::string prefix = "", PackedWeights* packed = nullptr)
+      : checkpoint_(checkpoint), backend_(backend), prefix_(std::move(prefix)), packed_(packed) {}
 
   Status linear(const std::string& name, int64_t out, int64_t in, host::Weight& weight) const;
   Status vector(const std::string& name, int64_t width, host::Weight& weight) const;
@@ -33,10 +34,12 @@ class WeightLoader {
  private:
   Status read(const std::string& name, std::vector<int64_t> shape, int32_t use,
               host::Weight& weight) const;
+  Status pack(const std::string& name, const dbsa_tensor& tensor, host::Weight& weight) const;
 
   const Checkpoint& checkpoint_;
   host::AttentionBackend& backend_;
   std::string prefix_;
+  PackedWeights* packed_;
 };
 
 }  // namespace dbsa

@@ -64,12 +64,8 @@ Result<std::unique_ptr<host::Embedder>> make_embedder(const EmbeddingSettings& e
   return embedder;
 }
 
-// Takes the model's fingerprint and what all keys have in common.
+// Takes what all keys have in common.
 Status identify(uint32_t backend_revision, Computing& computing) {
-  DBSA_ASSIGN_OR_RETURN(
-      const ModelFingerprint weights,
-      fingerprint_model(computing.config, *computing.checkpoint, default_cache_folder()));
-  computing.fingerprint = weights.value.hex();
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, computing.backend->block_format(1));
   const ModelIdentity identity = {computing.fingerprint,
                                   rope_identity(computing.config.rope),
@@ -96,9 +92,16 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
                                                             registry, services));
   computing.backend = std::make_unique<host::AttentionBackend>(std::move(backend));
   DBSA_ASSIGN_OR_RETURN(
-      computing.model,
-      Llama::load(*computing.checkpoint, computing.config,
-                  choose_precision(settings.model, *computing.checkpoint), *computing.backend));
+      const ModelFingerprint weights,
+      fingerprint_model(computing.config, *computing.checkpoint, default_cache_folder()));
+  computing.fingerprint = weights.value.hex();
+  if (settings.model.packed_weights && !settings.store_path.empty())
+    computing.packed = std::make_unique<PackedWeights>(
+        settings.store_path + "/weights", weights.value, default_cache_folder(), services);
+  DBSA_ASSIGN_OR_RETURN(computing.model,
+                        Llama::load(*computing.checkpoint, computing.config,
+                                    choose_precision(settings.model, *computing.checkpoint),
+                                    *computing.backend, computing.packed.get()));
   DBSA_RETURN_IF_ERROR(
       identify(resolved.stage(DBSA_KIND_ATTENTION_BACKEND).manifest->revision, computing));
   DBSA_ASSIGN_OR_RETURN(auto embedder,

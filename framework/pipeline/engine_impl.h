@@ -57,6 +57,7 @@ struct Computing {
   std::unique_ptr<Checkpoint> checkpoint;
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<host::AttentionBackend> backend;
+  std::unique_ptr<PackedWeights> packed;  // nullptr: none are kept
   std::unique_ptr<Llama> model;
   std::string fingerprint;
   KvKey digest;  // of all that stored keys and values depend on but the tokens

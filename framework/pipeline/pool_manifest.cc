@@ -12,7 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "pipeline/atomic_file.h"
+#include "config/atomic_file.h"
 
 namespace dbsa {
 namespace {

@@ -10,7 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "pipeline/atomic_file.h"
+#include "config/atomic_file.h"
 
 namespace dbsa {
 namespace {

@@ -23,6 +23,7 @@ struct ModelSettings {
   int64_t chunk_tokens = 0;
   int64_t batch_size = 1;        // 0: chosen by the engine
   int64_t kv_error_queries = 0;  // under int8
+  bool packed_weights = false;   // kept beside the store
 };
 
 struct DataSettings {

@@ -233,7 +233,7 @@ AT(dbsa_swiglu_weights, up_bias, 32);
 AT(dbsa_swiglu_weights, down, 40);
 AT(dbsa_swiglu_weights, down_bias, 48);
 
-SIZE(dbsa_attention_backend_vtable, 216);
+SIZE(dbsa_attention_backend_vtable, 240);
 AT(dbsa_attention_backend_vtable, struct_size, 0);
 AT(dbsa_attention_backend_vtable, configure, 8);
 AT(dbsa_attention_backend_vtable, describe, 16);
@@ -261,6 +261,9 @@ AT(dbsa_attention_backend_vtable, plan_destroy, 184);
 AT(dbsa_attention_backend_vtable, attention, 192);
 AT(dbsa_attention_backend_vtable, layer_norm, 200);
 AT(dbsa_attention_backend_vtable, gelu, 208);
+AT(dbsa_attention_backend_vtable, packing, 216);
+AT(dbsa_attention_backend_vtable, weight_packed, 224);
+AT(dbsa_attention_backend_vtable, weight_adopt, 232);
 
 #undef CHECK
 #undef SIZE

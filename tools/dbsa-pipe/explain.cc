@@ -5,13 +5,13 @@
 #include <numeric>
 
 #include "commands.h"
+#include "config/atomic_file.h"
 #include "findings.h"
 #include "host/attention_backend.h"
 #include "icl/prompt.h"
 #include "model/checkpoint.h"
 #include "model/llama.h"
 #include "options.h"
-#include "pipeline/atomic_file.h"
 #include "pipeline/mask_picture.h"
 #include "session.h"
 #include "units.h"

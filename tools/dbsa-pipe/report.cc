@@ -5,8 +5,8 @@
 #include <filesystem>
 
 #include "commands.h"
+#include "config/atomic_file.h"
 #include "options.h"
-#include "pipeline/atomic_file.h"
 #include "session.h"
 #include "units.h"
 

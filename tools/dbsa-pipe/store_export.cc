@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "commands.h"
+#include "config/atomic_file.h"
 #include "config/schema_check.h"
-#include "pipeline/atomic_file.h"
 #include "session.h"
 #include "store_target.h"
 #include "units.h"

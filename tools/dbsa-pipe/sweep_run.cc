@@ -17,10 +17,10 @@
 #include <thread>
 
 #include "child.h"
+#include "config/atomic_file.h"
 #include "config/exit_code.h"
 #include "config/toml_document.h"
 #include "config/toml_writer.h"
-#include "pipeline/atomic_file.h"
 #include "session.h"
 #include "sweep_parts.h"
 #include "units.h"

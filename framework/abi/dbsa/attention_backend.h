@@ -200,6 +200,20 @@ typedef struct dbsa_attention_backend_vtable {
   /* out = x * (1 + erf(x / sqrt(2))) / 2; out may be x. [run] */
   int32_t (*gelu)(void* instance, const dbsa_buffer* x, int64_t rows, dbsa_buffer* out,
                   dbsa_error* error);
+
+  /* ---- packed weights, which a host may keep on disk ---- */
+  /* All that the packed bytes of LINEAR weights depend on but the weights: the same text, the same
+   * bytes. Valid as long as the instance. NULL: they cannot be kept, and the two functions below
+   * fail with DBSA_ERROR_UNSUPPORTED. [any] */
+  const char* (*packing)(void* instance);
+  /* The packed bytes of a LINEAR weight, a multiple of 64, valid as long as the weight. [any] */
+  int32_t (*weight_packed)(void* instance, const dbsa_weight* weight, const void** packed,
+                           uint64_t* bytes, dbsa_error* error);
+  /* The LINEAR weight [out, in] of these packed bytes, read in place: 64-byte aligned, valid until
+   * weight_destroy. DBSA_ERROR_INVALID_ARGUMENT where their number is another than such a weight
+   * packs to; what they hold is not checked. [setup] */
+  int32_t (*weight_adopt)(void* instance, int64_t out, int64_t in, const void* packed,
+                          uint64_t bytes, dbsa_weight** weight, dbsa_error* error);
 } dbsa_attention_backend_vtable;
 
 #ifdef __cplusplus

@@ -53,6 +53,9 @@ Status CpuBackend::configure(const dbsa_attention_shape& shape) {
     if (!std::isfinite(frequency)) return invalid("configure: inv_freq must be finite");
   }
   layers_ = shape.layers;
+  packing_ = "cpu " + std::to_string(kRevision) + " " + path_.name +
+             (shape.compute == DBSA_COMPUTE_BF16 ? " bf16" : " f32") +
+             (onednn_ == nullptr ? "" : " onednn " + onednn_identity());
   bf16_compute_ = shape.compute == DBSA_COMPUTE_BF16;
   const bool f32_kv = shape.kv_dtype == DBSA_KV_DTYPE_F32;
   const bool int8_kv = shape.kv_dtype == DBSA_KV_DTYPE_I8;
@@ -165,15 +168,45 @@ Result<dbsa_weight*> CpuBackend::weight_create(int32_t use, const dbsa_tensor& t
     weight->vector = Memory::zeroed(static_cast<uint64_t>(rows.width()) * sizeof(float));
     rows.read(0, static_cast<float*>(weight->vector.data()));
   } else {
-    const bool by_tiles = bf16_compute_ && path_.kernels->multiply_tiles != nullptr;
-    const bool by_onednn = bf16_compute_ ? path_.onednn_bf16 : path_.onednn_f32;
-    if (by_tiles) {
-      weight->packed = pack_tiles(linear_, rows);
-    } else if (by_onednn) {
-      weight->packed = pack_onednn(linear_, onednn_, rows, bf16_compute_);
-    }
-    if (weight->packed == nullptr) weight->packed = pack_own(linear_, rows, bf16_compute_);
+    weight->packed = make_matrix(rows.rows(), rows.width());
+    weight->packed->pack(rows);
   }
+  return weight.release();
+}
+
+std::unique_ptr<PackedMatrix> CpuBackend::make_matrix(int64_t n, int64_t k) {
+  if (bf16_compute_ && path_.kernels->multiply_tiles != nullptr) return tile_matrix(linear_, n, k);
+  std::unique_ptr<PackedMatrix> matrix;
+  if (bf16_compute_ ? path_.onednn_bf16 : path_.onednn_f32)
+    matrix = onednn_matrix(linear_, onednn_, n, k, bf16_compute_);
+  return matrix != nullptr ? std::move(matrix) : own_matrix(linear_, n, k, bf16_compute_);
+}
+
+Result<CpuBackend::PackedBytes> CpuBackend::weight_packed(const dbsa_weight* weight) const {
+  DBSA_RETURN_IF_ERROR(check_weight("weight_packed", "weight", weight, DBSA_WEIGHT_LINEAR));
+  return PackedBytes{weight->packed->packed(), weight->packed->weight_bytes()};
+}
+
+Result<dbsa_weight*> CpuBackend::weight_adopt(int64_t out, int64_t in, PackedBytes packed) {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  const auto fault = [](const std::string& what) { return invalid("weight_adopt: " + what); };
+  if (out < 1 || in < 1 || !multiply_fits(out, in, int64_t{1} << 45)) {
+    return fault("out and in must be >= 1 and fit in memory, got " + std::to_string(out) + " x " +
+                 std::to_string(in));
+  }
+  if (packed.data == nullptr || reinterpret_cast<uintptr_t>(packed.data) % Memory::kAlignment != 0)
+    return fault("the packed bytes are null or not 64-byte aligned");
+  auto weight = std::make_unique<dbsa_weight>();
+  weight->use = DBSA_WEIGHT_LINEAR;
+  weight->rows = out;
+  weight->width = in;
+  weight->packed = make_matrix(out, in);
+  if (packed.bytes != weight->packed->weight_bytes()) {
+    return fault("a weight of " + std::to_string(out) + " x " + std::to_string(in) + " packs to " +
+                 std::to_string(weight->packed->weight_bytes()) + " bytes, got " +
+                 std::to_string(packed.bytes));
+  }
+  weight->packed->adopt(packed.data);
   return weight.release();
 }
 

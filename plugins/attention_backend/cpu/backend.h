@@ -63,6 +63,10 @@ class CpuBackend : public AttentionBackend {
                     const dbsa_weight* bias, float epsilon, dbsa_buffer* out) override;
   Status gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) override;
 
+  const char* packing() const override { return packing_.c_str(); }
+  Result<PackedBytes> weight_packed(const dbsa_weight* weight) const override;
+  Result<dbsa_weight*> weight_adopt(int64_t out, int64_t in, PackedBytes packed) override;
+
  private:
   CpuBackend(Host host, CodePath path);
 
@@ -70,6 +74,7 @@ class CpuBackend : public AttentionBackend {
   void change(dbsa_buffer* buffer) { buffer->content = ++contents_; }
 
   Status check_configured() const;
+  std::unique_ptr<PackedMatrix> make_matrix(int64_t n, int64_t k);
   Status check_format(const dbsa_kv_format& format) const;
   void quantise_prefix(const dbsa_kv& kv, const void* source, int64_t tokens, void* plane) const;
   const float* index_rotation(int64_t token, float* own);
@@ -82,6 +87,7 @@ class CpuBackend : public AttentionBackend {
   SwiGlu swiglu_;
   std::shared_ptr<OneDnn> onednn_;
   std::string description_;
+  std::string packing_;
 
   uint64_t contents_ = 0;
   bool configured_ = false;

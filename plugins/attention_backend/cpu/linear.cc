@@ -14,17 +14,16 @@ constexpr int64_t kStepsAtOnce = 128;  // of kGroupsAtOnce groups: 32 KiB of wei
 
 class OwnMatrix : public PackedMatrix {
  public:
-  OwnMatrix(LinearContext& context, const WeightRows& weight, bool bf16)
-      : context_(context), n_(weight.rows()), k_(weight.width()) {
+  OwnMatrix(LinearContext& context, int64_t n, int64_t k, bool bf16)
+      : context_(context), n_(n), k_(k) {
     const Kernels& kernels = *context.path.kernels;
     arithmetic_ = !bf16 ? kF32 : kernels.multiply[kBf16Dot] != nullptr ? kBf16Dot : kBf16Wide;
     steps_ = bf16 ? (k_ + 1) / 2 : k_;
     groups_ = (n_ + kGroup - 1) / kGroup;
-    packed_ = Memory::zeroed(static_cast<uint64_t>(groups_ * steps_ * kGroup) * 4);
-    context.host.parallel_for(groups_, 1, [&](int64_t begin, int64_t end) {
-      float* row = context.host.scratch<float>(0, k_);
-      for (int64_t g = begin; g < end; ++g) pack_group(weight, g, bf16, row);
-    });
+  }
+
+  uint64_t weight_bytes() const override {
+    return static_cast<uint64_t>(groups_ * steps_ * kGroup) * 4;
   }
 
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
@@ -51,9 +50,17 @@ class OwnMatrix : public PackedMatrix {
   }
 
  private:
-  void pack_group(const WeightRows& weight, int64_t group, bool bf16, float* row) {
+  void fill(const WeightRows& weight) override {
+    context_.host.parallel_for(groups_, 1, [&](int64_t begin, int64_t end) {
+      float* row = context_.host.scratch<float>(0, k_);
+      for (int64_t g = begin; g < end; ++g) pack_group(weight, g, row);
+    });
+  }
+
+  void pack_group(const WeightRows& weight, int64_t group, float* row) {
     auto* words = static_cast<uint32_t*>(packed_.data()) + group * steps_ * kGroup;
-    if (bf16) return pack_bf16_group(weight, group, row, reinterpret_cast<uint16_t*>(words));
+    if (arithmetic_ != kF32)
+      return pack_bf16_group(weight, group, row, reinterpret_cast<uint16_t*>(words));
     for (int64_t column = 0; column < kGroup && group * kGroup + column < n_; ++column) {
       weight.read(group * kGroup + column, row);
       for (int64_t i = 0; i < k_; ++i)
@@ -118,7 +125,6 @@ class OwnMatrix : public PackedMatrix {
   Arithmetic arithmetic_;
   int64_t steps_;
   int64_t groups_;
-  Memory packed_;
 };
 
 }  // namespace
@@ -152,9 +158,8 @@ void pack_bf16_group(const WeightRows& weight, int64_t group, float* row, uint16
   }
 }
 
-std::unique_ptr<PackedMatrix> pack_own(LinearContext& context, const WeightRows& weight,
-                                       bool bf16) {
-  return std::make_unique<OwnMatrix>(context, weight, bf16);
+std::unique_ptr<PackedMatrix> own_matrix(LinearContext& context, int64_t n, int64_t k, bool bf16) {
+  return std::make_unique<OwnMatrix>(context, n, k, bf16);
 }
 
 }  // namespace dbsa::cpu

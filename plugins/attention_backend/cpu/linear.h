@@ -26,14 +26,31 @@ struct Rows {
 };
 
 class TileMatrix;
+class WeightRows;
 
+// A weight [n, k], packed.
 class PackedMatrix {
  public:
   virtual ~PackedMatrix() = default;
+  // Of the packed weight, a multiple of 64.
+  virtual uint64_t weight_bytes() const = 0;
+  void pack(const WeightRows& weight) {
+    packed_ = Memory::zeroed(weight_bytes());
+    fill(weight);
+  }
+  // Reads in place what pack made of the same weight: weight_bytes() bytes, 64-byte aligned.
+  void adopt(const void* packed) { packed_ = Memory::borrowed(packed, weight_bytes()); }
+  const void* packed() const { return packed_.data(); }
   // out[count, n] = x[count, k] W^T (+ bias[n]) (+ residual[count, n]); residual may be out.
   virtual void multiply(const Rows& x, const float* bias, const float* residual, float* out) = 0;
   // Itself, where it multiplies tiles.
   virtual const TileMatrix* tiles() const { return nullptr; }
+
+ protected:
+  // Into packed_, which is zeros.
+  virtual void fill(const WeightRows& weight) = 0;
+
+  Memory packed_;
 };
 
 // Reads rows of a weight tensor [n, k] of any supported type, as float32.
@@ -94,18 +111,20 @@ struct LinearContext {
   Activations rounded;
 };
 
-// bfloat16 in tiles, for a code path that has them.
-std::unique_ptr<PackedMatrix> pack_tiles(LinearContext& context, const WeightRows& weight);
+// Matrices [n, k] without their weight. bfloat16 in tiles, for a code path that has them.
+std::unique_ptr<PackedMatrix> tile_matrix(LinearContext& context, int64_t n, int64_t k);
 
 // The plugin's own kernels otherwise.
-std::unique_ptr<PackedMatrix> pack_own(LinearContext& context, const WeightRows& weight, bool bf16);
+std::unique_ptr<PackedMatrix> own_matrix(LinearContext& context, int64_t n, int64_t k, bool bf16);
 
 // oneDNN; null where it has no kernel that keeps the promise above.
 class OneDnn;
 std::shared_ptr<OneDnn> make_onednn();
-std::unique_ptr<PackedMatrix> pack_onednn(LinearContext& context, std::shared_ptr<OneDnn> onednn,
-                                          const WeightRows& weight, bool bf16);
+std::unique_ptr<PackedMatrix> onednn_matrix(LinearContext& context, std::shared_ptr<OneDnn> onednn,
+                                            int64_t n, int64_t k, bool bf16);
 std::string onednn_version();
+// What its packed layouts depend on: version and instruction set.
+std::string onednn_identity();
 
 }  // namespace dbsa::cpu
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -46,6 +47,14 @@ class OneDnn {
     return {dnnl::matmul::desc(x, weights, y), attributes, engine_};
   }
 
+  // Weights [columns, k] of a matrix n wide, as kernels for any number of rows take them; null
+  // where these differ, or are not of the kind that sums rows alike. One thread.
+  const dnnl::memory::desc* layout(int64_t n, int64_t columns, int64_t k, bool bf16) {
+    const auto [at, made] = layouts_.try_emplace({n, columns, k, bf16});
+    if (made) at->second = choose_layout(n, columns, k, bf16);
+    return at->second ? &*at->second : nullptr;
+  }
+
   // Made on first use, 40 to 160 us each. Any thread.
   const Product& product(const Dims& dims, const dnnl::memory::desc& weights) {
     std::lock_guard lock(mutex_);
@@ -62,7 +71,28 @@ class OneDnn {
   }
 
  private:
+  std::optional<dnnl::memory::desc> choose_layout(int64_t n, int64_t columns, int64_t k,
+                                                  bool bf16) const {
+    const dnnl::memory::desc any({k, columns}, type(bf16), dnnl::memory::format_tag::any);
+    dnnl::memory::desc layout;
+    std::string kernel;
+    for (const int64_t rows : {kRowsAtOnce, int64_t{1}, int64_t{7}, int64_t{32}}) {
+      for (const int64_t stride : {n, columns}) {
+        const auto chosen = describe({rows, columns, k, stride, bf16}, any);
+        if (kernel.empty()) {
+          layout = chosen.weights_desc();
+          kernel = chosen.impl_info_str();
+          if (!kernel.starts_with("brg:")) return std::nullopt;
+        }
+        if (chosen.weights_desc() != layout || kernel != chosen.impl_info_str())
+          return std::nullopt;
+      }
+    }
+    return layout;
+  }
+
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
+  std::map<std::tuple<int64_t, int64_t, int64_t, bool>, std::optional<dnnl::memory::desc>> layouts_;
   std::mutex mutex_;
   std::map<Dims, Product> products_;
 };
@@ -71,25 +101,24 @@ namespace {
 
 class OneDnnMatrix : public PackedMatrix {
  public:
-  OneDnnMatrix(LinearContext& context, std::shared_ptr<OneDnn> onednn, const WeightRows& weight,
+  OneDnnMatrix(LinearContext& context, std::shared_ptr<OneDnn> onednn, int64_t n, int64_t k,
                bool bf16)
-      : context_(context),
-        onednn_(std::move(onednn)),
-        n_(weight.rows()),
-        k_(weight.width()),
-        bf16_(bf16) {}
+      : context_(context), onednn_(std::move(onednn)), n_(n), k_(k), bf16_(bf16) {}
 
-  bool pack(const WeightRows& weight) {
+  bool choose_layouts() {
     omp_set_num_threads(1);
     for (int64_t first = 0; first < n_; first += kColumnsAtOnce) {
       const int64_t columns = std::min(kColumnsAtOnce, n_ - first);
-      dnnl::memory::desc packed_as;
-      if (!choose_layout(columns, packed_as)) return false;
-      slices_.push_back({first, columns, packed_as, Memory::zeroed(packed_as.get_size())});
+      const dnnl::memory::desc* packed_as = onednn_->layout(n_, columns, k_, bf16_);
+      if (packed_as == nullptr) return false;
+      slices_.push_back({first, columns, *packed_as, bytes_});
+      bytes_ += (packed_as->get_size() + Memory::kAlignment - 1) / Memory::kAlignment *
+                Memory::kAlignment;
     }
-    for (Slice& slice : slices_) fill(weight, slice);
     return true;
   }
+
+  uint64_t weight_bytes() const override { return bytes_; }
 
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
     const int64_t rows = x.count;
@@ -110,29 +139,16 @@ class OneDnnMatrix : public PackedMatrix {
     int64_t first;
     int64_t columns;
     dnnl::memory::desc packed_as;
-    Memory memory;
+    uint64_t at;  // in packed_
   };
 
-  // The layout must be the same for few and for many rows, and the kernel of the kind that sums
-  // rows alike.
-  bool choose_layout(int64_t columns, dnnl::memory::desc& packed_as) const {
-    const dnnl::memory::desc any({k_, columns}, OneDnn::type(bf16_), dnnl::memory::format_tag::any);
-    std::string kernel;
-    for (const int64_t rows : {kRowsAtOnce, int64_t{1}, int64_t{7}, int64_t{32}}) {
-      for (const int64_t stride : {n_, columns}) {
-        const auto chosen = onednn_->describe({rows, columns, k_, stride, bf16_}, any);
-        if (kernel.empty()) {
-          packed_as = chosen.weights_desc();
-          kernel = chosen.impl_info_str();
-          if (!kernel.starts_with("brg:")) return false;
-        }
-        if (chosen.weights_desc() != packed_as || kernel != chosen.impl_info_str()) return false;
-      }
-    }
-    return true;
+  void* place(const Slice& slice) { return static_cast<char*>(packed_.data()) + slice.at; }
+
+  void fill(const WeightRows& weight) override {
+    for (const Slice& slice : slices_) fill(weight, slice);
   }
 
-  void fill(const WeightRows& weight, Slice& slice) {
+  void fill(const WeightRows& weight, const Slice& slice) {
     const int64_t element = bf16_ ? 2 : 4;
     Memory plain = Memory::zeroed(static_cast<uint64_t>(slice.columns * k_ * element));
     context_.host.parallel_for(slice.columns, 16, [&](int64_t begin, int64_t end) {
@@ -151,7 +167,7 @@ class OneDnnMatrix : public PackedMatrix {
     dnnl::stream stream(onednn_->engine());
     dnnl::memory from({{k_, slice.columns}, OneDnn::type(bf16_), dnnl::memory::format_tag::ba},
                       onednn_->engine(), plain.data());
-    dnnl::memory to(slice.packed_as, onednn_->engine(), slice.memory.data());
+    dnnl::memory to(slice.packed_as, onednn_->engine(), place(slice));
     dnnl::reorder(from, to).execute(stream, from, to);
     stream.wait();
   }
@@ -195,7 +211,7 @@ class OneDnnMatrix : public PackedMatrix {
     const dnnl::memory::desc scratch_as = product.description.scratchpad_desc();
     dnnl::stream stream(engine);
     dnnl::memory x(product.description.src_desc(), engine, const_cast<void*>(a));
-    dnnl::memory w(slice.packed_as, engine, slice.memory.data());
+    dnnl::memory w(slice.packed_as, engine, place(slice));
     dnnl::memory y(product.description.dst_desc(), engine, to);
     dnnl::memory scratch(
         scratch_as, engine,
@@ -214,6 +230,7 @@ class OneDnnMatrix : public PackedMatrix {
   const int64_t k_;
   const bool bf16_;
   std::vector<Slice> slices_;
+  uint64_t bytes_ = 0;
 };
 
 }  // namespace
@@ -226,17 +243,22 @@ std::shared_ptr<OneDnn> make_onednn() {
   return std::make_shared<OneDnn>();
 }
 
-std::unique_ptr<PackedMatrix> pack_onednn(LinearContext& context, std::shared_ptr<OneDnn> onednn,
-                                          const WeightRows& weight, bool bf16) {
-  auto packed = std::make_unique<OneDnnMatrix>(context, std::move(onednn), weight, bf16);
-  if (!packed->pack(weight)) return nullptr;
-  return packed;
+std::unique_ptr<PackedMatrix> onednn_matrix(LinearContext& context, std::shared_ptr<OneDnn> onednn,
+                                            int64_t n, int64_t k, bool bf16) {
+  auto matrix = std::make_unique<OneDnnMatrix>(context, std::move(onednn), n, k, bf16);
+  if (!matrix->choose_layouts()) return nullptr;
+  return matrix;
 }
 
 std::string onednn_version() {
   const dnnl_version_t* version = dnnl_version();
   return std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
          std::to_string(version->patch);
+}
+
+std::string onednn_identity() {
+  return onednn_version() + " isa " +
+         std::to_string(static_cast<int>(dnnl::get_effective_cpu_isa()));
 }
 
 }  // namespace dbsa::cpu

@@ -16,15 +16,20 @@ int64_t count(int64_t whole, int64_t of) { return (whole + of - 1) / of; }
 
 }  // namespace
 
-TileMatrix::TileMatrix(LinearContext& context, const WeightRows& weight)
+TileMatrix::TileMatrix(LinearContext& context, int64_t n, int64_t k)
     : context_(context),
-      n_(weight.rows()),
-      k_(weight.width()),
+      n_(n),
+      k_(k),
       step_tiles_(count(k_, kTileValues)),
       row_bytes_(tile_row_bytes(step_tiles_)),
-      pairs_(count(n_, kPairColumns)),
-      packed_(Memory::zeroed(static_cast<uint64_t>(pairs_ * kPairGroups * row_bytes_))) {
-  context.host.parallel_for(count(n_, kGroup), 1, [&](int64_t begin, int64_t end) {
+      pairs_(count(n_, kPairColumns)) {}
+
+uint64_t TileMatrix::weight_bytes() const {
+  return static_cast<uint64_t>(pairs_ * kPairGroups * row_bytes_);
+}
+
+void TileMatrix::fill(const WeightRows& weight) {
+  context_.host.parallel_for(count(n_, kGroup), 1, [&](int64_t begin, int64_t end) {
     float* row = context_.host.scratch<float>(0, k_);
     for (int64_t g = begin; g < end; ++g)
       pack_bf16_group(weight, g, row, static_cast<uint16_t*>(packed_.data()) + g * row_bytes_ / 2);
@@ -125,8 +130,8 @@ void TileMatrix::gated(const char* x, int64_t rows, const TileMatrix& gate, cons
   });
 }
 
-std::unique_ptr<PackedMatrix> pack_tiles(LinearContext& context, const WeightRows& weight) {
-  return std::make_unique<TileMatrix>(context, weight);
+std::unique_ptr<PackedMatrix> tile_matrix(LinearContext& context, int64_t n, int64_t k) {
+  return std::make_unique<TileMatrix>(context, n, k);
 }
 
 }  // namespace dbsa::cpu

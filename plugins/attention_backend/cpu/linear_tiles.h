@@ -7,8 +7,9 @@ namespace dbsa::cpu {
 
 class TileMatrix : public PackedMatrix {
  public:
-  TileMatrix(LinearContext& context, const WeightRows& weight);
+  TileMatrix(LinearContext& context, int64_t n, int64_t k);
 
+  uint64_t weight_bytes() const override;
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override;
   const TileMatrix* tiles() const override { return this; }
 
@@ -29,6 +30,7 @@ class TileMatrix : public PackedMatrix {
                     char* hidden);
 
  private:
+  void fill(const WeightRows& weight) override;
   // Runs body(block) on the host's threads: rows of tiles by a pair of groups.
   struct Block {
     int64_t first_tile, row_tiles, pair;
@@ -44,7 +46,6 @@ class TileMatrix : public PackedMatrix {
   const int64_t step_tiles_;
   const int64_t row_bytes_;
   const int64_t pairs_;  // of groups
-  Memory packed_;
 };
 
 }  // namespace dbsa::cpu

@@ -1,4 +1,5 @@
-// Memory: 64-byte aligned bytes, owned. Throws std::bad_alloc, which the SDK's guard reports.
+// Memory: 64-byte aligned bytes, owned or borrowed. Throws std::bad_alloc, which the SDK's guard
+// reports.
 #pragma once
 
 #include <sys/mman.h>
@@ -32,6 +33,14 @@ class Memory {
   static Memory zeroed(uint64_t bytes) {
     if (bytes > uint64_t{1} << 46) throw std::bad_alloc();  // more than any machine has
     return bytes < kMapped ? allocate(bytes) : map(bytes);
+  }
+
+  // Bytes of somebody else, who keeps them; to be read only.
+  static Memory borrowed(const void* data, uint64_t bytes) {
+    Memory memory;
+    memory.data_ = const_cast<void*>(data);
+    memory.bytes_ = bytes;
+    return memory;
   }
 
   // At least `bytes`, contents undefined; keeps what it has where that is enough.

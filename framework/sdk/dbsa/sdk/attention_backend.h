@@ -62,6 +62,20 @@ class AttentionBackend {
   virtual Status layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
                             const dbsa_weight* bias, float epsilon, dbsa_buffer* out) = 0;
   virtual Status gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) = 0;
+
+  struct PackedBytes {
+    const void* data;
+    uint64_t bytes;
+  };
+  virtual const char* packing() const { return nullptr; }
+  virtual Result<PackedBytes> weight_packed(const dbsa_weight* weight) const {
+    (void)weight;
+    return Error{ErrorCode::kUnsupported, "packed weights cannot be kept", ""};
+  }
+  virtual Result<dbsa_weight*> weight_adopt(int64_t out, int64_t in, PackedBytes packed) {
+    (void)out, (void)in, (void)packed;
+    return Error{ErrorCode::kUnsupported, "packed weights cannot be kept", ""};
+  }
 };
 
 namespace sdk {
@@ -203,6 +217,24 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
     [](void* instance, const dbsa_buffer* x, int64_t rows, dbsa_buffer* out,
        dbsa_error* error) noexcept {
       return sdk::guard(error, [&] { return sdk::backend(instance).gelu(x, rows, out); });
+    },
+    // packed weights
+    [](void* instance) noexcept { return sdk::backend(instance).packing(); },
+    [](void* instance, const dbsa_weight* weight, const void** packed, uint64_t* bytes,
+       dbsa_error* error) noexcept {
+      return sdk::guard(error, [&]() -> Status {
+        DBSA_ASSIGN_OR_RETURN(const AttentionBackend::PackedBytes got,
+                              sdk::backend(instance).weight_packed(weight));
+        *packed = got.data;
+        *bytes = got.bytes;
+        return {};
+      });
+    },
+    [](void* instance, int64_t out, int64_t in, const void* packed, uint64_t bytes,
+       dbsa_weight** weight, dbsa_error* error) noexcept {
+      return sdk::guard_make(weight, error, [&] {
+        return sdk::backend(instance).weight_adopt(out, in, {packed, bytes});
+      });
     },
 };
 

@@ -1,4 +1,4 @@
-#include "pipeline/atomic_file.h"
+#include "config/atomic_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -33,6 +33,13 @@ Status write_all(int descriptor, std::string_view bytes, const std::string& path
     if (written < 0) return refused(path, "write");
     bytes.remove_prefix(static_cast<size_t>(written));
   }
+  return {};
+}
+
+Status write_all(int descriptor, std::span<const std::string_view> pieces,
+                 const std::string& path) {
+  for (const std::string_view piece : pieces)
+    DBSA_RETURN_IF_ERROR(write_all(descriptor, piece, path));
   if (::fsync(descriptor) != 0) return refused(path, "sync");
   return {};
 }
@@ -40,6 +47,10 @@ Status write_all(int descriptor, std::string_view bytes, const std::string& path
 }  // namespace
 
 Status write_file_atomically(const std::string& path, std::string_view bytes) {
+  return write_file_atomically(path, {&bytes, 1});
+}
+
+Status write_file_atomically(const std::string& path, std::span<const std::string_view> pieces) {
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
@@ -49,7 +60,7 @@ Status write_file_atomically(const std::string& path, std::string_view bytes) {
   std::string temporary = path + ".tmp-XXXXXX";
   const int descriptor = ::mkostemp(temporary.data(), O_CLOEXEC);
   if (descriptor < 0) return refused(path, "make a file beside it");
-  Status status = write_all(descriptor, bytes, path);
+  Status status = write_all(descriptor, pieces, path);
   if (::fchmod(descriptor, 0644) != 0 && status.ok()) status = refused(path, "set its mode");
   ::close(descriptor);
   if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0)

@@ -1,0 +1,130 @@
+#include "model/packed_weights.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "config/atomic_file.h"
+
+namespace dbsa {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kAlignment = 64;
+
+std::span<const unsigned char> as_bytes(const std::string& text) {
+  return {reinterpret_cast<const unsigned char*>(text.data()), text.size()};
+}
+
+std::string digest_of(const std::map<std::string, std::string>& tensors) {
+  std::string all;
+  for (const auto& [name, digest] : tensors) all += name + "\n" + digest + "\n";
+  return fingerprint_bytes(as_bytes(all)).hex();
+}
+
+// Header length and header, padded so that the data begin aligned.
+std::string header_text(const nlohmann::json& header) {
+  std::string text = header.dump();
+  text.append((kAlignment - (8 + text.size()) % kAlignment) % kAlignment, ' ');
+  std::string length(8, '\0');
+  for (size_t i = 0; i < 8; ++i) length[i] = static_cast<char>(text.size() >> (8 * i) & 0xff);
+  return length + text;
+}
+
+}  // namespace
+
+PackedWeights::PackedWeights(std::string folder, const Fingerprint& model, std::string cache_folder,
+                             host::HostServices& services)
+    : folder_(std::move(folder)),
+      model_(model.hex()),
+      cache_folder_(std::move(cache_folder)),
+      services_(services) {}
+
+void PackedWeights::warn(const std::string& what) const {
+  services_.log(host::LogLevel::kWarning, what);
+}
+
+void PackedWeights::open(const host::AttentionBackend& backend) {
+  backend_ = &backend;
+  packing_ = backend.packing();
+  if (packing_.empty()) return;
+  path_ =
+      folder_ + "/" + fingerprint_bytes(as_bytes(model_ + "\n" + packing_)).hex() + ".safetensors";
+  std::error_code failed;
+  if (!fs::exists(path_, failed)) return;
+  if (const Status status = read(); !status.ok()) {
+    file_.reset();
+    warn(status.error().message + "; the weights are packed again");
+  }
+}
+
+Status PackedWeights::read() {
+  DBSA_ASSIGN_OR_RETURN(file_, SafetensorsFile::open(path_));
+  const auto expect = [&](const std::string& key, const std::string& value) -> Status {
+    const auto found = file_->metadata().find(key);
+    if (found != file_->metadata().end() && found->second == value) return {};
+    return Error{ErrorCode::kCorrupt,
+                 path_ + ": expected " + key + " \"" + value + "\", found " +
+                     (found == file_->metadata().end() ? "none" : "\"" + found->second + "\""),
+                 ""};
+  };
+  DBSA_RETURN_IF_ERROR(expect("model", model_));
+  DBSA_RETURN_IF_ERROR(expect("packing", packing_));
+  for (const SafetensorsEntry& entry : file_->entries())
+    if (entry.begin % kAlignment != 0)
+      return Error{ErrorCode::kCorrupt, path_ + ": a weight is not 64-byte aligned", ""};
+  uint64_t hashed = 0;
+  DBSA_ASSIGN_OR_RETURN(const auto digests, tensor_digests(*file_, cache_folder_, &hashed));
+  return expect("digest", digest_of(digests));
+}
+
+std::optional<std::span<const unsigned char>> PackedWeights::find(const std::string& name) const {
+  const SafetensorsEntry* entry = file_ ? file_->find(name) : nullptr;
+  if (entry == nullptr) return std::nullopt;
+  return file_->bytes(*entry);
+}
+
+Status PackedWeights::add(const std::string& name, const host::Weight& weight) {
+  if (packing_.empty()) return {};
+  DBSA_ASSIGN_OR_RETURN(added_[name], backend_->weight_packed(weight));
+  return {};
+}
+
+void PackedWeights::keep() {
+  if (added_.empty()) return;
+  uint64_t bytes = 0;
+  nlohmann::json header;
+  std::map<std::string, std::string> digests;
+  std::vector<std::string_view> pieces(1);
+  for (const auto& [name, packed] : added_) {
+    header[name] = {{"dtype", "U8"},
+                    {"shape", {packed.size()}},
+                    {"data_offsets", {bytes, bytes + packed.size()}}};
+    bytes += packed.size();
+    digests[name] = fingerprint_bytes(packed).hex();
+    pieces.emplace_back(reinterpret_cast<const char*>(packed.data()), packed.size());
+  }
+  header["__metadata__"] = {
+      {"model", model_}, {"packing", packing_}, {"digest", digest_of(digests)}};
+  const std::string text = header_text(header);
+  pieces[0] = text;
+  added_.clear();
+
+  std::error_code failed;
+  fs::create_directories(folder_, failed);
+  if (const fs::space_info space = fs::space(folder_, failed);
+      !failed && space.available < bytes + bytes / 10) {
+    warn(path_ + ": packed weights take " + std::to_string(bytes >> 20) + " MiB and " +
+         std::to_string(space.available >> 20) +
+         " MiB are free; they are not kept (model.packed_weights = false does without)");
+    return;
+  }
+  if (const Status status = write_file_atomically(path_, pieces); !status.ok())
+    warn(status.error().message +
+         "; packed weights are not kept (model.packed_weights = false does without)");
+}
+
+}  // namespace dbsa

@@ -1,0 +1,56 @@
+// Linear weights as a backend packed them, kept on disk: the next start maps them and packs
+// nothing.
+//
+// One safetensors file for a model and a backend, <folder>/<hash of both>.safetensors: for each
+// weight a tensor U8 [bytes], 64-byte aligned, under its name in the checkpoint. "__metadata__" has
+// `model` (fingerprint), `packing` (see dbsa/attention_backend.h) and `digest`, XXH3-128 of names
+// and contents. The contents are compared with it once for each state of the file (fingerprint.h).
+// The file is a cache: whatever is wrong with it costs a warning and packing again.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "host/attention_backend.h"
+#include "host/host_services.h"
+#include "model/fingerprint.h"
+#include "model/safetensors.h"
+
+namespace dbsa {
+
+class PackedWeights {
+ public:
+  // cache_folder: where checked files are remembered; "" for nowhere. services take warnings.
+  PackedWeights(std::string folder, const Fingerprint& model, std::string cache_folder,
+                host::HostServices& services);
+
+  // Maps the file of a backend, which is configured, where there is one; the mapping lives as long
+  // as this. Cost: none to speak of, or a pass over the file when it is new.
+  void open(const host::AttentionBackend& backend);
+  // The packed bytes of a weight; none where it is to be packed.
+  std::optional<std::span<const unsigned char>> find(const std::string& name) const;
+  // What was packed instead; the weight must live until keep.
+  Status add(const std::string& name, const host::Weight& weight);
+  // Writes the file if anything was added. Not where the disk has no room for it.
+  void keep();
+
+ private:
+  Status read();
+  void warn(const std::string& what) const;
+
+  std::string folder_;
+  std::string model_;
+  std::string cache_folder_;
+  host::HostServices& services_;
+  const host::AttentionBackend* backend_ = nullptr;
+  std::string packing_;  // "": nothing is kept
+  std::string path_;
+  std::optional<SafetensorsFile> file_;
+  std::map<std::string, std::span<const unsigned char>> added_;
+};
+
+}  // namespace dbsa
