@@ -3,132 +3,9 @@
 #include <algorithm>
 #include <memory>
 #include <numeric>
-#include <string>
 
 namespace dbsa::cpu {
 namespace {
-
-// Starts, windows and counts up to this can be added and subtracted without overflow.
-constexpr int64_t kFar = int64_t{1} << 40;
-
-Error fault(const std::string& message) {
-  return Error{ErrorCode::kInvalidArgument, "plan: " + message, ""};
-}
-
-std::string number(int64_t value) { return std::to_string(value); }
-
-Status check_segment(const dbsa_segment& s, int64_t index) {
-  const std::string where = "segment " + number(index) + ": ";
-  if (s.kv == nullptr) return fault(where + "kv is null");
-  if (s.kind != DBSA_SEGMENT_FULL && s.kind != DBSA_SEGMENT_CAUSAL &&
-      s.kind != DBSA_SEGMENT_WINDOW) {
-    return fault(where + "kind must be FULL (0), CAUSAL (1) or WINDOW (2), got " + number(s.kind));
-  }
-  if (s.length < 1) return fault(where + "length must be >= 1, got " + number(s.length));
-  if (s.first_token < 0 || s.first_token > s.kv->tokens ||
-      s.length > s.kv->tokens - s.first_token) {
-    return fault(where + "first_token " + number(s.first_token) + " with length " +
-                 number(s.length) + " lies outside its KV of " + number(s.kv->tokens) + " tokens");
-  }
-  if (s.start < -kFar || s.start > kFar) {
-    return fault(where + "start " + number(s.start) + " is out of range");
-  }
-  if (s.kind == DBSA_SEGMENT_WINDOW && s.window < 1) {
-    return fault(where + "window must be >= 1, got " + number(s.window));
-  }
-  if (s.kind != DBSA_SEGMENT_WINDOW && s.window != 0) {
-    return fault(where + "window must be 0 unless kind is WINDOW, got " + number(s.window));
-  }
-  return {};
-}
-
-Status check_range(const dbsa_plan_description& d, int64_t index, int64_t next_row) {
-  const dbsa_row_range& r = d.ranges[index];
-  const std::string where = "range " + number(index) + ": ";
-  if (r.first_row != next_row) {
-    return fault(where + "first_row must be " + number(next_row) + ", got " + number(r.first_row));
-  }
-  if (r.rows < 1 || r.rows > d.rows - next_row) {
-    return fault(where + "rows must be 1.." + number(d.rows - next_row) + ", got " +
-                 number(r.rows));
-  }
-  if (r.segment_count < 1) {
-    return fault(where + "segment_count must be >= 1, got " + number(r.segment_count));
-  }
-  if (r.first_segment < 0 || r.first_segment > d.segment_count ||
-      r.segment_count > d.segment_count - r.first_segment) {
-    return fault(where + "segments " + number(r.first_segment) + " and the " +
-                 number(r.segment_count - 1) + " after it are not among the plan's " +
-                 number(d.segment_count));
-  }
-  return {};
-}
-
-// A stored block may stand twice in a plan, at two places; the same tokens at the same place may
-// not: they would count double.
-Status check_disjoint(const dbsa_segment* segments, int64_t count, int64_t first, int64_t range) {
-  const auto shift = [&](int64_t i) { return segments[i].start - segments[i].first_token; };
-  std::vector<int64_t> order(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i) order[static_cast<size_t>(i)] = i;
-  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    if (segments[a].kv != segments[b].kv) return std::less<>()(segments[a].kv, segments[b].kv);
-    if (shift(a) != shift(b)) return shift(a) < shift(b);
-    return segments[a].first_token < segments[b].first_token;
-  });
-  for (size_t i = 1; i < order.size(); ++i) {
-    const dbsa_segment& a = segments[order[i - 1]];
-    const dbsa_segment& b = segments[order[i]];
-    if (a.kv == b.kv && shift(order[i - 1]) == shift(order[i]) &&
-        b.first_token < a.first_token + a.length) {
-      const auto [low, high] = std::minmax(order[i - 1], order[i]);
-      return fault("range " + number(range) + ": segments " + number(first + low) + " and " +
-                   number(first + high) + " overlap");
-    }
-  }
-  return {};
-}
-
-Status check_rows_see(const dbsa_plan_description& d, const dbsa_row_range& r, int64_t index) {
-  for (int64_t row = r.first_row; row < r.first_row + r.rows; ++row) {
-    bool sees = false;
-    for (int64_t s = 0; s < r.segment_count && !sees; ++s) {
-      const Interval tokens = visible_tokens(d.segments[r.first_segment + s], d.positions[row]);
-      sees = tokens.begin < tokens.end;
-    }
-    if (!sees) {
-      return fault("range " + number(index) + ": row " + number(row) + " at position " +
-                   number(d.positions[row]) + " sees no token");
-    }
-  }
-  return {};
-}
-
-Status check(const dbsa_plan_description& d) {
-  if (d.rows < 1 || d.rows > kFar) return fault("rows must be >= 1, got " + number(d.rows));
-  if (d.positions == nullptr) return fault("positions is null");
-  if (d.range_count < 1) return fault("range_count must be >= 1, got " + number(d.range_count));
-  if (d.ranges == nullptr) return fault("ranges is null");
-  if (d.segment_count < 1) {
-    return fault("segment_count must be >= 1, got " + number(d.segment_count));
-  }
-  if (d.segments == nullptr) return fault("segments is null");
-  for (int64_t i = 0; i < d.segment_count; ++i) {
-    DBSA_RETURN_IF_ERROR(check_segment(d.segments[i], i));
-  }
-  int64_t next_row = 0;
-  for (int64_t i = 0; i < d.range_count; ++i) {
-    DBSA_RETURN_IF_ERROR(check_range(d, i, next_row));
-    const dbsa_row_range& r = d.ranges[i];
-    DBSA_RETURN_IF_ERROR(
-        check_disjoint(d.segments + r.first_segment, r.segment_count, r.first_segment, i));
-    DBSA_RETURN_IF_ERROR(check_rows_see(d, r, i));
-    next_row += r.rows;
-  }
-  if (next_row != d.rows) {
-    return fault("the ranges cover rows 0.." + number(next_row - 1) + " of " + number(d.rows));
-  }
-  return {};
-}
 
 // Cuts the segments of a range into pieces and parts.
 void add_parts(const dbsa_row_range& r, dbsa_plan& plan) {
@@ -172,41 +49,12 @@ void add_tiles(const dbsa_row_range& r, int64_t index, int64_t group, dbsa_plan&
   }
 }
 
-// The distances at which rows of a range meet the segments of each shift.
-void add_distances(const dbsa_row_range& r, const dbsa_plan& plan,
-                   std::vector<Interval>& distances) {
-  const int32_t* first = plan.positions.data() + r.first_row;
-  const auto [low, high] = std::minmax_element(first, first + r.rows);
-  const int64_t span = static_cast<int64_t>(*high) - *low + 1;
-  int64_t last_shift = 0;
-  for (int64_t s = 0; s < r.segment_count; ++s) {
-    const int64_t by = shift(plan.segments[static_cast<size_t>(r.first_segment + s)]);
-    if (s > 0 && by == last_shift) continue;
-    last_shift = by;
-    if (span <= 2 * r.rows) {
-      distances.push_back({*low - by, *high - by + 1});
-    } else {
-      for (int64_t i = 0; i < r.rows; ++i) distances.push_back({first[i] - by, first[i] - by + 1});
-    }
-  }
-}
-
 }  // namespace
-
-Interval visible_tokens(const dbsa_segment& s, int64_t position) {
-  const int64_t end = s.first_token + s.length;
-  if (s.kind == DBSA_SEGMENT_FULL) return {s.first_token, end};
-  const int64_t own = position - s.start + s.first_token;  // the index that stands at `position`
-  Interval tokens{s.first_token, std::min(end, own + 1)};
-  if (s.kind == DBSA_SEGMENT_WINDOW && s.window <= own - s.first_token) {
-    tokens.begin = own - s.window + 1;
-  }
-  return tokens;
-}
 
 Result<std::unique_ptr<dbsa_plan>> make_plan(const dbsa_plan_description& description,
                                              const PlanShape& shape) {
-  DBSA_RETURN_IF_ERROR(check(description));
+  DBSA_RETURN_IF_ERROR(
+      attention_plan::check_plan(description, [](const dbsa_kv* kv) { return kv->tokens; }));
   auto plan = std::make_unique<dbsa_plan>();
   plan->rows = description.rows;
   plan->positions.assign(description.positions, description.positions + description.rows);
@@ -216,7 +64,9 @@ Result<std::unique_ptr<dbsa_plan>> make_plan(const dbsa_plan_description& descri
     const dbsa_row_range& range = description.ranges[i];
     add_parts(range, *plan);
     add_tiles(range, i, shape.group, *plan);
-    add_distances(range, *plan, distances);
+    attention_plan::add_distances(plan->positions.data() + range.first_row, range.rows,
+                                  plan->segments.data() + range.first_segment, range.segment_count,
+                                  distances);
   }
   plan->rotations = Rotations::make(std::move(distances), shape.inv_freq);
   return plan;

@@ -8,6 +8,7 @@
 
 #include "kernels.h"
 #include "objects.h"
+#include "plugins/shared/attention_plan/check.h"
 #include "rotation.h"
 
 #include <dbsa/sdk/result.h>
@@ -43,12 +44,8 @@ struct Tile {
   int64_t rows;
 };
 
-// Tokens that a row sees of a segment, as indices in the KV object; begin >= end: none.
-Interval visible_tokens(const dbsa_segment& segment, int64_t position);
-
-// The distance at which the segment's KV index 0 lies from position 0: a row at position p is
-// rotated for p - shift(segment).
-inline int64_t shift(const dbsa_segment& segment) { return segment.start - segment.first_token; }
+using attention_plan::shift;
+using attention_plan::visible_tokens;
 
 struct PlanShape {
   int64_t group;  // query heads of a KV head

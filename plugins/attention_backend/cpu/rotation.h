@@ -1,16 +1,15 @@
 // Cosines and sines of RoPE for whole-number distances.
 #pragma once
 
+#include "plugins/shared/attention_plan/distances.h"
+
 #include <cstdint>
 #include <vector>
 
 namespace dbsa::cpu {
 
-// Half-open range of distances.
-struct Interval {
-  int64_t begin;
-  int64_t end;
-};
+using attention_plan::Distances;
+using attention_plan::Interval;
 
 class Rotations {
  public:
@@ -20,17 +19,9 @@ class Rotations {
 
   // cosine: [half], sine after it. The distance must lie in one of the intervals.
   const float* cosine(int64_t distance) const;
-  bool covers(int64_t distance) const;
 
  private:
-  struct Run {
-    int64_t begin;
-    int64_t end;
-    int64_t offset;  // of `begin` in the table
-  };
-  const Run* find(int64_t distance) const;
-
-  std::vector<Run> runs_;
+  Distances distances_;
   std::vector<float> table_;  // [distances, 2, half]
   int64_t half_ = 0;
 };

@@ -1,0 +1,76 @@
+// A checked plan, cut into the pieces of work of the attention kernels. No CUDA in it.
+//
+// What a row computes depends on its own segments alone: its tokens are taken in plan order, in
+// chunks of kChunk tokens that begin at multiples of kChunk of the KV object, and these in parts.
+// Within a part softmax runs on; parts are then merged in order. Rows are grouped, and parts run
+// one after the other or side by side, for speed only.
+#pragma once
+
+#include "plan_tables.h"
+
+#include <dbsa/attention_backend.h>
+#include <dbsa/sdk/result.h>
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace dbsa::cuda {
+
+// A part ends where it has kPartTokens tokens, at the latest at the next multiple of that of the KV
+// object; and with the KV object, once it has kPartLeast: blocks of ordinary size are parts of
+// their own, for which queries are rotated once.
+constexpr int64_t kPartTokens = 2048;
+constexpr int64_t kPartLeast = 512;
+
+// KV on the device: [layers][K, V][kv_heads][padded_tokens][head_dim].
+struct KvPlace {
+  uint64_t address;  // of layer 0; 256-byte aligned
+  int64_t tokens;
+  int64_t padded_tokens;  // a multiple of kChunk
+};
+
+struct PlanShape {
+  int64_t query_heads;
+  int64_t kv_heads;
+  int64_t head_dim;
+  int64_t kv_bytes;  // of a number: 2 or 4
+  const std::vector<float>& inv_freq;
+  int64_t side_by_side;  // pieces of work that the device runs at a time
+  int64_t (*kv_tokens)(const dbsa_kv* kv);
+  KvPlace (*kv_place)(const dbsa_kv* kv);
+};
+
+class Plan {
+ public:
+  // kInvalidArgument with what is wrong where. Cost: rows and segments of each range, and rows
+  // times segments of different shifts.
+  static Result<std::unique_ptr<Plan>> make(const dbsa_plan_description& description,
+                                            const PlanShape& shape);
+
+  int64_t rows() const { return rows_; }
+  // To be copied to the start of device memory of device_bytes, 256-byte aligned; place() says what
+  // lies where. The rotations at its end are computed there, by prepare_attention.
+  const std::vector<std::byte>& tables() const { return tables_; }
+  uint64_t device_bytes() const;
+  DevicePlan place(void* device) const;
+  // Device memory that an attention call needs, for float32 partial results.
+  uint64_t scratch_bytes() const;
+
+ private:
+  friend class PlanMaker;
+  struct Offsets {
+    uint64_t works, parts, pieces, positions, rotation_index, slots, row_slots, distances, inv_freq;
+  };
+
+  int64_t rows_ = 0;
+  int64_t works_ = 0;
+  int64_t distances_ = 0;
+  int64_t slots_ = 0;
+  int64_t query_heads_ = 0;
+  int64_t head_dim_ = 0;
+  Offsets at_ = {};
+  std::vector<std::byte> tables_;
+};
+
+}  // namespace dbsa::cuda
