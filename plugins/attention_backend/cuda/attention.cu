@@ -206,9 +206,20 @@ cudaError_t side_by_side(int64_t* pieces) {
   return error;
 }
 
-const char* attention_kernel(const AttentionShape& shape) {
-  if (!has_tensor_core_kernel(shape)) return "simple";
-  return is_hopper() ? "wgmma" : "mma";
+AttentionKernel choose_kernel(const AttentionShape& shape) {
+  if (!fits_tensor_cores(shape)) return AttentionKernel::kSimple;
+  return is_hopper() ? AttentionKernel::kWgmma : AttentionKernel::kMma;
+}
+
+const char* name_of(AttentionKernel kernel) {
+  switch (kernel) {
+    case AttentionKernel::kMma:
+      return "mma";
+    case AttentionKernel::kWgmma:
+      return "wgmma";
+    default:
+      return "simple";
+  }
 }
 
 cudaError_t prepare_attention(cudaStream_t stream, const AttentionShape& shape,
@@ -220,8 +231,9 @@ cudaError_t prepare_attention(cudaStream_t stream, const AttentionShape& shape,
   return cudaGetLastError();
 }
 
-cudaError_t attention(cudaStream_t stream, const AttentionShape& shape, const DevicePlan& plan,
-                      int layer, const float* q, float* out, void* scratch) {
+cudaError_t attention(cudaStream_t stream, AttentionKernel kernel, const AttentionShape& shape,
+                      const DevicePlan& plan, int layer, const float* q, float* out,
+                      void* scratch) {
   AttentionArgs args = {};
   args.plan = plan;
   args.layer = layer;
@@ -235,8 +247,8 @@ cudaError_t attention(cudaStream_t stream, const AttentionShape& shape, const De
   args.partial_state = reinterpret_cast<float2*>(
       args.partial + plan.slot_count * shape.query_heads * shape.head_dim);
   cudaError_t error = cudaSuccess;
-  if (has_tensor_core_kernel(shape)) {
-    error = tensor_core_attention(stream, args, shape.kv_heads, is_hopper());
+  if (kernel != AttentionKernel::kSimple) {
+    error = tensor_core_attention(stream, args, shape.kv_heads, kernel == AttentionKernel::kWgmma);
   } else {
     const dim3 grid(plan.work_count, shape.kv_heads, kSimpleSlices);
     if (shape.kv_f32) {

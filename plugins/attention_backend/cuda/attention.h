@@ -1,6 +1,7 @@
 // Attention over plans, on a stream. All pointers are device pointers.
 //
-// Which kernel runs depends on the shape and the device alone, never on the plan.
+// Results of one kernel do not depend on how a plan was cut into works; results of two kernels
+// differ in rounding.
 #pragma once
 
 #include "plan_tables.h"
@@ -27,13 +28,19 @@ cudaError_t side_by_side(int64_t* pieces);
 cudaError_t prepare_attention(cudaStream_t stream, const AttentionShape& shape,
                               const DevicePlan& plan);
 
+enum class AttentionKernel {
+  kSimple,  // any shape, in float32
+  kMma,     // mma.sync, any device since sm_80
+  kWgmma    // sm_90 alone
+};
+// The kernel of this shape on the current device.
+AttentionKernel choose_kernel(const AttentionShape& shape);
+const char* name_of(AttentionKernel kernel);
+
 // Enqueues the attention of one layer. q: float32 [rows, query_heads, head_dim], not rotated; out
 // likewise. scratch: Plan::scratch_bytes, 256-byte aligned, free again after the call on the
 // stream.
-cudaError_t attention(cudaStream_t stream, const AttentionShape& shape, const DevicePlan& plan,
-                      int layer, const float* q, float* out, void* scratch);
-
-// The kernel that attention of this shape runs on the current device: "wgmma", "mma" or "simple".
-const char* attention_kernel(const AttentionShape& shape);
+cudaError_t attention(cudaStream_t stream, AttentionKernel kernel, const AttentionShape& shape,
+                      const DevicePlan& plan, int layer, const float* q, float* out, void* scratch);
 
 }  // namespace dbsa::cuda

@@ -22,11 +22,10 @@ struct AttentionArgs {
   float2* partial_state;  // [slots, query_heads]: maximum and sum
 };
 
-// Enqueues the tensor core kernels; false: not for this shape.
-bool has_tensor_core_kernel(const AttentionShape& shape);
+// The kernels of attention_mma.cu.
+bool fits_tensor_cores(const AttentionShape& shape);
 cudaError_t tensor_core_attention(cudaStream_t stream, const AttentionArgs& args, int kv_heads,
-                                  bool hopper);
-cudaError_t prepare_tensor_core_kernels();
+                                  bool wgmma);
 
 struct Visible {
   int low;
