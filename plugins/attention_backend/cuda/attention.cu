@@ -207,7 +207,10 @@ cudaError_t side_by_side(int64_t* pieces) {
 }
 
 AttentionKernel choose_kernel(const AttentionShape& shape) {
-  if (!fits_tensor_cores(shape)) return AttentionKernel::kSimple;
+  const bool fits = shape.compute_bf16 && !shape.kv_f32 &&
+                    (shape.head_dim == 64 || shape.head_dim == 128) &&
+                    shape.query_heads / shape.kv_heads <= kTileRows;
+  if (!fits) return AttentionKernel::kSimple;
   return is_hopper() ? AttentionKernel::kWgmma : AttentionKernel::kMma;
 }
 
@@ -220,6 +223,10 @@ const char* name_of(AttentionKernel kernel) {
     default:
       return "simple";
   }
+}
+
+MapEncoder map_encoder(AttentionKernel kernel) {
+  return kernel == AttentionKernel::kWgmma ? encode_hopper_map : nullptr;
 }
 
 cudaError_t prepare_attention(cudaStream_t stream, const AttentionShape& shape,
@@ -247,8 +254,10 @@ cudaError_t attention(cudaStream_t stream, AttentionKernel kernel, const Attenti
   args.partial_state = reinterpret_cast<float2*>(
       args.partial + plan.slot_count * shape.query_heads * shape.head_dim);
   cudaError_t error = cudaSuccess;
-  if (kernel != AttentionKernel::kSimple) {
-    error = tensor_core_attention(stream, args, shape.kv_heads, kernel == AttentionKernel::kWgmma);
+  if (kernel == AttentionKernel::kWgmma) {
+    error = hopper_attention(stream, args, shape.kv_heads);
+  } else if (kernel == AttentionKernel::kMma) {
+    error = mma_attention(stream, args, shape.kv_heads);
   } else {
     const dim3 grid(plan.work_count, shape.kv_heads, kSimpleSlices);
     if (shape.kv_f32) {

@@ -21,13 +21,6 @@ struct AttentionShape {
   bool compute_bf16;  // queries and softmax weights may be rounded to bfloat16
 };
 
-// Pieces of work that fill the current device: PlanShape::side_by_side.
-cudaError_t side_by_side(int64_t* pieces);
-
-// Enqueues the rotations of a plan whose tables are on the device, once, before its attention.
-cudaError_t prepare_attention(cudaStream_t stream, const AttentionShape& shape,
-                              const DevicePlan& plan);
-
 enum class AttentionKernel {
   kSimple,  // any shape, in float32
   kMma,     // mma.sync, any device since sm_80
@@ -36,6 +29,17 @@ enum class AttentionKernel {
 // The kernel of this shape on the current device.
 AttentionKernel choose_kernel(const AttentionShape& shape);
 const char* name_of(AttentionKernel kernel);
+
+// Pieces of work that fill the current device: PlanShape::side_by_side.
+cudaError_t side_by_side(int64_t* pieces);
+
+// PlanShape::encode_map of a kernel, or null.
+using MapEncoder = bool (*)(const KvPlace& place, int64_t rows, int64_t head_dim, KvMap* map);
+MapEncoder map_encoder(AttentionKernel kernel);
+
+// Enqueues the rotations of a plan whose tables are on the device, once, before its attention.
+cudaError_t prepare_attention(cudaStream_t stream, const AttentionShape& shape,
+                              const DevicePlan& plan);
 
 // Enqueues the attention of one layer. q: float32 [rows, query_heads, head_dim], not rotated; out
 // likewise. scratch: Plan::scratch_bytes, 256-byte aligned, free again after the call on the

@@ -63,6 +63,7 @@ constexpr int kLayers = 2;  // of correctness cases; layer 1 is attended to
 
 struct Case {
   AttentionShape shape{};
+  int64_t layers = kLayers;
   std::vector<float> inv_freq;
   std::vector<std::unique_ptr<dbsa_kv>> kvs;
   std::vector<std::unique_ptr<DeviceMemory>> memory;
@@ -159,7 +160,8 @@ std::unique_ptr<Plan> make_plan(const Case& c, int64_t side_by_side) {
                   side_by_side, [](const dbsa_kv* kv) { return kv->tokens; },
                   [](const dbsa_kv* kv) {
                     return KvPlace{reinterpret_cast<uint64_t>(kv->device), kv->tokens, kv->padded};
-                  }});
+                  },
+                  c.layers, map_encoder(choose_kernel(c.shape))});
   if (!plan.ok()) {
     std::printf("%s\n", plan.error().message.c_str());
     std::exit(2);
@@ -312,6 +314,7 @@ void add_tree(Case& c, std::mt19937_64& random, int64_t rows) {
 Case only_rows(const Case& c, size_t range, int64_t first, int64_t rows) {
   Case part;
   part.shape = c.shape;
+  part.layers = c.layers;
   part.inv_freq = c.inv_freq;
   const dbsa_row_range& of = c.ranges[range];
   for (int64_t s = 0; s < of.segment_count; ++s) {
@@ -430,6 +433,7 @@ double milliseconds(const std::function<void()>& work, int times) {
 
 // KV of many layers: one layer of numbers, copied to the others.
 dbsa_kv* add_layers(Case& c, int64_t tokens, int layers) {
+  c.layers = layers;
   auto kv = std::make_unique<dbsa_kv>();
   kv->tokens = tokens;
   kv->padded = (tokens + kChunk - 1) / kChunk * kChunk;

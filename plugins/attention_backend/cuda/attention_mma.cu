@@ -5,25 +5,15 @@
 // tokens, the next while one is computed on; softmax runs on within a part. Chunks that no row sees
 // are skipped, and only those at the rim of what some row sees are masked.
 //
-// On Hopper the products are wgmma, by two warpgroups of 64 rows; elsewhere mma.sync, by four warps
-// of 32 rows. Tiles lie in shared memory as wgmma wants them with a swizzle of 128 bytes: panels of
-// 64 numbers a row, 16-byte units of a row exchanged by the row's number.
+// Four warps of 32 rows multiply with mma.sync. Tiles lie in shared memory as tile_offset says.
 #include "attention_device.cuh"
 
 namespace dbsa::cuda {
 namespace {
 
-constexpr int kPanelBytes = 128;  // of one row
-
-#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define DBSA_HAS_WGMMA 1
-#else
-#define DBSA_HAS_WGMMA 0
-#endif
-
-template <int kDim, bool kWgmma>
+template <int kDim>
 struct Shape {
-  static constexpr int kWarps = kWgmma ? 8 : 4;
+  static constexpr int kWarps = 4;
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kMTiles = kTileRows / (16 * kWarps);  // of 16 rows, of a warp
   static constexpr int kNTiles = kChunk / 8;                 // of scores
@@ -34,17 +24,8 @@ struct Shape {
   static constexpr int kSharedBytes = kQueryBytes + 2 * kStages * kChunkBytes + 1024;
 };
 
-// Byte offset of 16-byte unit `unit` of row `row` in a tile of `rows` rows.
-__device__ inline uint32_t tile_offset(int rows, int row, int unit) {
-  return uint32_t(unit / 8 * rows * kPanelBytes + row * kPanelBytes +
-                  ((unit % 8) ^ (row % 8)) * 16);
-}
-
 // ---- instructions ----------------------------------------------------------------------------
 
-__device__ inline uint32_t shared_address(const void* pointer) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
-}
 __device__ inline void copy_async(uint32_t shared, const void* global, bool present) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global),
                "r"(present ? 16 : 0));
@@ -52,16 +33,6 @@ __device__ inline void copy_async(uint32_t shared, const void* global, bool pres
 __device__ inline void copies_issued() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 __device__ inline void wait_for_copies() { asm volatile("cp.async.wait_group 0;" ::: "memory"); }
 
-__device__ inline float fast_exp2(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-__device__ inline uint32_t pack_bf16(float low, float high) {
-  uint32_t packed;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(high), "f"(low));
-  return packed;
-}
 __device__ inline void load_matrices(uint32_t (&r)[4], uint32_t shared) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -79,61 +50,6 @@ __device__ inline void mma(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, u
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
-
-#if DBSA_HAS_WGMMA
-// Of a tile with a swizzle of 128 bytes. For rows of the reduction's dimension (keys, queries):
-// stride is from 8 rows to the next 8. For columns of it (values): leading is from panel to panel,
-// stride from 8 tokens to the next 8.
-__device__ inline uint64_t descriptor(uint32_t shared, uint32_t leading, uint32_t stride) {
-  return (uint64_t{shared & 0x3FFFF} >> 4) | uint64_t{leading >> 4} << 16 |
-         uint64_t{stride >> 4} << 32 | uint64_t{1} << 62;
-}
-__device__ inline void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
-__device__ inline void wgmma_commit() {
-  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-}
-__device__ inline void wgmma_wait() {
-  asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
-}
-__device__ inline void fence_async_proxy() {
-  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-}
-
-#define DBSA_R4(t) "+f"(d[t][0]), "+f"(d[t][1]), "+f"(d[t][2]), "+f"(d[t][3])
-#define DBSA_R32(t)                                                                           \
-  DBSA_R4(t), DBSA_R4(t + 1), DBSA_R4(t + 2), DBSA_R4(t + 3), DBSA_R4(t + 4), DBSA_R4(t + 5), \
-      DBSA_R4(t + 6), DBSA_R4(t + 7)
-#define DBSA_N32                                                                               \
-  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, " \
-  "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
-#define DBSA_N64                                                                      \
-  DBSA_N32                                                                            \
-      ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, " \
-      "%47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-
-// d[64 rows, 64 tokens] = (or +=) queries * keys^T, over 16 dimensions.
-__device__ inline void wgmma_scores(float (&d)[8][4], uint64_t queries, uint64_t keys, bool add) {
-  asm volatile(
-      "{\n.reg .pred p;\nsetp.ne.b32 p, %34, 0;\n"
-      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" DBSA_N32
-      "}, %32, %33, p, 1, 1, 0, 0;\n}\n"
-      : DBSA_R32(0)
-      : "l"(queries), "l"(keys), "r"(int(add)));
-}
-// d[64 rows, dimensions] += weights * values, over 16 tokens.
-__device__ inline void wgmma_values(float (&d)[8][4], const uint32_t (&a)[4], uint64_t values) {
-  asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" DBSA_N32
-               "}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;\n"
-               : DBSA_R32(0)
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(values));
-}
-__device__ inline void wgmma_values(float (&d)[16][4], const uint32_t (&a)[4], uint64_t values) {
-  asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" DBSA_N64
-               "}, {%64, %65, %66, %67}, %68, 1, 1, 1, 1;\n"
-               : DBSA_R32(0), DBSA_R32(8)
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(values));
-}
-#endif
 
 // ---- the kernel --------------------------------------------------------------------------------
 
@@ -175,43 +91,6 @@ __device__ inline void set_limits(const AttentionArgs& args, const Work& work, c
 __device__ inline int min4(const int (&x)[4]) { return min(min(x[0], x[1]), min(x[2], x[3])); }
 __device__ inline int max4(const int (&x)[4]) { return max(max(x[0], x[1]), max(x[2], x[3])); }
 
-// Rotates the work's queries for a piece, always from the queries as given, and rounds once.
-template <int kDim, int kThreads>
-__device__ inline void rotate_queries(const AttentionArgs& args, const Work& work, int kv_head,
-                                      const Piece& piece, char* queries) {
-  constexpr int kHalf = kDim / 2;
-  constexpr int kQuads = kHalf / 4;  // of a row
-  const int items = work.rows * args.group * kQuads;
-#pragma unroll 4
-  for (int item = threadIdx.x; item < items; item += kThreads) {
-    const int merged_row = item / kQuads;
-    const int d = item % kQuads * 4;
-    const int row = work.first_row + merged_row / args.group;
-    const int head = kv_head * args.group + merged_row % args.group;
-    const float* q = args.q + (int64_t{row} * args.query_heads + head) * kDim + d;
-    const float* cosine =
-        args.plan.rotations + int64_t{args.plan.rotation_index[piece.rotation + row]} * kDim + d;
-    const float4 a = *reinterpret_cast<const float4*>(q);
-    const float4 b = *reinterpret_cast<const float4*>(q + kHalf);
-    const float4 c = *reinterpret_cast<const float4*>(cosine);
-    const float4 s = *reinterpret_cast<const float4*>(cosine + kHalf);
-    const auto first = [&](float x, float y, float cos, float sin) {
-      return args.scale * __fmaf_rn(x, cos, -__fmul_rn(y, sin));
-    };
-    const auto second = [&](float x, float y, float cos, float sin) {
-      return args.scale * __fmaf_rn(y, cos, __fmul_rn(x, sin));
-    };
-    const uint2 low{pack_bf16(first(a.x, b.x, c.x, s.x), first(a.y, b.y, c.y, s.y)),
-                    pack_bf16(first(a.z, b.z, c.z, s.z), first(a.w, b.w, c.w, s.w))};
-    const uint2 high{pack_bf16(second(a.x, b.x, c.x, s.x), second(a.y, b.y, c.y, s.y)),
-                     pack_bf16(second(a.z, b.z, c.z, s.z), second(a.w, b.w, c.w, s.w))};
-    const int within = d % 8 * 2;
-    *reinterpret_cast<uint2*>(queries + tile_offset(kTileRows, merged_row, d / 8) + within) = low;
-    *reinterpret_cast<uint2*>(queries + tile_offset(kTileRows, merged_row, (kHalf + d) / 8) +
-                              within) = high;
-  }
-}
-
 // Begins to copy the keys and values of a chunk; tokens outside the piece become zeros.
 template <int kDim, int kThreads>
 __device__ inline void fetch_chunk(const Piece& piece, uint64_t keys, int chunk, uint32_t shared) {
@@ -231,9 +110,9 @@ __device__ inline void fetch_chunk(const Piece& piece, uint64_t keys, int chunk,
   }
 }
 
-template <int kDim, bool kWgmma>
+template <int kDim>
 struct Accumulators {
-  using S = Shape<kDim, kWgmma>;
+  using S = Shape<kDim>;
   float sums[S::kMTiles][S::kDTiles][4];
   // Of rows g and g + 8 of an m tile, g = lane / 4. The sum is this thread's share.
   float maximum[S::kMTiles][2];
@@ -310,9 +189,9 @@ __device__ inline void mask(float (&scores)[kNTiles][4], int first_token, const 
 }
 
 template <int kDim>
-__device__ inline void compute_mma(uint32_t queries, uint32_t keys, bool masked, int first_token,
-                                   const Limits& limits, Accumulators<kDim, false>& acc) {
-  using S = Shape<kDim, false>;
+__device__ inline void compute_chunk(uint32_t queries, uint32_t keys, bool masked, int first_token,
+                                     const Limits& limits, Accumulators<kDim>& acc) {
+  using S = Shape<kDim>;
   const int lane = threadIdx.x % 32;
   const int first_row = threadIdx.x / 32 * 16 * S::kMTiles;
   float scores[S::kMTiles][S::kNTiles][4] = {};
@@ -366,54 +245,12 @@ __device__ inline void compute_mma(uint32_t queries, uint32_t keys, bool masked,
   }
 }
 
-#if DBSA_HAS_WGMMA
+// What a part gives, to scratch or merged with what the parts before it gave.
 template <int kDim>
-__device__ inline void compute_wgmma(uint32_t queries, uint32_t keys, bool masked, int first_token,
-                                     const Limits& limits, Accumulators<kDim, true>& acc) {
-  using S = Shape<kDim, true>;
-  constexpr uint32_t kRows8 = 8 * kPanelBytes;
-  const int warpgroup = threadIdx.x / 128;
-  const uint32_t own_queries = queries + uint32_t(warpgroup * 64 * kPanelBytes);
-  float scores[S::kNTiles][4];
-  wgmma_fence();
-#pragma unroll
-  for (int k = 0; k < kDim / 16; ++k) {
-    const uint32_t panel = k / 4, within = k % 4 * 32;
-    wgmma_scores(scores,
-                 descriptor(own_queries + panel * kTileRows * kPanelBytes + within, 16, kRows8),
-                 descriptor(keys + panel * kChunk * kPanelBytes + within, 16, kRows8), k > 0);
-  }
-  wgmma_commit();
-  wgmma_wait();
-  if (masked) mask(scores, first_token, limits, int(threadIdx.x) / 32 * 16);
-  soften(scores, acc.sums[0], acc.maximum[0], acc.sum[0]);
-  uint32_t weights[kChunk / 16][4];
-#pragma unroll
-  for (int k = 0; k < kChunk / 16; ++k) {
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const float(&pair)[4] = scores[2 * k + i / 2];
-      weights[k][i] = pack_bf16(pair[i % 2 * 2], pair[i % 2 * 2 + 1]);
-    }
-  }
-  const uint32_t values = keys + S::kChunkBytes;
-  wgmma_fence();
-#pragma unroll
-  for (int k = 0; k < kChunk / 16; ++k) {
-    wgmma_values(acc.sums[0], weights[k],
-                 descriptor(values + uint32_t(k) * 2 * kRows8, kChunk * kPanelBytes, kRows8));
-  }
-  wgmma_commit();
-  wgmma_wait();
-}
-#endif
-
-// What a part gives, to scratch or merged with what the parts before it gave, which lies in `out`.
-template <int kDim, bool kWgmma>
 __device__ inline void keep_part(const AttentionArgs& args, const Work& work, int kv_head, int part,
-                                 Accumulators<kDim, kWgmma>& acc,
-                                 RowState (&totals)[Shape<kDim, kWgmma>::kMTiles][2]) {
-  using S = Shape<kDim, kWgmma>;
+                                 const Accumulators<kDim>& acc,
+                                 RowState (&totals)[Shape<kDim>::kMTiles][2]) {
+  using S = Shape<kDim>;
   const int lane = threadIdx.x % 32;
 #pragma unroll
   for (int m = 0; m < S::kMTiles; ++m) {
@@ -426,52 +263,17 @@ __device__ inline void keep_part(const AttentionArgs& args, const Work& work, in
       state.sum += __shfl_xor_sync(~0u, state.sum, 2);
       const int merged_row = (threadIdx.x / 32 * S::kMTiles + m) * 16 + lane / 4 + 8 * h;
       if (merged_row >= work.rows * args.group) continue;
-      const int within = merged_row / args.group;
-      const int head = kv_head * args.group + merged_row % args.group;
-      const int column = lane % 4 * 2;
-      if (work.slot >= 0) {
-        const int64_t slot = (work.slot + within) * args.query_heads + head;
-        float* partial = args.partial + slot * kDim + column;
-#pragma unroll
-        for (int t = 0; t < S::kDTiles; ++t) {
-          *reinterpret_cast<float2*>(partial + 8 * t) =
-              make_float2(acc.sums[m][t][2 * h], acc.sums[m][t][2 * h + 1]);
-        }
-        if (lane % 4 == 0) args.partial_state[slot] = make_float2(state.maximum, state.sum);
-        continue;
-      }
-      RowState& total = totals[m][h];
-      float* out =
-          args.out + (int64_t{work.first_row + within} * args.query_heads + head) * kDim + column;
-      Merge by{};
-      if (part == 0) {
-        total = state;
-      } else {
-        by = merge(total, state);
-      }
-      const bool last = part == work.parts - 1;
-#pragma unroll
-      for (int t = 0; t < S::kDTiles; ++t) {
-        auto* place = reinterpret_cast<float2*>(out + 8 * t);
-        float2 value = make_float2(acc.sums[m][t][2 * h], acc.sums[m][t][2 * h + 1]);
-        if (part > 0) {
-          const float2 before = *place;
-          value = make_float2(merged(by, before.x, value.x), merged(by, before.y, value.y));
-        }
-        if (last) value = make_float2(finished(value.x, total.sum), finished(value.y, total.sum));
-        *place = value;
-      }
+      keep_row<S::kDTiles>(
+          args, work, kv_head, part, merged_row, state,
+          [&](int t) { return make_float2(acc.sums[m][t][2 * h], acc.sums[m][t][2 * h + 1]); },
+          totals[m][h]);
     }
   }
 }
 
-template <int kDim, bool kWgmma>
-__global__ void __launch_bounds__(Shape<kDim, kWgmma>::kThreads, 2)
-    attention_kernel(AttentionArgs args) {
-#if !DBSA_HAS_WGMMA
-  if constexpr (kWgmma) return;
-#endif
-  using S = Shape<kDim, kWgmma>;
+template <int kDim>
+__global__ void __launch_bounds__(Shape<kDim>::kThreads, 2) mma_kernel(AttentionArgs args) {
+  using S = Shape<kDim>;
   extern __shared__ char dynamic[];
   __shared__ Limits limits;
   char* queries = dynamic + (1024 - shared_address(dynamic) % 1024) % 1024;
@@ -481,8 +283,7 @@ __global__ void __launch_bounds__(Shape<kDim, kWgmma>::kThreads, 2)
   const Work work = args.plan.works[blockIdx.x];
   const int kv_head = blockIdx.y;
   const int rows = work.rows * args.group;
-  constexpr int kRowsTogether = kWgmma ? 64 : 16 * S::kMTiles;
-  const bool computes = int(threadIdx.x) / (kWgmma ? 128 : 32) * kRowsTogether < rows;
+  const bool computes = int(threadIdx.x) / 32 * 16 * S::kMTiles < rows;
   for (int i = threadIdx.x; i < S::kQueryBytes / 16; i += S::kThreads) {
     reinterpret_cast<uint4*>(queries)[i] = make_uint4(0, 0, 0, 0);
   }
@@ -492,7 +293,7 @@ __global__ void __launch_bounds__(Shape<kDim, kWgmma>::kThreads, 2)
   bool any_rotated = false;
   for (int p = 0; p < work.parts; ++p) {
     const Part part = args.plan.parts[work.first_part + p];
-    Accumulators<kDim, kWgmma> acc;
+    Accumulators<kDim> acc;
     acc.clear();
     for (int i = 0; i < part.pieces; ++i) {
       const Piece& piece = args.plan.pieces[part.first_piece + i];
@@ -510,15 +311,13 @@ __global__ void __launch_bounds__(Shape<kDim, kWgmma>::kThreads, 2)
       fetch_chunk<kDim, S::kThreads>(piece, keys, chunk, chunks_at);
       copies_issued();
       if (!any_rotated || rotated_for != piece.rotation) {
-        rotate_queries<kDim, S::kThreads>(args, work, kv_head, piece, queries);
+        rotate_queries<kDim, S::kThreads>(args, work, kv_head, piece, 0, rows, threadIdx.x,
+                                          queries);
         rotated_for = piece.rotation;
         any_rotated = true;
       }
       for (; chunk < end; ++chunk, stage ^= 1) {
         wait_for_copies();
-#if DBSA_HAS_WGMMA
-        if constexpr (kWgmma) fence_async_proxy();
-#endif
         __syncthreads();
         if (chunk + 1 < end) {
           fetch_chunk<kDim, S::kThreads>(piece, keys, chunk + 1,
@@ -529,46 +328,30 @@ __global__ void __launch_bounds__(Shape<kDim, kWgmma>::kThreads, 2)
         const int first_token = chunk * kChunk;
         const bool masked = first_token < all_low || first_token + kChunk > all_high;
         const uint32_t keys_at = chunks_at + stage * 2 * S::kChunkBytes;
-        if constexpr (!kWgmma) {
-          compute_mma<kDim>(queries_at, keys_at, masked, first_token, limits, acc);
-        } else {
-#if DBSA_HAS_WGMMA
-          compute_wgmma<kDim>(queries_at, keys_at, masked, first_token, limits, acc);
-#endif
-        }
+        compute_chunk<kDim>(queries_at, keys_at, masked, first_token, limits, acc);
       }
     }
-    if (computes) keep_part<kDim, kWgmma>(args, work, kv_head, p, acc, totals);
+    if (computes) keep_part<kDim>(args, work, kv_head, p, acc, totals);
   }
 }
 
-template <int kDim, bool kWgmma>
+template <int kDim>
 cudaError_t launch(cudaStream_t stream, const AttentionArgs& args, int kv_heads) {
-  using S = Shape<kDim, kWgmma>;
+  using S = Shape<kDim>;
   // Cheap, and the current device may be another than last time.
   const cudaError_t error = cudaFuncSetAttribute(
-      attention_kernel<kDim, kWgmma>, cudaFuncAttributeMaxDynamicSharedMemorySize, S::kSharedBytes);
+      mma_kernel<kDim>, cudaFuncAttributeMaxDynamicSharedMemorySize, S::kSharedBytes);
   if (error != cudaSuccess) return error;
   const dim3 grid(args.plan.work_count, kv_heads);
-  attention_kernel<kDim, kWgmma><<<grid, S::kThreads, S::kSharedBytes, stream>>>(args);
+  mma_kernel<kDim><<<grid, S::kThreads, S::kSharedBytes, stream>>>(args);
   return cudaGetLastError();
 }
 
 }  // namespace
 
-bool fits_tensor_cores(const AttentionShape& shape) {
-  return shape.compute_bf16 && !shape.kv_f32 && (shape.head_dim == 64 || shape.head_dim == 128) &&
-         shape.query_heads / shape.kv_heads <= kTileRows;
-}
-
-cudaError_t tensor_core_attention(cudaStream_t stream, const AttentionArgs& args, int kv_heads,
-                                  bool wgmma) {
-  if (args.head_dim == 64) {
-    return wgmma ? launch<64, true>(stream, args, kv_heads)
-                 : launch<64, false>(stream, args, kv_heads);
-  }
-  return wgmma ? launch<128, true>(stream, args, kv_heads)
-               : launch<128, false>(stream, args, kv_heads);
+cudaError_t mma_attention(cudaStream_t stream, const AttentionArgs& args, int kv_heads) {
+  return args.head_dim == 64 ? launch<64>(stream, args, kv_heads)
+                             : launch<128>(stream, args, kv_heads);
 }
 
 }  // namespace dbsa::cuda

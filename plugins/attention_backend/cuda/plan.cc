@@ -54,7 +54,7 @@ class PlanMaker {
   PlanMaker(const dbsa_plan_description& description, const PlanShape& shape)
       : d_(description), shape_(shape) {}
 
-  std::unique_ptr<Plan> make() {
+  Result<std::unique_ptr<Plan>> make() {
     number_distances();
     int64_t most_parts = 0;
     int64_t tiles = 0;
@@ -68,6 +68,9 @@ class PlanMaker {
       for (int64_t r = 0; r < d_.range_count;) r = add_split(r);
     } else {
       for (int64_t r = 0; r < d_.range_count; ++r) add_whole(r);
+    }
+    if (!encoded_) {
+      return Error{ErrorCode::kRun, "plan: the device takes no map of a KV object", ""};
     }
     return pack();
   }
@@ -128,9 +131,21 @@ class PlanMaker {
       piece.first_token = static_cast<int32_t>(segment.first_token);
       piece.begin = static_cast<int32_t>(cut.begin);
       piece.end = static_cast<int32_t>(cut.end);
+      piece.map = map(segment.kv, place);
       pieces_.push_back(piece);
     }
     return static_cast<int32_t>(parts_.size()) - 1;
+  }
+
+  int32_t map(const dbsa_kv* kv, const KvPlace& place) {
+    if (shape_.encode_map == nullptr) return 0;
+    const auto [found, added] = map_of_.try_emplace(kv, static_cast<int32_t>(maps_.size()));
+    if (added) {
+      maps_.emplace_back();
+      const int64_t rows = shape_.layers * 2 * shape_.kv_heads * place.padded_tokens;
+      encoded_ = shape_.encode_map(place, rows, shape_.head_dim, &maps_.back()) && encoded_;
+    }
+    return found->second;
   }
 
   void add_works(const Rows& rows, int32_t first_part, int64_t parts, int64_t slot) {
@@ -245,6 +260,7 @@ class PlanMaker {
     plan->at_.works = append(works_, tables);
     plan->at_.parts = append(parts_, tables);
     plan->at_.pieces = append(pieces_, tables);
+    plan->at_.maps = append(maps_, tables);
     plan->at_.positions = append(d_.positions, d_.rows, tables);
     plan->at_.rotation_index = append(rotation_index_, tables);
     plan->at_.slots = append(slot_bases_, tables);
@@ -261,6 +277,9 @@ class PlanMaker {
   std::vector<Work> works_;
   std::vector<Part> parts_;
   std::vector<Piece> pieces_;
+  std::vector<KvMap> maps_;
+  std::unordered_map<const dbsa_kv*, int32_t> map_of_;
+  bool encoded_ = true;
   std::vector<int32_t> rotation_index_;
   std::vector<int64_t> slot_bases_;
   std::vector<RowSlots> row_slots_;
@@ -283,6 +302,7 @@ DevicePlan Plan::place(void* device) const {
   plan.works = reinterpret_cast<const Work*>(base + at_.works);
   plan.parts = reinterpret_cast<const Part*>(base + at_.parts);
   plan.pieces = reinterpret_cast<const Piece*>(base + at_.pieces);
+  plan.maps = reinterpret_cast<const KvMap*>(base + at_.maps);
   plan.positions = reinterpret_cast<const int32_t*>(base + at_.positions);
   plan.rotation_index = reinterpret_cast<const int32_t*>(base + at_.rotation_index);
   plan.slots = reinterpret_cast<const int64_t*>(base + at_.slots);

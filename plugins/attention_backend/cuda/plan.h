@@ -23,13 +23,6 @@ namespace dbsa::cuda {
 constexpr int64_t kPartTokens = 2048;
 constexpr int64_t kPartLeast = 512;
 
-// KV on the device: [layers][K, V][kv_heads][padded_tokens][head_dim].
-struct KvPlace {
-  uint64_t address;  // of layer 0; 256-byte aligned
-  int64_t tokens;
-  int64_t padded_tokens;  // a multiple of kChunk
-};
-
 struct PlanShape {
   int64_t query_heads;
   int64_t kv_heads;
@@ -39,6 +32,10 @@ struct PlanShape {
   int64_t side_by_side;  // pieces of work that the device runs at a time
   int64_t (*kv_tokens)(const dbsa_kv* kv);
   KvPlace (*kv_place)(const dbsa_kv* kv);
+  int64_t layers;
+  // Fills the map of a KV object of `rows` rows of head_dim bfloat16, of all layers; null: the
+  // kernel wants none. See attention.h.
+  bool (*encode_map)(const KvPlace& place, int64_t rows, int64_t head_dim, KvMap* map);
 };
 
 class Plan {
@@ -60,7 +57,8 @@ class Plan {
  private:
   friend class PlanMaker;
   struct Offsets {
-    uint64_t works, parts, pieces, positions, rotation_index, slots, row_slots, distances, inv_freq;
+    uint64_t works, parts, pieces, maps, positions, rotation_index, slots, row_slots, distances,
+        inv_freq;
   };
 
   int64_t rows_ = 0;

@@ -10,6 +10,13 @@ constexpr int kChunk = 64;
 // Rows of a piece of work: query rows times the query heads of a KV head, where these are fewer.
 constexpr int kTileRows = 128;
 
+// KV on the device: [layers][K, V][kv_heads][padded_tokens][head_dim].
+struct KvPlace {
+  uint64_t address;  // of layer 0; 256-byte aligned
+  int64_t tokens;
+  int64_t padded_tokens;  // a multiple of kChunk
+};
+
 // Tokens begin..end of one segment, indices in its KV object.
 struct Piece {
   uint64_t keys;         // address of the keys of layer 0, KV head 0, token 0
@@ -23,6 +30,13 @@ struct Piece {
   int32_t first_token;   // of the segment
   int32_t begin;
   int32_t end;
+  int32_t map;  // index in `maps`; 0 where there are none
+  int32_t reserved;
+};
+
+// How the copy engine of a device sees a KV object: a CUtensorMap of 128 bytes.
+struct alignas(128) KvMap {
+  unsigned char bytes[128];
 };
 
 // Pieces over which softmax runs on.
@@ -51,6 +65,7 @@ struct DevicePlan {
   const Work* works;
   const Part* parts;
   const Piece* pieces;
+  const KvMap* maps;              // of the KV objects, where the kernel wants them
   const int32_t* positions;       // [rows]
   const int32_t* rotation_index;  // of `rotations`, see Piece
   const int64_t* slots;

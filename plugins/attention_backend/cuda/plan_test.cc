@@ -49,7 +49,8 @@ struct Description {
                           [](const dbsa_kv* kv) {
                             return KvPlace{reinterpret_cast<uint64_t>(kv), kv->tokens,
                                            (kv->tokens + kChunk - 1) / kChunk * kChunk};
-                          }});
+                          },
+                          1, nullptr});
   }
 };
 

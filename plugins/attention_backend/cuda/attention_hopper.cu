@@ -1,0 +1,589 @@
+// Attention in bfloat16 on Hopper: keys and values come by the bulk copy engine, products are
+// wgmma, sums are float32.
+//
+// A block takes a piece of work for one KV head: up to 128 rows, merged over the query heads that
+// share the head, so that KV is read once for all of them. One warp asks for keys and values, 128
+// tokens at a time, into a ring of buffers; two warpgroups take 64 rows each. A warpgroup
+// multiplies the next keys and the last values while it turns scores to weights. Softmax runs on
+// within a part. Tokens that no row sees are not read; only chunks at the rim of what some row sees
+// are masked.
+//
+// Tiles lie in shared memory as wgmma and the copy engine have them with a swizzle of 128 bytes:
+// panels of 64 numbers a row, 16-byte units of a row exchanged by the row's number.
+#include "attention_device.cuh"
+
+#include <cuda.h>
+
+namespace dbsa::cuda {
+namespace {
+
+#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define DBSA_HOPPER 1
+#else
+#define DBSA_HOPPER 0
+#endif
+
+constexpr int kTokens = 2 * kChunk;  // of a buffer
+constexpr int kRowBytes = 128;       // of a panel
+constexpr uint32_t kRows8 = 8 * kRowBytes;
+constexpr int kGroupThreads = 128;
+constexpr int kConsumers = 2;
+constexpr int kConsumerRows = kTileRows / kConsumers;
+constexpr int kThreads = (1 + kConsumers) * kGroupThreads;
+constexpr int kBuffers = 5;  // each of keys or of values
+
+template <int kDim>
+struct Tile {
+  static constexpr int kPanels = kDim / 64;
+  static constexpr uint32_t kQueryBytes = kTileRows * kDim * 2;
+  static constexpr uint32_t kBufferBytes = kTokens * kDim * 2;
+  static constexpr uint32_t kSharedBytes = kQueryBytes + kBuffers * kBufferBytes + 1024;
+};
+
+#if DBSA_HOPPER
+
+// ---- instructions ----------------------------------------------------------------------------
+
+__device__ inline void barrier_init(uint32_t barrier, int arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+__device__ inline void barrier_arrive(uint32_t barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+__device__ inline void barrier_expect(uint32_t barrier, uint32_t bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
+               : "memory");
+}
+__device__ inline void barrier_wait(uint32_t barrier, uint32_t phase) {
+  asm volatile(
+      "{\n.reg .pred done;\n"
+      "again:\n"
+      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+      "@!done bra again;\n}\n" ::"r"(barrier),
+      "r"(phase)
+      : "memory");
+}
+__device__ inline void fetch_panel(uint32_t shared, const KvMap* map, int column, int row,
+                                   uint32_t barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%2, %3}], [%4];" ::"r"(shared),
+      "l"(map), "r"(column), "r"(row), "r"(barrier)
+      : "memory");
+}
+// Among the threads of one warpgroup.
+__device__ inline void group_barrier(int group) {
+  asm volatile("bar.sync %0, 128;" ::"r"(group + 1) : "memory");
+}
+
+// Of a tile with a swizzle of 128 bytes. For rows of the reduction's dimension (keys, queries):
+// stride is from 8 rows to the next 8. For columns of it (values): leading is from panel to panel,
+// stride from 8 tokens to the next 8.
+__device__ inline uint64_t descriptor(uint32_t shared, uint32_t leading, uint32_t stride) {
+  return (uint64_t{shared & 0x3FFFF} >> 4) | uint64_t{leading >> 4} << 16 |
+         uint64_t{stride >> 4} << 32 | uint64_t{1} << 62;
+}
+__device__ inline void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+__device__ inline void wgmma_commit() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+template <int kPending>
+__device__ inline void wgmma_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
+}
+__device__ inline void fence_async_proxy() {
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+#define DBSA_R4(t) "+f"(d[t][0]), "+f"(d[t][1]), "+f"(d[t][2]), "+f"(d[t][3])
+#define DBSA_R32(t)                                                                           \
+  DBSA_R4(t), DBSA_R4(t + 1), DBSA_R4(t + 2), DBSA_R4(t + 3), DBSA_R4(t + 4), DBSA_R4(t + 5), \
+      DBSA_R4(t + 6), DBSA_R4(t + 7)
+#define DBSA_N32                                                                               \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, " \
+  "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define DBSA_N64                                                                            \
+  DBSA_N32                                                                                  \
+  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, " \
+  "%49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+
+// d[64 rows, 128 tokens] = (or +=) queries * keys^T, over 16 dimensions.
+template <bool kAdd>
+__device__ inline void wgmma_scores(float (&d)[16][4], uint64_t queries, uint64_t keys) {
+  asm volatile(
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %66, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" DBSA_N64
+      "}, %64, %65, p, 1, 1, 0, 0;\n}\n"
+      : DBSA_R32(0), DBSA_R32(8)
+      : "l"(queries), "l"(keys), "r"(int(kAdd)));
+}
+// d[64 rows, dimensions] += weights * values, over 16 tokens.
+__device__ inline void wgmma_values(float (&d)[8][4], const uint32_t (&a)[4], uint64_t values) {
+  asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" DBSA_N32
+               "}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;\n"
+               : DBSA_R32(0)
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(values));
+}
+__device__ inline void wgmma_values(float (&d)[16][4], const uint32_t (&a)[4], uint64_t values) {
+  asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" DBSA_N64
+               "}, {%64, %65, %66, %67}, %68, 1, 1, 1, 1;\n"
+               : DBSA_R32(0), DBSA_R32(8)
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(values));
+}
+
+// ---- what is seen of a piece -------------------------------------------------------------------
+
+// Chunks first..last-1 of kTokens are read: those of which some row of the work sees something.
+struct Chunks {
+  int first;
+  int last;
+};
+__device__ inline Chunks chunks_of(int any_low, int any_high) {
+  if (any_low >= any_high) return {0, 0};
+  return {any_low / kTokens, (any_high + kTokens - 1) / kTokens};
+}
+
+__device__ inline Visible visible_of(const AttentionArgs& args, const Work& work,
+                                     const Piece& piece, int merged_row) {
+  return visible(piece, args.plan.positions[work.first_row + merged_row / args.group]);
+}
+
+// By one warp.
+__device__ inline Chunks chunks_by_warp(const AttentionArgs& args, const Work& work,
+                                        const Piece& piece) {
+  int any_low = INT32_MAX, any_high = INT32_MIN;
+  for (int row = threadIdx.x % 32; row < work.rows; row += 32) {
+    const Visible seen = visible(piece, args.plan.positions[work.first_row + row]);
+    if (seen.low >= seen.high) continue;
+    any_low = min(any_low, seen.low);
+    any_high = max(any_high, seen.high);
+  }
+  return chunks_of(__reduce_min_sync(~0u, any_low), __reduce_max_sync(~0u, any_high));
+}
+
+struct Limits {            // one for each warpgroup
+  int low[kConsumerRows];  // the row sees tokens low..high-1 of the piece
+  int high[kConsumerRows];
+  int any_low[4], any_high[4];  // of the four warps' share of all rows
+  int all_low[4], all_high[4];  // of the warpgroup's own rows
+};
+
+// By one warpgroup, on all rows of the work. Rows beyond it see all of the piece; what they give is
+// not kept.
+__device__ inline void set_limits(const AttentionArgs& args, const Work& work, const Piece& piece,
+                                  int group, Limits& limits) {
+  const int thread = threadIdx.x % kGroupThreads;
+  Visible seen{piece.begin, piece.end};
+  const bool present = thread < work.rows * args.group;
+  if (present) seen = visible_of(args, work, piece, thread);
+  const bool any = present && seen.low < seen.high;
+  const bool own = thread / kConsumerRows == group;
+  if (own) {
+    limits.low[thread % kConsumerRows] = seen.low;
+    limits.high[thread % kConsumerRows] = seen.high;
+  }
+  const int any_low = __reduce_min_sync(~0u, any ? seen.low : INT32_MAX);
+  const int any_high = __reduce_max_sync(~0u, any ? seen.high : INT32_MIN);
+  const int all_low = __reduce_max_sync(~0u, own ? seen.low : INT32_MIN);
+  const int all_high = __reduce_min_sync(~0u, own ? seen.high : INT32_MAX);
+  if (thread % 32 == 0) {
+    limits.any_low[thread / 32] = any_low;
+    limits.any_high[thread / 32] = any_high;
+    limits.all_low[thread / 32] = all_low;
+    limits.all_high[thread / 32] = all_high;
+  }
+}
+__device__ inline int min4(const int (&x)[4]) { return min(min(x[0], x[1]), min(x[2], x[3])); }
+__device__ inline int max4(const int (&x)[4]) { return max(max(x[0], x[1]), max(x[2], x[3])); }
+
+// ---- the ring of buffers -----------------------------------------------------------------------
+
+struct Barriers {
+  uint64_t full[kBuffers];
+  uint64_t empty[kBuffers];
+};
+
+struct Ring {
+  uint32_t full;  // shared addresses of the barriers
+  uint32_t empty;
+  uint32_t buffers;
+  int at = 0;
+  uint32_t phase = 0;
+
+  __device__ void advance() {
+    if (++at == kBuffers) {
+      at = 0;
+      phase ^= 1;
+    }
+  }
+};
+
+template <int kDim>
+__device__ inline void produce(const AttentionArgs& args, const Work& work, int kv_head,
+                               Ring ring) {
+  using T = Tile<kDim>;
+  const bool leads = threadIdx.x % 32 == 0;
+  for (int p = 0; p < work.parts; ++p) {
+    const Part part = args.plan.parts[work.first_part + p];
+    for (int i = 0; i < part.pieces; ++i) {
+      const Piece& piece = args.plan.pieces[part.first_piece + i];
+      const Chunks chunks = chunks_by_warp(args, work, piece);
+      if (!leads) continue;
+      const KvMap* map = args.plan.maps + piece.map;
+      const auto key_row = static_cast<int>(
+          (args.layer * piece.layer_bytes + kv_head * piece.head_bytes) / (kDim * 2));
+      const auto value_row = static_cast<int>(key_row + piece.values_bytes / (kDim * 2));
+      for (int chunk = chunks.first; chunk < chunks.last; ++chunk) {
+        for (int which = 0; which < 2; ++which) {
+          barrier_wait(ring.empty + 8 * ring.at, ring.phase ^ 1);
+          const uint32_t full = ring.full + 8 * ring.at;
+          barrier_expect(full, T::kBufferBytes);
+          const int row = (which == 0 ? key_row : value_row) + chunk * kTokens;
+#pragma unroll
+          for (int panel = 0; panel < T::kPanels; ++panel) {
+            fetch_panel(ring.buffers + ring.at * T::kBufferBytes + panel * kTokens * kRowBytes, map,
+                        panel * 64, row, full);
+          }
+          ring.advance();
+        }
+      }
+    }
+  }
+}
+
+// ---- a warpgroup's rows ------------------------------------------------------------------------
+
+template <int kDim>
+struct Rows {
+  static constexpr int kScoreTiles = kTokens / 8;
+  static constexpr int kDTiles = kDim / 8;
+  float scores[kScoreTiles][4];
+  uint32_t weights[kTokens / 16][4];
+  float sums[kDTiles][4];
+  float maximum[2];  // of rows g and g + 8 of a warp's 16, g = lane / 4
+  float sum[2];      // this thread's share
+
+  __device__ void clear() {
+#pragma unroll
+    for (int t = 0; t < kDTiles; ++t) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sums[t][i] = 0.0f;
+    }
+    maximum[0] = maximum[1] = -INFINITY;
+    sum[0] = sum[1] = 0.0f;
+  }
+  __device__ void multiply_keys(uint32_t queries, uint32_t keys) {
+#pragma unroll
+    for (int k = 0; k < kDim / 16; ++k) {
+      const uint32_t panel = k / 4, within = k % 4 * 32;
+      const uint64_t a = descriptor(queries + panel * kTileRows * kRowBytes + within, 16, kRows8);
+      const uint64_t b = descriptor(keys + panel * kTokens * kRowBytes + within, 16, kRows8);
+      if (k == 0) {
+        wgmma_scores<false>(scores, a, b);
+      } else {
+        wgmma_scores<true>(scores, a, b);
+      }
+    }
+    wgmma_commit();
+  }
+  __device__ void multiply_values(uint32_t values) {
+#pragma unroll
+    for (int k = 0; k < kTokens / 16; ++k) {
+      wgmma_values(sums, weights[k],
+                   descriptor(values + k * 2 * kRows8, kTokens * kRowBytes, kRows8));
+    }
+    wgmma_commit();
+  }
+  __device__ void mask(int first_token, const Limits& limits) {
+    const int lane = threadIdx.x % 32;
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const int row = threadIdx.x % kGroupThreads / 32 * 16 + lane / 4 + 8 * h;
+      const int low = limits.low[row] - first_token - lane % 4 * 2;
+      const int high = limits.high[row] - first_token - lane % 4 * 2;
+#pragma unroll
+      for (int t = 0; t < kScoreTiles; ++t) {
+#pragma unroll
+        for (int e = 0; e < 2; ++e) {
+          const int token = t * 8 + e;
+          if (token < low || token >= high) scores[t][2 * h + e] = -INFINITY;
+        }
+      }
+    }
+  }
+  // Scores to weights relative to the new maximum; what there is must shrink by `shrink`.
+  __device__ void soften(float (&shrink)[2]) {
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      float top = maximum[h];
+#pragma unroll
+      for (int t = 0; t < kScoreTiles; ++t) {
+        top = fmaxf(top, fmaxf(scores[t][2 * h], scores[t][2 * h + 1]));
+      }
+      top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
+      top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
+      const float base = top == -INFINITY ? 0.0f : top;
+      shrink[h] = fast_exp2(maximum[h] - base);
+      maximum[h] = top;
+      float own = 0.0f;
+#pragma unroll
+      for (int t = 0; t < kScoreTiles; ++t) {
+        scores[t][2 * h] = fast_exp2(scores[t][2 * h] - base);
+        scores[t][2 * h + 1] = fast_exp2(scores[t][2 * h + 1] - base);
+        own += scores[t][2 * h] + scores[t][2 * h + 1];
+      }
+      sum[h] = __fmaf_rn(sum[h], shrink[h], own);
+    }
+  }
+  __device__ void rescale(const float (&shrink)[2]) {
+#pragma unroll
+    for (int t = 0; t < kDTiles; ++t) {
+      sums[t][0] *= shrink[0];
+      sums[t][1] *= shrink[0];
+      sums[t][2] *= shrink[1];
+      sums[t][3] *= shrink[1];
+    }
+  }
+  __device__ void round_weights() {
+#pragma unroll
+    for (int k = 0; k < kTokens / 16; ++k) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const float(&pair)[4] = scores[2 * k + i / 2];
+        weights[k][i] = pack_bf16(pair[i % 2 * 2], pair[i % 2 * 2 + 1]);
+      }
+    }
+  }
+};
+
+// The values of tokens outside a piece may be anything; a weight of zero does not make NaN zero.
+// Both warpgroups write the same.
+template <int kDim>
+__device__ inline void clear_outside(uint32_t values, const Piece& piece, int first_token,
+                                     int group) {
+  for (int i = threadIdx.x % kGroupThreads; i < kTokens * kDim / 8; i += kGroupThreads) {
+    const int token = i / (kDim / 8);
+    if (first_token + token >= piece.begin && first_token + token < piece.end) continue;
+    const uint32_t at = values + tile_offset(kTokens, token, i % (kDim / 8));
+    asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(at), "r"(0) : "memory");
+  }
+  fence_async_proxy();
+  group_barrier(group);
+}
+
+// What a part gives, to scratch or merged with what the parts before it gave, which lies in `out`.
+template <int kDim>
+__device__ inline void keep_part(const AttentionArgs& args, const Work& work, int kv_head, int part,
+                                 int group, const Rows<kDim>& rows, RowState (&totals)[2]) {
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+    const int merged_row =
+        group * kConsumerRows + threadIdx.x % kGroupThreads / 32 * 16 + lane / 4 + 8 * h;
+    RowState state;
+    state.maximum = rows.maximum[h];
+    state.sum = rows.sum[h];
+    state.sum += __shfl_xor_sync(~0u, state.sum, 1);
+    state.sum += __shfl_xor_sync(~0u, state.sum, 2);
+    if (merged_row >= work.rows * args.group) continue;
+    keep_row<kDim / 8>(
+        args, work, kv_head, part, merged_row, state,
+        [&](int t) { return make_float2(rows.sums[t][2 * h], rows.sums[t][2 * h + 1]); },
+        totals[h]);
+  }
+}
+
+template <int kDim>
+__device__ inline void consume(const AttentionArgs& args, const Work& work, int kv_head, int group,
+                               char* queries_at, Limits& limits, Ring ring) {
+  using T = Tile<kDim>;
+  const int thread = threadIdx.x % kGroupThreads;
+  const uint32_t queries = shared_address(queries_at) + group * kConsumerRows * kRowBytes;
+  const int first_row = group * kConsumerRows;
+  const int own_rows = max(0, min(kConsumerRows, work.rows * args.group - first_row));
+  // Rows beyond the work's are zero.
+  for (int i = thread; i < kConsumerRows * kDim / 8; i += kGroupThreads) {
+    const int row = i / (kDim / 8);
+    if (row < own_rows) continue;
+    *reinterpret_cast<uint4*>(queries_at + tile_offset(kTileRows, first_row + row,
+                                                       i % (kDim / 8))) = make_uint4(0, 0, 0, 0);
+  }
+  const bool arrives = thread % 32 == 0;  // one of each warp
+
+  RowState totals[2];
+  int64_t rotated_for = INT64_MIN;
+  for (int p = 0; p < work.parts; ++p) {
+    const Part part = args.plan.parts[work.first_part + p];
+    Rows<kDim> rows;
+    rows.clear();
+    int next_piece = 0;
+    const Piece* piece = nullptr;
+    Chunks chunks{0, 0};
+    // To the next chunk that is read; false: the part is at its end.
+    const auto next = [&]() {
+      while (chunks.first >= chunks.last) {
+        if (next_piece == part.pieces) return false;
+        piece = args.plan.pieces + part.first_piece + next_piece++;
+        group_barrier(group);  // the limits and queries of the piece before are done with
+        set_limits(args, work, *piece, group, limits);
+        if (rotated_for != piece->rotation) {
+          rotated_for = piece->rotation;
+          rotate_queries<kDim, kGroupThreads>(args, work, kv_head, *piece, first_row, own_rows,
+                                              thread, queries_at);
+        }
+        fence_async_proxy();
+        group_barrier(group);
+        chunks = chunks_of(min4(limits.any_low), max4(limits.any_high));
+      }
+      return true;
+    };
+    const auto keys_of_next = [&]() {
+      barrier_wait(ring.full + 8 * ring.at, ring.phase);
+      return ring.buffers + ring.at * T::kBufferBytes;
+    };
+    const auto release = [&](int buffer) {
+      if (arrives) barrier_arrive(ring.empty + 8 * buffer);
+    };
+    // Masks and softens the scores of the current chunk and goes on to its values.
+    const Piece* values_piece = nullptr;
+    int values_token = 0;
+    const auto scores_to_weights = [&](float(&shrink)[2]) {
+      const int first_token = chunks.first * kTokens;
+      if (first_token < max4(limits.all_low) || first_token + kTokens > min4(limits.all_high)) {
+        rows.mask(first_token, limits);
+      }
+      rows.soften(shrink);
+      values_piece = piece;
+      values_token = first_token;
+      ++chunks.first;
+    };
+    const auto values_of_last = [&](const Ring& of) {
+      barrier_wait(of.full + 8 * of.at, of.phase);
+      const uint32_t values = of.buffers + of.at * T::kBufferBytes;
+      if (values_token < values_piece->begin || values_token + kTokens > values_piece->end) {
+        clear_outside<kDim>(values, *values_piece, values_token, group);
+      }
+      return values;
+    };
+
+    if (next()) {
+      float shrink[2];
+      uint32_t keys = keys_of_next();
+      wgmma_fence();
+      rows.multiply_keys(queries, keys);
+      wgmma_wait<0>();
+      release(ring.at);
+      ring.advance();
+      scores_to_weights(shrink);
+      rows.round_weights();
+      while (next()) {
+        const Ring of_values = ring;
+        ring.advance();
+        keys = keys_of_next();
+        const uint32_t values = values_of_last(of_values);
+        wgmma_fence();
+        rows.multiply_keys(queries, keys);
+        rows.multiply_values(values);
+        wgmma_wait<1>();
+        release(ring.at);
+        ring.advance();
+        scores_to_weights(shrink);
+        wgmma_wait<0>();
+        release(of_values.at);
+        rows.rescale(shrink);
+        rows.round_weights();
+      }
+      const uint32_t values = values_of_last(ring);
+      wgmma_fence();
+      rows.multiply_values(values);
+      wgmma_wait<0>();
+      release(ring.at);
+      ring.advance();
+    }
+    if (own_rows > 0) keep_part<kDim>(args, work, kv_head, p, group, rows, totals);
+  }
+}
+
+#endif  // DBSA_HOPPER
+
+template <int kDim>
+__global__ void __launch_bounds__(kThreads, 1) hopper_kernel(AttentionArgs args) {
+#if DBSA_HOPPER
+  using T = Tile<kDim>;
+  extern __shared__ char dynamic[];
+  __shared__ Limits limits[kConsumers];
+  __shared__ Barriers barriers;
+  char* queries = dynamic + (1024 - shared_address(dynamic) % 1024) % 1024;
+  Ring ring{shared_address(barriers.full), shared_address(barriers.empty),
+            shared_address(queries) + T::kQueryBytes};
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < kBuffers; ++i) {
+      barrier_init(ring.full + 8 * i, 1);
+      barrier_init(ring.empty + 8 * i, kConsumers * kGroupThreads / 32);
+    }
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  }
+  __syncthreads();
+  const Work work = args.plan.works[blockIdx.x];
+  const int kv_head = blockIdx.y;
+  const int group = int(threadIdx.x) / kGroupThreads;
+  if (group == kConsumers) {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
+    if (threadIdx.x % kGroupThreads < 32) produce<kDim>(args, work, kv_head, ring);
+  } else {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+    consume<kDim>(args, work, kv_head, group, queries, limits[group], ring);
+  }
+#endif
+}
+
+template <int kDim>
+cudaError_t launch(cudaStream_t stream, const AttentionArgs& args, int kv_heads) {
+  constexpr auto kBytes = static_cast<int>(Tile<kDim>::kSharedBytes);
+  // Cheap, and the current device may be another than last time.
+  const cudaError_t error = cudaFuncSetAttribute(
+      hopper_kernel<kDim>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
+  if (error != cudaSuccess) return error;
+  hopper_kernel<kDim><<<dim3(args.plan.work_count, kv_heads), kThreads, kBytes, stream>>>(args);
+  return cudaGetLastError();
+}
+
+using EncodeTiled = CUresult (*)(CUtensorMap*, CUtensorMapDataType, cuuint32_t, void*,
+                                 const cuuint64_t*, const cuuint64_t*, const cuuint32_t*,
+                                 const cuuint32_t*, CUtensorMapInterleave, CUtensorMapSwizzle,
+                                 CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+
+EncodeTiled find_encoder() {
+  void* found = nullptr;
+  cudaDriverEntryPointQueryResult result{};
+  if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault,
+                                       &result) != cudaSuccess ||
+      result != cudaDriverEntryPointSuccess) {
+    return nullptr;
+  }
+  return reinterpret_cast<EncodeTiled>(found);
+}
+
+}  // namespace
+
+bool encode_hopper_map(const KvPlace& place, int64_t rows, int64_t head_dim, KvMap* map) {
+  static_assert(sizeof(CUtensorMap) == sizeof(KvMap) && alignof(CUtensorMap) <= alignof(KvMap));
+  static const EncodeTiled encode = find_encoder();
+  if (encode == nullptr) return false;
+  const cuuint64_t sizes[2] = {static_cast<cuuint64_t>(head_dim), static_cast<cuuint64_t>(rows)};
+  const cuuint64_t strides[1] = {static_cast<cuuint64_t>(head_dim) * 2};
+  const cuuint32_t box[2] = {64, kTokens};
+  const cuuint32_t steps[2] = {1, 1};
+  return encode(reinterpret_cast<CUtensorMap*>(map), CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2,
+                reinterpret_cast<void*>(place.address), sizes, strides, box, steps,
+                CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+}
+
+cudaError_t hopper_attention(cudaStream_t stream, const AttentionArgs& args, int kv_heads) {
+  return args.head_dim == 64 ? launch<64>(stream, args, kv_heads)
+                             : launch<128>(stream, args, kv_heads);
+}
+
+}  // namespace dbsa::cuda
