@@ -245,6 +245,7 @@ cudaError_t attention(cudaStream_t stream, AttentionKernel kernel, const Attenti
   args.plan = plan;
   args.layer = layer;
   args.query_heads = shape.query_heads;
+  args.kv_heads = shape.kv_heads;
   args.group = shape.query_heads / shape.kv_heads;
   args.head_dim = shape.head_dim;
   args.scale = shape.scale * kLog2E;
@@ -255,9 +256,9 @@ cudaError_t attention(cudaStream_t stream, AttentionKernel kernel, const Attenti
       args.partial + plan.slot_count * shape.query_heads * shape.head_dim);
   cudaError_t error = cudaSuccess;
   if (kernel == AttentionKernel::kWgmma) {
-    error = hopper_attention(stream, args, shape.kv_heads);
+    error = hopper_attention(stream, args);
   } else if (kernel == AttentionKernel::kMma) {
-    error = mma_attention(stream, args, shape.kv_heads);
+    error = mma_attention(stream, args);
   } else {
     const dim3 grid(plan.work_count, shape.kv_heads, kSimpleSlices);
     if (shape.kv_f32) {

@@ -251,12 +251,12 @@ std::vector<double> oracle(const Case& c) {
   return out;
 }
 
-// ||a - b||2 / ||b||2 of the worst row and head.
-double worst_error(const std::vector<float>& a, const std::vector<double>& b, int64_t dim) {
+// ||a - b||2 / ||b||2 of the worst row.
+double worst_error(const std::vector<float>& a, const std::vector<double>& b, int64_t width) {
   double worst = 0;
-  for (size_t at = 0; at < b.size(); at += static_cast<size_t>(dim)) {
+  for (size_t at = 0; at < b.size(); at += static_cast<size_t>(width)) {
     double difference = 0, norm = 0;
-    for (size_t i = at; i < at + static_cast<size_t>(dim); ++i) {
+    for (size_t i = at; i < at + static_cast<size_t>(width); ++i) {
       difference += (static_cast<double>(a[i]) - b[i]) * (static_cast<double>(a[i]) - b[i]);
       norm += b[i] * b[i];
     }
@@ -339,7 +339,7 @@ class Checker {
     for (const AttentionKernel kernel : kernels) {
       const std::vector<float> whole = run(c, kernel, 0);
       const std::vector<float> split = run(c, kernel, int64_t{1} << 40);
-      const double error = worst_error(whole, expected, c.shape.head_dim);
+      const double error = worst_error(whole, expected, c.width());
       const double bound = kernel == AttentionKernel::kSimple ? 5e-6 : 1e-2;
       const bool same = std::memcmp(whole.data(), split.data(), whole.size() * 4) == 0;
       bool alone = true;

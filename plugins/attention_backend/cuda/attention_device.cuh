@@ -13,6 +13,7 @@ struct AttentionArgs {
   DevicePlan plan;
   int layer;
   int query_heads;
+  int kv_heads;
   int group;  // query heads of a KV head
   int head_dim;
   float scale;            // times log2(e)
@@ -22,8 +23,8 @@ struct AttentionArgs {
   float2* partial_state;  // [slots, query_heads]: maximum and sum
 };
 
-cudaError_t mma_attention(cudaStream_t stream, const AttentionArgs& args, int kv_heads);
-cudaError_t hopper_attention(cudaStream_t stream, const AttentionArgs& args, int kv_heads);
+cudaError_t mma_attention(cudaStream_t stream, const AttentionArgs& args);
+cudaError_t hopper_attention(cudaStream_t stream, const AttentionArgs& args);
 bool encode_hopper_map(const KvPlace& place, int64_t rows, int64_t head_dim, KvMap* map);
 
 struct Visible {

@@ -1,18 +1,20 @@
 // Attention in bfloat16 on Hopper: keys and values come by the bulk copy engine, products are
 // wgmma, sums are float32.
 //
-// A block takes a piece of work for one KV head: up to 128 rows, merged over the query heads that
-// share the head, so that KV is read once for all of them. One warp asks for keys and values, 128
-// tokens at a time, into a ring of buffers; two warpgroups take 64 rows each. A warpgroup
-// multiplies the next keys and the last values while it turns scores to weights. Softmax runs on
-// within a part. Tokens that no row sees are not read; only chunks at the rim of what some row sees
-// are masked.
+// A block takes works for one KV head each, one after the other: up to 128 rows, merged over the
+// query heads that share the head, so that KV is read once for all of them. One warp asks for keys
+// and values, 128 tokens at a time, into a ring of buffers; two warpgroups take 64 rows each. A
+// warpgroup multiplies the next keys and the last values while it turns scores to weights. Softmax
+// runs on within a part. Tokens that no row sees are not read; only chunks at the rim of what some
+// row sees are masked.
 //
 // Tiles lie in shared memory as wgmma and the copy engine have them with a swizzle of 128 bytes:
 // panels of 64 numbers a row, 16-byte units of a row exchanged by the row's number.
 #include "attention_device.cuh"
 
 #include <cuda.h>
+
+#include <algorithm>
 
 namespace dbsa::cuda {
 namespace {
@@ -220,7 +222,7 @@ struct Ring {
 
 template <int kDim>
 __device__ inline void produce(const AttentionArgs& args, const Work& work, int kv_head,
-                               Ring ring) {
+                               Ring& ring) {
   using T = Tile<kDim>;
   const bool leads = threadIdx.x % 32 == 0;
   for (int p = 0; p < work.parts; ++p) {
@@ -393,19 +395,37 @@ __device__ inline void keep_part(const AttentionArgs& args, const Work& work, in
   }
 }
 
+// Lets the buffers of a work go, for a warpgroup without rows in it.
+__device__ inline void skip(const AttentionArgs& args, const Work& work, Ring& ring) {
+  for (int p = 0; p < work.parts; ++p) {
+    const Part part = args.plan.parts[work.first_part + p];
+    for (int i = 0; i < part.pieces; ++i) {
+      const Chunks chunks = chunks_by_warp(args, work, args.plan.pieces[part.first_piece + i]);
+      for (int buffer = 2 * chunks.first; buffer < 2 * chunks.last; ++buffer) {
+        barrier_wait(ring.full + 8 * ring.at, ring.phase);
+        if (threadIdx.x % 32 == 0) barrier_arrive(ring.empty + 8 * ring.at);
+        ring.advance();
+      }
+    }
+  }
+}
+
 template <int kDim>
 __device__ inline void consume(const AttentionArgs& args, const Work& work, int kv_head, int group,
-                               char* queries_at, Limits& limits, Ring ring) {
+                               char* queries_at, Limits& limits, Ring& ring) {
   using T = Tile<kDim>;
   const int thread = threadIdx.x % kGroupThreads;
   const uint32_t queries = shared_address(queries_at) + group * kConsumerRows * kRowBytes;
   const int first_row = group * kConsumerRows;
-  const int own_rows = max(0, min(kConsumerRows, work.rows * args.group - first_row));
+  const int own_rows = min(kConsumerRows, work.rows * args.group - first_row);
+  if (own_rows <= 0) {
+    skip(args, work, ring);
+    return;
+  }
+  group_barrier(group);  // the work before is done with its queries
   // Rows beyond the work's are zero.
-  for (int i = thread; i < kConsumerRows * kDim / 8; i += kGroupThreads) {
-    const int row = i / (kDim / 8);
-    if (row < own_rows) continue;
-    *reinterpret_cast<uint4*>(queries_at + tile_offset(kTileRows, first_row + row,
+  for (int i = own_rows * (kDim / 8) + thread; i < kConsumerRows * kDim / 8; i += kGroupThreads) {
+    *reinterpret_cast<uint4*>(queries_at + tile_offset(kTileRows, first_row + i / (kDim / 8),
                                                        i % (kDim / 8))) = make_uint4(0, 0, 0, 0);
   }
   const bool arrives = thread % 32 == 0;  // one of each warp
@@ -500,7 +520,7 @@ __device__ inline void consume(const AttentionArgs& args, const Work& work, int 
       release(ring.at);
       ring.advance();
     }
-    if (own_rows > 0) keep_part<kDim>(args, work, kv_head, p, group, rows, totals);
+    keep_part<kDim>(args, work, kv_head, p, group, rows, totals);
   }
 }
 
@@ -524,27 +544,42 @@ __global__ void __launch_bounds__(kThreads, 1) hopper_kernel(AttentionArgs args)
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
   __syncthreads();
-  const Work work = args.plan.works[blockIdx.x];
-  const int kv_head = blockIdx.y;
   const int group = int(threadIdx.x) / kGroupThreads;
+  const int units = args.plan.work_count * args.kv_heads;
+  const auto each_unit = [&](const auto& run) {
+    for (int unit = blockIdx.x; unit < units; unit += gridDim.x) {
+      run(args.plan.works[unit % args.plan.work_count], unit / args.plan.work_count);
+    }
+  };
   if (group == kConsumers) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
-    if (threadIdx.x % kGroupThreads < 32) produce<kDim>(args, work, kv_head, ring);
+    if (threadIdx.x % kGroupThreads >= 32) return;
+    each_unit([&](const Work& work, int head) { produce<kDim>(args, work, head, ring); });
   } else {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
-    consume<kDim>(args, work, kv_head, group, queries, limits[group], ring);
+    each_unit([&](const Work& work, int head) {
+      consume<kDim>(args, work, head, group, queries, limits[group], ring);
+    });
   }
 #endif
 }
 
 template <int kDim>
-cudaError_t launch(cudaStream_t stream, const AttentionArgs& args, int kv_heads) {
+cudaError_t launch(cudaStream_t stream, const AttentionArgs& args) {
   constexpr auto kBytes = static_cast<int>(Tile<kDim>::kSharedBytes);
+  int device = 0, multiprocessors = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
+  }
   // Cheap, and the current device may be another than last time.
-  const cudaError_t error = cudaFuncSetAttribute(
-      hopper_kernel<kDim>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
+  if (error == cudaSuccess) {
+    error = cudaFuncSetAttribute(hopper_kernel<kDim>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 kBytes);
+  }
   if (error != cudaSuccess) return error;
-  hopper_kernel<kDim><<<dim3(args.plan.work_count, kv_heads), kThreads, kBytes, stream>>>(args);
+  const int blocks = std::min(multiprocessors, args.plan.work_count * args.kv_heads);
+  hopper_kernel<kDim><<<blocks, kThreads, kBytes, stream>>>(args);
   return cudaGetLastError();
 }
 
@@ -581,9 +616,8 @@ bool encode_hopper_map(const KvPlace& place, int64_t rows, int64_t head_dim, KvM
                 CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
 }
 
-cudaError_t hopper_attention(cudaStream_t stream, const AttentionArgs& args, int kv_heads) {
-  return args.head_dim == 64 ? launch<64>(stream, args, kv_heads)
-                             : launch<128>(stream, args, kv_heads);
+cudaError_t hopper_attention(cudaStream_t stream, const AttentionArgs& args) {
+  return args.head_dim == 64 ? launch<64>(stream, args) : launch<128>(stream, args);
 }
 
 }  // namespace dbsa::cuda

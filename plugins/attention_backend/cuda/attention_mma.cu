@@ -336,22 +336,21 @@ __global__ void __launch_bounds__(Shape<kDim>::kThreads, 2) mma_kernel(Attention
 }
 
 template <int kDim>
-cudaError_t launch(cudaStream_t stream, const AttentionArgs& args, int kv_heads) {
+cudaError_t launch(cudaStream_t stream, const AttentionArgs& args) {
   using S = Shape<kDim>;
   // Cheap, and the current device may be another than last time.
   const cudaError_t error = cudaFuncSetAttribute(
       mma_kernel<kDim>, cudaFuncAttributeMaxDynamicSharedMemorySize, S::kSharedBytes);
   if (error != cudaSuccess) return error;
-  const dim3 grid(args.plan.work_count, kv_heads);
+  const dim3 grid(args.plan.work_count, args.kv_heads);
   mma_kernel<kDim><<<grid, S::kThreads, S::kSharedBytes, stream>>>(args);
   return cudaGetLastError();
 }
 
 }  // namespace
 
-cudaError_t mma_attention(cudaStream_t stream, const AttentionArgs& args, int kv_heads) {
-  return args.head_dim == 64 ? launch<64>(stream, args, kv_heads)
-                             : launch<128>(stream, args, kv_heads);
+cudaError_t mma_attention(cudaStream_t stream, const AttentionArgs& args) {
+  return args.head_dim == 64 ? launch<64>(stream, args) : launch<128>(stream, args);
 }
 
 }  // namespace dbsa::cuda

@@ -56,18 +56,21 @@ class PlanMaker {
 
   Result<std::unique_ptr<Plan>> make() {
     number_distances();
-    int64_t most_parts = 0;
     int64_t tiles = 0;
     for (int64_t r = 0; r < d_.range_count; ++r) {
       cuts_.push_back(cut_range(d_, d_.ranges[r]));
-      most_parts = std::max(most_parts, static_cast<int64_t>(cuts_.back().size()));
-      tiles += (d_.ranges[r].rows + tile_rows() - 1) / tile_rows();
+      tiles += tiles_of(d_.ranges[r].rows);
     }
     row_slots_.resize(static_cast<size_t>(d_.rows));
-    if (most_parts > 1 && tiles * shape_.kv_heads < shape_.side_by_side) {
-      for (int64_t r = 0; r < d_.range_count;) r = add_split(r);
-    } else {
-      for (int64_t r = 0; r < d_.range_count; ++r) add_whole(r);
+    const bool few = tiles * shape_.kv_heads < shape_.side_by_side;
+    for (int64_t r = 0; r < d_.range_count;) {
+      const Group group = group_from(r);
+      if ((few && parts_of(r) > 1) || pays(group)) {
+        add_split(group);
+        r = group.end;
+      } else {
+        add_whole(r++);
+      }
     }
     if (!encoded_) {
       return Error{ErrorCode::kRun, "plan: the device takes no map of a KV object", ""};
@@ -80,11 +83,18 @@ class PlanMaker {
     int64_t first;
     int64_t count;
   };
+  // Ranges that begin with the same parts.
+  struct Group {
+    int64_t first;
+    int64_t end;
+    int64_t common;  // parts
+  };
   using ShiftRotations = std::unordered_map<int64_t, int64_t>;  // Piece::rotation of a shift
 
   int64_t tile_rows() const {
     return std::max<int64_t>(1, kTileRows / (shape_.query_heads / shape_.kv_heads));
   }
+  int64_t tiles_of(int64_t rows) const { return (rows + tile_rows() - 1) / tile_rows(); }
   const Cuts& cuts(int64_t range, size_t part) const {
     return cuts_[static_cast<size_t>(range)][part];
   }
@@ -149,9 +159,10 @@ class PlanMaker {
   }
 
   void add_works(const Rows& rows, int32_t first_part, int64_t parts, int64_t slot) {
-    const int64_t tiles = (rows.count + tile_rows() - 1) / tile_rows();
+    const int64_t tiles = tiles_of(rows.count);
     const int64_t each = (rows.count + tiles - 1) / tiles;
-    for (int64_t row = 0; row < rows.count; row += each) {
+    // Under a causal segment the last rows see most: they begin.
+    for (int64_t row = (rows.count - 1) / each * each; row >= 0; row -= each) {
       works_.push_back({static_cast<int32_t>(rows.first + row),
                         static_cast<int32_t>(std::min(each, rows.count - row)), first_part,
                         static_cast<int32_t>(parts), slot < 0 ? -1 : slot + row});
@@ -187,20 +198,41 @@ class PlanMaker {
     return most;
   }
 
-  // Range `first` and those after it that begin with the same parts: these are run once, for the
-  // rows of all of them. Returns the range after them.
-  int64_t add_split(int64_t first) {
-    int64_t common = parts_of(first);
-    int64_t end = first + 1;
-    for (; end < d_.range_count; ++end) {
-      const int64_t now = common_parts(first, end);
-      if (now == 0 || (end > first + 1 && now < common)) break;
-      common = std::min(common, now);
+  Group group_from(int64_t first) const {
+    Group group{first, first + 1, parts_of(first)};
+    for (; group.end < d_.range_count; ++group.end) {
+      const int64_t common = common_parts(first, group.end);
+      if (common == 0 || (group.end > first + 1 && common < group.common)) break;
+      group.common = std::min(group.common, common);
     }
-    if (end == first + 1 && common == 1) {
-      add_whole(first);
-      return end;
+    return group;
+  }
+
+  int64_t tokens(int64_t range, int64_t first_part, int64_t last_part) const {
+    int64_t sum = 0;
+    for (int64_t p = first_part; p < last_part; ++p) {
+      for (const Cut& cut : cuts(range, static_cast<size_t>(p))) sum += cut.end - cut.begin;
     }
+    return sum;
+  }
+
+  // Whether running the common parts once saves a quarter of the work or more.
+  bool pays(const Group& group) const {
+    if (group.end == group.first + 1) return false;
+    int64_t alone = 0, shared = 0, rows = 0;
+    for (int64_t r = group.first; r < group.end; ++r) {
+      const int64_t tiles = tiles_of(d_.ranges[r].rows);
+      alone += tiles * tokens(r, 0, parts_of(r));
+      shared += tiles * tokens(r, group.common, parts_of(r));
+      rows += d_.ranges[r].rows;
+    }
+    shared += tiles_of(rows) * tokens(group.first, 0, group.common);
+    return 4 * shared <= 3 * alone;
+  }
+
+  // Runs every part by itself, the common ones once for the rows of all ranges.
+  void add_split(const Group& group) {
+    const auto [first, end, common] = group;
     const auto first_slot = static_cast<int64_t>(slot_bases_.size());
     Rows all{d_.ranges[first].first_row, 0};
     for (int64_t r = first; r < end; ++r) all.count += d_.ranges[r].rows;
@@ -220,7 +252,6 @@ class PlanMaker {
       }
       std::fill_n(row_slots_.begin() + rows.first, rows.count, slots);
     }
-    return end;
   }
 
   void add_slot(const Cuts& part, const Rows& rows, ShiftRotations& known) {
