@@ -26,32 +26,10 @@ Result<std::unique_ptr<CpuBackend>> CpuBackend::create(Host host, const Config& 
 }
 
 Status CpuBackend::configure(const dbsa_attention_shape& shape) {
-  const auto fault = [](const char* what, int64_t got) {
-    return invalid(std::string("configure: ") + what + ", got " + std::to_string(got));
-  };
   if (configured_) return invalid("configure: called twice");
-  if (shape.layers < 1) return fault("layers must be >= 1", shape.layers);
-  if (shape.kv_heads < 1) return fault("kv_heads must be >= 1", shape.kv_heads);
-  if (shape.query_heads < 1 || shape.query_heads % shape.kv_heads != 0) {
-    return fault("query_heads must be a multiple of kv_heads", shape.query_heads);
-  }
-  if (shape.head_dim < 2 || shape.head_dim > 256 || shape.head_dim % 2 != 0) {
-    return fault("head_dim must be even and 2..256", shape.head_dim);
-  }
-  if (shape.compute != DBSA_COMPUTE_F32 && shape.compute != DBSA_COMPUTE_BF16) {
-    return fault("compute must be F32 (1) or BF16 (2)", shape.compute);
-  }
-  if (shape.kv_dtype != DBSA_KV_DTYPE_F32 && shape.kv_dtype != DBSA_KV_DTYPE_BF16 &&
-      shape.kv_dtype != DBSA_KV_DTYPE_I8) {
-    return fault("kv_dtype must be F32 (1), BF16 (2) or I8 (3)", shape.kv_dtype);
-  }
-  if (!std::isfinite(shape.scale)) return invalid("configure: scale must be finite");
-  if (shape.inv_freq == nullptr) return invalid("configure: inv_freq is null");
+  DBSA_RETURN_IF_ERROR(check_shape(shape));
 
   inv_freq_.assign(shape.inv_freq, shape.inv_freq + shape.head_dim / 2);
-  for (const float frequency : inv_freq_) {
-    if (!std::isfinite(frequency)) return invalid("configure: inv_freq must be finite");
-  }
   layers_ = shape.layers;
   packing_ = "cpu " + std::to_string(kRevision) + " " + path_.name +
              (shape.compute == DBSA_COMPUTE_BF16 ? " bf16" : " f32") +
@@ -80,10 +58,7 @@ Status CpuBackend::check_configured() const {
 // ---- buffers --------------------------------------------------------------------------------
 
 Result<dbsa_buffer*> CpuBackend::buffer_create(int64_t rows, int64_t width) {
-  if (rows < 0 || width < 1 || !multiply_fits(width, rows, int64_t{1} << 45)) {
-    return invalid("buffer_create: rows must be >= 0 and width >= 1, got " + std::to_string(rows) +
-                   " x " + std::to_string(width));
-  }
+  DBSA_RETURN_IF_ERROR(check_buffer_create(rows, width));
   auto buffer = std::make_unique<dbsa_buffer>();
   buffer->rows = rows;
   buffer->width = width;
@@ -113,46 +88,6 @@ Status CpuBackend::download(const dbsa_buffer* buffer, int64_t first_row, int64_
 }
 
 // ---- weights --------------------------------------------------------------------------------
-
-namespace {
-
-Status check_tensor(int32_t use, const dbsa_tensor& tensor) {
-  const auto fault = [](const std::string& what) { return invalid("weight_create: " + what); };
-  if (use != DBSA_WEIGHT_LINEAR && use != DBSA_WEIGHT_EMBEDDING && use != DBSA_WEIGHT_VECTOR) {
-    return fault("use must be LINEAR (1), EMBEDDING (2) or VECTOR (3), got " + std::to_string(use));
-  }
-  if (tensor.data == nullptr || tensor.shape == nullptr || tensor.strides == nullptr) {
-    return fault("the tensor's data, shape or strides are null");
-  }
-  if (tensor.device.type != DBSA_DEVICE_CPU && tensor.device.type != DBSA_DEVICE_CUDA_HOST) {
-    return fault("the tensor is not in the CPU's memory");
-  }
-  const bool f32 = tensor.dtype.code == DBSA_DTYPE_FLOAT && tensor.dtype.bits == 32;
-  const bool f16 = tensor.dtype.code == DBSA_DTYPE_FLOAT && tensor.dtype.bits == 16;
-  const bool bf16 = tensor.dtype.code == DBSA_DTYPE_BFLOAT && tensor.dtype.bits == 16;
-  if (!(f32 || f16 || bf16) || tensor.dtype.lanes != 1) {
-    return fault("the tensor must be float32, float16 or bfloat16");
-  }
-  const int32_t dimensions = use == DBSA_WEIGHT_VECTOR ? 1 : 2;
-  if (tensor.ndim != dimensions) {
-    return fault("a " + std::string(use_name(use)) + " weight has " + std::to_string(dimensions) +
-                 " dimensions, got " + std::to_string(tensor.ndim));
-  }
-  int64_t stride = 1;
-  for (int32_t i = tensor.ndim - 1; i >= 0; --i) {
-    if (tensor.shape[i] < 1 || !multiply_fits(stride, tensor.shape[i], int64_t{1} << 45)) {
-      return fault("dimension " + std::to_string(i) + " must be >= 1 and fit in memory, got " +
-                   std::to_string(tensor.shape[i]));
-    }
-    if (tensor.shape[i] > 1 && tensor.strides[i] != stride) {
-      return fault("the tensor must be contiguous");
-    }
-    stride *= tensor.shape[i];
-  }
-  return {};
-}
-
-}  // namespace
 
 Result<dbsa_weight*> CpuBackend::weight_create(int32_t use, const dbsa_tensor& tensor) {
   DBSA_RETURN_IF_ERROR(check_configured());

@@ -7,16 +7,7 @@
 namespace dbsa::cpu {
 namespace {
 
-constexpr int64_t kMostTokens = int64_t{1} << 32;
 constexpr int64_t kRememberedRotations = 32768;  // KV indices; later ones are formed anew
-
-Status check_tokens(const char* op, int64_t tokens) {
-  if (tokens < 1 || tokens > kMostTokens) {
-    return invalid(std::string(op) + ": tokens must be 1.." + std::to_string(kMostTokens) +
-                   ", got " + std::to_string(tokens));
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -46,21 +37,8 @@ const float* CpuBackend::index_rotation(int64_t token, float* own) {
 Status CpuBackend::kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t first_row,
                              int64_t rows, int32_t layer, int64_t first_token, dbsa_kv* kv) {
   DBSA_RETURN_IF_ERROR(check_configured());
-  if (kv == nullptr) return invalid("kv_append: kv is null");
-  if (!kv->live) return invalid("kv_append: imported KV cannot be written");
-  DBSA_RETURN_IF_ERROR(check_rows("kv_append", "k", k, first_row, rows));
-  DBSA_RETURN_IF_ERROR(check_rows("kv_append", "v", v, first_row, rows));
-  DBSA_RETURN_IF_ERROR(check_buffer("kv_append", "k", k, 0, kv_width()));
-  DBSA_RETURN_IF_ERROR(check_buffer("kv_append", "v", v, 0, kv_width()));
-  if (layer < 0 || layer >= layers_) {
-    return invalid("kv_append: layer " + std::to_string(layer) + " is not in 0.." +
-                   std::to_string(layers_ - 1));
-  }
-  if (first_token < 0 || first_token > kv->tokens || rows > kv->tokens - first_token) {
-    return invalid("kv_append: " + std::to_string(rows) + " tokens from token " +
-                   std::to_string(first_token) + " lie outside the KV of " +
-                   std::to_string(kv->tokens) + " tokens");
-  }
+  DBSA_RETURN_IF_ERROR(
+      check_kv_append(k, v, kv_width(), first_row, rows, layer, layers_, first_token, kv));
   const KvLayout& layout = kv->layout;
   const int64_t remember = std::min(first_token + rows, kRememberedRotations);
   const auto remembered = static_cast<int64_t>(index_rotations_.size()) / layout.head_dim;
@@ -124,52 +102,17 @@ Result<dbsa_kv_format> CpuBackend::block_format(int64_t tokens) const {
 
 Status CpuBackend::check_format(const dbsa_kv_format& format) const {
   DBSA_RETURN_IF_ERROR(check_configured());
-  if (format.tokens < 1 || format.tokens > static_cast<uint64_t>(kMostTokens)) {
-    return Error{ErrorCode::kUnsupported,
-                 "KV format: tokens must be 1.." + std::to_string(kMostTokens) + ", got " +
-                     std::to_string(format.tokens),
-                 ""};
-  }
+  DBSA_RETURN_IF_ERROR(check_format_tokens(format));
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format own,
                         block_format(static_cast<int64_t>(format.tokens)));
-  const struct {
-    const char* name;
-    uint64_t expected;
-    uint64_t got;
-  } fields[] = {{"layout", own.layout, format.layout},
-                {"dtype", own.dtype, format.dtype},
-                {"panel", own.panel, format.panel},
-                {"layers", own.layers, format.layers},
-                {"kv_heads", own.kv_heads, format.kv_heads},
-                {"head_dim", own.head_dim, format.head_dim},
-                {"reserved", own.reserved, format.reserved},
-                {"plane_bytes", own.plane_bytes, format.plane_bytes},
-                {"scale_offset", own.scale_offset, format.scale_offset}};
-  for (const auto& field : fields) {
-    if (field.expected != field.got) {
-      return Error{ErrorCode::kUnsupported,
-                   std::string("KV format: this backend reads ") + field.name + " " +
-                       std::to_string(field.expected) + ", got " + std::to_string(field.got),
-                   ""};
-    }
-  }
-  return {};
+  return backend_checks::check_format(own, format);
 }
 
 Result<dbsa_kv*> CpuBackend::block_import(const dbsa_kv_format& format, const void* const* planes) {
   DBSA_RETURN_IF_ERROR(check_format(format));
-  if (planes == nullptr) return invalid("block_import: planes is null");
+  DBSA_RETURN_IF_ERROR(check_planes(planes, layers_));
   auto kv = std::make_unique<dbsa_kv>();
-  for (int32_t layer = 0; layer < layers_; ++layer) {
-    if (planes[layer] == nullptr) {
-      return invalid("block_import: plane " + std::to_string(layer) + " is null");
-    }
-    if (reinterpret_cast<uintptr_t>(planes[layer]) % DBSA_KV_PLANE_ALIGNMENT != 0) {
-      return invalid("block_import: plane " + std::to_string(layer) + " is not aligned to " +
-                     std::to_string(DBSA_KV_PLANE_ALIGNMENT) + " bytes");
-    }
-    kv->planes.push_back(planes[layer]);
-  }
+  kv->planes.assign(planes, planes + layers_);
   kv->tokens = static_cast<int64_t>(format.tokens);
   kv->layout = shape_.stored;
   return kv.release();
@@ -204,17 +147,8 @@ void CpuBackend::quantise_prefix(const dbsa_kv& kv, const void* source, int64_t 
 Status CpuBackend::block_export(const dbsa_kv* kv, const dbsa_kv_format& format, int32_t layer,
                                 void* plane) {
   DBSA_RETURN_IF_ERROR(check_format(format));
-  if (kv == nullptr) return invalid("block_export: kv is null");
-  if (plane == nullptr) return invalid("block_export: plane is null");
-  if (layer < 0 || layer >= layers_) {
-    return invalid("block_export: layer " + std::to_string(layer) + " is not in 0.." +
-                   std::to_string(layers_ - 1));
-  }
+  DBSA_RETURN_IF_ERROR(check_block_export(kv, format, layer, layers_, plane));
   const auto tokens = static_cast<int64_t>(format.tokens);
-  if (tokens > kv->tokens) {
-    return invalid("block_export: the format has " + std::to_string(tokens) +
-                   " tokens, the KV only " + std::to_string(kv->tokens));
-  }
   const void* source = kv->planes[static_cast<size_t>(layer)];
   if (kv->layout.type == shape_.stored.type) {
     kv->layout.copy_prefix(source, kv->tokens, tokens, plane);

@@ -1,0 +1,365 @@
+// Checks of the calls of an attention backend, all kInvalidArgument unless said: the same words
+// whichever backend.
+//
+// To be included where the backend's objects are defined: dbsa_buffer with rows and width,
+// dbsa_weight with use, rows and width, dbsa_kv with tokens and live, as int64_t but for use, an
+// int32_t, and live, a bool.
+#pragma once
+
+#include <dbsa/attention_backend.h>
+#include <dbsa/sdk/result.h>
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+
+namespace dbsa::backend_checks {
+
+inline Error invalid(const std::string& message) {
+  return Error{ErrorCode::kInvalidArgument, message, ""};
+}
+
+// Rows first..first + rows - 1 of `buffer`, which must not be null.
+inline Status check_rows(const char* op, const char* name, const dbsa_buffer* buffer, int64_t first,
+                         int64_t rows) {
+  const std::string what = std::string(op) + ": " + name;
+  if (buffer == nullptr) return invalid(what + " is null");
+  if (first < 0 || rows < 0 || first > buffer->rows || rows > buffer->rows - first) {
+    return invalid(what + " has " + std::to_string(buffer->rows) + " rows, asked for " +
+                   std::to_string(rows) + " from row " + std::to_string(first));
+  }
+  return {};
+}
+
+inline Status check_buffer(const char* op, const char* name, const dbsa_buffer* buffer,
+                           int64_t rows, int64_t width) {
+  DBSA_RETURN_IF_ERROR(check_rows(op, name, buffer, 0, rows));
+  if (buffer->width != width) {
+    return invalid(std::string(op) + ": " + name + " must be " + std::to_string(width) +
+                   " wide, got " + std::to_string(buffer->width));
+  }
+  return {};
+}
+
+inline const char* use_name(int32_t use) {
+  switch (use) {
+    case DBSA_WEIGHT_LINEAR:
+      return "LINEAR";
+    case DBSA_WEIGHT_EMBEDDING:
+      return "EMBEDDING";
+    case DBSA_WEIGHT_VECTOR:
+      return "VECTOR";
+    default:
+      return "unknown";
+  }
+}
+
+inline Status check_weight(const char* op, const char* name, const dbsa_weight* weight,
+                           int32_t use) {
+  const std::string what = std::string(op) + ": " + name;
+  if (weight == nullptr) return invalid(what + " is null");
+  if (weight->use != use) {
+    return invalid(what + " must be a " + use_name(use) + " weight, got " + use_name(weight->use));
+  }
+  return {};
+}
+
+inline Status check_vector(const char* op, const char* name, const dbsa_weight* weight,
+                           int64_t width) {
+  DBSA_RETURN_IF_ERROR(check_weight(op, name, weight, DBSA_WEIGHT_VECTOR));
+  if (weight->width != width) {
+    return invalid(std::string(op) + ": " + name + " must have " + std::to_string(width) +
+                   " values, got " + std::to_string(weight->width));
+  }
+  return {};
+}
+
+inline Status check_distinct(const char* op, const char* name, const dbsa_buffer* in,
+                             const dbsa_buffer* out) {
+  if (in == out) return invalid(std::string(op) + ": out must not be " + name);
+  return {};
+}
+
+// ---- arguments that may be left out ----------------------------------------------------------
+
+inline Status check_bias(const char* op, const char* name, const dbsa_weight* bias, int64_t width) {
+  return bias == nullptr ? Status() : check_vector(op, name, bias, width);
+}
+inline Status check_residual(const char* op, const dbsa_buffer* residual, int64_t rows,
+                             int64_t width) {
+  return residual == nullptr ? Status() : check_buffer(op, "residual", residual, rows, width);
+}
+
+// ---- whole calls -----------------------------------------------------------------------------
+
+// a * b fits where b >= 0 and a >= 1.
+inline bool product_fits(int64_t a, int64_t b, int64_t limit) { return b <= limit / a; }
+constexpr int64_t kMostElements = int64_t{1} << 45;  // more than any machine has
+constexpr int64_t kMostTokens = int64_t{1} << 32;
+
+inline Status check_shape(const dbsa_attention_shape& shape) {
+  const auto fault = [](const char* what, int64_t got) {
+    return invalid(std::string("configure: ") + what + ", got " + std::to_string(got));
+  };
+  if (shape.layers < 1) return fault("layers must be >= 1", shape.layers);
+  if (shape.kv_heads < 1) return fault("kv_heads must be >= 1", shape.kv_heads);
+  if (shape.query_heads < 1 || shape.query_heads % shape.kv_heads != 0) {
+    return fault("query_heads must be a multiple of kv_heads", shape.query_heads);
+  }
+  if (shape.head_dim < 2 || shape.head_dim > 256 || shape.head_dim % 2 != 0) {
+    return fault("head_dim must be even and 2..256", shape.head_dim);
+  }
+  if (shape.compute != DBSA_COMPUTE_F32 && shape.compute != DBSA_COMPUTE_BF16) {
+    return fault("compute must be F32 (1) or BF16 (2)", shape.compute);
+  }
+  if (shape.kv_dtype != DBSA_KV_DTYPE_F32 && shape.kv_dtype != DBSA_KV_DTYPE_BF16 &&
+      shape.kv_dtype != DBSA_KV_DTYPE_I8) {
+    return fault("kv_dtype must be F32 (1), BF16 (2) or I8 (3)", shape.kv_dtype);
+  }
+  if (!std::isfinite(shape.scale)) return invalid("configure: scale must be finite");
+  if (shape.inv_freq == nullptr) return invalid("configure: inv_freq is null");
+  for (int32_t i = 0; i < shape.head_dim / 2; ++i) {
+    if (!std::isfinite(shape.inv_freq[i])) return invalid("configure: inv_freq must be finite");
+  }
+  return {};
+}
+
+inline Status check_buffer_create(int64_t rows, int64_t width) {
+  if (rows < 0 || width < 1 || !product_fits(width, rows, kMostElements)) {
+    return invalid("buffer_create: rows must be >= 0 and width >= 1, got " + std::to_string(rows) +
+                   " x " + std::to_string(width));
+  }
+  return {};
+}
+
+inline Status check_tensor(int32_t use, const dbsa_tensor& tensor) {
+  const auto fault = [](const std::string& what) { return invalid("weight_create: " + what); };
+  if (use != DBSA_WEIGHT_LINEAR && use != DBSA_WEIGHT_EMBEDDING && use != DBSA_WEIGHT_VECTOR) {
+    return fault("use must be LINEAR (1), EMBEDDING (2) or VECTOR (3), got " + std::to_string(use));
+  }
+  if (tensor.data == nullptr || tensor.shape == nullptr || tensor.strides == nullptr) {
+    return fault("the tensor's data, shape or strides are null");
+  }
+  if (tensor.device.type != DBSA_DEVICE_CPU && tensor.device.type != DBSA_DEVICE_CUDA_HOST) {
+    return fault("the tensor is not in the CPU's memory");
+  }
+  const bool f32 = tensor.dtype.code == DBSA_DTYPE_FLOAT && tensor.dtype.bits == 32;
+  const bool f16 = tensor.dtype.code == DBSA_DTYPE_FLOAT && tensor.dtype.bits == 16;
+  const bool bf16 = tensor.dtype.code == DBSA_DTYPE_BFLOAT && tensor.dtype.bits == 16;
+  if (!(f32 || f16 || bf16) || tensor.dtype.lanes != 1) {
+    return fault("the tensor must be float32, float16 or bfloat16");
+  }
+  const int32_t dimensions = use == DBSA_WEIGHT_VECTOR ? 1 : 2;
+  if (tensor.ndim != dimensions) {
+    return fault("a " + std::string(use_name(use)) + " weight has " + std::to_string(dimensions) +
+                 " dimensions, got " + std::to_string(tensor.ndim));
+  }
+  int64_t stride = 1;
+  for (int32_t i = tensor.ndim - 1; i >= 0; --i) {
+    if (tensor.shape[i] < 1 || !product_fits(stride, tensor.shape[i], kMostElements)) {
+      return fault("dimension " + std::to_string(i) + " must be >= 1 and fit in memory, got " +
+                   std::to_string(tensor.shape[i]));
+    }
+    if (tensor.shape[i] > 1 && tensor.strides[i] != stride) {
+      return fault("the tensor must be contiguous");
+    }
+    stride *= tensor.shape[i];
+  }
+  return {};
+}
+
+inline Status check_embedding(const int32_t* ids, int64_t rows, const dbsa_weight* table,
+                              const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_weight("embedding", "table", table, DBSA_WEIGHT_EMBEDDING));
+  DBSA_RETURN_IF_ERROR(check_buffer("embedding", "out", out, rows, table->width));
+  if (rows > 0 && ids == nullptr) return invalid("embedding: ids is null");
+  for (int64_t i = 0; i < rows; ++i) {
+    if (ids[i] < 0 || ids[i] >= table->rows) {
+      return invalid("embedding: id " + std::to_string(ids[i]) + " of row " + std::to_string(i) +
+                     " is not in 0.." + std::to_string(table->rows - 1));
+    }
+  }
+  return {};
+}
+
+inline Status check_linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                           const dbsa_weight* bias, const dbsa_buffer* residual,
+                           const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_weight("linear", "weight", weight, DBSA_WEIGHT_LINEAR));
+  DBSA_RETURN_IF_ERROR(check_buffer("linear", "x", x, rows, weight->width));
+  DBSA_RETURN_IF_ERROR(check_buffer("linear", "out", out, rows, weight->rows));
+  DBSA_RETURN_IF_ERROR(check_distinct("linear", "x", x, out));
+  DBSA_RETURN_IF_ERROR(check_bias("linear", "bias", bias, weight->rows));
+  return check_residual("linear", residual, rows, weight->rows);
+}
+
+inline std::string shape_of(const dbsa_weight& weight) {
+  return "[" + std::to_string(weight.rows) + ", " + std::to_string(weight.width) + "]";
+}
+
+inline Status check_swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
+                           const dbsa_buffer* residual, const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_weight("swiglu", "gate", weights.gate, DBSA_WEIGHT_LINEAR));
+  DBSA_RETURN_IF_ERROR(check_weight("swiglu", "up", weights.up, DBSA_WEIGHT_LINEAR));
+  DBSA_RETURN_IF_ERROR(check_weight("swiglu", "down", weights.down, DBSA_WEIGHT_LINEAR));
+  const int64_t inner = weights.gate->rows;
+  if (weights.up->rows != inner || weights.up->width != weights.gate->width ||
+      weights.down->width != inner) {
+    return invalid("swiglu: gate, up and down must be [m, k], [m, k] and [n, m], got " +
+                   shape_of(*weights.gate) + ", " + shape_of(*weights.up) + " and " +
+                   shape_of(*weights.down));
+  }
+  DBSA_RETURN_IF_ERROR(check_buffer("swiglu", "x", x, rows, weights.gate->width));
+  DBSA_RETURN_IF_ERROR(check_buffer("swiglu", "out", out, rows, weights.down->rows));
+  DBSA_RETURN_IF_ERROR(check_distinct("swiglu", "x", x, out));
+  DBSA_RETURN_IF_ERROR(check_bias("swiglu", "gate_bias", weights.gate_bias, inner));
+  DBSA_RETURN_IF_ERROR(check_bias("swiglu", "up_bias", weights.up_bias, inner));
+  DBSA_RETURN_IF_ERROR(check_bias("swiglu", "down_bias", weights.down_bias, weights.down->rows));
+  return check_residual("swiglu", residual, rows, weights.down->rows);
+}
+
+inline Status check_rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                             const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_rows("rms_norm", "x", x, 0, rows));
+  DBSA_RETURN_IF_ERROR(check_buffer("rms_norm", "out", out, rows, x->width));
+  DBSA_RETURN_IF_ERROR(check_vector("rms_norm", "weight", weight, x->width));
+  return check_distinct("rms_norm", "x", x, out);
+}
+
+inline Status check_layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                               const dbsa_weight* bias, const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_rows("layer_norm", "x", x, 0, rows));
+  DBSA_RETURN_IF_ERROR(check_buffer("layer_norm", "out", out, rows, x->width));
+  DBSA_RETURN_IF_ERROR(check_vector("layer_norm", "weight", weight, x->width));
+  DBSA_RETURN_IF_ERROR(check_vector("layer_norm", "bias", bias, x->width));
+  return check_distinct("layer_norm", "x", x, out);
+}
+
+inline Status check_gelu(const dbsa_buffer* x, int64_t rows, const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_rows("gelu", "x", x, 0, rows));
+  return check_buffer("gelu", "out", out, rows, x->width);
+}
+
+inline Status check_gather_rows(const dbsa_buffer* x, const int64_t* indices, int64_t count,
+                                const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_rows("gather_rows", "x", x, 0, 0));
+  DBSA_RETURN_IF_ERROR(check_buffer("gather_rows", "out", out, count, x->width));
+  DBSA_RETURN_IF_ERROR(check_distinct("gather_rows", "x", x, out));
+  if (count > 0 && indices == nullptr) return invalid("gather_rows: indices is null");
+  for (int64_t i = 0; i < count; ++i) {
+    if (indices[i] < 0 || indices[i] >= x->rows) {
+      return invalid("gather_rows: index " + std::to_string(indices[i]) + " is not in 0.." +
+                     std::to_string(x->rows - 1));
+    }
+  }
+  return {};
+}
+
+// ---- keys, values, blocks --------------------------------------------------------------------
+
+inline Status check_tokens(const char* op, int64_t tokens) {
+  if (tokens < 1 || tokens > kMostTokens) {
+    return invalid(std::string(op) + ": tokens must be 1.." + std::to_string(kMostTokens) +
+                   ", got " + std::to_string(tokens));
+  }
+  return {};
+}
+
+inline Status check_layer(const char* op, int32_t layer, int32_t layers) {
+  if (layer < 0 || layer >= layers) {
+    return invalid(std::string(op) + ": layer " + std::to_string(layer) + " is not in 0.." +
+                   std::to_string(layers - 1));
+  }
+  return {};
+}
+
+// width: of rows of k and v.
+inline Status check_kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t width,
+                              int64_t first_row, int64_t rows, int32_t layer, int32_t layers,
+                              int64_t first_token, const dbsa_kv* kv) {
+  if (kv == nullptr) return invalid("kv_append: kv is null");
+  if (!kv->live) return invalid("kv_append: imported KV cannot be written");
+  DBSA_RETURN_IF_ERROR(check_rows("kv_append", "k", k, first_row, rows));
+  DBSA_RETURN_IF_ERROR(check_rows("kv_append", "v", v, first_row, rows));
+  DBSA_RETURN_IF_ERROR(check_buffer("kv_append", "k", k, 0, width));
+  DBSA_RETURN_IF_ERROR(check_buffer("kv_append", "v", v, 0, width));
+  DBSA_RETURN_IF_ERROR(check_layer("kv_append", layer, layers));
+  if (first_token < 0 || first_token > kv->tokens || rows > kv->tokens - first_token) {
+    return invalid("kv_append: " + std::to_string(rows) + " tokens from token " +
+                   std::to_string(first_token) + " lie outside the KV of " +
+                   std::to_string(kv->tokens) + " tokens");
+  }
+  return {};
+}
+
+// kUnsupported for a number of tokens that no format has.
+inline Status check_format_tokens(const dbsa_kv_format& format) {
+  if (format.tokens >= 1 && format.tokens <= static_cast<uint64_t>(kMostTokens)) return {};
+  return Error{ErrorCode::kUnsupported,
+               "KV format: tokens must be 1.." + std::to_string(kMostTokens) + ", got " +
+                   std::to_string(format.tokens),
+               ""};
+}
+
+// kUnsupported unless `format` is `own`, the backend's of as many tokens.
+inline Status check_format(const dbsa_kv_format& own, const dbsa_kv_format& format) {
+  const struct {
+    const char* name;
+    uint64_t expected;
+    uint64_t got;
+  } fields[] = {{"layout", own.layout, format.layout},
+                {"dtype", own.dtype, format.dtype},
+                {"panel", own.panel, format.panel},
+                {"layers", own.layers, format.layers},
+                {"kv_heads", own.kv_heads, format.kv_heads},
+                {"head_dim", own.head_dim, format.head_dim},
+                {"reserved", own.reserved, format.reserved},
+                {"plane_bytes", own.plane_bytes, format.plane_bytes},
+                {"scale_offset", own.scale_offset, format.scale_offset}};
+  for (const auto& field : fields) {
+    if (field.expected != field.got) {
+      return Error{ErrorCode::kUnsupported,
+                   std::string("KV format: this backend reads ") + field.name + " " +
+                       std::to_string(field.expected) + ", got " + std::to_string(field.got),
+                   ""};
+    }
+  }
+  return {};
+}
+
+inline Status check_planes(const void* const* planes, int32_t layers) {
+  if (planes == nullptr) return invalid("block_import: planes is null");
+  for (int32_t layer = 0; layer < layers; ++layer) {
+    if (planes[layer] == nullptr) {
+      return invalid("block_import: plane " + std::to_string(layer) + " is null");
+    }
+    if (reinterpret_cast<uintptr_t>(planes[layer]) % DBSA_KV_PLANE_ALIGNMENT != 0) {
+      return invalid("block_import: plane " + std::to_string(layer) + " is not aligned to " +
+                     std::to_string(DBSA_KV_PLANE_ALIGNMENT) + " bytes");
+    }
+  }
+  return {};
+}
+
+inline Status check_block_export(const dbsa_kv* kv, const dbsa_kv_format& format, int32_t layer,
+                                 int32_t layers, const void* plane) {
+  if (kv == nullptr) return invalid("block_export: kv is null");
+  if (plane == nullptr) return invalid("block_export: plane is null");
+  DBSA_RETURN_IF_ERROR(check_layer("block_export", layer, layers));
+  if (static_cast<int64_t>(format.tokens) > kv->tokens) {
+    return invalid("block_export: the format has " + std::to_string(format.tokens) +
+                   " tokens, the KV only " + std::to_string(kv->tokens));
+  }
+  return {};
+}
+
+// plan_rows: of a plan that is not null.
+inline Status check_attention(int64_t plan_rows, int32_t layer, int32_t layers,
+                              const dbsa_buffer* q, int64_t width, const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_layer("attention", layer, layers));
+  DBSA_RETURN_IF_ERROR(check_buffer("attention", "q", q, plan_rows, width));
+  DBSA_RETURN_IF_ERROR(check_buffer("attention", "out", out, plan_rows, width));
+  return check_distinct("attention", "q", q, out);
+}
+
+}  // namespace dbsa::backend_checks
