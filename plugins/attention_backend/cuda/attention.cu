@@ -133,18 +133,23 @@ __global__ void __launch_bounds__(32 * kSimpleWarps) simple_kernel(AttentionArgs
     }
     if (work.slot < 0) {
       float* out = args.out + (int64_t{row} * args.query_heads + head) * dim;
+      const float inverse = __frcp_rn(total.sum);
 #pragma unroll
       for (int s = 0; s < kSums; ++s) {
         const int d = lane + 32 * s;
-        if (d < dim) out[d] = finished(total_sums[s], total.sum);
+        if (d < dim) out[d] = finished(total_sums[s], inverse);
       }
     }
   }
 }
 
-// Merges the parts of rows that were run side by side: a thread per number of `out`.
+// Merges the parts of rows that were run side by side: a thread per kWidth numbers of `out`.
+template <int kWidth>
 __global__ void combine_kernel(AttentionArgs args) {
-  const int64_t index = blockIdx.x * int64_t{blockDim.x} + threadIdx.x;
+  struct alignas(4 * kWidth) Numbers {
+    float at[kWidth];
+  };
+  const int64_t index = (blockIdx.x * int64_t{blockDim.x} + threadIdx.x) * kWidth;
   const int64_t row_head = index / args.head_dim;
   const int d = static_cast<int>(index % args.head_dim);
   const int64_t row = row_head / args.query_heads;
@@ -153,7 +158,7 @@ __global__ void combine_kernel(AttentionArgs args) {
   const RowSlots slots = args.plan.row_slots[row];
   if (slots.count == 0) return;
   RowState total;
-  float value = 0.0f;
+  Numbers value;
 #pragma unroll 4
   for (int i = 0; i < slots.count; ++i) {
     const int64_t slot = (args.plan.slots[slots.first + i] + row) * args.query_heads + head;
@@ -161,16 +166,20 @@ __global__ void combine_kernel(AttentionArgs args) {
     RowState part;
     part.maximum = read.x;
     part.sum = read.y;
-    const float own = args.partial[slot * args.head_dim + d];
+    const auto own = *reinterpret_cast<const Numbers*>(args.partial + slot * args.head_dim + d);
     if (i == 0) {
       total = part;
       value = own;
     } else {
       const Merge by = merge(total, part);
-      value = merged(by, value, own);
+#pragma unroll
+      for (int w = 0; w < kWidth; ++w) value.at[w] = merged(by, value.at[w], own.at[w]);
     }
   }
-  args.out[index] = finished(value, total.sum);
+  const float inverse = __frcp_rn(total.sum);
+#pragma unroll
+  for (int w = 0; w < kWidth; ++w) value.at[w] = finished(value.at[w], inverse);
+  *reinterpret_cast<Numbers*>(args.out + index) = value;
 }
 
 unsigned blocks_of(int64_t threads, int64_t block) {
@@ -269,9 +278,13 @@ cudaError_t attention(cudaStream_t stream, AttentionKernel kernel, const Attenti
     error = cudaGetLastError();
   }
   if (error != cudaSuccess || plan.slot_count == 0) return error;
-  constexpr int kThreads = 256;
+  constexpr int kThreads = 128;
   const int64_t numbers = int64_t{plan.rows} * shape.query_heads * shape.head_dim;
-  combine_kernel<<<blocks_of(numbers, kThreads), kThreads, 0, stream>>>(args);
+  if (shape.head_dim % 4 == 0) {
+    combine_kernel<4><<<blocks_of(numbers / 4, kThreads), kThreads, 0, stream>>>(args);
+  } else {
+    combine_kernel<2><<<blocks_of(numbers / 2, kThreads), kThreads, 0, stream>>>(args);
+  }
   return cudaGetLastError();
 }
 

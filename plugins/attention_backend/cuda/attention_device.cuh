@@ -68,8 +68,8 @@ __device__ inline float merged(const Merge& by, float total, float part) {
   return __fmaf_rn(part, by.part, __fmul_rn(total, by.total));
 }
 // Adding 0 makes -0 of an underflow the 0 that masked tokens would make of it.
-__device__ inline float finished(float value, float sum) {
-  return __fadd_rn(__fmul_rn(value, __frcp_rn(sum)), 0.0f);
+__device__ inline float finished(float value, float inverse_sum) {
+  return __fadd_rn(__fmul_rn(value, inverse_sum), 0.0f);
 }
 
 // ---- for kernels on tensor cores ---------------------------------------------------------------
@@ -83,9 +83,10 @@ __device__ inline uint32_t tile_offset(int rows, int row, int unit) {
 __device__ inline uint32_t shared_address(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
 }
+// Volatile: it stays among the products around it.
 __device__ inline float fast_exp2(float x) {
   float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  asm volatile("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
 }
 __device__ inline uint32_t pack_bf16(float low, float high) {
@@ -161,6 +162,7 @@ __device__ inline void keep_row(const AttentionArgs& args, const Work& work, int
     by = merge(total, state);
   }
   const bool last = part == work.parts - 1;
+  const float inverse = last ? __frcp_rn(total.sum) : 1.0f;
 #pragma unroll
   for (int t = 0; t < kDTiles; ++t) {
     auto* place = reinterpret_cast<float2*>(out + 8 * t);
@@ -169,7 +171,7 @@ __device__ inline void keep_row(const AttentionArgs& args, const Work& work, int
       const float2 before = *place;
       now = make_float2(merged(by, before.x, now.x), merged(by, before.y, now.y));
     }
-    if (last) now = make_float2(finished(now.x, total.sum), finished(now.y, total.sum));
+    if (last) now = make_float2(finished(now.x, inverse), finished(now.y, inverse));
     *place = now;
   }
 }

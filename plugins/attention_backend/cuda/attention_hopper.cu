@@ -27,22 +27,22 @@ namespace {
 
 constexpr int kTokens = 2 * kChunk;  // of a buffer
 constexpr int kRowBytes = 128;       // of a panel
-constexpr uint32_t kRows8 = 8 * kRowBytes;
 constexpr int kGroupThreads = 128;
 constexpr int kConsumers = 2;
-constexpr int kConsumerRows = kTileRows / kConsumers;
 constexpr int kThreads = (1 + kConsumers) * kGroupThreads;
 constexpr int kBuffers = 5;  // each of keys or of values
 
 template <int kDim>
 struct Tile {
-  static constexpr int kPanels = kDim / 64;
   static constexpr uint32_t kQueryBytes = kTileRows * kDim * 2;
   static constexpr uint32_t kBufferBytes = kTokens * kDim * 2;
   static constexpr uint32_t kSharedBytes = kQueryBytes + kBuffers * kBufferBytes + 1024;
 };
 
 #if DBSA_HOPPER
+
+constexpr uint32_t kRows8 = 8 * kRowBytes;
+constexpr int kConsumerRows = kTileRows / kConsumers;
 
 // ---- instructions ----------------------------------------------------------------------------
 
@@ -78,13 +78,23 @@ __device__ inline void group_barrier(int group) {
   asm volatile("bar.sync %0, 128;" ::"r"(group + 1) : "memory");
 }
 
-// Of a tile with a swizzle of 128 bytes. For rows of the reduction's dimension (keys, queries):
-// stride is from 8 rows to the next 8. For columns of it (values): leading is from panel to panel,
-// stride from 8 tokens to the next 8.
-__device__ inline uint64_t descriptor(uint32_t shared, uint32_t leading, uint32_t stride) {
-  return (uint64_t{shared & 0x3FFFF} >> 4) | uint64_t{leading >> 4} << 16 |
-         uint64_t{stride >> 4} << 32 | uint64_t{1} << 62;
-}
+// Of tiles with a swizzle of 128 bytes. For rows of the reduction's dimension (keys, queries)
+// stride is from 8 rows to the next 8; for columns of it (values) leading is from panel to panel
+// and stride from 8 tokens to the next 8.
+class Descriptor {
+ public:
+  __device__ Descriptor(uint32_t shared, uint32_t leading, uint32_t stride)
+      // By way of a shuffle: the compiler then knows that it is the same in all lanes.
+      : low_(__shfl_sync(~0u, (shared & 0x3FFFF) >> 4 | leading >> 4 << 16, 0)),
+        high_(stride >> 4 | 1u << 30) {}
+  __device__ uint64_t at(uint32_t bytes) const {
+    return uint64_t{high_} << 32 | (low_ + (bytes >> 4));
+  }
+
+ private:
+  uint32_t low_;
+  uint32_t high_;
+};
 __device__ inline void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ inline void wgmma_commit() {
   asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
@@ -242,7 +252,7 @@ __device__ inline void produce(const AttentionArgs& args, const Work& work, int 
           barrier_expect(full, T::kBufferBytes);
           const int row = (which == 0 ? key_row : value_row) + chunk * kTokens;
 #pragma unroll
-          for (int panel = 0; panel < T::kPanels; ++panel) {
+          for (int panel = 0; panel < kDim / 64; ++panel) {
             fetch_panel(ring.buffers + ring.at * T::kBufferBytes + panel * kTokens * kRowBytes, map,
                         panel * 64, row, full);
           }
@@ -274,25 +284,19 @@ struct Rows {
     maximum[0] = maximum[1] = -INFINITY;
     sum[0] = sum[1] = 0.0f;
   }
-  __device__ void multiply_keys(uint32_t queries, uint32_t keys) {
+  __device__ void multiply_keys(const Descriptor& queries, const Descriptor& keys) {
+    wgmma_scores<false>(scores, queries.at(0), keys.at(0));
 #pragma unroll
-    for (int k = 0; k < kDim / 16; ++k) {
-      const uint32_t panel = k / 4, within = k % 4 * 32;
-      const uint64_t a = descriptor(queries + panel * kTileRows * kRowBytes + within, 16, kRows8);
-      const uint64_t b = descriptor(keys + panel * kTokens * kRowBytes + within, 16, kRows8);
-      if (k == 0) {
-        wgmma_scores<false>(scores, a, b);
-      } else {
-        wgmma_scores<true>(scores, a, b);
-      }
+    for (int k = 1; k < kDim / 16; ++k) {
+      wgmma_scores<true>(scores, queries.at(k / 4 * kTileRows * kRowBytes + k % 4 * 32),
+                         keys.at(k / 4 * kTokens * kRowBytes + k % 4 * 32));
     }
     wgmma_commit();
   }
-  __device__ void multiply_values(uint32_t values) {
+  __device__ void multiply_values(const Descriptor& values) {
 #pragma unroll
     for (int k = 0; k < kTokens / 16; ++k) {
-      wgmma_values(sums, weights[k],
-                   descriptor(values + k * 2 * kRows8, kTokens * kRowBytes, kRows8));
+      wgmma_values(sums, weights[k], values.at(k * 2 * kRows8));
     }
     wgmma_commit();
   }
@@ -337,7 +341,13 @@ struct Rows {
       sum[h] = __fmaf_rn(sum[h], shrink[h], own);
     }
   }
+  // Never sleeps, since sums are not negative. The compiler would move the wait for the values up
+  // before the exponentials, which are to run meanwhile.
+  __device__ void finish_before_waiting() const {
+    if (sum[0] + sum[1] < 0.0f) asm volatile("nanosleep.u32 1;" ::: "memory");
+  }
   __device__ void rescale(const float (&shrink)[2]) {
+    if (!__any_sync(~0u, shrink[0] != 1.0f || shrink[1] != 1.0f)) return;
 #pragma unroll
     for (int t = 0; t < kDTiles; ++t) {
       sums[t][0] *= shrink[0];
@@ -361,11 +371,10 @@ struct Rows {
 // The values of tokens outside a piece may be anything; a weight of zero does not make NaN zero.
 // Both warpgroups write the same.
 template <int kDim>
-__device__ inline void clear_outside(uint32_t values, const Piece& piece, int first_token,
-                                     int group) {
+__device__ inline void clear_outside(uint32_t values, int low, int high, int group) {
   for (int i = threadIdx.x % kGroupThreads; i < kTokens * kDim / 8; i += kGroupThreads) {
     const int token = i / (kDim / 8);
-    if (first_token + token >= piece.begin && first_token + token < piece.end) continue;
+    if (token >= low && token < high) continue;
     const uint32_t at = values + tile_offset(kTokens, token, i % (kDim / 8));
     asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(at), "r"(0) : "memory");
   }
@@ -415,7 +424,8 @@ __device__ inline void consume(const AttentionArgs& args, const Work& work, int 
                                char* queries_at, Limits& limits, Ring& ring) {
   using T = Tile<kDim>;
   const int thread = threadIdx.x % kGroupThreads;
-  const uint32_t queries = shared_address(queries_at) + group * kConsumerRows * kRowBytes;
+  const Descriptor queries(shared_address(queries_at) + group * kConsumerRows * kRowBytes, 16,
+                           kRows8);
   const int first_row = group * kConsumerRows;
   const int own_rows = min(kConsumerRows, work.rows * args.group - first_row);
   if (own_rows <= 0) {
@@ -437,58 +447,60 @@ __device__ inline void consume(const AttentionArgs& args, const Work& work, int 
     Rows<kDim> rows;
     rows.clear();
     int next_piece = 0;
-    const Piece* piece = nullptr;
-    Chunks chunks{0, 0};
+    Chunks chunks{0, 0};            // of the current piece
+    int begin = 0, end = 0;         // its tokens
+    int all_low = 0, all_high = 0;  // those that all rows of the warpgroup see
     // To the next chunk that is read; false: the part is at its end.
     const auto next = [&]() {
       while (chunks.first >= chunks.last) {
         if (next_piece == part.pieces) return false;
-        piece = args.plan.pieces + part.first_piece + next_piece++;
+        const Piece& piece = args.plan.pieces[part.first_piece + next_piece++];
         group_barrier(group);  // the limits and queries of the piece before are done with
-        set_limits(args, work, *piece, group, limits);
-        if (rotated_for != piece->rotation) {
-          rotated_for = piece->rotation;
-          rotate_queries<kDim, kGroupThreads>(args, work, kv_head, *piece, first_row, own_rows,
+        set_limits(args, work, piece, group, limits);
+        if (rotated_for != piece.rotation) {
+          rotated_for = piece.rotation;
+          rotate_queries<kDim, kGroupThreads>(args, work, kv_head, piece, first_row, own_rows,
                                               thread, queries_at);
         }
         fence_async_proxy();
         group_barrier(group);
         chunks = chunks_of(min4(limits.any_low), max4(limits.any_high));
+        begin = piece.begin;
+        end = piece.end;
+        all_low = max4(limits.all_low);
+        all_high = min4(limits.all_high);
       }
       return true;
     };
     const auto keys_of_next = [&]() {
       barrier_wait(ring.full + 8 * ring.at, ring.phase);
-      return ring.buffers + ring.at * T::kBufferBytes;
+      return Descriptor(ring.buffers + ring.at * T::kBufferBytes, 16, kRows8);
     };
     const auto release = [&](int buffer) {
       if (arrives) barrier_arrive(ring.empty + 8 * buffer);
     };
     // Masks and softens the scores of the current chunk and goes on to its values.
-    const Piece* values_piece = nullptr;
-    int values_token = 0;
+    int values_low = 0, values_high = 0;  // tokens of the piece among those of a buffer
     const auto scores_to_weights = [&](float(&shrink)[2]) {
       const int first_token = chunks.first * kTokens;
-      if (first_token < max4(limits.all_low) || first_token + kTokens > min4(limits.all_high)) {
-        rows.mask(first_token, limits);
-      }
+      if (first_token < all_low || first_token + kTokens > all_high) rows.mask(first_token, limits);
       rows.soften(shrink);
-      values_piece = piece;
-      values_token = first_token;
+      values_low = begin - first_token;
+      values_high = end - first_token;
       ++chunks.first;
     };
     const auto values_of_last = [&](const Ring& of) {
       barrier_wait(of.full + 8 * of.at, of.phase);
       const uint32_t values = of.buffers + of.at * T::kBufferBytes;
-      if (values_token < values_piece->begin || values_token + kTokens > values_piece->end) {
-        clear_outside<kDim>(values, *values_piece, values_token, group);
+      if (values_low > 0 || values_high < kTokens) {
+        clear_outside<kDim>(values, values_low, values_high, group);
       }
-      return values;
+      return Descriptor(values, kTokens * kRowBytes, kRows8);
     };
 
     if (next()) {
       float shrink[2];
-      uint32_t keys = keys_of_next();
+      Descriptor keys = keys_of_next();
       wgmma_fence();
       rows.multiply_keys(queries, keys);
       wgmma_wait<0>();
@@ -500,7 +512,7 @@ __device__ inline void consume(const AttentionArgs& args, const Work& work, int 
         const Ring of_values = ring;
         ring.advance();
         keys = keys_of_next();
-        const uint32_t values = values_of_last(of_values);
+        const Descriptor values = values_of_last(of_values);
         wgmma_fence();
         rows.multiply_keys(queries, keys);
         rows.multiply_values(values);
@@ -508,12 +520,13 @@ __device__ inline void consume(const AttentionArgs& args, const Work& work, int 
         release(ring.at);
         ring.advance();
         scores_to_weights(shrink);
+        rows.finish_before_waiting();
         wgmma_wait<0>();
         release(of_values.at);
         rows.rescale(shrink);
         rows.round_weights();
       }
-      const uint32_t values = values_of_last(ring);
+      const Descriptor values = values_of_last(ring);
       wgmma_fence();
       rows.multiply_values(values);
       wgmma_wait<0>();
