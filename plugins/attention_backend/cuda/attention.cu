@@ -211,7 +211,9 @@ cudaError_t side_by_side(int64_t* pieces) {
   if (error == cudaSuccess) {
     error = cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device);
   }
-  *pieces = 2 * multiprocessors;
+  // Half as many again as there are blocks at a time: below that, running them to the end one by
+  // one leaves more of the device idle than merging parts costs.
+  *pieces = multiprocessors + multiprocessors / 2;
   return error;
 }
 

@@ -30,7 +30,7 @@ enum class AttentionKernel {
 AttentionKernel choose_kernel(const AttentionShape& shape);
 const char* name_of(AttentionKernel kernel);
 
-// Pieces of work that fill the current device: PlanShape::side_by_side.
+// PlanShape::side_by_side of the current device.
 cudaError_t side_by_side(int64_t* pieces);
 
 // PlanShape::encode_map of a kernel, or null.

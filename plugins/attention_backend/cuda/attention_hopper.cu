@@ -26,7 +26,6 @@ namespace {
 #endif
 
 constexpr int kTokens = 2 * kChunk;  // of a buffer
-constexpr int kRowBytes = 128;       // of a panel
 constexpr int kGroupThreads = 128;
 constexpr int kConsumers = 2;
 constexpr int kThreads = (1 + kConsumers) * kGroupThreads;
@@ -41,6 +40,7 @@ struct Tile {
 
 #if DBSA_HOPPER
 
+constexpr int kRowBytes = 128;  // of a panel
 constexpr uint32_t kRows8 = 8 * kRowBytes;
 constexpr int kConsumerRows = kTileRows / kConsumers;
 

@@ -29,7 +29,7 @@ struct PlanShape {
   int64_t head_dim;
   int64_t kv_bytes;  // of a number: 2 or 4
   const std::vector<float>& inv_freq;
-  int64_t side_by_side;  // pieces of work that the device runs at a time
+  int64_t side_by_side;  // pieces of work below which parts run side by side
   int64_t (*kv_tokens)(const dbsa_kv* kv);
   KvPlace (*kv_place)(const dbsa_kv* kv);
   int64_t layers;
