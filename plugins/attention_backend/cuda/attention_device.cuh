@@ -95,15 +95,16 @@ __device__ inline uint32_t pack_bf16(float low, float high) {
   return packed;
 }
 // Rotates the merged rows first_row.. of a work for a piece, always from the queries as given, and
-// rounds once. By kThreads threads, of which this is number `thread`.
-template <int kDim, int kThreads>
+// rounds once. By kThreads threads, of which this is number `thread`, kUnroll
+// places at a time.
+template <int kDim, int kThreads, int kUnroll>
 __device__ inline void rotate_queries(const AttentionArgs& args, const Work& work, int kv_head,
                                       const Piece& piece, int first_row, int rows, int thread,
                                       char* queries) {
   constexpr int kHalf = kDim / 2;
   constexpr int kQuads = kHalf / 4;  // of a row
   const int items = rows * kQuads;
-#pragma unroll 4
+#pragma unroll kUnroll
   for (int item = thread; item < items; item += kThreads) {
     const int merged_row = first_row + item / kQuads;
     const int d = item % kQuads * 4;

@@ -311,8 +311,8 @@ __global__ void __launch_bounds__(Shape<kDim>::kThreads, 2) mma_kernel(Attention
       fetch_chunk<kDim, S::kThreads>(piece, keys, chunk, chunks_at);
       copies_issued();
       if (!any_rotated || rotated_for != piece.rotation) {
-        rotate_queries<kDim, S::kThreads>(args, work, kv_head, piece, 0, rows, threadIdx.x,
-                                          queries);
+        rotate_queries<kDim, S::kThreads, 4>(args, work, kv_head, piece, 0, rows, threadIdx.x,
+                                             queries);
         rotated_for = piece.rotation;
         any_rotated = true;
       }
