@@ -159,7 +159,7 @@ __global__ void combine_kernel(AttentionArgs args) {
   if (slots.count == 0) return;
   RowState total;
   Numbers value;
-#pragma unroll 4
+#pragma unroll 8
   for (int i = 0; i < slots.count; ++i) {
     const int64_t slot = (args.plan.slots[slots.first + i] + row) * args.query_heads + head;
     const float2 read = args.partial_state[slot];

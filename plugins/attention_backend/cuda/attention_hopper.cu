@@ -31,8 +31,6 @@ constexpr int kConsumers = 2;
 constexpr int kThreads = (1 + kConsumers) * kGroupThreads;
 constexpr int kBuffers = 5;  // each of keys or of values
 constexpr int kStages = 2;   // of pieces prepared
-constexpr int kPreparers = 3;
-constexpr int kConsumerRows = kTileRows / kConsumers;
 
 // A piece of a work as the consumers want it.
 struct Stage {
@@ -68,6 +66,8 @@ static_assert(Tile<128>::kSharedBytes <= 227 * 1024);
 
 #if DBSA_HOPPER
 
+constexpr int kPreparers = 3;  // warps
+constexpr int kConsumerRows = kTileRows / kConsumers;
 constexpr int kRowBytes = 128;  // of a panel
 constexpr uint32_t kRows8 = 8 * kRowBytes;
 
@@ -92,12 +92,15 @@ __device__ inline void barrier_wait(uint32_t barrier, uint32_t phase) {
       "r"(phase)
       : "memory");
 }
+// How long the L2 cache is to keep what is fetched, in the encoding of createpolicy.
+constexpr uint64_t kKeepAsUsual = 0x1000000000000000;
+constexpr uint64_t kKeepBriefly = 0x12F0000000000000;
 __device__ inline void fetch_panel(uint32_t shared, const KvMap* map, int column, int row,
-                                   uint32_t barrier) {
+                                   uint32_t barrier, uint64_t keep) {
   asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
-      "[%0], [%1, {%2, %3}], [%4];" ::"r"(shared),
-      "l"(map), "r"(column), "r"(row), "r"(barrier)
+      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+      ".L2::cache_hint [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(shared),
+      "l"(map), "r"(column), "r"(row), "r"(barrier), "l"(keep)
       : "memory");
 }
 // Among the threads of one warpgroup.
@@ -217,6 +220,8 @@ __device__ inline void produce(const AttentionArgs& args, const Work& work, int 
                                Ring& ring) {
   using T = Tile<kDim>;
   const bool leads = threadIdx.x % 32 == 0;
+  // Of few rows each key is read about once, and the cache is better kept for what is merged.
+  const uint64_t keep = work.slot >= 0 ? kKeepBriefly : kKeepAsUsual;
   for (int p = 0; p < work.parts; ++p) {
     const Part part = args.plan.parts[work.first_part + p];
     for (int i = 0; i < part.pieces; ++i) {
@@ -236,7 +241,7 @@ __device__ inline void produce(const AttentionArgs& args, const Work& work, int 
 #pragma unroll
           for (int panel = 0; panel < kDim / 64; ++panel) {
             fetch_panel(ring.buffers + ring.at * T::kBufferBytes + panel * kTokens * kRowBytes, map,
-                        panel * 64, row, full);
+                        panel * 64, row, full, keep);
           }
           ring.advance();
         }
@@ -380,24 +385,28 @@ struct Rows {
   __device__ void soften(float (&shrink)[2]) {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      float top = maximum[h];
+      // Two chains, of the first and second number of each tile, to wait less for each other.
+      float first = scores[0][2 * h], second = scores[0][2 * h + 1];
 #pragma unroll
-      for (int t = 0; t < kScoreTiles; ++t) {
-        top = fmaxf(top, fmaxf(scores[t][2 * h], scores[t][2 * h + 1]));
+      for (int t = 1; t < kScoreTiles; ++t) {
+        first = fmaxf(first, scores[t][2 * h]);
+        second = fmaxf(second, scores[t][2 * h + 1]);
       }
+      float top = fmaxf(maximum[h], fmaxf(first, second));
       top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
       top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
       const float base = top == -INFINITY ? 0.0f : top;
       shrink[h] = fast_exp2(maximum[h] - base);
       maximum[h] = top;
-      float own = 0.0f;
+      first = second = 0.0f;
 #pragma unroll
       for (int t = 0; t < kScoreTiles; ++t) {
         scores[t][2 * h] = fast_exp2(scores[t][2 * h] - base);
         scores[t][2 * h + 1] = fast_exp2(scores[t][2 * h + 1] - base);
-        own += scores[t][2 * h] + scores[t][2 * h + 1];
+        first += scores[t][2 * h];
+        second += scores[t][2 * h + 1];
       }
-      sum[h] = __fmaf_rn(sum[h], shrink[h], own);
+      sum[h] = __fmaf_rn(sum[h], shrink[h], first + second);
     }
   }
   // Never sleeps, since sums are not negative. The compiler would move the wait for the values up
