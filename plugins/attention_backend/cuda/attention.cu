@@ -149,6 +149,9 @@ __global__ void combine_kernel(AttentionArgs args) {
   struct alignas(4 * kWidth) Numbers {
     float at[kWidth];
   };
+#if __CUDA_ARCH__ >= 900
+  cudaGridDependencySynchronize();  // launched while the parts may still be running
+#endif
   const int64_t index = (blockIdx.x * int64_t{blockDim.x} + threadIdx.x) * kWidth;
   const int64_t row_head = index / args.head_dim;
   const int d = static_cast<int>(index % args.head_dim);
@@ -184,6 +187,22 @@ __global__ void combine_kernel(AttentionArgs args) {
 
 unsigned blocks_of(int64_t threads, int64_t block) {
   return static_cast<unsigned>((threads + block - 1) / block);
+}
+
+// early: before the parts are done, for which it waits.
+cudaError_t combine(cudaStream_t stream, const AttentionArgs& args, bool early) {
+  const int width = args.head_dim % 4 == 0 ? 4 : 2;
+  const int64_t threads = int64_t{args.plan.rows} * args.query_heads * (args.head_dim / width);
+  cudaLaunchAttribute overlap = {};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.blockDim = dim3(128);
+  config.gridDim = dim3(blocks_of(threads, 128));
+  config.stream = stream;
+  config.attrs = &overlap;
+  config.numAttrs = early ? 1 : 0;
+  return cudaLaunchKernelEx(&config, width == 4 ? combine_kernel<4> : combine_kernel<2>, args);
 }
 
 cudaError_t compute_capability(int* major, int* minor) {
@@ -280,14 +299,7 @@ cudaError_t attention(cudaStream_t stream, AttentionKernel kernel, const Attenti
     error = cudaGetLastError();
   }
   if (error != cudaSuccess || plan.slot_count == 0) return error;
-  constexpr int kThreads = 128;
-  const int64_t numbers = int64_t{plan.rows} * shape.query_heads * shape.head_dim;
-  if (shape.head_dim % 4 == 0) {
-    combine_kernel<4><<<blocks_of(numbers / 4, kThreads), kThreads, 0, stream>>>(args);
-  } else {
-    combine_kernel<2><<<blocks_of(numbers / 2, kThreads), kThreads, 0, stream>>>(args);
-  }
-  return cudaGetLastError();
+  return combine(stream, args, kernel == AttentionKernel::kWgmma);
 }
 
 }  // namespace dbsa::cuda

@@ -383,6 +383,7 @@ struct Rows {
   }
   // Scores to weights relative to the new maximum; what there is must shrink by `shrink`.
   __device__ void soften(float (&shrink)[2]) {
+    float base[2];
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       // Two chains, of the first and second number of each tile, to wait less for each other.
@@ -392,17 +393,24 @@ struct Rows {
         first = fmaxf(first, scores[t][2 * h]);
         second = fmaxf(second, scores[t][2 * h + 1]);
       }
-      float top = fmaxf(maximum[h], fmaxf(first, second));
-      top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
-      top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
-      const float base = top == -INFINITY ? 0.0f : top;
-      shrink[h] = fast_exp2(maximum[h] - base);
+      base[h] = fmaxf(maximum[h], fmaxf(first, second));
+    }
+#pragma unroll
+    for (int step = 1; step <= 2; ++step) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h) base[h] = fmaxf(base[h], __shfl_xor_sync(~0u, base[h], step));
+    }
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const float top = base[h];
+      if (top == -INFINITY) base[h] = 0.0f;
+      shrink[h] = fast_exp2(maximum[h] - base[h]);
       maximum[h] = top;
-      first = second = 0.0f;
+      float first = 0.0f, second = 0.0f;
 #pragma unroll
       for (int t = 0; t < kScoreTiles; ++t) {
-        scores[t][2 * h] = fast_exp2(scores[t][2 * h] - base);
-        scores[t][2 * h + 1] = fast_exp2(scores[t][2 * h + 1] - base);
+        scores[t][2 * h] = fast_exp2(scores[t][2 * h] - base[h]);
+        scores[t][2 * h + 1] = fast_exp2(scores[t][2 * h + 1] - base[h]);
         first += scores[t][2 * h];
         second += scores[t][2 * h + 1];
       }
@@ -656,6 +664,7 @@ __global__ void __launch_bounds__(kThreads, 1) hopper_kernel(AttentionArgs args)
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
   __syncthreads();
+  cudaTriggerProgrammaticLaunchCompletion();  // what merges the parts may be launched, and wait
   const int group = int(threadIdx.x) / kGroupThreads;
   const int works = args.plan.work_count;
   const int units = works * args.kv_heads;
