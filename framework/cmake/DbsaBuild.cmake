@@ -2,7 +2,8 @@
 #
 #   dbsa_library(NAME SOURCES ... [LIBS ...])             static, part of the framework
 #   dbsa_plugin(KIND NAME SOURCES ... [LIBS ...])         DbsaPlugin.cmake: library and manifest
-#   dbsa_test(NAME SOURCES ... [LIBS ...] [TIMEOUT s])    GoogleTest program, one CTest per case
+#   dbsa_test(NAME SOURCES ... [LIBS ...] [TIMEOUT s] [PREFIX p])
+#                                                         GoogleTest program, one CTest per case
 #   dbsa_fuzzer(NAME SOURCES ... [LIBS ...])              libFuzzer target, with DBSA_BUILD_FUZZERS
 
 include(CheckCXXCompilerFlag)
@@ -53,7 +54,7 @@ if(DBSA_BUILD_TESTS)
 endif()
 
 function(dbsa_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT;PREFIX" "SOURCES;LIBS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
@@ -69,7 +70,7 @@ function(dbsa_test name)
   if(DBSA_BUILD_FUZZERS)
     target_compile_options(${name} PRIVATE -O0)
   endif()
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${ARG_PREFIX}" PROPERTIES TIMEOUT ${ARG_TIMEOUT})
 endfunction()
 
 function(dbsa_fuzzer name)

@@ -69,9 +69,24 @@ class TestHost {
   dbsa_host host_ = {};
 };
 
+// The backend under test, a name as in `attention_backend.plugin`.
+#ifndef DBSA_TESTED_BACKEND
+#define DBSA_TESTED_BACKEND "cpu"
+#endif
+inline const std::string kBackend = DBSA_TESTED_BACKEND;
+inline bool on_cpu() { return kBackend == "cpu"; }
+
+// The configuration of a code path (see code_paths).
+inline std::string config_of(const std::string& path) {
+  return on_cpu() ? "{\"instructions\":\"" + path + "\"}" : "{\"device\":0}";
+}
+// One that every machine has on which this backend runs.
+inline std::string any_path() { return on_cpu() ? "portable" : kBackend; }
+
 inline const dbsa_plugin_table* backend_table() {
   static const dbsa_plugin_table* const table = [] {
-    const std::string path = std::string(DBSA_PLUGIN_DIR) + "/dbsa_attention_backend_cpu.so";
+    const std::string path =
+        std::string(DBSA_PLUGIN_DIR) + "/dbsa_attention_backend_" + kBackend + ".so";
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) ADD_FAILURE() << dlerror();
     const void* symbol = library == nullptr ? nullptr : dlsym(library, DBSA_PLUGIN_SYMBOL);
@@ -145,7 +160,7 @@ class Backend {
 
   Backend(const std::string& instructions, int threads, const Shape& shape)
       : host_(threads), instructions_(instructions), shape_(shape) {
-    const std::string config = "{\"instructions\":\"" + instructions + "\"}";
+    const std::string config = config_of(instructions);
     check(backend_table()->create(host_.get(), config.c_str(), &instance_, error()));
     dbsa_attention_shape s = {};
     const std::vector<float> inv_freq = shape.inv_freq();
@@ -338,13 +353,14 @@ inline float round_bf16(float x) {
 
 // The code paths that this machine has; a test over all of them says which were left out.
 inline std::vector<std::string> code_paths() {
+  const std::vector<std::string> all = {"amx_bf16", "avx512_bf16", "avx2", "portable"};
   std::vector<std::string> present;
-  for (const char* name : {"amx_bf16", "avx512_bf16", "avx2", "portable"}) {
+  for (const std::string& name : on_cpu() ? all : std::vector<std::string>{any_path()}) {
     TestHost host(1);
     dbsa_error error = {sizeof(dbsa_error), 0, {}, {}};
     void* instance = nullptr;
-    const std::string config = std::string("{\"instructions\":\"") + name + "\"}";
-    if (backend_table()->create(host.get(), config.c_str(), &instance, &error) == DBSA_OK) {
+    if (backend_table()->create(host.get(), config_of(name).c_str(), &instance, &error) ==
+        DBSA_OK) {
       backend_table()->destroy(instance);
       present.push_back(name);
     } else {

@@ -206,6 +206,7 @@ TEST(Block, ImportedPlanesGiveTheSameBits) {
 
 // A block that is taken in again and put out is the same, and a shorter one its prefix.
 TEST(Block, Int8IsQuantisedOnce) {
+  if (!on_cpu()) GTEST_SKIP() << "of the cpu backend";
   for (const std::string& path : code_paths()) {
     std::mt19937_64 random(29);
     Shape shape = head_shape(80, 4, 3);
@@ -231,8 +232,9 @@ TEST(Block, Int8IsQuantisedOnce) {
 }
 
 TEST(Block, PaddingIsZero) {
+  if (!on_cpu()) GTEST_SKIP() << "of the cpu backend";
   Shape shape = head_shape(20, 1, 1);  // head_dim padded to 32, 3 tokens to 16
-  Backend backend("portable", 1, shape);
+  Backend backend(any_path(), 1, shape);
   const Rows ones(static_cast<size_t>(3 * 20), 1.0f);
   Plane plane = backend.export_plane(backend.filled_kv(ones, ones), 3);
   const auto* values = reinterpret_cast<const float*>(plane.data());
@@ -243,10 +245,11 @@ TEST(Block, PaddingIsZero) {
 }
 
 TEST(Block, Format) {
+  if (!on_cpu()) GTEST_SKIP() << "of the cpu backend";
   Shape shape = head_shape(64, 4, 2);
   shape.layers = 5;
   shape.kv_dtype = DBSA_KV_DTYPE_BF16;
-  Backend backend("portable", 1, shape);
+  Backend backend(any_path(), 1, shape);
   const dbsa_kv_format format = backend.block_format(33);
   EXPECT_EQ(format.layout, static_cast<uint32_t>(DBSA_KV_LAYOUT_CPU_PANELS));
   EXPECT_EQ(format.dtype, static_cast<uint32_t>(DBSA_KV_DTYPE_BF16));
@@ -259,7 +262,7 @@ TEST(Block, Format) {
   EXPECT_EQ(format.scale_offset, 0u);
 
   shape.kv_dtype = DBSA_KV_DTYPE_I8;
-  Backend int8("portable", 1, shape);
+  Backend int8(any_path(), 1, shape);
   const dbsa_kv_format packed = int8.block_format(33);
   EXPECT_EQ(packed.dtype, static_cast<uint32_t>(DBSA_KV_DTYPE_I8));
   EXPECT_EQ(packed.scale_offset, 2u * 2 * 48 * 64);

@@ -168,10 +168,12 @@ inline std::vector<Variant> variants() {
   for (const std::string& path : code_paths()) {
     all.push_back({path, DBSA_COMPUTE_F32, DBSA_KV_DTYPE_F32, false});
     all.push_back({path, DBSA_COMPUTE_F32, DBSA_KV_DTYPE_BF16, false});
-    all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_BF16, path.ends_with("_bf16")});
+    const bool dot = path.ends_with("_bf16") || path == "cuda";
+    all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_BF16, dot});
     all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_F32, false});
+    if (!on_cpu()) continue;  // int8 is the CPU's alone
     all.push_back({path, DBSA_COMPUTE_F32, DBSA_KV_DTYPE_I8, false});
-    all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_I8, path.ends_with("_bf16")});
+    all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_I8, dot});
   }
   return all;
 }

@@ -1,0 +1,552 @@
+#include "backend.h"
+
+#include "plugins/shared/attention_backend/checks.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace dbsa::cuda {
+
+using namespace backend_checks;
+
+namespace {
+
+// [K, V][kv_heads][tokens, rounded up to 64][head_dim] of a layer; padding is zero.
+constexpr uint32_t kLayout = 0x10000;
+
+constexpr int64_t kSwiGluRows = 4096;  // at a time: bounds the memory of what is in between
+
+int64_t padded(int64_t tokens) { return (tokens + kChunk - 1) / kChunk * kChunk; }
+
+Number number_of(const dbsa_dtype& dtype) {
+  if (dtype.bits == 32) return Number::kF32;
+  return dtype.code == DBSA_DTYPE_BFLOAT ? Number::kBf16 : Number::kF16;
+}
+uint64_t bytes_of(Number type) { return type == Number::kF32 ? 4 : 2; }
+
+float bf16_to_f32(uint16_t half) {
+  const uint32_t bits = uint32_t{half} << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+int64_t kv_tokens(const dbsa_kv* kv) { return kv->tokens; }
+KvPlace kv_place(const dbsa_kv* kv) {
+  return {reinterpret_cast<uint64_t>(kv->plane(0)), kv->tokens, kv->padded_tokens};
+}
+
+}  // namespace
+
+// ---- making it ------------------------------------------------------------------------------
+
+Result<std::unique_ptr<CudaBackend>> CudaBackend::create(Host host, const Config& config) {
+  DBSA_ASSIGN_OR_RETURN(const auto device, config.get<int64_t>("device"));
+  const auto fault = [](const std::string& what) {
+    return Error{ErrorCode::kEnvironment,
+                 what + "; attention_backend.plugin = \"cpu\" runs without a GPU", ""};
+  };
+  int count = 0;
+  if (const cudaError_t code = cudaGetDeviceCount(&count); code != cudaSuccess || count == 0) {
+    const bool no_driver = code == cudaErrorInsufficientDriver;
+    int driver = 0;
+    (void)cudaDriverGetVersion(&driver);
+    return fault(no_driver && driver == 0
+                     ? std::string("no NVIDIA driver is installed here, so no GPU can be used")
+                     : std::string("no NVIDIA GPU can be used here: ") +
+                           (code == cudaSuccess ? "there is none" : cudaGetErrorString(code)));
+  }
+  if (device >= count)
+    return Error{ErrorCode::kConfig,
+                 "device must be 0.." + std::to_string(count - 1) +
+                     ", as many GPUs are here, got " + std::to_string(device),
+                 "/device"};
+  DBSA_RETURN_IF_ERROR(check(cudaSetDevice(static_cast<int>(device)), "opening the GPU"));
+  cudaDeviceProp properties = {};
+  DBSA_RETURN_IF_ERROR(
+      check(cudaGetDeviceProperties(&properties, static_cast<int>(device)), "asking the GPU"));
+  if (properties.major < 8)
+    return fault("the GPU " + std::string(properties.name) + " has compute capability " +
+                 std::to_string(properties.major) + "." + std::to_string(properties.minor) +
+                 ", 8.0 or later is needed");
+  std::unique_ptr<CudaBackend> made(new CudaBackend(host));
+  DBSA_RETURN_IF_ERROR(
+      check(cudaStreamCreateWithFlags(&made->stream_, cudaStreamNonBlocking), "making a stream"));
+  made->device_ = std::string(properties.name);
+  made->description_ = made->device_;
+  return made;
+}
+
+CudaBackend::~CudaBackend() {
+  if (stream_ == nullptr) return;
+  (void)cudaStreamSynchronize(stream_);
+  (void)cudaStreamDestroy(stream_);
+}
+
+Status CudaBackend::configure(const dbsa_attention_shape& shape) {
+  if (configured_) return invalid("configure: called twice");
+  DBSA_RETURN_IF_ERROR(check_shape(shape));
+  if (shape.kv_dtype == DBSA_KV_DTYPE_I8)
+    return Error{ErrorCode::kUnsupported,
+                 "the cuda backend keeps no int8 keys and values; use model.kv_dtype = \"bf16\"",
+                 ""};
+  layers_ = shape.layers;
+  bf16_compute_ = shape.compute == DBSA_COMPUTE_BF16;
+  attention_shape_ = {shape.query_heads,
+                      shape.kv_heads,
+                      shape.head_dim,
+                      shape.scale,
+                      shape.kv_dtype == DBSA_KV_DTYPE_F32,
+                      bf16_compute_};
+  inv_freq_.assign(shape.inv_freq, shape.inv_freq + shape.head_dim / 2);
+  const uint64_t bytes = inv_freq_.size() * sizeof(float);
+  DBSA_RETURN_IF_ERROR(device_inv_freq_.reserve(pool_, bytes));
+  DBSA_RETURN_IF_ERROR(staging_.upload(stream_, inv_freq_.data(), bytes, device_inv_freq_.data()));
+  kernel_ = choose_kernel(attention_shape_);
+  DBSA_RETURN_IF_ERROR(check(cuda::side_by_side(&side_by_side_), "asking the GPU"));
+  description_ = device_ + ", " + name_of(kernel_);
+  configured_ = true;
+  return {};
+}
+
+Status CudaBackend::check_configured() const {
+  if (!configured_) return invalid("configure must be called first");
+  return {};
+}
+
+// ---- buffers --------------------------------------------------------------------------------
+
+Result<dbsa_buffer*> CudaBackend::buffer_create(int64_t rows, int64_t width) {
+  DBSA_RETURN_IF_ERROR(check_buffer_create(rows, width));
+  auto buffer = std::make_unique<dbsa_buffer>();
+  buffer->rows = rows;
+  buffer->width = width;
+  DBSA_ASSIGN_OR_RETURN(
+      buffer->memory,
+      DeviceMemory::make(pool_, static_cast<uint64_t>(rows * width) * sizeof(float)));
+  return buffer.release();
+}
+
+void CudaBackend::buffer_destroy(dbsa_buffer* buffer) { delete buffer; }
+
+Status CudaBackend::upload(const float* source, int64_t first_row, int64_t rows,
+                           dbsa_buffer* buffer) {
+  DBSA_RETURN_IF_ERROR(check_rows("upload", "buffer", buffer, first_row, rows));
+  if (rows == 0) return {};
+  if (source == nullptr) return invalid("upload: source is null");
+  change(buffer);
+  return staging_.upload(stream_, source,
+                         static_cast<uint64_t>(rows * buffer->width) * sizeof(float),
+                         buffer->row(first_row));
+}
+
+Status CudaBackend::download(const dbsa_buffer* buffer, int64_t first_row, int64_t rows,
+                             float* destination) {
+  DBSA_RETURN_IF_ERROR(check_rows("download", "buffer", buffer, first_row, rows));
+  if (rows == 0) return {};
+  if (destination == nullptr) return invalid("download: destination is null");
+  DBSA_RETURN_IF_ERROR(
+      check(cudaMemcpyAsync(destination, buffer->row(first_row),
+                            static_cast<size_t>(rows * buffer->width) * sizeof(float),
+                            cudaMemcpyDeviceToHost, stream_),
+            "copying from the GPU"));
+  return sync();
+}
+
+Status CudaBackend::sync() { return check(cudaStreamSynchronize(stream_), "work on the GPU"); }
+
+// ---- weights --------------------------------------------------------------------------------
+
+Result<dbsa_weight*> CudaBackend::weight_create(int32_t use, const dbsa_tensor& tensor) {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  DBSA_RETURN_IF_ERROR(check_tensor(use, tensor));
+  auto weight = std::make_unique<dbsa_weight>();
+  weight->use = use;
+  weight->rows = tensor.ndim == 1 ? 1 : tensor.shape[0];
+  weight->width = tensor.shape[tensor.ndim - 1];
+  const int64_t count = weight->rows * weight->width;
+  const Number given = number_of(tensor.dtype);
+  weight->type = use == DBSA_WEIGHT_EMBEDDING                 ? given
+                 : use == DBSA_WEIGHT_LINEAR && bf16_compute_ ? Number::kBf16
+                                                              : Number::kF32;
+  const uint64_t given_bytes = static_cast<uint64_t>(count) * bytes_of(given);
+  const auto* source = static_cast<const char*>(tensor.data) + tensor.byte_offset;
+  DBSA_ASSIGN_OR_RETURN(DeviceMemory as_given, DeviceMemory::make(pool_, given_bytes));
+  // Waits, so that the caller's memory may be gone.
+  DBSA_RETURN_IF_ERROR(
+      check(cudaMemcpyAsync(as_given.data(), source, given_bytes, cudaMemcpyHostToDevice, stream_),
+            "copying a weight to the GPU"));
+  if (weight->type == given) {
+    weight->memory = std::move(as_given);
+  } else {
+    DBSA_ASSIGN_OR_RETURN(weight->memory, DeviceMemory::make(pool_, static_cast<uint64_t>(count) *
+                                                                        bytes_of(weight->type)));
+    DBSA_RETURN_IF_ERROR(
+        check(convert(stream_, as_given.data(), given, count, weight->memory.data(), weight->type),
+              "converting a weight"));
+  }
+  DBSA_RETURN_IF_ERROR(sync());
+  return weight.release();
+}
+
+void CudaBackend::weight_destroy(dbsa_weight* weight) { delete weight; }
+
+Status CudaBackend::open_blas() {
+  if (blas_ != nullptr) return {};
+  DBSA_ASSIGN_OR_RETURN(blas_, Blas::open(pool_));
+  return {};
+}
+
+// x as the products take it: itself, or rounded. Layers that read the same one after another round
+// it once.
+Result<const void*> CudaBackend::rounded(const dbsa_buffer& x, int64_t rows) {
+  if (!bf16_compute_) return static_cast<const void*>(x.row(0));
+  const int64_t count = rows * x.width;
+  if (x.content != 0 && x.content == rounded_content_ && rows == rounded_rows_)
+    return static_cast<const void*>(rounded_.data());
+  rounded_content_ = 0;
+  DBSA_RETURN_IF_ERROR(rounded_.reserve(pool_, static_cast<uint64_t>(count) * 2));
+  DBSA_RETURN_IF_ERROR(
+      check(convert(stream_, x.row(0), Number::kF32, count, rounded_.data(), Number::kBf16),
+            "rounding activations"));
+  rounded_content_ = x.content;
+  rounded_rows_ = rows;
+  return static_cast<const void*>(rounded_.data());
+}
+
+// x: [rows, weight.width] of the weight's type.
+Status CudaBackend::multiply(const void* x, const dbsa_weight& weight, const dbsa_weight* bias,
+                             const float* residual, int64_t rows, float* out) {
+  const int64_t n = weight.rows, k = weight.width;
+  const bool bf16 = weight.type == Number::kBf16;
+  const float* bias_values = bias == nullptr ? nullptr : bias->values();
+  if (!Blas::takes(n, k, bf16))
+    return check(cuda::multiply(stream_, x, weight.memory.data(), weight.type, bias_values,
+                                residual, rows, n, k, out),
+                 "a product");
+  DBSA_RETURN_IF_ERROR(open_blas());
+  DBSA_RETURN_IF_ERROR(
+      blas_->multiply(stream_, x, weight.memory.data(), bf16, residual, rows, n, k, out));
+  if (bias == nullptr) return {};
+  return check(add_bias(stream_, bias_values, rows, n, out), "adding a bias");
+}
+
+// ---- ops ------------------------------------------------------------------------------------
+
+Status CudaBackend::embedding(const int32_t* ids, int64_t rows, const dbsa_weight* table,
+                              dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_embedding(ids, rows, table, out));
+  if (rows == 0) return {};
+  change(out);
+  const uint64_t bytes = static_cast<uint64_t>(rows) * sizeof(int32_t);
+  DBSA_RETURN_IF_ERROR(indices_.reserve(pool_, bytes));
+  DBSA_RETURN_IF_ERROR(staging_.upload(stream_, ids, bytes, indices_.data()));
+  return check(look_up(stream_, table->memory.data(), table->type, indices_.as<int32_t>(), rows,
+                       table->width, out->row(0)),
+               "embedding");
+}
+
+Status CudaBackend::gather_rows(const dbsa_buffer* x, const int64_t* indices, int64_t count,
+                                dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_gather_rows(x, indices, count, out));
+  if (count == 0) return {};
+  change(out);
+  const uint64_t bytes = static_cast<uint64_t>(count) * sizeof(int64_t);
+  DBSA_RETURN_IF_ERROR(indices_.reserve(pool_, bytes));
+  DBSA_RETURN_IF_ERROR(staging_.upload(stream_, indices, bytes, indices_.data()));
+  return check(gather(stream_, x->row(0), indices_.as<int64_t>(), count, x->width, out->row(0)),
+               "gather_rows");
+}
+
+Status CudaBackend::linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                           const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_linear(x, rows, weight, bias, residual, out));
+  if (rows == 0) return {};
+  DBSA_ASSIGN_OR_RETURN(const void* from, rounded(*x, rows));
+  change(out);
+  return multiply(from, *weight, bias, residual == nullptr ? nullptr : residual->row(0), rows,
+                  out->row(0));
+}
+
+Status CudaBackend::swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
+                           const dbsa_buffer* residual, dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_swiglu(x, rows, weights, residual, out));
+  if (rows == 0) return {};
+  DBSA_ASSIGN_OR_RETURN(const void* from, rounded(*x, rows));
+  change(out);
+  const int64_t inner = weights.gate->rows, width = weights.gate->width;
+  const int64_t outer = weights.down->rows;
+  const Number type = weights.down->type;
+  const int64_t most = std::min(rows, kSwiGluRows);
+  DBSA_RETURN_IF_ERROR(
+      hidden_.reserve(pool_, static_cast<uint64_t>(2 * most * inner) * sizeof(float)));
+  DBSA_RETURN_IF_ERROR(inner_.reserve(pool_, static_cast<uint64_t>(most * inner) * bytes_of(type)));
+  float* gate = hidden_.as<float>();
+  float* up = gate + most * inner;
+  for (int64_t first = 0; first < rows; first += most) {
+    const int64_t count = std::min(most, rows - first);
+    const char* part = static_cast<const char*>(from) +
+                       static_cast<uint64_t>(first * width) * bytes_of(weights.gate->type);
+    DBSA_RETURN_IF_ERROR(multiply(part, *weights.gate, weights.gate_bias, nullptr, count, gate));
+    DBSA_RETURN_IF_ERROR(multiply(part, *weights.up, weights.up_bias, nullptr, count, up));
+    DBSA_RETURN_IF_ERROR(
+        check(silu_mul(stream_, gate, up, count * inner, inner_.data(), type), "silu"));
+    DBSA_RETURN_IF_ERROR(multiply(inner_.data(), *weights.down, weights.down_bias,
+                                  residual == nullptr ? nullptr : residual->row(0) + first * outer,
+                                  count, out->row(0) + first * outer));
+  }
+  return {};
+}
+
+Status CudaBackend::rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                             float epsilon, dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_rms_norm(x, rows, weight, out));
+  if (rows == 0) return {};
+  change(out);
+  return check(
+      cuda::rms_norm(stream_, x->row(0), weight->values(), rows, x->width, epsilon, out->row(0)),
+      "rms_norm");
+}
+
+Status CudaBackend::layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                               const dbsa_weight* bias, float epsilon, dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_layer_norm(x, rows, weight, bias, out));
+  if (rows == 0) return {};
+  change(out);
+  return check(cuda::layer_norm(stream_, x->row(0), weight->values(), bias->values(), rows,
+                                x->width, epsilon, out->row(0)),
+               "layer_norm");
+}
+
+Status CudaBackend::gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_gelu(x, rows, out));
+  if (rows == 0) return {};
+  change(out);
+  return check(cuda::gelu(stream_, x->row(0), rows * x->width, out->row(0)), "gelu");
+}
+
+// ---- keys, values, blocks -------------------------------------------------------------------
+
+Result<dbsa_kv*> CudaBackend::make_kv(int64_t tokens) const {
+  auto kv = std::make_unique<dbsa_kv>();
+  kv->tokens = tokens;
+  kv->padded_tokens = padded(tokens);
+  kv->plane_bytes = 2 * kv_width() * kv->padded_tokens * kv_bytes();
+  return kv.release();
+}
+
+Result<dbsa_kv*> CudaBackend::kv_create(int64_t tokens) {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  DBSA_RETURN_IF_ERROR(check_tokens("kv_create", tokens));
+  DBSA_ASSIGN_OR_RETURN(dbsa_kv * made, make_kv(tokens));
+  std::unique_ptr<dbsa_kv> kv(made);
+  kv->live = true;
+  const uint64_t bytes = static_cast<uint64_t>(kv->plane_bytes) * static_cast<uint64_t>(layers_);
+  DBSA_ASSIGN_OR_RETURN(kv->memory, DeviceMemory::make(pool_, bytes));
+  return kv.release();
+}
+
+void CudaBackend::kv_destroy(dbsa_kv* kv) {
+  if (kv == nullptr) return;
+  if (kv->imported != nullptr) {
+    std::lock_guard lock(imported_mutex_);
+    imported_.erase(kv->imported);
+  }
+  delete kv;
+}
+
+Status CudaBackend::kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t first_row,
+                              int64_t rows, int32_t layer, int64_t first_token, dbsa_kv* kv) {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  DBSA_RETURN_IF_ERROR(
+      check_kv_append(k, v, kv_width(), first_row, rows, layer, layers_, first_token, kv));
+  if (rows == 0) return {};
+  return check(
+      write_kv(stream_, {k->row(first_row), v->row(first_row), rows, first_token,
+                         attention_shape_.kv_heads, attention_shape_.head_dim, kv->padded_tokens,
+                         device_inv_freq_.as<float>(), kv->plane(layer), kv_type()}),
+      "kv_append");
+}
+
+Result<dbsa_kv_format> CudaBackend::block_format(int64_t tokens) const {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  DBSA_RETURN_IF_ERROR(check_tokens("block_format", tokens));
+  dbsa_kv_format format = {};
+  format.struct_size = sizeof format;
+  format.layout = kLayout;
+  format.dtype = attention_shape_.kv_f32 ? DBSA_KV_DTYPE_F32 : DBSA_KV_DTYPE_BF16;
+  format.panel = kChunk;
+  format.layers = static_cast<uint32_t>(layers_);
+  format.kv_heads = static_cast<uint32_t>(attention_shape_.kv_heads);
+  format.head_dim = static_cast<uint32_t>(attention_shape_.head_dim);
+  format.tokens = static_cast<uint64_t>(tokens);
+  format.plane_bytes = static_cast<uint64_t>(2 * kv_width() * padded(tokens) * kv_bytes());
+  return format;
+}
+
+Status CudaBackend::check_format(const dbsa_kv_format& format) const {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  DBSA_RETURN_IF_ERROR(check_format_tokens(format));
+  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format own,
+                        block_format(static_cast<int64_t>(format.tokens)));
+  return backend_checks::check_format(own, format);
+}
+
+Result<dbsa_kv*> CudaBackend::block_import(const dbsa_kv_format& format,
+                                           const void* const* planes) {
+  DBSA_RETURN_IF_ERROR(check_format(format));
+  DBSA_RETURN_IF_ERROR(check_planes(planes, layers_));
+  DBSA_ASSIGN_OR_RETURN(dbsa_kv * made, make_kv(static_cast<int64_t>(format.tokens)));
+  std::unique_ptr<dbsa_kv> kv(made);
+  kv->imported = std::make_shared<ImportedBlock>();
+  kv->imported->planes.assign(planes, planes + layers_);
+  std::lock_guard lock(imported_mutex_);
+  imported_.insert(kv->imported);
+  return kv.release();
+}
+
+// Memory for a block that a plan names; others make room where there is none left.
+Status CudaBackend::place(ImportedBlock& block, int64_t plane_bytes) {
+  if (block.memory) return {};
+  const uint64_t bytes = static_cast<uint64_t>(plane_bytes) * static_cast<uint64_t>(layers_);
+  for (;;) {
+    Result<DeviceMemory> memory = DeviceMemory::make(pool_, bytes);
+    if (memory.ok()) {
+      block.memory = std::move(memory).value();
+      block.sent.assign(static_cast<size_t>(layers_), false);
+      return {};
+    }
+    ImportedBlock* oldest = nullptr;
+    for (const auto& other : imported_)
+      if (other->memory && other->plans == 0 &&
+          (oldest == nullptr || other->last_use < oldest->last_use))
+        oldest = other.get();
+    if (oldest == nullptr) return memory.error();
+    oldest->memory = DeviceMemory();
+  }
+}
+
+Status CudaBackend::send(const dbsa_plan& plan, int32_t layer) {
+  const auto l = static_cast<size_t>(layer);
+  for (size_t i = 0; i < plan.imported.size(); ++i) {
+    ImportedBlock& block = *plan.imported[i];
+    if (block.sent[l]) continue;
+    const int64_t bytes = plan.plane_bytes[i];
+    DBSA_RETURN_IF_ERROR(
+        check(cudaMemcpyAsync(block.memory.data() + layer * bytes, block.planes[l],
+                              static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream_),
+              "copying a block to the GPU"));
+    block.sent[l] = true;
+  }
+  return {};
+}
+
+Status CudaBackend::block_export(const dbsa_kv* kv, const dbsa_kv_format& format, int32_t layer,
+                                 void* plane) {
+  DBSA_RETURN_IF_ERROR(check_format(format));
+  DBSA_RETURN_IF_ERROR(check_block_export(kv, format, layer, layers_, plane));
+  const auto tokens = static_cast<size_t>(format.tokens);
+  const auto row = static_cast<size_t>(attention_shape_.head_dim * kv_bytes());
+  const auto heads = static_cast<size_t>(2 * attention_shape_.kv_heads);
+  const size_t pitch = static_cast<size_t>(padded(static_cast<int64_t>(tokens))) * row;
+  const size_t source_pitch = static_cast<size_t>(kv->padded_tokens) * row;
+  if (!kv->live) {
+    for (size_t h = 0; h < heads; ++h)
+      std::memcpy(static_cast<char*>(plane) + h * pitch,
+                  static_cast<const char*>(kv->imported->planes[static_cast<size_t>(layer)]) +
+                      h * source_pitch,
+                  tokens * row);
+  } else {
+    DBSA_RETURN_IF_ERROR(
+        check(cudaMemcpy2DAsync(plane, pitch, kv->plane(layer), source_pitch, tokens * row, heads,
+                                cudaMemcpyDeviceToHost, stream_),
+              "copying a block from the GPU"));
+    DBSA_RETURN_IF_ERROR(sync());
+  }
+  for (size_t h = 0; h < heads; ++h)
+    std::memset(static_cast<char*>(plane) + h * pitch + tokens * row, 0, pitch - tokens * row);
+  return {};
+}
+
+Status CudaBackend::block_to_token_major(const dbsa_kv_format& format, const void* plane,
+                                         float* destination) const {
+  DBSA_RETURN_IF_ERROR(check_format(format));
+  if (plane == nullptr) return invalid("block_to_token_major: plane is null");
+  if (destination == nullptr) return invalid("block_to_token_major: destination is null");
+  const auto tokens = static_cast<int64_t>(format.tokens);
+  const int64_t head_dim = attention_shape_.head_dim, numbers = tokens * head_dim;
+  const int64_t stride = padded(tokens) * head_dim;
+  for (int64_t h = 0; h < 2 * int64_t{attention_shape_.kv_heads}; ++h) {
+    for (int64_t i = 0; i < numbers; ++i) {
+      destination[h * numbers + i] =
+          attention_shape_.kv_f32
+              ? static_cast<const float*>(plane)[h * stride + i]
+              : bf16_to_f32(static_cast<const uint16_t*>(plane)[h * stride + i]);
+    }
+  }
+  return {};
+}
+
+// ---- attention ------------------------------------------------------------------------------
+
+Result<dbsa_plan*> CudaBackend::plan_prepare(const dbsa_plan_description& description) {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  auto plan = std::make_unique<dbsa_plan>();
+  plan->rows = description.rows;
+  std::lock_guard lock(imported_mutex_);
+  std::set<const dbsa_kv*> seen;
+  // A block that is being placed must not make room for itself or for another of this plan.
+  const auto release = [&](dbsa_plan* p) {
+    for (const auto& block : p->imported) --block->plans;
+    delete p;
+  };
+  std::unique_ptr<dbsa_plan, decltype(release)> pinned(plan.release(), release);
+  for (int64_t i = 0; description.segments != nullptr && i < description.segment_count; ++i) {
+    const dbsa_kv* kv = description.segments[i].kv;
+    if (kv == nullptr || kv->live || !seen.insert(kv).second) continue;  // make() finds faults
+    ++kv->imported->plans;
+    kv->imported->last_use = ++uses_;
+    pinned->imported.push_back(kv->imported);
+    pinned->plane_bytes.push_back(kv->plane_bytes);
+  }
+  for (size_t i = 0; i < pinned->imported.size(); ++i)
+    DBSA_RETURN_IF_ERROR(place(*pinned->imported[i], pinned->plane_bytes[i]));
+  DBSA_ASSIGN_OR_RETURN(
+      pinned->plan,
+      Plan::make(description, {attention_shape_.query_heads, attention_shape_.kv_heads,
+                               attention_shape_.head_dim, kv_bytes(), inv_freq_, side_by_side_,
+                               kv_tokens, kv_place, layers_, map_encoder(kernel_)}));
+  DBSA_ASSIGN_OR_RETURN(pinned->memory, DeviceMemory::make(pool_, pinned->plan->device_bytes()));
+  const std::vector<std::byte>& tables = pinned->plan->tables();
+  DBSA_RETURN_IF_ERROR(
+      staging_.upload(stream_, tables.data(), tables.size(), pinned->memory.data()));
+  pinned->placed = pinned->plan->place(pinned->memory.data());
+  DBSA_RETURN_IF_ERROR(partial_.reserve(pool_, pinned->plan->scratch_bytes()));
+  DBSA_RETURN_IF_ERROR(
+      check(prepare_attention(stream_, attention_shape_, pinned->placed), "plan_prepare"));
+  return pinned.release();
+}
+
+void CudaBackend::plan_destroy(dbsa_plan* plan) {
+  if (plan == nullptr) return;
+  std::lock_guard lock(imported_mutex_);
+  for (const auto& block : plan->imported) --block->plans;
+  delete plan;
+}
+
+Status CudaBackend::attention(const dbsa_plan* plan, int32_t layer, const dbsa_buffer* q,
+                              dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  if (plan == nullptr) return invalid("attention: plan is null");
+  DBSA_RETURN_IF_ERROR(check_attention(plan->rows, layer, layers_, q, query_width(), out));
+  DBSA_RETURN_IF_ERROR(send(*plan, layer));
+  DBSA_RETURN_IF_ERROR(partial_.reserve(pool_, plan->plan->scratch_bytes()));
+  change(out);
+  return check(cuda::attention(stream_, kernel_, attention_shape_, plan->placed, layer, q->row(0),
+                               out->row(0), partial_.data()),
+               "attention");
+}
+
+}  // namespace dbsa::cuda
+
+DBSA_PLUGIN(dbsa::cuda::CudaBackend);

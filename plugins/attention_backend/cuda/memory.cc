@@ -1,0 +1,135 @@
+#include "memory.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+namespace dbsa::cuda {
+
+Status check(cudaError_t code, const std::string& what) {
+  if (code == cudaSuccess) return {};
+  return Error{code == cudaErrorMemoryAllocation ? ErrorCode::kEnvironment : ErrorCode::kRun,
+               what + ": " + cudaGetErrorString(code), ""};
+}
+
+// Sizes that differ little share blocks: up to an eighth is left unused.
+uint64_t DevicePool::rounded(uint64_t bytes) {
+  const uint64_t least = std::max<uint64_t>(bytes, 256);
+  const uint64_t step = std::max<uint64_t>(256, std::bit_floor(least) / 8);
+  return (least + step - 1) / step * step;
+}
+
+Result<void*> DevicePool::take(uint64_t bytes) {
+  const uint64_t size = rounded(bytes);
+  std::lock_guard lock(mutex_);
+  if (const auto found = kept_.find(size); found != kept_.end()) {
+    void* block = found->second;
+    kept_.erase(found);
+    used_ += size;
+    return block;
+  }
+  void* block = nullptr;
+  cudaError_t code = cudaMalloc(&block, size);
+  if (code == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    free_kept();
+    code = cudaMalloc(&block, size);
+  }
+  if (code != cudaSuccess) {
+    (void)cudaGetLastError();
+    size_t free = 0, total = 0;
+    (void)cudaMemGetInfo(&free, &total);
+    return Error{ErrorCode::kEnvironment,
+                 "the GPU has no room for " + std::to_string(bytes >> 20) +
+                     " MiB more: " + std::to_string(used_ >> 20) + " MiB are in use here, " +
+                     std::to_string(free >> 20) + " of " + std::to_string(total >> 20) +
+                     " MiB are free (" + cudaGetErrorString(code) +
+                     "); take fewer blocks, a smaller model.chunk_tokens, or another GPU",
+                 ""};
+  }
+  used_ += size;
+  return block;
+}
+
+void DevicePool::give(void* block, uint64_t bytes) {
+  const uint64_t size = rounded(bytes);
+  std::lock_guard lock(mutex_);
+  used_ -= size;
+  kept_.emplace(size, block);
+}
+
+uint64_t DevicePool::used() const {
+  std::lock_guard lock(mutex_);
+  return used_;
+}
+
+void DevicePool::free_kept() {
+  for (const auto& [size, block] : kept_) (void)cudaFree(block);  // waits for the device
+  kept_.clear();
+}
+
+DevicePool::~DevicePool() { free_kept(); }
+
+Result<DeviceMemory> DeviceMemory::make(const std::shared_ptr<DevicePool>& pool, uint64_t bytes) {
+  DeviceMemory made;
+  DBSA_ASSIGN_OR_RETURN(made.data_, pool->take(bytes));
+  made.pool_ = pool;
+  made.bytes_ = bytes;
+  return made;
+}
+
+DeviceMemory& DeviceMemory::operator=(DeviceMemory&& other) noexcept {
+  std::swap(pool_, other.pool_);
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+DeviceMemory::~DeviceMemory() {
+  if (data_ != nullptr) pool_->give(data_, bytes_);
+}
+
+Status DeviceMemory::reserve(const std::shared_ptr<DevicePool>& pool, uint64_t bytes) {
+  if (data_ != nullptr && bytes <= bytes_) return {};
+  *this = DeviceMemory();
+  DBSA_ASSIGN_OR_RETURN(*this, make(pool, bytes));
+  return {};
+}
+
+Staging::~Staging() {
+  for (Slot& slot : slots_) {
+    if (slot.sent != nullptr) {
+      (void)cudaEventSynchronize(slot.sent);
+      (void)cudaEventDestroy(slot.sent);
+    }
+    if (slot.pinned != nullptr) (void)cudaFreeHost(slot.pinned);
+  }
+}
+
+Status Staging::upload(cudaStream_t stream, const void* from, uint64_t bytes, void* to) {
+  if (bytes == 0) return {};
+  Slot& slot = slots_[next_];
+  next_ = (next_ + 1) % kSlots;
+  if (slot.sent == nullptr) {
+    DBSA_RETURN_IF_ERROR(
+        check(cudaEventCreateWithFlags(&slot.sent, cudaEventDisableTiming), "creating an event"));
+  } else {
+    DBSA_RETURN_IF_ERROR(check(cudaEventSynchronize(slot.sent), "waiting for a copy"));
+  }
+  if (slot.bytes < bytes) {
+    if (slot.pinned != nullptr) (void)cudaFreeHost(slot.pinned);
+    slot.pinned = nullptr;
+    slot.bytes = 0;
+    const uint64_t size = std::bit_ceil(std::max<uint64_t>(bytes, 4096));
+    DBSA_RETURN_IF_ERROR(check(cudaMallocHost(&slot.pinned, size), "allocating pinned memory"));
+    slot.bytes = size;
+  }
+  std::memcpy(slot.pinned, from, bytes);
+  DBSA_RETURN_IF_ERROR(
+      check(cudaMemcpyAsync(to, slot.pinned, bytes, cudaMemcpyHostToDevice, stream),
+            "copying to the GPU"));
+  return check(cudaEventRecord(slot.sent, stream), "recording an event");
+}
+
+}  // namespace dbsa::cuda

@@ -1,0 +1,67 @@
+// The objects behind the handles of the ABI.
+#pragma once
+
+#include "kernels.h"
+#include "memory.h"
+#include "plan.h"
+
+#include <dbsa/attention_backend.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+struct dbsa_buffer {
+  int64_t rows = 0;
+  int64_t width = 0;
+  uint64_t content = 0;  // a number of its own for whatever is in it; 0: none yet
+  dbsa::cuda::DeviceMemory memory;
+
+  float* row(int64_t r) const { return memory.as<float>() + r * width; }
+};
+
+struct dbsa_weight {
+  int32_t use = 0;
+  int64_t rows = 0;  // output width, vocabulary, or 1
+  int64_t width = 0;
+  dbsa::cuda::Number type = dbsa::cuda::Number::kF32;
+  dbsa::cuda::DeviceMemory memory;
+
+  const float* values() const { return memory.as<float>(); }
+};
+
+namespace dbsa::cuda {
+
+// A block of the host that attention reads on the device.
+struct ImportedBlock {
+  std::vector<const void*> planes;  // [layers], of the host
+  std::vector<bool> sent;           // which are on the device
+  DeviceMemory memory;              // [layers] planes; empty while no plan needs it
+  int64_t plans = 0;                // that name it now: it stays where it is
+  uint64_t last_use = 0;            // what was used longest ago makes room first
+};
+
+}  // namespace dbsa::cuda
+
+struct dbsa_kv {
+  int64_t tokens = 0;
+  int64_t padded_tokens = 0;
+  int64_t plane_bytes = 0;  // of a layer, on the device and of the format
+  bool live = false;
+  dbsa::cuda::DeviceMemory memory;                      // of live KV, [layers] planes
+  std::shared_ptr<dbsa::cuda::ImportedBlock> imported;  // else
+
+  std::byte* plane(int64_t layer) const {
+    return (live ? memory : imported->memory).data() + layer * plane_bytes;
+  }
+};
+
+struct dbsa_plan {
+  int64_t rows = 0;
+  std::unique_ptr<dbsa::cuda::Plan> plan;
+  dbsa::cuda::DeviceMemory memory;
+  dbsa::cuda::DevicePlan placed = {};
+  std::vector<std::shared_ptr<dbsa::cuda::ImportedBlock>> imported;  // of KV it names
+  std::vector<int64_t> plane_bytes;                                  // of each of them
+};
