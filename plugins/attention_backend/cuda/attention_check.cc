@@ -393,6 +393,13 @@ bool check_all(uint64_t seed) {
     add_tree(tree, random, 20);
     checker.check("tree", tree, random);
   }
+  for (const int dim : {32, 80, 96, 256}) {
+    std::mt19937_64 random(++seed);
+    Case c;
+    c.set_shape(2, 3, dim, false, true);
+    add_random_plan(c, random, 300, 80);
+    checker.check("random plan, seed " + std::to_string(seed), c, random);
+  }
   for (const int dim : {2, 20, 80, 128, 256}) {
     for (const bool kv_f32 : {true, false}) {
       std::mt19937_64 random(++seed);

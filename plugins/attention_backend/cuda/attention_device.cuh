@@ -23,6 +23,8 @@ struct AttentionArgs {
   float2* partial_state;  // [slots, query_heads]: maximum and sum
 };
 
+// Shared memory of a block; 0: not for this width.
+int mma_shared_bytes(int head_dim);
 cudaError_t mma_attention(cudaStream_t stream, const AttentionArgs& args);
 cudaError_t hopper_attention(cudaStream_t stream, const AttentionArgs& args);
 bool encode_hopper_map(const KvPlace& place, int64_t rows, int64_t head_dim, KvMap* map);
@@ -35,10 +37,10 @@ struct Visible {
 // Tokens of a piece that a row at `position` sees; low >= high: none.
 __device__ inline Visible visible(const Piece& piece, int position) {
   Visible tokens{piece.begin, piece.end};
-  if (piece.kind == 0) return tokens;
+  if (piece.kind == kFullSegment) return tokens;
   const int64_t own = position - piece.shift;
   if (own + 1 < tokens.high) tokens.high = own + 1 < tokens.low ? tokens.low : int(own + 1);
-  if (piece.kind == 2) {
+  if (piece.kind == kWindowSegment) {
     const int64_t first = own - piece.window + 1;
     if (first > tokens.low) tokens.low = first > tokens.high ? tokens.high : int(first);
   }

@@ -5,21 +5,26 @@
 // tokens, the next while one is computed on; softmax runs on within a part. Chunks that no row sees
 // are skipped, and only those at the rim of what some row sees are masked.
 //
-// Four warps of 32 rows multiply with mma.sync. Tiles lie in shared memory as tile_offset says.
+// Four warps of 32 rows multiply with mma.sync, eight of 16 where heads are wide. Tiles lie in
+// shared memory as tile_offset says.
 #include "attention_device.cuh"
+
+#include <type_traits>
 
 namespace dbsa::cuda {
 namespace {
 
 template <int kDim>
 struct Shape {
-  static constexpr int kWarps = 4;
+  static constexpr int kWarps = kDim <= 128 ? 4 : 8;
+  static constexpr int kBlocks = kDim <= 128 ? 2 : 1;  // of a multiprocessor
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kMTiles = kTileRows / (16 * kWarps);  // of 16 rows, of a warp
   static constexpr int kNTiles = kChunk / 8;                 // of scores
   static constexpr int kDTiles = kDim / 8;                   // of values
-  static constexpr int kQueryBytes = kTileRows * kDim * 2;
-  static constexpr int kChunkBytes = kChunk * kDim * 2;
+  static constexpr int kRowBytes = (kDim + 63) / 64 * 128;   // whole panels
+  static constexpr int kQueryBytes = kTileRows * kRowBytes;
+  static constexpr int kChunkBytes = kChunk * kRowBytes;
   static constexpr int kStages = 2;
   static constexpr int kSharedBytes = kQueryBytes + 2 * kStages * kChunkBytes + 1024;
 };
@@ -92,10 +97,12 @@ __device__ inline int min4(const int (&x)[4]) { return min(min(x[0], x[1]), min(
 __device__ inline int max4(const int (&x)[4]) { return max(max(x[0], x[1]), max(x[2], x[3])); }
 
 // Begins to copy the keys and values of a chunk; tokens outside the piece become zeros.
-template <int kDim, int kThreads>
+template <int kDim>
 __device__ inline void fetch_chunk(const Piece& piece, uint64_t keys, int chunk, uint32_t shared) {
   constexpr int kUnits = kDim / 8;  // of 16 bytes, of a token
-  constexpr int kChunkBytes = kChunk * kDim * 2;
+  constexpr int kThreads = Shape<kDim>::kThreads;
+  constexpr int kChunkBytes = Shape<kDim>::kChunkBytes;
+  static_assert(kChunk * kUnits % kThreads == 0);
 #pragma unroll
   for (int i = 0; i < kChunk * kUnits / kThreads; ++i) {
     const int item = i * kThreads + threadIdx.x;
@@ -272,7 +279,8 @@ __device__ inline void keep_part(const AttentionArgs& args, const Work& work, in
 }
 
 template <int kDim>
-__global__ void __launch_bounds__(Shape<kDim>::kThreads, 2) mma_kernel(AttentionArgs args) {
+__global__ void __launch_bounds__(Shape<kDim>::kThreads, Shape<kDim>::kBlocks)
+    mma_kernel(AttentionArgs args) {
   using S = Shape<kDim>;
   extern __shared__ char dynamic[];
   __shared__ Limits limits;
@@ -308,7 +316,7 @@ __global__ void __launch_bounds__(Shape<kDim>::kThreads, 2) mma_kernel(Attention
       int chunk = any_low / kChunk;
       const int end = (any_high + kChunk - 1) / kChunk;
       int stage = 0;
-      fetch_chunk<kDim, S::kThreads>(piece, keys, chunk, chunks_at);
+      fetch_chunk<kDim>(piece, keys, chunk, chunks_at);
       copies_issued();
       if (!any_rotated || rotated_for != piece.rotation) {
         rotate_queries<kDim, S::kThreads, 4>(args, work, kv_head, piece, 0, rows, threadIdx.x,
@@ -320,8 +328,7 @@ __global__ void __launch_bounds__(Shape<kDim>::kThreads, 2) mma_kernel(Attention
         wait_for_copies();
         __syncthreads();
         if (chunk + 1 < end) {
-          fetch_chunk<kDim, S::kThreads>(piece, keys, chunk + 1,
-                                         chunks_at + (stage ^ 1) * 2 * S::kChunkBytes);
+          fetch_chunk<kDim>(piece, keys, chunk + 1, chunks_at + (stage ^ 1) * 2 * S::kChunkBytes);
           copies_issued();
         }
         if (!computes) continue;
@@ -347,10 +354,36 @@ cudaError_t launch(cudaStream_t stream, const AttentionArgs& args) {
   return cudaGetLastError();
 }
 
+// what(head_dim as a constant) for a width that is compiled, else `none`.
+template <class Result, class What>
+Result with_dim(int head_dim, Result none, const What& what) {
+  switch (head_dim) {
+    case 32:
+      return what(std::integral_constant<int, 32>());
+    case 64:
+      return what(std::integral_constant<int, 64>());
+    case 80:
+      return what(std::integral_constant<int, 80>());
+    case 96:
+      return what(std::integral_constant<int, 96>());
+    case 128:
+      return what(std::integral_constant<int, 128>());
+    case 256:
+      return what(std::integral_constant<int, 256>());
+    default:
+      return none;
+  }
+}
+
 }  // namespace
 
+int mma_shared_bytes(int head_dim) {
+  return with_dim(head_dim, 0, [](auto dim) { return Shape<decltype(dim)::value>::kSharedBytes; });
+}
+
 cudaError_t mma_attention(cudaStream_t stream, const AttentionArgs& args) {
-  return args.head_dim == 64 ? launch<64>(stream, args) : launch<128>(stream, args);
+  return with_dim(args.head_dim, cudaErrorInvalidValue,
+                  [&](auto dim) { return launch<decltype(dim)::value>(stream, args); });
 }
 
 }  // namespace dbsa::cuda

@@ -14,6 +14,8 @@ using attention_plan::Interval;
 
 namespace {
 
+static_assert(kFullSegment == DBSA_SEGMENT_FULL && kWindowSegment == DBSA_SEGMENT_WINDOW);
+
 constexpr uint64_t kAlignment = 256;
 
 uint64_t aligned(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }

@@ -10,6 +10,10 @@ constexpr int kChunk = 64;
 // Rows of a piece of work: query rows times the query heads of a KV head, where these are fewer.
 constexpr int kTileRows = 128;
 
+// Kinds of segments: DBSA_SEGMENT_*.
+constexpr int32_t kFullSegment = 0;
+constexpr int32_t kWindowSegment = 2;
+
 // KV on the device: [layers][K, V][kv_heads][padded_tokens][head_dim].
 struct KvPlace {
   uint64_t address;  // of layer 0; 256-byte aligned
