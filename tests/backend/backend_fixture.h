@@ -83,10 +83,12 @@ inline std::string config_of(const std::string& path) {
 // One that every machine has on which this backend runs.
 inline std::string any_path() { return on_cpu() ? "portable" : kBackend; }
 
+// DBSA_PLUGIN_PATH says where the plugin lies if it is not where it was built.
 inline const dbsa_plugin_table* backend_table() {
   static const dbsa_plugin_table* const table = [] {
-    const std::string path =
-        std::string(DBSA_PLUGIN_DIR) + "/dbsa_attention_backend_" + kBackend + ".so";
+    const char* const moved = std::getenv("DBSA_PLUGIN_PATH");
+    const std::string path = std::string(moved != nullptr ? moved : DBSA_PLUGIN_DIR) +
+                             "/dbsa_attention_backend_" + kBackend + ".so";
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) ADD_FAILURE() << dlerror();
     const void* symbol = library == nullptr ? nullptr : dlsym(library, DBSA_PLUGIN_SYMBOL);

@@ -81,6 +81,7 @@ TEST(Block, Int8ReadsAsTheOracleSays) {
 
 // Nothing that is not a number is hidden: the numbers that share its scale all read as NaN.
 TEST(Block, Int8ShowsWhatIsNotFinite) {
+  if (!on_cpu()) GTEST_SKIP() << "of the cpu backend";
   for (const std::string& path : code_paths()) {
     for (const float wrong :
          {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),

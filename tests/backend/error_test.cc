@@ -1,4 +1,6 @@
 // What a backend refuses, message by message.
+#include <gmock/gmock.h>
+
 #include "tests/backend/plan_case.h"
 
 namespace dbsa::test {
@@ -143,9 +145,9 @@ TEST_F(Refuses, WrongBuffers) {
   EXPECT_EQ(failure(t().buffer_create(self(), INT64_MAX, INT64_MAX, &made, error())),
             "buffer_create: rows must be >= 0 and width >= 1, got 9223372036854775807 x "
             "9223372036854775807");
-  EXPECT_EQ(failure(t().buffer_create(self(), int64_t{1} << 44, 2, &made, error()),
-                    DBSA_ERROR_ENVIRONMENT),
-            "out of memory");
+  EXPECT_THAT(failure(t().buffer_create(self(), int64_t{1} << 44, 2, &made, error()),
+                      DBSA_ERROR_ENVIRONMENT),
+              testing::AnyOf(testing::StrEq("out of memory"), testing::HasSubstr("no room")));
   auto buffer = backend_.buffer(3, 4);
   float value[16] = {};
   EXPECT_EQ(failure(t().upload(self(), value, 2, 2, buffer.get(), error())),

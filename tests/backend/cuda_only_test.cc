@@ -1,0 +1,94 @@
+// What is the CUDA backend's own: which GPU it takes and its layout of blocks.
+#include <gmock/gmock.h>
+
+#include "tests/backend/plan_case.h"
+
+namespace dbsa::test {
+namespace {
+
+TEST(Create, RefusesAGpuThatIsNotThere) {
+  TestHost host(1);
+  dbsa_error error = {sizeof(dbsa_error), 0, {}, {}};
+  void* instance = nullptr;
+  EXPECT_EQ(backend_table()->create(host.get(), R"({"device":999})", &instance, &error),
+            DBSA_ERROR_CONFIG);
+  EXPECT_THAT(error.message, testing::HasSubstr("got 999"));
+  EXPECT_STREQ(error.config_pointer, "/device");
+}
+
+TEST(Create, DescribesItself) {
+  Backend backend(any_path(), 1, {});
+  EXPECT_NE(std::string(backend.table().describe(backend.instance())), "");
+}
+
+TEST(Block, PaddingIsZero) {
+  Backend backend(any_path(), 1, head_shape(20, 1, 1));
+  const Rows ones(static_cast<size_t>(3 * 20), 1.0f);
+  // Into an object that held something else in what is padding here.
+  auto kv = backend.filled_kv(Rows(40 * 20, 2.0f), Rows(40 * 20, 2.0f));
+  backend.append(ones, ones, 0, kv);
+  Plane plane = backend.export_plane(kv, 3);
+  const auto* values = reinterpret_cast<const float*>(plane.data());
+  const size_t count = plane.size / sizeof(float);
+  EXPECT_EQ(count, 2u * 64 * 20);
+  // Keys are rotated ones: never 0 at these angles. Values are ones.
+  EXPECT_EQ(std::count_if(values, values + count, [](float x) { return x != 0.0f; }), 2 * 3 * 20);
+}
+
+TEST(Block, Format) {
+  Shape shape = head_shape(64, 4, 2);
+  shape.layers = 5;
+  shape.kv_dtype = DBSA_KV_DTYPE_BF16;
+  Backend backend(any_path(), 1, shape);
+  const dbsa_kv_format format = backend.block_format(33);
+  EXPECT_EQ(format.layout, 0x10000u);
+  EXPECT_EQ(format.dtype, static_cast<uint32_t>(DBSA_KV_DTYPE_BF16));
+  EXPECT_EQ(format.layers, 5u);
+  EXPECT_EQ(format.kv_heads, 2u);
+  EXPECT_EQ(format.head_dim, 64u);
+  EXPECT_EQ(format.tokens, 33u);
+  EXPECT_EQ(format.plane_bytes, 2u * 2 * 64 * 64 * 2);
+  EXPECT_EQ(format.scale_offset, 0u);
+}
+
+// A block goes to the device when it is first attended to; a second time, through a second import
+// of the same planes, and after the first was destroyed, the result is the same.
+TEST(Block, ImportedAgainAndAgain) {
+  std::mt19937_64 random(41);
+  Shape shape = head_shape(64, 2, 2);
+  shape.layers = 2;
+  shape.compute = DBSA_COMPUTE_BF16;
+  shape.kv_dtype = DBSA_KV_DTYPE_BF16;
+  Backend backend(any_path(), 1, shape);
+  const int64_t tokens = 130;
+  std::vector<Plane> planes;
+  PlanCase c;
+  c.shape = shape;
+  c.kvs.push_back({{}, {}, tokens});
+  c.add_segment(0, DBSA_SEGMENT_FULL, 0, tokens, 7);
+  c.add_range(3, 200);
+  c.draw_queries(random);
+  Rows expected[2];
+  {
+    auto live = backend.kv(tokens);
+    for (int32_t layer = 0; layer < 2; ++layer) {
+      backend.append(random_rows(random, tokens * shape.kv_width()),
+                     random_rows(random, tokens * shape.kv_width()), 0, live, layer);
+      planes.push_back(backend.export_plane(live, tokens, layer));
+      expected[layer] = backend.attend(c.describe({live}), c.q, layer);
+    }
+  }
+  for (int time = 0; time < 3; ++time) {
+    auto first = backend.import(tokens, {planes[0].data(), planes[1].data()});
+    auto second = backend.import(tokens, {planes[0].data(), planes[1].data()});
+    for (int32_t layer = 0; layer < 2; ++layer) {
+      for (const auto& kv : {first, second, first}) {
+        EXPECT_TRUE(same_bits(expected[layer], backend.attend(c.describe({kv}), c.q, layer)))
+            << "time " << time << ", layer " << layer;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace dbsa::test
