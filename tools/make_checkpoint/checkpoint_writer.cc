@@ -3,10 +3,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 #include <vector>
 
 #include "model/checkpoint.h"
@@ -60,25 +63,66 @@ std::string safetensors_head(const std::vector<TensorSpec>& tensors, bool bf16, 
   return out + text;
 }
 
-void write_tensor(std::ofstream& out, const TensorSpec& tensor, const CheckpointPlan& plan) {
+// Writes at a place of the file; false, with errno, where it cannot.
+bool write_at(int file, const char* data, size_t bytes, uint64_t at) {
+  while (bytes > 0) {
+    const ssize_t wrote = ::pwrite(file, data, bytes, static_cast<off_t>(at));
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) return false;
+    data += wrote;
+    bytes -= static_cast<size_t>(wrote);
+    at += static_cast<uint64_t>(wrote);
+  }
+  return true;
+}
+
+int64_t elements(const TensorSpec& tensor) {
+  int64_t count = 1;
+  for (const int64_t n : tensor.shape) count *= n;
+  return count;
+}
+
+bool write_tensor(int file, uint64_t at, const TensorSpec& tensor, const CheckpointPlan& plan) {
   constexpr int64_t kChunk = 1 << 18;
-  int64_t left = 1;
-  for (int64_t n : tensor.shape) left *= n;
+  int64_t left = elements(tensor);
   RandomStream stream(plan.seed, tensor.name);
   std::vector<float> values(static_cast<size_t>(std::min(left, kChunk)));
   std::vector<uint16_t> halves(values.size());
-  for (; left > 0 && out; left -= static_cast<int64_t>(values.size())) {
+  for (; left > 0; left -= static_cast<int64_t>(values.size())) {
     values.resize(static_cast<size_t>(std::min(left, kChunk)));
     draw_weights(tensor.name, tensor.shape, stream, values);
-    if (!plan.bf16) {
-      out.write(reinterpret_cast<const char*>(values.data()),
-                static_cast<std::streamsize>(values.size() * sizeof(float)));
-      continue;
+    const auto* bytes = reinterpret_cast<const char*>(values.data());
+    size_t size = values.size() * sizeof(float);
+    if (plan.bf16) {
+      for (size_t i = 0; i < values.size(); ++i) halves[i] = to_bf16(values[i]);
+      bytes = reinterpret_cast<const char*>(halves.data());
+      size = values.size() * sizeof(uint16_t);
     }
-    for (size_t i = 0; i < values.size(); ++i) halves[i] = to_bf16(values[i]);
-    out.write(reinterpret_cast<const char*>(halves.data()),
-              static_cast<std::streamsize>(values.size() * sizeof(uint16_t)));
+    if (!write_at(file, bytes, size, at)) return false;
+    at += size;
   }
+  return true;
+}
+
+// Every tensor has a stream of its own, so they are drawn on all processors. 0, or an errno.
+int write_tensors(int file, uint64_t at, const std::vector<TensorSpec>& tensors,
+                  const CheckpointPlan& plan) {
+  std::vector<uint64_t> places;
+  for (const TensorSpec& tensor : tensors) {
+    places.push_back(at);
+    at += static_cast<uint64_t>(elements(tensor)) * (plan.bf16 ? 2 : 4);
+  }
+  std::atomic<size_t> next = 0;
+  std::atomic<int> cause = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i)
+      threads.emplace_back([&] {
+        for (size_t t = next++; t < tensors.size() && cause == 0; t = next++)
+          if (!write_tensor(file, places[t], tensors[t], plan)) cause = errno;
+      });
+  }
+  return cause;
 }
 
 Status sync_path(const std::string& path) {
@@ -117,12 +161,11 @@ Result<CheckpointSize> write_files(const std::string& folder, const ModelConfig&
                  {}};
   }
   const std::string weights = folder + "/model.safetensors";
-  errno = 0;
-  std::ofstream out(weights, std::ios::binary | std::ios::trunc);
-  out << head;
-  for (const TensorSpec& tensor : tensors) write_tensor(out, tensor, plan);
-  out.close();
-  if (!out) return failed(weights, "cannot be written", errno);
+  const int file = ::open(weights.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  int cause = file < 0 || !write_at(file, head.data(), head.size(), 0) ? errno : 0;
+  if (cause == 0) cause = write_tensors(file, head.size(), tensors, plan);
+  if (file >= 0 && ::close(file) != 0 && cause == 0) cause = errno;
+  if (cause != 0) return failed(weights, "cannot be written", cause);
   DBSA_RETURN_IF_ERROR(sync_path(weights));
   DBSA_RETURN_IF_ERROR(write_text(folder + "/config.json", plan.config.dump(2) + "\n"));
   DBSA_RETURN_IF_ERROR(write_text(folder + "/tokenizer.json", byte_tokenizer_json()));
