@@ -2,96 +2,20 @@
 #include <gflags/gflags.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
-#include <memory>
 #include <optional>
-#include <random>
 #include <vector>
 
 #include "bench/support/bench.h"
 #include "bench/support/ceilings.h"
 #include "bench/support/cost.h"
-#include "bench/support/plugins.h"
-#include "model/fingerprint.h"
-#include "model/llama.h"
-#include "pipeline/engine.h"
-#include "pipeline/stopwatch.h"
+#include "bench/support/model.h"
 
-DEFINE_string(model, "",
-              "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
 DEFINE_int64(cached_tokens, 4096, "tokens of the blocks that a query sees");
 DEFINE_int64(block_tokens, 512, "tokens of one of these blocks");
-DEFINE_string(packed, "",
-              "folder of packed weights, written where they are missing; empty: packed each time");
 
 namespace dbsa::bench {
 namespace {
-
-class Model {
- public:
-  explicit Model(int threads)
-      : config_(must(load_model_config(FLAGS_model))),
-        checkpoint_(must(Checkpoint::open(FLAGS_model))),
-        plugins_(threads),
-        backend_(plugins_.backend()) {
-    precision_ = choose_precision({.path = "", .dtype = "auto", .kv_dtype = "auto"}, checkpoint_);
-    const Stopwatch clock;
-    if (!FLAGS_packed.empty())
-      packed_.emplace(FLAGS_packed,
-                      must(fingerprint_model(config_, checkpoint_, default_cache_folder())).value,
-                      default_cache_folder(), plugins_.services());
-    llama_ = must(Llama::load(checkpoint_, config_, precision_, backend_,
-                              packed_ ? &*packed_ : nullptr));
-    load_seconds_ = clock.seconds();
-  }
-
-  double load_seconds() const { return load_seconds_; }
-
-  const ModelConfig& config() const { return config_; }
-  Precision precision() const { return precision_; }
-  std::string backend() { return backend_.describe(); }
-  host::Kv make_kv(int64_t tokens) { return must(backend_.kv_create(tokens)); }
-
-  std::vector<int32_t> random_ids(int64_t count) {
-    std::vector<int32_t> ids;
-    std::uniform_int_distribution<int32_t> any(0, static_cast<int32_t>(config_.vocab_size) - 1);
-    for (int64_t i = 0; i < count; ++i) ids.push_back(any(random_));
-    return ids;
-  }
-
-  // Rows of one KV object, from token `first`, behind `visible`; the logits of the last row.
-  std::vector<float> pass(const std::vector<int32_t>& ids, host::Kv& kv, int64_t first,
-                          int64_t start, std::vector<dbsa_segment> visible = {}) {
-    const auto rows = static_cast<int64_t>(ids.size());
-    ForwardInput input;
-    input.ids = ids;
-    for (int64_t i = 0; i < rows; ++i)
-      input.positions.push_back(static_cast<int32_t>(start + first + i));
-    visible.push_back(segment(kv, DBSA_SEGMENT_CAUSAL, first + rows, start));
-    input.ranges.push_back({rows, &kv, first, std::move(visible)});
-    const int64_t last = rows - 1;
-    std::vector<float> logits = must(llama_->forward(input, {&last, 1}));
-    if (!std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }))
-      give_up("the logits are not finite");
-    return logits;
-  }
-
-  static dbsa_segment segment(const host::Kv& kv, int32_t kind, int64_t length, int64_t start) {
-    return {sizeof(dbsa_segment), kind, kv.get(), 0, length, start, 0};
-  }
-
- private:
-  std::mt19937 random_{20250304};
-  ModelConfig config_;
-  Checkpoint checkpoint_;
-  Plugins plugins_;
-  host::AttentionBackend backend_;
-  Precision precision_;
-  std::optional<PackedWeights> packed_;
-  std::unique_ptr<Llama> llama_;
-  double load_seconds_ = 0;
-};
 
 // Blocks of a pool in memory, encoded each for itself, and where they stand in an answer.
 class Blocks {
@@ -139,18 +63,16 @@ void check(Model& model) {
 
 int run(int argc, char** argv) {
   Report report("bench_model", "Forward passes of one model", &argc, &argv);
-  if (FLAGS_model.empty()) give_up("--model is required; see --help");
   Model model(report.threads());
   report.note("backend", model.backend());
-  report.note("model", FLAGS_model);
+  report.note("model", model.path());
   std::printf("%s\n", model.backend().c_str());
   check(model);
 
   report.add({.name = "load the weights", .value = model.load_seconds(), .unit = "s"});
   const bool f32 = model.precision().compute == DBSA_COMPUTE_F32;
-  const Peak peak = f32 ? Peak::kF32 : bf16_peak(model.backend());
-  const double operations = peak_rate(peak, report.threads()).value_or(0);
-  const double bandwidth = read_rate(memory_buffer_bytes(), report.threads());
+  const Ceilings ceilings = backend_ceilings(model.backend(), !f32, report.threads());
+  const double operations = ceilings.operations, bandwidth = ceilings.bandwidth;
   const Cost cost(model.config());
 
   for (const int64_t tokens : {int64_t{512}, FLAGS_cached_tokens}) {
@@ -165,7 +87,7 @@ int run(int argc, char** argv) {
     report.add({.name = name,
                 .value = work / timing.median / 1e9,
                 .unit = "GFLOP/s",
-                .ceiling_name = peak_name(peak),
+                .ceiling_name = ceilings.operations_name,
                 .ceiling = operations / 1e9,
                 .goal = tokens == 512 ? std::optional(0.75) : std::nullopt});
   }

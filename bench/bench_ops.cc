@@ -47,9 +47,7 @@ class Ops {
     report.note("backend", backend_.describe());
     report.note("model", FLAGS_model);
     std::printf("%s\n", backend_.describe().c_str());
-    peak_ = bf16_ ? bf16_peak(backend_.describe()) : Peak::kF32;
-    operations_ = peak_rate(peak_, report.threads()).value_or(0);
-    bandwidth_ = read_rate(memory_buffer_bytes(), report.threads());
+    ceilings_ = backend_ceilings(backend_.describe(), bf16_, report.threads());
   }
 
   void run() {
@@ -69,6 +67,11 @@ class Ops {
   static bool wanted(const std::string& kind) {
     return FLAGS_kinds.empty() ||
            ("," + FLAGS_kinds + ",").find("," + kind + ",") != std::string::npos;
+  }
+
+  // Ops only enqueue.
+  Timing timed(const std::function<void()>& body) {
+    return measure(body, [this] { must(backend_.sync()); });
   }
 
   Matrix random_matrix(int64_t rows, int64_t width) {
@@ -117,7 +120,7 @@ class Ops {
       must(backend_.linear(inputs[0], rows, weights[0], host::Weight(), nullptr, to));
       check_linear(name, x, in, to);
       size_t layer = 0, input = 0;
-      const Timing timing = measure([&] {
+      const Timing timing = timed([&] {
         layer = (layer + 1) % weights.size();
         input = 1 - input;
         must(backend_.linear(inputs[input], rows, weights[layer], host::Weight(), nullptr, to));
@@ -147,7 +150,7 @@ class Ops {
       must(backend_.swiglu(inputs[0], rows, layers[0], nullptr, to));
       check_swiglu(x, to);
       size_t layer = 0, input = 0;
-      const Timing timing = measure([&] {
+      const Timing timing = timed([&] {
         layer = (layer + 1) % layers.size();
         input = 1 - input;
         must(backend_.swiglu(inputs[input], rows, layers[layer], nullptr, to));
@@ -209,12 +212,12 @@ class Ops {
 
   // Work that reads `bytes` at least, against the longer of what the two would take.
   void add_work(const std::string& name, double work, double bytes, const Timing& timing) {
-    const bool reads = bytes / bandwidth_ > work / operations_;
+    const bool reads = bytes / ceilings_.bandwidth > work / ceilings_.operations;
     report_.add({.name = name,
                  .value = (reads ? bytes : work) / timing.median / 1e9,
                  .unit = reads ? "GB/s" : "GFLOP/s",
-                 .ceiling_name = reads ? "reading memory" : peak_name(peak_),
-                 .ceiling = (reads ? bandwidth_ : operations_) / 1e9});
+                 .ceiling_name = reads ? ceilings_.bandwidth_name : ceilings_.operations_name,
+                 .ceiling = (reads ? ceilings_.bandwidth : ceilings_.operations) / 1e9});
   }
 
   struct Tokens {
@@ -298,7 +301,7 @@ class Ops {
     must(backend_.attention(plan, 0, from, to));
     check_attention(name, q, all, row(to, rows - 1));
     int32_t layer = 0;
-    const Timing timing = measure([&] {
+    const Timing timing = timed([&] {
       layer = (layer + 1) % static_cast<int32_t>(config_.layers);
       must(backend_.attention(plan, layer, from, to));
     });
@@ -308,7 +311,7 @@ class Ops {
     const auto bytes =
         static_cast<double>(must(backend_.block_format(static_cast<int64_t>(c + r))).plane_bytes);
     add_work("attention: " + name, work, bytes, timing);
-    const Timing prepared = measure([&] { must(backend_.plan_prepare(description)); });
+    const Timing prepared = timed([&] { must(backend_.plan_prepare(description)); });
     report_.add({.name = "  its plan_prepare", .value = prepared.median * 1e6, .unit = "us"});
   }
 
@@ -380,14 +383,16 @@ class Ops {
 
   // floats: read and written.
   void add_pass(const std::string& name, int64_t floats, const std::function<void()>& body) {
-    const Timing timing = measure(body);
+    const Timing timing = timed(body);
     const double bytes = 4.0 * static_cast<double>(floats);
     // A copy reads and writes what it is said to copy.
-    const double ceiling = 2 * copy_rate(floats * 2 / report_.threads(), report_.threads());
+    const double ceiling = on_gpu()
+                               ? ceilings_.bandwidth
+                               : 2 * copy_rate(floats * 2 / report_.threads(), report_.threads());
     report_.add({.name = name + ", " + std::to_string(FLAGS_rows) + " rows",
                  .value = bytes / timing.median / 1e9,
                  .unit = "GB/s",
-                 .ceiling_name = "memcpy of as many bytes",
+                 .ceiling_name = on_gpu() ? ceilings_.bandwidth_name : "memcpy of as many bytes",
                  .ceiling = ceiling / 1e9});
   }
 
@@ -399,9 +404,7 @@ class Ops {
   host::AttentionBackend backend_;
   Precision precision_;
   bool bf16_ = false;
-  Peak peak_ = Peak::kF32;
-  double operations_ = 0;  // a second
-  double bandwidth_ = 0;   // bytes a second
+  Ceilings ceilings_;
 };
 
 int run(int argc, char** argv) {

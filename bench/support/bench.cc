@@ -35,14 +35,19 @@ nlohmann::ordered_json to_json(const Row& row) {
 
 }  // namespace
 
-Timing measure(const std::function<void()>& body) {
+Timing measure(const std::function<void()>& body, const std::function<void()>& finish) {
   // Samples of 5 ms at least: what takes less is run several times in each.
   constexpr double kSample = 5e-3;
+  const auto wait = [&] {
+    if (finish) finish();
+  };
   body();
+  wait();
   int64_t calls = 1;
   const auto sample = [&] {
     const Stopwatch clock;
     for (int64_t i = 0; i < calls; ++i) body();
+    wait();
     return clock.seconds();
   };
   for (double once = sample(); once < kSample; once = sample())

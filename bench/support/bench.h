@@ -21,7 +21,9 @@ struct Timing {
 };
 
 // Calls body once to warm up, then until it has run --seconds in all and five times at least.
-Timing measure(const std::function<void()>& body);
+// finish, if any, waits for what body only enqueued; it is called once for several calls of a short
+// body.
+Timing measure(const std::function<void()>& body, const std::function<void()>& finish = nullptr);
 
 double median(std::vector<double> values);
 // ||got - expected|| / ||expected||

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "bench/support/bench.h"
+#include "bench/support/gpu.h"
+#include "bench/support/plugins.h"
 #include "pipeline/machine.h"
 #include "pipeline/stopwatch.h"
 
@@ -109,6 +111,15 @@ double copy_rate(int64_t bytes, int threads) {
 int64_t memory_buffer_bytes() {
   const auto memory = static_cast<int64_t>(machine_info().memory_bytes);
   return std::clamp<int64_t>(memory / 16, int64_t{64} << 20, int64_t{1} << 30) / 1024 * 1024;
+}
+
+Ceilings backend_ceilings(const std::string& backend, bool bf16, int threads) {
+  if (on_gpu())
+    return {gpu_matmul_rate(bf16), bf16 ? "a bfloat16 product" : "a float32 product",
+            gpu_copy_rate(), "copying on the GPU"};
+  const Peak peak = bf16 ? bf16_peak(backend) : Peak::kF32;
+  return {peak_rate(peak, threads).value_or(0), peak_name(peak),
+          read_rate(memory_buffer_bytes(), threads), "reading memory"};
 }
 
 Peak bf16_peak(const std::string& backend) {

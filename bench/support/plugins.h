@@ -12,6 +12,9 @@
 
 namespace dbsa::bench {
 
+// Whether --backend is one that runs on a GPU.
+bool on_gpu();
+
 class Plugins {
  public:
   explicit Plugins(int threads);
@@ -25,7 +28,8 @@ class Plugins {
                  nlohmann::json config = nlohmann::json::object()) {
     return must(Wrapper::create(loaded(kind, name, config), services_, config));
   }
-  // The CPU backend, on the code path that --instructions says.
+  // The attention backend that --backend names; of the CPU's the code path that --instructions
+  // says.
   host::AttentionBackend backend();
 
  private:

@@ -1,0 +1,70 @@
+#include "bench/support/model.h"
+
+#include <gflags/gflags.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "bench/support/bench.h"
+#include "model/fingerprint.h"
+#include "pipeline/engine.h"
+#include "pipeline/stopwatch.h"
+
+DEFINE_string(model, "",
+              "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
+DEFINE_string(packed, "",
+              "folder of packed weights, written where they are missing; empty: packed each time");
+
+namespace dbsa::bench {
+namespace {
+
+const std::string& required_model() {
+  if (FLAGS_model.empty()) give_up("--model is required; see --help");
+  return FLAGS_model;
+}
+
+}  // namespace
+
+Model::Model(int threads)
+    : config_(must(load_model_config(required_model()))),
+      checkpoint_(must(Checkpoint::open(FLAGS_model))),
+      plugins_(threads),
+      backend_(plugins_.backend()) {
+  precision_ = choose_precision({.path = "", .dtype = "auto", .kv_dtype = "auto"}, checkpoint_);
+  const Stopwatch clock;
+  if (!FLAGS_packed.empty())
+    packed_.emplace(FLAGS_packed,
+                    must(fingerprint_model(config_, checkpoint_, default_cache_folder())).value,
+                    default_cache_folder(), plugins_.services());
+  llama_ =
+      must(Llama::load(checkpoint_, config_, precision_, backend_, packed_ ? &*packed_ : nullptr));
+  load_seconds_ = clock.seconds();
+}
+
+std::string Model::path() const { return FLAGS_model; }
+
+std::vector<int32_t> Model::random_ids(int64_t count) {
+  std::vector<int32_t> ids;
+  std::uniform_int_distribution<int32_t> any(0, static_cast<int32_t>(config_.vocab_size) - 1);
+  for (int64_t i = 0; i < count; ++i) ids.push_back(any(random_));
+  return ids;
+}
+
+std::vector<float> Model::pass(const std::vector<int32_t>& ids, host::Kv& kv, int64_t first,
+                               int64_t start, std::vector<dbsa_segment> visible) {
+  const auto rows = static_cast<int64_t>(ids.size());
+  ForwardInput input;
+  input.ids = ids;
+  for (int64_t i = 0; i < rows; ++i)
+    input.positions.push_back(static_cast<int32_t>(start + first + i));
+  visible.push_back(segment(kv, DBSA_SEGMENT_CAUSAL, first + rows, start));
+  input.ranges.push_back({rows, &kv, first, std::move(visible)});
+  const int64_t last = rows - 1;
+  std::vector<float> logits = must(llama_->forward(input, {&last, 1}));
+  if (!std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }))
+    give_up("the logits are not finite");
+  return logits;
+}
+
+}  // namespace dbsa::bench

@@ -1,0 +1,53 @@
+// A model on the backend that --backend names, fed with random tokens. --model says which,
+// --packed where its packed weights are kept.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/support/plugins.h"
+#include "model/llama.h"
+#include "model/packed_weights.h"
+
+namespace dbsa::bench {
+
+class Model {
+ public:
+  explicit Model(int threads);
+
+  double load_seconds() const { return load_seconds_; }
+  const ModelConfig& config() const { return config_; }
+  Precision precision() const { return precision_; }
+  std::string path() const;
+  std::string backend() { return backend_.describe(); }
+  host::AttentionBackend& ops() { return backend_; }
+  Llama& llama() { return *llama_; }
+  host::Kv make_kv(int64_t tokens) { return must(backend_.kv_create(tokens)); }
+  std::vector<int32_t> random_ids(int64_t count);
+
+  // Rows of one KV object, from token `first`, behind `visible`; the logits of the last row.
+  std::vector<float> pass(const std::vector<int32_t>& ids, host::Kv& kv, int64_t first,
+                          int64_t start, std::vector<dbsa_segment> visible = {});
+
+  static dbsa_segment segment(const host::Kv& kv, int32_t kind, int64_t length, int64_t start) {
+    return {sizeof(dbsa_segment), kind, kv.get(), 0, length, start, 0};
+  }
+
+ private:
+  std::mt19937 random_{20250304};
+  ModelConfig config_;
+  Checkpoint checkpoint_;
+  Plugins plugins_;
+  host::AttentionBackend backend_;
+  Precision precision_;
+  std::optional<PackedWeights> packed_;
+  std::unique_ptr<Llama> llama_;
+  double load_seconds_ = 0;
+};
+
+}  // namespace dbsa::bench
