@@ -145,12 +145,9 @@ Status CudaBackend::download(const dbsa_buffer* buffer, int64_t first_row, int64
   DBSA_RETURN_IF_ERROR(check_rows("download", "buffer", buffer, first_row, rows));
   if (rows == 0) return {};
   if (destination == nullptr) return invalid("download: destination is null");
-  DBSA_RETURN_IF_ERROR(
-      check(cudaMemcpyAsync(destination, buffer->row(first_row),
-                            static_cast<size_t>(rows * buffer->width) * sizeof(float),
-                            cudaMemcpyDeviceToHost, stream_),
-            "copying from the GPU"));
-  return sync();
+  return transfers_.download(stream_, buffer->row(first_row),
+                             static_cast<uint64_t>(rows * buffer->width) * sizeof(float),
+                             destination);
 }
 
 Status CudaBackend::sync() { return check(cudaStreamSynchronize(stream_), "work on the GPU"); }
@@ -426,19 +423,21 @@ Status CudaBackend::place(ImportedBlock& block, int64_t plane_bytes) {
   }
 }
 
+// The planes of a layer that are not on the device yet. The host runs ahead of the device, so they
+// are on their way while the layers before are computed.
 Status CudaBackend::send(const dbsa_plan& plan, int32_t layer) {
   const auto l = static_cast<size_t>(layer);
+  bool any = false;
   for (size_t i = 0; i < plan.imported.size(); ++i) {
     ImportedBlock& block = *plan.imported[i];
     if (block.sent[l]) continue;
     const int64_t bytes = plan.plane_bytes[i];
-    DBSA_RETURN_IF_ERROR(
-        check(cudaMemcpyAsync(block.memory.data() + layer * bytes, block.planes[l],
-                              static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream_),
-              "copying a block to the GPU"));
+    DBSA_RETURN_IF_ERROR(transfers_.upload(block.planes[l], static_cast<uint64_t>(bytes),
+                                           block.memory.data() + layer * bytes));
     block.sent[l] = true;
+    any = true;
   }
-  return {};
+  return any ? transfers_.finish_before(stream_) : Status();
 }
 
 Status CudaBackend::block_export(const dbsa_kv* kv, const dbsa_kv_format& format, int32_t layer,
@@ -456,6 +455,8 @@ Status CudaBackend::block_export(const dbsa_kv* kv, const dbsa_kv_format& format
                   static_cast<const char*>(kv->imported->planes[static_cast<size_t>(layer)]) +
                       h * source_pitch,
                   tokens * row);
+  } else if (pitch == source_pitch) {
+    DBSA_RETURN_IF_ERROR(transfers_.download(stream_, kv->plane(layer), heads * pitch, plane));
   } else {
     DBSA_RETURN_IF_ERROR(
         check(cudaMemcpy2DAsync(plane, pitch, kv->plane(layer), source_pitch, tokens * row, heads,
@@ -511,6 +512,8 @@ Result<dbsa_plan*> CudaBackend::plan_prepare(const dbsa_plan_description& descri
   }
   for (size_t i = 0; i < pinned->imported.size(); ++i)
     DBSA_RETURN_IF_ERROR(place(*pinned->imported[i], pinned->plane_bytes[i]));
+  // What the stream still does with memory that a block was given now comes before its planes.
+  if (!pinned->imported.empty()) DBSA_RETURN_IF_ERROR(transfers_.begin_after(stream_));
   DBSA_ASSIGN_OR_RETURN(
       pinned->plan,
       Plan::make(description, {attention_shape_.query_heads, attention_shape_.kv_heads,

@@ -70,7 +70,8 @@ class CudaBackend : public AttentionBackend {
   Status gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) override;
 
  private:
-  explicit CudaBackend(Host host) : host_(host), pool_(std::make_shared<DevicePool>()) {}
+  explicit CudaBackend(Host host)
+      : host_(host), pool_(std::make_shared<DevicePool>()), transfers_(host) {}
 
   // To be called by whatever writes to a buffer.
   void change(dbsa_buffer* buffer) { buffer->content = ++contents_; }
@@ -99,6 +100,7 @@ class CudaBackend : public AttentionBackend {
   std::string device_;
   std::string description_;
   Staging staging_;
+  Transfers transfers_;
 
   bool configured_ = false;
   bool bf16_compute_ = false;

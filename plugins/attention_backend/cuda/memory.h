@@ -1,6 +1,7 @@
 // Memory of the device, and what of the host stands ready to be copied there.
 #pragma once
 
+#include <dbsa/sdk/host.h>
 #include <dbsa/sdk/result.h>
 
 #include <cuda_runtime_api.h>
@@ -77,6 +78,44 @@ class Staging {
     cudaEvent_t sent = nullptr;  // null: never used
   };
   static constexpr int kSlots = 8;
+  Slot slots_[kSlots];
+  int next_ = 0;
+};
+
+// Large copies between the host's ordinary memory and the device, through pinned memory that the
+// host's threads fill while what came before is on its way. Uploads have a stream of their own, so
+// that they go on beside the computation. One thread.
+class Transfers {
+ public:
+  explicit Transfers(Host host) : host_(host) {}
+  ~Transfers();
+
+  // What is on `stream` by now comes before the next upload.
+  Status begin_after(cudaStream_t stream);
+  // Copies once it has read all of `from`.
+  Status upload(const void* from, uint64_t bytes, void* to);
+  // All uploads so far come before what is put on `stream` next.
+  Status finish_before(cudaStream_t stream);
+
+  // After all that is on `stream`; waits.
+  Status download(cudaStream_t stream, const void* from, uint64_t bytes, void* to);
+
+ private:
+  struct Slot {
+    void* pinned = nullptr;
+    uint64_t bytes = 0;
+    cudaEvent_t done = nullptr;  // its last copy
+  };
+  static constexpr int kSlots = 4;
+  static constexpr uint64_t kSlotBytes = uint64_t{8} << 20;
+
+  Status open();
+  Status ready(Slot& slot, uint64_t bytes);
+  void copy(const void* from, uint64_t bytes, void* to) const;
+
+  Host host_;
+  cudaStream_t stream_ = nullptr;
+  cudaEvent_t order_ = nullptr;
   Slot slots_[kSlots];
   int next_ = 0;
 };
