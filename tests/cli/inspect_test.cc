@@ -13,6 +13,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 using InspectTest = CliTest;
 
 TEST_F(InspectTest, ListsEveryPluginOfTheBuild) {
@@ -78,7 +79,13 @@ TEST_F(InspectTest, AnUnknownPluginIsNamedWithTheNearestOneAndTheFolders) {
 }
 
 TEST_F(InspectTest, FailedNamesBrokenManifestsAndLibraries) {
-  EXPECT_EQ(cli({"inspect", "--failed"}).out, "every plugin found can be used\n");
+  // Without a GPU its backend is listed, and it alone.
+  for (const nlohmann::json& plugin :
+       nlohmann::json::parse(cli({"inspect", "--failed", "--json"}).out)) {
+    EXPECT_THAT(plugin.at("path").get<std::string>(), HasSubstr("attention_backend_cuda"));
+    EXPECT_THAT(plugin.at("cause").get<std::string>(),
+                StartsWith("cannot run here: it needs an NVIDIA GPU: "));
+  }
 
   workspace_.write("plugins/broken.plugin.toml", "id = 3\n");
   const std::string library = workspace_.write("plugins/text.so", "not a library");
@@ -99,6 +106,19 @@ TEST_F(InspectTest, FailedNamesBrokenManifestsAndLibraries) {
   EXPECT_THAT(shown.out, HasSubstr("dbsa.retriever.bm25"));
   EXPECT_THAT(shown.error,
               HasSubstr("warning: 1 cannot be used; `dbsa-pipe inspect --failed` says why\n"));
+}
+
+TEST_F(InspectTest, SaysWhyAPluginThatNeedsAGpuCannotRunHere) {
+  workspace_.write("plugins/gpu.plugin.toml",
+                   "id = \"dbsa.attention_backend.gpu\"\nkind = \"attention_backend\"\n"
+                   "revision = 1\nversion = \"1\"\nsummary = \"s\"\nlicence = \"MIT\"\n"
+                   "abi = \"0.1\"\n[needs]\ncuda = true\n");
+  const ProcessResult shown =
+      cli({"inspect", "dbsa.attention_backend.gpu", "--plugin-path", path("plugins")});
+  EXPECT_EQ(shown.exit_code, 0);
+  EXPECT_THAT(shown.out, HasSubstr("needs     CUDA\n"));
+  if (std::filesystem::exists("/dev/nvidiactl")) GTEST_SKIP() << "there is a GPU here";
+  EXPECT_THAT(shown.out, HasSubstr("here      cannot run: it needs an NVIDIA GPU: "));
 }
 
 }  // namespace

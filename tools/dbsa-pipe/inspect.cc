@@ -7,6 +7,7 @@
 #include "config/schema_check.h"
 #include "host/describe.h"
 #include "host/loaded_plugin.h"
+#include "host/needs.h"
 #include "options.h"
 #include "session.h"
 
@@ -130,6 +131,8 @@ void print_plugin(const Manifest& manifest, Terminal& terminal) {
   row("licence", manifest.licence);
   row("needs", needs.empty() ? "nothing beyond the C++ runtime" : needs);
   row("library", manifest.library_path);
+  if (const Status status = host::check_needs(manifest); !status.ok())
+    row("here", "cannot run: " + status.error().message);
   terminal.out("");
   const std::vector<host::ConfigRow> keys = host::config_rows(manifest);
   if (keys.empty()) {
@@ -142,13 +145,15 @@ void print_plugin(const Manifest& manifest, Terminal& terminal) {
   table.print(terminal);
 }
 
-// Manifests that cannot be used and libraries that do not load.
+// Manifests that cannot be used, libraries that do not load, and what lacks a device.
 std::vector<host::FailedPlugin> find_failed(PluginRegistry& registry, uint32_t kind) {
   std::vector<host::FailedPlugin> failed = registry.failed();
   for (const Manifest& manifest : registry.manifests()) {
     if (kind != 0 && manifest.kind != kind) continue;
     if (const auto loaded = registry.load(manifest); !loaded.ok())
       failed.push_back({manifest.path, loaded.error().message});
+    else if (const Status status = host::check_needs(manifest); !status.ok())
+      failed.push_back({manifest.path, "cannot run here: " + status.error().message});
   }
   return failed;
 }
