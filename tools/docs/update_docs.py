@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Writes those parts of the documentation that repeat what stands elsewhere.
 
-Tables of plugins come from `dbsa-pipe inspect --json`, the example plugin from its own folder. Each
-part stands between two marks in its page.
+Tables of plugins come from `dbsa-pipe inspect --json` over the manifests of this tree, of those
+plugins too that this machine cannot build; the example plugin comes from its own folder. Each part
+stands between two marks in its page.
 
     tools/docs/update_docs.py             # writes
     tools/docs/update_docs.py --check     # exits 1 if a page is out of date
@@ -11,8 +12,10 @@ part stands between two marks in its page.
 import argparse
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 END = "<!-- end -->"
@@ -83,15 +86,30 @@ def replace_part(path, part, body, check):
     return new != text
 
 
+def inspect(program, *options):
+    return json.loads(subprocess.run([program, "inspect", "--json", *options], check=True,
+                                     stdout=subprocess.PIPE).stdout)
+
+
+def read_plugins(program):
+    """Those that were built, and those of the tree that were not."""
+    built = {plugin["id"] for plugin in inspect(program)}
+    with tempfile.TemporaryDirectory() as folder:
+        for manifest in ROOT.glob("plugins/*/*/plugin.toml"):
+            kind, name = manifest.parts[-3:-1]
+            if f"dbsa.{kind}.{name}" not in built:
+                shutil.copy(manifest, pathlib.Path(folder) / f"dbsa_{kind}_{name}.plugin.toml")
+        plugins = inspect(program, "--plugin-path", folder)
+    return sorted(plugins, key=lambda p: (KINDS.index(p["kind"]), p["id"]))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", type=pathlib.Path,
                         default=ROOT / "build" / "release" / "bin" / "dbsa-pipe")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if pages differ")
     arguments = parser.parse_args()
-    output = subprocess.run([arguments.program, "inspect", "--json"], check=True,
-                            stdout=subprocess.PIPE).stdout
-    plugins = sorted(json.loads(output), key=lambda p: (KINDS.index(p["kind"]), p["id"]))
+    plugins = read_plugins(arguments.program)
     abi_page = ROOT / "framework" / "abi" / "README.md"
     parts = [
         (ROOT / "README.md", "plugins", overview(plugins)),
