@@ -8,7 +8,7 @@ program=$1
 backend=$2
 record=$3
 folder=$(mktemp -d)
-pipeline=pipelines/.quickstart_$backend.toml # beside the one it comes from: paths are relative
+pipeline=pipelines/quickstart_with_$backend.toml # beside the one it comes from: paths are relative
 trap 'rm -rf "$folder" "$pipeline"' EXIT
 sed -e "/^\[attention_backend\]/,/^\[/ s/plugin = \"cpu\"/plugin = \"$backend\"/" \
   -e "s#\"\.\./build/quickstart/store\"#\"$folder/store\"#" \

@@ -25,7 +25,7 @@ mkdir -p "$out"
 work=$(mktemp -d)
 models=${MODEL:-/dev/shm}
 trap 'rm -rf "$work"' EXIT
-tar -C "$work" -xJf "$bundle"
+tar -C "$work" -xJf "$bundle" || exit 2
 
 # cuBLASLt: where CUDA is installed, or in a Python package.
 blas=$(find /usr/local/cuda/lib64 /usr/local/cuda*/targets /opt /usr/lib /usr/local/lib -name 'libcublasLt.so.1[23]' 2>/dev/null |
