@@ -37,7 +37,7 @@ strip --strip-unneeded "$folder"/*/* "$folder"/lib/dbsa/plugins/*.so 2>/dev/null
 # Not the C and C++ runtimes: a machine's own libraries may want theirs, which is no older.
 find "$folder" -type f -perm -u+x -exec ldd {} + |
   awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
-  grep -Ev '/(libc|libm|libdl|librt|libpthread|libgcc_s|libstdc\+\+)\.so' |
+  grep -Ev '/(libc|libm|libdl|librt|libpthread|libresolv|libgcc_s|libstdc\+\+)\.so' |
   while read -r library; do cp -L "$library" "$folder/shared/"; done
 
 # What the CPU answers.
