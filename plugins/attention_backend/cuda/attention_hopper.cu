@@ -3,10 +3,10 @@
 //
 // A block takes works for one KV head each, one after the other: up to 128 rows, merged over the
 // query heads that share the head, so that KV is read once for all of them. One warp asks for keys
-// and values, 128 tokens at a time, into a ring of buffers. Three warps prepare pieces ahead: what
-// each row sees of it, and the queries rotated for it. Two warpgroups of 64 rows each multiply the
-// next keys and the last values while they turn scores to weights. Softmax runs on within a part.
-// Tokens that no row sees are not read; only chunks at the rim of what some row sees are masked.
+// and values, 128 tokens at a time, into a ring of buffers; two warpgroups take 64 rows each. A
+// warpgroup multiplies the next keys and the last values while it turns scores to weights. Softmax
+// runs on within a part. Tokens that no row sees are not read; only chunks at the rim of what some
+// row sees are masked.
 //
 // Tiles lie in shared memory as wgmma and the copy engine have them with a swizzle of 128 bytes:
 // panels of 64 numbers a row, 16-byte units of a row exchanged by the row's number.
@@ -30,46 +30,19 @@ constexpr int kGroupThreads = 128;
 constexpr int kConsumers = 2;
 constexpr int kThreads = (1 + kConsumers) * kGroupThreads;
 constexpr int kBuffers = 5;  // each of keys or of values
-constexpr int kStages = 2;   // of pieces prepared
-
-// A piece of a work as the consumers want it.
-struct Stage {
-  int low[kTileRows];  // the merged row sees tokens low..high-1 of the piece
-  int high[kTileRows];
-  int all_low[kConsumers];  // tokens that all rows of a warpgroup see
-  int all_high[kConsumers];
-  int first_chunk;  // chunks first..last-1 of kTokens are read
-  int last_chunk;
-  int begin;  // tokens of the piece
-  int end;
-  Work work;
-  int part;  // of the work's
-  int ends_part;
-};
-
-struct Barriers {
-  uint64_t full[kBuffers];
-  uint64_t empty[kBuffers];
-  uint64_t prepared[kStages];
-  uint64_t released[kStages];
-};
 
 template <int kDim>
 struct Tile {
   static constexpr uint32_t kQueryBytes = kTileRows * kDim * 2;
   static constexpr uint32_t kBufferBytes = kTokens * kDim * 2;
-  static constexpr uint32_t kStagesAt = kStages * kQueryBytes + kBuffers * kBufferBytes;
-  static constexpr uint32_t kBarriersAt = kStagesAt + kStages * sizeof(Stage);
-  static constexpr uint32_t kSharedBytes = kBarriersAt + sizeof(Barriers);
+  static constexpr uint32_t kSharedBytes = kQueryBytes + kBuffers * kBufferBytes + 1024;
 };
-static_assert(Tile<128>::kSharedBytes <= 227 * 1024);
 
 #if DBSA_HOPPER
 
-constexpr int kPreparers = 3;  // warps
-constexpr int kConsumerRows = kTileRows / kConsumers;
 constexpr int kRowBytes = 128;  // of a panel
 constexpr uint32_t kRows8 = 8 * kRowBytes;
+constexpr int kConsumerRows = kTileRows / kConsumers;
 
 // ---- instructions ----------------------------------------------------------------------------
 
@@ -92,15 +65,12 @@ __device__ inline void barrier_wait(uint32_t barrier, uint32_t phase) {
       "r"(phase)
       : "memory");
 }
-// How long the L2 cache is to keep what is fetched, in the encoding of createpolicy.
-constexpr uint64_t kKeepAsUsual = 0x1000000000000000;
-constexpr uint64_t kKeepBriefly = 0x12F0000000000000;
 __device__ inline void fetch_panel(uint32_t shared, const KvMap* map, int column, int row,
-                                   uint32_t barrier, uint64_t keep) {
+                                   uint32_t barrier) {
   asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
-      ".L2::cache_hint [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(shared),
-      "l"(map), "r"(column), "r"(row), "r"(barrier), "l"(keep)
+      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+      "[%0], [%1, {%2, %3}], [%4];" ::"r"(shared),
+      "l"(map), "r"(column), "r"(row), "r"(barrier)
       : "memory");
 }
 // Among the threads of one warpgroup.
@@ -185,6 +155,11 @@ __device__ inline Chunks chunks_of(int any_low, int any_high) {
   return {any_low / kTokens, (any_high + kTokens - 1) / kTokens};
 }
 
+__device__ inline Visible visible_of(const AttentionArgs& args, const Work& work,
+                                     const Piece& piece, int merged_row) {
+  return visible(piece, args.plan.positions[work.first_row + merged_row / args.group]);
+}
+
 // By one warp.
 __device__ inline Chunks chunks_by_warp(const AttentionArgs& args, const Work& work,
                                         const Piece& piece) {
@@ -198,7 +173,47 @@ __device__ inline Chunks chunks_by_warp(const AttentionArgs& args, const Work& w
   return chunks_of(__reduce_min_sync(~0u, any_low), __reduce_max_sync(~0u, any_high));
 }
 
+struct Limits {            // one for each warpgroup
+  int low[kConsumerRows];  // the row sees tokens low..high-1 of the piece
+  int high[kConsumerRows];
+  int any_low[4], any_high[4];  // of the four warps' share of all rows
+  int all_low[4], all_high[4];  // of the warpgroup's own rows
+};
+
+// By one warpgroup, on all rows of the work. Rows beyond it see all of the piece; what they give is
+// not kept.
+__device__ inline void set_limits(const AttentionArgs& args, const Work& work, const Piece& piece,
+                                  int group, Limits& limits) {
+  const int thread = threadIdx.x % kGroupThreads;
+  Visible seen{piece.begin, piece.end};
+  const bool present = thread < work.rows * args.group;
+  if (present) seen = visible_of(args, work, piece, thread);
+  const bool any = present && seen.low < seen.high;
+  const bool own = thread / kConsumerRows == group;
+  if (own) {
+    limits.low[thread % kConsumerRows] = seen.low;
+    limits.high[thread % kConsumerRows] = seen.high;
+  }
+  const int any_low = __reduce_min_sync(~0u, any ? seen.low : INT32_MAX);
+  const int any_high = __reduce_max_sync(~0u, any ? seen.high : INT32_MIN);
+  const int all_low = __reduce_max_sync(~0u, own ? seen.low : INT32_MIN);
+  const int all_high = __reduce_min_sync(~0u, own ? seen.high : INT32_MAX);
+  if (thread % 32 == 0) {
+    limits.any_low[thread / 32] = any_low;
+    limits.any_high[thread / 32] = any_high;
+    limits.all_low[thread / 32] = all_low;
+    limits.all_high[thread / 32] = all_high;
+  }
+}
+__device__ inline int min4(const int (&x)[4]) { return min(min(x[0], x[1]), min(x[2], x[3])); }
+__device__ inline int max4(const int (&x)[4]) { return max(max(x[0], x[1]), max(x[2], x[3])); }
+
 // ---- the ring of buffers -----------------------------------------------------------------------
+
+struct Barriers {
+  uint64_t full[kBuffers];
+  uint64_t empty[kBuffers];
+};
 
 struct Ring {
   uint32_t full;  // shared addresses of the barriers
@@ -220,8 +235,6 @@ __device__ inline void produce(const AttentionArgs& args, const Work& work, int 
                                Ring& ring) {
   using T = Tile<kDim>;
   const bool leads = threadIdx.x % 32 == 0;
-  // Of few rows each key is read about once, and the cache is better kept for what is merged.
-  const uint64_t keep = work.slot >= 0 ? kKeepBriefly : kKeepAsUsual;
   for (int p = 0; p < work.parts; ++p) {
     const Part part = args.plan.parts[work.first_part + p];
     for (int i = 0; i < part.pieces; ++i) {
@@ -241,88 +254,11 @@ __device__ inline void produce(const AttentionArgs& args, const Work& work, int 
 #pragma unroll
           for (int panel = 0; panel < kDim / 64; ++panel) {
             fetch_panel(ring.buffers + ring.at * T::kBufferBytes + panel * kTokens * kRowBytes, map,
-                        panel * 64, row, full, keep);
+                        panel * 64, row, full);
           }
           ring.advance();
         }
       }
-    }
-  }
-}
-
-// ---- pieces prepared ---------------------------------------------------------------------------
-
-struct StageRing {
-  uint32_t prepared;  // shared addresses of the barriers
-  uint32_t released;
-  Stage* stages;
-  int at = 0;
-  uint32_t phase = 0;
-
-  __device__ void advance() {
-    at ^= 1;
-    phase ^= at == 0;
-  }
-};
-
-// By one warp. Rows beyond the work's see all of the piece; what they give is not kept.
-__device__ inline void set_limits(const AttentionArgs& args, const Work& work, const Piece& piece,
-                                  Stage& stage) {
-  const int lane = threadIdx.x % 32;
-#pragma unroll
-  for (int group = 0; group < kConsumers; ++group) {
-    int all_low = INT32_MIN, all_high = INT32_MAX;
-#pragma unroll
-    for (int i = 0; i < kConsumerRows; i += 32) {
-      const int merged_row = group * kConsumerRows + i + lane;
-      Visible seen{piece.begin, piece.end};
-      if (merged_row < work.rows * args.group) {
-        seen = visible(piece, args.plan.positions[work.first_row + merged_row / args.group]);
-      }
-      stage.low[merged_row] = seen.low;
-      stage.high[merged_row] = seen.high;
-      all_low = max(all_low, seen.low);
-      all_high = min(all_high, seen.high);
-    }
-    all_low = __reduce_max_sync(~0u, all_low);
-    all_high = __reduce_min_sync(~0u, all_high);
-    if (lane == 0) {
-      stage.all_low[group] = all_low;
-      stage.all_high[group] = all_high;
-    }
-  }
-}
-
-template <int kDim>
-__device__ inline void prepare(const AttentionArgs& args, const Work& work, int kv_head,
-                               char* queries, StageRing& ring) {
-  const int thread = threadIdx.x % kGroupThreads - 32;
-  for (int p = 0; p < work.parts; ++p) {
-    const Part part = args.plan.parts[work.first_part + p];
-    for (int i = 0; i < part.pieces; ++i) {
-      const Piece& piece = args.plan.pieces[part.first_piece + i];
-      barrier_wait(ring.released + 8 * ring.at, ring.phase ^ 1);
-      Stage& stage = ring.stages[ring.at];
-      if (thread < 32) {
-        const Chunks chunks = chunks_by_warp(args, work, piece);
-        set_limits(args, work, piece, stage);
-        if (thread == 0) {
-          stage.first_chunk = chunks.first;
-          stage.last_chunk = chunks.last;
-          stage.begin = piece.begin;
-          stage.end = piece.end;
-          stage.work = work;
-          stage.part = p;
-          stage.ends_part = i == part.pieces - 1;
-        }
-      }
-      rotate_queries<kDim, 32 * kPreparers, 2>(args, work, kv_head, piece, 0,
-                                               work.rows * args.group, thread,
-                                               queries + ring.at * Tile<kDim>::kQueryBytes);
-      fence_async_proxy();
-      __syncwarp();
-      if (thread % 32 == 0) barrier_arrive(ring.prepared + 8 * ring.at);
-      ring.advance();
     }
   }
 }
@@ -364,13 +300,13 @@ struct Rows {
     }
     wgmma_commit();
   }
-  __device__ void mask(int first_token, const int* lows, const int* highs) {
+  __device__ void mask(int first_token, const Limits& limits) {
     const int lane = threadIdx.x % 32;
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const int row = threadIdx.x % kGroupThreads / 32 * 16 + lane / 4 + 8 * h;
-      const int low = lows[row] - first_token - lane % 4 * 2;
-      const int high = highs[row] - first_token - lane % 4 * 2;
+      const int low = limits.low[row] - first_token - lane % 4 * 2;
+      const int high = limits.high[row] - first_token - lane % 4 * 2;
 #pragma unroll
       for (int t = 0; t < kScoreTiles; ++t) {
 #pragma unroll
@@ -383,38 +319,26 @@ struct Rows {
   }
   // Scores to weights relative to the new maximum; what there is must shrink by `shrink`.
   __device__ void soften(float (&shrink)[2]) {
-    float base[2];
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      // Two chains, of the first and second number of each tile, to wait less for each other.
-      float first = scores[0][2 * h], second = scores[0][2 * h + 1];
-#pragma unroll
-      for (int t = 1; t < kScoreTiles; ++t) {
-        first = fmaxf(first, scores[t][2 * h]);
-        second = fmaxf(second, scores[t][2 * h + 1]);
-      }
-      base[h] = fmaxf(maximum[h], fmaxf(first, second));
-    }
-#pragma unroll
-    for (int step = 1; step <= 2; ++step) {
-#pragma unroll
-      for (int h = 0; h < 2; ++h) base[h] = fmaxf(base[h], __shfl_xor_sync(~0u, base[h], step));
-    }
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      const float top = base[h];
-      if (top == -INFINITY) base[h] = 0.0f;
-      shrink[h] = fast_exp2(maximum[h] - base[h]);
-      maximum[h] = top;
-      float first = 0.0f, second = 0.0f;
+      float top = maximum[h];
 #pragma unroll
       for (int t = 0; t < kScoreTiles; ++t) {
-        scores[t][2 * h] = fast_exp2(scores[t][2 * h] - base[h]);
-        scores[t][2 * h + 1] = fast_exp2(scores[t][2 * h + 1] - base[h]);
-        first += scores[t][2 * h];
-        second += scores[t][2 * h + 1];
+        top = fmaxf(top, fmaxf(scores[t][2 * h], scores[t][2 * h + 1]));
       }
-      sum[h] = __fmaf_rn(sum[h], shrink[h], first + second);
+      top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
+      top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
+      const float base = top == -INFINITY ? 0.0f : top;
+      shrink[h] = fast_exp2(maximum[h] - base);
+      maximum[h] = top;
+      float own = 0.0f;
+#pragma unroll
+      for (int t = 0; t < kScoreTiles; ++t) {
+        scores[t][2 * h] = fast_exp2(scores[t][2 * h] - base);
+        scores[t][2 * h + 1] = fast_exp2(scores[t][2 * h + 1] - base);
+        own += scores[t][2 * h] + scores[t][2 * h + 1];
+      }
+      sum[h] = __fmaf_rn(sum[h], shrink[h], own);
     }
   }
   // Never sleeps, since sums are not negative. The compiler would move the wait for the values up
@@ -480,163 +404,138 @@ __device__ inline void keep_part(const AttentionArgs& args, const Work& work, in
   }
 }
 
+// Lets the buffers of a work go, for a warpgroup without rows in it.
+__device__ inline void skip(const AttentionArgs& args, const Work& work, Ring& ring) {
+  for (int p = 0; p < work.parts; ++p) {
+    const Part part = args.plan.parts[work.first_part + p];
+    for (int i = 0; i < part.pieces; ++i) {
+      const Chunks chunks = chunks_by_warp(args, work, args.plan.pieces[part.first_piece + i]);
+      for (int buffer = 2 * chunks.first; buffer < 2 * chunks.last; ++buffer) {
+        barrier_wait(ring.full + 8 * ring.at, ring.phase);
+        if (threadIdx.x % 32 == 0) barrier_arrive(ring.empty + 8 * ring.at);
+        ring.advance();
+      }
+    }
+  }
+}
+
 template <int kDim>
-class Consumer {
- public:
-  __device__ Consumer(const AttentionArgs& args, int group, uint32_t queries, const Ring& ring,
-                      const StageRing& stages)
-      : args_(args), group_(group), queries_(queries), ring_(ring), stages_(stages) {}
-
-  // A work with the parts that it has.
-  __device__ void run(int kv_head) {
-    RowState totals[2];
-    for (bool last = false; !last;) {
-      take_stage();
-      const Work work = stage_->work;
-      const int part = stage_->part;
-      last = part == work.parts - 1;
-      if (work.rows * args_.group <= group_ * kConsumerRows) {
-        skip_part();
-        continue;
-      }
-      Rows<kDim> rows;
-      run_part(rows);
-      keep_part<kDim>(args_, work, kv_head, part, group_, rows, totals);
-    }
-  }
-
- private:
+__device__ inline void consume(const AttentionArgs& args, const Work& work, int kv_head, int group,
+                               char* queries_at, Limits& limits, Ring& ring) {
   using T = Tile<kDim>;
+  const int thread = threadIdx.x % kGroupThreads;
+  const Descriptor queries(shared_address(queries_at) + group * kConsumerRows * kRowBytes, 16,
+                           kRows8);
+  const int first_row = group * kConsumerRows;
+  const int own_rows = min(kConsumerRows, work.rows * args.group - first_row);
+  if (own_rows <= 0) {
+    skip(args, work, ring);
+    return;
+  }
+  group_barrier(group);  // the work before is done with its queries
+  // Rows beyond the work's are zero.
+  for (int i = own_rows * (kDim / 8) + thread; i < kConsumerRows * kDim / 8; i += kGroupThreads) {
+    *reinterpret_cast<uint4*>(queries_at + tile_offset(kTileRows, first_row + i / (kDim / 8),
+                                                       i % (kDim / 8))) = make_uint4(0, 0, 0, 0);
+  }
+  const bool arrives = thread % 32 == 0;  // one of each warp
 
-  __device__ void arrive(uint32_t barrier) const {
-    if (threadIdx.x % 32 == 0) barrier_arrive(barrier);
-  }
-  __device__ void take_stage() {
-    barrier_wait(stages_.prepared + 8 * stages_.at, stages_.phase);
-    stage_ = stages_.stages + stages_.at;
-    chunk_ = stage_->first_chunk;
-    last_chunk_ = stage_->last_chunk;
-    begin_ = stage_->begin;
-    end_ = stage_->end;
-    all_low_ = stage_->all_low[group_];
-    all_high_ = stage_->all_high[group_];
-    ends_part_ = stage_->ends_part != 0;
-  }
-  __device__ void release_stage() {
-    __syncwarp();
-    arrive(stages_.released + 8 * stages_.at);
-    stages_.advance();
-  }
-  // To the next chunk that is read; false: the part is at its end, and its last stage released.
-  __device__ bool next() {
-    while (chunk_ >= last_chunk_) {
-      const bool ended = ends_part_;
-      release_stage();
-      if (ended) return false;
-      take_stage();
-    }
-    return true;
-  }
-  // Lets the buffers of a part go, for a warpgroup without rows in it.
-  __device__ void skip_part() {
-    while (next()) {
-      for (int which = 0; which < 2; ++which) {
-        barrier_wait(ring_.full + 8 * ring_.at, ring_.phase);
-        release(ring_.at);
-        ring_.advance();
-      }
-      ++chunk_;
-    }
-  }
-
-  __device__ void release(int buffer) const { arrive(ring_.empty + 8 * buffer); }
-  __device__ Descriptor keys() const {
-    barrier_wait(ring_.full + 8 * ring_.at, ring_.phase);
-    return Descriptor(ring_.buffers + ring_.at * T::kBufferBytes, 16, kRows8);
-  }
-  __device__ Descriptor queries() const {
-    return Descriptor(queries_ + stages_.at * T::kQueryBytes + group_ * kConsumerRows * kRowBytes,
-                      16, kRows8);
-  }
-  // Of the chunk before, in the buffer at which `ring` stands.
-  __device__ Descriptor values(const Ring& ring) const {
-    barrier_wait(ring.full + 8 * ring.at, ring.phase);
-    const uint32_t values = ring.buffers + ring.at * T::kBufferBytes;
-    if (values_low_ > 0 || values_high_ < kTokens) {
-      clear_outside<kDim>(values, values_low_, values_high_, group_);
-    }
-    return Descriptor(values, kTokens * kRowBytes, kRows8);
-  }
-  // Masks and softens the scores of the current chunk and goes on to its values.
-  __device__ void scores_to_weights(Rows<kDim>& rows, float (&shrink)[2]) {
-    const int first_token = chunk_ * kTokens;
-    if (first_token < all_low_ || first_token + kTokens > all_high_) {
-      rows.mask(first_token, stage_->low + group_ * kConsumerRows,
-                stage_->high + group_ * kConsumerRows);
-    }
-    rows.soften(shrink);
-    values_low_ = begin_ - first_token;
-    values_high_ = end_ - first_token;
-    ++chunk_;
-  }
-
-  __device__ void run_part(Rows<kDim>& rows) {
+  RowState totals[2];
+  int64_t rotated_for = INT64_MIN;
+  for (int p = 0; p < work.parts; ++p) {
+    const Part part = args.plan.parts[work.first_part + p];
+    Rows<kDim> rows;
     rows.clear();
-    if (!next()) return;
-    float shrink[2];
-    const Descriptor first_keys = keys();
-    wgmma_fence();
-    rows.multiply_keys(queries(), first_keys);
-    wgmma_wait<0>();
-    release(ring_.at);
-    ring_.advance();
-    scores_to_weights(rows, shrink);
-    rows.round_weights();
-    while (next()) {
-      const Ring of_values = ring_;
-      ring_.advance();
-      const Descriptor next_keys = keys();
-      const Descriptor last_values = values(of_values);
-      const Descriptor own_queries = queries();
+    int next_piece = 0;
+    Chunks chunks{0, 0};            // of the current piece
+    int begin = 0, end = 0;         // its tokens
+    int all_low = 0, all_high = 0;  // those that all rows of the warpgroup see
+    // To the next chunk that is read; false: the part is at its end.
+    const auto next = [&]() {
+      while (chunks.first >= chunks.last) {
+        if (next_piece == part.pieces) return false;
+        const Piece& piece = args.plan.pieces[part.first_piece + next_piece++];
+        group_barrier(group);  // the limits and queries of the piece before are done with
+        set_limits(args, work, piece, group, limits);
+        if (rotated_for != piece.rotation) {
+          rotated_for = piece.rotation;
+          rotate_queries<kDim, kGroupThreads, 4>(args, work, kv_head, piece, first_row, own_rows,
+                                                 thread, queries_at);
+        }
+        fence_async_proxy();
+        group_barrier(group);
+        chunks = chunks_of(min4(limits.any_low), max4(limits.any_high));
+        begin = piece.begin;
+        end = piece.end;
+        all_low = max4(limits.all_low);
+        all_high = min4(limits.all_high);
+      }
+      return true;
+    };
+    const auto keys_of_next = [&]() {
+      barrier_wait(ring.full + 8 * ring.at, ring.phase);
+      return Descriptor(ring.buffers + ring.at * T::kBufferBytes, 16, kRows8);
+    };
+    const auto release = [&](int buffer) {
+      if (arrives) barrier_arrive(ring.empty + 8 * buffer);
+    };
+    // Masks and softens the scores of the current chunk and goes on to its values.
+    int values_low = 0, values_high = 0;  // tokens of the piece among those of a buffer
+    const auto scores_to_weights = [&](float(&shrink)[2]) {
+      const int first_token = chunks.first * kTokens;
+      if (first_token < all_low || first_token + kTokens > all_high) rows.mask(first_token, limits);
+      rows.soften(shrink);
+      values_low = begin - first_token;
+      values_high = end - first_token;
+      ++chunks.first;
+    };
+    const auto values_of_last = [&](const Ring& of) {
+      barrier_wait(of.full + 8 * of.at, of.phase);
+      const uint32_t values = of.buffers + of.at * T::kBufferBytes;
+      if (values_low > 0 || values_high < kTokens) {
+        clear_outside<kDim>(values, values_low, values_high, group);
+      }
+      return Descriptor(values, kTokens * kRowBytes, kRows8);
+    };
+
+    if (next()) {
+      float shrink[2];
+      Descriptor keys = keys_of_next();
       wgmma_fence();
-      rows.multiply_keys(own_queries, next_keys);
-      rows.multiply_values(last_values);
-      wgmma_wait<1>();
-      release(ring_.at);
-      ring_.advance();
-      scores_to_weights(rows, shrink);
-      rows.finish_before_waiting();
+      rows.multiply_keys(queries, keys);
       wgmma_wait<0>();
-      release(of_values.at);
-      rows.rescale(shrink);
+      release(ring.at);
+      ring.advance();
+      scores_to_weights(shrink);
       rows.round_weights();
+      while (next()) {
+        const Ring of_values = ring;
+        ring.advance();
+        keys = keys_of_next();
+        const Descriptor values = values_of_last(of_values);
+        wgmma_fence();
+        rows.multiply_keys(queries, keys);
+        rows.multiply_values(values);
+        wgmma_wait<1>();
+        release(ring.at);
+        ring.advance();
+        scores_to_weights(shrink);
+        rows.finish_before_waiting();
+        wgmma_wait<0>();
+        release(of_values.at);
+        rows.rescale(shrink);
+        rows.round_weights();
+      }
+      const Descriptor values = values_of_last(ring);
+      wgmma_fence();
+      rows.multiply_values(values);
+      wgmma_wait<0>();
+      release(ring.at);
+      ring.advance();
     }
-    const Descriptor last_values = values(ring_);
-    wgmma_fence();
-    rows.multiply_values(last_values);
-    wgmma_wait<0>();
-    release(ring_.at);
-    ring_.advance();
+    keep_part<kDim>(args, work, kv_head, p, group, rows, totals);
   }
-
-  const AttentionArgs& args_;
-  const int group_;
-  const uint32_t queries_;
-  Ring ring_;
-  StageRing stages_;
-
-  // The stage that is worked on.
-  const Stage* stage_ = nullptr;
-  int chunk_ = 0;
-  int last_chunk_ = 0;
-  int begin_ = 0;
-  int end_ = 0;
-  int all_low_ = 0;
-  int all_high_ = 0;
-  bool ends_part_ = false;
-  int values_low_ = 0;  // tokens of the piece among those of the buffer of values
-  int values_high_ = 0;
-};
+}
 
 #endif  // DBSA_HOPPER
 
@@ -644,45 +543,36 @@ template <int kDim>
 __global__ void __launch_bounds__(kThreads, 1) hopper_kernel(AttentionArgs args) {
 #if DBSA_HOPPER
   using T = Tile<kDim>;
-  extern __shared__ __align__(1024) char shared[];
-  const uint32_t base = shared_address(shared);
-  auto& barriers = *reinterpret_cast<Barriers*>(shared + T::kBarriersAt);
+  extern __shared__ char dynamic[];
+  __shared__ Limits limits[kConsumers];
+  __shared__ Barriers barriers;
+  char* queries = dynamic + (1024 - shared_address(dynamic) % 1024) % 1024;
   Ring ring{shared_address(barriers.full), shared_address(barriers.empty),
-            base + kStages * T::kQueryBytes};
-  StageRing stages{shared_address(barriers.prepared), shared_address(barriers.released),
-                   reinterpret_cast<Stage*>(shared + T::kStagesAt)};
+            shared_address(queries) + T::kQueryBytes};
   if (threadIdx.x == 0) {
-    constexpr int kConsumerWarps = kConsumers * kGroupThreads / 32;
     for (int i = 0; i < kBuffers; ++i) {
       barrier_init(ring.full + 8 * i, 1);
-      barrier_init(ring.empty + 8 * i, kConsumerWarps);
-    }
-    for (int i = 0; i < kStages; ++i) {
-      barrier_init(stages.prepared + 8 * i, kPreparers);
-      barrier_init(stages.released + 8 * i, kConsumerWarps);
+      barrier_init(ring.empty + 8 * i, kConsumers * kGroupThreads / 32);
     }
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
   __syncthreads();
-  cudaTriggerProgrammaticLaunchCompletion();  // what merges the parts may be launched, and wait
   const int group = int(threadIdx.x) / kGroupThreads;
-  const int works = args.plan.work_count;
-  const int units = works * args.kv_heads;
-  if (group == kConsumers) {
-    asm volatile("setmaxnreg.dec.sync.aligned.u32 64;");
-    const bool prepares = threadIdx.x % kGroupThreads >= 32;
+  const int units = args.plan.work_count * args.kv_heads;
+  const auto each_unit = [&](const auto& run) {
     for (int unit = blockIdx.x; unit < units; unit += gridDim.x) {
-      const Work work = args.plan.works[unit % works];
-      if (prepares) {
-        prepare<kDim>(args, work, unit / works, shared, stages);
-      } else {
-        produce<kDim>(args, work, unit / works, ring);
-      }
+      run(args.plan.works[unit % args.plan.work_count], unit / args.plan.work_count);
     }
+  };
+  if (group == kConsumers) {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
+    if (threadIdx.x % kGroupThreads >= 32) return;
+    each_unit([&](const Work& work, int head) { produce<kDim>(args, work, head, ring); });
   } else {
-    asm volatile("setmaxnreg.inc.sync.aligned.u32 224;");
-    Consumer<kDim> consumer(args, group, base, ring, stages);
-    for (int unit = blockIdx.x; unit < units; unit += gridDim.x) consumer.run(unit / works);
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
+    each_unit([&](const Work& work, int head) {
+      consume<kDim>(args, work, head, group, queries, limits[group], ring);
+    });
   }
 #endif
 }
