@@ -41,8 +41,8 @@ class Model {
       packed_.emplace(FLAGS_packed,
                       must(fingerprint_model(config_, checkpoint_, default_cache_folder())).value,
                       default_cache_folder(), plugins_.services());
-    llama_ = must(Llama::load(checkpoint_, config_, precision_, backend_,
-                              packed_ ? &*packed_ : nullptr));
+    llama_ = must(
+        Llama::load(checkpoint_, config_, precision_, backend_, packed_ ? &*packed_ : nullptr));
     load_seconds_ = clock.seconds();
   }
 
