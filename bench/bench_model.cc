@@ -77,6 +77,22 @@ class Model {
     return logits;
   }
 
+  // A row for each KV object, all behind `visible`; the logits of all.
+  std::vector<float> pass_together(const std::vector<int32_t>& ids, std::vector<host::Kv>& kvs,
+                                   int64_t position, const std::vector<dbsa_segment>& visible) {
+    ForwardInput input;
+    input.ids = ids;
+    std::vector<int64_t> rows;
+    for (host::Kv& kv : kvs) {
+      rows.push_back(static_cast<int64_t>(input.positions.size()));
+      input.positions.push_back(static_cast<int32_t>(position));
+      std::vector<dbsa_segment> segments = visible;
+      segments.push_back(segment(kv, DBSA_SEGMENT_CAUSAL, 1, position));
+      input.ranges.push_back({1, &kv, 0, std::move(segments)});
+    }
+    return must(llama_->forward(input, rows));
+  }
+
   static dbsa_segment segment(const host::Kv& kv, int32_t kind, int64_t length, int64_t start) {
     return {sizeof(dbsa_segment), kind, kv.get(), 0, length, start, 0};
   }
@@ -193,6 +209,23 @@ int run(int argc, char** argv) {
          .ceiling = (linear + attention) * 1e3,
          .less_is_better = true,
          .goal = rows == 1 ? 0.8 : 1 / 1.2});
+  }
+
+  // A token each of several queries in one pass: weights and blocks are read once for all of them.
+  for (const int64_t queries : {1, 8}) {
+    const std::vector<dbsa_segment> segments = blocks.segments();
+    std::vector<host::Kv> kvs;
+    for (int64_t i = 0; i < queries; ++i) kvs.push_back(model.make_kv(1));
+    const std::vector<int32_t> ids = model.random_ids(queries);
+    const Timing timing =
+        measure([&] { model.pass_together(ids, kvs, blocks.tokens(), segments); });
+    report.add({.name = "a token of " + std::to_string(queries) + " queries on the same " +
+                        std::to_string(blocks.tokens()) + " tokens",
+                .value = timing.median * 1e3,
+                .unit = "ms",
+                .ceiling_name = "reading weights and KV once",
+                .ceiling = (cost.weight_bytes() + cost.kv_bytes(blocks.tokens())) / bandwidth * 1e3,
+                .less_is_better = true});
   }
   return report.finish();
 }
