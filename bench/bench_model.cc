@@ -116,6 +116,23 @@ int run(int argc, char** argv) {
          .less_is_better = true,
          .goal = rows == 1 ? 0.8 : 1 / 1.2});
   }
+
+  // A token each of several queries in one pass: weights and blocks are read once for all of them.
+  for (const int64_t queries : {1, 8}) {
+    const std::vector<dbsa_segment> segments = blocks.segments();
+    std::vector<host::Kv> kvs;
+    for (int64_t i = 0; i < queries; ++i) kvs.push_back(model.make_kv(1));
+    const std::vector<int32_t> ids = model.random_ids(queries);
+    const Timing timing =
+        measure([&] { model.pass_together(ids, kvs, blocks.tokens(), segments); });
+    report.add({.name = "a token of " + std::to_string(queries) + " queries on the same " +
+                        std::to_string(blocks.tokens()) + " tokens",
+                .value = timing.median * 1e3,
+                .unit = "ms",
+                .ceiling_name = "reading weights and KV once",
+                .ceiling = (cost.weight_bytes() + cost.kv_bytes(blocks.tokens())) / bandwidth * 1e3,
+                .less_is_better = true});
+  }
   return report.finish();
 }
 

@@ -67,4 +67,20 @@ std::vector<float> Model::pass(const std::vector<int32_t>& ids, host::Kv& kv, in
   return logits;
 }
 
+std::vector<float> Model::pass_together(const std::vector<int32_t>& ids, std::vector<host::Kv>& kvs,
+                                        int64_t position,
+                                        const std::vector<dbsa_segment>& visible) {
+  ForwardInput input;
+  input.ids = ids;
+  std::vector<int64_t> rows;
+  for (host::Kv& kv : kvs) {
+    rows.push_back(static_cast<int64_t>(input.positions.size()));
+    input.positions.push_back(static_cast<int32_t>(position));
+    std::vector<dbsa_segment> segments = visible;
+    segments.push_back(segment(kv, DBSA_SEGMENT_CAUSAL, 1, position));
+    input.ranges.push_back({1, &kv, 0, std::move(segments)});
+  }
+  return must(llama_->forward(input, rows));
+}
+
 }  // namespace dbsa::bench

@@ -34,6 +34,10 @@ class Model {
   std::vector<float> pass(const std::vector<int32_t>& ids, host::Kv& kv, int64_t first,
                           int64_t start, std::vector<dbsa_segment> visible = {});
 
+  // A row for each KV object, all behind `visible`; the logits of all.
+  std::vector<float> pass_together(const std::vector<int32_t>& ids, std::vector<host::Kv>& kvs,
+                                   int64_t position, const std::vector<dbsa_segment>& visible);
+
   static dbsa_segment segment(const host::Kv& kv, int32_t kind, int64_t length, int64_t start) {
     return {sizeof(dbsa_segment), kind, kv.get(), 0, length, start, 0};
   }

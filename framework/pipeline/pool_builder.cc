@@ -255,7 +255,7 @@ std::string pool_id(const nlohmann::json& resolved) {
                             "embedding", "decoding"})
     made_with[stage] = resolved.at(stage);
   // These change how something is computed or asked, not the pool.
-  for (const char* key : {"chunk_tokens", "batch_size", "kv_error_queries"})
+  for (const char* key : {"chunk_tokens", "batch_size", "kv_error_queries", "packed_weights"})
     made_with["model"].erase(key);
   for (const char* key : {"queries", "query_indices", "query_count"}) made_with["data"].erase(key);
   made_with["decoding"].erase("max_tokens");

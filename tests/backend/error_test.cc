@@ -193,6 +193,30 @@ TEST_F(Refuses, WrongWeights) {
             "weight_create: the tensor is not in the CPU's memory");
 }
 
+TEST_F(Refuses, WrongPackedWeights) {
+  const auto vector = backend_.weight(DBSA_WEIGHT_VECTOR, Rows(4, 1.0f), {4});
+  const void* packed = nullptr;
+  uint64_t bytes = 0;
+  EXPECT_EQ(failure(t().weight_packed(self(), nullptr, &packed, &bytes, error())),
+            "weight_packed: weight is null");
+  EXPECT_EQ(failure(t().weight_packed(self(), vector.get(), &packed, &bytes, error())),
+            "weight_packed: weight must be a LINEAR weight, got VECTOR");
+
+  alignas(64) static const float values[64] = {};
+  const auto adopt = [&](int64_t out, int64_t in, const void* data, uint64_t size) {
+    dbsa_weight* weight = nullptr;
+    return failure(t().weight_adopt(self(), out, in, data, size, &weight, error()));
+  };
+  EXPECT_EQ(adopt(0, 4, values, 256),
+            "weight_adopt: out and in must be >= 1 and fit in memory, got 0 x 4");
+  EXPECT_EQ(adopt(16, 4, nullptr, 256),
+            "weight_adopt: the packed bytes are null or not 64-byte aligned");
+  EXPECT_EQ(adopt(16, 4, values + 1, 128),
+            "weight_adopt: the packed bytes are null or not 64-byte aligned");
+  EXPECT_EQ(adopt(16, 4, values, 192),
+            "weight_adopt: a weight of 16 x 4 packs to 256 bytes, got 192");
+}
+
 // ---- ops ------------------------------------------------------------------------------------
 
 TEST_F(Refuses, WrongOps) {

@@ -1,6 +1,7 @@
 // Linear layers against double precision, and bit-identical rows.
 #include <array>
 #include <functional>
+#include <map>
 
 #include "tests/backend/plan_case.h"
 
@@ -356,6 +357,53 @@ TEST(Linear, WeightTypes) {
                                               backend.error()));
       EXPECT_EQ(backend.read(out, 2, 2), (Rows{0.5f, 0.5f, -2.5f, 0.5f}));
     }
+  }
+}
+
+TEST(Linear, PackedBytesMakeTheSameWeight) {
+  for (const Variant& variant : variants()) {
+    if (variant.kv_dtype != DBSA_KV_DTYPE_F32) continue;
+    for (const Size size : kSizes) {
+      std::mt19937_64 random(static_cast<uint64_t>(size.in * 10007 + size.out));
+      Backend backend(variant.path, 2, variant.apply({}));
+      const auto& t = backend.table();
+      if (t.packing(backend.instance()) == nullptr) GTEST_SKIP() << "keeps no packed weights";
+      const Rows w = random_rows(random, size.out * size.in), x = random_rows(random, 7 * size.in);
+      auto made = backend.weight(DBSA_WEIGHT_LINEAR, w, {size.out, size.in});
+      const Rows expected = run_linear(backend, x, 7, made, nullptr, nullptr, size);
+      const void* packed = nullptr;
+      uint64_t bytes = 0;
+      backend.check(
+          t.weight_packed(backend.instance(), made.get(), &packed, &bytes, backend.error()));
+      ASSERT_EQ(bytes % 64, 0u);
+
+      // Another instance, at another time: the bytes moved, the first weight gone.
+      std::vector<char> memory(bytes + 64);
+      char* copy = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
+      std::memcpy(copy, packed, bytes);
+      made = {};
+      Backend other(variant.path, 1, variant.apply({}));
+      EXPECT_STREQ(other.table().packing(other.instance()), t.packing(backend.instance()));
+      dbsa_weight* adopted = nullptr;
+      other.check(other.table().weight_adopt(other.instance(), size.out, size.in, copy, bytes,
+                                             &adopted, other.error()));
+      const Backend::Handle<dbsa_weight> handle(
+          adopted, [&](dbsa_weight* weight) { t.weight_destroy(other.instance(), weight); });
+      EXPECT_EQ(run_linear(other, x, 7, handle, nullptr, nullptr, size), expected)
+          << variant.path << " " << size.in << " x " << size.out;
+    }
+  }
+}
+
+TEST(Linear, WhatPackedBytesDependOnHasANameOfItsOwn) {
+  std::map<std::string, std::string> seen;
+  for (const Variant& variant : variants()) {
+    if (variant.kv_dtype != DBSA_KV_DTYPE_F32) continue;
+    Backend backend(variant.path, 1, variant.apply({}));
+    const char* packing = backend.table().packing(backend.instance());
+    if (packing == nullptr) GTEST_SKIP() << "keeps no packed weights";
+    const std::string what = variant.path + " " + std::to_string(variant.compute);
+    EXPECT_TRUE(seen.emplace(packing, what).second) << what << " is named as " << seen[packing];
   }
 }
 

@@ -15,10 +15,12 @@ T must(Result<T> result) {
   return std::move(result).value();
 }
 
-host::HostOptions quiet(int threads) {
+host::HostOptions quiet(int threads, std::vector<std::string>* log) {
   host::HostOptions options;
   options.threads = threads;
   options.log_level = host::LogLevel::kWarning;
+  if (log != nullptr)
+    options.log_sink = [log](host::LogLevel, std::string_view line) { log->emplace_back(line); };
   return options;
 }
 
@@ -43,13 +45,17 @@ std::vector<std::string> ForwardHarness::code_paths() {
 }
 
 ForwardHarness::ForwardHarness(const std::string& model_folder, const HarnessOptions& options)
-    : services_(std::make_unique<host::HostServices>(quiet(options.threads))),
+    : services_(std::make_unique<host::HostServices>(quiet(options.threads, options.log))),
       config_(must(load_model_config(model_folder))),
       checkpoint_(std::make_unique<Checkpoint>(must(Checkpoint::open(model_folder)))) {
   if (options.change) options.change(config_);
   backend_ = std::make_unique<host::AttentionBackend>(
       must(open_backend(*services_, options.instructions)));
-  model_ = must(Llama::load(*checkpoint_, config_, options.precision, *backend_));
+  if (!options.packed.empty())
+    packed_ = std::make_unique<PackedWeights>(
+        options.packed, must(fingerprint_model(config_, *checkpoint_, options.cache)).value,
+        options.cache, *services_);
+  model_ = must(Llama::load(*checkpoint_, config_, options.precision, *backend_, packed_.get()));
 }
 
 host::Kv ForwardHarness::make_kv(int64_t tokens) { return must(backend_->kv_create(tokens)); }

@@ -20,6 +20,9 @@ struct HarnessOptions {
   int threads = 2;
   // Changes the configuration before the model is made, for tests that must fail with a wrong one.
   std::function<void(ModelConfig&)> change = nullptr;
+  std::string packed = "";                  // folder of packed weights; "": none are kept
+  std::string cache = "";                   // where checked files are remembered
+  std::vector<std::string>* log = nullptr;  // takes what is logged
 };
 
 inline constexpr Precision kF32 = {DBSA_COMPUTE_F32, DBSA_KV_DTYPE_F32};
@@ -54,6 +57,7 @@ class ForwardHarness {
   ModelConfig config_;
   std::unique_ptr<Checkpoint> checkpoint_;
   std::unique_ptr<host::AttentionBackend> backend_;
+  std::unique_ptr<PackedWeights> packed_;
   std::unique_ptr<Llama> model_;
 };
 

@@ -32,13 +32,11 @@ class Run {
         group_(shape.query_heads / shape.live.kv_heads) {}
 
   int64_t units() const { return static_cast<int64_t>(plan_.tiles.size()) * shape_.live.kv_heads; }
-  // Range by range, all tiles of one head before the next: they read the same keys and values.
+  // All tiles of one head before the next: those of a range read the same keys and values, and
+  // those of several queries find the blocks they share in a cache.
   Unit unit(int64_t index) const {
-    const Tile& some = plan_.tiles[static_cast<size_t>(index / shape_.live.kv_heads)];
-    const Range& range = plan_.ranges[static_cast<size_t>(some.range)];
-    const int64_t within = index - range.first_tile * shape_.live.kv_heads;
-    return {&plan_.tiles[static_cast<size_t>(range.first_tile + within % range.tiles)],
-            within / range.tiles};
+    const auto tiles = static_cast<int64_t>(plan_.tiles.size());
+    return {&plan_.tiles[static_cast<size_t>(index % tiles)], index / tiles};
   }
   const Range& range(const Unit& unit) const {
     return plan_.ranges[static_cast<size_t>(unit.tile->range)];

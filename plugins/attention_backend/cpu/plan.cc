@@ -9,7 +9,7 @@ namespace {
 
 // Cuts the segments of a range into pieces and parts.
 void add_parts(const dbsa_row_range& r, dbsa_plan& plan) {
-  Range range{static_cast<int64_t>(plan.parts.size()), 0, 0, 0};
+  Range range{static_cast<int64_t>(plan.parts.size()), 0};
   int64_t taken = kPartTokens;  // by the open part; full, so that the first piece opens one
   for (int64_t s = r.first_segment; s < r.first_segment + r.segment_count; ++s) {
     const dbsa_segment& segment = plan.segments[static_cast<size_t>(s)];
@@ -39,13 +39,10 @@ void add_tiles(const dbsa_row_range& r, int64_t index, int64_t group, dbsa_plan&
   const int64_t whole = kGroup / std::gcd(kGroup, group);
   int64_t each = (r.rows + tiles - 1) / tiles;
   if (each > whole) each = (each + whole - 1) / whole * whole;
-  Range& range = plan.ranges.back();
-  range.first_tile = static_cast<int64_t>(plan.tiles.size());
   for (int64_t row = 0; row < r.rows; row += each) {
     const int64_t rows = std::min(each, r.rows - row);
     plan.tiles.push_back({index, r.first_row + row, rows});
     plan.tile_rows = std::max(plan.tile_rows, rows * group);
-    ++range.tiles;
   }
 }
 

@@ -34,8 +34,6 @@ struct Part {
 struct Range {
   int64_t first_part;
   int64_t parts;
-  int64_t first_tile;
-  int64_t tiles;
 };
 
 struct Tile {

@@ -1,0 +1,178 @@
+// Weights that are kept packed give what freshly packed ones give, and a file with anything wrong
+// about it is packed again.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <numeric>
+
+#include "tests/forward/forward_harness.h"
+#include "tests/model/model_files.h"
+
+namespace dbsa {
+namespace {
+
+namespace fs = std::filesystem;
+using test::read_file;
+using test::write_file;
+
+class PackedWeightsTest : public testing::Test {
+ protected:
+  // Logits of a prefill, with weights kept in the folder.
+  std::vector<float> logits(Precision precision = kBf16, const std::string& path = "auto",
+                            const std::string& model = "llama2") {
+    log.clear();
+    HarnessOptions options;
+    options.precision = precision;
+    options.instructions = path;
+    options.packed = folder;
+    options.cache = cache;
+    options.log = &log;
+    ForwardHarness harness(fixture(model), options);
+    return prefill(harness);
+  }
+  std::vector<float> logits_without(Precision precision = kBf16, const std::string& path = "auto") {
+    HarnessOptions options;
+    options.precision = precision;
+    options.instructions = path;
+    ForwardHarness harness(fixture("llama2"), options);
+    return prefill(harness);
+  }
+  static std::vector<float> prefill(ForwardHarness& harness) {
+    std::vector<int32_t> ids(40);
+    std::iota(ids.begin(), ids.end(), 5);
+    std::vector<int64_t> rows(ids.size());
+    std::iota(rows.begin(), rows.end(), 0);
+    return harness.prefill(ids, rows);
+  }
+  static std::string fixture(const std::string& name) {
+    return std::string(DBSA_SOURCE_DIR) + "/tests/reference/fixtures/" + name;
+  }
+
+  std::vector<std::string> files() const {
+    std::vector<std::string> found;
+    if (fs::exists(folder))
+      for (const auto& entry : fs::directory_iterator(folder)) found.push_back(entry.path());
+    return found;
+  }
+  // The one file there is.
+  std::string file() const {
+    const std::vector<std::string> all = files();
+    EXPECT_EQ(all.size(), 1u);
+    return all.at(0);
+  }
+  static fs::file_time_type written(const std::string& path) { return fs::last_write_time(path); }
+
+  // With the one file changed: a warning that says `expected`, the same logits, and the file as it
+  // was.
+  void expect_packed_again(const std::string& changed, const std::string& expected) {
+    const std::vector<float> right = logits();
+    const std::string sound = read_file(file());
+    write_file(file(), changed);
+    EXPECT_EQ(logits(), right);
+    ASSERT_EQ(log.size(), 1u) << expected;
+    EXPECT_NE(log[0].find(expected), std::string::npos) << log[0];
+    EXPECT_NE(log[0].find("; the weights are packed again"), std::string::npos) << log[0];
+    EXPECT_EQ(read_file(file()), sound);
+    EXPECT_EQ(logits(), right);
+    EXPECT_TRUE(log.empty());
+  }
+
+  test::TemporaryFolder home;
+  std::string folder = home.file("store/weights");
+  std::string cache = home.file("cache");
+  std::vector<std::string> log;
+};
+
+TEST_F(PackedWeightsTest, AreMappedByTheNextStartAndGiveTheSameBits) {
+  for (const std::string& path : ForwardHarness::code_paths()) {
+    for (const Precision precision : {kF32, kBf16}) {
+      fs::remove_all(folder);
+      const std::vector<float> expected = logits_without(precision, path);
+      EXPECT_EQ(logits(precision, path), expected) << path;
+      const std::string kept = file();
+      const fs::file_time_type first = written(kept);
+      EXPECT_EQ(logits(precision, path), expected) << path;
+      EXPECT_EQ(file(), kept);
+      EXPECT_EQ(written(kept), first) << "was packed again";
+      EXPECT_TRUE(log.empty());
+    }
+  }
+}
+
+TEST_F(PackedWeightsTest, AreReadInPlaceAndNotFromTheCheckpoint) {
+  const std::vector<float> right = logits();
+  // A weight changed together with its checksum: what is computed is what the file says.
+  const Result<SafetensorsFile> opened = SafetensorsFile::open(file());
+  ASSERT_TRUE(opened.ok());
+  std::string bytes = read_file(file());
+  const SafetensorsEntry* head = opened->find("lm_head.weight");
+  ASSERT_NE(head, nullptr);
+  EXPECT_EQ(head->begin % 64, 0u);
+  for (uint64_t i = 0; i < head->bytes; ++i) bytes[head->begin + i] = 0;
+  write_file(file(), bytes);
+  const std::string digest = opened->metadata().at("digest");
+  // The checksum of what stands there now, as the program itself computes it.
+  uint64_t hashed = 0;
+  const Result<SafetensorsFile> changed = SafetensorsFile::open(file());
+  ASSERT_TRUE(changed.ok());
+  const auto digests = tensor_digests(*changed, "", &hashed);
+  ASSERT_TRUE(digests.ok());
+  std::string all;
+  for (const auto& [name, content] : *digests) all += name + "\n" + content + "\n";
+  const std::string now =
+      fingerprint_bytes({reinterpret_cast<const unsigned char*>(all.data()), all.size()}).hex();
+  ASSERT_NE(now, digest);
+  bytes.replace(bytes.find(digest), digest.size(), now);
+  write_file(file(), bytes);
+  const std::vector<float> zeros = logits();
+  EXPECT_TRUE(log.empty());
+  EXPECT_EQ(zeros, std::vector<float>(right.size(), 0.0F));
+}
+
+TEST_F(PackedWeightsTest, EachModelPrecisionAndCodePathHasItsOwnFile) {
+  logits(kBf16);
+  EXPECT_EQ(files().size(), 1u);
+  logits(kF32);
+  EXPECT_EQ(files().size(), 2u);
+  logits(kF32, "portable");
+  EXPECT_EQ(files().size(), 3u);
+  logits(kF32, "portable", "mistral");
+  EXPECT_EQ(files().size(), 4u);
+  EXPECT_TRUE(log.empty());
+}
+
+TEST_F(PackedWeightsTest, AChangedBitIsFound) {
+  logits();
+  std::string bytes = read_file(file());
+  bytes[bytes.size() - 100] = static_cast<char>(bytes[bytes.size() - 100] ^ 4);
+  expect_packed_again(bytes, "expected digest \"");
+}
+
+TEST_F(PackedWeightsTest, ATruncatedFileIsFound) {
+  logits();
+  const std::string bytes = read_file(file());
+  expect_packed_again(bytes.substr(0, bytes.size() - 64), "leave the data, which has");
+  expect_packed_again(bytes.substr(0, 5), "expected at least 8 bytes, found 5");
+  expect_packed_again("", "expected at least 8 bytes, found 0");
+}
+
+TEST_F(PackedWeightsTest, AFileOfAnotherModelUnderThisNameIsFound) {
+  logits(kBf16, "auto", "mistral");
+  const std::string other = read_file(file());
+  fs::remove_all(folder);
+  expect_packed_again(other, "expected model \"");
+}
+
+TEST_F(PackedWeightsTest, AFolderThatCannotBeWrittenCostsAWarning) {
+  fs::create_directories(home.file("store"));
+  write_file(folder, "a file where the folder should be");
+  EXPECT_EQ(logits(), logits_without());
+  ASSERT_EQ(log.size(), 1u);
+  EXPECT_NE(log[0].find("packed weights are not kept (model.packed_weights = false does without)"),
+            std::string::npos)
+      << log[0];
+  EXPECT_EQ(read_file(folder), "a file where the folder should be");
+}
+
+}  // namespace
+}  // namespace dbsa
