@@ -215,15 +215,14 @@ Result<const void*> CudaBackend::rounded(const dbsa_buffer& x, int64_t rows) {
 Status CudaBackend::multiply(const void* x, const dbsa_weight& weight, const dbsa_weight* bias,
                              const float* residual, int64_t rows, float* out) {
   const int64_t n = weight.rows, k = weight.width;
-  const bool bf16 = weight.type == Number::kBf16;
   const float* bias_values = bias == nullptr ? nullptr : bias->values();
-  if (!Blas::takes(n, k, bf16))
+  if (weight.type != Number::kBf16 || !Blas::takes(n, k))
     return check(cuda::multiply(stream_, x, weight.memory.data(), weight.type, bias_values,
                                 residual, rows, n, k, out),
                  "a product");
   DBSA_RETURN_IF_ERROR(open_blas());
   DBSA_RETURN_IF_ERROR(
-      blas_->multiply(stream_, x, weight.memory.data(), bf16, residual, rows, n, k, out));
+      blas_->multiply(stream_, x, weight.memory.data(), residual, rows, n, k, out));
   if (bias == nullptr) return {};
   return check(add_bias(stream_, bias_values, rows, n, out), "adding a bias");
 }

@@ -12,11 +12,12 @@ namespace {
 
 constexpr uint64_t kWorkspace = uint64_t{32} << 20;
 
-#define DBSA_CUBLASLT_FUNCTIONS(X)                                                                \
-  X(Create)                                                                                       \
-  X(Destroy) X(GetVersion) X(Matmul) X(MatmulAlgoGetHeuristic) X(MatmulDescCreate)                \
-      X(MatmulDescDestroy) X(MatmulDescSetAttribute) X(MatrixLayoutCreate) X(MatrixLayoutDestroy) \
-          X(MatmulPreferenceCreate) X(MatmulPreferenceDestroy) X(MatmulPreferenceSetAttribute)    \
+#define DBSA_CUBLASLT_FUNCTIONS(X)                                                             \
+  X(Create)                                                                                    \
+  X(Destroy)                                                                                   \
+  X(GetVersion) X(Matmul) X(MatmulAlgoGetHeuristic) X(MatmulDescCreate) X(MatmulDescDestroy)   \
+      X(MatmulDescSetAttribute) X(MatrixLayoutCreate) X(MatrixLayoutDestroy)                   \
+          X(MatmulPreferenceCreate) X(MatmulPreferenceDestroy) X(MatmulPreferenceSetAttribute) \
               X(GetStatusString)
 
 std::vector<std::string> places() {
@@ -101,12 +102,11 @@ std::string Blas::version() const {
 }
 
 // The library counts in columns: out^T [n, rows] = w [n, k] x^T [k, rows].
-Result<Blas::Product*> Blas::product(int64_t rows, int64_t n, int64_t k, bool bf16, bool residual) {
-  auto& made = products_[{rows, n, k, bf16, residual}];
+Result<Blas::Product*> Blas::product(int64_t rows, int64_t n, int64_t k) {
+  auto& made = products_[{rows, n, k}];
   if (made != nullptr) return made.get();
   const Library& l = *library_;
   auto product = std::make_unique<Product>(l);
-  const cudaDataType_t type = bf16 ? CUDA_R_16BF : CUDA_R_32F;
   DBSA_RETURN_IF_ERROR(l.check(
       l.MatmulDescCreate(&product->description, CUBLAS_COMPUTE_32F, CUDA_R_32F), "a description"));
   const cublasOperation_t transposed = CUBLAS_OP_T;
@@ -120,8 +120,8 @@ Result<Blas::Product*> Blas::product(int64_t rows, int64_t n, int64_t k, bool bf
                                         static_cast<uint64_t>(width), height),
                    "a layout");
   };
-  DBSA_RETURN_IF_ERROR(layout(&product->w, type, k, n));
-  DBSA_RETURN_IF_ERROR(layout(&product->x, type, k, rows));
+  DBSA_RETURN_IF_ERROR(layout(&product->w, CUDA_R_16BF, k, n));
+  DBSA_RETURN_IF_ERROR(layout(&product->x, CUDA_R_16BF, k, rows));
   DBSA_RETURN_IF_ERROR(layout(&product->out, CUDA_R_32F, n, rows));
 
   cublasLtMatmulPreference_t preference = nullptr;
@@ -149,9 +149,9 @@ Result<Blas::Product*> Blas::product(int64_t rows, int64_t n, int64_t k, bool bf
   return made.get();
 }
 
-Status Blas::multiply(cudaStream_t stream, const void* x, const void* w, bool bf16,
-                      const float* residual, int64_t rows, int64_t n, int64_t k, float* out) {
-  DBSA_ASSIGN_OR_RETURN(const Product* p, product(rows, n, k, bf16, residual != nullptr));
+Status Blas::multiply(cudaStream_t stream, const void* x, const void* w, const float* residual,
+                      int64_t rows, int64_t n, int64_t k, float* out) {
+  DBSA_ASSIGN_OR_RETURN(const Product* p, product(rows, n, k));
   const float one = 1.0f, beta = residual != nullptr ? 1.0f : 0.0f;
   return library_->check(
       library_->Matmul(library_->handle, p->description, &one, w, p->w, x, p->x, &beta,

@@ -1,9 +1,9 @@
-// Products with weights by cuBLASLt, which is opened when the first is asked for: a backend that
-// cannot run needs no library of it.
+// Products of bfloat16 with weights by cuBLASLt, which is opened when the first is asked for: a
+// backend that cannot run needs no library of it.
 //
-// Each sum runs over ascending k within one tile, never split: a row's result does not depend on
-// how many rows there are, as long as the kernels that the library picks for many and for few rows
-// add in the same order. The conformance tests hold it to that.
+// No sum is split: a row's result does not depend on how many rows there are, as long as the
+// kernels that the library picks for many and for few rows add in the same order. In bfloat16 they
+// do, and the conformance tests hold them to it; in float32 they do not.
 #pragma once
 
 #include "memory.h"
@@ -27,24 +27,22 @@ class Blas {
   std::string version() const;
 
   // What it takes: rows of x and w aligned to 16 bytes, rows of out as well.
-  static bool takes(int64_t n, int64_t k, bool bf16) {
-    return n % 4 == 0 && k % (bf16 ? 8 : 4) == 0;
-  }
-  // out[rows, n] = x[rows, k] w[n, k]^T (+ residual, which may be out), float32; x and w are
-  // bfloat16 or float32.
-  Status multiply(cudaStream_t stream, const void* x, const void* w, bool bf16,
-                  const float* residual, int64_t rows, int64_t n, int64_t k, float* out);
+  static bool takes(int64_t n, int64_t k) { return n % 4 == 0 && k % 8 == 0; }
+  // out[rows, n] = x[rows, k] w[n, k]^T (+ residual, which may be out), float32; x and w bfloat16.
+  Status multiply(cudaStream_t stream, const void* x, const void* w, const float* residual,
+                  int64_t rows, int64_t n, int64_t k, float* out);
 
  private:
   struct Library;
   struct Product;
   Blas(std::unique_ptr<Library> library, std::shared_ptr<DevicePool> pool);
-  Result<Product*> product(int64_t rows, int64_t n, int64_t k, bool bf16, bool residual);
+  Result<Product*> product(int64_t rows, int64_t n, int64_t k);
 
   std::unique_ptr<Library> library_;
   std::shared_ptr<DevicePool> pool_;
   DeviceMemory workspace_;
-  std::map<std::tuple<int64_t, int64_t, int64_t, bool, bool>, std::unique_ptr<Product>> products_;
+  std::map<std::tuple<int64_t, int64_t, int64_t>, std::unique_ptr<Product>>
+      products_;  // rows, n, k
 };
 
 }  // namespace dbsa::cuda

@@ -30,8 +30,8 @@ cudaError_t gelu(cudaStream_t stream, const float* x, int64_t count, float* out)
 cudaError_t silu_mul(cudaStream_t stream, const float* gate, const float* up, int64_t count,
                      void* out, Number type);
 
-// out[rows, n] = x[rows, k] w[n, k]^T (+ bias) (+ residual): sums in ascending k. For shapes that
-// the matrix library does not take. x and w of one type.
+// out[rows, n] = x[rows, k] w[n, k]^T (+ bias) (+ residual): sums in ascending k. For what blas.h
+// does not take. x and w of one type.
 cudaError_t multiply(cudaStream_t stream, const void* x, const void* w, Number type,
                      const float* bias, const float* residual, int64_t rows, int64_t n, int64_t k,
                      float* out);
