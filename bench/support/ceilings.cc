@@ -115,8 +115,7 @@ int64_t memory_buffer_bytes() {
 
 Ceilings backend_ceilings(const std::string& backend, bool bf16, int threads) {
   if (on_gpu())
-    return {gpu_matmul_rate(bf16), bf16 ? "a bfloat16 product" : "a float32 product",
-            gpu_copy_rate(), "copying on the GPU"};
+    return {gpu_matmul_rate(), "a bfloat16 product", gpu_copy_rate(), "copying on the GPU"};
   const Peak peak = bf16 ? bf16_peak(backend) : Peak::kF32;
   return {peak_rate(peak, threads).value_or(0), peak_name(peak),
           read_rate(memory_buffer_bytes(), threads), "reading memory"};

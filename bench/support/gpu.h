@@ -6,8 +6,9 @@
 
 namespace dbsa::bench {
 
-// Operations a second of a large square product by cuBLASLt, on random numbers.
-double gpu_matmul_rate(bool bf16);
+// Operations a second of a large square product of bfloat16 by cuBLASLt, on random
+// numbers.
+double gpu_matmul_rate();
 
 // Bytes a second of a copy from memory of the GPU to memory of the GPU, those read and those
 // written.

@@ -44,12 +44,10 @@ cuda::DeviceMemory device_memory(uint64_t bytes) {
 }
 
 // Numbers of either sign and a size of 0.5 to 2, whatever bits the others of a word have.
-cuda::DeviceMemory random_numbers(int64_t count, bool bf16, unsigned seed) {
+cuda::DeviceMemory random_numbers(int64_t count, unsigned seed) {
   std::mt19937_64 random(seed);
-  const uint64_t keep = bf16 ? 0x80ff80ff80ff80ff : 0x80ffffff80ffffff;
-  const uint64_t set = bf16 ? 0x3f003f003f003f00 : 0x3f0000003f000000;
-  std::vector<uint64_t> words(static_cast<size_t>(count / (bf16 ? 4 : 2)));
-  for (uint64_t& word : words) word = (random() & keep) | set;
+  std::vector<uint64_t> words(static_cast<size_t>(count / 4));
+  for (uint64_t& word : words) word = (random() & 0x80ff80ff80ff80ff) | 0x3f003f003f003f00;
   cuda::DeviceMemory memory = device_memory(words.size() * 8);
   must_cuda(cudaMemcpy(memory.data(), words.data(), words.size() * 8, cudaMemcpyHostToDevice));
   return memory;
@@ -57,14 +55,14 @@ cuda::DeviceMemory random_numbers(int64_t count, bool bf16, unsigned seed) {
 
 }  // namespace
 
-double gpu_matmul_rate(bool bf16) {
-  const int64_t n = bf16 ? 8192 : 4096;
+double gpu_matmul_rate() {
+  constexpr int64_t n = 8192;
   const auto pool = std::make_shared<cuda::DevicePool>();
   const std::unique_ptr<cuda::Blas> blas = must(cuda::Blas::open(pool));
-  const cuda::DeviceMemory x = random_numbers(n * n, bf16, 1), w = random_numbers(n * n, bf16, 2);
+  const cuda::DeviceMemory x = random_numbers(n * n, 1), w = random_numbers(n * n, 2);
   const cuda::DeviceMemory out = device_memory(static_cast<uint64_t>(n * n) * 4);
   const double seconds = seconds_of([&] {
-    must(blas->multiply(nullptr, x.data(), w.data(), bf16, nullptr, n, n, n, out.as<float>()));
+    must(blas->multiply(nullptr, x.data(), w.data(), nullptr, n, n, n, out.as<float>()));
   });
   return 2.0 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / seconds;
 }

@@ -8,7 +8,7 @@ namespace {
 
 }  // namespace
 
-double gpu_matmul_rate(bool) { absent(); }
+double gpu_matmul_rate() { absent(); }
 double gpu_copy_rate() { absent(); }
 double gpu_upload_rate() { absent(); }
 

@@ -75,7 +75,7 @@ bench() { # NAME SECONDS PROGRAM FLAGS...
 wants kernels && step kernels 90 "$work/tests/attention_backend_cuda_check" --bench
 wants conformance && step conformance 150 "$work/tests/backend_cuda_test" --gtest_brief=1
 if wants memcheck; then
-  step memcheck 100 compute-sanitizer --tool memcheck --error-exitcode 9 \
+  step memcheck 100 compute-sanitizer --tool memcheck --report-api-errors no --error-exitcode 9 \
     "$work/tests/backend_cuda_test" --gtest_brief=1 \
     --gtest_filter='Block.*:Elementwise.*:Linear.WeightTypes:Linear.ReadsABufferAnewOnceItIsWritten:SwiGlu.EqualsTheOracle:Attention.RowsThatSeeNothingOfASegment:Refuses.*'
 fi

@@ -3,6 +3,8 @@
 #include <cublasLt.h>
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <utility>
 #include <vector>
@@ -11,14 +13,16 @@ namespace dbsa::cuda {
 namespace {
 
 constexpr uint64_t kWorkspace = uint64_t{32} << 20;
+constexpr int64_t kFewRows = 64;
 
-#define DBSA_CUBLASLT_FUNCTIONS(X)                                                             \
-  X(Create)                                                                                    \
-  X(Destroy)                                                                                   \
-  X(GetVersion) X(Matmul) X(MatmulAlgoGetHeuristic) X(MatmulDescCreate) X(MatmulDescDestroy)   \
-      X(MatmulDescSetAttribute) X(MatrixLayoutCreate) X(MatrixLayoutDestroy)                   \
-          X(MatmulPreferenceCreate) X(MatmulPreferenceDestroy) X(MatmulPreferenceSetAttribute) \
-              X(GetStatusString)
+#define DBSA_CUBLASLT_FUNCTIONS(X)                                                         \
+  X(Create)                                                                                \
+  X(Destroy)                                                                               \
+  X(GetVersion)                                                                            \
+  X(Matmul) X(MatmulAlgoGetHeuristic) X(MatmulDescCreate) X(MatmulDescDestroy)             \
+      X(MatmulDescSetAttribute) X(MatrixLayoutCreate) X(MatrixLayoutDestroy)               \
+          X(MatrixLayoutSetAttribute) X(MatmulPreferenceCreate) X(MatmulPreferenceDestroy) \
+              X(MatmulPreferenceSetAttribute) X(GetStatusString)
 
 std::vector<std::string> places() {
   std::vector<std::string> folders = {""};  // where the system looks
@@ -121,8 +125,10 @@ Result<Blas::Product*> Blas::product(int64_t rows, int64_t n, int64_t k) {
                    "a layout");
   };
   DBSA_RETURN_IF_ERROR(layout(&product->w, CUDA_R_16BF, k, n));
-  DBSA_RETURN_IF_ERROR(layout(&product->x, CUDA_R_16BF, k, rows));
-  DBSA_RETURN_IF_ERROR(layout(&product->out, CUDA_R_32F, n, rows));
+  const auto rows_of_class =
+      static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(rows, kFewRows))));
+  DBSA_RETURN_IF_ERROR(layout(&product->x, CUDA_R_16BF, k, rows_of_class));
+  DBSA_RETURN_IF_ERROR(layout(&product->out, CUDA_R_32F, n, rows_of_class));
 
   cublasLtMatmulPreference_t preference = nullptr;
   DBSA_RETURN_IF_ERROR(l.check(l.MatmulPreferenceCreate(&preference), "a preference"));
@@ -145,6 +151,11 @@ Result<Blas::Product*> Blas::product(int64_t rows, int64_t n, int64_t k) {
                      " x " + std::to_string(k),
                  ""};
   product->algorithm = found.algo;
+  const auto columns = static_cast<uint64_t>(rows);
+  for (cublasLtMatrixLayout_t of : {product->x, product->out})
+    DBSA_RETURN_IF_ERROR(l.check(
+        l.MatrixLayoutSetAttribute(of, CUBLASLT_MATRIX_LAYOUT_COLS, &columns, sizeof columns),
+        "a layout"));
   made = std::move(product);
   return made.get();
 }

@@ -1,9 +1,10 @@
 // Products of bfloat16 with weights by cuBLASLt, which is opened when the first is asked for: a
 // backend that cannot run needs no library of it.
 //
-// No sum is split: a row's result does not depend on how many rows there are, as long as the
-// kernels that the library picks for many and for few rows add in the same order. In bfloat16 they
-// do, and the conformance tests hold them to it; in float32 they do not.
+// A row's result must not depend on how many rows there are. So no sum is split, and the library is
+// asked for a kernel for a class of row counts - 1 to 64, to 128, to 256 and so on - never for the
+// few rows for which it has kernels that add in another order. The conformance tests hold it to
+// that.
 #pragma once
 
 #include "memory.h"
