@@ -6,7 +6,7 @@
 namespace dbsa::test {
 namespace {
 
-TEST(Create, RefusesAGpuThatIsNotThere) {
+TEST(CudaCreate, RefusesAGpuThatIsNotThere) {
   TestHost host(1);
   dbsa_error error = {sizeof(dbsa_error), 0, {}, {}};
   void* instance = nullptr;
@@ -16,7 +16,7 @@ TEST(Create, RefusesAGpuThatIsNotThere) {
   EXPECT_STREQ(error.config_pointer, "/device");
 }
 
-TEST(Create, DescribesItself) {
+TEST(CudaCreate, DescribesItself) {
   Backend backend(any_path(), 1, {});
   EXPECT_NE(std::string(backend.table().describe(backend.instance())), "");
 }
@@ -53,7 +53,7 @@ TEST(Linear, RowsOfModelSizesDoNotDependOnOtherRows) {
   }
 }
 
-TEST(Block, PaddingIsZero) {
+TEST(CudaBlock, PaddingIsZero) {
   Backend backend(any_path(), 1, head_shape(20, 1, 1));
   const Rows ones(static_cast<size_t>(3 * 20), 1.0f);
   // Into an object that held something else in what is padding here.
@@ -67,7 +67,7 @@ TEST(Block, PaddingIsZero) {
   EXPECT_EQ(std::count_if(values, values + count, [](float x) { return x != 0.0f; }), 2 * 3 * 20);
 }
 
-TEST(Block, Format) {
+TEST(CudaBlock, Format) {
   Shape shape = head_shape(64, 4, 2);
   shape.layers = 5;
   shape.kv_dtype = DBSA_KV_DTYPE_BF16;
@@ -85,7 +85,7 @@ TEST(Block, Format) {
 
 // A block goes to the device when it is first attended to; a second time, through a second import
 // of the same planes, and after the first was destroyed, the result is the same.
-TEST(Block, ImportedAgainAndAgain) {
+TEST(CudaBlock, ImportedAgainAndAgain) {
   std::mt19937_64 random(41);
   Shape shape = head_shape(64, 2, 2);
   shape.layers = 2;

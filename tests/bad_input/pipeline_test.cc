@@ -115,11 +115,15 @@ TEST_F(BadPipelineFile, MissingFiles) {
 
 TEST_F(BadPipelineFile, UnknownPlugin) {
   edit_pipeline("plugin = \"dbsa\"", "plugin = \"casual\"");
+  int manifests = 0;  // one more where there is nvcc
+  for (const auto& entry : std::filesystem::directory_iterator(DBSA_PLUGIN_DIR))
+    manifests += entry.path().extension() == ".toml" ? 1 : 0;
   EXPECT_EQ(say("validate"),
             "exit 3\n"
             "error: $W/pipeline.toml:12:1: mask_pattern.plugin: no mask_pattern plugin \"casual\"; "
             "did you mean \"causal\"? available: anchor_self, causal, dbsa, self, streaming; "
-            "searched: $P (18 manifests)\n");
+            "searched: $P (" +
+                std::to_string(manifests) + " manifests)\n");
 }
 
 TEST_F(BadPipelineFile, APluginOfAnotherKind) {

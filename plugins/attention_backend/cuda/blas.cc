@@ -15,14 +15,15 @@ namespace {
 constexpr uint64_t kWorkspace = uint64_t{32} << 20;
 constexpr int64_t kFewRows = 64;
 
-#define DBSA_CUBLASLT_FUNCTIONS(X)                                                         \
-  X(Create)                                                                                \
-  X(Destroy)                                                                               \
-  X(GetVersion)                                                                            \
-  X(Matmul) X(MatmulAlgoGetHeuristic) X(MatmulDescCreate) X(MatmulDescDestroy)             \
-      X(MatmulDescSetAttribute) X(MatrixLayoutCreate) X(MatrixLayoutDestroy)               \
-          X(MatrixLayoutSetAttribute) X(MatmulPreferenceCreate) X(MatmulPreferenceDestroy) \
-              X(MatmulPreferenceSetAttribute) X(GetStatusString)
+#define DBSA_CUBLASLT_FUNCTIONS(X)                                                             \
+  X(Create)                                                                                    \
+  X(Destroy)                                                                                   \
+  X(GetVersion)                                                                                \
+  X(Matmul)                                                                                    \
+  X(MatmulAlgoGetHeuristic) X(MatmulDescCreate) X(MatmulDescDestroy) X(MatmulDescSetAttribute) \
+      X(MatrixLayoutCreate) X(MatrixLayoutDestroy) X(MatrixLayoutSetAttribute)                 \
+          X(MatmulPreferenceCreate) X(MatmulPreferenceDestroy) X(MatmulPreferenceSetAttribute) \
+              X(GetStatusString)
 
 std::vector<std::string> places() {
   std::vector<std::string> folders = {""};  // where the system looks
