@@ -15,15 +15,22 @@ namespace {
 constexpr uint64_t kWorkspace = uint64_t{32} << 20;
 constexpr int64_t kFewRows = 64;
 
-#define DBSA_CUBLASLT_FUNCTIONS(X)                                                             \
-  X(Create)                                                                                    \
-  X(Destroy)                                                                                   \
-  X(GetVersion)                                                                                \
-  X(Matmul)                                                                                    \
-  X(MatmulAlgoGetHeuristic) X(MatmulDescCreate) X(MatmulDescDestroy) X(MatmulDescSetAttribute) \
-      X(MatrixLayoutCreate) X(MatrixLayoutDestroy) X(MatrixLayoutSetAttribute)                 \
-          X(MatmulPreferenceCreate) X(MatmulPreferenceDestroy) X(MatmulPreferenceSetAttribute) \
-              X(GetStatusString)
+#define DBSA_CUBLASLT_FUNCTIONS(X) \
+  X(Create);                       \
+  X(Destroy);                      \
+  X(GetVersion);                   \
+  X(Matmul);                       \
+  X(MatmulAlgoGetHeuristic);       \
+  X(MatmulDescCreate);             \
+  X(MatmulDescDestroy);            \
+  X(MatmulDescSetAttribute);       \
+  X(MatrixLayoutCreate);           \
+  X(MatrixLayoutDestroy);          \
+  X(MatrixLayoutSetAttribute);     \
+  X(MatmulPreferenceCreate);       \
+  X(MatmulPreferenceDestroy);      \
+  X(MatmulPreferenceSetAttribute); \
+  X(GetStatusString)
 
 std::vector<std::string> places() {
   std::vector<std::string> folders = {""};  // where the system looks
@@ -40,8 +47,8 @@ std::vector<std::string> places() {
 }  // namespace
 
 struct Blas::Library {
-#define DBSA_DECLARE(name) decltype(&cublasLt##name) name = nullptr;
-  DBSA_CUBLASLT_FUNCTIONS(DBSA_DECLARE)
+#define DBSA_DECLARE(name) decltype(&cublasLt##name) name = nullptr
+  DBSA_CUBLASLT_FUNCTIONS(DBSA_DECLARE);
 #undef DBSA_DECLARE
   cublasLtHandle_t handle = nullptr;
 
@@ -87,8 +94,8 @@ Result<std::unique_ptr<Blas>> Blas::open(std::shared_ptr<DevicePool> pool) {
 #define DBSA_RESOLVE(name)                                                                    \
   library->name = reinterpret_cast<decltype(library->name)>(dlsym(handle, "cublasLt" #name)); \
   if (library->name == nullptr)                                                               \
-    return Error{ErrorCode::kEnvironment, "cuBLASLt has no function cublasLt" #name, ""};
-  DBSA_CUBLASLT_FUNCTIONS(DBSA_RESOLVE)
+  return Error{ErrorCode::kEnvironment, "cuBLASLt has no function cublasLt" #name, ""}
+  DBSA_CUBLASLT_FUNCTIONS(DBSA_RESOLVE);
 #undef DBSA_RESOLVE
   DBSA_RETURN_IF_ERROR(library->check(library->Create(&library->handle), "opening it"));
   std::unique_ptr<Blas> made(new Blas(std::move(library), std::move(pool)));
