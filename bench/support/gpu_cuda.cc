@@ -40,7 +40,7 @@ double seconds_of(const std::function<void()>& body) {
 }
 
 cuda::DeviceMemory device_memory(uint64_t bytes) {
-  return must(cuda::DeviceMemory::make(std::make_shared<cuda::DevicePool>(), bytes));
+  return must(cuda::DeviceMemory::make(cuda::make_gpu_pool(0), bytes));
 }
 
 // Numbers of either sign and a size of 0.5 to 2, whatever bits the others of a word have.
@@ -57,7 +57,7 @@ cuda::DeviceMemory random_numbers(int64_t count, unsigned seed) {
 
 double gpu_matmul_rate() {
   constexpr int64_t n = 8192;
-  const auto pool = std::make_shared<cuda::DevicePool>();
+  const auto pool = cuda::make_gpu_pool(0);
   const std::unique_ptr<cuda::Blas> blas = must(cuda::Blas::open(pool));
   const cuda::DeviceMemory x = random_numbers(n * n, 1), w = random_numbers(n * n, 2);
   const cuda::DeviceMemory out = device_memory(static_cast<uint64_t>(n * n) * 4);

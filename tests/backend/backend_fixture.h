@@ -76,9 +76,10 @@ class TestHost {
 inline const std::string kBackend = DBSA_TESTED_BACKEND;
 inline bool on_cpu() { return kBackend == "cpu"; }
 
-// The configuration of a code path (see code_paths).
+// The configuration of a code path (see code_paths); a configuration is one itself.
 inline std::string config_of(const std::string& path) {
-  return on_cpu() ? "{\"instructions\":\"" + path + "\"}" : "{\"device\":0}";
+  if (path.starts_with('{')) return path;
+  return on_cpu() ? "{\"instructions\":\"" + path + "\"}" : "{\"memory_gib\":0.0}";
 }
 // One that every machine has on which this backend runs.
 inline std::string any_path() { return on_cpu() ? "portable" : kBackend; }

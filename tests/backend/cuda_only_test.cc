@@ -1,20 +1,9 @@
-// What is the CUDA backend's own: which GPU it takes and its layout of blocks.
-#include <gmock/gmock.h>
-
+// What is the CUDA backend's own: products of the sizes of models, its layout of blocks, and what
+// it keeps on the device.
 #include "tests/backend/plan_case.h"
 
 namespace dbsa::test {
 namespace {
-
-TEST(CudaCreate, RefusesAGpuThatIsNotThere) {
-  TestHost host(1);
-  dbsa_error error = {sizeof(dbsa_error), 0, {}, {}};
-  void* instance = nullptr;
-  EXPECT_EQ(backend_table()->create(host.get(), R"({"device":999})", &instance, &error),
-            DBSA_ERROR_CONFIG);
-  EXPECT_THAT(error.message, testing::HasSubstr("got 999"));
-  EXPECT_STREQ(error.config_pointer, "/device");
-}
 
 TEST(CudaCreate, DescribesItself) {
   Backend backend(any_path(), 1, {});
@@ -120,6 +109,59 @@ TEST(CudaBlock, ImportedAgainAndAgain) {
       }
     }
   }
+}
+
+// 16 blocks of 4 MiB on 48 MiB, query after query.
+TEST(CudaBlock, ThoseUsedLongestAgoMakeRoom) {
+  std::mt19937_64 random(47);
+  Shape shape = head_shape(64, 2, 2);
+  shape.compute = DBSA_COMPUTE_BF16;
+  shape.kv_dtype = DBSA_KV_DTYPE_BF16;
+  constexpr int64_t kTokens = 8192;
+  constexpr size_t kBlocks = 16;
+  PlanCase one, all;
+  one.shape = all.shape = shape;
+  one.kvs.push_back({{}, {}, kTokens});
+  one.add_segment(0, DBSA_SEGMENT_FULL, 0, kTokens, 0);
+  one.add_range(3, kTokens);
+  one.draw_queries(random);
+  for (size_t i = 0; i < kBlocks; ++i) {
+    all.kvs.push_back({{}, {}, kTokens});
+    all.add_segment(static_cast<int>(i), DBSA_SEGMENT_FULL, 0, kTokens,
+                    static_cast<int64_t>(i) * kTokens);
+  }
+  all.add_range(3, kBlocks * kTokens);
+  all.q = one.q;
+
+  std::vector<Plane> planes;
+  std::vector<Rows> expected;
+  {
+    Backend backend(any_path(), 1, shape);
+    for (size_t i = 0; i < kBlocks; ++i) {
+      auto live = backend.filled_kv(random_rows(random, kTokens * shape.kv_width()),
+                                    random_rows(random, kTokens * shape.kv_width()));
+      planes.push_back(backend.export_plane(live, kTokens));
+      expected.push_back(backend.attend(one.describe({live}), one.q));
+    }
+  }
+  Backend backend(R"({"memory_gib":0.046875})", 1, shape);
+  PlanCase::Handles blocks;
+  for (Plane& plane : planes) blocks.push_back(backend.import(kTokens, {plane.data()}));
+  const auto attend_to_each = [&](const char* when) {
+    for (size_t i = 0; i < kBlocks; ++i)
+      EXPECT_TRUE(same_bits(expected[i], backend.attend(one.describe({blocks[i]}), one.q)))
+          << "block " << i << ", " << when;
+  };
+  attend_to_each("the first time");
+  attend_to_each("after others made room for it");
+  dbsa_plan* plan = nullptr;
+  const dbsa_plan_description description = all.describe(blocks);
+  EXPECT_EQ(backend.table().plan_prepare(backend.instance(), &description, &plan, backend.error()),
+            DBSA_ERROR_ENVIRONMENT);
+  EXPECT_NE(std::string(backend.error()->message).find("memory_gib allows 48 MiB"),
+            std::string::npos)
+      << backend.error()->message;
+  attend_to_each("after a plan that asked for too much");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 namespace dbsa::cuda {
 
@@ -41,7 +42,7 @@ KvPlace kv_place(const dbsa_kv* kv) {
 // ---- making it ------------------------------------------------------------------------------
 
 Result<std::unique_ptr<CudaBackend>> CudaBackend::create(Host host, const Config& config) {
-  DBSA_ASSIGN_OR_RETURN(const auto device, config.get<int64_t>("device"));
+  DBSA_ASSIGN_OR_RETURN(const auto memory_gib, config.get<double>("memory_gib"));
   const auto fault = [](const std::string& what) {
     return Error{ErrorCode::kEnvironment,
                  what + "; attention_backend.plugin = \"cpu\" runs without a GPU", ""};
@@ -56,20 +57,15 @@ Result<std::unique_ptr<CudaBackend>> CudaBackend::create(Host host, const Config
                      : std::string("no NVIDIA GPU can be used here: ") +
                            (code == cudaSuccess ? "there is none" : cudaGetErrorString(code)));
   }
-  if (device >= count)
-    return Error{ErrorCode::kConfig,
-                 "device must be 0.." + std::to_string(count - 1) +
-                     ", as many GPUs are here, got " + std::to_string(device),
-                 "/device"};
-  DBSA_RETURN_IF_ERROR(check(cudaSetDevice(static_cast<int>(device)), "opening the GPU"));
+  // The first, on whatever thread: CUDA_VISIBLE_DEVICES says which that is.
   cudaDeviceProp properties = {};
-  DBSA_RETURN_IF_ERROR(
-      check(cudaGetDeviceProperties(&properties, static_cast<int>(device)), "asking the GPU"));
+  DBSA_RETURN_IF_ERROR(check(cudaGetDeviceProperties(&properties, 0), "asking the GPU"));
   if (properties.major < 8)
     return fault("the GPU " + std::string(properties.name) + " has compute capability " +
                  std::to_string(properties.major) + "." + std::to_string(properties.minor) +
                  ", 8.0 or later is needed");
-  std::unique_ptr<CudaBackend> made(new CudaBackend(host));
+  std::unique_ptr<CudaBackend> made(
+      new CudaBackend(host, static_cast<uint64_t>(memory_gib * 0x1p30)));
   DBSA_RETURN_IF_ERROR(
       check(cudaStreamCreateWithFlags(&made->stream_, cudaStreamNonBlocking), "making a stream"));
   made->device_ = std::string(properties.name);
@@ -342,14 +338,7 @@ Result<dbsa_kv*> CudaBackend::kv_create(int64_t tokens) {
   return kv.release();
 }
 
-void CudaBackend::kv_destroy(dbsa_kv* kv) {
-  if (kv == nullptr) return;
-  if (kv->imported != nullptr) {
-    std::lock_guard lock(imported_mutex_);
-    imported_.erase(kv->imported);
-  }
-  delete kv;
-}
+void CudaBackend::kv_destroy(dbsa_kv* kv) { delete kv; }
 
 Status CudaBackend::kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t first_row,
                               int64_t rows, int32_t layer, int64_t first_token, dbsa_kv* kv) {
@@ -394,48 +383,18 @@ Result<dbsa_kv*> CudaBackend::block_import(const dbsa_kv_format& format,
   DBSA_RETURN_IF_ERROR(check_planes(planes, layers_));
   DBSA_ASSIGN_OR_RETURN(dbsa_kv * made, make_kv(static_cast<int64_t>(format.tokens)));
   std::unique_ptr<dbsa_kv> kv(made);
-  kv->imported = std::make_shared<ImportedBlock>();
-  kv->imported->planes.assign(planes, planes + layers_);
-  std::lock_guard lock(imported_mutex_);
-  imported_.insert(kv->imported);
+  kv->imported = std::make_shared<ImportedBlock>(
+      pool_, std::vector<const void*>(planes, planes + layers_), kv->plane_bytes);
   return kv.release();
 }
 
-// Memory for a block that a plan names; others make room where there is none left.
-Status CudaBackend::place(ImportedBlock& block, int64_t plane_bytes) {
-  if (block.memory) return {};
-  const uint64_t bytes = static_cast<uint64_t>(plane_bytes) * static_cast<uint64_t>(layers_);
-  for (;;) {
-    Result<DeviceMemory> memory = DeviceMemory::make(pool_, bytes);
-    if (memory.ok()) {
-      block.memory = std::move(memory).value();
-      block.sent.assign(static_cast<size_t>(layers_), false);
-      return {};
-    }
-    ImportedBlock* oldest = nullptr;
-    for (const auto& other : imported_)
-      if (other->memory && other->plans == 0 &&
-          (oldest == nullptr || other->last_use < oldest->last_use))
-        oldest = other.get();
-    if (oldest == nullptr) return memory.error();
-    oldest->memory = DeviceMemory();
-  }
-}
-
-// The planes of a layer that are not on the device yet. The host runs ahead of the device, so they
-// are on their way while the layers before are computed.
+// The host runs ahead of the device, so planes are on their way while the layers before are
+// computed.
 Status CudaBackend::send(const dbsa_plan& plan, int32_t layer) {
-  const auto l = static_cast<size_t>(layer);
-  bool any = false;
-  for (size_t i = 0; i < plan.imported.size(); ++i) {
-    ImportedBlock& block = *plan.imported[i];
-    if (block.sent[l]) continue;
-    const int64_t bytes = plan.plane_bytes[i];
-    DBSA_RETURN_IF_ERROR(transfers_.upload(block.planes[l], static_cast<uint64_t>(bytes),
-                                           block.memory.data() + layer * bytes));
-    block.sent[l] = true;
-    any = true;
-  }
+  DBSA_ASSIGN_OR_RETURN(const bool any,
+                        plan.imported.send(layer, [&](const void* from, uint64_t bytes, void* to) {
+                          return transfers_.upload(from, bytes, to);
+                        }));
   return any ? transfers_.finish_before(stream_) : Status();
 }
 
@@ -451,8 +410,7 @@ Status CudaBackend::block_export(const dbsa_kv* kv, const dbsa_kv_format& format
   if (!kv->live) {
     for (size_t h = 0; h < heads; ++h)
       std::memcpy(static_cast<char*>(plane) + h * pitch,
-                  static_cast<const char*>(kv->imported->planes[static_cast<size_t>(layer)]) +
-                      h * source_pitch,
+                  static_cast<const char*>(kv->imported->host_plane(layer)) + h * source_pitch,
                   tokens * row);
   } else if (pitch == source_pitch) {
     DBSA_RETURN_IF_ERROR(transfers_.download(stream_, kv->plane(layer), heads * pitch, plane));
@@ -493,48 +451,31 @@ Result<dbsa_plan*> CudaBackend::plan_prepare(const dbsa_plan_description& descri
   DBSA_RETURN_IF_ERROR(check_configured());
   auto plan = std::make_unique<dbsa_plan>();
   plan->rows = description.rows;
-  std::lock_guard lock(imported_mutex_);
   std::set<const dbsa_kv*> seen;
-  // A block that is being placed must not make room for itself or for another of this plan.
-  const auto release = [&](dbsa_plan* p) {
-    for (const auto& block : p->imported) --block->plans;
-    delete p;
-  };
-  std::unique_ptr<dbsa_plan, decltype(release)> pinned(plan.release(), release);
   for (int64_t i = 0; description.segments != nullptr && i < description.segment_count; ++i) {
     const dbsa_kv* kv = description.segments[i].kv;
     if (kv == nullptr || kv->live || !seen.insert(kv).second) continue;  // make() finds faults
-    ++kv->imported->plans;
-    kv->imported->last_use = ++uses_;
-    pinned->imported.push_back(kv->imported);
-    pinned->plane_bytes.push_back(kv->plane_bytes);
+    plan->imported.add(kv->imported);
   }
-  for (size_t i = 0; i < pinned->imported.size(); ++i)
-    DBSA_RETURN_IF_ERROR(place(*pinned->imported[i], pinned->plane_bytes[i]));
+  DBSA_RETURN_IF_ERROR(plan->imported.reserve());
   // What the stream still does with memory that a block was given now comes before its planes.
-  if (!pinned->imported.empty()) DBSA_RETURN_IF_ERROR(transfers_.begin_after(stream_));
+  if (!plan->imported.empty()) DBSA_RETURN_IF_ERROR(transfers_.begin_after(stream_));
   DBSA_ASSIGN_OR_RETURN(
-      pinned->plan,
+      plan->plan,
       Plan::make(description, {attention_shape_.query_heads, attention_shape_.kv_heads,
                                attention_shape_.head_dim, kv_bytes(), inv_freq_, side_by_side_,
                                kv_tokens, kv_place, layers_, map_encoder(kernel_)}));
-  DBSA_ASSIGN_OR_RETURN(pinned->memory, DeviceMemory::make(pool_, pinned->plan->device_bytes()));
-  const std::vector<std::byte>& tables = pinned->plan->tables();
+  DBSA_ASSIGN_OR_RETURN(plan->memory, DeviceMemory::make(pool_, plan->plan->device_bytes()));
+  const std::vector<std::byte>& tables = plan->plan->tables();
+  DBSA_RETURN_IF_ERROR(staging_.upload(stream_, tables.data(), tables.size(), plan->memory.data()));
+  plan->placed = plan->plan->place(plan->memory.data());
+  DBSA_RETURN_IF_ERROR(partial_.reserve(pool_, plan->plan->scratch_bytes()));
   DBSA_RETURN_IF_ERROR(
-      staging_.upload(stream_, tables.data(), tables.size(), pinned->memory.data()));
-  pinned->placed = pinned->plan->place(pinned->memory.data());
-  DBSA_RETURN_IF_ERROR(partial_.reserve(pool_, pinned->plan->scratch_bytes()));
-  DBSA_RETURN_IF_ERROR(
-      check(prepare_attention(stream_, attention_shape_, pinned->placed), "plan_prepare"));
-  return pinned.release();
+      check(prepare_attention(stream_, attention_shape_, plan->placed), "plan_prepare"));
+  return plan.release();
 }
 
-void CudaBackend::plan_destroy(dbsa_plan* plan) {
-  if (plan == nullptr) return;
-  std::lock_guard lock(imported_mutex_);
-  for (const auto& block : plan->imported) --block->plans;
-  delete plan;
-}
+void CudaBackend::plan_destroy(dbsa_plan* plan) { delete plan; }
 
 Status CudaBackend::attention(const dbsa_plan* plan, int32_t layer, const dbsa_buffer* q,
                               dbsa_buffer* out) {

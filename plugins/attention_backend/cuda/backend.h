@@ -5,14 +5,13 @@
 
 #include "attention.h"
 #include "blas.h"
+#include "memory.h"
 #include "objects.h"
 
 #include <dbsa/sdk/attention_backend.h>
 #include <dbsa/sdk/host.h>
 
 #include <memory>
-#include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -70,8 +69,8 @@ class CudaBackend : public AttentionBackend {
   Status gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) override;
 
  private:
-  explicit CudaBackend(Host host)
-      : host_(host), pool_(std::make_shared<DevicePool>()), transfers_(host) {}
+  CudaBackend(Host host, uint64_t memory_limit)
+      : host_(host), pool_(make_gpu_pool(memory_limit)), transfers_(host) {}
 
   // To be called by whatever writes to a buffer.
   void change(dbsa_buffer* buffer) { buffer->content = ++contents_; }
@@ -82,7 +81,6 @@ class CudaBackend : public AttentionBackend {
   Status multiply(const void* x, const dbsa_weight& weight, const dbsa_weight* bias,
                   const float* residual, int64_t rows, float* out);
   Result<dbsa_kv*> make_kv(int64_t tokens) const;
-  Status place(ImportedBlock& block, int64_t plane_bytes);
   Status send(const dbsa_plan& plan, int32_t layer);
 
   Number kv_type() const { return attention_shape_.kv_f32 ? Number::kF32 : Number::kBf16; }
@@ -121,10 +119,6 @@ class CudaBackend : public AttentionBackend {
   DeviceMemory inner_;    // and their product
   DeviceMemory indices_;  // of rows
   DeviceMemory partial_;  // results of attention
-
-  std::mutex imported_mutex_;  // of the set
-  std::set<std::shared_ptr<ImportedBlock>> imported_;
-  uint64_t uses_ = 0;
 };
 
 }  // namespace dbsa::cuda

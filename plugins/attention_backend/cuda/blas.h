@@ -7,7 +7,7 @@
 // that.
 #pragma once
 
-#include "memory.h"
+#include "device_pool.h"
 
 #include <cuda_runtime_api.h>
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <utility>
 
 namespace dbsa::cuda {
 
@@ -13,88 +12,27 @@ Status check(cudaError_t code, const std::string& what) {
                what + ": " + cudaGetErrorString(code), ""};
 }
 
-// Sizes that differ little share blocks: up to an eighth is left unused.
-uint64_t DevicePool::rounded(uint64_t bytes) {
-  const uint64_t least = std::max<uint64_t>(bytes, 256);
-  const uint64_t step = std::max<uint64_t>(256, std::bit_floor(least) / 8);
-  return (least + step - 1) / step * step;
+void* CudaAllocator::allocate(uint64_t bytes) {
+  constexpr uint64_t kLeft = uint64_t{256} << 20;
+  size_t free = 0, total = 0;
+  if (cudaMemGetInfo(&free, &total) == cudaSuccess && free < bytes + kLeft) return nullptr;
+  void* memory = nullptr;
+  if (cudaMalloc(&memory, bytes) == cudaSuccess) return memory;
+  (void)cudaGetLastError();
+  return nullptr;
 }
 
-Result<void*> DevicePool::take(uint64_t bytes) {
-  const uint64_t size = rounded(bytes);
-  std::lock_guard lock(mutex_);
-  if (const auto found = kept_.find(size); found != kept_.end()) {
-    void* block = found->second;
-    kept_.erase(found);
-    used_ += size;
-    return block;
-  }
-  void* block = nullptr;
-  cudaError_t code = cudaMalloc(&block, size);
-  if (code == cudaErrorMemoryAllocation) {
-    (void)cudaGetLastError();
-    free_kept();
-    code = cudaMalloc(&block, size);
-  }
-  if (code != cudaSuccess) {
-    (void)cudaGetLastError();
-    size_t free = 0, total = 0;
-    (void)cudaMemGetInfo(&free, &total);
-    return Error{ErrorCode::kEnvironment,
-                 "the GPU has no room for " + std::to_string(bytes >> 20) +
-                     " MiB more: " + std::to_string(used_ >> 20) + " MiB are in use here, " +
-                     std::to_string(free >> 20) + " of " + std::to_string(total >> 20) +
-                     " MiB are free (" + cudaGetErrorString(code) +
-                     "); take fewer blocks, a smaller model.chunk_tokens, or another GPU",
-                 ""};
-  }
-  used_ += size;
-  return block;
+void CudaAllocator::free(void* memory) { (void)cudaFree(memory); }
+
+std::string CudaAllocator::room() {
+  size_t free = 0, total = 0;
+  if (const cudaError_t code = cudaMemGetInfo(&free, &total); code != cudaSuccess)
+    return std::string("and the GPU fails (") + cudaGetErrorString(code) + ")";
+  return std::to_string(free >> 20) + " of " + std::to_string(total >> 20) + " MiB are free";
 }
 
-void DevicePool::give(void* block, uint64_t bytes) {
-  const uint64_t size = rounded(bytes);
-  std::lock_guard lock(mutex_);
-  used_ -= size;
-  kept_.emplace(size, block);
-}
-
-uint64_t DevicePool::used() const {
-  std::lock_guard lock(mutex_);
-  return used_;
-}
-
-void DevicePool::free_kept() {
-  for (const auto& [size, block] : kept_) (void)cudaFree(block);  // waits for the device
-  kept_.clear();
-}
-
-DevicePool::~DevicePool() { free_kept(); }
-
-Result<DeviceMemory> DeviceMemory::make(const std::shared_ptr<DevicePool>& pool, uint64_t bytes) {
-  DeviceMemory made;
-  DBSA_ASSIGN_OR_RETURN(made.data_, pool->take(bytes));
-  made.pool_ = pool;
-  made.bytes_ = bytes;
-  return made;
-}
-
-DeviceMemory& DeviceMemory::operator=(DeviceMemory&& other) noexcept {
-  std::swap(pool_, other.pool_);
-  std::swap(data_, other.data_);
-  std::swap(bytes_, other.bytes_);
-  return *this;
-}
-
-DeviceMemory::~DeviceMemory() {
-  if (data_ != nullptr) pool_->give(data_, bytes_);
-}
-
-Status DeviceMemory::reserve(const std::shared_ptr<DevicePool>& pool, uint64_t bytes) {
-  if (data_ != nullptr && bytes <= bytes_) return {};
-  *this = DeviceMemory();
-  DBSA_ASSIGN_OR_RETURN(*this, make(pool, bytes));
-  return {};
+std::shared_ptr<DevicePool> make_gpu_pool(uint64_t limit) {
+  return std::make_shared<DevicePool>(std::make_unique<CudaAllocator>(), limit);
 }
 
 Staging::~Staging() {

@@ -1,8 +1,9 @@
 // The objects behind the handles of the ABI.
 #pragma once
 
+#include "device_pool.h"
+#include "imported_block.h"
 #include "kernels.h"
-#include "memory.h"
 #include "plan.h"
 
 #include <dbsa/attention_backend.h>
@@ -10,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 struct dbsa_buffer {
   int64_t rows = 0;
@@ -31,19 +31,6 @@ struct dbsa_weight {
   const float* values() const { return memory.as<float>(); }
 };
 
-namespace dbsa::cuda {
-
-// A block of the host that attention reads on the device.
-struct ImportedBlock {
-  std::vector<const void*> planes;  // [layers], of the host
-  std::vector<bool> sent;           // which are on the device
-  DeviceMemory memory;              // [layers] planes; empty while no plan needs it
-  int64_t plans = 0;                // that name it now: it stays where it is
-  uint64_t last_use = 0;            // what was used longest ago makes room first
-};
-
-}  // namespace dbsa::cuda
-
 struct dbsa_kv {
   int64_t tokens = 0;
   int64_t padded_tokens = 0;
@@ -53,7 +40,7 @@ struct dbsa_kv {
   std::shared_ptr<dbsa::cuda::ImportedBlock> imported;  // else
 
   std::byte* plane(int64_t layer) const {
-    return (live ? memory : imported->memory).data() + layer * plane_bytes;
+    return live ? memory.data() + layer * plane_bytes : imported->device_plane(layer);
   }
 };
 
@@ -62,6 +49,5 @@ struct dbsa_plan {
   std::unique_ptr<dbsa::cuda::Plan> plan;
   dbsa::cuda::DeviceMemory memory;
   dbsa::cuda::DevicePlan placed = {};
-  std::vector<std::shared_ptr<dbsa::cuda::ImportedBlock>> imported;  // of KV it names
-  std::vector<int64_t> plane_bytes;                                  // of each of them
+  dbsa::cuda::PinnedBlocks imported;  // of KV it names
 };
