@@ -236,6 +236,15 @@ class Serving {
     report_.add(row);
   }
 
+  // Of rows first.. of a pass, one token each.
+  static std::vector<ScoreAsk> asks_of(int64_t first, int64_t count) {
+    static constexpr int32_t kToken[] = {7};
+    std::vector<ScoreAsk> asks;
+    for (int64_t row = first; row < first + count; ++row) asks.push_back({row, kToken});
+    return asks;
+  }
+
+  // To the labels' log-likelihoods.
   void request() {
     const int64_t selected_tokens = FLAGS_request_blocks * FLAGS_block_tokens;
     const std::vector<dbsa_segment> selected = pool_.segments(selected_tokens);
@@ -257,10 +266,7 @@ class Serving {
       query_of(own, input);
       add_labels(selected, own, &own, FLAGS_query_tokens, FLAGS_query_tokens, selected_tokens,
                  model_, input);
-      std::vector<int64_t> wanted;
-      for (int64_t row = FLAGS_query_tokens - 1; row < FLAGS_query_tokens + label_rows; ++row)
-        wanted.push_back(row);
-      must(model_.llama().forward(input, wanted));
+      must(model_.llama().score(input, asks_of(FLAGS_query_tokens - 1, 1 + label_rows)));
     });
     add_answer("request: " + what + ", one pass", together, FLAGS_query_tokens + label_rows,
                1 + label_rows, selected_tokens);
@@ -268,13 +274,10 @@ class Serving {
       host::Kv own = model_.make_kv(FLAGS_query_tokens + label_rows);
       ForwardInput first, second;
       query_of(own, first);
-      const int64_t last = FLAGS_query_tokens - 1;
-      must(model_.llama().forward(first, {&last, 1}));
+      must(model_.llama().score(first, asks_of(FLAGS_query_tokens - 1, 1)));
       add_labels(selected, own, &own, FLAGS_query_tokens, FLAGS_query_tokens, selected_tokens,
                  model_, second);
-      std::vector<int64_t> wanted;
-      for (int64_t row = 0; row < label_rows; ++row) wanted.push_back(row);
-      must(model_.llama().forward(second, wanted));
+      must(model_.llama().score(second, asks_of(0, label_rows)));
     });
     report_.add({.name = "request: the labels in a pass of their own",
                  .value = apart.median * 1e3,

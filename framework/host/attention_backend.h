@@ -88,6 +88,14 @@ struct SwiGluWeights {
   Weight gate, gate_bias, up, up_bias, down, down_bias;
 };
 
+// What is asked of the logits after a row: natural logarithms of the softmax over the vocabulary.
+struct TokenScores {
+  std::vector<double> values;  // at the tokens that were asked for
+  int32_t best = 0;            // the likeliest token, the least of equals
+  double best_value = 0;
+  bool operator==(const TokenScores&) const = default;
+};
+
 // KV of `tokens` tokens in all layers, live or imported.
 class Kv : public BackendHandle<dbsa_kv> {
  public:
@@ -157,6 +165,11 @@ class AttentionBackend {
   Status gelu(const Buffer& x, int64_t rows, Buffer& out);
   // out[i] = x[indices[i]]
   Status gather_rows(const Buffer& x, std::span<const int64_t> indices, Buffer& out);
+
+  // The scores of the first tokens.size() rows of x, each at its tokens. Not finite where x is not.
+  // Waits.
+  Result<std::vector<TokenScores>> log_softmax(const Buffer& x,
+                                               std::span<const std::span<const int32_t>> tokens);
 
   Result<Kv> kv_create(int64_t tokens);
   // Rows first_row.. of k and v become tokens first_token.. of a layer, keys rotated.

@@ -13,14 +13,6 @@ std::vector<int32_t> sequence_of(const LabelTokens& label) {
   return tokens;
 }
 
-// Logarithm of the sum of the exponentials.
-double log_sum_exp(std::span<const float> logits) {
-  const double highest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(logit - highest);
-  return highest + std::log(sum);
-}
-
 }  // namespace
 
 LabelTree::LabelTree(std::span<const LabelTokens> labels) : next_(1), paths_(labels.size()) {
@@ -52,22 +44,22 @@ LabelTree::LabelTree(std::span<const LabelTokens> labels) : next_(1), paths_(lab
 }
 
 int32_t LabelTree::edge_of(int32_t row, int32_t token) {
-  std::vector<Next>& next = next_[static_cast<size_t>(row) + 1];
-  for (const Next& known : next)
-    if (known.token == token) return known.edge;
-  next.push_back({token, static_cast<int32_t>(edges_++)});
-  return next.back().edge;
+  Next& next = next_[static_cast<size_t>(row) + 1];
+  const auto known = std::find(next.tokens.begin(), next.tokens.end(), token);
+  if (known != next.tokens.end())
+    return next.edges[static_cast<size_t>(known - next.tokens.begin())];
+  next.tokens.push_back(token);
+  next.edges.push_back(static_cast<int32_t>(edges_++));
+  return next.edges.back();
 }
 
-Status LabelTree::supply(int32_t row, std::span<const float> logits,
+Status LabelTree::supply(int32_t row, std::span<const double> log_probabilities,
                          std::vector<double>& edges) const {
-  const double total = log_sum_exp(logits);
-  if (!std::isfinite(total))
-    return Error{ErrorCode::kRun, "decoding: the model's logits are not finite", ""};
-  for (const Next& next : next_[static_cast<size_t>(row) + 1]) {
-    if (next.token < 0 || static_cast<size_t>(next.token) >= logits.size())
-      return Error{ErrorCode::kInvalidArgument, "a label's token lies outside the vocabulary", ""};
-    edges[static_cast<size_t>(next.edge)] = logits[static_cast<size_t>(next.token)] - total;
+  const Next& next = next_[static_cast<size_t>(row) + 1];
+  for (size_t i = 0; i < next.edges.size(); ++i) {
+    if (!std::isfinite(log_probabilities[i]))
+      return Error{ErrorCode::kRun, "decoding: the model's logits are not finite", ""};
+    edges[static_cast<size_t>(next.edges[i])] = log_probabilities[i];
   }
   return {};
 }

@@ -31,9 +31,14 @@ class LabelTree {
   // another one follows.
   std::span<const TreeToken> rows() const { return rows_; }
 
-  // Takes the [vocabulary] logits after a row, or after the query (-1). kRun where they are not
-  // finite, kInvalidArgument where a token lies outside.
-  Status supply(int32_t row, std::span<const float> logits, std::vector<double>& edges) const;
+  // Tokens that may follow a row, or the query (-1).
+  std::span<const int32_t> next_tokens(int32_t row) const {
+    return next_[static_cast<size_t>(row) + 1].tokens;
+  }
+  // Takes their log-probabilities, natural logarithms, among the whole vocabulary. kRun where one
+  // is not finite.
+  Status supply(int32_t row, std::span<const double> log_probabilities,
+                std::vector<double>& edges) const;
   // For supply: a place for each branch, all to be filled.
   std::vector<double> make_edges() const { return std::vector<double>(edges_, 0.0); }
 
@@ -42,13 +47,13 @@ class LabelTree {
 
  private:
   struct Next {
-    int32_t token;
-    int32_t edge;
+    std::vector<int32_t> tokens;
+    std::vector<int32_t> edges;  // to each of them
   };
   int32_t edge_of(int32_t row, int32_t token);
 
   std::vector<TreeToken> rows_;
-  std::vector<std::vector<Next>> next_;      // [1 + rows]: what may follow; the query first
+  std::vector<Next> next_;                   // [1 + rows]: what may follow; the query first
   std::vector<std::vector<int32_t>> paths_;  // of each label: its edges
   size_t edges_ = 0;
 };

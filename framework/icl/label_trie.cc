@@ -107,18 +107,6 @@ int32_t LabelTrie::descend(int32_t i) const {
   return i;
 }
 
-std::vector<int32_t> LabelTrie::rows_to_score() const {
-  std::vector<bool> needed(nodes_.size(), false);
-  for (int32_t i = size() - 1; i >= 0; --i) {  // children come after their parent
-    if (is_branching(i)) needed[i] = true;
-    if (needed[i] && i > 0) needed[nodes_[i].parent] = true;
-  }
-  std::vector<int32_t> rows;
-  for (int32_t i = 0; i < size(); ++i)
-    if (needed[i]) rows.push_back(i);
-  return rows;
-}
-
 std::vector<int32_t> LabelTrie::path(int32_t i) const {
   std::vector<int32_t> tokens(nodes_[i].depth);
   for (; i > 0; i = nodes_[i].parent) tokens[nodes_[i].depth - 1] = nodes_[i].token;

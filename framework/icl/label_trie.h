@@ -47,10 +47,6 @@ class LabelTrie {
   // The first node at or below i that is no single-child node: branching, or a leaf.
   int32_t descend(int32_t i) const;
 
-  // Nodes at or above some branching node, depth first, root first: the rows of a pass that scores
-  // the whole tree. Empty when there is but one label.
-  std::vector<int32_t> rows_to_score() const;
-
   // Tokens from the root, exclusive, to node i, inclusive.
   std::vector<int32_t> path(int32_t i) const;
 

@@ -6,25 +6,17 @@
 namespace dbsa {
 namespace {
 
-// Log-softmax of the children's logits, in children order.
-Result<std::vector<double>> child_log_probabilities(const LabelTrie& trie, int32_t node,
-                                                    std::span<const float> logits) {
-  std::vector<double> scores;
-  for (const int32_t child : trie.children(node)) {
-    const int32_t token = trie.node(child).token;
-    if (token < 0 || static_cast<size_t>(token) >= logits.size())
-      return Error{ErrorCode::kInvalidArgument,
-                   "token " + std::to_string(token) + " of a label lies outside the " +
-                       std::to_string(logits.size()) + " logits",
-                   ""};
-    if (!std::isfinite(logits[token]))
+// Log-softmax of the children's scores.
+Result<std::vector<double>> log_softmax(const LabelTrie& trie, std::span<const int32_t> children,
+                                        std::span<const double> given) {
+  for (size_t i = 0; i < children.size(); ++i)
+    if (!std::isfinite(given[i]))
       return Error{ErrorCode::kRun,
-                   "decoding: expected a finite logit for token " + std::to_string(token) +
-                       ", found " + std::to_string(logits[token]) +
-                       "; check the model's weights, or compute in f32",
+                   "decoding: expected a finite logit for token " +
+                       std::to_string(trie.node(children[i]).token) + ", found " +
+                       std::to_string(given[i]) + "; check the model's weights, or compute in f32",
                    ""};
-    scores.push_back(logits[token]);
-  }
+  std::vector<double> scores(given.begin(), given.end());
   const double top = *std::max_element(scores.begin(), scores.end());
   double sum = 0;
   for (const double score : scores) sum += std::exp(score - top);
@@ -45,13 +37,14 @@ std::optional<int32_t> TrieWalk::needs() const {
   return at_;
 }
 
-Status TrieWalk::supply(std::span<const float> logits) {
+Status TrieWalk::supply(std::span<const double> given) {
   if (done_) return Error{ErrorCode::kInvalidArgument, "the walk is done", ""};
-  DBSA_ASSIGN_OR_RETURN(const std::vector<double> scores,
-                        child_log_probabilities(*trie_, at_, logits));
+  const auto children = trie_->children(at_);
+  if (given.size() != children.size())
+    return Error{ErrorCode::kInvalidArgument, "the walk needs one score for each child", ""};
+  DBSA_ASSIGN_OR_RETURN(const std::vector<double> scores, log_softmax(*trie_, children, given));
   // Children stand in the order of their least label, so the first of equals is right.
   const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
-  const auto children = trie_->children(at_);
   if (greedy_) {
     int64_t second = best == 0 ? 1 : 0;
     for (int64_t i = 0; i < static_cast<int64_t>(scores.size()); ++i)
@@ -103,11 +96,11 @@ void TrieWalk::take_next_deviation() {
 
 Result<Decision> decide(
     const LabelTrie& trie,
-    const std::function<Result<std::vector<float>>(int32_t node)>& logits_after) {
+    const std::function<Result<std::vector<double>>(int32_t node)>& scores_after) {
   TrieWalk walk(trie);
   while (const auto node = walk.needs()) {
-    DBSA_ASSIGN_OR_RETURN(const std::vector<float> logits, logits_after(*node));
-    DBSA_RETURN_IF_ERROR(walk.supply(logits));
+    DBSA_ASSIGN_OR_RETURN(const std::vector<double> scores, scores_after(*node));
+    DBSA_RETURN_IF_ERROR(walk.supply(scores));
   }
   return walk.decision();
 }

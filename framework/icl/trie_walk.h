@@ -10,7 +10,7 @@
 // runner-up may be likelier than the label.
 //
 //   TrieWalk walk(trie);
-//   while (const auto node = walk.needs()) DBSA_RETURN_IF_ERROR(walk.supply(logits_after(*node)));
+//   while (const auto node = walk.needs()) DBSA_RETURN_IF_ERROR(walk.supply(scores_after(*node)));
 //   walk.decision();
 #pragma once
 
@@ -41,14 +41,14 @@ class TrieWalk {
  public:
   explicit TrieWalk(const LabelTrie& trie);  // which must outlive it
 
-  // The branching node whose next-token logits are needed; nothing when the walk is done. Nodes
+  // The branching node whose children's scores are needed; nothing when the walk is done. Nodes
   // come along the greedy path first; then those that the runner-up can still depend on, at most
   // once each.
   std::optional<int32_t> needs() const;
 
-  // logits: [vocabulary] of the token after node needs(). Reads those of its children alone. kRun
-  // when one is not finite, kInvalidArgument when it lies outside the vocabulary.
-  Status supply(std::span<const float> logits);
+  // scores: of the children of node needs(), in their order: their logits, or these less any one
+  // number, such as log-probabilities. kRun when one is not finite.
+  Status supply(std::span<const double> scores);
 
   // Of a walk that is done.
   const Decision& decision() const { return decision_; }
@@ -71,9 +71,9 @@ class TrieWalk {
   Decision decision_;
 };
 
-// Walks to the end. `logits_after` gives the [vocabulary] logits of the token after a node.
+// Walks to the end. `scores_after` gives what supply() takes of a node.
 Result<Decision> decide(
     const LabelTrie& trie,
-    const std::function<Result<std::vector<float>>(int32_t node)>& logits_after);
+    const std::function<Result<std::vector<double>>(int32_t node)>& scores_after);
 
 }  // namespace dbsa

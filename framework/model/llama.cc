@@ -209,10 +209,9 @@ Result<std::vector<float>> Llama::hidden_states(const ForwardInput& input, int32
   return states;
 }
 
-Result<std::vector<float>> Llama::forward(const ForwardInput& input,
-                                          std::span<const int64_t> logit_rows,
-                                          const LayerHook& before_layer,
-                                          const LayerHook& kv_written) {
+// Leaves them in the activations.
+Status Llama::compute_logits(const ForwardInput& input, std::span<const int64_t> logit_rows,
+                             const LayerHook& before_layer, const LayerHook& kv_written) {
   const auto rows = static_cast<int64_t>(input.ids.size());
   const auto wanted = static_cast<int64_t>(logit_rows.size());
   DBSA_RETURN_IF_ERROR(reserve(rows, wanted));
@@ -238,15 +237,34 @@ Result<std::vector<float>> Llama::forward(const ForwardInput& input,
         backend_.linear(a.last_attended, wanted, l.o, l.o_bias, &a.last_x, a.last_x));
     DBSA_RETURN_IF_ERROR(feed_forward(l, wanted, a.last_x));
   }
-  if (wanted == 0) {
-    DBSA_RETURN_IF_ERROR(backend_.sync());
-    return std::vector<float>();
-  }
+  if (wanted == 0) return backend_.sync();
   DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.last_x, wanted, norm_, epsilon(), a.normed));
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, wanted, head_, host::Weight(), nullptr, a.logits));
+  return backend_.linear(a.normed, wanted, head_, host::Weight(), nullptr, a.logits);
+}
+
+Result<std::vector<float>> Llama::forward(const ForwardInput& input,
+                                          std::span<const int64_t> logit_rows,
+                                          const LayerHook& before_layer,
+                                          const LayerHook& kv_written) {
+  DBSA_RETURN_IF_ERROR(compute_logits(input, logit_rows, before_layer, kv_written));
+  const auto wanted = static_cast<int64_t>(logit_rows.size());
   std::vector<float> logits(static_cast<size_t>(wanted * config_.vocab_size));
-  DBSA_RETURN_IF_ERROR(backend_.download(a.logits, 0, wanted, logits));
+  if (wanted > 0) DBSA_RETURN_IF_ERROR(backend_.download(activations_->logits, 0, wanted, logits));
   return logits;
+}
+
+Result<std::vector<host::TokenScores>> Llama::score(const ForwardInput& input,
+                                                    std::span<const ScoreAsk> asks,
+                                                    const LayerHook& before_layer) {
+  std::vector<int64_t> rows;
+  std::vector<std::span<const int32_t>> tokens;
+  for (const ScoreAsk& ask : asks) {
+    rows.push_back(ask.row);
+    tokens.push_back(ask.tokens);
+  }
+  DBSA_RETURN_IF_ERROR(compute_logits(input, rows, before_layer, nullptr));
+  if (asks.empty()) return std::vector<host::TokenScores>();
+  return backend_.log_softmax(activations_->logits, tokens);
 }
 
 }  // namespace dbsa

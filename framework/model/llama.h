@@ -47,6 +47,12 @@ struct Precision {
 Status configure_backend(const ModelConfig& config, Precision precision,
                          host::AttentionBackend& backend);
 
+// What is asked of the logits after a row: their log-softmax at these tokens, and the likeliest.
+struct ScoreAsk {
+  int64_t row = 0;
+  std::span<const int32_t> tokens;
+};
+
 class Llama {
  public:
   // Packs the weights into the backend; the checkpoint must outlive the model (the embedding is
@@ -68,6 +74,11 @@ class Llama {
                                      const LayerHook& before_layer = nullptr,
                                      const LayerHook& kv_written = nullptr);
 
+  // The same pass, of whose logits these alone leave the backend, [asks].
+  Result<std::vector<host::TokenScores>> score(const ForwardInput& input,
+                                               std::span<const ScoreAsk> asks,
+                                               const LayerHook& before_layer = nullptr);
+
   // The residual stream after the first `layers` layers (1 to the model's), [rows, hidden_size]
   // row-major, no norm applied.
   Result<std::vector<float>> hidden_states(const ForwardInput& input, int32_t layers);
@@ -83,6 +94,8 @@ class Llama {
   float epsilon() const { return static_cast<float>(config_.rms_norm_eps); }
   Status load_weights(const Checkpoint& checkpoint, PackedWeights* packed);
   Status reserve(int64_t rows, int64_t logit_rows);
+  Status compute_logits(const ForwardInput& input, std::span<const int64_t> logit_rows,
+                        const LayerHook& before_layer, const LayerHook& kv_written);
   Result<host::Plan> prepare(const ForwardInput& input);
   Status append_kv(const ForwardInput& input, int32_t layer);
   Status write_kv(const ForwardInput& input, int32_t layer);

@@ -100,9 +100,10 @@ void normalise(std::vector<double>& scores) {
 
 }  // namespace
 
-Status Engine::Impl::decode(QueryPass& pass, std::vector<float> logits, Answer& answer) {
+// query: the tokens that the pass computes before the answer.
+Status Engine::Impl::decode(QueryPass& pass, std::span<const int32_t> query, Answer& answer) {
   if (tree) {
-    DBSA_ASSIGN_OR_RETURN(std::vector<double> scores, score_labels(*tree, pass, logits));
+    DBSA_ASSIGN_OR_RETURN(std::vector<double> scores, pass.extend(query, *tree));
     normalise(scores);
     const std::vector<size_t> best = best_two(scores);
     answer.label = {pool.labels[best[0]].text, scores[best[0]]};
@@ -115,11 +116,11 @@ Status Engine::Impl::decode(QueryPass& pass, std::vector<float> logits, Answer& 
     stops.push_back(settings.prompt.separator);
     DBSA_ASSIGN_OR_RETURN(const Generated generated,
                           decode_free(*computing.tokenizer, stops, computing.config.eos_token_ids,
-                                      settings.decoding.max_tokens, pass, std::move(logits)));
+                                      settings.decoding.max_tokens, pass, query));
     answer.label = {generated.text, generated.log_probability};
     return {};
   }
-  DBSA_ASSIGN_OR_RETURN(const Decision decision, decode_trie(*trie, pass, std::move(logits)));
+  DBSA_ASSIGN_OR_RETURN(const Decision decision, decode_trie(*trie, pass, query));
   const auto named = [&](const LabelScore& score) {
     return AnswerLabel{pool.labels[static_cast<size_t>(score.label)].text, score.log_probability};
   };
@@ -198,14 +199,13 @@ Status Engine::Impl::answer_once(const Request& request, Forward& forward, Answe
                         QueryPass::begin(forward, *computing.backend, services, std::move(open),
                                          request.selection.query_start - before,
                                          before + request.rows, settings.model.chunk_tokens));
-  DBSA_ASSIGN_OR_RETURN(std::vector<float> logits, pass.extend(ids));
-  answer.seconds.verify += pass.verify_seconds();
-  const double away = pass.away_seconds();
-  answer.seconds.prefill += prefilling.seconds() - pass.verify_seconds() - away;
-
+  answer.seconds.prefill += prefilling.seconds();
   const Stopwatch decoding;
-  DBSA_RETURN_IF_ERROR(decode(pass, std::move(logits), answer));
-  answer.seconds.decode = decoding.seconds() - (pass.away_seconds() - away);
+  DBSA_RETURN_IF_ERROR(decode(pass, ids, answer));
+  answer.seconds.verify += pass.verify_seconds();
+  answer.seconds.prefill += pass.first_seconds();
+  answer.seconds.decode =
+      decoding.seconds() - pass.verify_seconds() - pass.away_seconds() - pass.first_seconds();
   return {};
 }
 

@@ -115,7 +115,7 @@ struct Engine::Impl {
   Status answer_with_model(std::string_view text, const Selection& selection, Forward& forward,
                            Answer& answer);
   Result<std::vector<QueryPass::Selected>> open_blocks(const Selection& selection);
-  Status decode(QueryPass& pass, std::vector<float> logits, Answer& answer);
+  Status decode(QueryPass& pass, std::span<const int32_t> query, Answer& answer);
   struct Request {
     Selection selection;
     std::vector<int32_t> ids;  // of the query

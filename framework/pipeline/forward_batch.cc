@@ -1,18 +1,19 @@
 #include "pipeline/forward_batch.h"
 
 #include <algorithm>
+#include <iterator>
 #include <thread>
 
 #include "pipeline/stopwatch.h"
 
 namespace dbsa {
 
-Result<ForwardOutput> SingleForward::run(const ForwardInput& input,
-                                         std::span<const int64_t> logit_rows,
+Result<ForwardOutput> SingleForward::run(const ForwardInput& input, std::span<const ScoreAsk> asks,
                                          const Llama::LayerHook& before_layer) {
   const Stopwatch clock;
-  DBSA_ASSIGN_OR_RETURN(std::vector<float> logits, model_.forward(input, logit_rows, before_layer));
-  return ForwardOutput{std::move(logits), clock.seconds()};
+  DBSA_ASSIGN_OR_RETURN(std::vector<host::TokenScores> scores,
+                        model_.score(input, asks, before_layer));
+  return ForwardOutput{std::move(scores), clock.seconds()};
 }
 
 void ForwardBatch::run_tasks(int64_t count, const std::function<void(int64_t)>& task) {
@@ -51,10 +52,9 @@ void ForwardBatch::fail() {
   if (!failure_) failure_ = std::current_exception();
 }
 
-Result<ForwardOutput> ForwardBatch::run(const ForwardInput& input,
-                                        std::span<const int64_t> logit_rows,
+Result<ForwardOutput> ForwardBatch::run(const ForwardInput& input, std::span<const ScoreAsk> asks,
                                         const Llama::LayerHook& before_layer) {
-  Call call{&input, logit_rows, &before_layer};
+  Call call{&input, asks, &before_layer};
   calls_.push_back(&call);
   changed_.notify_all();
   // The task holds the lock; the wait gives its turn away.
@@ -64,8 +64,7 @@ Result<ForwardOutput> ForwardBatch::run(const ForwardInput& input,
   return std::move(call.output);
 }
 
-// Computes the calls that wait longest and lets their tasks go on; what they were given is theirs
-// before the next pass, so that the logits of one pass are held at a time.
+// Computes the calls that wait longest and lets their tasks go on.
 void ForwardBatch::run_pass() {
   size_t taken = 0;
   int64_t rows = 0;
@@ -93,14 +92,14 @@ void ForwardBatch::run_pass() {
 
 Status ForwardBatch::compute(std::span<Call*> calls) {
   ForwardInput together;
-  std::vector<int64_t> logit_rows;
+  std::vector<ScoreAsk> asks;
   for (const Call* call : calls) {
     const auto first = static_cast<int64_t>(together.ids.size());
     const ForwardInput& own = *call->input;
     together.ids.insert(together.ids.end(), own.ids.begin(), own.ids.end());
     together.positions.insert(together.positions.end(), own.positions.begin(), own.positions.end());
     together.ranges.insert(together.ranges.end(), own.ranges.begin(), own.ranges.end());
-    for (const int64_t row : call->logit_rows) logit_rows.push_back(first + row);
+    for (const ScoreAsk& ask : call->asks) asks.push_back({first + ask.row, ask.tokens});
   }
   const Llama::LayerHook before_layer = [&](int32_t layer) -> Status {
     for (Call* call : calls) {
@@ -112,22 +111,17 @@ Status ForwardBatch::compute(std::span<Call*> calls) {
     return {};
   };
   const Stopwatch clock;
-  DBSA_ASSIGN_OR_RETURN(std::vector<float> logits,
-                        model_.forward(together, logit_rows, before_layer));
+  DBSA_ASSIGN_OR_RETURN(std::vector<host::TokenScores> scores,
+                        model_.score(together, asks, before_layer));
   double shared = clock.seconds();
   for (const Call* call : calls) shared -= call->hook_seconds;
   const auto seconds = [&](const Call& call) {
     return call.hook_seconds + shared * static_cast<double>(call.input->ids.size()) /
                                    static_cast<double>(together.ids.size());
   };
-  if (calls.size() == 1) {
-    calls.front()->output = ForwardOutput{std::move(logits), seconds(*calls.front())};
-    return {};
-  }
-  const size_t vocabulary = logit_rows.empty() ? 0 : logits.size() / logit_rows.size();
-  auto begin = logits.begin();
+  auto begin = std::make_move_iterator(scores.begin());
   for (Call* call : calls) {
-    const auto end = begin + static_cast<std::ptrdiff_t>(call->logit_rows.size() * vocabulary);
+    const auto end = begin + static_cast<std::ptrdiff_t>(call->asks.size());
     call->output = ForwardOutput{{begin, end}, seconds(*call)};
     begin = end;
   }

@@ -18,22 +18,22 @@
 namespace dbsa {
 
 struct ForwardOutput {
-  std::vector<float> logits;  // [logit_rows, vocabulary]
-  double seconds = 0;         // what the rows cost: of a pass that is shared, their share
+  std::vector<host::TokenScores> scores;  // [asks]
+  double seconds = 0;  // what the rows cost: of a pass that is shared, their share
 };
 
 class Forward {
  public:
   virtual ~Forward() = default;
-  // As Llama::forward.
-  virtual Result<ForwardOutput> run(const ForwardInput& input, std::span<const int64_t> logit_rows,
+  // As Llama::score.
+  virtual Result<ForwardOutput> run(const ForwardInput& input, std::span<const ScoreAsk> asks,
                                     const Llama::LayerHook& before_layer) = 0;
 };
 
 class SingleForward : public Forward {
  public:
   explicit SingleForward(Llama& model) : model_(model) {}
-  Result<ForwardOutput> run(const ForwardInput& input, std::span<const int64_t> logit_rows,
+  Result<ForwardOutput> run(const ForwardInput& input, std::span<const ScoreAsk> asks,
                             const Llama::LayerHook& before_layer) override;
 
  private:
@@ -54,13 +54,13 @@ class ForwardBatch : public Forward {
 
   // Within a task only. An error of the pass - of any task's before_layer, too - is given to all
   // that take part in it.
-  Result<ForwardOutput> run(const ForwardInput& input, std::span<const int64_t> logit_rows,
+  Result<ForwardOutput> run(const ForwardInput& input, std::span<const ScoreAsk> asks,
                             const Llama::LayerHook& before_layer) override;
 
  private:
   struct Call {
     const ForwardInput* input;
-    std::span<const int64_t> logit_rows;
+    std::span<const ScoreAsk> asks;
     const Llama::LayerHook* before_layer;
     double hook_seconds = 0;
     Result<ForwardOutput> output = ForwardOutput();

@@ -1,4 +1,4 @@
-// From a query's logits to a label.
+// From a query to its label.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "icl/label_tree.h"
 #include "icl/label_trie.h"
 #include "icl/trie_walk.h"
 #include "model/tokenizer/tokenizer.h"
@@ -18,15 +17,11 @@
 
 namespace dbsa {
 
-// Walks the label trie greedily. `pass` holds the query's rows, `logits` are those after the last
-// of them. Each branching node that is looked at costs one pass over the tokens that lead to it
-// from the nearest node already computed.
-Result<Decision> decode_trie(const LabelTrie& trie, QueryPass& pass, std::vector<float> logits);
-
-// Natural logarithm of each label's likelihood, [labels], in one pass over the whole tree.
-// `logits`: those after the query's last token.
-Result<std::vector<double>> score_labels(const LabelTree& tree, QueryPass& pass,
-                                         std::span<const float> logits);
+// Walks the label trie greedily behind the query, whose ids it appends to the pass. Each branching
+// node that is looked at costs one pass over the tokens that lead to it from the nearest node
+// already computed.
+Result<Decision> decode_trie(const LabelTrie& trie, QueryPass& pass,
+                             std::span<const int32_t> query);
 
 struct Generated {
   std::string text;
@@ -38,11 +33,12 @@ struct Generated {
 // that a stop may span tokens. Cost: O(bytes) a stop.
 std::optional<size_t> find_stop(std::string_view text, std::span<const std::string> stops);
 
-// Takes the likeliest token until the text holds one of the stops, an end-of-sequence id comes, or
-// max_tokens are written. The text ends before the stop, white space at both ends removed. The
-// white space before an answer is written, too: a stop in it ends the answer before it begins.
+// Takes the likeliest token behind the query until the text holds one of the stops, an
+// end-of-sequence id comes, or max_tokens are written. The text ends before the stop, white space
+// at both ends removed. The white space before an answer is written, too: a stop in it ends the
+// answer before it begins.
 Result<Generated> decode_free(const Tokenizer& tokenizer, std::span<const std::string> stops,
                               std::span<const int64_t> end_ids, int64_t max_tokens, QueryPass& pass,
-                              std::vector<float> logits);
+                              std::span<const int32_t> query);
 
 }  // namespace dbsa

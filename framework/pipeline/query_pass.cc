@@ -15,46 +15,81 @@ Result<QueryPass> QueryPass::begin(Forward& forward, host::AttentionBackend& bac
   return pass;
 }
 
-Result<std::vector<float>> QueryPass::extend(std::span<const int32_t> ids, int64_t wanted) {
-  if (ids.empty() || wanted < 1 || wanted > static_cast<int64_t>(ids.size()) ||
-      length_ + static_cast<int64_t>(ids.size()) > kv_.tokens())
-    return Error{ErrorCode::kInvalidArgument, "a query pass was extended past its capacity", ""};
-  std::vector<float> logits;
-  const auto count = static_cast<int64_t>(ids.size());
-  for (int64_t first = 0; first < count;) {
-    if (services_->cancelled()) return Error{ErrorCode::kCancelled, "stopped while answering", ""};
-    const int64_t rows = std::min(chunk_tokens_, count - first);
-    ForwardInput input;
-    RowRange range;
-    range.rows = rows;
-    range.kv = &kv_;
-    range.first_token = length_;
-    range.segments = selected_segments();
-    range.segments.push_back(
-        {sizeof(dbsa_segment), DBSA_SEGMENT_CAUSAL, kv_.get(), 0, length_ + rows, start_, 0});
-    input.ranges.push_back(std::move(range));
-    std::vector<int64_t> logit_rows;
-    for (int64_t i = 0; i < rows; ++i) {
-      input.ids.push_back(ids[static_cast<size_t>(first + i)]);
-      input.positions.push_back(static_cast<int32_t>(start_ + length_ + i));
-      if (first + i >= count - wanted) logit_rows.push_back(i);
-    }
-    DBSA_ASSIGN_OR_RETURN(const std::vector<float> some, compute(input, logit_rows));
-    logits.insert(logits.end(), some.begin(), some.end());
-    length_ += rows;
-    first += rows;
-  }
-  return logits;
+Result<host::TokenScores> QueryPass::extend(std::span<const int32_t> ids,
+                                            std::span<const int32_t> asked) {
+  host::TokenScores last;
+  DBSA_RETURN_IF_ERROR(extend(ids, asked, nullptr, [&](int32_t, host::TokenScores scores) {
+    last = std::move(scores);
+    return Status();
+  }));
+  return last;
 }
 
-Result<std::vector<float>> QueryPass::compute(const ForwardInput& input,
-                                              std::span<const int64_t> logit_rows) {
+Result<std::vector<double>> QueryPass::extend(std::span<const int32_t> ids, const LabelTree& tree) {
+  std::vector<double> edges = tree.make_edges();
+  DBSA_RETURN_IF_ERROR(
+      extend(ids, tree.next_tokens(-1), &tree, [&](int32_t row, const host::TokenScores& scores) {
+        return tree.supply(row, scores.values, edges);
+      }));
+  return tree.log_likelihoods(edges);
+}
+
+Status QueryPass::extend(std::span<const int32_t> ids, std::span<const int32_t> asked,
+                         const LabelTree* tree, const Sink& sink) {
   const Stopwatch watch;
-  DBSA_ASSIGN_OR_RETURN(
-      ForwardOutput output,
-      forward_->run(input, logit_rows, [this](int32_t layer) { return verify(layer); }));
+  const double before = verify_seconds_ + away_seconds_;
+  const std::span<const TreeToken> rows = tree ? tree->rows() : std::span<const TreeToken>();
+  const size_t count = ids.size() + rows.size();
+  if (ids.empty() || length_ + static_cast<int64_t>(count) > kv_.tokens())
+    return Error{ErrorCode::kInvalidArgument, "a query pass was extended past its capacity", ""};
+  const int64_t base = length_;
+  length_ += static_cast<int64_t>(ids.size());
+  const auto chunk = static_cast<size_t>(chunk_tokens_);
+  for (size_t first = 0; first < count;) {
+    if (services_->cancelled()) return Error{ErrorCode::kCancelled, "stopped while answering", ""};
+    const size_t end = std::min(count, first + chunk);
+    ForwardInput input;
+    std::vector<ScoreAsk> asks;
+    std::vector<int32_t> asking;  // row of the tree, -1: the last of ids
+    const auto ask = [&](int32_t row, size_t of_chunk, std::span<const int32_t> tokens) {
+      asks.push_back({static_cast<int64_t>(of_chunk), tokens});
+      asking.push_back(row);
+    };
+    size_t at = first;
+    if (at < ids.size()) {
+      const size_t stop = std::min(end, ids.size());
+      add_run(ids.subspan(at, stop - at), base + static_cast<int64_t>(at), input);
+      if (stop == ids.size()) ask(-1, stop - 1 - first, asked);
+      at = stop;
+    }
+    while (at < end) {
+      const size_t begin = at - ids.size();
+      size_t stop = begin + 1;
+      while (ids.size() + stop < end && rows[stop].parent == static_cast<int32_t>(stop) - 1) ++stop;
+      add_tree_run(rows, begin, stop, input);
+      for (; at < ids.size() + stop; ++at) {
+        const auto row = static_cast<int32_t>(at - ids.size());
+        ask(row, at - first, tree->next_tokens(row));
+      }
+    }
+    DBSA_ASSIGN_OR_RETURN(std::vector<host::TokenScores> scores, compute(input, asks));
+    for (size_t i = 0; i < scores.size(); ++i)
+      DBSA_RETURN_IF_ERROR(sink(asking[i], std::move(scores[i])));
+    first = end;
+  }
+  if (!first_seconds_)
+    first_seconds_ = watch.seconds() - (verify_seconds_ + away_seconds_ - before);
+  return {};
+}
+
+Result<std::vector<host::TokenScores>> QueryPass::compute(const ForwardInput& input,
+                                                          std::span<const ScoreAsk> asks) {
+  const Stopwatch watch;
+  DBSA_ASSIGN_OR_RETURN(ForwardOutput output, forward_->run(input, asks, [this](int32_t layer) {
+    return verify(layer);
+  }));
   away_seconds_ += watch.seconds() - output.seconds;
-  return std::move(output.logits);
+  return std::move(output.scores);
 }
 
 std::vector<dbsa_segment> QueryPass::selected_segments() const {
@@ -63,6 +98,22 @@ std::vector<dbsa_segment> QueryPass::selected_segments() const {
     segments.push_back(
         {sizeof(dbsa_segment), DBSA_SEGMENT_FULL, s.block->kv().get(), 0, s.tokens, s.start, 0});
   return segments;
+}
+
+// One range: tokens first_token.. of the live KV, which see those before them.
+void QueryPass::add_run(std::span<const int32_t> ids, int64_t first_token, ForwardInput& input) {
+  const auto rows = static_cast<int64_t>(ids.size());
+  RowRange range;
+  range.rows = rows;
+  range.kv = &kv_;
+  range.first_token = first_token;
+  range.segments = selected_segments();
+  range.segments.push_back(
+      {sizeof(dbsa_segment), DBSA_SEGMENT_CAUSAL, kv_.get(), 0, first_token + rows, start_, 0});
+  input.ids.insert(input.ids.end(), ids.begin(), ids.end());
+  for (int64_t i = 0; i < rows; ++i)
+    input.positions.push_back(static_cast<int32_t>(start_ + first_token + i));
+  input.ranges.push_back(std::move(range));
 }
 
 // One range: rows begin..end - 1, each but the first a child of the one before it. Token i of the
@@ -100,31 +151,6 @@ void QueryPass::add_tree_run(std::span<const TreeToken> rows, size_t begin, size
     input.positions.push_back(static_cast<int32_t>(start_ + length_ + rows[i].depth));
   }
   input.ranges.push_back(std::move(range));
-}
-
-Status QueryPass::extend_tree(std::span<const TreeToken> rows, const TreeSink& sink) {
-  if (length_ + static_cast<int64_t>(rows.size()) > kv_.tokens())
-    return Error{ErrorCode::kInvalidArgument, "a query pass was extended past its capacity", ""};
-  const auto chunk = static_cast<size_t>(chunk_tokens_);
-  for (size_t first = 0; first < rows.size();) {
-    if (services_->cancelled()) return Error{ErrorCode::kCancelled, "stopped while answering", ""};
-    const size_t end = std::min(rows.size(), first + chunk);
-    ForwardInput input;
-    std::vector<int64_t> logit_rows;
-    for (size_t begin = first; begin < end;) {
-      size_t stop = begin + 1;
-      while (stop < end && rows[stop].parent == static_cast<int32_t>(stop) - 1) ++stop;
-      add_tree_run(rows, begin, stop, input);
-      for (; begin < stop; ++begin) logit_rows.push_back(static_cast<int64_t>(begin - first));
-    }
-    DBSA_ASSIGN_OR_RETURN(const std::vector<float> logits, compute(input, logit_rows));
-    const size_t vocabulary = logits.size() / logit_rows.size();
-    for (size_t i = first; i < end; ++i)
-      DBSA_RETURN_IF_ERROR(sink(static_cast<int32_t>(i),
-                                std::span(logits).subspan((i - first) * vocabulary, vocabulary)));
-    first = end;
-  }
-  return {};
 }
 
 Status QueryPass::verify(int32_t layer) {

@@ -2,8 +2,8 @@
 // time. Selected blocks are seen in full, in place, at the positions given; the query's own rows
 // are causal.
 //
-// The same object serves the query's prefill and label decoding: truncate() goes back to an
-// earlier length, so that another continuation can be tried.
+// The same object serves the query's prefill and what follows: truncate() goes back to an earlier
+// length, so that another continuation can be tried.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -35,21 +36,22 @@ class QueryPass {
                                  const host::HostServices& services, std::vector<Selected> selected,
                                  int64_t start, int64_t capacity, int64_t chunk_tokens);
 
-  // Appends tokens and returns the logits after each of the last `wanted` of them,
-  // [wanted, vocabulary]; wanted >= 1. Stored planes are verified ahead of their layer: kCorrupt
-  // when one does not match; the pass is then of no use. kCancelled between two chunks.
-  Result<std::vector<float>> extend(std::span<const int32_t> ids, int64_t wanted = 1);
+  // Appends tokens; the scores of what may follow the last of them, at `asked`. Stored planes are
+  // verified ahead of their layer: kCorrupt when one does not match; the pass is then of no use.
+  // kCancelled between two chunks.
+  Result<host::TokenScores> extend(std::span<const int32_t> ids, std::span<const int32_t> asked);
 
-  // Computes a tree of tokens behind the last one, parents before children, each row seeing the
-  // selected blocks, the query and the rows above it; hands out the [vocabulary] logits after each,
-  // in order. The pass is as long afterwards as before.
-  using TreeSink = std::function<Status(int32_t row, std::span<const float> logits)>;
-  Status extend_tree(std::span<const TreeToken> rows, const TreeSink& sink);
+  // Appends tokens and computes, together with them, a tree behind the last one, each row seeing
+  // the selected blocks, the tokens so far and the rows above it; the log-likelihoods of the tree's
+  // labels. The tree is no part of the pass afterwards. Errors as of extend().
+  Result<std::vector<double>> extend(std::span<const int32_t> ids, const LabelTree& tree);
 
   // Forgets the tokens from `length` on.
   void truncate(int64_t length) { length_ = length; }
   int64_t length() const { return length_; }
 
+  // Time spent on the first call of extend(), of this query alone and without verifying.
+  double first_seconds() const { return first_seconds_.value_or(0); }
   // Time spent verifying planes so far.
   double verify_seconds() const { return verify_seconds_; }
   // Time that went to other queries so far, while this one's rows were computed with theirs.
@@ -64,9 +66,15 @@ class QueryPass {
         start_(start),
         chunk_tokens_(chunk_tokens) {}
   Status verify(int32_t layer);
-  Result<std::vector<float>> compute(const ForwardInput& input,
-                                     std::span<const int64_t> logit_rows);
+  // Scores of the last of `ids` at `asked`, then of each row of the tree, if there is one, at what
+  // may follow it.
+  using Sink = std::function<Status(int32_t row, host::TokenScores scores)>;
+  Status extend(std::span<const int32_t> ids, std::span<const int32_t> asked, const LabelTree* tree,
+                const Sink& sink);
+  Result<std::vector<host::TokenScores>> compute(const ForwardInput& input,
+                                                 std::span<const ScoreAsk> asks);
   std::vector<dbsa_segment> selected_segments() const;
+  void add_run(std::span<const int32_t> ids, int64_t first_token, ForwardInput& input);
   void add_tree_run(std::span<const TreeToken> rows, size_t begin, size_t end, ForwardInput& input);
 
   Forward* forward_;
@@ -76,6 +84,7 @@ class QueryPass {
   int64_t chunk_tokens_;
   host::Kv kv_;
   int64_t length_ = 0;
+  std::optional<double> first_seconds_;
   double verify_seconds_ = 0;
   double away_seconds_ = 0;
 };

@@ -233,7 +233,7 @@ AT(dbsa_swiglu_weights, up_bias, 32);
 AT(dbsa_swiglu_weights, down, 40);
 AT(dbsa_swiglu_weights, down_bias, 48);
 
-SIZE(dbsa_attention_backend_vtable, 240);
+SIZE(dbsa_attention_backend_vtable, 248);
 AT(dbsa_attention_backend_vtable, struct_size, 0);
 AT(dbsa_attention_backend_vtable, configure, 8);
 AT(dbsa_attention_backend_vtable, describe, 16);
@@ -264,6 +264,7 @@ AT(dbsa_attention_backend_vtable, gelu, 208);
 AT(dbsa_attention_backend_vtable, packing, 216);
 AT(dbsa_attention_backend_vtable, weight_packed, 224);
 AT(dbsa_attention_backend_vtable, weight_adopt, 232);
+AT(dbsa_attention_backend_vtable, log_softmax, 240);
 
 #undef CHECK
 #undef SIZE

@@ -176,5 +176,113 @@ TEST(Elementwise, GatherRowsAndTransfers) {
   backend.check(backend.table().sync(backend.instance(), backend.error()));
 }
 
+struct Scores {
+  std::vector<double> values;
+  std::vector<int32_t> best;
+  std::vector<double> best_values;
+};
+
+Scores log_softmax(Backend& backend, const Rows& x, int64_t width,
+                   const std::vector<std::vector<int32_t>>& tokens) {
+  std::vector<int64_t> first = {0};
+  std::vector<int32_t> ids;
+  for (const auto& row : tokens) {
+    ids.insert(ids.end(), row.begin(), row.end());
+    first.push_back(static_cast<int64_t>(ids.size()));
+  }
+  auto in = backend.buffer(x, width);
+  Scores scores = {std::vector<double>(ids.size()), std::vector<int32_t>(tokens.size()),
+                   std::vector<double>(tokens.size())};
+  backend.check(backend.table().log_softmax(
+      backend.instance(), in.get(), static_cast<int64_t>(tokens.size()), first.data(), ids.data(),
+      scores.values.data(), scores.best.data(), scores.best_values.data(), backend.error()));
+  return scores;
+}
+
+// Absolute: 2e-7 from the exponential, as much from sums of a thousand floats, and the rounding of
+// x - largest, at most 30 * 2^-24 here for what weighs anything.
+TEST(Elementwise, LogSoftmax) {
+  for (const std::string& path : code_paths()) {
+    double worst = 0;
+    for (const int64_t width : {1, 2, 7, 16, 17, 100, 4099, 128256}) {
+      for (const float scale : {0.1f, 5.0f}) {
+        std::mt19937_64 random(static_cast<uint64_t>(width));
+        Backend backend(path, 2, {});
+        const int64_t rows = 5;
+        const Rows x = random_rows(random, rows * width, scale);
+        std::vector<std::vector<int32_t>> tokens(rows);
+        for (size_t r = 1; r < rows; ++r)  // none of the first row
+          for (size_t i = 0; i < 3 * r; ++i)
+            tokens[r].push_back(static_cast<int32_t>(draw(random, 0, width - 1)));
+        const Scores got = log_softmax(backend, x, width, tokens);
+        size_t at = 0;
+        for (int64_t r = 0; r < rows; ++r) {
+          const Rows row(x.begin() + r * width, x.begin() + (r + 1) * width);
+          const auto best = std::max_element(row.begin(), row.end());
+          long double sum = 0;
+          for (const float value : row) sum += std::exp(static_cast<long double>(value - *best));
+          const auto expected = [&](int32_t id) {
+            return static_cast<double>(static_cast<long double>(row[static_cast<size_t>(id)]) -
+                                       *best - std::log(sum));
+          };
+          const auto index = static_cast<size_t>(r);
+          EXPECT_EQ(got.best[index], best - row.begin()) << path;
+          const double error = got.best_values[index] - expected(got.best[index]);
+          worst = std::max(worst, std::abs(error));
+          for (const int32_t id : tokens[index])
+            worst = std::max(worst, std::abs(got.values[at++] - expected(id)));
+          // By itself, to the last bit.
+          const Scores alone = log_softmax(backend, row, width, {tokens[index]});
+          EXPECT_EQ(alone.best_values[0], got.best_values[index]) << path << ", width " << width;
+          EXPECT_EQ(alone.values,
+                    std::vector<double>(
+                        got.values.begin() + static_cast<std::ptrdiff_t>(at - tokens[index].size()),
+                        got.values.begin() + static_cast<std::ptrdiff_t>(at)))
+              << path << ", width " << width;
+        }
+      }
+    }
+    EXPECT_LE(worst, 1e-6) << path;
+    std::printf("%s: log_softmax worst error %.2e\n", path.c_str(), worst);
+  }
+}
+
+TEST(Elementwise, LogSoftmaxOfSpecialNumbers) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const std::string& path : code_paths()) {
+    Backend backend(path, 1, {});
+    for (const int64_t width : {3, 16, 40}) {
+      const auto w = static_cast<size_t>(width);
+      for (size_t place = 0; place < w; ++place) {
+        // The least of equals is the best.
+        Rows equal(w, -2.0f);
+        equal[place] = equal[w - 1] = 7.0f;
+        EXPECT_EQ(log_softmax(backend, equal, width, {{}}).best[0], static_cast<int32_t>(place));
+        // No weight, but a place.
+        Rows without(w, 1.0f);
+        without[place] = -infinity;
+        const auto id = static_cast<int32_t>(place);
+        const Scores none = log_softmax(backend, without, width, {{id, (id + 1) % 3}});
+        EXPECT_EQ(none.values[0], -infinity) << path;
+        if (place < 3) {
+          EXPECT_NEAR(none.values[1], -std::log(static_cast<double>(width - 1)), 1e-6) << path;
+        }
+        for (const float bad : {nan, infinity}) {
+          Rows row(w, 1.0f);
+          row[place] = bad;
+          const Scores scores = log_softmax(backend, row, width, {{0, 1}});
+          EXPECT_TRUE(std::isnan(scores.values[0]) && std::isnan(scores.values[1]) &&
+                      std::isnan(scores.best_values[0]))
+              << path << ": " << bad << " at " << place << " of " << width;
+        }
+      }
+      const Scores nothing = log_softmax(backend, Rows(w, -infinity), width, {{0}});
+      EXPECT_TRUE(std::isnan(nothing.values[0])) << path;
+      EXPECT_TRUE(std::isnan(nothing.best_values[0])) << path;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace dbsa::test

@@ -286,6 +286,31 @@ TEST_F(Refuses, WrongOps) {
             "gather_rows: indices is null");
 }
 
+TEST_F(Refuses, WrongLogSoftmax) {
+  auto x = backend_.buffer(2, 4);
+  double values[2], best_values[2];
+  int32_t best[2];
+  const auto log_softmax = [&](int64_t rows, const int64_t* first, const int32_t* ids,
+                               double* to = nullptr) {
+    return failure(
+        t().log_softmax(self(), x.get(), rows, first, ids, to, best, best_values, error()));
+  };
+  const int64_t first[] = {0, 1, 2}, falling[] = {0, 2, 1}, late[] = {1, 1, 2};
+  const int32_t ids[] = {3, 0}, above[] = {3, 4}, below[] = {-1, 0};
+  EXPECT_EQ(log_softmax(3, first, ids, values),
+            "log_softmax: x has 2 rows, asked for 3 from row 0");
+  EXPECT_EQ(log_softmax(2, nullptr, ids, values), "log_softmax: first is null");
+  EXPECT_EQ(log_softmax(2, late, ids, values), "log_softmax: first must begin with 0");
+  EXPECT_EQ(log_softmax(2, falling, ids, values), "log_softmax: first must ascend");
+  EXPECT_EQ(log_softmax(2, first, nullptr, values), "log_softmax: ids or values is null");
+  EXPECT_EQ(log_softmax(2, first, ids), "log_softmax: ids or values is null");
+  EXPECT_EQ(log_softmax(2, first, above, values), "log_softmax: id 4 is not in 0..3");
+  EXPECT_EQ(log_softmax(2, first, below, values), "log_softmax: id -1 is not in 0..3");
+  EXPECT_EQ(failure(t().log_softmax(self(), x.get(), 2, first, ids, values, nullptr, best_values,
+                                    error())),
+            "log_softmax: best or best_values is null");
+}
+
 TEST_F(Refuses, WrongSwiGlu) {
   const Rows ones(12, 1.0f);
   auto wide = backend_.weight(DBSA_WEIGHT_LINEAR, ones, {3, 4});  // gate, up: 4 to 3

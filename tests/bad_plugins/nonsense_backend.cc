@@ -95,6 +95,11 @@ class NonsenseBackend : public dbsa::AttentionBackend {
     return {};
   }
   Status gelu(const dbsa_buffer*, int64_t, dbsa_buffer*) override { return {}; }
+  Status log_softmax(const dbsa_buffer*, int64_t, const int64_t*, const int32_t*, double*,
+                     int32_t* best, double*) override {
+    *best = fault_ == "best" ? 4 : 3;
+    return {};
+  }
 
  private:
   template <typename T>

@@ -287,6 +287,11 @@ TEST(NonsenseBackend, IsNamed) {
   EXPECT_EQ(name(made("import")->block_import(*made("")->block_format(5), planes)),
             "block_import: returned no KV");
   EXPECT_EQ(made("describe")->describe(), "");
+  auto best = made("best");
+  const Buffer logits = *best->buffer_create(1, 4);
+  const std::vector<std::span<const int32_t>> none(1);
+  EXPECT_EQ(name(best->log_softmax(logits, none)),
+            "log_softmax: returned a token outside the vocabulary");
 }
 
 // The caller's own mistakes never reach the plugin.
@@ -323,6 +328,11 @@ TEST(Backend, ChecksShapes) {
   refused(backend->linear(x, 5, weight, Weight(), nullptr, y), "linear: shapes do not fit");
   const int32_t ids[2] = {0, 4};
   refused(backend->embedding(ids, weight, x), "embedding: a token id outside the vocabulary");
+  const std::vector<std::span<const int32_t>> tokens = {std::span(ids).first(1), ids};
+  EXPECT_TRUE(backend->log_softmax(x, tokens).ok());
+  const auto outside = backend->log_softmax(y, tokens);
+  refused(outside.ok() ? Status() : Status(outside.error()),
+          "log_softmax: a token outside the vocabulary");
   Kv kv = *backend->kv_create(3);
   EXPECT_TRUE(backend->kv_append(y, y, 1, 3, 2, 0, kv).ok());
   refused(backend->kv_append(y, y, 1, 3, 2, 1, kv), "kv_append: shapes do not fit");

@@ -10,10 +10,11 @@ namespace {
 
 class ForwardBatchTest : public ::testing::Test {
  protected:
-  // A prefill of `tokens` ids, causal, as one call; the logits of the last two rows.
+  // A prefill of `tokens` ids, causal, as one call; scores after the last two rows.
+  static constexpr int32_t kTokens[] = {5, 0, 7};
   struct Prompt {
     ForwardInput input;
-    std::vector<int64_t> logit_rows;
+    std::vector<ScoreAsk> asks;
     host::Kv kv;
   };
   Prompt prompt(int32_t first_id, int64_t tokens) {
@@ -23,7 +24,7 @@ class ForwardBatchTest : public ::testing::Test {
       made.input.ids.push_back(first_id + static_cast<int32_t>(i));
       made.input.positions.push_back(static_cast<int32_t>(i));
     }
-    made.logit_rows = {tokens - 2, tokens - 1};
+    made.asks = {{tokens - 2, kTokens}, {tokens - 1, std::span(kTokens).first(1)}};
     return made;
   }
   // Ranges point to the KV object, so they are added where the prompt stays.
@@ -45,11 +46,14 @@ class ForwardBatchTest : public ::testing::Test {
 
 TEST_F(ForwardBatchTest, GivesEachTaskWhatItWouldHaveGotAlone) {
   std::vector<Prompt> all = prompts(5);
-  std::vector<std::vector<float>> expected;
+  std::vector<std::vector<host::TokenScores>> expected;
   for (const Prompt& one : all) {
-    const auto logits = harness_.model().forward(one.input, one.logit_rows);
-    ASSERT_TRUE(logits.ok()) << logits.error().message;
-    expected.push_back(*logits);
+    const auto scores = harness_.model().score(one.input, one.asks);
+    ASSERT_TRUE(scores.ok()) << scores.error().message;
+    ASSERT_EQ(scores->size(), 2u);
+    EXPECT_EQ(scores->at(0).values.size(), 3u);
+    EXPECT_EQ(scores->at(1).values.size(), 1u);
+    expected.push_back(*scores);
   }
   for (const int64_t most_rows : {1, 8, 1000}) {
     ForwardBatch batch(harness_.model(), most_rows);
@@ -60,9 +64,9 @@ TEST_F(ForwardBatchTest, GivesEachTaskWhatItWouldHaveGotAlone) {
       EXPECT_EQ(++running, 1) << "tasks take turns";
       --running;
       for (int64_t turn = 0; turn <= i; ++turn) {  // they end one after the other
-        const auto output = batch.run(again[index].input, again[index].logit_rows, nullptr);
+        const auto output = batch.run(again[index].input, again[index].asks, nullptr);
         ASSERT_TRUE(output.ok()) << output.error().message;
-        EXPECT_EQ(output->logits, expected[index]) << most_rows << " rows, task " << i;
+        EXPECT_EQ(output->scores, expected[index]) << most_rows << " rows, task " << i;
         EXPECT_GT(output->seconds, 0);
       }
     });
@@ -79,11 +83,11 @@ TEST_F(ForwardBatchTest, AnErrorBeforeALayerIsThatOfAllInThePass) {
       if (i == 1 && layer == 1) return Error{ErrorCode::kCorrupt, "damaged", ""};
       return {};
     };
-    const auto output = batch.run(one.input, one.logit_rows, hook);
+    const auto output = batch.run(one.input, one.asks, hook);
     ASSERT_FALSE(output.ok());
     EXPECT_EQ(output.error().message, "damaged");
     ++failed;
-    EXPECT_TRUE(batch.run(one.input, one.logit_rows, nullptr).ok()) << "the next one is sound";
+    EXPECT_TRUE(batch.run(one.input, one.asks, nullptr).ok()) << "the next one is sound";
   });
   EXPECT_EQ(failed, 3);
 }
@@ -96,7 +100,7 @@ TEST_F(ForwardBatchTest, AnExceptionOfATaskIsThrownOnceTheOthersAreDone) {
     batch.run_tasks(3, [&](int64_t i) {
       if (i == 1) throw std::runtime_error("of task 1");
       const Prompt& one = all[static_cast<size_t>(i)];
-      EXPECT_TRUE(batch.run(one.input, one.logit_rows, nullptr).ok());
+      EXPECT_TRUE(batch.run(one.input, one.asks, nullptr).ok());
       ++done;
     });
   };
@@ -112,7 +116,7 @@ TEST_F(ForwardBatchTest, AnExceptionOfAPassIsThrownAndTheTasksSeeAnError) {
     batch.run_tasks(2, [&](int64_t i) {
       const Prompt& one = all[static_cast<size_t>(i)];
       const auto hook = [](int32_t) -> Status { throw std::bad_alloc(); };
-      failed += batch.run(one.input, one.logit_rows, hook).ok() ? 0 : 1;
+      failed += batch.run(one.input, one.asks, hook).ok() ? 0 : 1;
     });
   };
   EXPECT_THROW(run(), std::bad_alloc);

@@ -38,7 +38,6 @@ TEST(LabelTrie, NumbersNodesDepthFirst) {
   }
   EXPECT_EQ(Ids(trie->children(0).begin(), trie->children(0).end()), (Ids{1, 5}));
   EXPECT_EQ(Ids(trie->children(1).begin(), trie->children(1).end()), (Ids{2, 3}));
-  EXPECT_EQ(trie->rows_to_score(), (Ids{0, 1}));
   EXPECT_EQ(trie->path(4), (Ids{5, 8, 9}));
   EXPECT_EQ(trie->descend(3), 4);
   EXPECT_EQ(trie->label_at(Ids{5, 8, 9}), 2);
@@ -82,7 +81,6 @@ TEST(LabelTrie, RefusesLabelsItCannotTellApart) {
 TEST(LabelTrie, OfOneLabelNeedsNoScores) {
   const auto trie = trie_of({{5, 6}});
   ASSERT_TRUE(trie.ok());
-  EXPECT_TRUE(trie->rows_to_score().empty());
   EXPECT_EQ(trie->node(trie->descend(0)).label, 0);
 }
 

@@ -8,7 +8,8 @@ usage() {
   cat <<'END'
 usage: tools/cuda/run_on_gpu.sh BUNDLE [STEP...]
 
-Steps, all of them unless some are named: kernels conformance memcheck answers ops model serving.
+Steps, all of them unless some are named: kernels conformance memcheck racecheck answers ops model
+serving.
 Logs go to the folder $OUT (build/gpu). "serving" has the shape of Llama 3.1 8B and needs 16 GB in
 /dev/shm for its random weights; MODEL names another folder for them.
 END
@@ -19,7 +20,7 @@ case "${1-}" in
 esac
 bundle=$1
 shift
-steps=${*:-kernels conformance memcheck answers ops model serving}
+steps=${*:-kernels conformance memcheck racecheck answers ops model serving}
 out=${OUT:-build/gpu}
 mkdir -p "$out"
 work=$(mktemp -d)
@@ -79,6 +80,12 @@ if wants memcheck; then
     "$work/tests/backend_cuda_test" --gtest_brief=1 \
     --gtest_filter='*Block.*:Elementwise.*:Linear.WeightTypes:Linear.ReadsABufferAnewOnceItIsWritten:SwiGlu.EqualsTheOracle:Attention.RowsThatSeeNothingOfASegment:Refuses.*'
 fi
+# What goes through shared memory: a small case of each kernel.
+if wants racecheck; then
+  step racecheck 150 compute-sanitizer --tool racecheck --error-exitcode 9 \
+    "$work/tests/backend_cuda_test" --gtest_brief=1 \
+    --gtest_filter='Elementwise.*:Attention.RowsThatSeeNothingOfASegment:CudaBlock.ImportedAgainAndAgain'
+fi
 if wants answers; then
   step answers-run 60 tools/cuda/quickstart_with.sh "$work/bin/dbsa-pipe" cuda "$out/answers.json"
   step answers 20 env -u LD_LIBRARY_PATH python3 tools/cuda/compare_answers.py "$work/cpu_answers.json" "$out/answers.json"
@@ -94,7 +101,7 @@ fi
 for name in kernels ops model serving; do
   [ -f "$out/$name.log" ] && { echo "---- $name"; tail -n 40 "$out/$name.log"; }
 done
-for name in conformance memcheck answers-run answers; do
+for name in conformance memcheck racecheck answers-run answers; do
   [ -f "$out/$name.log" ] && { echo "---- $name"; tail -n 12 "$out/$name.log"; }
 done
 echo "----"

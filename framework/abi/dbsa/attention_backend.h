@@ -214,6 +214,16 @@ typedef struct dbsa_attention_backend_vtable {
    * packs to; what they hold is not checked. [setup] */
   int32_t (*weight_adopt)(void* instance, int64_t out, int64_t in, const void* packed,
                           uint64_t bytes, dbsa_weight** weight, dbsa_error* error);
+
+  /* ---- what decoding reads of logits ---- */
+  /* With p = log(softmax(x[r])), natural logarithms, for r in 0..rows-1: values[i] = p[ids[i]] for
+   * i in first[r]..first[r+1]-1, best[r] = the index of the largest of x[r], the least of equals,
+   * and best_values[r] = p[best[r]]. Where x[r] holds NaN or +inf, or -inf alone, its values are
+   * NaN and best[r] is any index. first: [rows + 1], from 0 on, ascending; ids in 0..width-1. All
+   * in host memory. Waits. [run] */
+  int32_t (*log_softmax)(void* instance, const dbsa_buffer* x, int64_t rows, const int64_t* first,
+                         const int32_t* ids, double* values, int32_t* best, double* best_values,
+                         dbsa_error* error);
 } dbsa_attention_backend_vtable;
 
 #ifdef __cplusplus

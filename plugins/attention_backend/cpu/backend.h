@@ -62,6 +62,8 @@ class CpuBackend : public AttentionBackend {
   Status layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
                     const dbsa_weight* bias, float epsilon, dbsa_buffer* out) override;
   Status gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) override;
+  Status log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first, const int32_t* ids,
+                     double* values, int32_t* best, double* best_values) override;
 
   const char* packing() const override { return packing_.c_str(); }
   Result<PackedBytes> weight_packed(const dbsa_weight* weight) const override;

@@ -133,6 +133,8 @@ struct Kernels {
   void (*add)(const float* x, const float* bias, const float* residual, int64_t count, float* out);
   // out = exp(x), for x <= 0; the exponential of silu, and of softmax in float32.
   void (*exp)(const float* x, int64_t count, float* out);
+  // The sum of exp(x - largest), `largest` being that of x; NaN where one of x is NaN or +inf.
+  double (*sum_exp)(const float* x, int64_t count, float* largest);
 };
 
 const Kernels& portable_kernels();

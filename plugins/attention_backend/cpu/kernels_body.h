@@ -668,6 +668,32 @@ void exp(const float* x, int64_t count, float* out) {
   });
 }
 
+double sum_exp(const float* x, int64_t count, float* largest) {
+  constexpr int64_t kPart = 1024;  // floats that are summed as floats
+  const int64_t whole = count / V::kLanes * V::kLanes;
+  float m = -kInfinity;
+  if (whole > 0) {
+    V top = V::load(x);
+    for (int64_t i = V::kLanes; i < whole; i += V::kLanes) top = V::max(top, V::load(x + i));
+    m = V::horizontal_max(top);
+  }
+  for (int64_t i = whole; i < count; ++i) m = x[i] > m ? x[i] : m;
+  *largest = m;
+  double total = 0;
+  const V shift = V::set1(m);
+  for (int64_t begin = 0; begin < whole; begin += kPart) {
+    const int64_t end = begin + kPart < whole ? begin + kPart : whole;
+    V sums[4] = {V::zero(), V::zero(), V::zero(), V::zero()};
+    for (int64_t i = begin; i < end; i += V::kLanes) {
+      V& sum = sums[i / V::kLanes % 4];
+      sum = sum + exp_negative(V::load(x + i) - shift);
+    }
+    total += static_cast<double>(V::horizontal_sum((sums[0] + sums[1]) + (sums[2] + sums[3])));
+  }
+  for (int64_t i = whole; i < count; ++i) total += static_cast<double>(exp_one(x[i] - m));
+  return total;
+}
+
 template <typename W>
 constexpr Kernels make_kernels() {
   Kernels kernels = {};
@@ -695,6 +721,7 @@ constexpr Kernels make_kernels() {
   kernels.silu_mul = silu_mul;
   kernels.add = add;
   kernels.exp = exp;
+  kernels.sum_exp = sum_exp;
   return kernels;
 }
 

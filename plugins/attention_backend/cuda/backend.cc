@@ -317,6 +317,34 @@ Status CudaBackend::gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) {
   return check(cuda::gelu(stream_, x->row(0), rows * x->width, out->row(0)), "gelu");
 }
 
+Status CudaBackend::log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first,
+                                const int32_t* ids, double* values, int32_t* best,
+                                double* best_values) {
+  DBSA_RETURN_IF_ERROR(check_log_softmax(x, rows, first, ids, values, best, best_values));
+  if (rows == 0) return {};
+  const auto count = static_cast<size_t>(first[rows]), r = static_cast<size_t>(rows);
+  const size_t first_bytes = (r + 1) * sizeof(int64_t), ids_bytes = count * sizeof(int32_t);
+  DBSA_RETURN_IF_ERROR(indices_.reserve(pool_, first_bytes + ids_bytes));
+  auto* device_first = indices_.as<int64_t>();
+  auto* device_ids = reinterpret_cast<int32_t*>(device_first + rows + 1);
+  DBSA_RETURN_IF_ERROR(staging_.upload(stream_, first, first_bytes, device_first));
+  DBSA_RETURN_IF_ERROR(staging_.upload(stream_, ids, ids_bytes, device_ids));
+  // [count] values, [rows] values of the best, [rows] the best.
+  const size_t doubles = (count + r) * sizeof(double), bytes = doubles + r * sizeof(int32_t);
+  DBSA_RETURN_IF_ERROR(scores_.reserve(pool_, bytes));
+  DBSA_RETURN_IF_ERROR(check(
+      cuda::log_softmax(stream_, x->row(0), rows, x->width, device_first, device_ids,
+                        scores_.as<double>(), reinterpret_cast<int32_t*>(scores_.data() + doubles),
+                        scores_.as<double>() + count),
+      "log_softmax"));
+  std::vector<std::byte> host(bytes);
+  DBSA_RETURN_IF_ERROR(transfers_.download(stream_, scores_.data(), bytes, host.data()));
+  if (count > 0) std::memcpy(values, host.data(), count * sizeof(double));
+  std::memcpy(best_values, host.data() + count * sizeof(double), r * sizeof(double));
+  std::memcpy(best, host.data() + doubles, r * sizeof(int32_t));
+  return {};
+}
+
 // ---- keys, values, blocks -------------------------------------------------------------------
 
 Result<dbsa_kv*> CudaBackend::make_kv(int64_t tokens) const {

@@ -67,6 +67,8 @@ class CudaBackend : public AttentionBackend {
   Status layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
                     const dbsa_weight* bias, float epsilon, dbsa_buffer* out) override;
   Status gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) override;
+  Status log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first, const int32_t* ids,
+                     double* values, int32_t* best, double* best_values) override;
 
  private:
   CudaBackend(Host host, uint64_t memory_limit)
@@ -117,7 +119,8 @@ class CudaBackend : public AttentionBackend {
   int64_t rounded_rows_ = 0;
   DeviceMemory hidden_;   // of a SwiGLU layer: gate and up
   DeviceMemory inner_;    // and their product
-  DeviceMemory indices_;  // of rows
+  DeviceMemory indices_;  // of rows or tokens
+  DeviceMemory scores_;   // of tokens
   DeviceMemory partial_;  // results of attention
 };
 

@@ -3,6 +3,9 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include <cmath>
+#include <cstdint>
+
 namespace dbsa::cuda {
 namespace {
 
@@ -116,6 +119,54 @@ __global__ void silu_mul_kernel(const float* gate, const float* up, int64_t coun
        i += int64_t{gridDim.x} * kThreads) {
     const float g = gate[i];
     store(out + i, g / (1.0f + expf(-g)) * up[i]);
+  }
+}
+
+// A row a block. NaN is never the largest, but makes the sum NaN.
+__global__ void log_softmax_kernel(const float* x, int64_t width, const int64_t* first,
+                                   const int32_t* ids, double* values, int32_t* best,
+                                   double* best_values) {
+  __shared__ float largest[kThreads];
+  __shared__ int32_t largest_at[kThreads];
+  __shared__ double sums[kThreads];
+  const int t = static_cast<int>(threadIdx.x);
+  const float* row = x + blockIdx.x * width;
+  float most = -INFINITY;
+  int32_t at = INT32_MAX;
+  for (int64_t i = t; i < width; i += kThreads)
+    if (row[i] > most) {
+      most = row[i];
+      at = static_cast<int32_t>(i);
+    }
+  largest[t] = most;
+  largest_at[t] = at;
+  __syncthreads();
+  for (int step = kThreads / 2; step > 0; step /= 2) {
+    if (t < step && (largest[t + step] > largest[t] ||
+                     (largest[t + step] == largest[t] && largest_at[t + step] < largest_at[t]))) {
+      largest[t] = largest[t + step];
+      largest_at[t] = largest_at[t + step];
+    }
+    __syncthreads();
+  }
+  most = largest[0];
+  double sum = 0;
+  for (int64_t i = t; i < width; i += kThreads) sum += static_cast<double>(expf(row[i] - most));
+  sums[t] = sum;
+  __syncthreads();
+  for (int step = kThreads / 2; step > 0; step /= 2) {
+    if (t < step) sums[t] += sums[t + step];
+    __syncthreads();
+  }
+  const double log_sum = log(sums[0]);
+  const auto at_token = [&](float value) {
+    return static_cast<double>(value) - static_cast<double>(most) - log_sum;
+  };
+  for (int64_t i = first[blockIdx.x] + t; i < first[blockIdx.x + 1]; i += kThreads)
+    values[i] = at_token(row[ids[i]]);
+  if (t == 0) {
+    best[blockIdx.x] = largest_at[0] == INT32_MAX ? 0 : largest_at[0];
+    best_values[blockIdx.x] = at_token(most);
   }
 }
 
@@ -239,6 +290,14 @@ cudaError_t silu_mul(cudaStream_t stream, const float* gate, const float* up, in
                                                                 static_cast<To*>(out));
     return cudaGetLastError();
   });
+}
+
+cudaError_t log_softmax(cudaStream_t stream, const float* x, int64_t rows, int64_t width,
+                        const int64_t* first, const int32_t* ids, double* values, int32_t* best,
+                        double* best_values) {
+  log_softmax_kernel<<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(
+      x, width, first, ids, values, best, best_values);
+  return cudaGetLastError();
 }
 
 cudaError_t multiply(cudaStream_t stream, const void* x, const void* w, Number type,

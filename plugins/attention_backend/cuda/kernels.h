@@ -30,6 +30,11 @@ cudaError_t gelu(cudaStream_t stream, const float* x, int64_t count, float* out)
 cudaError_t silu_mul(cudaStream_t stream, const float* gate, const float* up, int64_t count,
                      void* out, Number type);
 
+// As log_softmax of dbsa/attention_backend.h; all on the device.
+cudaError_t log_softmax(cudaStream_t stream, const float* x, int64_t rows, int64_t width,
+                        const int64_t* first, const int32_t* ids, double* values, int32_t* best,
+                        double* best_values);
+
 // out[rows, n] = x[rows, k] w[n, k]^T (+ bias) (+ residual): sums in ascending k. For what blas.h
 // does not take. x and w of one type.
 cudaError_t multiply(cudaStream_t stream, const void* x, const void* w, Number type,

@@ -255,6 +255,31 @@ inline Status check_gather_rows(const dbsa_buffer* x, const int64_t* indices, in
   return {};
 }
 
+inline Status check_log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first,
+                                const int32_t* ids, const double* values, const int32_t* best,
+                                const double* best_values) {
+  DBSA_RETURN_IF_ERROR(check_rows("log_softmax", "x", x, 0, rows));
+  if (first == nullptr) return invalid("log_softmax: first is null");
+  if (first[0] != 0) return invalid("log_softmax: first must begin with 0");
+  for (int64_t r = 0; r < rows; ++r) {
+    if (first[r + 1] < first[r]) return invalid("log_softmax: first must ascend");
+  }
+  if (rows > 0 && (best == nullptr || best_values == nullptr)) {
+    return invalid("log_softmax: best or best_values is null");
+  }
+  const int64_t count = first[rows];
+  if (count > 0 && (ids == nullptr || values == nullptr)) {
+    return invalid("log_softmax: ids or values is null");
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    if (ids[i] < 0 || ids[i] >= x->width) {
+      return invalid("log_softmax: id " + std::to_string(ids[i]) + " is not in 0.." +
+                     std::to_string(x->width - 1));
+    }
+  }
+  return {};
+}
+
 // ---- keys, values, blocks --------------------------------------------------------------------
 
 inline Status check_tokens(const char* op, int64_t tokens) {

@@ -63,6 +63,10 @@ class AttentionBackend {
                             const dbsa_weight* bias, float epsilon, dbsa_buffer* out) = 0;
   virtual Status gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) = 0;
 
+  virtual Status log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first,
+                             const int32_t* ids, double* values, int32_t* best,
+                             double* best_values) = 0;
+
   struct PackedBytes {
     const void* data;
     uint64_t bytes;
@@ -234,6 +238,13 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
        dbsa_weight** weight, dbsa_error* error) noexcept {
       return sdk::guard_make(weight, error, [&] {
         return sdk::backend(instance).weight_adopt(out, in, {packed, bytes});
+      });
+    },
+    // what decoding reads of logits
+    [](void* instance, const dbsa_buffer* x, int64_t rows, const int64_t* first, const int32_t* ids,
+       double* values, int32_t* best, double* best_values, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&] {
+        return sdk::backend(instance).log_softmax(x, rows, first, ids, values, best, best_values);
       });
     },
 };
