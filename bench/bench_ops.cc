@@ -354,6 +354,11 @@ class Ops {
     add_pass("layer_norm", 2 * n * hidden,
              [&] { must(backend_.layer_norm(narrow, n, scale, shift, 1e-5f, narrow_out)); });
     add_pass("gelu", 2 * n * inner, [&] { must(backend_.gelu(left, n, wide_out)); });
+    constexpr int64_t kVocabulary = 128256;  // of Llama 3
+    const host::Buffer logits = buffer(random_matrix(n, kVocabulary), n);
+    const int32_t token = 7;
+    const std::vector<std::span<const int32_t>> asked(static_cast<size_t>(n), {&token, 1});
+    add_pass("log_softmax", n * kVocabulary, [&] { must(backend_.log_softmax(logits, asked)); });
 
     const int64_t kv_width = config_.kv_heads * config_.head_dim;
     const host::Buffer k = buffer(random_matrix(n, kv_width), n);

@@ -237,13 +237,14 @@ cudaError_t side_by_side(int64_t* pieces) {
 }
 
 AttentionKernel choose_kernel(const AttentionShape& shape) {
+  constexpr int kStaticSharedBytes = 2048;  // at most, beside what a launch asks for
   const int shared_bytes = mma_shared_bytes(shape.head_dim);
   int device = 0, most_shared_bytes = 0;
   if (!shape.compute_bf16 || shape.kv_f32 || shared_bytes == 0 ||
       shape.query_heads / shape.kv_heads > kTileRows || cudaGetDevice(&device) != cudaSuccess ||
       cudaDeviceGetAttribute(&most_shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device) !=
           cudaSuccess ||
-      shared_bytes > most_shared_bytes) {
+      shared_bytes + kStaticSharedBytes > most_shared_bytes) {
     return AttentionKernel::kSimple;
   }
   const bool wgmma = shape.head_dim == 64 || shape.head_dim == 128;

@@ -235,6 +235,7 @@ __device__ inline void produce(const AttentionArgs& args, const Work& work, int 
                                Ring& ring) {
   using T = Tile<kDim>;
   const bool leads = threadIdx.x % 32 == 0;
+  int fenced = -1;  // the last map that was
   for (int p = 0; p < work.parts; ++p) {
     const Part part = args.plan.parts[work.first_part + p];
     for (int i = 0; i < part.pieces; ++i) {
@@ -242,6 +243,12 @@ __device__ inline void produce(const AttentionArgs& args, const Work& work, int 
       const Chunks chunks = chunks_by_warp(args, work, piece);
       if (!leads) continue;
       const KvMap* map = args.plan.maps + piece.map;
+      // A copy brought the map to memory that may have held another, which this multiprocessor may
+      // still know.
+      if (piece.map != fenced) {
+        asm volatile("fence.proxy.tensormap::generic.acquire.sys [%0], 128;" ::"l"(map) : "memory");
+        fenced = piece.map;
+      }
       const auto key_row = static_cast<int>(
           (args.layer * piece.layer_bytes + kv_head * piece.head_bytes) / (kDim * 2));
       const auto value_row = static_cast<int>(key_row + piece.values_bytes / (kDim * 2));

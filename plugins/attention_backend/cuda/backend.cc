@@ -69,7 +69,6 @@ Result<std::unique_ptr<CudaBackend>> CudaBackend::create(Host host, const Config
   DBSA_RETURN_IF_ERROR(
       check(cudaStreamCreateWithFlags(&made->stream_, cudaStreamNonBlocking), "making a stream"));
   made->device_ = std::string(properties.name);
-  made->description_ = made->device_;
   return made;
 }
 
@@ -101,6 +100,10 @@ Status CudaBackend::configure(const dbsa_attention_shape& shape) {
   kernel_ = choose_kernel(attention_shape_);
   DBSA_RETURN_IF_ERROR(check(cuda::side_by_side(&side_by_side_), "asking the GPU"));
   description_ = device_ + ", " + name_of(kernel_);
+  if (bf16_compute_) {
+    DBSA_ASSIGN_OR_RETURN(blas_, Blas::open(pool_));
+    description_ += ", cuBLASLt " + blas_->version();
+  }
   configured_ = true;
   return {};
 }
@@ -165,7 +168,6 @@ Result<dbsa_weight*> CudaBackend::weight_create(int32_t use, const dbsa_tensor& 
   const uint64_t given_bytes = static_cast<uint64_t>(count) * bytes_of(given);
   const auto* source = static_cast<const char*>(tensor.data) + tensor.byte_offset;
   DBSA_ASSIGN_OR_RETURN(DeviceMemory as_given, DeviceMemory::make(pool_, given_bytes));
-  // Waits, so that the caller's memory may be gone.
   DBSA_RETURN_IF_ERROR(
       check(cudaMemcpyAsync(as_given.data(), source, given_bytes, cudaMemcpyHostToDevice, stream_),
             "copying a weight to the GPU"));
@@ -178,17 +180,11 @@ Result<dbsa_weight*> CudaBackend::weight_create(int32_t use, const dbsa_tensor& 
         check(convert(stream_, as_given.data(), given, count, weight->memory.data(), weight->type),
               "converting a weight"));
   }
-  DBSA_RETURN_IF_ERROR(sync());
+  DBSA_RETURN_IF_ERROR(sync());  // the caller's memory may be gone then
   return weight.release();
 }
 
 void CudaBackend::weight_destroy(dbsa_weight* weight) { delete weight; }
-
-Status CudaBackend::open_blas() {
-  if (blas_ != nullptr) return {};
-  DBSA_ASSIGN_OR_RETURN(blas_, Blas::open(pool_));
-  return {};
-}
 
 // x as the products take it: itself, or rounded. Layers that read the same one after another round
 // it once.
@@ -216,7 +212,6 @@ Status CudaBackend::multiply(const void* x, const dbsa_weight& weight, const dbs
     return check(cuda::multiply(stream_, x, weight.memory.data(), weight.type, bias_values,
                                 residual, rows, n, k, out),
                  "a product");
-  DBSA_RETURN_IF_ERROR(open_blas());
   DBSA_RETURN_IF_ERROR(
       blas_->multiply(stream_, x, weight.memory.data(), residual, rows, n, k, out));
   if (bias == nullptr) return {};
@@ -270,11 +265,11 @@ Status CudaBackend::swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu
   const int64_t outer = weights.down->rows;
   const Number type = weights.down->type;
   const int64_t most = std::min(rows, kSwiGluRows);
-  DBSA_RETURN_IF_ERROR(
-      hidden_.reserve(pool_, static_cast<uint64_t>(2 * most * inner) * sizeof(float)));
+  const int64_t apart = (most * inner + 63) / 64 * 64;  // both aligned as the library expects
+  DBSA_RETURN_IF_ERROR(hidden_.reserve(pool_, static_cast<uint64_t>(2 * apart) * sizeof(float)));
   DBSA_RETURN_IF_ERROR(inner_.reserve(pool_, static_cast<uint64_t>(most * inner) * bytes_of(type)));
   float* gate = hidden_.as<float>();
-  float* up = gate + most * inner;
+  float* up = gate + apart;
   for (int64_t first = 0; first < rows; first += most) {
     const int64_t count = std::min(most, rows - first);
     const char* part = static_cast<const char*>(from) +
@@ -347,19 +342,18 @@ Status CudaBackend::log_softmax(const dbsa_buffer* x, int64_t rows, const int64_
 
 // ---- keys, values, blocks -------------------------------------------------------------------
 
-Result<dbsa_kv*> CudaBackend::make_kv(int64_t tokens) const {
+std::unique_ptr<dbsa_kv> CudaBackend::make_kv(int64_t tokens) const {
   auto kv = std::make_unique<dbsa_kv>();
   kv->tokens = tokens;
   kv->padded_tokens = padded(tokens);
   kv->plane_bytes = 2 * kv_width() * kv->padded_tokens * kv_bytes();
-  return kv.release();
+  return kv;
 }
 
 Result<dbsa_kv*> CudaBackend::kv_create(int64_t tokens) {
   DBSA_RETURN_IF_ERROR(check_configured());
   DBSA_RETURN_IF_ERROR(check_tokens("kv_create", tokens));
-  DBSA_ASSIGN_OR_RETURN(dbsa_kv * made, make_kv(tokens));
-  std::unique_ptr<dbsa_kv> kv(made);
+  std::unique_ptr<dbsa_kv> kv = make_kv(tokens);
   kv->live = true;
   const uint64_t bytes = static_cast<uint64_t>(kv->plane_bytes) * static_cast<uint64_t>(layers_);
   DBSA_ASSIGN_OR_RETURN(kv->memory, DeviceMemory::make(pool_, bytes));
@@ -409,8 +403,7 @@ Result<dbsa_kv*> CudaBackend::block_import(const dbsa_kv_format& format,
                                            const void* const* planes) {
   DBSA_RETURN_IF_ERROR(check_format(format));
   DBSA_RETURN_IF_ERROR(check_planes(planes, layers_));
-  DBSA_ASSIGN_OR_RETURN(dbsa_kv * made, make_kv(static_cast<int64_t>(format.tokens)));
-  std::unique_ptr<dbsa_kv> kv(made);
+  std::unique_ptr<dbsa_kv> kv = make_kv(static_cast<int64_t>(format.tokens));
   kv->imported = std::make_shared<ImportedBlock>(
       pool_, std::vector<const void*>(planes, planes + layers_), kv->plane_bytes);
   return kv.release();
@@ -419,11 +412,14 @@ Result<dbsa_kv*> CudaBackend::block_import(const dbsa_kv_format& format,
 // The host runs ahead of the device, so planes are on their way while the layers before are
 // computed.
 Status CudaBackend::send(const dbsa_plan& plan, int32_t layer) {
-  DBSA_ASSIGN_OR_RETURN(const bool any,
-                        plan.imported.send(layer, [&](const void* from, uint64_t bytes, void* to) {
-                          return transfers_.upload(from, bytes, to);
-                        }));
-  return any ? transfers_.finish_before(stream_) : Status();
+  const Result<bool> any =
+      plan.imported.send(layer, [&](const void* from, uint64_t bytes, void* to) {
+        return transfers_.upload(from, bytes, to);
+      });
+  // What is on its way comes first even if not all is.
+  Status ordered;
+  if (!any.ok() || *any) ordered = transfers_.finish_before(stream_);
+  return any.ok() ? ordered : Status(any.error());
 }
 
 Status CudaBackend::block_export(const dbsa_kv* kv, const dbsa_kv_format& format, int32_t layer,

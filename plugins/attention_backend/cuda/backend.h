@@ -24,7 +24,9 @@ class CudaBackend : public AttentionBackend {
   ~CudaBackend() override;
 
   Status configure(const dbsa_attention_shape& shape) override;
-  const char* describe() const override { return description_.c_str(); }
+  const char* describe() const override {
+    return configured_ ? description_.c_str() : device_.c_str();
+  }
 
   Result<dbsa_buffer*> buffer_create(int64_t rows, int64_t width) override;
   void buffer_destroy(dbsa_buffer* buffer) override;
@@ -78,11 +80,10 @@ class CudaBackend : public AttentionBackend {
   void change(dbsa_buffer* buffer) { buffer->content = ++contents_; }
   Status check_configured() const;
   Status check_format(const dbsa_kv_format& format) const;
-  Status open_blas();
   Result<const void*> rounded(const dbsa_buffer& x, int64_t rows);
   Status multiply(const void* x, const dbsa_weight& weight, const dbsa_weight* bias,
                   const float* residual, int64_t rows, float* out);
-  Result<dbsa_kv*> make_kv(int64_t tokens) const;
+  std::unique_ptr<dbsa_kv> make_kv(int64_t tokens) const;
   Status send(const dbsa_plan& plan, int32_t layer);
 
   Number kv_type() const { return attention_shape_.kv_f32 ? Number::kF32 : Number::kBf16; }

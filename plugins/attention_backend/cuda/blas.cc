@@ -114,8 +114,8 @@ std::string Blas::version() const {
 }
 
 // The library counts in columns: out^T [n, rows] = w [n, k] x^T [k, rows].
-Result<Blas::Product*> Blas::product(int64_t rows, int64_t n, int64_t k) {
-  auto& made = products_[{rows, n, k}];
+Result<Blas::Product*> Blas::product(int64_t rows_of_class, int64_t n, int64_t k) {
+  auto& made = products_[{rows_of_class, n, k}];
   if (made != nullptr) return made.get();
   const Library& l = *library_;
   auto product = std::make_unique<Product>(l);
@@ -133,8 +133,6 @@ Result<Blas::Product*> Blas::product(int64_t rows, int64_t n, int64_t k) {
                    "a layout");
   };
   DBSA_RETURN_IF_ERROR(layout(&product->w, CUDA_R_16BF, k, n));
-  const auto rows_of_class =
-      static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(rows, kFewRows))));
   DBSA_RETURN_IF_ERROR(layout(&product->x, CUDA_R_16BF, k, rows_of_class));
   DBSA_RETURN_IF_ERROR(layout(&product->out, CUDA_R_32F, n, rows_of_class));
 
@@ -153,24 +151,27 @@ Result<Blas::Product*> Blas::product(int64_t rows, int64_t n, int64_t k) {
                                     product->out, product->out, preference, 1, &found, &count);
   (void)l.MatmulPreferenceDestroy(preference);
   DBSA_RETURN_IF_ERROR(l.check(code, "choosing a kernel"));
-  if (count == 0)
+  if (count == 0 || found.state != CUBLAS_STATUS_SUCCESS)
     return Error{ErrorCode::kRun,
-                 "cuBLASLt has no kernel for " + std::to_string(rows) + " x " + std::to_string(n) +
-                     " x " + std::to_string(k),
+                 "cuBLASLt has no kernel for " + std::to_string(rows_of_class) + " x " +
+                     std::to_string(n) + " x " + std::to_string(k),
                  ""};
   product->algorithm = found.algo;
-  const auto columns = static_cast<uint64_t>(rows);
-  for (cublasLtMatrixLayout_t of : {product->x, product->out})
-    DBSA_RETURN_IF_ERROR(l.check(
-        l.MatrixLayoutSetAttribute(of, CUBLASLT_MATRIX_LAYOUT_COLS, &columns, sizeof columns),
-        "a layout"));
   made = std::move(product);
   return made.get();
 }
 
 Status Blas::multiply(cudaStream_t stream, const void* x, const void* w, const float* residual,
                       int64_t rows, int64_t n, int64_t k, float* out) {
-  DBSA_ASSIGN_OR_RETURN(const Product* p, product(rows, n, k));
+  const auto rows_of_class =
+      static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(rows, kFewRows))));
+  DBSA_ASSIGN_OR_RETURN(const Product* p, product(rows_of_class, n, k));
+  const auto columns = static_cast<uint64_t>(rows);
+  for (cublasLtMatrixLayout_t of : {p->x, p->out})
+    DBSA_RETURN_IF_ERROR(
+        library_->check(library_->MatrixLayoutSetAttribute(of, CUBLASLT_MATRIX_LAYOUT_COLS,
+                                                           &columns, sizeof columns),
+                        "a layout"));
   const float one = 1.0f, beta = residual != nullptr ? 1.0f : 0.0f;
   return library_->check(
       library_->Matmul(library_->handle, p->description, &one, w, p->w, x, p->x, &beta,

@@ -37,13 +37,13 @@ class Blas {
   struct Library;
   struct Product;
   Blas(std::unique_ptr<Library> library, std::shared_ptr<DevicePool> pool);
-  Result<Product*> product(int64_t rows, int64_t n, int64_t k);
+  Result<Product*> product(int64_t rows_of_class, int64_t n, int64_t k);
 
   std::unique_ptr<Library> library_;
   std::shared_ptr<DevicePool> pool_;
   DeviceMemory workspace_;
   std::map<std::tuple<int64_t, int64_t, int64_t>, std::unique_ptr<Product>>
-      products_;  // rows, n, k
+      products_;  // the most rows of a class, n, k
 };
 
 }  // namespace dbsa::cuda

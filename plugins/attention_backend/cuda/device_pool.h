@@ -29,8 +29,9 @@ class DeviceAllocator {
 class CachedMemory;
 
 // Blocks of device memory; allocating waits for the device, so blocks that were given back are
-// kept. All work is on one stream: such a block may be handed out at once, since what the stream
-// still does with it comes before what it will do next. Any thread.
+// kept. Such a block may be handed out at once, since all work is on one stream: what that still
+// does with it comes before what it will do next. Copies on another stream must be ordered with it,
+// both before and after (Transfers::begin_after, finish_before). Any thread.
 class DevicePool {
  public:
   // Holds `limit` bytes at most; 0: whatever there is.

@@ -22,8 +22,8 @@ PinnedBlocks::~PinnedBlocks() {
 }
 
 void PinnedBlocks::add(std::shared_ptr<ImportedBlock> block) {
-  block->pin();
   blocks_.push_back(std::move(block));
+  blocks_.back()->pin();
 }
 
 Status PinnedBlocks::reserve() {

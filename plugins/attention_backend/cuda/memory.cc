@@ -8,6 +8,7 @@ namespace dbsa::cuda {
 
 Status check(cudaError_t code, const std::string& what) {
   if (code == cudaSuccess) return {};
+  (void)cudaGetLastError();  // or the next launch reports it again
   return Error{code == cudaErrorMemoryAllocation ? ErrorCode::kEnvironment : ErrorCode::kRun,
                what + ": " + cudaGetErrorString(code), ""};
 }
@@ -46,7 +47,14 @@ Staging::~Staging() {
 }
 
 Status Staging::upload(cudaStream_t stream, const void* from, uint64_t bytes, void* to) {
-  if (bytes == 0) return {};
+  for (uint64_t at = 0; at < bytes; at += kMostBytes)
+    DBSA_RETURN_IF_ERROR(upload_part(stream, static_cast<const char*>(from) + at,
+                                     std::min(kMostBytes, bytes - at),
+                                     static_cast<char*>(to) + at));
+  return {};
+}
+
+Status Staging::upload_part(cudaStream_t stream, const void* from, uint64_t bytes, void* to) {
   Slot& slot = slots_[next_];
   next_ = (next_ + 1) % kSlots;
   if (slot.sent == nullptr) {

@@ -28,8 +28,8 @@ class CudaAllocator : public DeviceAllocator {
 // A pool of it. limit: as of DevicePool.
 std::shared_ptr<DevicePool> make_gpu_pool(uint64_t limit);
 
-// Small things on their way to the device: copied to pinned memory at once, and from there by the
-// stream, so that the caller's may be gone. One thread.
+// Copies that the stream makes in its turn: first to pinned memory, in parts, and from there, so
+// that the caller's may be gone. For what is small or rare. Not thread-safe.
 class Staging {
  public:
   ~Staging();
@@ -42,13 +42,15 @@ class Staging {
     cudaEvent_t sent = nullptr;  // null: never used
   };
   static constexpr int kSlots = 8;
+  static constexpr uint64_t kMostBytes = uint64_t{1} << 20;
+  Status upload_part(cudaStream_t stream, const void* from, uint64_t bytes, void* to);
   Slot slots_[kSlots];
   int next_ = 0;
 };
 
 // Large copies between the host's ordinary memory and the device, through pinned memory that the
 // host's threads fill while what came before is on its way. Uploads have a stream of their own, so
-// that they go on beside the computation. One thread.
+// that they go on beside the computation. Not thread-safe.
 class Transfers {
  public:
   explicit Transfers(Host host) : host_(host) {}
