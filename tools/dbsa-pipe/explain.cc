@@ -27,7 +27,8 @@ CommandLine command_line() {
                     "products and of attention, a multiply\nand an add being two.",
                     "dbsa-pipe explain pipelines/quickstart.toml\n"
                     "dbsa-pipe explain pipeline.toml --mask mask.svg\n"
-                    "dbsa-pipe explain pipeline.toml --set mask_pattern.plugin=self --json"});
+                    "dbsa-pipe explain pipeline.toml --set 'mask_pattern={plugin=\"self\"}' "
+                    "--json"});
   line.arguments({"PIPELINE"}, 1);
   add_pipeline_options(line);
   line.value("mask", "FILE", "draw the mask into this SVG file");

@@ -48,8 +48,8 @@ void print_help(Terminal& terminal) {
   terminal.out(terminal.out_style(Style::kBold, "Example:"));
   terminal.out("  dbsa-pipe run pipelines/quickstart.toml\n");
   terminal.out(
-      "Exit codes: 0 ok, 2 configuration, 3 plugin, 4 environment (missing file, memory, "
-      "disk),\n5 run, 130 stopped by Ctrl-C.");
+      "Exit codes: 0 ok, 2 configuration, data or command line, 3 plugin, 4 environment (missing "
+      "file,\nmemory, disk), 5 run, 130 stopped by Ctrl-C.");
 }
 
 int usage_error(Terminal& terminal, const std::string& what) {

@@ -20,7 +20,8 @@ CommandLine command_line() {
                     "Write blocks as NumPy files, <key>.npy, one each.",
                     "float32 [layers, 2 (keys, values), kv_heads, tokens, head_dim]; keys are "
                     "rotated for the\nblock's own positions 0, 1, 2, ... KEY may be the beginning "
-                    "of a key as `store list` shows it.",
+                    "of a key as `store list` shows it.\nBlocks of "
+                    "another backend than cpu: name a pipeline file that has it, where it runs.",
                     "dbsa-pipe store export .dbsa 3f2a --output blocks\n"
                     "dbsa-pipe store export pipeline.toml --all --output blocks"});
   line.arguments({"STORE", "KEY"}, 1);

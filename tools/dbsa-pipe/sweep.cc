@@ -22,7 +22,7 @@ CommandLine command_line() {
                     "are not run again: a sweep that\nwas stopped goes on where it was, and one "
                     "that was extended runs what is new. A cell that\nfails is written down and "
                     "stops no other.",
-                    "dbsa-pipe sweep pipelines/paper/mask_ladder.toml --jobs 2\n"
+                    "dbsa-pipe sweep pipelines/paper/ablations.toml --jobs 2\n"
                     "dbsa-pipe sweep sweep.toml --list\n"
                     "dbsa-pipe sweep sweep.toml --cell 3/8\n"
                     "dbsa-pipe sweep sweep.toml --launcher slurm --shards 8\n"

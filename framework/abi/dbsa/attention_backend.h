@@ -5,7 +5,7 @@
  * backend; weights are packed once; KV lives in dbsa_kv objects, live (being computed) or imported
  * from a store (read in place, never written).
  *
- * Ops enqueue in order; only download and sync wait. An op that fails leaves its output undefined.
+ * Ops enqueue in order; only those wait whose comment says so. An op that fails leaves its output undefined.
  *
  * The attention plan. For each range of query rows a plan lists segments: token ranges of KV
  * objects, and where their first token stands (`start`). Keys are kept rotated (RoPE) for their own
@@ -114,11 +114,12 @@ typedef struct dbsa_attention_backend_vtable {
   /* Allocates float32 [rows, width], contents undefined. [any] */
   int32_t (*buffer_create)(void* instance, int64_t rows, int64_t width, dbsa_buffer** buffer,
                            dbsa_error* error);
+  /* Frees a buffer; what was enqueued on it may still run. [any] */
   void (*buffer_destroy)(void* instance, dbsa_buffer* buffer);
   /* Copies rows first_row.. of host memory [rows, width] in. [run] */
   int32_t (*upload)(void* instance, const float* source, int64_t first_row, int64_t rows,
                     dbsa_buffer* buffer, dbsa_error* error);
-  /* Copies rows out to host memory [rows, width], after everything enqueued before. [run] */
+  /* Copies rows out to host memory [rows, width], after everything enqueued before. Waits. [run] */
   int32_t (*download)(void* instance, const dbsa_buffer* buffer, int64_t first_row, int64_t rows,
                       float* destination, dbsa_error* error);
   /* Waits for all that was enqueued and reports a failure of it. [run] */
@@ -130,6 +131,7 @@ typedef struct dbsa_attention_backend_vtable {
    * which must outlive it. [setup] */
   int32_t (*weight_create)(void* instance, int32_t use, const dbsa_tensor* tensor,
                            dbsa_weight** weight, dbsa_error* error);
+  /* Frees a weight; what was enqueued with it may still run. [any] */
   void (*weight_destroy)(void* instance, dbsa_weight* weight);
 
   /* ---- ops: the first `rows` rows of each buffer; in and out must not overlap unless said ---- */
@@ -185,6 +187,7 @@ typedef struct dbsa_attention_backend_vtable {
    * not be there yet. [run] */
   int32_t (*plan_prepare)(void* instance, const dbsa_plan_description* description,
                           dbsa_plan** plan, dbsa_error* error);
+  /* Frees a plan; attention that was enqueued with it may still run. [any] */
   void (*plan_destroy)(void* instance, dbsa_plan* plan);
   /* out[row] for all rows of the plan, one layer. q: [rows, query_heads * head_dim], not rotated;
    * out likewise, must not overlap. [run] */

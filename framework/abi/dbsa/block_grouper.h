@@ -1,7 +1,7 @@
 /* dbsa/block_grouper.h - which demonstrations stand together in a block, and in which order.
  *
  * In: the demonstrations with their token counts. Out: a permutation cut into blocks. The host
- * checks that it is one: every index exactly once, no empty block.
+ * checks that it is one: every index exactly once, no empty block, none larger than block_size.
  */
 #ifndef DBSA_BLOCK_GROUPER_H
 #define DBSA_BLOCK_GROUPER_H

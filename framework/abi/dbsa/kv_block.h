@@ -15,11 +15,12 @@ extern "C" {
 #define DBSA_KV_KEY_BYTES 16
 #define DBSA_KV_PLANE_ALIGNMENT 64
 
-/* Layout ids; a backend may define its own from 0x10000 upwards. Never reused. */
+/* Layout ids. From 0x10000 upwards they are backends' own: 0x10000 is the CUDA backend's. Never
+ * reused. */
 enum {
   /* [2 (K, V), kv_heads, tokens, head_dim], row-major, no padding. Keys rotated for 0..tokens-1. */
   DBSA_KV_LAYOUT_TOKEN_MAJOR = 1,
-  /* Panels of `panel` tokens, as documented by the CPU backend. */
+  /* Panels of `panel` tokens: plugins/attention_backend/cpu/kv_layout.h. */
   DBSA_KV_LAYOUT_CPU_PANELS = 2
 };
 

@@ -29,7 +29,7 @@ typedef struct dbsa_kv_entry {
   dbsa_kv_format format;
   uint64_t stored_bytes;  /* on disk or in memory, checksums and padding included */
   int64_t created_unix_s; /* when it was published */
-  const char* location;   /* where it lies, for people ("pack-000003.h5"); valid for the call */
+  const char* location;   /* where it lies, for people ("pack-00000003.h5"); valid for the call */
 } dbsa_kv_entry;
 
 /* Receives entries; anything but DBSA_OK means stop. */
