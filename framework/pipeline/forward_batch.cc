@@ -75,19 +75,27 @@ void ForwardBatch::run_pass() {
     ++taken;
   }
   const std::span<Call*> pass = std::span(calls_).first(taken);
-  Status status;
   try {
-    status = compute(pass);
+    compute_or_halve(pass);
   } catch (...) {
     fail();
-    status = Error{ErrorCode::kRun, "a forward pass failed", ""};
+    for (Call* call : pass) call->output = Error{ErrorCode::kRun, "a forward pass failed", ""};
   }
-  for (Call* call : pass) {
-    if (!status.ok()) call->output = status.error();
-    call->done = true;
-  }
+  for (Call* call : pass) call->done = true;
   calls_.erase(calls_.begin(), calls_.begin() + static_cast<std::ptrdiff_t>(taken));
   changed_.notify_all();
+}
+
+// Where there is no room for all together there may be for fewer.
+void ForwardBatch::compute_or_halve(std::span<Call*> calls) {
+  const Status status = compute(calls);
+  if (status.ok()) return;
+  if (status.error().code == ErrorCode::kEnvironment && calls.size() > 1) {
+    compute_or_halve(calls.first(calls.size() / 2));
+    compute_or_halve(calls.subspan(calls.size() / 2));
+    return;
+  }
+  for (Call* call : calls) call->output = status.error();
 }
 
 Status ForwardBatch::compute(std::span<Call*> calls) {

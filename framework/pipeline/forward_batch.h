@@ -53,7 +53,7 @@ class ForwardBatch : public Forward {
   void run_tasks(int64_t count, const std::function<void(int64_t)>& task);
 
   // Within a task only. An error of the pass - of any task's before_layer, too - is given to all
-  // that take part in it.
+  // that take part in it; on kEnvironment, such as no memory, halves of them are tried first.
   Result<ForwardOutput> run(const ForwardInput& input, std::span<const ScoreAsk> asks,
                             const Llama::LayerHook& before_layer) override;
 
@@ -67,6 +67,7 @@ class ForwardBatch : public Forward {
     bool done = false;
   };
   void run_pass();
+  void compute_or_halve(std::span<Call*> calls);
   Status compute(std::span<Call*> calls);
   void fail();  // keeps the exception that is being handled
 

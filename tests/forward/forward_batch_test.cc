@@ -92,6 +92,40 @@ TEST_F(ForwardBatchTest, AnErrorBeforeALayerIsThatOfAllInThePass) {
   EXPECT_EQ(failed, 3);
 }
 
+// A device that has room for one query's blocks, not for those of several.
+TEST_F(ForwardBatchTest, WhatDoesNotFitTogetherIsComputedApart) {
+  std::vector<Prompt> all = prompts(3);
+  std::vector<std::vector<host::TokenScores>> expected;
+  for (const Prompt& one : all)
+    expected.push_back(harness_.model().score(one.input, one.asks).value());
+  int64_t together = 0, refused = 0;
+  const auto hook = [&](int32_t layer) -> Status {
+    if (layer == 0) ++together;
+    if (layer == 1 && together > 1) {
+      together = 0;
+      ++refused;
+      return Error{ErrorCode::kEnvironment, "no room", ""};
+    }
+    if (layer == 1) together = 0;
+    return {};
+  };
+  ForwardBatch batch(harness_.model(), 1000);
+  batch.run_tasks(3, [&](int64_t i) {
+    const auto index = static_cast<size_t>(i);
+    const auto output = batch.run(all[index].input, all[index].asks, hook);
+    ASSERT_TRUE(output.ok()) << output.error().message;
+    EXPECT_EQ(output->scores, expected[index]) << "task " << i;
+  });
+  EXPECT_EQ(refused, 2) << "three together, then two of them";
+  const auto full = [](int32_t) -> Status { return Error{ErrorCode::kEnvironment, "no room", ""}; };
+  batch.run_tasks(2, [&](int64_t i) {
+    const Prompt& one = all[static_cast<size_t>(i)];
+    const auto output =
+        i == 0 ? batch.run(one.input, one.asks, full) : batch.run(one.input, one.asks, nullptr);
+    EXPECT_EQ(output.ok(), i == 1) << "only the one that never fits fails";
+  });
+}
+
 TEST_F(ForwardBatchTest, AnExceptionOfATaskIsThrownOnceTheOthersAreDone) {
   ForwardBatch batch(harness_.model(), 1000);
   std::vector<Prompt> all = prompts(3);
