@@ -29,8 +29,8 @@ enum class ErrorCode : int32_t {
 struct Error {
   ErrorCode code = ErrorCode::kRun;
   std::string message;
-  // JSON pointer to the key at fault, or empty: a plugin's into its own table ("/k1"), the framework's
-  // into the pipeline file ("/retriever/k1").
+  // JSON pointer to the key at fault, or empty: a plugin's into its own table ("/k1"), that of the
+  // framework into the pipeline file ("/retriever/k1").
   std::string config_pointer;
 };
 
