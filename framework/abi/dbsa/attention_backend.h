@@ -5,7 +5,8 @@
  * backend; weights are packed once; KV lives in dbsa_kv objects, live (being computed) or imported
  * from a store (read in place, never written).
  *
- * Ops enqueue in order; only those wait whose comment says so. An op that fails leaves its output undefined.
+ * Ops enqueue in order; only those wait whose comment says so. An op that fails leaves its output
+ * undefined.
  *
  * The attention plan. For each range of query rows a plan lists segments: token ranges of KV
  * objects, and where their first token stands (`start`). Keys are kept rotated (RoPE) for their own
