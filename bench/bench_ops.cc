@@ -117,13 +117,13 @@ class Ops {
       // In turns: a backend may keep what it made of the activations it read last.
       const host::Buffer inputs[] = {buffer(x, rows), buffer(x, rows)};
       host::Buffer to = buffer(rows, out);
-      must(backend_.linear(inputs[0], rows, weights[0], host::Weight(), nullptr, to));
+      must(backend_.linear(inputs[0], rows, {{weights[0], host::Weight(), nullptr, to}}));
       check_linear(name, x, in, to);
       size_t layer = 0, input = 0;
       const Timing timing = timed([&] {
         layer = (layer + 1) % weights.size();
         input = 1 - input;
-        must(backend_.linear(inputs[input], rows, weights[layer], host::Weight(), nullptr, to));
+        must(backend_.linear(inputs[input], rows, {{weights[layer], host::Weight(), nullptr, to}}));
       });
       const auto work = 2.0 * static_cast<double>(rows * out * in);
       const double bytes = (bf16_ ? 2.0 : 4.0) * static_cast<double>(out * in);

@@ -214,10 +214,24 @@ class Serving {
                  .goal = 0.55});
   }
 
-  // Everything from the tokens of a query to its logits on the host.
+  // A query at the end of the selected blocks, its KV at the beginning of `own`.
+  void add_query(const std::vector<dbsa_segment>& selected, int64_t selected_tokens, host::Kv& own,
+                 ForwardInput& input) {
+    input.ids = model_.random_ids(FLAGS_query_tokens);
+    for (int64_t i = 0; i < FLAGS_query_tokens; ++i)
+      input.positions.push_back(static_cast<int32_t>(selected_tokens + i));
+    RowRange range = {FLAGS_query_tokens, &own, 0, selected};
+    range.segments.push_back(
+        Model::segment(own, DBSA_SEGMENT_CAUSAL, FLAGS_query_tokens, selected_tokens));
+    input.ranges.push_back(std::move(range));
+  }
+
+  // Everything from the tokens of a query to the likeliest token after it.
   void query(const std::vector<dbsa_segment>& selected, int64_t selected_tokens) {
     host::Kv own = model_.make_kv(FLAGS_query_tokens);
-    model_.pass(model_.random_ids(FLAGS_query_tokens), own, 0, selected_tokens, selected);
+    ForwardInput input;
+    add_query(selected, selected_tokens, own, input);
+    must(model_.llama().score(input, asks_of(FLAGS_query_tokens - 1, 1)));
   }
 
   void imported(const std::string& name) {
@@ -249,21 +263,12 @@ class Serving {
     const int64_t selected_tokens = FLAGS_request_blocks * FLAGS_block_tokens;
     const std::vector<dbsa_segment> selected = pool_.segments(selected_tokens);
     const int64_t label_rows = FLAGS_labels * FLAGS_label_tokens;
-    const auto query_of = [&](host::Kv& own, ForwardInput& input) {
-      input.ids = model_.random_ids(FLAGS_query_tokens);
-      for (int64_t i = 0; i < FLAGS_query_tokens; ++i)
-        input.positions.push_back(static_cast<int32_t>(selected_tokens + i));
-      RowRange range = {FLAGS_query_tokens, &own, 0, selected};
-      range.segments.push_back(
-          Model::segment(own, DBSA_SEGMENT_CAUSAL, FLAGS_query_tokens, selected_tokens));
-      input.ranges.push_back(std::move(range));
-    };
     const std::string what = std::to_string(selected_tokens) + " tokens, a query and " +
                              std::to_string(FLAGS_labels) + " labels";
     const Timing together = measure([&] {
       host::Kv own = model_.make_kv(FLAGS_query_tokens + label_rows);
       ForwardInput input;
-      query_of(own, input);
+      add_query(selected, selected_tokens, own, input);
       add_labels(selected, own, &own, FLAGS_query_tokens, FLAGS_query_tokens, selected_tokens,
                  model_, input);
       must(model_.llama().score(input, asks_of(FLAGS_query_tokens - 1, 1 + label_rows)));
@@ -273,7 +278,7 @@ class Serving {
     const Timing apart = measure([&] {
       host::Kv own = model_.make_kv(FLAGS_query_tokens + label_rows);
       ForwardInput first, second;
-      query_of(own, first);
+      add_query(selected, selected_tokens, own, first);
       must(model_.llama().score(first, asks_of(FLAGS_query_tokens - 1, 1)));
       add_labels(selected, own, &own, FLAGS_query_tokens, FLAGS_query_tokens, selected_tokens,
                  model_, second);

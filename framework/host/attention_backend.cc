@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 namespace dbsa::host {
 namespace {
@@ -147,16 +148,21 @@ Status AttentionBackend::embedding(std::span<const int32_t> ids, const Weight& t
   return instance_.call("embedding", vtable_->embedding, ids.data(), rows, table.get(), out.get());
 }
 
-Status AttentionBackend::linear(const Buffer& x, int64_t rows, const Weight& weight,
-                                const Weight& bias, const Buffer* residual, Buffer& out) {
-  bool fits = weight && rows <= x.rows() && rows <= out.rows() && x.width() == weight.width() &&
-              out.width() == weight.rows() && &x != &out;
-  fits = fits && (!bias || bias.width() == out.width());
-  fits = fits &&
-         (residual == nullptr || (residual->width() == out.width() && rows <= residual->rows()));
-  DBSA_RETURN_IF_ERROR(check(fits, "linear", "shapes do not fit"));
-  return instance_.call("linear", vtable_->linear, x.get(), rows, weight.get(), bias.get(),
-                        residual != nullptr ? residual->get() : nullptr, out.get());
+Status AttentionBackend::linear(const Buffer& x, int64_t rows,
+                                std::initializer_list<LinearLayer> layers) {
+  std::vector<dbsa_linear_layer> all;
+  for (const auto& [weight, bias, residual, out] : layers) {
+    bool fits = weight && rows <= x.rows() && rows <= out.rows() && x.width() == weight.width() &&
+                out.width() == weight.rows() && &x != &out;
+    fits = fits && (!bias || bias.width() == out.width());
+    fits = fits &&
+           (residual == nullptr || (residual->width() == out.width() && rows <= residual->rows()));
+    DBSA_RETURN_IF_ERROR(check(fits, "linear", "shapes do not fit"));
+    all.push_back({sizeof(dbsa_linear_layer), 0, weight.get(), bias.get(),
+                   residual != nullptr ? residual->get() : nullptr, out.get()});
+  }
+  return instance_.call("linear", vtable_->linear, x.get(), rows, all.data(),
+                        static_cast<int64_t>(all.size()));
 }
 
 Status AttentionBackend::rms_norm(const Buffer& x, int64_t rows, const Weight& weight,

@@ -7,6 +7,7 @@
 
 #include <dbsa/attention_backend.h>
 
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -83,6 +84,15 @@ class Weight : public BackendHandle<dbsa_weight> {
   int64_t width_ = 0;
 };
 
+// out = x weight^T (+ bias) (+ residual). An empty bias and a null residual are left out; residual
+// may be &out, but nothing that another layer of the same x writes.
+struct LinearLayer {
+  const Weight& weight;
+  const Weight& bias;
+  const Buffer* residual;
+  Buffer& out;
+};
+
 // Of a SwiGLU layer: gate and up [m, k], down [n, m]. Empty biases are left out.
 struct SwiGluWeights {
   Weight gate, gate_bias, up, up_bias, down, down_bias;
@@ -150,10 +160,8 @@ class AttentionBackend {
 
   // out[r] = table[ids[r]]
   Status embedding(std::span<const int32_t> ids, const Weight& table, Buffer& out);
-  // out = x W^T (+ bias) (+ residual) over the first `rows` rows. An empty bias and a null residual
-  // are left out; residual may be &out.
-  Status linear(const Buffer& x, int64_t rows, const Weight& weight, const Weight& bias,
-                const Buffer* residual, Buffer& out);
+  // Linear layers of the first `rows` rows of x, each as it would be alone.
+  Status linear(const Buffer& x, int64_t rows, std::initializer_list<LinearLayer> layers);
   Status rms_norm(const Buffer& x, int64_t rows, const Weight& weight, float epsilon, Buffer& out);
   // out = (silu(x gate^T) * (x up^T)) down^T (+ residual), biases added where there are any. A null
   // residual is left out; it may be &out.

@@ -218,24 +218,25 @@ Status Bert::embed(std::span<const std::vector<int32_t>> texts, int64_t rows) {
 Status Bert::attend(const Layer& l, Pass& pass) {
   Activations& a = *activations_;
   const int64_t rows = pass.rows;
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.x, rows, l.q, l.q_bias, nullptr, a.q));
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.x, rows, l.k, l.k_bias, nullptr, a.k));
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.x, rows, l.v, l.v_bias, nullptr, a.v));
+  DBSA_RETURN_IF_ERROR(backend_.linear(a.x, rows,
+                                       {{l.q, l.q_bias, nullptr, a.q},
+                                        {l.k, l.k_bias, nullptr, a.k},
+                                        {l.v, l.v_bias, nullptr, a.v}}));
   int64_t row = 0;
   for (host::Kv& kv : pass.texts) {
     DBSA_RETURN_IF_ERROR(backend_.kv_append(a.k, a.v, row, kv.tokens(), 0, 0, kv));
     row += kv.tokens();
   }
   DBSA_RETURN_IF_ERROR(backend_.attention(pass.plan, 0, a.q, a.attended));
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.attended, rows, l.o, l.o_bias, &a.x, a.sum));
+  DBSA_RETURN_IF_ERROR(backend_.linear(a.attended, rows, {{l.o, l.o_bias, &a.x, a.sum}}));
   return backend_.layer_norm(a.sum, rows, l.attention_norm, l.attention_norm_bias, epsilon(), a.x);
 }
 
 Status Bert::feed_forward(const Layer& l, int64_t rows) {
   Activations& a = *activations_;
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.x, rows, l.up, l.up_bias, nullptr, a.wide));
+  DBSA_RETURN_IF_ERROR(backend_.linear(a.x, rows, {{l.up, l.up_bias, nullptr, a.wide}}));
   DBSA_RETURN_IF_ERROR(backend_.gelu(a.wide, rows, a.wide));
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.wide, rows, l.down, l.down_bias, &a.x, a.sum));
+  DBSA_RETURN_IF_ERROR(backend_.linear(a.wide, rows, {{l.down, l.down_bias, &a.x, a.sum}}));
   return backend_.layer_norm(a.sum, rows, l.norm, l.norm_bias, epsilon(), a.x);
 }
 

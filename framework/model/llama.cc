@@ -150,12 +150,20 @@ Result<host::Plan> Llama::prepare(const ForwardInput& input) {
   return backend_.plan_prepare(plan);
 }
 
+// Rows of ranges that stand side by side in one KV object, as the branches of a label tree do, are
+// written together.
 Status Llama::append_kv(const ForwardInput& input, int32_t layer) {
   int64_t row = 0;
-  for (const RowRange& range : input.ranges) {
-    DBSA_RETURN_IF_ERROR(backend_.kv_append(activations_->k, activations_->v, row, range.rows,
-                                            layer, range.first_token, *range.kv));
-    row += range.rows;
+  for (size_t i = 0; i < input.ranges.size();) {
+    const RowRange& first = input.ranges[i];
+    int64_t rows = 0;
+    for (; i < input.ranges.size() && input.ranges[i].kv == first.kv &&
+           input.ranges[i].first_token == first.first_token + rows;
+         ++i)
+      rows += input.ranges[i].rows;
+    DBSA_RETURN_IF_ERROR(backend_.kv_append(activations_->k, activations_->v, row, rows, layer,
+                                            first.first_token, *first.kv));
+    row += rows;
   }
   return {};
 }
@@ -167,29 +175,27 @@ Status Llama::feed_forward(const Layer& layer, int64_t rows, host::Buffer& x) {
   return backend_.swiglu(a.normed, rows, layer.mlp, &x, x);
 }
 
-// The layer's keys and values of the rows in x, whose norm is left in `normed`.
-Status Llama::write_kv(const ForwardInput& input, int32_t layer) {
+// The layer's keys and values of the rows in x, and its queries, where they are wanted.
+Status Llama::write_kv(const ForwardInput& input, int32_t layer, bool queries) {
   Activations& a = *activations_;
   const Layer& l = layers_[static_cast<size_t>(layer)];
   const auto rows = static_cast<int64_t>(input.ids.size());
   DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.x, rows, l.attention_norm, epsilon(), a.normed));
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.k, l.k_bias, nullptr, a.k));
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.v, l.v_bias, nullptr, a.v));
+  const host::LinearLayer q = {l.q, l.q_bias, nullptr, a.q}, k = {l.k, l.k_bias, nullptr, a.k},
+                          v = {l.v, l.v_bias, nullptr, a.v};
+  DBSA_RETURN_IF_ERROR(queries ? backend_.linear(a.normed, rows, {q, k, v})
+                               : backend_.linear(a.normed, rows, {k, v}));
   return append_kv(input, layer);
 }
 
-// attended = attention of the rows whose norm is in `normed`.
-Status Llama::attend(const host::Plan& plan, int32_t layer, int64_t rows) {
-  Activations& a = *activations_;
-  const Layer& l = layers_[static_cast<size_t>(layer)];
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.normed, rows, l.q, l.q_bias, nullptr, a.q));
-  return backend_.attention(plan, layer, a.q, a.attended);
+Status Llama::attend(const host::Plan& plan, int32_t layer) {
+  return backend_.attention(plan, layer, activations_->q, activations_->attended);
 }
 
 // x += o(attended), then the feed-forward half.
 Status Llama::finish_layer(const Layer& layer, int64_t rows) {
   Activations& a = *activations_;
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.attended, rows, layer.o, layer.o_bias, &a.x, a.x));
+  DBSA_RETURN_IF_ERROR(backend_.linear(a.attended, rows, {{layer.o, layer.o_bias, &a.x, a.x}}));
   return feed_forward(layer, rows, a.x);
 }
 
@@ -200,8 +206,8 @@ Result<std::vector<float>> Llama::hidden_states(const ForwardInput& input, int32
   Activations& a = *activations_;
   DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_, a.x));
   for (int32_t i = 0; i < layers; ++i) {
-    DBSA_RETURN_IF_ERROR(write_kv(input, i));
-    DBSA_RETURN_IF_ERROR(attend(plan, i, rows));
+    DBSA_RETURN_IF_ERROR(write_kv(input, i, true));
+    DBSA_RETURN_IF_ERROR(attend(plan, i));
     DBSA_RETURN_IF_ERROR(finish_layer(layers_[static_cast<size_t>(i)], rows));
   }
   std::vector<float> states(static_cast<size_t>(rows * config_.hidden_size));
@@ -221,11 +227,12 @@ Status Llama::compute_logits(const ForwardInput& input, std::span<const int64_t>
   for (int32_t i = 0; i < static_cast<int32_t>(layers_.size()); ++i) {
     const Layer& l = layers_[static_cast<size_t>(i)];
     const bool last = i + 1 == static_cast<int32_t>(layers_.size());
+    const bool kv_alone = last && wanted == 0;  // nothing reads further
     if (before_layer) DBSA_RETURN_IF_ERROR(before_layer(i));
-    DBSA_RETURN_IF_ERROR(write_kv(input, i));
+    DBSA_RETURN_IF_ERROR(write_kv(input, i, !kv_alone));
     if (kv_written) DBSA_RETURN_IF_ERROR(kv_written(i));
-    if (last && wanted == 0) break;  // nothing reads further than the KV
-    DBSA_RETURN_IF_ERROR(attend(plan, i, rows));
+    if (kv_alone) break;
+    DBSA_RETURN_IF_ERROR(attend(plan, i));
     if (!last) {
       DBSA_RETURN_IF_ERROR(finish_layer(l, rows));
       continue;
@@ -234,12 +241,12 @@ Status Llama::compute_logits(const ForwardInput& input, std::span<const int64_t>
     DBSA_RETURN_IF_ERROR(backend_.gather_rows(a.x, logit_rows, a.last_x));
     DBSA_RETURN_IF_ERROR(backend_.gather_rows(a.attended, logit_rows, a.last_attended));
     DBSA_RETURN_IF_ERROR(
-        backend_.linear(a.last_attended, wanted, l.o, l.o_bias, &a.last_x, a.last_x));
+        backend_.linear(a.last_attended, wanted, {{l.o, l.o_bias, &a.last_x, a.last_x}}));
     DBSA_RETURN_IF_ERROR(feed_forward(l, wanted, a.last_x));
   }
   if (wanted == 0) return backend_.sync();
   DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.last_x, wanted, norm_, epsilon(), a.normed));
-  return backend_.linear(a.normed, wanted, head_, host::Weight(), nullptr, a.logits);
+  return backend_.linear(a.normed, wanted, {{head_, host::Weight(), nullptr, a.logits}});
 }
 
 Result<std::vector<float>> Llama::forward(const ForwardInput& input,

@@ -223,6 +223,14 @@ AT(dbsa_plan_description, ranges, 32);
 AT(dbsa_plan_description, segment_count, 40);
 AT(dbsa_plan_description, segments, 48);
 
+SIZE(dbsa_linear_layer, 40);
+AT(dbsa_linear_layer, struct_size, 0);
+AT(dbsa_linear_layer, reserved, 4);
+AT(dbsa_linear_layer, weight, 8);
+AT(dbsa_linear_layer, bias, 16);
+AT(dbsa_linear_layer, residual, 24);
+AT(dbsa_linear_layer, out, 32);
+
 SIZE(dbsa_swiglu_weights, 56);
 AT(dbsa_swiglu_weights, struct_size, 0);
 AT(dbsa_swiglu_weights, reserved, 4);

@@ -198,6 +198,12 @@ class Backend {
     return got == DBSA_OK ? "" : error_.message;
   }
 
+  // One linear layer.
+  int32_t linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                 const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out) {
+    const dbsa_linear_layer layer = {sizeof layer, 0, weight, bias, residual, out};
+    return table().linear(instance_, x, rows, &layer, 1, error());
+  }
   Handle<dbsa_buffer> buffer(int64_t rows, int64_t width) {
     dbsa_buffer* made = nullptr;
     check(table().buffer_create(instance_, rows, width, &made, error()));

@@ -29,8 +29,7 @@ TEST(Linear, RowsOfModelSizesDoNotDependOnOtherRows) {
       const auto from =
           backend.buffer(Rows(x.begin() + first * in, x.begin() + (first + rows) * in), in);
       const auto to = backend.buffer(rows, out);
-      backend.check(backend.table().linear(backend.instance(), from.get(), rows, w.get(), nullptr,
-                                           nullptr, to.get(), backend.error()));
+      backend.check(backend.linear(from.get(), rows, w.get(), nullptr, nullptr, to.get()));
       return backend.read(to, rows, out);
     };
     const Rows all = run(0, kRows);

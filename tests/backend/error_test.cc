@@ -229,7 +229,7 @@ TEST_F(Refuses, WrongOps) {
   auto table = backend_.weight(DBSA_WEIGHT_EMBEDDING, Rows(8, 1.0f), {2, 4});
   const auto linear = [&](const dbsa_buffer* in, int64_t rows, const dbsa_weight* weight,
                           const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out) {
-    return failure(t().linear(self(), in, rows, weight, bias, residual, out, error()));
+    return failure(backend_.linear(in, rows, weight, bias, residual, out));
   };
   EXPECT_EQ(linear(x.get(), 3, nullptr, nullptr, nullptr, y.get()), "linear: weight is null");
   EXPECT_EQ(linear(x.get(), 3, v4.get(), nullptr, nullptr, y.get()),
@@ -251,6 +251,20 @@ TEST_F(Refuses, WrongOps) {
   auto square = backend_.weight(DBSA_WEIGHT_LINEAR, Rows(16, 1.0f), {4, 4});
   EXPECT_EQ(linear(x.get(), 3, square.get(), nullptr, nullptr, x.get()),
             "linear: out must not be x");
+  const auto layers = [&](std::vector<dbsa_linear_layer> all, int64_t count) {
+    return failure(t().linear(self(), x.get(), 3, all.data(), count, error()));
+  };
+  auto other = backend_.buffer(3, 2);
+  const dbsa_linear_layer good = {sizeof good, 0, w.get(), nullptr, nullptr, y.get()};
+  dbsa_linear_layer bad = good;
+  EXPECT_EQ(layers({good}, 0), "linear: count must be >= 1, got 0");
+  EXPECT_EQ(layers({}, 1), "linear: layers is null");
+  EXPECT_EQ(layers({good, bad}, 2), "linear: layer 0: out must not be the out of layer 1");
+  bad.out = other.get();
+  bad.residual = y.get();
+  EXPECT_EQ(layers({good, bad}, 2), "linear: layer 1: residual must not be the out of layer 0");
+  bad.weight = nullptr;
+  EXPECT_EQ(layers({good, bad}, 2), "linear: layer 1: weight is null");
 
   const int32_t ids[] = {0, 2, -1};
   const auto embed = [&](const int32_t* of, int64_t rows, const dbsa_weight* in) {

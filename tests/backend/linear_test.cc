@@ -45,9 +45,8 @@ Rows run_linear(Backend& backend, const Rows& x, int64_t rows,
   auto in = backend.buffer(x, size.in);
   auto out =
       residual == nullptr ? backend.buffer(rows, size.out) : backend.buffer(*residual, size.out);
-  backend.check(backend.table().linear(backend.instance(), in.get(), rows, w.get(), bias,
-                                       residual == nullptr ? nullptr : out.get(), out.get(),
-                                       backend.error()));
+  backend.check(backend.linear(in.get(), rows, w.get(), bias,
+                               residual == nullptr ? nullptr : out.get(), out.get()));
   return backend.read(out, rows, size.out);
 }
 
@@ -285,7 +284,7 @@ TEST(Linear, ReadsABufferAnewOnceItIsWritten) {
          }},
         {"linear",
          [&](dbsa_buffer* from, int32_t, dbsa_buffer* to) {
-           return t.linear(self, from, kRows, inner.get(), nullptr, nullptr, to, error);
+           return backend.linear(from, kRows, inner.get(), nullptr, nullptr, to);
          }},
         {"swiglu",
          [&](dbsa_buffer* from, int32_t, dbsa_buffer* to) {
@@ -310,7 +309,7 @@ TEST(Linear, ReadsABufferAnewOnceItIsWritten) {
       auto x = backend.buffer(kRows, kWidth);
       auto out = backend.buffer(kRows, kWidth);
       const auto product = [&](const Backend::Handle<dbsa_buffer>& of) {
-        backend.check(t.linear(self, of.get(), kRows, w.get(), nullptr, nullptr, out.get(), error));
+        backend.check(backend.linear(of.get(), kRows, w.get(), nullptr, nullptr, out.get()));
         return backend.read(out, kRows, kWidth);
       };
       Rows before;

@@ -38,8 +38,7 @@ class NonsenseBackend : public dbsa::AttentionBackend {
   Status embedding(const int32_t*, int64_t, const dbsa_weight*, dbsa_buffer*) override {
     return {};
   }
-  Status linear(const dbsa_buffer*, int64_t, const dbsa_weight*, const dbsa_weight*,
-                const dbsa_buffer*, dbsa_buffer*) override {
+  Status linear(const dbsa_buffer*, int64_t, const dbsa_linear_layer*, int64_t) override {
     return {};
   }
   Status rms_norm(const dbsa_buffer*, int64_t, const dbsa_weight*, float, dbsa_buffer*) override {

@@ -322,10 +322,10 @@ TEST(Backend, ChecksShapes) {
       values.data(), {DBSA_DEVICE_CPU, 0}, 2, {DBSA_DTYPE_FLOAT, 32, 1}, dims, strides, 0};
   const Weight weight = *backend->weight_create(DBSA_WEIGHT_LINEAR, tensor);
   EXPECT_EQ(weight.rows(), 4);
-  EXPECT_TRUE(backend->linear(x, 4, weight, Weight(), nullptr, y).ok());
-  EXPECT_TRUE(backend->linear(x, 4, weight, Weight(), &y, y).ok());
-  refused(backend->linear(y, 4, weight, Weight(), nullptr, x), "linear: shapes do not fit");
-  refused(backend->linear(x, 5, weight, Weight(), nullptr, y), "linear: shapes do not fit");
+  EXPECT_TRUE(backend->linear(x, 4, {{weight, Weight(), nullptr, y}}).ok());
+  EXPECT_TRUE(backend->linear(x, 4, {{weight, Weight(), &y, y}}).ok());
+  refused(backend->linear(y, 4, {{weight, Weight(), nullptr, x}}), "linear: shapes do not fit");
+  refused(backend->linear(x, 5, {{weight, Weight(), nullptr, y}}), "linear: shapes do not fit");
   const int32_t ids[2] = {0, 4};
   refused(backend->embedding(ids, weight, x), "embedding: a token id outside the vocabulary");
   const std::vector<std::span<const int32_t>> tokens = {std::span(ids).first(1), ids};

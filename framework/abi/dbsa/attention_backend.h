@@ -90,6 +90,17 @@ typedef struct dbsa_plan_description {
   const dbsa_segment* segments;
 } dbsa_plan_description;
 
+/* One of the linear layers of an x: out = x weight^T (+ bias) (+ residual). bias and residual may
+ * be NULL; residual may be out, but nothing that another of the layers writes. */
+typedef struct dbsa_linear_layer {
+  uint32_t struct_size;
+  uint32_t reserved;         /* 0 */
+  const dbsa_weight* weight; /* [n, k], k the width of x */
+  const dbsa_weight* bias;   /* [n] */
+  const dbsa_buffer* residual;
+  dbsa_buffer* out; /* n wide, a buffer of its own */
+} dbsa_linear_layer;
+
 /* The weights of a SwiGLU layer: gate and up [m, k], down [n, m]; biases may be NULL. */
 typedef struct dbsa_swiglu_weights {
   uint32_t struct_size;
@@ -139,10 +150,9 @@ typedef struct dbsa_attention_backend_vtable {
   /* out[r] = embedding[ids[r]]. [run] */
   int32_t (*embedding)(void* instance, const int32_t* ids, int64_t rows, const dbsa_weight* table,
                        dbsa_buffer* out, dbsa_error* error);
-  /* out = x W^T (+ bias) (+ residual). bias and residual may be NULL; residual may be out. [run] */
-  int32_t (*linear)(void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
-                    const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out,
-                    dbsa_error* error);
+  /* count >= 1 linear layers of one x; each gives what it gives alone. [run] */
+  int32_t (*linear)(void* instance, const dbsa_buffer* x, int64_t rows,
+                    const dbsa_linear_layer* layers, int64_t count, dbsa_error* error);
   /* out = x / sqrt(mean(x^2) + epsilon) * weight, row by row. [run] */
   int32_t (*rms_norm)(void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
                       float epsilon, dbsa_buffer* out, dbsa_error* error);

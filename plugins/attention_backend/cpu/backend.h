@@ -33,8 +33,8 @@ class CpuBackend : public AttentionBackend {
 
   Status embedding(const int32_t* ids, int64_t rows, const dbsa_weight* table,
                    dbsa_buffer* out) override;
-  Status linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
-                const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out) override;
+  Status linear(const dbsa_buffer* x, int64_t rows, const dbsa_linear_layer* layers,
+                int64_t count) override;
   Status rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight, float epsilon,
                   dbsa_buffer* out) override;
   Status swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,

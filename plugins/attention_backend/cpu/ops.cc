@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
 
 namespace dbsa::cpu {
 namespace {
@@ -29,13 +30,15 @@ Status CpuBackend::embedding(const int32_t* ids, int64_t rows, const dbsa_weight
   return {};
 }
 
-Status CpuBackend::linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
-                          const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out) {
-  DBSA_RETURN_IF_ERROR(check_linear(x, rows, weight, bias, residual, out));
+Status CpuBackend::linear(const dbsa_buffer* x, int64_t rows, const dbsa_linear_layer* layers,
+                          int64_t count) {
+  DBSA_RETURN_IF_ERROR(check_linear(x, rows, layers, count));
   if (rows == 0) return {};
-  change(out);
-  weight->packed->multiply({x->row(0), rows, x->content}, values_of(bias), values_of(residual),
-                           out->row(0));
+  for (const dbsa_linear_layer& l : std::span(layers, static_cast<size_t>(count))) {
+    change(l.out);
+    l.weight->packed->multiply({x->row(0), rows, x->content}, values_of(l.bias),
+                               values_of(l.residual), l.out->row(0));
+  }
   return {};
 }
 

@@ -149,9 +149,8 @@ __global__ void combine_kernel(AttentionArgs args) {
   struct alignas(4 * kWidth) Numbers {
     float at[kWidth];
   };
-#if __CUDA_ARCH__ >= 900
-  cudaGridDependencySynchronize();  // launched while the parts may still be running
-#endif
+  let_next_begin();
+  wait_for_earlier();
   const int64_t index = (blockIdx.x * int64_t{blockDim.x} + threadIdx.x) * kWidth;
   const int64_t row_head = index / args.head_dim;
   const int d = static_cast<int>(index % args.head_dim);
@@ -159,50 +158,59 @@ __global__ void combine_kernel(AttentionArgs args) {
   const int64_t head = row_head % args.query_heads;
   if (row >= args.plan.rows) return;
   const RowSlots slots = args.plan.row_slots[row];
-  if (slots.count == 0) return;
+  const auto keep_rounded = [&](const Numbers& value) {
+    if (args.rounded == nullptr) return;
+#pragma unroll
+    for (int w = 0; w < kWidth; w += 2) {
+      *reinterpret_cast<uint32_t*>(args.rounded + index + w) =
+          pack_bf16(value.at[w], value.at[w + 1]);
+    }
+  };
+  if (slots.count == 0) {
+    keep_rounded(*reinterpret_cast<const Numbers*>(args.out + index));
+    return;
+  }
+  // Some at a time, all of which are on their way before the first is merged.
+  constexpr int kBatch = 12;
   RowState total;
-  Numbers value;
-#pragma unroll 8
-  for (int i = 0; i < slots.count; ++i) {
-    const int64_t slot = (args.plan.slots[slots.first + i] + row) * args.query_heads + head;
-    const float2 read = args.partial_state[slot];
-    RowState part;
-    part.maximum = read.x;
-    part.sum = read.y;
-    const auto own = *reinterpret_cast<const Numbers*>(args.partial + slot * args.head_dim + d);
-    if (i == 0) {
-      total = part;
-      value = own;
-    } else {
+  Numbers value = {};
+  for (int first = 0; first < slots.count; first += kBatch) {
+    float2 states[kBatch];
+    Numbers values[kBatch];
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const int at = slots.first + min(first + i, slots.count - 1);
+      const int64_t slot = (args.plan.slots[at] + row) * args.query_heads + head;
+      states[i] = args.partial_state[slot];
+      values[i] = *reinterpret_cast<const Numbers*>(args.partial + slot * args.head_dim + d);
+    }
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      if (first + i >= slots.count) break;
+      RowState part;
+      part.maximum = states[i].x;
+      part.sum = states[i].y;
       const Merge by = merge(total, part);
 #pragma unroll
-      for (int w = 0; w < kWidth; ++w) value.at[w] = merged(by, value.at[w], own.at[w]);
+      for (int w = 0; w < kWidth; ++w) value.at[w] = merged(by, value.at[w], values[i].at[w]);
     }
   }
   const float inverse = __frcp_rn(total.sum);
 #pragma unroll
   for (int w = 0; w < kWidth; ++w) value.at[w] = finished(value.at[w], inverse);
   *reinterpret_cast<Numbers*>(args.out + index) = value;
+  keep_rounded(value);
 }
 
 unsigned blocks_of(int64_t threads, int64_t block) {
   return static_cast<unsigned>((threads + block - 1) / block);
 }
 
-// early: before the parts are done, for which it waits.
-cudaError_t combine(cudaStream_t stream, const AttentionArgs& args, bool early) {
+cudaError_t combine(cudaStream_t stream, const AttentionArgs& args) {
   const int width = args.head_dim % 4 == 0 ? 4 : 2;
   const int64_t threads = int64_t{args.plan.rows} * args.query_heads * (args.head_dim / width);
-  cudaLaunchAttribute overlap = {};
-  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  overlap.val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config = {};
-  config.blockDim = dim3(128);
-  config.gridDim = dim3(blocks_of(threads, 128));
-  config.stream = stream;
-  config.attrs = &overlap;
-  config.numAttrs = early ? 1 : 0;
-  return cudaLaunchKernelEx(&config, width == 4 ? combine_kernel<4> : combine_kernel<2>, args);
+  return launch_early(stream, width == 4 ? combine_kernel<4> : combine_kernel<2>,
+                      dim3(blocks_of(threads, 128)), dim3(128), 0, args);
 }
 
 cudaError_t compute_capability(int* major, int* minor) {
@@ -276,8 +284,8 @@ cudaError_t prepare_attention(cudaStream_t stream, const AttentionShape& shape,
 }
 
 cudaError_t attention(cudaStream_t stream, AttentionKernel kernel, const AttentionShape& shape,
-                      const DevicePlan& plan, int layer, const float* q, float* out,
-                      void* scratch) {
+                      const DevicePlan& plan, int layer, const float* q, float* out, void* scratch,
+                      void* rounded) {
   AttentionArgs args = {};
   args.plan = plan;
   args.layer = layer;
@@ -288,6 +296,7 @@ cudaError_t attention(cudaStream_t stream, AttentionKernel kernel, const Attenti
   args.scale = shape.scale * kLog2E;
   args.q = q;
   args.out = out;
+  args.rounded = static_cast<__nv_bfloat16*>(rounded);
   args.partial = static_cast<float*>(scratch);
   args.partial_state = reinterpret_cast<float2*>(
       args.partial + plan.slot_count * shape.query_heads * shape.head_dim);
@@ -306,7 +315,7 @@ cudaError_t attention(cudaStream_t stream, AttentionKernel kernel, const Attenti
     error = cudaGetLastError();
   }
   if (error != cudaSuccess || plan.slot_count == 0) return error;
-  return combine(stream, args, kernel == AttentionKernel::kWgmma);
+  return combine(stream, args);
 }
 
 }  // namespace dbsa::cuda

@@ -34,7 +34,7 @@ const char* name_of(AttentionKernel kernel);
 cudaError_t side_by_side(int64_t* pieces);
 
 // PlanShape::encode_map of a kernel, or null.
-using MapEncoder = bool (*)(const KvPlace& place, int64_t rows, int64_t head_dim, KvMap* map);
+using MapEncoder = bool (*)(const KvPlace& place, int64_t rows, int64_t head_dim, TensorMap* map);
 MapEncoder map_encoder(AttentionKernel kernel);
 
 // Enqueues the rotations of a plan whose tables are on the device, once, before its attention.
@@ -43,8 +43,9 @@ cudaError_t prepare_attention(cudaStream_t stream, const AttentionShape& shape,
 
 // Enqueues the attention of one layer. q: float32 [rows, query_heads, head_dim], not rotated; out
 // likewise. scratch: Plan::scratch_bytes, 256-byte aligned, free again after the call on the
-// stream.
+// stream. rounded: out as bfloat16, or null; only for a plan with slots, whose parts are merged.
 cudaError_t attention(cudaStream_t stream, AttentionKernel kernel, const AttentionShape& shape,
-                      const DevicePlan& plan, int layer, const float* q, float* out, void* scratch);
+                      const DevicePlan& plan, int layer, const float* q, float* out, void* scratch,
+                      void* rounded);
 
 }  // namespace dbsa::cuda

@@ -1,9 +1,6 @@
-// Compares the attention kernels with a double-precision oracle on random plans, and times them.
-//
-//   attention_check [--bench] [--only-bench] [--seed N]
-//
-// Exits with 1 where an error is above its bound or bits differ that must not.
+// The attention kernels against a double-precision oracle on random plans, and how fast they are.
 #include "attention.h"
+#include "kernel_check.h"
 #include "plan.h"
 
 #include <algorithm>
@@ -29,36 +26,6 @@ struct dbsa_kv {
 namespace dbsa::cuda {
 namespace {
 
-void require(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return;
-  std::printf("%s: %s\n", what, cudaGetErrorString(error));
-  std::exit(2);
-}
-
-struct DeviceMemory {
-  void* data = nullptr;
-  uint64_t bytes = 0;
-  explicit DeviceMemory(uint64_t size) : bytes(std::max<uint64_t>(size, 256)) {
-    require(cudaMalloc(&data, bytes), "cudaMalloc");
-  }
-  ~DeviceMemory() { cudaFree(data); }
-  DeviceMemory(const DeviceMemory&) = delete;
-  DeviceMemory& operator=(const DeviceMemory&) = delete;
-  void poison() { require(cudaMemset(data, 0xFF, bytes), "cudaMemset"); }
-};
-
-uint16_t to_bf16(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, 4);
-  return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
-float from_bf16(uint16_t x) {
-  const uint32_t bits = uint32_t{x} << 16;
-  float value;
-  std::memcpy(&value, &bits, 4);
-  return value;
-}
-
 constexpr int kLayers = 2;  // of correctness cases; layer 1 is attended to
 
 struct Case {
@@ -66,7 +33,7 @@ struct Case {
   int64_t layers = kLayers;
   std::vector<float> inv_freq;
   std::vector<std::unique_ptr<dbsa_kv>> kvs;
-  std::vector<std::unique_ptr<DeviceMemory>> memory;
+  std::vector<std::unique_ptr<DeviceArray>> memory;
   std::vector<dbsa_segment> segments;
   std::vector<dbsa_row_range> ranges;
   std::vector<int32_t> positions;
@@ -114,7 +81,7 @@ struct Case {
         }
       }
     }
-    memory.push_back(std::make_unique<DeviceMemory>(host.size()));
+    memory.push_back(std::make_unique<DeviceArray>(host.size()));
     kv->device = memory.back()->data;
     require(cudaMemcpy(kv->device, host.data(), host.size(), cudaMemcpyHostToDevice), "copy");
     kvs.push_back(std::move(kv));
@@ -171,8 +138,8 @@ std::unique_ptr<Plan> make_plan(const Case& c, int64_t side_by_side) {
 
 struct Ready {  // a plan on the device
   std::unique_ptr<Plan> plan;
-  DeviceMemory tables;
-  DeviceMemory scratch;
+  DeviceArray tables;
+  DeviceArray scratch;
   DevicePlan device;
   Ready(const Case& c, std::unique_ptr<Plan> made)
       : plan(std::move(made)), tables(plan->device_bytes()), scratch(plan->scratch_bytes()) {
@@ -189,11 +156,11 @@ struct Ready {  // a plan on the device
 std::vector<float> run(const Case& c, AttentionKernel kernel, int64_t side_by_side) {
   Ready ready(c, make_plan(c, side_by_side));
   const uint64_t bytes = c.q.size() * sizeof(float);
-  DeviceMemory q(bytes), out(bytes);
+  DeviceArray q(bytes), out(bytes);
   out.poison();
   require(cudaMemcpy(q.data, c.q.data(), bytes, cudaMemcpyHostToDevice), "copy of q");
   require(attention(nullptr, kernel, c.shape, ready.device, 1, static_cast<const float*>(q.data),
-                    static_cast<float*>(out.data), ready.scratch.data),
+                    static_cast<float*>(out.data), ready.scratch.data, nullptr),
           "attention");
   std::vector<float> result(c.q.size());
   require(cudaMemcpy(result.data(), out.data, bytes, cudaMemcpyDeviceToHost), "attention ran");
@@ -411,32 +378,10 @@ bool check_all(uint64_t seed) {
                     c, random);
     }
   }
-  std::printf(checker.failed() ? "FAILED\n" : "all within their bounds\n");
   return !checker.failed();
 }
 
 // ---- timings -----------------------------------------------------------------------------------
-
-double milliseconds(const std::function<void()>& work, int times) {
-  cudaEvent_t begin, end;
-  require(cudaEventCreate(&begin), "event");
-  require(cudaEventCreate(&end), "event");
-  std::vector<double> all;
-  work();
-  for (int i = 0; i < times; ++i) {
-    require(cudaEventRecord(begin), "event");
-    work();
-    require(cudaEventRecord(end), "event");
-    require(cudaEventSynchronize(end), "timed work");
-    float took = 0;
-    require(cudaEventElapsedTime(&took, begin, end), "event");
-    all.push_back(took);
-  }
-  require(cudaEventDestroy(begin), "event");
-  require(cudaEventDestroy(end), "event");
-  std::sort(all.begin(), all.end());
-  return all[all.size() / 2];
-}
 
 // KV of many layers: one layer of numbers, copied to the others.
 dbsa_kv* add_layers(Case& c, int64_t tokens, int layers) {
@@ -451,7 +396,7 @@ dbsa_kv* add_layers(Case& c, int64_t tokens, int layers) {
     state = state * 6364136223846793005u + 1442695040888963407u;
     x = to_bf16(static_cast<float>(static_cast<int32_t>(state >> 32)) * 0x1p-31f * 1.7f);
   }
-  c.memory.push_back(std::make_unique<DeviceMemory>(static_cast<uint64_t>(plane * layers)));
+  c.memory.push_back(std::make_unique<DeviceArray>(static_cast<uint64_t>(plane * layers)));
   kv->device = c.memory.back()->data;
   auto* to = static_cast<char*>(kv->device);
   require(cudaMemcpy(to, host.data(), static_cast<size_t>(plane), cudaMemcpyHostToDevice), "copy");
@@ -489,7 +434,7 @@ void bench(const std::string& name, Case& c, int layers, double copy_bandwidth) 
   require(side_by_side(&fills), "side_by_side");
   Ready ready(c, make_plan(c, fills));
   const uint64_t bytes = c.q.size() * sizeof(float);
-  DeviceMemory q(bytes), out(bytes);
+  DeviceArray q(bytes), out(bytes);
   require(cudaMemcpy(q.data, c.q.data(), bytes, cudaMemcpyHostToDevice), "copy of q");
   double kv_bytes = 0;
   for (const auto& kv : c.kvs) kv_bytes += static_cast<double>(c.plane_bytes(kv->tokens));
@@ -501,7 +446,7 @@ void bench(const std::string& name, Case& c, int layers, double copy_bandwidth) 
           for (int layer = 0; layer < layers; ++layer) {
             require(attention(nullptr, kernel, c.shape, ready.device, layer,
                               static_cast<const float*>(q.data), static_cast<float*>(out.data),
-                              ready.scratch.data),
+                              ready.scratch.data, nullptr),
                     "attention");
           }
         },
@@ -516,20 +461,7 @@ void bench(const std::string& name, Case& c, int layers, double copy_bandwidth) 
   }
 }
 
-void bench_all() {
-  constexpr uint64_t kCopied = uint64_t{2} << 30;
-  double copy_bandwidth = 0;
-  {
-    DeviceMemory from(kCopied), to(kCopied);
-    from.poison();
-    const double took = milliseconds(
-        [&] {
-          require(cudaMemcpyAsync(to.data, from.data, kCopied, cudaMemcpyDeviceToDevice), "copy");
-        },
-        5);
-    copy_bandwidth = 2.0 * kCopied / took * 1e3;
-    std::printf("copying on the device: %.0f GB/s, read and written\n", copy_bandwidth * 1e-9);
-  }
+void bench_all(double copy_bandwidth) {
   // Llama-3.1-8B: 21 blocks of 1,536 tokens, 32,256 in all, at places of their own.
   constexpr int kLayersOfModel = 32;
   for (const int64_t rows : {1, 8, 50, 200}) {
@@ -588,31 +520,8 @@ void bench_all() {
 }
 
 }  // namespace
-}  // namespace dbsa::cuda
 
-int main(int count, char** arguments) {
-  uint64_t seed = 1;
-  bool bench = false, check = true;
-  for (int i = 1; i < count; ++i) {
-    const std::string argument = arguments[i];
-    if (argument == "--bench") {
-      bench = true;
-    } else if (argument == "--only-bench") {
-      bench = true;
-      check = false;
-    } else if (argument == "--seed" && i + 1 < count) {
-      seed = std::strtoull(arguments[++i], nullptr, 10);
-    } else {
-      std::printf("usage: %s [--bench | --only-bench] [--seed N]\n", arguments[0]);
-      return 2;
-    }
-  }
-  int devices = 0;
-  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-    std::printf("skipped: no CUDA device\n");
-    return 77;
-  }
-  const bool good = !check || dbsa::cuda::check_all(seed);
-  if (bench) dbsa::cuda::bench_all();
-  return good ? 0 : 1;
-}
+bool check_attention(uint64_t seed) { return check_all(seed); }
+void bench_attention(double copy_bandwidth) { bench_all(copy_bandwidth); }
+
+}  // namespace dbsa::cuda

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "attention.h"
+#include "device.cuh"
 #include "plan_tables.h"
 
 #include <cuda_bf16.h>
@@ -16,18 +17,19 @@ struct AttentionArgs {
   int kv_heads;
   int group;  // query heads of a KV head
   int head_dim;
-  float scale;            // times log2(e)
-  const float* q;         // [rows, query_heads, head_dim]
-  float* out;             // [rows, query_heads, head_dim]
-  float* partial;         // [slots, query_heads, head_dim], not divided by the sums
-  float2* partial_state;  // [slots, query_heads]: maximum and sum
+  float scale;             // times log2(e)
+  const float* q;          // [rows, query_heads, head_dim]
+  float* out;              // [rows, query_heads, head_dim]
+  __nv_bfloat16* rounded;  // the same, or null; where parts are merged
+  float* partial;          // [slots, query_heads, head_dim], not divided by the sums
+  float2* partial_state;   // [slots, query_heads]: maximum and sum
 };
 
 // Shared memory of a block; 0: not for this width.
 int mma_shared_bytes(int head_dim);
 cudaError_t mma_attention(cudaStream_t stream, const AttentionArgs& args);
 cudaError_t hopper_attention(cudaStream_t stream, const AttentionArgs& args);
-bool encode_hopper_map(const KvPlace& place, int64_t rows, int64_t head_dim, KvMap* map);
+bool encode_hopper_map(const KvPlace& place, int64_t rows, int64_t head_dim, TensorMap* map);
 
 struct Visible {
   int low;
@@ -82,9 +84,6 @@ __device__ inline uint32_t tile_offset(int rows, int row, int unit) {
   return uint32_t(unit / 8 * rows * 128 + row * 128 + ((unit % 8) ^ (row % 8)) * 16);
 }
 
-__device__ inline uint32_t shared_address(const void* pointer) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
-}
 // Volatile: it stays among the products around it.
 __device__ inline float fast_exp2(float x) {
   float y;

@@ -11,19 +11,12 @@
 // Tiles lie in shared memory as wgmma and the copy engine have them with a swizzle of 128 bytes:
 // panels of 64 numbers a row, 16-byte units of a row exchanged by the row's number.
 #include "attention_device.cuh"
-
-#include <cuda.h>
+#include "hopper.cuh"
 
 #include <algorithm>
 
 namespace dbsa::cuda {
 namespace {
-
-#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define DBSA_HOPPER 1
-#else
-#define DBSA_HOPPER 0
-#endif
 
 constexpr int kTokens = 2 * kChunk;  // of a buffer
 constexpr int kGroupThreads = 128;
@@ -40,84 +33,7 @@ struct Tile {
 
 #if DBSA_HOPPER
 
-constexpr int kRowBytes = 128;  // of a panel
-constexpr uint32_t kRows8 = 8 * kRowBytes;
 constexpr int kConsumerRows = kTileRows / kConsumers;
-
-// ---- instructions ----------------------------------------------------------------------------
-
-__device__ inline void barrier_init(uint32_t barrier, int arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
-}
-__device__ inline void barrier_arrive(uint32_t barrier) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
-__device__ inline void barrier_expect(uint32_t barrier, uint32_t bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
-               : "memory");
-}
-__device__ inline void barrier_wait(uint32_t barrier, uint32_t phase) {
-  asm volatile(
-      "{\n.reg .pred done;\n"
-      "again:\n"
-      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
-      "@!done bra again;\n}\n" ::"r"(barrier),
-      "r"(phase)
-      : "memory");
-}
-__device__ inline void fetch_panel(uint32_t shared, const KvMap* map, int column, int row,
-                                   uint32_t barrier) {
-  asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
-      "[%0], [%1, {%2, %3}], [%4];" ::"r"(shared),
-      "l"(map), "r"(column), "r"(row), "r"(barrier)
-      : "memory");
-}
-// Among the threads of one warpgroup.
-__device__ inline void group_barrier(int group) {
-  asm volatile("bar.sync %0, 128;" ::"r"(group + 1) : "memory");
-}
-
-// Of tiles with a swizzle of 128 bytes. For rows of the reduction's dimension (keys, queries)
-// stride is from 8 rows to the next 8; for columns of it (values) leading is from panel to panel
-// and stride from 8 tokens to the next 8.
-class Descriptor {
- public:
-  __device__ Descriptor(uint32_t shared, uint32_t leading, uint32_t stride)
-      // By way of a shuffle: the compiler then knows that it is the same in all lanes.
-      : low_(__shfl_sync(~0u, (shared & 0x3FFFF) >> 4 | leading >> 4 << 16, 0)),
-        high_(stride >> 4 | 1u << 30) {}
-  __device__ uint64_t at(uint32_t bytes) const {
-    return uint64_t{high_} << 32 | (low_ + (bytes >> 4));
-  }
-
- private:
-  uint32_t low_;
-  uint32_t high_;
-};
-__device__ inline void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
-__device__ inline void wgmma_commit() {
-  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
-}
-template <int kPending>
-__device__ inline void wgmma_wait() {
-  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
-}
-__device__ inline void fence_async_proxy() {
-  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-}
-
-#define DBSA_R4(t) "+f"(d[t][0]), "+f"(d[t][1]), "+f"(d[t][2]), "+f"(d[t][3])
-#define DBSA_R32(t)                                                                           \
-  DBSA_R4(t), DBSA_R4(t + 1), DBSA_R4(t + 2), DBSA_R4(t + 3), DBSA_R4(t + 4), DBSA_R4(t + 5), \
-      DBSA_R4(t + 6), DBSA_R4(t + 7)
-#define DBSA_N32                                                                               \
-  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, " \
-  "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
-#define DBSA_N64                                                                            \
-  DBSA_N32                                                                                  \
-  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, %48, " \
-  "%49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
 
 // d[64 rows, 128 tokens] = (or +=) queries * keys^T, over 16 dimensions.
 template <bool kAdd>
@@ -242,7 +158,7 @@ __device__ inline void produce(const AttentionArgs& args, const Work& work, int 
       const Piece& piece = args.plan.pieces[part.first_piece + i];
       const Chunks chunks = chunks_by_warp(args, work, piece);
       if (!leads) continue;
-      const KvMap* map = args.plan.maps + piece.map;
+      const TensorMap* map = args.plan.maps + piece.map;
       // A copy brought the map to memory that may have held another, which this multiprocessor may
       // still know.
       if (piece.map != fenced) {
@@ -563,6 +479,8 @@ __global__ void __launch_bounds__(kThreads, 1) hopper_kernel(AttentionArgs args)
     }
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
+  let_next_begin();
+  wait_for_earlier();
   __syncthreads();
   const int group = int(threadIdx.x) / kGroupThreads;
   const int units = args.plan.work_count * args.kv_heads;
@@ -599,41 +517,14 @@ cudaError_t launch(cudaStream_t stream, const AttentionArgs& args) {
   }
   if (error != cudaSuccess) return error;
   const int blocks = std::min(multiprocessors, args.plan.work_count * args.kv_heads);
-  hopper_kernel<kDim><<<blocks, kThreads, kBytes, stream>>>(args);
-  return cudaGetLastError();
-}
-
-using EncodeTiled = CUresult (*)(CUtensorMap*, CUtensorMapDataType, cuuint32_t, void*,
-                                 const cuuint64_t*, const cuuint64_t*, const cuuint32_t*,
-                                 const cuuint32_t*, CUtensorMapInterleave, CUtensorMapSwizzle,
-                                 CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-
-EncodeTiled find_encoder() {
-  void* found = nullptr;
-  cudaDriverEntryPointQueryResult result{};
-  if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault,
-                                       &result) != cudaSuccess ||
-      result != cudaDriverEntryPointSuccess) {
-    return nullptr;
-  }
-  return reinterpret_cast<EncodeTiled>(found);
+  return launch_early(stream, hopper_kernel<kDim>, dim3(static_cast<unsigned>(blocks)),
+                      dim3(kThreads), kBytes, args);
 }
 
 }  // namespace
 
-bool encode_hopper_map(const KvPlace& place, int64_t rows, int64_t head_dim, KvMap* map) {
-  static_assert(sizeof(CUtensorMap) == sizeof(KvMap) && alignof(CUtensorMap) <= alignof(KvMap));
-  static const EncodeTiled encode = find_encoder();
-  if (encode == nullptr) return false;
-  const cuuint64_t sizes[2] = {static_cast<cuuint64_t>(head_dim), static_cast<cuuint64_t>(rows)};
-  const cuuint64_t strides[1] = {static_cast<cuuint64_t>(head_dim) * 2};
-  const cuuint32_t box[2] = {64, kTokens};
-  const cuuint32_t steps[2] = {1, 1};
-  return encode(reinterpret_cast<CUtensorMap*>(map), CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2,
-                reinterpret_cast<void*>(place.address), sizes, strides, box, steps,
-                CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-                CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) == CUDA_SUCCESS;
+bool encode_hopper_map(const KvPlace& place, int64_t rows, int64_t head_dim, TensorMap* map) {
+  return encode_map(place.address, rows, head_dim, kTokens, map);
 }
 
 cudaError_t hopper_attention(cudaStream_t stream, const AttentionArgs& args) {

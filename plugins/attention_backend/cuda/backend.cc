@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <random>
 #include <set>
+#include <span>
 
 namespace dbsa::cuda {
 
@@ -30,6 +32,10 @@ float bf16_to_f32(uint16_t half) {
   float value;
   std::memcpy(&value, &bits, sizeof value);
   return value;
+}
+
+const float* values_of(const dbsa_weight* bias) {
+  return bias == nullptr ? nullptr : bias->values();
 }
 
 int64_t kv_tokens(const dbsa_kv* kv) { return kv->tokens; }
@@ -101,6 +107,7 @@ Status CudaBackend::configure(const dbsa_attention_shape& shape) {
   DBSA_RETURN_IF_ERROR(check(cuda::side_by_side(&side_by_side_), "asking the GPU"));
   description_ = device_ + ", " + name_of(kernel_);
   if (bf16_compute_) {
+    few_rows_linear_ = has_few_rows_linear();
     DBSA_ASSIGN_OR_RETURN(blas_, Blas::open(pool_));
     description_ += ", cuBLASLt " + blas_->version();
   }
@@ -181,7 +188,44 @@ Result<dbsa_weight*> CudaBackend::weight_create(int32_t use, const dbsa_tensor& 
               "converting a weight"));
   }
   DBSA_RETURN_IF_ERROR(sync());  // the caller's memory may be gone then
+  if (few_rows_linear_ && use == DBSA_WEIGHT_LINEAR && Blas::takes(weight->rows, weight->width) &&
+      encode_weight(weight->memory.data(), weight->rows, weight->width, &weight->map)) {
+    DBSA_ASSIGN_OR_RETURN(weight->has_map, few_rows_agree(*weight));
+  }
   return weight.release();
+}
+
+// Whether products of few rows with weights of this shape have the very bits of the library's,
+// whose kernels are not ours to know: tried once, with each kernel that it may take for many rows.
+Result<bool> CudaBackend::few_rows_agree(const dbsa_weight& weight) {
+  const int64_t n = weight.rows, k = weight.width;
+  const auto [known, is_new] = few_rows_agree_.try_emplace({n, k}, false);
+  if (!is_new) return known->second;
+  constexpr int64_t kRows = 16, kMostRows = 8192;
+  std::vector<uint16_t> x(static_cast<size_t>(kRows * k));
+  std::minstd_rand random(1);
+  // Of either sign and of magnitudes 1 to 2.
+  for (uint16_t& number : x) number = static_cast<uint16_t>(0x3f80 | (random() >> 8 & 0x807f));
+  DeviceMemory of_x, out;
+  DBSA_RETURN_IF_ERROR(of_x.reserve(pool_, x.size() * 2));
+  DBSA_RETURN_IF_ERROR(out.reserve(pool_, static_cast<uint64_t>(kRows * n) * sizeof(float)));
+  DBSA_RETURN_IF_ERROR(staging_.upload(stream_, x.data(), x.size() * 2, of_x.data()));
+  std::vector<float> few(static_cast<size_t>(kRows * n)), many(few.size());
+  const auto read = [&](std::vector<float>& to) {
+    return transfers_.download(stream_, out.data(), to.size() * sizeof(float), to.data());
+  };
+  const FewRowsProduct product = {&weight.map, nullptr, nullptr, out.as<float>(), n};
+  DBSA_RETURN_IF_ERROR(
+      check(few_rows_linear(stream_, of_x.data(), kRows, k, &product, 1), "a product"));
+  DBSA_RETURN_IF_ERROR(read(few));
+  for (int64_t rows = kMostFewRows + 1; rows <= kMostRows; rows *= 2) {
+    DBSA_RETURN_IF_ERROR(blas_->multiply(stream_, of_x.data(), weight.memory.data(), nullptr, kRows,
+                                         n, k, out.as<float>(), rows));
+    DBSA_RETURN_IF_ERROR(read(many));
+    if (std::memcmp(few.data(), many.data(), few.size() * sizeof(float)) != 0) return false;
+  }
+  known->second = true;
+  return true;
 }
 
 void CudaBackend::weight_destroy(dbsa_weight* weight) { delete weight; }
@@ -193,25 +237,37 @@ Result<const void*> CudaBackend::rounded(const dbsa_buffer& x, int64_t rows) {
   const int64_t count = rows * x.width;
   if (x.content != 0 && x.content == rounded_content_ && rows == rounded_rows_)
     return static_cast<const void*>(rounded_.data());
+  DBSA_ASSIGN_OR_RETURN(void* const to, reserve_rounded(rows, x.width));
+  DBSA_RETURN_IF_ERROR(check(convert(stream_, x.row(0), Number::kF32, count, to, Number::kBf16),
+                             "rounding activations"));
+  keep_rounded(x, rows);
+  return static_cast<const void*>(to);
+}
+
+Result<void*> CudaBackend::reserve_rounded(int64_t rows, int64_t width) {
   rounded_content_ = 0;
-  DBSA_RETURN_IF_ERROR(rounded_.reserve(pool_, static_cast<uint64_t>(count) * 2));
-  DBSA_RETURN_IF_ERROR(
-      check(convert(stream_, x.row(0), Number::kF32, count, rounded_.data(), Number::kBf16),
-            "rounding activations"));
-  rounded_content_ = x.content;
+  DBSA_RETURN_IF_ERROR(rounded_.reserve(pool_, static_cast<uint64_t>(rows * width) * 2));
+  return static_cast<void*>(rounded_.data());
+}
+
+void CudaBackend::keep_rounded(const dbsa_buffer& of, int64_t rows) {
+  rounded_content_ = of.content;
   rounded_rows_ = rows;
-  return static_cast<const void*>(rounded_.data());
 }
 
 // x: [rows, weight.width] of the weight's type.
 Status CudaBackend::multiply(const void* x, const dbsa_weight& weight, const dbsa_weight* bias,
                              const float* residual, int64_t rows, float* out) {
   const int64_t n = weight.rows, k = weight.width;
-  const float* bias_values = bias == nullptr ? nullptr : bias->values();
+  const float* bias_values = values_of(bias);
   if (weight.type != Number::kBf16 || !Blas::takes(n, k))
     return check(cuda::multiply(stream_, x, weight.memory.data(), weight.type, bias_values,
                                 residual, rows, n, k, out),
                  "a product");
+  if (weight.of_few_rows(rows)) {
+    const FewRowsProduct product = {&weight.map, bias_values, residual, out, n};
+    return check(few_rows_linear(stream_, x, rows, k, &product, 1), "a product");
+  }
   DBSA_RETURN_IF_ERROR(
       blas_->multiply(stream_, x, weight.memory.data(), residual, rows, n, k, out));
   if (bias == nullptr) return {};
@@ -245,14 +301,29 @@ Status CudaBackend::gather_rows(const dbsa_buffer* x, const int64_t* indices, in
                "gather_rows");
 }
 
-Status CudaBackend::linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
-                           const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out) {
-  DBSA_RETURN_IF_ERROR(check_linear(x, rows, weight, bias, residual, out));
+Status CudaBackend::linear(const dbsa_buffer* x, int64_t rows, const dbsa_linear_layer* layers,
+                           int64_t count) {
+  DBSA_RETURN_IF_ERROR(check_linear(x, rows, layers, count));
   if (rows == 0) return {};
   DBSA_ASSIGN_OR_RETURN(const void* from, rounded(*x, rows));
-  change(out);
-  return multiply(from, *weight, bias, residual == nullptr ? nullptr : residual->row(0), rows,
-                  out->row(0));
+  std::vector<FewRowsProduct> together;
+  for (const dbsa_linear_layer& l : std::span(layers, static_cast<size_t>(count))) {
+    change(l.out);
+    const float* residual = l.residual == nullptr ? nullptr : l.residual->row(0);
+    if (!l.weight->of_few_rows(rows)) {
+      DBSA_RETURN_IF_ERROR(multiply(from, *l.weight, l.bias, residual, rows, l.out->row(0)));
+      continue;
+    }
+    together.push_back(
+        {&l.weight->map, values_of(l.bias), residual, l.out->row(0), l.weight->rows});
+  }
+  for (size_t first = 0; first < together.size(); first += kMostProducts) {
+    const size_t most = std::min(together.size() - first, size_t{kMostProducts});
+    DBSA_RETURN_IF_ERROR(check(few_rows_linear(stream_, from, rows, x->width,
+                                               together.data() + first, static_cast<int>(most)),
+                               "products"));
+  }
+  return {};
 }
 
 Status CudaBackend::swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
@@ -274,10 +345,17 @@ Status CudaBackend::swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu
     const int64_t count = std::min(most, rows - first);
     const char* part = static_cast<const char*>(from) +
                        static_cast<uint64_t>(first * width) * bytes_of(weights.gate->type);
-    DBSA_RETURN_IF_ERROR(multiply(part, *weights.gate, weights.gate_bias, nullptr, count, gate));
-    DBSA_RETURN_IF_ERROR(multiply(part, *weights.up, weights.up_bias, nullptr, count, up));
-    DBSA_RETURN_IF_ERROR(
-        check(silu_mul(stream_, gate, up, count * inner, inner_.data(), type), "silu"));
+    if (weights.gate->of_few_rows(count) && weights.up->of_few_rows(count)) {
+      DBSA_RETURN_IF_ERROR(check(few_rows_swiglu(stream_, part, count, width, weights.gate->map,
+                                                 values_of(weights.gate_bias), weights.up->map,
+                                                 values_of(weights.up_bias), inner, inner_.data()),
+                                 "gate and up"));
+    } else {
+      DBSA_RETURN_IF_ERROR(multiply(part, *weights.gate, weights.gate_bias, nullptr, count, gate));
+      DBSA_RETURN_IF_ERROR(multiply(part, *weights.up, weights.up_bias, nullptr, count, up));
+      DBSA_RETURN_IF_ERROR(
+          check(silu_mul(stream_, gate, up, count * inner, inner_.data(), type), "silu"));
+    }
     DBSA_RETURN_IF_ERROR(multiply(inner_.data(), *weights.down, weights.down_bias,
                                   residual == nullptr ? nullptr : residual->row(0) + first * outer,
                                   count, out->row(0) + first * outer));
@@ -290,9 +368,15 @@ Status CudaBackend::rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weig
   DBSA_RETURN_IF_ERROR(check_rms_norm(x, rows, weight, out));
   if (rows == 0) return {};
   change(out);
-  return check(
-      cuda::rms_norm(stream_, x->row(0), weight->values(), rows, x->width, epsilon, out->row(0)),
-      "rms_norm");
+  void* as_bf16 = nullptr;
+  if (bf16_compute_) {
+    DBSA_ASSIGN_OR_RETURN(as_bf16, reserve_rounded(rows, x->width));
+  }
+  DBSA_RETURN_IF_ERROR(check(cuda::rms_norm(stream_, x->row(0), weight->values(), rows, x->width,
+                                            epsilon, out->row(0), as_bf16),
+                             "rms_norm"));
+  if (as_bf16 != nullptr) keep_rounded(*out, rows);
+  return {};
 }
 
 Status CudaBackend::layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
@@ -509,9 +593,16 @@ Status CudaBackend::attention(const dbsa_plan* plan, int32_t layer, const dbsa_b
   DBSA_RETURN_IF_ERROR(send(*plan, layer));
   DBSA_RETURN_IF_ERROR(partial_.reserve(pool_, plan->plan->scratch_bytes()));
   change(out);
-  return check(cuda::attention(stream_, kernel_, attention_shape_, plan->placed, layer, q->row(0),
-                               out->row(0), partial_.data()),
-               "attention");
+  void* as_bf16 = nullptr;
+  if (bf16_compute_ && plan->placed.slot_count > 0) {
+    DBSA_ASSIGN_OR_RETURN(as_bf16, reserve_rounded(plan->rows, out->width));
+  }
+  DBSA_RETURN_IF_ERROR(
+      check(cuda::attention(stream_, kernel_, attention_shape_, plan->placed, layer, q->row(0),
+                            out->row(0), partial_.data(), as_bf16),
+            "attention"));
+  if (as_bf16 != nullptr) keep_rounded(*out, plan->rows);
+  return {};
 }
 
 }  // namespace dbsa::cuda

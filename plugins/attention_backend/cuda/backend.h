@@ -5,14 +5,17 @@
 
 #include "attention.h"
 #include "blas.h"
+#include "linear.h"
 #include "memory.h"
 #include "objects.h"
 
 #include <dbsa/sdk/attention_backend.h>
 #include <dbsa/sdk/host.h>
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace dbsa::cuda {
@@ -40,8 +43,8 @@ class CudaBackend : public AttentionBackend {
 
   Status embedding(const int32_t* ids, int64_t rows, const dbsa_weight* table,
                    dbsa_buffer* out) override;
-  Status linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
-                const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out) override;
+  Status linear(const dbsa_buffer* x, int64_t rows, const dbsa_linear_layer* layers,
+                int64_t count) override;
   Status rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight, float epsilon,
                   dbsa_buffer* out) override;
   Status swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
@@ -80,7 +83,10 @@ class CudaBackend : public AttentionBackend {
   void change(dbsa_buffer* buffer) { buffer->content = ++contents_; }
   Status check_configured() const;
   Status check_format(const dbsa_kv_format& format) const;
+  Result<bool> few_rows_agree(const dbsa_weight& weight);
   Result<const void*> rounded(const dbsa_buffer& x, int64_t rows);
+  Result<void*> reserve_rounded(int64_t rows, int64_t width);
+  void keep_rounded(const dbsa_buffer& of, int64_t rows);
   Status multiply(const void* x, const dbsa_weight& weight, const dbsa_weight* bias,
                   const float* residual, int64_t rows, float* out);
   std::unique_ptr<dbsa_kv> make_kv(int64_t tokens) const;
@@ -105,6 +111,8 @@ class CudaBackend : public AttentionBackend {
 
   bool configured_ = false;
   bool bf16_compute_ = false;
+  bool few_rows_linear_ = false;
+  std::map<std::pair<int64_t, int64_t>, bool> few_rows_agree_;  // by n and k of a weight
   int32_t layers_ = 0;
   AttentionShape attention_shape_ = {};
   AttentionKernel kernel_ = AttentionKernel::kSimple;

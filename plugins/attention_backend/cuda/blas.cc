@@ -162,9 +162,9 @@ Result<Blas::Product*> Blas::product(int64_t rows_of_class, int64_t n, int64_t k
 }
 
 Status Blas::multiply(cudaStream_t stream, const void* x, const void* w, const float* residual,
-                      int64_t rows, int64_t n, int64_t k, float* out) {
-  const auto rows_of_class =
-      static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(rows, kFewRows))));
+                      int64_t rows, int64_t n, int64_t k, float* out, int64_t kernel_rows) {
+  const auto rows_of_class = static_cast<int64_t>(
+      std::bit_ceil(static_cast<uint64_t>(std::max({rows, kernel_rows, kFewRows}))));
   DBSA_ASSIGN_OR_RETURN(const Product* p, product(rows_of_class, n, k));
   const auto columns = static_cast<uint64_t>(rows);
   for (cublasLtMatrixLayout_t of : {p->x, p->out})

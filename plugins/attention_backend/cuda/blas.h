@@ -30,8 +30,9 @@ class Blas {
   // What it takes: rows of x and w aligned to 16 bytes, rows of out as well.
   static bool takes(int64_t n, int64_t k) { return n % 4 == 0 && k % 8 == 0; }
   // out[rows, n] = x[rows, k] w[n, k]^T (+ residual, which may be out), float32; x and w bfloat16.
+  // By the kernel for kernel_rows rows, where these are more.
   Status multiply(cudaStream_t stream, const void* x, const void* w, const float* residual,
-                  int64_t rows, int64_t n, int64_t k, float* out);
+                  int64_t rows, int64_t n, int64_t k, float* out, int64_t kernel_rows = 0);
 
  private:
   struct Library;

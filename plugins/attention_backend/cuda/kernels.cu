@@ -1,5 +1,7 @@
 #include "kernels.h"
 
+#include "device.cuh"
+
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
@@ -49,6 +51,8 @@ __global__ void convert_kernel(const From* from, int64_t count, To* to) {
 
 // Four numbers a thread: what every linear layer begins with.
 __global__ void round_kernel(const float4* from, int64_t fours, __nv_bfloat162* to) {
+  let_next_begin();
+  wait_for_earlier();
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < fours;
        i += int64_t{gridDim.x} * kThreads) {
     const float4 x = from[i];
@@ -82,14 +86,58 @@ __device__ float block_sum(float x) {
   return sum;
 }
 
+// Four numbers a thread at a time, of which the first kKept are kept for the second look at the
+// row.
 __global__ void rms_norm_kernel(const float* x, const float* weight, int64_t width, float epsilon,
-                                float* out) {
-  const float* row = x + blockIdx.x * width;
-  float* to = out + blockIdx.x * width;
+                                float* out, __nv_bfloat16* rounded) {
+  constexpr int kKept = 4;
+  let_next_begin();
+  wait_for_earlier();
+  const int64_t begin = blockIdx.x * width, fours = width % 4 == 0 ? width / 4 : 0;
+  const auto* row = reinterpret_cast<const float4*>(x + begin);
+  float4 kept[kKept];
   float sum = 0;
-  for (int64_t i = threadIdx.x; i < width; i += kThreads) sum += row[i] * row[i];
+  const auto add = [&](const float4& v) {
+    sum += v.x * v.x;
+    sum += v.y * v.y;
+    sum += v.z * v.z;
+    sum += v.w * v.w;
+  };
+#pragma unroll
+  for (int i = 0; i < kKept; ++i) {
+    const int64_t at = threadIdx.x + int64_t{i} * kThreads;
+    if (at < fours) kept[i] = row[at];
+  }
+#pragma unroll
+  for (int i = 0; i < kKept; ++i) {
+    if (threadIdx.x + int64_t{i} * kThreads < fours) add(kept[i]);
+  }
+  for (int64_t at = threadIdx.x + int64_t{kKept} * kThreads; at < fours; at += kThreads)
+    add(row[at]);
+  for (int64_t i = 4 * fours + threadIdx.x; i < width; i += kThreads)
+    sum += x[begin + i] * x[begin + i];
   const float scale = 1.0f / sqrtf(block_sum(sum) / static_cast<float>(width) + epsilon);
-  for (int64_t i = threadIdx.x; i < width; i += kThreads) to[i] = row[i] * scale * weight[i];
+  const auto write = [&](int64_t at, const float4& v) {
+    const float4 w = reinterpret_cast<const float4*>(weight)[at];
+    const float4 y = {v.x * scale * w.x, v.y * scale * w.y, v.z * scale * w.z, v.w * scale * w.w};
+    reinterpret_cast<float4*>(out + begin)[at] = y;
+    if (rounded == nullptr) return;
+    auto* pair = reinterpret_cast<__nv_bfloat162*>(rounded + begin) + 2 * at;
+    pair[0] = __floats2bfloat162_rn(y.x, y.y);
+    pair[1] = __floats2bfloat162_rn(y.z, y.w);
+  };
+#pragma unroll
+  for (int i = 0; i < kKept; ++i) {
+    const int64_t at = threadIdx.x + int64_t{i} * kThreads;
+    if (at < fours) write(at, kept[i]);
+  }
+  for (int64_t at = threadIdx.x + int64_t{kKept} * kThreads; at < fours; at += kThreads)
+    write(at, row[at]);
+  for (int64_t i = 4 * fours + threadIdx.x; i < width; i += kThreads) {
+    const float y = x[begin + i] * scale * weight[i];
+    out[begin + i] = y;
+    if (rounded != nullptr) store(rounded + begin + i, y);
+  }
 }
 
 __global__ void layer_norm_kernel(const float* x, const float* weight, const float* bias,
@@ -122,18 +170,20 @@ __global__ void silu_mul_kernel(const float* gate, const float* up, int64_t coun
   }
 }
 
+constexpr int kRowThreads = 1024;
+
 // A row a block. NaN is never the largest, but makes the sum NaN.
 __global__ void log_softmax_kernel(const float* x, int64_t width, const int64_t* first,
                                    const int32_t* ids, double* values, int32_t* best,
                                    double* best_values) {
-  __shared__ float largest[kThreads];
-  __shared__ int32_t largest_at[kThreads];
-  __shared__ double sums[kThreads];
+  __shared__ float largest[kRowThreads];
+  __shared__ int32_t largest_at[kRowThreads];
+  __shared__ double sums[kRowThreads];
   const int t = static_cast<int>(threadIdx.x);
   const float* row = x + blockIdx.x * width;
   float most = -INFINITY;
   int32_t at = INT32_MAX;
-  for (int64_t i = t; i < width; i += kThreads)
+  for (int64_t i = t; i < width; i += kRowThreads)
     if (row[i] > most) {
       most = row[i];
       at = static_cast<int32_t>(i);
@@ -141,7 +191,7 @@ __global__ void log_softmax_kernel(const float* x, int64_t width, const int64_t*
   largest[t] = most;
   largest_at[t] = at;
   __syncthreads();
-  for (int step = kThreads / 2; step > 0; step /= 2) {
+  for (int step = kRowThreads / 2; step > 0; step /= 2) {
     if (t < step && (largest[t + step] > largest[t] ||
                      (largest[t + step] == largest[t] && largest_at[t + step] < largest_at[t]))) {
       largest[t] = largest[t + step];
@@ -151,10 +201,10 @@ __global__ void log_softmax_kernel(const float* x, int64_t width, const int64_t*
   }
   most = largest[0];
   double sum = 0;
-  for (int64_t i = t; i < width; i += kThreads) sum += static_cast<double>(expf(row[i] - most));
+  for (int64_t i = t; i < width; i += kRowThreads) sum += static_cast<double>(expf(row[i] - most));
   sums[t] = sum;
   __syncthreads();
-  for (int step = kThreads / 2; step > 0; step /= 2) {
+  for (int step = kRowThreads / 2; step > 0; step /= 2) {
     if (t < step) sums[t] += sums[t + step];
     __syncthreads();
   }
@@ -162,7 +212,7 @@ __global__ void log_softmax_kernel(const float* x, int64_t width, const int64_t*
   const auto at_token = [&](float value) {
     return static_cast<double>(value) - static_cast<double>(most) - log_sum;
   };
-  for (int64_t i = first[blockIdx.x] + t; i < first[blockIdx.x + 1]; i += kThreads)
+  for (int64_t i = first[blockIdx.x] + t; i < first[blockIdx.x + 1]; i += kRowThreads)
     values[i] = at_token(row[ids[i]]);
   if (t == 0) {
     best[blockIdx.x] = largest_at[0] == INT32_MAX ? 0 : largest_at[0];
@@ -203,6 +253,7 @@ __global__ void add_bias_kernel(const float* bias, int64_t n, float* out) {
 template <typename T>
 __global__ void write_kv_kernel(KvWrite w) {
   extern __shared__ float rotation[];  // cosine, sine
+  let_next_begin();
   const int64_t half = w.head_dim / 2;
   const int64_t row = blockIdx.x, token = w.first_token + row;
   for (int64_t i = threadIdx.x; i < half; i += kThreads) {
@@ -211,6 +262,7 @@ __global__ void write_kv_kernel(KvWrite w) {
     rotation[i] = static_cast<float>(cosine);
     rotation[half + i] = static_cast<float>(sine);
   }
+  wait_for_earlier();
   __syncthreads();
   const int64_t width = w.kv_heads * w.head_dim;
   const int64_t head_numbers = w.padded_tokens * w.head_dim;
@@ -232,9 +284,9 @@ __global__ void write_kv_kernel(KvWrite w) {
 cudaError_t convert(cudaStream_t stream, const void* from, Number from_type, int64_t count,
                     void* to, Number to_type) {
   if (from_type == Number::kF32 && to_type == Number::kBf16 && count % 4 == 0) {
-    round_kernel<<<blocks_for(count / 4), kThreads, 0, stream>>>(
-        static_cast<const float4*>(from), count / 4, static_cast<__nv_bfloat162*>(to));
-    return cudaGetLastError();
+    return launch_early(stream, round_kernel, dim3(blocks_for(count / 4)), dim3(kThreads), 0,
+                        static_cast<const float4*>(from), count / 4,
+                        static_cast<__nv_bfloat162*>(to));
   }
   return with_type(from_type, [&](auto* from_tag) {
     return with_written_type(to_type, [&](auto* to_tag) {
@@ -264,10 +316,9 @@ cudaError_t gather(cudaStream_t stream, const float* x, const int64_t* indices, 
 }
 
 cudaError_t rms_norm(cudaStream_t stream, const float* x, const float* weight, int64_t rows,
-                     int64_t width, float epsilon, float* out) {
-  rms_norm_kernel<<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(x, weight, width, epsilon,
-                                                                        out);
-  return cudaGetLastError();
+                     int64_t width, float epsilon, float* out, void* rounded) {
+  return launch_early(stream, rms_norm_kernel, dim3(static_cast<unsigned>(rows)), dim3(kThreads), 0,
+                      x, weight, width, epsilon, out, static_cast<__nv_bfloat16*>(rounded));
 }
 
 cudaError_t layer_norm(cudaStream_t stream, const float* x, const float* weight, const float* bias,
@@ -295,7 +346,7 @@ cudaError_t silu_mul(cudaStream_t stream, const float* gate, const float* up, in
 cudaError_t log_softmax(cudaStream_t stream, const float* x, int64_t rows, int64_t width,
                         const int64_t* first, const int32_t* ids, double* values, int32_t* best,
                         double* best_values) {
-  log_softmax_kernel<<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(
+  log_softmax_kernel<<<static_cast<unsigned>(rows), kRowThreads, 0, stream>>>(
       x, width, first, ids, values, best, best_values);
   return cudaGetLastError();
 }
@@ -329,8 +380,8 @@ cudaError_t write_kv(cudaStream_t stream, const KvWrite& write) {
   const auto shared = static_cast<size_t>(write.head_dim) * sizeof(float);
   return with_written_type(write.type, [&](auto* tag) {
     using T = std::remove_pointer_t<decltype(tag)>;
-    write_kv_kernel<T><<<static_cast<unsigned>(write.rows), kThreads, shared, stream>>>(write);
-    return cudaGetLastError();
+    return launch_early(stream, write_kv_kernel<T>, dim3(static_cast<unsigned>(write.rows)),
+                        dim3(kThreads), shared, write);
   });
 }
 

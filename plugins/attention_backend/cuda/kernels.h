@@ -21,8 +21,9 @@ cudaError_t look_up(cudaStream_t stream, const void* table, Number type, const i
 cudaError_t gather(cudaStream_t stream, const float* x, const int64_t* indices, int64_t rows,
                    int64_t width, float* out);
 
+// rounded: the same as bfloat16, or null.
 cudaError_t rms_norm(cudaStream_t stream, const float* x, const float* weight, int64_t rows,
-                     int64_t width, float epsilon, float* out);
+                     int64_t width, float epsilon, float* out, void* rounded);
 cudaError_t layer_norm(cudaStream_t stream, const float* x, const float* weight, const float* bias,
                        int64_t rows, int64_t width, float epsilon, float* out);
 cudaError_t gelu(cudaStream_t stream, const float* x, int64_t count, float* out);

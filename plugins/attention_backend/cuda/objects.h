@@ -4,7 +4,9 @@
 #include "device_pool.h"
 #include "imported_block.h"
 #include "kernels.h"
+#include "linear.h"
 #include "plan.h"
+#include "tensor_map.h"
 
 #include <dbsa/attention_backend.h>
 
@@ -27,7 +29,10 @@ struct dbsa_weight {
   int64_t width = 0;
   dbsa::cuda::Number type = dbsa::cuda::Number::kF32;
   dbsa::cuda::DeviceMemory memory;
+  bool has_map = false;  // for products of few rows, see linear.h
+  dbsa::cuda::TensorMap map = {};
 
+  bool of_few_rows(int64_t count) const { return has_map && count <= dbsa::cuda::kMostFewRows; }
   const float* values() const { return memory.as<float>(); }
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <unordered_map>
 
 namespace dbsa::cuda {
@@ -25,10 +26,11 @@ struct Cut {  // a piece on the host
   int64_t begin;
   int64_t end;
 };
-using Cuts = std::vector<Cut>;  // of one part
+using Cuts = std::span<const Cut>;  // of one part
 
-std::vector<Cuts> cut_range(const dbsa_plan_description& d, const dbsa_row_range& range) {
-  std::vector<Cuts> parts;
+// Appends the cuts of a range, and where its parts begin among them.
+void cut_range(const dbsa_plan_description& d, const dbsa_row_range& range, std::vector<Cut>& cuts,
+               std::vector<int64_t>& parts) {
   int64_t taken = kPartTokens;  // by the open part; full, so that the first piece opens one
   for (int64_t s = range.first_segment; s < range.first_segment + range.segment_count; ++s) {
     const dbsa_segment& segment = d.segments[s];
@@ -38,15 +40,14 @@ std::vector<Cuts> cut_range(const dbsa_plan_description& d, const dbsa_row_range
     for (int64_t begin = segment.first_token; begin < end;) {
       const int64_t stop = std::min(end, begin / kPartTokens * kPartTokens + kPartTokens);
       if (taken >= kPartTokens) {
-        parts.emplace_back();
+        parts.push_back(static_cast<int64_t>(cuts.size()));
         taken = 0;
       }
-      parts.back().push_back({s, begin, stop});
+      cuts.push_back({s, begin, stop});
       taken += stop - begin;
       begin = stop;
     }
   }
-  return parts;
 }
 
 }  // namespace
@@ -60,9 +61,12 @@ class PlanMaker {
     number_distances();
     int64_t tiles = 0;
     for (int64_t r = 0; r < d_.range_count; ++r) {
-      cuts_.push_back(cut_range(d_, d_.ranges[r]));
+      range_parts_.push_back(static_cast<int64_t>(part_cuts_.size()));
+      cut_range(d_, d_.ranges[r], cuts_, part_cuts_);
       tiles += tiles_of(d_.ranges[r].rows);
     }
+    range_parts_.push_back(static_cast<int64_t>(part_cuts_.size()));
+    part_cuts_.push_back(static_cast<int64_t>(cuts_.size()));
     row_slots_.resize(static_cast<size_t>(d_.rows));
     const bool few = tiles * shape_.kv_heads < shape_.side_by_side;
     for (int64_t r = 0; r < d_.range_count;) {
@@ -97,15 +101,18 @@ class PlanMaker {
     return std::max<int64_t>(1, kTileRows / (shape_.query_heads / shape_.kv_heads));
   }
   int64_t tiles_of(int64_t rows) const { return (rows + tile_rows() - 1) / tile_rows(); }
-  const Cuts& cuts(int64_t range, size_t part) const {
-    return cuts_[static_cast<size_t>(range)][part];
+  Cuts cuts(int64_t range, int64_t part) const {
+    const auto at = static_cast<size_t>(range_parts_[static_cast<size_t>(range)] + part);
+    return {cuts_.begin() + part_cuts_[at], cuts_.begin() + part_cuts_[at + 1]};
   }
   int64_t parts_of(int64_t range) const {
-    return static_cast<int64_t>(cuts_[static_cast<size_t>(range)].size());
+    const auto at = static_cast<size_t>(range);
+    return range_parts_[at + 1] - range_parts_[at];
   }
 
   void number_distances() {
     std::vector<Interval> intervals;
+    intervals.reserve(static_cast<size_t>(d_.segment_count));
     for (int64_t i = 0; i < d_.range_count; ++i) {
       const dbsa_row_range& range = d_.ranges[i];
       attention_plan::add_distances(d_.positions + range.first_row, range.rows,
@@ -126,7 +133,7 @@ class PlanMaker {
     return found->second;
   }
 
-  int32_t add_part(const Cuts& cuts, const Rows& rows, ShiftRotations& known) {
+  int32_t add_part(Cuts cuts, const Rows& rows, ShiftRotations& known) {
     parts_.push_back({static_cast<int32_t>(pieces_.size()), static_cast<int32_t>(cuts.size())});
     for (const Cut& cut : cuts) {
       const dbsa_segment& segment = d_.segments[cut.segment];
@@ -175,7 +182,7 @@ class PlanMaker {
     const Rows rows{d_.ranges[range].first_row, d_.ranges[range].rows};
     ShiftRotations known;
     const auto first = static_cast<int32_t>(parts_.size());
-    for (const Cuts& part : cuts_[static_cast<size_t>(range)]) add_part(part, rows, known);
+    for (int64_t p = 0; p < parts_of(range); ++p) add_part(cuts(range, p), rows, known);
     add_works(rows, first, parts_of(range), -1);
   }
 
@@ -190,8 +197,8 @@ class PlanMaker {
   int64_t common_parts(int64_t a, int64_t b) const {
     const int64_t most = std::min(parts_of(a), parts_of(b));
     for (int64_t p = 0; p < most; ++p) {
-      const Cuts& x = cuts(a, static_cast<size_t>(p));
-      const Cuts& y = cuts(b, static_cast<size_t>(p));
+      const Cuts x = cuts(a, p);
+      const Cuts y = cuts(b, p);
       if (!std::equal(x.begin(), x.end(), y.begin(), y.end(),
                       [&](const Cut& i, const Cut& j) { return same(i, j); })) {
         return p;
@@ -213,7 +220,7 @@ class PlanMaker {
   int64_t tokens(int64_t range, int64_t first_part, int64_t last_part) const {
     int64_t sum = 0;
     for (int64_t p = first_part; p < last_part; ++p) {
-      for (const Cut& cut : cuts(range, static_cast<size_t>(p))) sum += cut.end - cut.begin;
+      for (const Cut& cut : cuts(range, p)) sum += cut.end - cut.begin;
     }
     return sum;
   }
@@ -239,7 +246,7 @@ class PlanMaker {
     Rows all{d_.ranges[first].first_row, 0};
     for (int64_t r = first; r < end; ++r) all.count += d_.ranges[r].rows;
     ShiftRotations known;
-    for (int64_t p = 0; p < common; ++p) add_slot(cuts(first, static_cast<size_t>(p)), all, known);
+    for (int64_t p = 0; p < common; ++p) add_slot(cuts(first, p), all, known);
     const std::vector<int64_t> shared(slot_bases_.begin() + first_slot, slot_bases_.end());
     for (int64_t r = first; r < end; ++r) {
       const Rows rows{d_.ranges[r].first_row, d_.ranges[r].rows};
@@ -249,14 +256,14 @@ class PlanMaker {
         slot_bases_.insert(slot_bases_.end(), shared.begin(), shared.end());
         ShiftRotations own;
         for (int64_t p = common; p < parts_of(r); ++p) {
-          add_slot(cuts(r, static_cast<size_t>(p)), rows, own);
+          add_slot(cuts(r, p), rows, own);
         }
       }
       std::fill_n(row_slots_.begin() + rows.first, rows.count, slots);
     }
   }
 
-  void add_slot(const Cuts& part, const Rows& rows, ShiftRotations& known) {
+  void add_slot(Cuts part, const Rows& rows, ShiftRotations& known) {
     add_works(rows, add_part(part, rows, known), 1, slots_);
     slot_bases_.push_back(slots_ - rows.first);
     slots_ += rows.count;
@@ -306,11 +313,13 @@ class PlanMaker {
   const dbsa_plan_description& d_;
   const PlanShape& shape_;
   Distances distances_;
-  std::vector<std::vector<Cuts>> cuts_;  // [ranges][parts]
+  std::vector<Cut> cuts_;             // of all parts
+  std::vector<int64_t> part_cuts_;    // where each part begins among them, and their end
+  std::vector<int64_t> range_parts_;  // where each range begins among the parts, and their end
   std::vector<Work> works_;
   std::vector<Part> parts_;
   std::vector<Piece> pieces_;
-  std::vector<KvMap> maps_;
+  std::vector<TensorMap> maps_;
   std::unordered_map<const dbsa_kv*, int32_t> map_of_;
   bool encoded_ = true;
   std::vector<int32_t> rotation_index_;
@@ -335,7 +344,7 @@ DevicePlan Plan::place(void* device) const {
   plan.works = reinterpret_cast<const Work*>(base + at_.works);
   plan.parts = reinterpret_cast<const Part*>(base + at_.parts);
   plan.pieces = reinterpret_cast<const Piece*>(base + at_.pieces);
-  plan.maps = reinterpret_cast<const KvMap*>(base + at_.maps);
+  plan.maps = reinterpret_cast<const TensorMap*>(base + at_.maps);
   plan.positions = reinterpret_cast<const int32_t*>(base + at_.positions);
   plan.rotation_index = reinterpret_cast<const int32_t*>(base + at_.rotation_index);
   plan.slots = reinterpret_cast<const int64_t*>(base + at_.slots);

@@ -35,7 +35,7 @@ struct PlanShape {
   int64_t layers;
   // Fills the map of a KV object of `rows` rows of head_dim bfloat16, of all layers; null: the
   // kernel wants none. See attention.h.
-  bool (*encode_map)(const KvPlace& place, int64_t rows, int64_t head_dim, KvMap* map);
+  bool (*encode_map)(const KvPlace& place, int64_t rows, int64_t head_dim, TensorMap* map);
 };
 
 class Plan {

@@ -1,6 +1,8 @@
 // A plan as the kernels read it. Plain data, for C++ and CUDA.
 #pragma once
 
+#include "tensor_map.h"
+
 #include <cstdint>
 
 namespace dbsa::cuda {
@@ -38,11 +40,6 @@ struct Piece {
   int32_t reserved;
 };
 
-// How the copy engine of a device sees a KV object: a CUtensorMap of 128 bytes.
-struct alignas(128) KvMap {
-  unsigned char bytes[128];
-};
-
 // Pieces over which softmax runs on.
 struct Part {
   int32_t first_piece;
@@ -69,7 +66,7 @@ struct DevicePlan {
   const Work* works;
   const Part* parts;
   const Piece* pieces;
-  const KvMap* maps;              // of the KV objects, where the kernel wants them
+  const TensorMap* maps;          // of the KV objects, where the kernel wants them
   const int32_t* positions;       // [rows]
   const int32_t* rotation_index;  // of `rotations`, see Piece
   const int64_t* slots;

@@ -182,15 +182,27 @@ inline Status check_embedding(const int32_t* ids, int64_t rows, const dbsa_weigh
   return {};
 }
 
-inline Status check_linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
-                           const dbsa_weight* bias, const dbsa_buffer* residual,
-                           const dbsa_buffer* out) {
-  DBSA_RETURN_IF_ERROR(check_weight("linear", "weight", weight, DBSA_WEIGHT_LINEAR));
-  DBSA_RETURN_IF_ERROR(check_buffer("linear", "x", x, rows, weight->width));
-  DBSA_RETURN_IF_ERROR(check_buffer("linear", "out", out, rows, weight->rows));
-  DBSA_RETURN_IF_ERROR(check_distinct("linear", "x", x, out));
-  DBSA_RETURN_IF_ERROR(check_bias("linear", "bias", bias, weight->rows));
-  return check_residual("linear", residual, rows, weight->rows);
+inline Status check_linear(const dbsa_buffer* x, int64_t rows, const dbsa_linear_layer* layers,
+                           int64_t count) {
+  if (count < 1) return invalid("linear: count must be >= 1, got " + std::to_string(count));
+  if (layers == nullptr) return invalid("linear: layers is null");
+  for (int64_t i = 0; i < count; ++i) {
+    const auto& [size, reserved, weight, bias, residual, out] = layers[i];
+    const std::string where = count == 1 ? "linear" : "linear: layer " + std::to_string(i);
+    const char* name = where.c_str();
+    DBSA_RETURN_IF_ERROR(check_weight(name, "weight", weight, DBSA_WEIGHT_LINEAR));
+    DBSA_RETURN_IF_ERROR(check_buffer(name, "x", x, rows, weight->width));
+    DBSA_RETURN_IF_ERROR(check_buffer(name, "out", out, rows, weight->rows));
+    DBSA_RETURN_IF_ERROR(check_distinct(name, "x", x, out));
+    DBSA_RETURN_IF_ERROR(check_bias(name, "bias", bias, weight->rows));
+    DBSA_RETURN_IF_ERROR(check_residual(name, residual, rows, weight->rows));
+    for (int64_t other = 0; other < count; ++other) {
+      if (other == i || (layers[other].out != out && layers[other].out != residual)) continue;
+      return invalid(where + ": " + (layers[other].out == out ? "out" : "residual") +
+                     " must not be the out of layer " + std::to_string(other));
+    }
+  }
+  return {};
 }
 
 inline std::string shape_of(const dbsa_weight& weight) {

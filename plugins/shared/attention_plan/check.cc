@@ -18,47 +18,49 @@ Error fault(const std::string& message) {
 std::string number(int64_t value) { return std::to_string(value); }
 
 Status check_segment(const dbsa_segment& s, int64_t index, KvTokens kv_tokens) {
-  const std::string where = "segment " + number(index) + ": ";
-  if (s.kv == nullptr) return fault(where + "kv is null");
+  const auto where = [&] { return "segment " + number(index) + ": "; };
+  if (s.kv == nullptr) return fault(where() + "kv is null");
   if (s.kind != DBSA_SEGMENT_FULL && s.kind != DBSA_SEGMENT_CAUSAL &&
       s.kind != DBSA_SEGMENT_WINDOW) {
-    return fault(where + "kind must be FULL (0), CAUSAL (1) or WINDOW (2), got " + number(s.kind));
+    return fault(where() + "kind must be FULL (0), CAUSAL (1) or WINDOW (2), got " +
+                 number(s.kind));
   }
-  if (s.length < 1) return fault(where + "length must be >= 1, got " + number(s.length));
+  if (s.length < 1) return fault(where() + "length must be >= 1, got " + number(s.length));
   if (s.first_token < 0 || s.first_token > kv_tokens(s.kv) ||
       s.length > kv_tokens(s.kv) - s.first_token) {
-    return fault(where + "first_token " + number(s.first_token) + " with length " +
+    return fault(where() + "first_token " + number(s.first_token) + " with length " +
                  number(s.length) + " lies outside its KV of " + number(kv_tokens(s.kv)) +
                  " tokens");
   }
   if (s.start < -kFar || s.start > kFar) {
-    return fault(where + "start " + number(s.start) + " is out of range");
+    return fault(where() + "start " + number(s.start) + " is out of range");
   }
   if (s.kind == DBSA_SEGMENT_WINDOW && s.window < 1) {
-    return fault(where + "window must be >= 1, got " + number(s.window));
+    return fault(where() + "window must be >= 1, got " + number(s.window));
   }
   if (s.kind != DBSA_SEGMENT_WINDOW && s.window != 0) {
-    return fault(where + "window must be 0 unless kind is WINDOW, got " + number(s.window));
+    return fault(where() + "window must be 0 unless kind is WINDOW, got " + number(s.window));
   }
   return {};
 }
 
 Status check_range(const dbsa_plan_description& d, int64_t index, int64_t next_row) {
   const dbsa_row_range& r = d.ranges[index];
-  const std::string where = "range " + number(index) + ": ";
+  const auto where = [&] { return "range " + number(index) + ": "; };
   if (r.first_row != next_row) {
-    return fault(where + "first_row must be " + number(next_row) + ", got " + number(r.first_row));
+    return fault(where() + "first_row must be " + number(next_row) + ", got " +
+                 number(r.first_row));
   }
   if (r.rows < 1 || r.rows > d.rows - next_row) {
-    return fault(where + "rows must be 1.." + number(d.rows - next_row) + ", got " +
+    return fault(where() + "rows must be 1.." + number(d.rows - next_row) + ", got " +
                  number(r.rows));
   }
   if (r.segment_count < 1) {
-    return fault(where + "segment_count must be >= 1, got " + number(r.segment_count));
+    return fault(where() + "segment_count must be >= 1, got " + number(r.segment_count));
   }
   if (r.first_segment < 0 || r.first_segment > d.segment_count ||
       r.segment_count > d.segment_count - r.first_segment) {
-    return fault(where + "segments " + number(r.first_segment) + " and the " +
+    return fault(where() + "segments " + number(r.first_segment) + " and the " +
                  number(r.segment_count - 1) + " after it are not among the plan's " +
                  number(d.segment_count));
   }

@@ -32,8 +32,8 @@ class AttentionBackend {
 
   virtual Status embedding(const int32_t* ids, int64_t rows, const dbsa_weight* table,
                            dbsa_buffer* out) = 0;
-  virtual Status linear(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
-                        const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out) = 0;
+  virtual Status linear(const dbsa_buffer* x, int64_t rows, const dbsa_linear_layer* layers,
+                        int64_t count) = 0;
   virtual Status rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
                           float epsilon, dbsa_buffer* out) = 0;
   virtual Status swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
@@ -143,12 +143,10 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
       return sdk::guard(error,
                         [&] { return sdk::backend(instance).embedding(ids, rows, table, out); });
     },
-    [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
-       const dbsa_weight* bias, const dbsa_buffer* residual, dbsa_buffer* out,
-       dbsa_error* error) noexcept {
-      return sdk::guard(error, [&] {
-        return sdk::backend(instance).linear(x, rows, weight, bias, residual, out);
-      });
+    [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_linear_layer* layers,
+       int64_t count, dbsa_error* error) noexcept {
+      return sdk::guard(error,
+                        [&] { return sdk::backend(instance).linear(x, rows, layers, count); });
     },
     [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight, float epsilon,
        dbsa_buffer* out, dbsa_error* error) noexcept {
