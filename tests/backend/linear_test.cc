@@ -329,6 +329,42 @@ TEST(Linear, ReadsABufferAnewOnceItIsWritten) {
 uint16_t half_of(float value) { return static_cast<uint16_t>(value == 0.5f ? 0x3800 : 0xc100); }
 
 // Weights in every type: read exactly, rounded only to the arithmetic.
+TEST(Linear, LayersOfOneInputAreAsEachAlone) {
+  constexpr int64_t kIn = 128;
+  const Size sizes[] = {{kIn, 192}, {kIn, 64}, {kIn, 17}, {kIn, 256}};
+  for (const Variant& variant : variants()) {
+    if (variant.kv_dtype != DBSA_KV_DTYPE_F32) continue;
+    std::mt19937_64 random(29);
+    Backend backend(variant.path, 2, variant.apply({}));
+    for (const int64_t rows : {1, 50, 300}) {
+      const Rows x = random_rows(random, rows * kIn);
+      std::vector<Backend::Handle<dbsa_weight>> weights, biases;
+      std::vector<Backend::Handle<dbsa_buffer>> outs;
+      std::vector<dbsa_linear_layer> layers;
+      std::vector<Rows> alone;
+      for (size_t i = 0; i < std::size(sizes); ++i) {
+        const int64_t n = sizes[i].out;
+        weights.push_back(
+            backend.weight(DBSA_WEIGHT_LINEAR, random_rows(random, n * kIn), {n, kIn}));
+        biases.push_back(backend.weight(DBSA_WEIGHT_VECTOR, random_rows(random, n), {n}));
+        const dbsa_weight* bias = i == 1 ? biases.back().get() : nullptr;
+        const Rows residual = random_rows(random, rows * n);
+        outs.push_back(backend.buffer(residual, n));
+        layers.push_back({sizeof(dbsa_linear_layer), 0, weights.back().get(), bias,
+                          i == 2 ? outs.back().get() : nullptr, outs.back().get()});
+        alone.push_back(run_linear(backend, x, rows, weights.back(), bias,
+                                   i == 2 ? &residual : nullptr, sizes[i]));
+      }
+      const auto in = backend.buffer(x, kIn);
+      backend.check(backend.table().linear(backend.instance(), in.get(), rows, layers.data(),
+                                           static_cast<int64_t>(layers.size()), backend.error()));
+      for (size_t i = 0; i < alone.size(); ++i)
+        EXPECT_TRUE(same_bits(alone[i], backend.read(outs[i], rows, sizes[i].out)))
+            << variant.name() << ", layer " << i << ", " << rows << " rows";
+    }
+  }
+}
+
 TEST(Linear, WeightTypes) {
   for (const std::string& path : code_paths()) {
     const Rows w = {0.5f, -2.5f, -2.5f, 0.5f, 0.5f, 0.5f};  // [3, 2], exact in every type
