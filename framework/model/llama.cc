@@ -188,10 +188,6 @@ Status Llama::write_kv(const ForwardInput& input, int32_t layer, bool queries) {
   return append_kv(input, layer);
 }
 
-Status Llama::attend(const host::Plan& plan, int32_t layer) {
-  return backend_.attention(plan, layer, activations_->q, activations_->attended);
-}
-
 // x += o(attended), then the feed-forward half.
 Status Llama::finish_layer(const Layer& layer, int64_t rows) {
   Activations& a = *activations_;
@@ -207,7 +203,7 @@ Result<std::vector<float>> Llama::hidden_states(const ForwardInput& input, int32
   DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_, a.x));
   for (int32_t i = 0; i < layers; ++i) {
     DBSA_RETURN_IF_ERROR(write_kv(input, i, true));
-    DBSA_RETURN_IF_ERROR(attend(plan, i));
+    DBSA_RETURN_IF_ERROR(backend_.attention(plan, i, a.q, a.attended));
     DBSA_RETURN_IF_ERROR(finish_layer(layers_[static_cast<size_t>(i)], rows));
   }
   std::vector<float> states(static_cast<size_t>(rows * config_.hidden_size));
@@ -232,7 +228,7 @@ Status Llama::compute_logits(const ForwardInput& input, std::span<const int64_t>
     DBSA_RETURN_IF_ERROR(write_kv(input, i, !kv_alone));
     if (kv_written) DBSA_RETURN_IF_ERROR(kv_written(i));
     if (kv_alone) break;
-    DBSA_RETURN_IF_ERROR(attend(plan, i));
+    DBSA_RETURN_IF_ERROR(backend_.attention(plan, i, a.q, a.attended));
     if (!last) {
       DBSA_RETURN_IF_ERROR(finish_layer(l, rows));
       continue;

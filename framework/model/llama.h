@@ -99,7 +99,6 @@ class Llama {
   Result<host::Plan> prepare(const ForwardInput& input);
   Status append_kv(const ForwardInput& input, int32_t layer);
   Status write_kv(const ForwardInput& input, int32_t layer, bool queries);
-  Status attend(const host::Plan& plan, int32_t layer);
   Status finish_layer(const Layer& layer, int64_t rows);
   Status feed_forward(const Layer& layer, int64_t rows, host::Buffer& x);
 

@@ -213,23 +213,6 @@ cudaError_t combine(cudaStream_t stream, const AttentionArgs& args) {
                       dim3(blocks_of(threads, 128)), dim3(128), 0, args);
 }
 
-cudaError_t compute_capability(int* major, int* minor) {
-  int device = 0;
-  cudaError_t error = cudaGetDevice(&device);
-  if (error == cudaSuccess) {
-    error = cudaDeviceGetAttribute(major, cudaDevAttrComputeCapabilityMajor, device);
-  }
-  if (error == cudaSuccess) {
-    error = cudaDeviceGetAttribute(minor, cudaDevAttrComputeCapabilityMinor, device);
-  }
-  return error;
-}
-
-bool is_hopper() {
-  int major = 0, minor = 0;
-  return compute_capability(&major, &minor) == cudaSuccess && major == 9 && minor == 0;
-}
-
 }  // namespace
 
 cudaError_t side_by_side(int64_t* pieces) {
@@ -256,7 +239,7 @@ AttentionKernel choose_kernel(const AttentionShape& shape) {
     return AttentionKernel::kSimple;
   }
   const bool wgmma = shape.head_dim == 64 || shape.head_dim == 128;
-  return wgmma && is_hopper() ? AttentionKernel::kWgmma : AttentionKernel::kMma;
+  return wgmma && compute_capability() == 90 ? AttentionKernel::kWgmma : AttentionKernel::kMma;
 }
 
 const char* name_of(AttentionKernel kernel) {

@@ -336,7 +336,9 @@ class Checker {
   bool failed_ = false;
 };
 
-bool check_all(uint64_t seed) {
+}  // namespace
+
+bool check_attention(uint64_t seed) {
   Checker checker;
   for (const int dim : {64, 128}) {
     for (const int group : {1, 3, 4, 8}) {
@@ -380,6 +382,8 @@ bool check_all(uint64_t seed) {
   }
   return !checker.failed();
 }
+
+namespace {
 
 // ---- timings -----------------------------------------------------------------------------------
 
@@ -461,7 +465,9 @@ void bench(const std::string& name, Case& c, int layers, double copy_bandwidth) 
   }
 }
 
-void bench_all(double copy_bandwidth) {
+}  // namespace
+
+void bench_attention(double copy_bandwidth) {
   // Llama-3.1-8B: 21 blocks of 1,536 tokens, 32,256 in all, at places of their own.
   constexpr int kLayersOfModel = 32;
   for (const int64_t rows : {1, 8, 50, 200}) {
@@ -518,10 +524,5 @@ void bench_all(double copy_bandwidth) {
     bench("causal prefill of " + std::to_string(tokens), c, 2, copy_bandwidth);
   }
 }
-
-}  // namespace
-
-bool check_attention(uint64_t seed) { return check_all(seed); }
-void bench_attention(double copy_bandwidth) { bench_all(copy_bandwidth); }
 
 }  // namespace dbsa::cuda

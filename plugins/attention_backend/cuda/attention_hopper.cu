@@ -7,9 +7,6 @@
 // warpgroup multiplies the next keys and the last values while it turns scores to weights. Softmax
 // runs on within a part. Tokens that no row sees are not read; only chunks at the rim of what some
 // row sees are masked.
-//
-// Tiles lie in shared memory as wgmma and the copy engine have them with a swizzle of 128 bytes:
-// panels of 64 numbers a row, 16-byte units of a row exchanged by the row's number.
 #include "attention_device.cuh"
 #include "hopper.cuh"
 
@@ -19,7 +16,6 @@ namespace dbsa::cuda {
 namespace {
 
 constexpr int kTokens = 2 * kChunk;  // of a buffer
-constexpr int kGroupThreads = 128;
 constexpr int kConsumers = 2;
 constexpr int kThreads = (1 + kConsumers) * kGroupThreads;
 constexpr int kBuffers = 5;  // each of keys or of values
@@ -477,7 +473,7 @@ __global__ void __launch_bounds__(kThreads, 1) hopper_kernel(AttentionArgs args)
       barrier_init(ring.full + 8 * i, 1);
       barrier_init(ring.empty + 8 * i, kConsumers * kGroupThreads / 32);
     }
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    barriers_are_set();
   }
   let_next_begin();
   wait_for_earlier();

@@ -17,6 +17,8 @@ __device__ inline uint32_t shared_address(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
 }
 
+__device__ inline float silu(float x) { return x / (1.0f + expf(-x)); }
+
 __device__ inline void wait_for_earlier() {
 #if __CUDA_ARCH__ >= 900
   cudaGridDependencySynchronize();
@@ -28,21 +30,20 @@ __device__ inline void let_next_begin() {
 #endif
 }
 
-// Devices before Hopper begin nothing early.
-inline bool begins_early() {
-  static const bool does = [] {
-    int device = 0, major = 0;
-    return cudaGetDevice(&device) == cudaSuccess &&
-           cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) ==
-               cudaSuccess &&
-           major >= 9;
-  }();
-  return does;
+// Of the current device: 90 for 9.0; 0 where it cannot be asked.
+inline int compute_capability() {
+  int device = 0, major = 0, minor = 0;
+  const bool known =
+      cudaGetDevice(&device) == cudaSuccess &&
+      cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+      cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess;
+  return known ? 10 * major + minor : 0;
 }
 
 template <typename... Parameters, typename... Arguments>
 cudaError_t launch_early(cudaStream_t stream, void (*kernel)(Parameters...), dim3 blocks,
                          dim3 threads, size_t shared_bytes, Arguments&&... arguments) {
+  static const bool begins_early = compute_capability() >= 90;
   cudaLaunchAttribute early = {};
   early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   early.val.programmaticStreamSerializationAllowed = 1;
@@ -52,7 +53,7 @@ cudaError_t launch_early(cudaStream_t stream, void (*kernel)(Parameters...), dim
   config.dynamicSmemBytes = shared_bytes;
   config.stream = stream;
   config.attrs = &early;
-  config.numAttrs = begins_early() ? 1 : 0;
+  config.numAttrs = begins_early ? 1 : 0;
   return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
 }
 

@@ -17,6 +17,8 @@
 
 namespace dbsa::cuda {
 
+constexpr int kGroupThreads = 128;  // of a warpgroup
+
 #if DBSA_HOPPER
 
 constexpr int kRowBytes = 128;  // of a panel
@@ -24,6 +26,10 @@ constexpr uint32_t kRows8 = 8 * kRowBytes;
 
 __device__ inline void barrier_init(uint32_t barrier, int arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+// After barrier_init, before the block meets.
+__device__ inline void barriers_are_set() {
+  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
 __device__ inline void barrier_arrive(uint32_t barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");

@@ -165,8 +165,7 @@ template <typename To>
 __global__ void silu_mul_kernel(const float* gate, const float* up, int64_t count, To* out) {
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count;
        i += int64_t{gridDim.x} * kThreads) {
-    const float g = gate[i];
-    store(out + i, g / (1.0f + expf(-g)) * up[i]);
+    store(out + i, silu(gate[i]) * up[i]);
   }
 }
 

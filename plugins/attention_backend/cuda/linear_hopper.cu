@@ -15,7 +15,6 @@ namespace dbsa::cuda {
 namespace {
 
 constexpr int kTile = 64;  // rows of a weight
-constexpr int kGroupThreads = 128;
 constexpr int kMostStages = 16;
 
 struct Target {
@@ -87,7 +86,7 @@ __global__ void __launch_bounds__(Tiling<kRows, kSwiGlu>::kThreads,
       barrier_init(full + 8 * i, 1);
       barrier_init(empty + 8 * i, T::kGroups * kGroupThreads / 32);
     }
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    barriers_are_set();
   }
   __syncthreads();
   let_next_begin();
@@ -191,7 +190,7 @@ __global__ void __launch_bounds__(Tiling<kRows, kSwiGlu>::kThreads,
         if (row >= args.rows || column >= target.n) continue;
         const float gate = sums[t][i] + biases[i / 2];
         static_cast<__nv_bfloat16*>(target.out)[int64_t{row} * target.n + column] =
-            __float2bfloat16_rn(gate / (1.0f + expf(-gate)) * ups[(4 * t + i) * kGroupThreads]);
+            __float2bfloat16_rn(silu(gate) * ups[(4 * t + i) * kGroupThreads]);
       }
     }
   } else {
@@ -261,13 +260,7 @@ int tiles_of(int64_t n) { return static_cast<int>((n + kTile - 1) / kTile); }
 
 }  // namespace
 
-bool has_few_rows_linear() {
-  int device = 0, major = 0, minor = 0;
-  return cudaGetDevice(&device) == cudaSuccess &&
-         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
-         cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess &&
-         major == 9 && minor == 0;
-}
+bool has_few_rows_linear() { return compute_capability() == 90; }
 
 bool encode_weight(const void* weight, int64_t n, int64_t k, TensorMap* map) {
   return encode_map(reinterpret_cast<uint64_t>(weight), n, k, kTile, map);
