@@ -1,9 +1,10 @@
-# Compiler settings and the three ways a target is made here: library, plugin, test.
+# Compiler settings and the ways a target is made here.
 #
 #   dbsa_library(NAME SOURCES ... [LIBS ...])             static, part of the framework
 #   dbsa_plugin(KIND NAME SOURCES ... [LIBS ...])         DbsaPlugin.cmake: library and manifest
 #   dbsa_test(NAME SOURCES ... [LIBS ...] [TIMEOUT s] [PREFIX p])
 #                                                         GoogleTest program, one CTest per case
+#   dbsa_test_library(NAME SOURCES ... [LIBS ...])        static, what several tests share
 #   dbsa_fuzzer(NAME SOURCES ... [LIBS ...])              libFuzzer target, with DBSA_BUILD_FUZZERS
 
 include(CheckCXXCompilerFlag)
@@ -53,19 +54,13 @@ if(DBSA_BUILD_TESTS)
   include(GoogleTest)
 endif()
 
-function(dbsa_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT;PREFIX" "SOURCES;LIBS" ${ARGN})
-  if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 300)
-  endif()
-  add_executable(${name} ${ARG_SOURCES})
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+# What test programs and what they share are compiled with.
+function(_dbsa_test_settings name)
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${name} PRIVATE
     DBSA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" DBSA_BINARY_DIR="${PROJECT_BINARY_DIR}"
     DBSA_PLUGIN_DIR="${DBSA_PLUGIN_DIR}")
-  target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gtest GTest::gmock GTest::gtest_main
-                        dbsa_compile_options)
+  target_link_libraries(${name} PRIVATE GTest::gtest GTest::gmock dbsa_compile_options)
   # What is tested is optimised; optimising its tests as much takes longer than it saves, and
   # instrumented tests take three times as long to optimise at all.
   if(DBSA_BUILD_FUZZERS)
@@ -73,6 +68,24 @@ function(dbsa_test name)
   else()
     target_compile_options(${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)
   endif()
+endfunction()
+
+function(dbsa_test_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC ${ARG_LIBS})
+  _dbsa_test_settings(${name})
+endfunction()
+
+function(dbsa_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT;PREFIX" "SOURCES;LIBS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gtest_main)
+  _dbsa_test_settings(${name})
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${ARG_PREFIX}" PROPERTIES TIMEOUT ${ARG_TIMEOUT})
 endfunction()
 

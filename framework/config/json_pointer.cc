@@ -68,4 +68,9 @@ std::string dotted_name(std::string_view pointer) {
   return name;
 }
 
+void erase_at(std::string_view pointer, nlohmann::json& json) {
+  const nlohmann::json::json_pointer at{std::string(pointer)};
+  if (!at.empty() && json.contains(at)) json.at(at.parent_pointer()).erase(at.back());
+}
+
 }  // namespace dbsa

@@ -2,6 +2,7 @@
 // a key to people ("/retriever/k1" is shown as "retriever.k1").
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,5 +14,7 @@ std::string parent_pointer(std::string_view pointer);
 std::vector<std::string> split_pointer(std::string_view pointer);
 // "retriever.k1"; array elements as "axes[2]"; keys that are no bare TOML keys are quoted.
 std::string dotted_name(std::string_view pointer);
+// Takes out what `pointer` leads to, if it leads to anything but the whole.
+void erase_at(std::string_view pointer, nlohmann::json& json);
 
 }  // namespace dbsa

@@ -265,9 +265,7 @@ Status TomlDocument::set(std::string_view dotted_key, std::string_view value) {
     pointer = append_pointer(pointer, keys[i]);
     if (i + 1 == keys.size()) {
       (*table)[keys[i]] = std::move(parsed);
-      std::erase_if(places_, [&](const auto& entry) {  // of what it replaces
-        return entry.first.starts_with(pointer + "/");
-      });
+      forget_places_within(pointer);  // of what it replaces
       places_[pointer] = {0, 0, option};
       return {};
     }
@@ -278,6 +276,17 @@ Status TomlDocument::set(std::string_view dotted_key, std::string_view value) {
     table = &(*table)[keys[i]];
   }
   return {};
+}
+
+void TomlDocument::erase(std::string_view pointer) {
+  if (pointer.empty()) return;
+  erase_at(pointer, json_);
+  forget_places_within(std::string(pointer));
+  places_.erase(std::string(pointer));
+}
+
+void TomlDocument::forget_places_within(const std::string& pointer) {
+  std::erase_if(places_, [&](const auto& entry) { return entry.first.starts_with(pointer + "/"); });
 }
 
 Place TomlDocument::place(std::string_view pointer) const {

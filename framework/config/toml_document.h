@@ -40,6 +40,8 @@ class TomlDocument {
   // Sets a value over the file's, as --set does: "selection.ratio", "0.5". The value is TOML; what
   // is not TOML is taken as a string.
   Status set(std::string_view dotted_key, std::string_view value);
+  // Takes out what a JSON pointer leads to, if it leads to anything but the whole.
+  void erase(std::string_view pointer);
 
   const nlohmann::json& json() const { return json_; }
   const std::string& name() const { return name_; }
@@ -52,6 +54,8 @@ class TomlDocument {
   std::string where(std::string_view pointer) const;
 
  private:
+  void forget_places_within(const std::string& pointer);
+
   nlohmann::json json_ = nlohmann::json::object();
   std::string name_;
   std::filesystem::path directory_;

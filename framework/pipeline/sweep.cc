@@ -55,21 +55,6 @@ class CellFaults {
   ErrorCode code_ = ErrorCode::kConfig;
 };
 
-// "key=value" as --set takes it, in two.
-Result<std::pair<std::string, std::string>> split_setting(const std::string& word) {
-  const size_t equals = word.find('=');
-  if (equals == word.npos || equals == 0)
-    return Error{ErrorCode::kConfig,
-                 "--set " + word + ": expected KEY=VALUE, as in --set selection.ratio=0.5", ""};
-  std::pair<std::string, std::string> setting = {word.substr(0, equals), word.substr(equals + 1)};
-  if (setting.first == "output.directory")
-    return Error{ErrorCode::kConfig,
-                 "--set output.directory: records lie in the sweep's own output.directory; set it "
-                 "in the sweep file",
-                 ""};
-  return setting;
-}
-
 // Makes the cells of a sweep whose axes are read.
 class CellMaker {
  public:
@@ -137,19 +122,10 @@ class CellMaker {
     DBSA_RETURN_IF_ERROR(lay(flattened(source_.value("set", json::object()))));
     for (const json& key : source_.at("seed_keys"))
       DBSA_RETURN_IF_ERROR(lay({{key.get<std::string>(), cell.run}}));
-    TomlDocument last;
-    for (const std::string& word : last_) {
-      DBSA_ASSIGN_OR_RETURN(const auto setting, split_setting(word));
-      DBSA_RETURN_IF_ERROR(last.set(setting.first, setting.second));
-    }
-    DBSA_RETURN_IF_ERROR(lay(flattened(last.json())));
-    DBSA_RETURN_IF_ERROR(lay({{"output.directory", directory}}));
     DBSA_ASSIGN_OR_RETURN(TomlDocument document,
                           TomlDocument::from_json(std::move(pipeline), name, folder));
-    for (const std::string& word : last_) {  // once more, so that faults name the option
-      DBSA_ASSIGN_OR_RETURN(const auto setting, split_setting(word));
-      DBSA_RETURN_IF_ERROR(document.set(setting.first, setting.second));
-    }
+    DBSA_RETURN_IF_ERROR(set_over(last_, document));
+    DBSA_RETURN_IF_ERROR(document.set("output.directory", json(directory).dump()));
     DBSA_ASSIGN_OR_RETURN(host::ResolvedPipeline resolved,
                           host::resolve_pipeline(std::move(document), registry_));
     return std::move(resolved.json);
@@ -235,6 +211,12 @@ Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
   apply_defaults(sweep_schema(), source);
   DBSA_ASSIGN_OR_RETURN(std::vector<GridAxis> axes, read_axes(document, source));
   DBSA_RETURN_IF_ERROR(choose_values(choice.only, axes));
+  for (const std::string& option : choice.settings)
+    if (option.starts_with("output.directory="))
+      return Error{ErrorCode::kConfig,
+                   "--set output.directory: records lie in the sweep's own output.directory; set "
+                   "it in the sweep file",
+                   ""};
   const fs::path& folder = document.directory();
   if (const std::string base = source.at("base"); !base.empty())
     source["base"] = absolute_path(folder, base);

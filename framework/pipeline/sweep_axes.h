@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "config/toml_document.h"
-#include "pipeline/sweep_layers.h"
+#include "pipeline/layers.h"
 
 namespace dbsa {
 

@@ -50,6 +50,39 @@ TEST_F(ValidateTest, SetGoesOverTheFile) {
   EXPECT_EQ(out.at("blocks"), 3);
 }
 
+TEST_F(ValidateTest, SetTakesWhatCannotStandBesideIt) {
+  const std::string pipeline = make_pipeline();
+  edit_pipeline("plugin = \"dbsa\"",
+                "plugin = \"dbsa\"\nencode_positions = \"global\"\nanchor_blocks = 2");
+  const auto config = [&](Words words) {
+    words.insert(words.begin(), {"validate", pipeline, "--json"});
+    const ProcessResult result = cli(words);
+    EXPECT_EQ(result.exit_code, 0) << result.out;
+    return nlohmann::json::parse(result.out).at("config");
+  };
+  // The own keys of the plugin that was named before, not what any plugin of the stage has.
+  const nlohmann::json self = config({"--set", "mask_pattern.plugin=self"}).at("mask_pattern");
+  EXPECT_FALSE(self.contains("anchor_blocks"));
+  EXPECT_EQ(self.at("encode_positions"), "global");
+  EXPECT_FALSE(config({"--set", "kv_store.plugin=memory"}).at("kv_store").contains("path"));
+  // In whatever order they are given.
+  EXPECT_EQ(config({"--set", "mask_pattern.anchor_blocks=3", "--set", "mask_pattern.plugin=dbsa"})
+                .at("mask_pattern")
+                .at("anchor_blocks"),
+            3);
+  const nlohmann::json count = config({"--set", "selection.count=2"}).at("selection");
+  EXPECT_EQ(count.at("count"), 2);
+  EXPECT_FALSE(count.contains("ratio"));
+
+  const ProcessResult both =
+      cli({"validate", pipeline, "--set", "selection.count=2", "--set", "selection.ratio=0.25"});
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_THAT(both.error, HasSubstr("ratio"));
+  const ProcessResult absent = cli({"validate", pipeline, "--set", "data.seed.plugin=self"});
+  EXPECT_EQ(absent.exit_code, 2);
+  EXPECT_THAT(absent.error, StartsWith("error: --set data.seed"));
+}
+
 TEST_F(ValidateTest, AllFaultsOfTheFileAreNamedAtOnce) {
   const std::string pipeline = make_pipeline();
   edit_pipeline("block_size = 4", "block_size = 0");

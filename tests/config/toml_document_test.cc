@@ -118,6 +118,21 @@ TEST(TomlDocument, TakesOverrides) {
   EXPECT_EQ(fault_line(document, "/data/seed", "must be odd"), "--set data.seed: must be odd");
 }
 
+TEST(TomlDocument, Erases) {
+  TomlDocument document =
+      parsed("[retriever]\nplugin = \"hybrid\"\n[retriever.first]\nk1 = 1\n[a]\n\"b/c\" = [1]\n");
+  for (const char* absent : {"", "/retriever/k1", "/no/such", "/retriever/plugin/x", "/a/b~1c/0/x"})
+    document.erase(absent);
+  EXPECT_EQ(document.json().dump(),
+            R"({"a":{"b/c":[1]},"retriever":{"first":{"k1":1},"plugin":"hybrid"}})");
+  document.erase("/retriever/first");
+  document.erase("/a/b~1c");
+  EXPECT_EQ(document.json().dump(), R"({"a":{},"retriever":{"plugin":"hybrid"}})");
+  EXPECT_EQ(document.where("/retriever/first/k1"), "a.toml:1:2") << "of the nearest table";
+  EXPECT_FALSE(document.contains("/retriever/first/k1"));
+  EXPECT_TRUE(document.contains("/retriever/plugin"));
+}
+
 TEST(TomlDocument, RefusesBadOverrides) {
   TomlDocument document = parsed("[selection]\nratio = 0.3\n");
   EXPECT_EQ(document.set("selection..ratio", "1").error().message,

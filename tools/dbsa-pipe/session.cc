@@ -7,6 +7,7 @@
 #include "config/json_pointer.h"
 #include "config/toml_document.h"
 #include "icl/utf8.h"
+#include "pipeline/layers.h"
 
 namespace dbsa::cli {
 
@@ -16,13 +17,7 @@ namespace {
 
 // --set key=value
 Status apply_settings(const CommandLine& line, TomlDocument& document) {
-  for (const std::string& word : line.texts("set")) {
-    const size_t equals = word.find('=');
-    if (equals == word.npos || equals == 0)
-      return Error{ErrorCode::kConfig,
-                   "--set " + word + ": expected KEY=VALUE, as in --set selection.ratio=0.5", ""};
-    DBSA_RETURN_IF_ERROR(document.set(word.substr(0, equals), word.substr(equals + 1)));
-  }
+  DBSA_RETURN_IF_ERROR(set_over(line.texts("set"), document));
   // Has its own option, because it is where everybody's records differ.
   if (line.help().name == "run" && line.has("output")) {
     const std::string given = line.text("output");

@@ -18,7 +18,7 @@ CommandLine command_line() {
                     "tokenizer, the data\nfiles, and the blocks that would be made. Every fault is "
                     "a line of its own.",
                     "dbsa-pipe validate pipeline.toml\n"
-                    "dbsa-pipe validate pipeline.toml --set 'selection={count=16}' --json"});
+                    "dbsa-pipe validate pipeline.toml --set selection.count=16 --json"});
   line.arguments({"PIPELINE"}, 1);
   add_pipeline_options(line);
   add_output_options(line);

@@ -1,11 +1,11 @@
-#include "pipeline/sweep_layers.h"
+#include "pipeline/layers.h"
 
 #include <algorithm>
 #include <limits>
 #include <span>
 
+#include "config/json_pointer.h"
 #include "config/schema_check.h"
-#include "config/toml_document.h"
 
 namespace dbsa {
 namespace {
@@ -49,13 +49,35 @@ bool is_path(const std::string& dotted) {
   return schema != nullptr ? schema->value("format", "") == "path" : dotted.ends_with(".path");
 }
 
-// Drops the own keys of the plugin that a stage has, and those of plugins within it.
-void drop_own_keys(std::span<const std::string> stage, json& table) {
-  const json* schema = schema_of(stage);
-  json kept = json::object();
-  for (const auto& [name, value] : table.items())
-    if (schema != nullptr && schema->at("properties").contains(name)) kept[name] = value;
-  table = std::move(kept);
+// Pointers to the keys of a pipeline that go when `settings` are laid over it: the own keys of a
+// plugin where another is named, and of plugins within it; of selection.ratio and selection.count
+// the other one. Both at once are left for the check of the whole pipeline.
+std::vector<std::string> displaced(const KeyValues& settings, const json& pipeline) {
+  std::vector<std::string> pointers;
+  const auto sets = [&](const char* key) {
+    return std::any_of(settings.begin(), settings.end(),
+                       [&](const auto& setting) { return setting.first == key; });
+  };
+  if (sets("selection.ratio") != sets("selection.count"))
+    pointers.push_back(sets("selection.ratio") ? "/selection/count" : "/selection/ratio");
+  for (const auto& [key, value] : settings) {
+    std::vector<std::string> names = names_of(key);
+    if (names.size() < 2 || names.back() != "plugin") continue;
+    names.pop_back();
+    std::string stage;
+    const json* table = &pipeline;
+    for (const std::string& name : names) {
+      stage = append_pointer(stage, name);
+      table = table->is_object() && table->contains(name) ? &table->at(name) : nullptr;
+      if (table == nullptr) break;
+    }
+    if (table == nullptr || !table->is_object()) continue;
+    const json* schema = schema_of(names);
+    for (const auto& [name, kept] : table->items())
+      if (schema == nullptr || !schema->value("properties", json::object()).contains(name))
+        pointers.push_back(append_pointer(stage, name));
+  }
+  return pointers;
 }
 
 }  // namespace
@@ -81,14 +103,7 @@ std::string absolute_path(const fs::path& folder, const std::string& path) {
 }
 
 Status lay_over(const KeyValues& settings, const fs::path& folder, json& pipeline) {
-  const auto has = [&](const char* key) {
-    return std::any_of(settings.begin(), settings.end(),
-                       [&](const auto& setting) { return setting.first == key; });
-  };
-  // Both at once are left for the check of the whole pipeline.
-  if (pipeline.contains("selection") && pipeline["selection"].is_object() &&
-      has("selection.ratio") != has("selection.count"))
-    pipeline["selection"].erase(has("selection.ratio") ? "count" : "ratio");
+  for (const std::string& pointer : displaced(settings, pipeline)) erase_at(pointer, pipeline);
   for (const auto& [key, given] : settings) {
     const std::vector<std::string> names = names_of(key);
     if (names.size() > static_cast<size_t>(TomlDocument::kMaxDepth))
@@ -105,10 +120,23 @@ Status lay_over(const KeyValues& settings, const fs::path& folder, json& pipelin
     json value = given;
     if (value.is_string() && !value.get_ref<const std::string&>().empty() && is_path(key))
       value = absolute_path(folder, value.get<std::string>());
-    if (names.size() > 1 && names.back() == "plugin")
-      drop_own_keys(std::span(names).first(names.size() - 1), *table);
     (*table)[names.back()] = std::move(value);
   }
+  return {};
+}
+
+Status set_over(const std::vector<std::string>& options, TomlDocument& pipeline) {
+  KeyValues settings;
+  for (const std::string& option : options) {
+    const size_t equals = option.find('=');
+    if (equals == option.npos || equals == 0)
+      return Error{ErrorCode::kConfig,
+                   "--set " + option + ": expected KEY=VALUE, as in --set selection.ratio=0.5", ""};
+    settings.emplace_back(option.substr(0, equals), option.substr(equals + 1));
+  }
+  for (const std::string& pointer : displaced(settings, pipeline.json())) pipeline.erase(pointer);
+  for (const auto& [key, value] : plugins_first(std::move(settings)))
+    DBSA_RETURN_IF_ERROR(pipeline.set(key, value.get<std::string>()));
   return {};
 }
 

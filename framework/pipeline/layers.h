@@ -1,4 +1,4 @@
-// Keys of a pipeline laid over one another, as a sweep file says.
+// Keys of a pipeline laid over one another, as a sweep file and --set say.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "config/toml_document.h"
 
 namespace dbsa {
 
@@ -26,6 +28,10 @@ KeyValues plugins_first(KeyValues settings);
 // that leads into something that is no table.
 Status lay_over(const KeyValues& settings, const std::filesystem::path& folder,
                 nlohmann::json& pipeline);
+
+// The same for what --set options say, "selection.ratio=0.5"; places of faults name the option.
+// kConfig, too, for what is no KEY=VALUE.
+Status set_over(const std::vector<std::string>& options, TomlDocument& pipeline);
 
 std::string absolute_path(const std::filesystem::path& folder, const std::string& path);
 
