@@ -171,7 +171,7 @@ typedef struct dbsa_attention_backend_vtable {
   /* Frees live or imported KV. No plan that names it may be used afterwards. [any] */
   void (*kv_destroy)(void* instance, dbsa_kv* kv);
   /* Writes rows first_row.. of k and v, [*, kv_heads * head_dim], as tokens first_token.. of one
-   * layer, the keys rotated for those indices. Live KV only. [run] */
+   * layer, the keys rotated for those indices. Live KV only; finite numbers. [run] */
   int32_t (*kv_append)(void* instance, const dbsa_buffer* k, const dbsa_buffer* v,
                        int64_t first_row, int64_t rows, int32_t layer, int64_t first_token,
                        dbsa_kv* kv, dbsa_error* error);

@@ -122,13 +122,12 @@ dbsa_plan_description describe(const Case& c) {
 
 std::unique_ptr<Plan> make_plan(const Case& c, int64_t side_by_side) {
   auto plan =
-      Plan::make(describe(c),
-                 {c.shape.query_heads, c.shape.kv_heads, c.shape.head_dim, c.kv_bytes(), c.inv_freq,
-                  side_by_side, [](const dbsa_kv* kv) { return kv->tokens; },
-                  [](const dbsa_kv* kv) {
-                    return KvPlace{reinterpret_cast<uint64_t>(kv->device), kv->tokens, kv->padded};
-                  },
-                  c.layers, map_encoder(choose_kernel(c.shape))});
+      Plan::make(describe(c), {c.shape.query_heads, c.shape.kv_heads, c.shape.head_dim,
+                               c.kv_bytes(), c.inv_freq, side_by_side,
+                               [](const dbsa_kv* kv) {
+                                 return KvPlace{reinterpret_cast<uint64_t>(kv->device), kv->padded};
+                               },
+                               c.layers, map_encoder(choose_kernel(c.shape))});
   if (!plan.ok()) {
     std::printf("%s\n", plan.error().message.c_str());
     std::exit(2);

@@ -40,7 +40,7 @@ const float* values_of(const dbsa_weight* bias) {
 
 int64_t kv_tokens(const dbsa_kv* kv) { return kv->tokens; }
 KvPlace kv_place(const dbsa_kv* kv) {
-  return {reinterpret_cast<uint64_t>(kv->plane(0)), kv->tokens, kv->padded_tokens};
+  return {reinterpret_cast<uint64_t>(kv->plane(0)), kv->padded_tokens};
 }
 
 }  // namespace
@@ -174,15 +174,18 @@ Result<dbsa_weight*> CudaBackend::weight_create(int32_t use, const dbsa_tensor& 
                                                               : Number::kF32;
   const uint64_t given_bytes = static_cast<uint64_t>(count) * bytes_of(given);
   const auto* source = static_cast<const char*>(tensor.data) + tensor.byte_offset;
+  // All memory before the copy begins: an error must not leave it running.
   DBSA_ASSIGN_OR_RETURN(DeviceMemory as_given, DeviceMemory::make(pool_, given_bytes));
+  if (weight->type != given) {
+    DBSA_ASSIGN_OR_RETURN(weight->memory, DeviceMemory::make(pool_, static_cast<uint64_t>(count) *
+                                                                        bytes_of(weight->type)));
+  }
   DBSA_RETURN_IF_ERROR(
       check(cudaMemcpyAsync(as_given.data(), source, given_bytes, cudaMemcpyHostToDevice, stream_),
             "copying a weight to the GPU"));
   if (weight->type == given) {
     weight->memory = std::move(as_given);
   } else {
-    DBSA_ASSIGN_OR_RETURN(weight->memory, DeviceMemory::make(pool_, static_cast<uint64_t>(count) *
-                                                                        bytes_of(weight->type)));
     DBSA_RETURN_IF_ERROR(
         check(convert(stream_, as_given.data(), given, count, weight->memory.data(), weight->type),
               "converting a weight"));
@@ -196,11 +199,12 @@ Result<dbsa_weight*> CudaBackend::weight_create(int32_t use, const dbsa_tensor& 
 }
 
 // Whether products of few rows with weights of this shape have the very bits of the library's,
-// whose kernels are not ours to know: tried once, with each kernel that it may take for many rows.
+// whose kernels are not ours to know: tried once, with each kernel that it takes for up to 8,192
+// rows.
 Result<bool> CudaBackend::few_rows_agree(const dbsa_weight& weight) {
   const int64_t n = weight.rows, k = weight.width;
-  const auto [known, is_new] = few_rows_agree_.try_emplace({n, k}, false);
-  if (!is_new) return known->second;
+  const auto known = few_rows_agree_.find({n, k});
+  if (known != few_rows_agree_.end()) return known->second;
   constexpr int64_t kRows = 16, kMostRows = 8192;
   std::vector<uint16_t> x(static_cast<size_t>(kRows * k));
   std::minstd_rand random(1);
@@ -218,14 +222,15 @@ Result<bool> CudaBackend::few_rows_agree(const dbsa_weight& weight) {
   DBSA_RETURN_IF_ERROR(
       check(few_rows_linear(stream_, of_x.data(), kRows, k, &product, 1), "a product"));
   DBSA_RETURN_IF_ERROR(read(few));
-  for (int64_t rows = kMostFewRows + 1; rows <= kMostRows; rows *= 2) {
+  bool agree = true;
+  for (int64_t rows = kMostFewRows + 1; agree && rows <= kMostRows; rows *= 2) {
     DBSA_RETURN_IF_ERROR(blas_->multiply(stream_, of_x.data(), weight.memory.data(), nullptr, kRows,
                                          n, k, out.as<float>(), rows));
     DBSA_RETURN_IF_ERROR(read(many));
-    if (std::memcmp(few.data(), many.data(), few.size() * sizeof(float)) != 0) return false;
+    agree = std::memcmp(few.data(), many.data(), few.size() * sizeof(float)) == 0;
   }
-  known->second = true;
-  return true;
+  few_rows_agree_[{n, k}] = agree;
+  return agree;
 }
 
 void CudaBackend::weight_destroy(dbsa_weight* weight) { delete weight; }
@@ -512,7 +517,7 @@ Status CudaBackend::block_export(const dbsa_kv* kv, const dbsa_kv_format& format
   DBSA_RETURN_IF_ERROR(check_block_export(kv, format, layer, layers_, plane));
   const auto tokens = static_cast<size_t>(format.tokens);
   const auto row = static_cast<size_t>(attention_shape_.head_dim * kv_bytes());
-  const auto heads = static_cast<size_t>(2 * attention_shape_.kv_heads);
+  const size_t heads = size_t{2} * static_cast<size_t>(attention_shape_.kv_heads);
   const size_t pitch = static_cast<size_t>(padded(static_cast<int64_t>(tokens))) * row;
   const size_t source_pitch = static_cast<size_t>(kv->padded_tokens) * row;
   if (!kv->live) {
@@ -557,13 +562,13 @@ Status CudaBackend::block_to_token_major(const dbsa_kv_format& format, const voi
 
 Result<dbsa_plan*> CudaBackend::plan_prepare(const dbsa_plan_description& description) {
   DBSA_RETURN_IF_ERROR(check_configured());
+  DBSA_RETURN_IF_ERROR(check_plan(description, kv_tokens));
   auto plan = std::make_unique<dbsa_plan>();
   plan->rows = description.rows;
   std::set<const dbsa_kv*> seen;
-  for (int64_t i = 0; description.segments != nullptr && i < description.segment_count; ++i) {
+  for (int64_t i = 0; i < description.segment_count; ++i) {
     const dbsa_kv* kv = description.segments[i].kv;
-    if (kv == nullptr || kv->live || !seen.insert(kv).second) continue;  // make() finds faults
-    plan->imported.add(kv->imported);
+    if (!kv->live && seen.insert(kv).second) plan->imported.add(kv->imported);
   }
   DBSA_RETURN_IF_ERROR(plan->imported.reserve());
   // What the stream still does with memory that a block was given now comes before its planes.
@@ -572,7 +577,7 @@ Result<dbsa_plan*> CudaBackend::plan_prepare(const dbsa_plan_description& descri
       plan->plan,
       Plan::make(description, {attention_shape_.query_heads, attention_shape_.kv_heads,
                                attention_shape_.head_dim, kv_bytes(), inv_freq_, side_by_side_,
-                               kv_tokens, kv_place, layers_, map_encoder(kernel_)}));
+                               kv_place, layers_, map_encoder(kernel_)}));
   DBSA_ASSIGN_OR_RETURN(plan->memory, DeviceMemory::make(pool_, plan->plan->device_bytes()));
   const std::vector<std::byte>& tables = plan->plan->tables();
   DBSA_RETURN_IF_ERROR(staging_.upload(stream_, tables.data(), tables.size(), plan->memory.data()));

@@ -80,7 +80,6 @@ class DeviceMemory {
     return static_cast<T*>(data_);
   }
   uint64_t bytes() const { return bytes_; }
-  explicit operator bool() const { return data_ != nullptr; }
 
  private:
   std::shared_ptr<DevicePool> pool_;

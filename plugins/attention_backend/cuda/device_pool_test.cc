@@ -285,6 +285,22 @@ TEST_F(ImportedBlocks, APlaneWhoseCopyFailedIsSentAgain) {
   EXPECT_THAT(read({0}), ElementsAre(ElementsAre(0), ElementsAre(0)));
 }
 
+// What came before it in the same layer is there, and what came after it is not.
+TEST_F(ImportedBlocks, ACopyThatFailsLeavesThoseBeforeItSent) {
+  {
+    PinnedBlocks pinned;
+    for (const int i : {0, 1, 2}) pinned.add(blocks_[i]);
+    ASSERT_TRUE(pinned.reserve().ok());
+    const Result<bool> sent = pinned.send(0, [&](const void* from, uint64_t bytes, void* to) {
+      if (from == host_[1][0].data()) return Status(Error{ErrorCode::kRun, "lost", ""});
+      std::memcpy(to, from, bytes);
+      return Status();
+    });
+    ASSERT_FALSE(sent.ok());
+  }
+  EXPECT_THAT(read({0, 1, 2}), ElementsAre(ElementsAre(1, 2), ElementsAre(0, 1, 2)));
+}
+
 // A plan that was given up after its first layer.
 TEST_F(ImportedBlocks, OnlyWhatIsMissingIsSentLater) {
   {

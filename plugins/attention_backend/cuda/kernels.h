@@ -27,7 +27,7 @@ cudaError_t rms_norm(cudaStream_t stream, const float* x, const float* weight, i
 cudaError_t layer_norm(cudaStream_t stream, const float* x, const float* weight, const float* bias,
                        int64_t rows, int64_t width, float epsilon, float* out);
 cudaError_t gelu(cudaStream_t stream, const float* x, int64_t count, float* out);
-// out = silu(gate) * up, as `type`; out may be gate where that is float32.
+// out = silu(gate) * up, as `type`.
 cudaError_t silu_mul(cudaStream_t stream, const float* gate, const float* up, int64_t count,
                      void* out, Number type);
 

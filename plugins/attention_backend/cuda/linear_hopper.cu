@@ -238,10 +238,16 @@ cudaError_t launch(cudaStream_t stream, const void* x, int64_t rows, int64_t k, 
       T::kPair && blocks > multiprocessors ? bytes_together / 2 - kBeside : most_bytes - kBeside;
   args.rows = static_cast<int>(rows);
   args.steps = static_cast<int>((k + 64 * T::kPanels - 1) / (64 * T::kPanels));
-  args.stages = std::min(room / static_cast<int>(T::kStageBytes), kMostStages);
-  const int bytes = args.stages * static_cast<int>(T::kStageBytes) + 1024;
+  const auto stages_in = [](int bytes) {
+    return std::min(bytes / static_cast<int>(T::kStageBytes), kMostStages);
+  };
+  const auto bytes_of = [](int stages) { return stages * static_cast<int>(T::kStageBytes) + 1024; };
+  args.stages = stages_in(room);
+  const int bytes = bytes_of(args.stages);
+  // The most that any launch asks for: one of another instance may come in between.
   error = cudaFuncSetAttribute(linear_kernel<kRows, kSwiGlu>,
-                               cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+                               cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               bytes_of(stages_in(most_bytes - kBeside)));
   if (error != cudaSuccess) return error;
   return launch_early(stream, linear_kernel<kRows, kSwiGlu>, dim3(static_cast<unsigned>(blocks)),
                       dim3(T::kThreads), static_cast<size_t>(bytes), args);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <unordered_map>
 
@@ -147,7 +148,6 @@ class PlanMaker {
       piece.window = segment.window;
       piece.rotation = rotation(rows, piece.shift, known);
       piece.kind = segment.kind;
-      piece.first_token = static_cast<int32_t>(segment.first_token);
       piece.begin = static_cast<int32_t>(cut.begin);
       piece.end = static_cast<int32_t>(cut.end);
       piece.map = map(segment.kv, place);
@@ -328,9 +328,25 @@ class PlanMaker {
   int64_t slots_ = 0;
 };
 
+Status check_plan(const dbsa_plan_description& description,
+                  int64_t (*kv_tokens)(const dbsa_kv* kv)) {
+  DBSA_RETURN_IF_ERROR(attention_plan::check_plan(description, kv_tokens));
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  const auto fault = [](const std::string& what, int64_t count) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "plan: " + what + " " + std::to_string(count) +
+                     ", and the cuda backend counts to " + std::to_string(kMost),
+                 ""};
+  };
+  if (description.rows > kMost) return fault("rows are", description.rows);
+  for (int64_t s = 0; s < description.segment_count; ++s)
+    if (const int64_t tokens = kv_tokens(description.segments[s].kv); tokens > kMost)
+      return fault("segment " + std::to_string(s) + ": the tokens of its KV are", tokens);
+  return {};
+}
+
 Result<std::unique_ptr<Plan>> Plan::make(const dbsa_plan_description& description,
                                          const PlanShape& shape) {
-  DBSA_RETURN_IF_ERROR(attention_plan::check_plan(description, shape.kv_tokens));
   return PlanMaker(description, shape).make();
 }
 

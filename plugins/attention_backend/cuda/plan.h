@@ -30,7 +30,6 @@ struct PlanShape {
   int64_t kv_bytes;  // of a number: 2 or 4
   const std::vector<float>& inv_freq;
   int64_t side_by_side;  // pieces of work below which parts run side by side
-  int64_t (*kv_tokens)(const dbsa_kv* kv);
   KvPlace (*kv_place)(const dbsa_kv* kv);
   int64_t layers;
   // Fills the map of a KV object of `rows` rows of head_dim bfloat16, of all layers; null: the
@@ -38,14 +37,17 @@ struct PlanShape {
   bool (*encode_map)(const KvPlace& place, int64_t rows, int64_t head_dim, TensorMap* map);
 };
 
+// kInvalidArgument with what is wrong where; what kernels count in 32 bits must fit.
+Status check_plan(const dbsa_plan_description& description,
+                  int64_t (*kv_tokens)(const dbsa_kv* kv));
+
 class Plan {
  public:
-  // kInvalidArgument with what is wrong where. Cost: rows and segments of each range, and rows
-  // times segments of different shifts.
+  // Of a description that is checked. Cost: rows and segments of each range, and rows times
+  // segments of different shifts.
   static Result<std::unique_ptr<Plan>> make(const dbsa_plan_description& description,
                                             const PlanShape& shape);
 
-  int64_t rows() const { return rows_; }
   // To be copied to the start of device memory of device_bytes, 256-byte aligned; place() says what
   // lies where. The rotations at its end are computed there, by prepare_attention.
   const std::vector<std::byte>& tables() const { return tables_; }

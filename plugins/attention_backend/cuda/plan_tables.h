@@ -18,8 +18,7 @@ constexpr int32_t kWindowSegment = 2;
 
 // KV on the device: [layers][K, V][kv_heads][padded_tokens][head_dim].
 struct KvPlace {
-  uint64_t address;  // of layer 0; 256-byte aligned
-  int64_t tokens;
+  uint64_t address;       // of layer 0; 256-byte aligned
   int64_t padded_tokens;  // a multiple of kChunk
 };
 
@@ -33,11 +32,9 @@ struct Piece {
   int64_t window;        // of DBSA_SEGMENT_WINDOW
   int64_t rotation;      // row r is rotated by rotation_index[rotation + r]
   int32_t kind;          // DBSA_SEGMENT_*
-  int32_t first_token;   // of the segment
   int32_t begin;
   int32_t end;
   int32_t map;  // index in `maps`; 0 where there are none
-  int32_t reserved;
 };
 
 // Pieces over which softmax runs on.

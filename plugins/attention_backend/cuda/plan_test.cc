@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 #include <tuple>
 
@@ -15,10 +16,14 @@ struct dbsa_kv {
 namespace dbsa::cuda {
 namespace {
 
-constexpr int64_t kHeadDim = 64;
+constexpr int64_t kQueryHeads = 8, kKvHeads = 2, kHeadDim = 64, kKvBytes = 2, kLayers = 3;
 const std::vector<float> kInvFreq(kHeadDim / 2, 0.5f);
 
 using Token = std::tuple<uint64_t, int64_t, int64_t, int32_t>;  // address, index, shift, kind
+using MapEncoder = decltype(PlanShape::encode_map);
+
+int64_t padded(const dbsa_kv& kv) { return (kv.tokens + kChunk - 1) / kChunk * kChunk; }
+
 using RowParts = std::vector<std::vector<Token>>;
 
 struct Description {
@@ -36,7 +41,7 @@ struct Description {
                       static_cast<int64_t>(segments.size()) - first});
     for (int64_t i = 0; i < rows; ++i) positions.push_back(static_cast<int32_t>(position + i));
   }
-  Result<std::unique_ptr<Plan>> plan(int64_t side_by_side, int64_t query_heads = 8) const {
+  Result<std::unique_ptr<Plan>> plan(int64_t side_by_side, MapEncoder encode = nullptr) const {
     const dbsa_plan_description d = {sizeof(dbsa_plan_description),
                                      static_cast<int64_t>(positions.size()),
                                      positions.data(),
@@ -44,13 +49,12 @@ struct Description {
                                      ranges.data(),
                                      static_cast<int64_t>(segments.size()),
                                      segments.data()};
-    return Plan::make(d, {query_heads, 2, kHeadDim, 2, kInvFreq, side_by_side,
-                          [](const dbsa_kv* kv) { return kv->tokens; },
+    DBSA_RETURN_IF_ERROR(check_plan(d, [](const dbsa_kv* kv) { return kv->tokens; }));
+    return Plan::make(d, {kQueryHeads, kKvHeads, kHeadDim, kKvBytes, kInvFreq, side_by_side,
                           [](const dbsa_kv* kv) {
-                            return KvPlace{reinterpret_cast<uint64_t>(kv), kv->tokens,
-                                           (kv->tokens + kChunk - 1) / kChunk * kChunk};
+                            return KvPlace{reinterpret_cast<uint64_t>(kv), padded(*kv)};
                           },
-                          1, nullptr});
+                          kLayers, encode});
   }
 };
 
@@ -206,6 +210,90 @@ TEST(Plan, RefusesWhatTheChecksRefuse) {
   ASSERT_FALSE(plan.ok());
   EXPECT_EQ(plan.error().message,
             "plan: segment 0: first_token 5 with length 6 lies outside its KV of 10 tokens");
+}
+
+TEST(Plan, RefusesMoreTokensThanKernelsCount) {
+  const dbsa_kv most{(int64_t{1} << 31) - 1}, more{int64_t{1} << 31};
+  for (const dbsa_kv* kv : {&most, &more}) {
+    Description d;
+    d.add_segment(&most, DBSA_SEGMENT_FULL, 0, 1, 0);
+    d.add_segment(kv, DBSA_SEGMENT_FULL, kv->tokens - 1, 1, 1);
+    d.add_range(1, 0);
+    const auto plan = d.plan(0);
+    ASSERT_EQ(plan.ok(), kv == &most);
+    if (plan.ok()) continue;
+    EXPECT_EQ(plan.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_EQ(
+        plan.error().message,
+        "plan: segment 1: the tokens of its KV are 2147483648, and the cuda backend counts to "
+        "2147483647");
+  }
+}
+
+// Where a kernel finds the keys and values of a piece, as KvPlace lays them out.
+TEST(Plan, PiecesSayWhereTheirKvLies) {
+  const dbsa_kv block{1000}, own{65};
+  Description d;
+  d.add_segment(&block, DBSA_SEGMENT_FULL, 0, 1000, 0);
+  d.segments.push_back({sizeof(dbsa_segment), DBSA_SEGMENT_WINDOW, &own, 0, 65, 1000, 32});
+  d.add_range(65, 1000);
+  const auto plan = d.plan(0);
+  ASSERT_TRUE(plan.ok());
+  std::vector<std::byte> tables = (*plan)->tables();
+  const DevicePlan placed = (*plan)->place(tables.data());
+  for (const auto& [index, kv, kind, window] :
+       {std::tuple{0, &block, DBSA_SEGMENT_FULL, 0}, {1, &own, DBSA_SEGMENT_WINDOW, 32}}) {
+    const Piece& piece = placed.pieces[index];
+    EXPECT_EQ(piece.keys, reinterpret_cast<uint64_t>(kv));
+    EXPECT_EQ(piece.head_bytes, padded(*kv) * kHeadDim * kKvBytes);
+    EXPECT_EQ(piece.values_bytes, kKvHeads * piece.head_bytes);
+    EXPECT_EQ(piece.layer_bytes, 2 * kKvHeads * piece.head_bytes);
+    EXPECT_EQ(piece.kind, kind);
+    EXPECT_EQ(piece.window, window);
+  }
+}
+
+// One map for each KV object, of the rows of all its layers; every piece names that of its own.
+TEST(Plan, MapsAreMadeOncePerKv) {
+  const dbsa_kv block{1500}, own{100};
+  Description d;
+  for (int64_t range = 0; range < 3; ++range) {
+    d.add_segment(&block, DBSA_SEGMENT_FULL, 0, 700, 0);
+    d.add_segment(&block, DBSA_SEGMENT_FULL, 700, 800, 5000);
+    d.add_segment(&own, DBSA_SEGMENT_FULL, 0, 100, 1500);
+    d.add_range(10, 1500);
+  }
+  static int made;
+  made = 0;
+  const auto plan =
+      d.plan(0, [](const KvPlace& place, int64_t rows, int64_t head_dim, TensorMap* map) {
+        EXPECT_EQ(rows, kLayers * 2 * kKvHeads * place.padded_tokens);
+        EXPECT_EQ(head_dim, kHeadDim);
+        std::memcpy(map, &place.address, sizeof place.address);
+        ++made;
+        return true;
+      });
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(made, 2);
+  std::vector<std::byte> tables = (*plan)->tables();
+  const DevicePlan placed = (*plan)->place(tables.data());
+  for (int32_t w = 0; w < placed.work_count; ++w) {
+    const Work& work = placed.works[w];
+    for (int32_t p = work.first_part; p < work.first_part + work.parts; ++p) {
+      const Part& part = placed.parts[p];
+      for (int32_t i = part.first_piece; i < part.first_piece + part.pieces; ++i) {
+        uint64_t address = 0;
+        std::memcpy(&address, placed.maps + placed.pieces[i].map, sizeof address);
+        EXPECT_EQ(address, placed.pieces[i].keys);
+      }
+    }
+  }
+
+  const auto refused =
+      d.plan(0, [](const KvPlace&, int64_t, int64_t, TensorMap*) { return false; });
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kRun);
+  EXPECT_EQ(refused.error().message, "plan: the device takes no map of a KV object");
 }
 
 }  // namespace
