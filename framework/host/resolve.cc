@@ -156,7 +156,9 @@ Error ResolvedPipeline::located(Error error) const {
       message.remove_prefix(name.size());
       break;
     }
-  return fault(error.config_pointer, message, error.code);
+  Error with_place = fault(error.config_pointer, message, error.code);
+  with_place.config_pointer.clear();  // what has its place is not given it again
+  return with_place;
 }
 
 Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginRegistry& registry) {
@@ -226,10 +228,7 @@ Status check_plugins(const ResolvedPipeline& pipeline, PluginRegistry& registry)
   const auto add = [&](const Status& status) {
     if (status.ok()) return;
     const Error error = pipeline.located(status.error());
-    if (all.message.empty() || error.code == ErrorCode::kConfig) {
-      all.code = error.code;
-      all.config_pointer = error.config_pointer;
-    }
+    if (all.message.empty() || error.code == ErrorCode::kConfig) all.code = error.code;
     all.message += (all.message.empty() ? "" : "\n") + error.message;
   };
   for (const ResolvedStage& stage : pipeline.stages) {

@@ -44,7 +44,7 @@ struct ResolvedPipeline {
   Error fault(std::string_view pointer, std::string_view message,
               ErrorCode code = ErrorCode::kConfig) const;
   // An error whose config_pointer leads into this pipeline (create and check_config give such)
-  // with its place in front; any other error as it is.
+  // with its place in front, and no pointer any more; any other error as it is.
   Error located(Error error) const;
 };
 

@@ -259,6 +259,12 @@ TEST_F(ExplainTest, DrawsTheMask) {
   EXPECT_THAT(refused.error, HasSubstr(path("file") + ": cannot make the folder: "));
 }
 
+TEST_F(ExplainTest, FaultsNameTheirPlaceOnce) {
+  const ProcessResult result = cli({"explain", make_pipeline(), "--set", "selection.count=99"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.error, testing::StartsWith("error: --set selection.count: expected"));
+}
+
 TEST_F(ExplainTest, EmbeddingsAreNotComputed) {
   const std::string pipeline = make_pipeline();
   const ProcessResult result = cli({"explain", pipeline, "--set", "embedding.method=llm_hidden"});

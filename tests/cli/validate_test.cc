@@ -83,6 +83,24 @@ TEST_F(ValidateTest, SetTakesWhatCannotStandBesideIt) {
   EXPECT_THAT(absent.error, StartsWith("error: --set data.seed"));
 }
 
+// A pipeline for another machine is sound all the same.
+TEST_F(ValidateTest, WarnsOfWhatCannotRunHere) {
+  if (!std::filesystem::exists(DBSA_PLUGIN_DIR "/dbsa_attention_backend_cuda.so"))
+    GTEST_SKIP() << "no cuda backend was built";
+  if (std::filesystem::exists("/dev/nvidiactl")) GTEST_SKIP() << "there is a GPU here";
+  const Words words = {"validate", make_pipeline(), "--set", "attention_backend.plugin=cuda"};
+  const ProcessResult result = cli(words);
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.out, StartsWith("ok\n"));
+  const std::string warning =
+      "dbsa.attention_backend.cuda cannot run here: it needs an NVIDIA GPU: ";
+  EXPECT_THAT(result.error, StartsWith("warning: " + warning));
+  Words json = words;
+  json.emplace_back("--json");
+  EXPECT_THAT(nlohmann::json::parse(cli(json).out).at("warnings").at(0).get<std::string>(),
+              StartsWith(warning));
+}
+
 TEST_F(ValidateTest, AllFaultsOfTheFileAreNamedAtOnce) {
   const std::string pipeline = make_pipeline();
   edit_pipeline("block_size = 4", "block_size = 0");

@@ -24,7 +24,7 @@ CommandLine command_line() {
                     "PLUGIN is a full id (dbsa.retriever.bm25) or its last part (bm25).",
                     "dbsa-pipe inspect\n"
                     "dbsa-pipe inspect bm25\n"
-                    "dbsa-pipe inspect dbsa.retriever.bm25 --config >> pipeline.toml\n"
+                    "dbsa-pipe inspect dbsa.retriever.bm25 --config\n"
                     "dbsa-pipe inspect --failed"});
   line.arguments({"PLUGIN"}, 0);
   line.value("kind", "KIND",

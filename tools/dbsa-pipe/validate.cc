@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "config/exit_code.h"
 #include "findings.h"
+#include "host/needs.h"
 #include "options.h"
 #include "session.h"
 #include "units.h"
@@ -63,6 +64,15 @@ void print_findings(const Session& session, const Findings& findings, Terminal& 
                  counted(findings.tokens(), "token"));
 }
 
+// What is sound, but not to be run on this machine.
+std::vector<std::string> not_here(const Session& session) {
+  std::vector<std::string> warnings;
+  for (const host::ResolvedStage& stage : session.resolved().stages)
+    if (const Status needs = host::check_needs(*stage.manifest); !needs.ok())
+      warnings.push_back(stage.manifest->id + " cannot run here: " + needs.error().message);
+  return warnings;
+}
+
 nlohmann::ordered_json findings_to_json(const Session& session, const Findings& findings) {
   using json = nlohmann::ordered_json;
   json stages = json::array();
@@ -73,6 +83,7 @@ nlohmann::ordered_json findings_to_json(const Session& session, const Findings& 
                       {"revision", stage.manifest->revision}});
   return {{"ok", true},
           {"faults", json::array()},
+          {"warnings", not_here(session)},
           {"config", json(session.resolved().json)},
           {"plugins", std::move(stages)},
           {"model",
@@ -116,6 +127,7 @@ int validate_command(Words words, Terminal& terminal) {
     terminal.out(findings_to_json(**session, *findings).dump(1));
   else
     print_findings(**session, *findings, terminal);
+  for (const std::string& warning : not_here(**session)) terminal.warning(warning);
   return 0;
 }
 
