@@ -104,7 +104,7 @@ TEST(Order, OpsSeeWhatOpsBeforeThemWrote) {
     Backend backend(variant.path, 2, shape);
     Layers layers(backend);
     const Rows expected = layers.run(/*apart=*/true);
-    for (int i = 0; i < 10; ++i)
+    for (int i = 0; i < (on_cpu() ? 1 : 10); ++i)  // only devices run ops beside one another
       ASSERT_TRUE(same_bits(layers.run(/*apart=*/false), expected)) << variant.name();
   }
 }
