@@ -33,6 +33,12 @@ void Faults::add_unknown_key(std::string_view table, std::string_view key,
                      std::string(table)});
 }
 
+void Faults::note_unknown_key(std::string_view table, std::string_view key, std::string_view note) {
+  for (Fault& fault : faults_)
+    if (fault.label_pointer == table && fault.pointer == append_pointer(table, key))
+      fault.message += note;
+}
+
 void Faults::append(const Faults& others) {
   faults_.insert(faults_.end(), others.faults_.begin(), others.faults_.end());
 }
@@ -48,8 +54,8 @@ std::vector<std::string> Faults::lines(const TomlDocument& document) const {
                        line_of(document, fault.pointer, fault.label_pointer, fault.message)});
   // Those of the command line come after the file's.
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return std::tie(a.place.option, a.place.line, a.place.column) <
-           std::tie(b.place.option, b.place.line, b.place.column);
+    return std::tie(a.place.option, a.place.file, a.place.line, a.place.column) <
+           std::tie(b.place.option, b.place.file, b.place.line, b.place.column);
   });
   std::vector<std::string> lines;
   for (Entry& entry : entries)

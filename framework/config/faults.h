@@ -27,6 +27,8 @@ class Faults {
   void add_unknown_key(std::string_view table, std::string_view key,
                        const std::vector<std::string>& valid);
   void append(const Faults& others);
+  // Adds to what is said of an unknown key, if it is one.
+  void note_unknown_key(std::string_view table, std::string_view key, std::string_view note);
 
   bool empty() const { return faults_.empty(); }
   const std::vector<Fault>& list() const { return faults_; }

@@ -112,7 +112,7 @@ bool is_utf8(std::string_view text) {
 }
 
 Place place_of(const toml::source_region& region) {
-  return {static_cast<int64_t>(region.begin.line), static_cast<int64_t>(region.begin.column), ""};
+  return {static_cast<int64_t>(region.begin.line), static_cast<int64_t>(region.begin.column)};
 }
 
 // Turns toml++ nodes into JSON and notes where they stand.
@@ -171,6 +171,11 @@ class Converter {
 };
 
 }  // namespace
+
+std::string to_text(const Place& place) {
+  if (!place.option.empty()) return place.option;
+  return place.file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
+}
 
 Result<TomlDocument> TomlDocument::load(const std::string& path) {
   const auto unreadable = [&](const std::string& why) {
@@ -250,7 +255,6 @@ Status TomlDocument::set(std::string_view dotted_key, std::string_view value) {
   }
   for (const std::string& key : keys)
     if (key.empty()) return fault("the key must be names joined by dots, like selection.ratio");
-  if (keys.size() > static_cast<size_t>(kMaxDepth)) return fault("the key has too many dots");
 
   // The value on its own, under a name no pipeline has; a second key in it is no value.
   nlohmann::json parsed = std::string(value);
@@ -258,22 +262,33 @@ Status TomlDocument::set(std::string_view dotted_key, std::string_view value) {
       alone.ok() && alone->json().size() == 1)
     parsed = alone->json().at("value");
 
+  const Status status = put(keys, std::move(parsed), {0, 0, option});
+  return status.ok() ? status : fault(status.error().message);
+}
+
+Status TomlDocument::put(std::span<const std::string> names, nlohmann::json value,
+                         const Place& place) {
+  const auto fault = [](const std::string& what) { return Error{ErrorCode::kConfig, what, ""}; };
+  if (names.empty() || names.size() > static_cast<size_t>(kMaxDepth))
+    return fault("the key has too many dots");
+  if (!is_flat_enough(value, static_cast<int>(names.size())))
+    return fault("is nested more than " + std::to_string(kMaxDepth) + " levels deep");
   nlohmann::json* table = &json_;
   std::string pointer;
-  for (size_t i = 0; i < keys.size(); ++i) {
+  for (size_t i = 0; i < names.size(); ++i) {
     if (!table->is_object()) return fault(dotted_name(pointer) + " is not a table");
-    pointer = append_pointer(pointer, keys[i]);
-    if (i + 1 == keys.size()) {
-      (*table)[keys[i]] = std::move(parsed);
+    pointer = append_pointer(pointer, names[i]);
+    if (i + 1 == names.size()) {
+      (*table)[names[i]] = std::move(value);
       forget_places_within(pointer);  // of what it replaces
-      places_[pointer] = {0, 0, option};
+      places_[pointer] = place;
       return {};
     }
-    if (!table->contains(keys[i])) {
-      (*table)[keys[i]] = nlohmann::json::object();
-      places_[pointer] = {0, 0, option};
+    if (!table->contains(names[i])) {
+      (*table)[names[i]] = nlohmann::json::object();
+      places_[pointer] = place;
     }
-    table = &(*table)[keys[i]];
+    table = &(*table)[names[i]];
   }
   return {};
 }
@@ -292,14 +307,20 @@ void TomlDocument::forget_places_within(const std::string& pointer) {
 Place TomlDocument::place(std::string_view pointer) const {
   for (std::string at(pointer); !at.empty(); at = parent_pointer(at))
     if (const auto found = places_.find(at); found != places_.end()) return found->second;
-  return {1, 1, ""};
+  return {1, 1};
+}
+
+Place TomlDocument::place_with_file(std::string_view pointer) const {
+  Place at = place(pointer);
+  if (at.option.empty() && at.file.empty()) at.file = name_;
+  return at;
 }
 
 std::string TomlDocument::where(std::string_view pointer) const {
   const Place at = place(pointer);
-  if (!at.option.empty()) return at.option;
+  if (!at.file.empty() || !at.option.empty()) return to_text(at);
   if (!has_lines_) return name_;
-  return name_ + ":" + std::to_string(at.line) + ":" + std::to_string(at.column);
+  return to_text(place_with_file(pointer));
 }
 
 }  // namespace dbsa

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,8 +17,12 @@ namespace dbsa {
 struct Place {
   int64_t line = 0;
   int64_t column = 0;
-  std::string option;  // "--set selection.ratio"
+  std::string option = {};  // "--set selection.ratio"
+  std::string file = {};    // another one than the document's own, from which the key was laid over
 };
+
+// Of a place with a file or an option: "pipelines/a.toml:14:3" or "--set selection.ratio".
+std::string to_text(const Place& place);
 
 class TomlDocument {
  public:
@@ -40,6 +45,9 @@ class TomlDocument {
   // Sets a value over the file's, as --set does: "selection.ratio", "0.5". The value is TOML; what
   // is not TOML is taken as a string.
   Status set(std::string_view dotted_key, std::string_view value);
+  // Sets a value that stands at `place` of another file: names are the key's, {"selection",
+  // "ratio"}. kConfig when they lead into something that is no table, or too deep.
+  Status put(std::span<const std::string> names, nlohmann::json value, const Place& place);
   // Takes out what a JSON pointer leads to, if it leads to anything but the whole.
   void erase(std::string_view pointer);
 
@@ -50,6 +58,8 @@ class TomlDocument {
   bool contains(std::string_view pointer) const { return places_.contains(pointer); }
   // The place of a JSON pointer, or of the nearest table around it.
   Place place(std::string_view pointer) const;
+  // place() with the file it is of, for other documents.
+  Place place_with_file(std::string_view pointer) const;
   // place() for people: "pipelines/a.toml:14:3" or "--set selection.ratio".
   std::string where(std::string_view pointer) const;
 

@@ -59,6 +59,22 @@ void merge_inner(json& schema, const json& given, const PluginRegistry& registry
   }
 }
 
+// Whose a key is that the stage's plugin does not have.
+void note_owners(const json& given, const PluginRegistry& registry, const ResolvedStage& stage,
+                 Faults& faults) {
+  if (!given.is_object()) return;
+  for (const auto& [key, value] : given.items()) {
+    std::string owners;
+    for (const Manifest& manifest : registry.manifests())
+      if (manifest.kind == stage.kind && manifest.config_schema.at("properties").contains(key))
+        owners += (owners.empty() ? "" : ", ") + std::string(manifest.short_name());
+    if (!owners.empty())
+      faults.note_unknown_key("/" + std::string(kind_name(stage.kind)), key,
+                              "; " + std::string(stage.manifest->short_name()) +
+                                  " has none of that name, " + owners + " has");
+  }
+}
+
 // A stage's plugin name: what the file says, else the schema's default; "" if it is no string.
 std::string plugin_name(const json& pipeline, const std::string& stage) {
   const json& properties = pipeline_schema().at("properties").at(stage).at("properties");
@@ -116,7 +132,7 @@ void check_combinations(const json& given, Faults& faults) {
         faults.add(append_pointer("/prompt", key), "needs anchor = \"prefix\"");
 }
 
-void check_files(const TomlDocument& document, Faults& faults) {
+void check_files(const TomlDocument& document, NamedFiles files, Faults& faults) {
   const auto check = [&](const char* table, const char* key, bool folder) {
     const std::string text = text_at(document.json(), table, key);
     if (text.empty()) return;
@@ -131,7 +147,9 @@ void check_files(const TomlDocument& document, Faults& faults) {
                  folder ? "must be a folder: " + path : "must be a file, is a folder: " + path,
                  ErrorCode::kEnvironment);
   };
+  if (files == NamedFiles::kNone) return;
   check("model", "path", true);
+  if (files == NamedFiles::kModel) return;
   check("data", "demonstrations", false);
   check("data", "queries", false);
   check("data", "query_indices", false);
@@ -142,7 +160,8 @@ void check_files(const TomlDocument& document, Faults& faults) {
 
 Error ResolvedPipeline::fault(std::string_view pointer, std::string_view message,
                               ErrorCode code) const {
-  return {code, fault_line(document, pointer, message), std::string(pointer)};
+  // What has its place is not given it again, so there is no pointer any more.
+  return {code, fault_line(document, pointer, message), ""};
 }
 
 Error ResolvedPipeline::located(Error error) const {
@@ -156,12 +175,11 @@ Error ResolvedPipeline::located(Error error) const {
       message.remove_prefix(name.size());
       break;
     }
-  Error with_place = fault(error.config_pointer, message, error.code);
-  with_place.config_pointer.clear();  // what has its place is not given it again
-  return with_place;
+  return fault(error.config_pointer, message, error.code);
 }
 
-Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginRegistry& registry) {
+Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginRegistry& registry,
+                                          NamedFiles files) {
   ResolvedPipeline out;
   Faults faults;
   json schema = pipeline_schema();
@@ -184,8 +202,12 @@ Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginReg
   }
 
   faults.append(check_schema(schema, document.json()));
+  for (const ResolvedStage& stage : out.stages)
+    if (const auto given = document.json().find(std::string(kind_name(stage.kind)));
+        stage.manifest != nullptr && given != document.json().end())
+      note_owners(*given, registry, stage, faults);
   check_combinations(document.json(), faults);
-  check_files(document, faults);
+  check_files(document, files, faults);
   DBSA_RETURN_IF_ERROR(faults.status(document));
 
   out.json = document.json();

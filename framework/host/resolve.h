@@ -48,10 +48,15 @@ struct ResolvedPipeline {
   Error located(Error error) const;
 };
 
+// Files and folders that the pipeline names and that must be there: all, the model's alone (a query
+// reads no data), or none.
+enum class NamedFiles { kAll, kModel, kNone };
+
 // Checks everything that can be checked without plugin code. One error with one line for each
 // fault: kConfig if any is the configuration's, else kPlugin (a plugin is missing) or kEnvironment
 // (a file is missing).
-Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginRegistry& registry);
+Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginRegistry& registry,
+                                          NamedFiles files = NamedFiles::kAll);
 
 // Lets plugins made with these services open others of the registry (dbsa_host.open_plugin). The
 // registry outlives the services.

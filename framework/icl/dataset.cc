@@ -210,9 +210,13 @@ Result<int64_t> find_column(const std::vector<std::string>& header, const std::s
     std::string names;
     for (const auto& column : header)
       names += (names.empty() ? "" : ", ") + quote_for_message(column);
+    // As spreadsheets write it in some countries, or for a name that should end in .tsv.
+    const bool other_separator =
+        header.size() == 1 && header.front().find_first_of(";\t") != std::string::npos;
     return fault(name, line,
                  "expected a column " + quote_for_message(field) + ", found " + names +
-                     "; name the columns in [data] text_field and label_field");
+                     (other_separator ? "; separate fields by commas"
+                                      : "; name the columns in [data] text_field and label_field"));
   }
   if (std::find(found + 1, header.end(), field) != header.end())
     return fault(

@@ -23,17 +23,21 @@ void mean_row(std::span<const float> rows, size_t tokens, std::span<float> vecto
 
 }  // namespace
 
+Status check_hidden_layer(int64_t layer, int64_t layers) {
+  if (layer >= 0 && layer <= layers) return {};
+  return Error{ErrorCode::kConfig,
+               "embedding.layer: expected 1 to " + std::to_string(layers) +
+                   ", the model's layers, or 0 for the last, found " + std::to_string(layer),
+               "/embedding/layer"};
+}
+
 Result<std::unique_ptr<LlmHidden>> LlmHidden::create(Llama& model, host::AttentionBackend& backend,
                                                      const Tokenizer& tokenizer,
                                                      const host::HostServices& services,
                                                      int64_t layer,
                                                      const std::string& model_fingerprint) {
   const int64_t layers = model.config().layers;
-  if (layer < 0 || layer > layers)
-    return Error{ErrorCode::kConfig,
-                 "embedding.layer: expected 1 to " + std::to_string(layers) +
-                     ", the model's layers, or 0 for the last, found " + std::to_string(layer),
-                 "/embedding/layer"};
+  DBSA_RETURN_IF_ERROR(check_hidden_layer(layer, layers));
   const auto chosen = static_cast<int32_t>(layer == 0 ? layers : layer);
   return std::unique_ptr<LlmHidden>(
       new LlmHidden(model, backend, tokenizer, services, chosen,

@@ -17,10 +17,13 @@
 
 namespace dbsa {
 
+// kConfig for a layer that is none: layers count from 1, 0 is the last.
+Status check_hidden_layer(int64_t layer, int64_t layers);
+
 class LlmHidden final : public host::Embedder {
  public:
-  // layer: from 1 to the model's layers, 0 for the last; kConfig for another one. All of it is
-  // borrowed. model_fingerprint: of weights and tokenizer.
+  // layer: see check_hidden_layer. All of it is borrowed. model_fingerprint: of weights and
+  // tokenizer.
   static Result<std::unique_ptr<LlmHidden>> create(Llama& model, host::AttentionBackend& backend,
                                                    const Tokenizer& tokenizer,
                                                    const host::HostServices& services,

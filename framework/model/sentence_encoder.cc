@@ -15,64 +15,65 @@ constexpr size_t kTokensAPass = 4096;
 
 }  // namespace
 
-SentenceEncoder::SentenceEncoder(SentenceConfig config, Checkpoint checkpoint,
-                                 std::unique_ptr<Tokenizer> tokenizer,
-                                 host::AttentionBackend backend, const host::HostServices* cancel)
-    : config_(std::move(config)),
-      checkpoint_(std::move(checkpoint)),
-      tokenizer_(std::move(tokenizer)),
-      backend_(std::move(backend)),
-      cancel_(cancel) {}
+SentenceEncoder::SentenceEncoder(Parts parts, host::AttentionBackend backend,
+                                 const host::HostServices* cancel)
+    : parts_(std::move(parts)), backend_(std::move(backend)), cancel_(cancel) {}
+
+Result<SentenceEncoder::Parts> SentenceEncoder::read(const std::string& folder) {
+  DBSA_ASSIGN_OR_RETURN(SentenceConfig config, load_sentence_config(folder));
+  DBSA_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(config.model_folder));
+  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(config.model_folder));
+  Parts parts = {std::move(config), std::move(checkpoint), std::move(tokenizer)};
+  const std::string name = parts.tokenizer->name();
+  for (const auto& [token, id] : {std::pair{"[CLS]", &parts.cls}, {"[SEP]", &parts.sep}}) {
+    const std::optional<int32_t> found = parts.tokenizer->token_id(token);
+    if (!found)
+      return Error{ErrorCode::kConfig,
+                   name + ": the vocabulary has no token " + token +
+                       "; expected the tokenizer of a BERT model",
+                   {}};
+    *id = *found;
+  }
+  const int64_t vocab_size = parts.config.bert.vocab_size;
+  if (parts.tokenizer->vocab_size() > vocab_size)
+    return Error{ErrorCode::kConfig,
+                 name + ": has ids up to " + std::to_string(parts.tokenizer->vocab_size() - 1) +
+                     ", but vocab_size of config.json is " + std::to_string(vocab_size) +
+                     "; take both from one model",
+                 {}};
+  return parts;
+}
+
+Status SentenceEncoder::check(const std::string& folder) {
+  const Result<Parts> parts = read(folder);
+  return parts.ok() ? Status() : Status(parts.error());
+}
 
 Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::open(const std::string& folder,
                                                                host::AttentionBackend backend,
                                                                const host::HostServices* cancel) {
-  DBSA_ASSIGN_OR_RETURN(SentenceConfig config, load_sentence_config(folder));
-  DBSA_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(config.model_folder));
-  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(config.model_folder));
-  std::unique_ptr<SentenceEncoder> out(new SentenceEncoder(
-      std::move(config), std::move(checkpoint), std::move(tokenizer), std::move(backend), cancel));
-  DBSA_RETURN_IF_ERROR(out->read_special_tokens());
+  DBSA_ASSIGN_OR_RETURN(Parts parts, read(folder));
+  std::unique_ptr<SentenceEncoder> out(
+      new SentenceEncoder(std::move(parts), std::move(backend), cancel));
   DBSA_RETURN_IF_ERROR(out->read_identity());
   DBSA_ASSIGN_OR_RETURN(out->model_,
-                        Bert::load(out->checkpoint_, out->config_.bert, out->backend_));
+                        Bert::load(out->parts_.checkpoint, out->parts_.config.bert, out->backend_));
   return out;
-}
-
-Status SentenceEncoder::read_special_tokens() {
-  for (const auto& [name, id] : {std::pair{"[CLS]", &cls_}, {"[SEP]", &sep_}}) {
-    const std::optional<int32_t> found = tokenizer_->token_id(name);
-    if (!found) {
-      return Error{ErrorCode::kConfig,
-                   tokenizer_->name() + ": the vocabulary has no token " + name +
-                       "; expected the tokenizer of a BERT model",
-                   {}};
-    }
-    *id = *found;
-  }
-  if (tokenizer_->vocab_size() > config_.bert.vocab_size) {
-    return Error{ErrorCode::kConfig,
-                 tokenizer_->name() + ": has ids up to " +
-                     std::to_string(tokenizer_->vocab_size() - 1) +
-                     ", but vocab_size of config.json is " +
-                     std::to_string(config_.bert.vocab_size) + "; take both from one model",
-                 {}};
-  }
-  return {};
 }
 
 // All that enters the vectors but the backend's rounding.
 Status SentenceEncoder::read_identity() {
-  const BertConfig& bert = config_.bert;
+  const BertConfig& bert = parts_.config.bert;
   char text[160];
   std::snprintf(text, sizeof text, "bert encoder 1 heads %lld epsilon %.17g\n",
                 static_cast<long long>(bert.heads), bert.layer_norm_eps);
-  DBSA_ASSIGN_OR_RETURN(const ModelFingerprint weights, fingerprint_weights(text, checkpoint_, ""));
-  const TokenizerFingerprint tokenizer = tokenizer_->fingerprint();
+  DBSA_ASSIGN_OR_RETURN(const ModelFingerprint weights,
+                        fingerprint_weights(text, parts_.checkpoint, ""));
+  const TokenizerFingerprint tokenizer = parts_.tokenizer->fingerprint();
   std::snprintf(text, sizeof text, " tokenizer %016llx%016llx tokens %lld lowercase %d",
                 static_cast<unsigned long long>(tokenizer.high),
                 static_cast<unsigned long long>(tokenizer.low),
-                static_cast<long long>(config_.max_seq_length), config_.do_lower_case);
+                static_cast<long long>(parts_.config.max_seq_length), parts_.config.do_lower_case);
   identity_ = "sentence_transformer 1 mean model " + weights.value.hex() + text + " backend " +
               backend_.plugin_id();
   return {};
@@ -80,16 +81,16 @@ Status SentenceEncoder::read_identity() {
 
 Result<std::vector<int32_t>> SentenceEncoder::encode(std::string_view text) const {
   std::vector<int32_t> ids;
-  if (config_.do_lower_case) {
+  if (parts_.config.do_lower_case) {
     // Only what is valid may be rewritten; the tokenizer refuses the rest.
     DBSA_RETURN_IF_ERROR(Tokenizer::check_utf8(text));
-    DBSA_ASSIGN_OR_RETURN(ids, tokenizer_->encode(to_lowercase(text)));
+    DBSA_ASSIGN_OR_RETURN(ids, parts_.tokenizer->encode(to_lowercase(text)));
   } else {
-    DBSA_ASSIGN_OR_RETURN(ids, tokenizer_->encode(text));
+    DBSA_ASSIGN_OR_RETURN(ids, parts_.tokenizer->encode(text));
   }
-  ids.resize(std::min(ids.size(), static_cast<size_t>(config_.max_seq_length - 2)));
-  ids.insert(ids.begin(), cls_);
-  ids.push_back(sep_);
+  ids.resize(std::min(ids.size(), static_cast<size_t>(parts_.config.max_seq_length - 2)));
+  ids.insert(ids.begin(), parts_.cls);
+  ids.push_back(parts_.sep);
   return ids;
 }
 

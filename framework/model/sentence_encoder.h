@@ -28,32 +28,39 @@ class SentenceEncoder final : public host::Embedder {
                                                        host::AttentionBackend backend,
                                                        const host::HostServices* cancel = nullptr);
 
-  int64_t width() const override { return config_.bert.hidden_size; }
+  // What `open` says of the folder's configuration, tokenizer and weight files, short of their
+  // tensors.
+  static Status check(const std::string& folder);
+
+  int64_t width() const override { return parts_.config.bert.hidden_size; }
   // Mean over a text's tokens, [CLS] and [SEP] included, scaled to length 1. A text longer than
   // max_seq_length is cut off; an empty one is [CLS] [SEP]. Errors: kConfig for a text that is not
   // UTF-8, with its number; kCancelled.
   Result<std::vector<float>> embed(std::span<const std::string_view> texts) override;
   std::string identity() const override { return identity_; }
 
-  int64_t max_seq_length() const { return config_.max_seq_length; }
+  int64_t max_seq_length() const { return parts_.config.max_seq_length; }
 
  private:
-  SentenceEncoder(SentenceConfig config, Checkpoint checkpoint,
-                  std::unique_ptr<Tokenizer> tokenizer, host::AttentionBackend backend,
-                  const host::HostServices* cancel);
+  // A folder's content.
+  struct Parts {
+    SentenceConfig config;
+    Checkpoint checkpoint;
+    std::unique_ptr<Tokenizer> tokenizer;
+    int32_t cls = 0, sep = 0;
+  };
+  static Result<Parts> read(const std::string& folder);
 
-  Status read_special_tokens();
+  SentenceEncoder(Parts parts, host::AttentionBackend backend, const host::HostServices* cancel);
+
   Status read_identity();
   Result<std::vector<int32_t>> encode(std::string_view text) const;
   void append_mean(std::span<const float> rows, std::vector<float>& out) const;
 
-  SentenceConfig config_;
-  Checkpoint checkpoint_;
-  std::unique_ptr<Tokenizer> tokenizer_;
+  Parts parts_;
   host::AttentionBackend backend_;  // before the model, whose handles it outlives
   std::unique_ptr<Bert> model_;
   const host::HostServices* cancel_;
-  int32_t cls_ = 0, sep_ = 0;
   std::string identity_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "host/make_plugin.h"
 #include "model/fingerprint.h"
 #include "model/llm_hidden.h"
 #include "model/sentence_encoder.h"
@@ -10,31 +11,17 @@
 namespace dbsa {
 namespace {
 
-// A plugin's kConfig error that names no key of its own is shown at the stage's name of it.
-template <typename Wrapper>
-Result<Wrapper> make_plugin(const host::ResolvedPipeline& resolved, uint32_t kind,
-                            host::PluginRegistry& registry, host::HostServices& services) {
-  const host::ResolvedStage& stage = resolved.stage(kind);
-  DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin loaded, registry.load(*stage.manifest));
-  Result<Wrapper> made = Wrapper::create(loaded, services, stage.config);
-  if (made.ok() || made.error().code != ErrorCode::kConfig || !made.error().config_pointer.empty())
-    return made;
-  Error error = made.error();
-  error.config_pointer = "/" + std::string(host::kind_name(kind)) + "/plugin";
-  return error;
-}
-
 Result<std::unique_ptr<Plugins>> make_plugins(const host::ResolvedPipeline& resolved,
                                               host::PluginRegistry& registry,
                                               host::HostServices& services) {
-  DBSA_ASSIGN_OR_RETURN(auto grouper, make_plugin<host::BlockGrouper>(
+  DBSA_ASSIGN_OR_RETURN(auto grouper, host::make_plugin<host::BlockGrouper>(
                                           resolved, DBSA_KIND_BLOCK_GROUPER, registry, services));
-  DBSA_ASSIGN_OR_RETURN(auto mask, make_plugin<host::MaskPattern>(resolved, DBSA_KIND_MASK_PATTERN,
-                                                                  registry, services));
-  DBSA_ASSIGN_OR_RETURN(auto retriever, make_plugin<host::Retriever>(resolved, DBSA_KIND_RETRIEVER,
+  DBSA_ASSIGN_OR_RETURN(auto mask, host::make_plugin<host::MaskPattern>(
+                                       resolved, DBSA_KIND_MASK_PATTERN, registry, services));
+  DBSA_ASSIGN_OR_RETURN(auto retriever, host::make_plugin<host::Retriever>(
+                                            resolved, DBSA_KIND_RETRIEVER, registry, services));
+  DBSA_ASSIGN_OR_RETURN(auto store, host::make_plugin<host::KvStore>(resolved, DBSA_KIND_KV_STORE,
                                                                      registry, services));
-  DBSA_ASSIGN_OR_RETURN(
-      auto store, make_plugin<host::KvStore>(resolved, DBSA_KIND_KV_STORE, registry, services));
   std::string identity = resolved.stage(DBSA_KIND_RETRIEVER).identity();
   if (services.embedder() != nullptr) identity += ", " + services.embedder()->identity();
   return std::make_unique<Plugins>(Plugins{std::move(grouper), std::move(mask),
@@ -56,8 +43,8 @@ Result<std::unique_ptr<host::Embedder>> make_embedder(const EmbeddingSettings& e
   } else if (embedding.method == EmbeddingMethod::kSentenceTransformer) {
     // An instance of its own: a backend has one attention shape.
     DBSA_ASSIGN_OR_RETURN(auto backend,
-                          make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
-                                                              registry, services));
+                          host::make_plugin<host::AttentionBackend>(
+                              resolved, DBSA_KIND_ATTENTION_BACKEND, registry, services));
     DBSA_ASSIGN_OR_RETURN(embedder,
                           SentenceEncoder::open(embedding.path, std::move(backend), &services));
   }
@@ -87,9 +74,9 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
   DBSA_RETURN_IF_ERROR(computing.checkpoint->check(computing.config));
   DBSA_ASSIGN_OR_RETURN(computing.tokenizer, Tokenizer::load(settings.model.path));
   DBSA_RETURN_IF_ERROR(check_tokenizer_fits(*computing.tokenizer, computing.config));
-  DBSA_ASSIGN_OR_RETURN(auto backend,
-                        make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
-                                                            registry, services));
+  DBSA_ASSIGN_OR_RETURN(
+      auto backend, host::make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
+                                                              registry, services));
   computing.backend = std::make_unique<host::AttentionBackend>(std::move(backend));
   DBSA_ASSIGN_OR_RETURN(
       const ModelFingerprint weights,

@@ -13,13 +13,15 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-void flatten(const json& table, const std::string& prefix, KeyValues& out) {
+void flatten(const TomlDocument& document, const json& table, const std::string& pointer,
+             const std::string& prefix, KeyValues& out) {
   for (const auto& [key, value] : table.items()) {
     const std::string name = prefix.empty() ? key : prefix + "." + key;
+    const std::string at = append_pointer(pointer, key);
     if (value.is_object())
-      flatten(value, name, out);
+      flatten(document, value, at, name, out);
     else
-      out.emplace_back(name, value);
+      out.push_back({name, value, document.place_with_file(at)});
   }
 }
 
@@ -56,12 +58,12 @@ std::vector<std::string> displaced(const KeyValues& settings, const json& pipeli
   std::vector<std::string> pointers;
   const auto sets = [&](const char* key) {
     return std::any_of(settings.begin(), settings.end(),
-                       [&](const auto& setting) { return setting.first == key; });
+                       [&](const KeyValue& setting) { return setting.key == key; });
   };
   if (sets("selection.ratio") != sets("selection.count"))
     pointers.push_back(sets("selection.ratio") ? "/selection/count" : "/selection/ratio");
-  for (const auto& [key, value] : settings) {
-    std::vector<std::string> names = names_of(key);
+  for (const KeyValue& setting : settings) {
+    std::vector<std::string> names = names_of(setting.key);
     if (names.size() < 2 || names.back() != "plugin") continue;
     names.pop_back();
     std::string stage;
@@ -88,13 +90,15 @@ KeyValues plugins_first(KeyValues settings) {
                                     : std::numeric_limits<int64_t>::max();
   };
   std::stable_sort(settings.begin(), settings.end(),
-                   [&](const auto& a, const auto& b) { return rank(a.first) < rank(b.first); });
+                   [&](const KeyValue& a, const KeyValue& b) { return rank(a.key) < rank(b.key); });
   return settings;
 }
 
-KeyValues flattened(const json& table) {
+KeyValues flattened(const TomlDocument& document, const std::string& pointer) {
   KeyValues settings;
-  flatten(table, "", settings);
+  const json::json_pointer at(pointer);
+  if (document.json().contains(at) && document.json().at(at).is_object())
+    flatten(document, document.json().at(at), pointer, "", settings);
   return plugins_first(std::move(settings));
 }
 
@@ -102,25 +106,17 @@ std::string absolute_path(const fs::path& folder, const std::string& path) {
   return fs::absolute(folder / path).lexically_normal().string();
 }
 
-Status lay_over(const KeyValues& settings, const fs::path& folder, json& pipeline) {
-  for (const std::string& pointer : displaced(settings, pipeline)) erase_at(pointer, pipeline);
-  for (const auto& [key, given] : settings) {
-    const std::vector<std::string> names = names_of(key);
-    if (names.size() > static_cast<size_t>(TomlDocument::kMaxDepth))
-      return Error{ErrorCode::kConfig, in_quotes(key) + ": the key has too many dots", ""};
-    json* table = &pipeline;
-    std::string table_name;
-    for (size_t i = 0; i + 1 < names.size(); ++i) {
-      table_name += (i > 0 ? "." : "") + names[i];
-      table = &(*table)[names[i]];
-      if (table->is_null()) *table = json::object();
-      if (!table->is_object())
-        return Error{ErrorCode::kConfig, key + ": " + table_name + " is not a table", ""};
-    }
+Status lay_over(const KeyValues& settings, const fs::path& folder, TomlDocument& pipeline) {
+  for (const std::string& pointer : displaced(settings, pipeline.json())) pipeline.erase(pointer);
+  for (const auto& [key, given, place] : settings) {
     json value = given;
     if (value.is_string() && !value.get_ref<const std::string&>().empty() && is_path(key))
       value = absolute_path(folder, value.get<std::string>());
-    (*table)[names.back()] = std::move(value);
+    if (const Status status = pipeline.put(names_of(key), std::move(value), place); !status.ok())
+      return Error{ErrorCode::kConfig,
+                   to_text(place) + ": " + (key.size() > 80 ? in_quotes(key) : key) + ": " +
+                       status.error().message,
+                   ""};
   }
   return {};
 }
@@ -132,11 +128,11 @@ Status set_over(const std::vector<std::string>& options, TomlDocument& pipeline)
     if (equals == option.npos || equals == 0)
       return Error{ErrorCode::kConfig,
                    "--set " + option + ": expected KEY=VALUE, as in --set selection.ratio=0.5", ""};
-    settings.emplace_back(option.substr(0, equals), option.substr(equals + 1));
+    settings.push_back({option.substr(0, equals), option.substr(equals + 1), {}});
   }
   for (const std::string& pointer : displaced(settings, pipeline.json())) pipeline.erase(pointer);
-  for (const auto& [key, value] : plugins_first(std::move(settings)))
-    DBSA_RETURN_IF_ERROR(pipeline.set(key, value.get<std::string>()));
+  for (const KeyValue& setting : plugins_first(std::move(settings)))
+    DBSA_RETURN_IF_ERROR(pipeline.set(setting.key, setting.value.get<std::string>()));
   return {};
 }
 

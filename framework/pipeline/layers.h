@@ -6,28 +6,33 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "config/toml_document.h"
 
 namespace dbsa {
 
-// Dotted keys and what they are set to, in order.
-using KeyValues = std::vector<std::pair<std::string, nlohmann::json>>;
+// A dotted key, what it is set to, and where that is written.
+struct KeyValue {
+  std::string key;
+  nlohmann::json value;
+  Place place;  // with its file
+};
+using KeyValues = std::vector<KeyValue>;  // in order
 
-// {"selection": {"ratio": 1}} and {"selection.ratio": 1} alike; plugins first.
-KeyValues flattened(const nlohmann::json& table);
+// The keys of a document, or of its table at the pointer if there is one: {"selection": {"ratio":
+// 1}} and {"selection.ratio": 1} alike; plugins first.
+KeyValues flattened(const TomlDocument& document, const std::string& pointer = "");
 
 // Plugins first, outer ones before those in their tables: they decide which keys may stand beside
 // them.
 KeyValues plugins_first(KeyValues settings);
 
 // Lays settings over a pipeline; paths count from `folder`. To name a plugin drops the own keys of
-// the one before; of selection.ratio and selection.count the later one stays. kConfig for a key
-// that leads into something that is no table.
+// the one before; of selection.ratio and selection.count the later one stays. kConfig, with its
+// place, for a key that leads into something that is no table, or too deep.
 Status lay_over(const KeyValues& settings, const std::filesystem::path& folder,
-                nlohmann::json& pipeline);
+                TomlDocument& pipeline);
 
 // The same for what --set options say, "selection.ratio=0.5"; places of faults name the option.
 // kConfig, too, for what is no KEY=VALUE.

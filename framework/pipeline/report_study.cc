@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <tuple>
 
 namespace dbsa {
 namespace {
@@ -12,6 +13,42 @@ std::vector<double> values_of(const std::vector<ReportRun>& runs, Value value) {
   std::vector<double> values;
   for (const ReportRun& run : runs)
     if (const std::optional<double> found = value(run)) values.push_back(*found);
+  return values;
+}
+
+auto seeds_of(const ReportRun& run) {
+  return std::tie(run.data_seed, run.grouper_seed, run.retriever_seed);
+}
+
+// All runs of equal seeds: they repeat one draw of demonstrations, and a repetition says nothing of
+// what other draws would give.
+struct Draw {
+  const ReportRun* run;  // the first
+  double value;          // the mean over its runs
+};
+
+// In the order of their first runs.
+template <typename Value>
+std::vector<Draw> draws_of(const std::vector<ReportRun>& runs, Value value) {
+  std::vector<std::pair<const ReportRun*, std::vector<double>>> draws;
+  for (const ReportRun& run : runs) {
+    const std::optional<double> found = value(run);
+    if (!found) continue;
+    auto it = std::find_if(draws.begin(), draws.end(), [&](const auto& draw) {
+      return seeds_of(*draw.first) == seeds_of(run);
+    });
+    if (it == draws.end()) it = draws.insert(draws.end(), {&run, {}});
+    it->second.push_back(*found);
+  }
+  std::vector<Draw> means;
+  for (const auto& [run, values] : draws) means.push_back({run, summarize(values)->mean});
+  return means;
+}
+
+template <typename Value>
+std::vector<double> values_of_draws(const std::vector<ReportRun>& runs, Value value) {
+  std::vector<double> values;
+  for (const Draw& draw : draws_of(runs, value)) values.push_back(draw.value);
   return values;
 }
 
@@ -26,7 +63,8 @@ double mean_of(const std::vector<ReportRun>& runs, double ReportRun::*field) {
 
 std::optional<Summary> share_of(const std::vector<ReportRun>& runs,
                                 std::optional<double> ReportRun::*field) {
-  const auto summary = summarize(values_of(runs, [&](const ReportRun& run) { return run.*field; }));
+  const auto summary =
+      summarize(values_of_draws(runs, [&](const ReportRun& run) { return run.*field; }));
   return summary ? std::optional(clamped_to_share(*summary)) : std::nullopt;
 }
 
@@ -50,37 +88,44 @@ bool has_values(const AxisValues& values, const AxisValues& wanted) {
 // ---- ratios
 // --------------------------------------------------------------------------------------
 
-using Pairs = std::vector<std::pair<const ReportRun*, const ReportRun*>>;
+using Pairs = std::vector<std::pair<double, double>>;
 
-// Runs with equal seeds, each used once.
-Pairs pair_runs(const ReportGroup& group, const ReportGroup& baseline) {
+// `value` of the group's runs with `base_value` of the baseline's runs of equal seeds, each used
+// once.
+template <typename Value, typename BaseValue>
+Pairs pair_runs(const ReportGroup& group, const ReportGroup& baseline, Value value,
+                BaseValue base_value) {
   Pairs pairs;
   std::set<const ReportRun*> used;
   for (const ReportRun& run : group.runs) {
     const auto match =
         std::find_if(baseline.runs.begin(), baseline.runs.end(), [&](const ReportRun& other) {
-          return other.data_seed == run.data_seed && other.grouper_seed == run.grouper_seed &&
-                 !used.contains(&other);
+          return seeds_of(other) == seeds_of(run) && !used.contains(&other);
         });
     if (match == baseline.runs.end()) continue;
     used.insert(&*match);
-    pairs.emplace_back(&run, &*match);
+    const std::optional<double> own = value(run), base = base_value(*match);
+    if (own && base) pairs.emplace_back(*own, *base);
   }
   return pairs;
 }
 
-// `value` of the group's runs by `base_value` of the baseline's.
-template <typename Value, typename BaseValue>
-std::optional<ReportRatio> ratio_of(const ReportGroup& group, const ReportGroup& baseline,
-                                    Value value, BaseValue base_value) {
-  std::vector<std::pair<double, double>> pairs;
-  for (const auto& [run, other] : pair_runs(group, baseline)) {
-    const std::optional<double> a = value(*run), b = base_value(*other);
-    if (a && b) pairs.emplace_back(*a, *b);
-  }
+// The same of draws.
+template <typename Value>
+Pairs pair_draws(const ReportGroup& group, const ReportGroup& baseline, Value value) {
+  Pairs pairs;
+  const std::vector<Draw> base = draws_of(baseline.runs, value);
+  for (const Draw& own : draws_of(group.runs, value))
+    for (const Draw& other : base)
+      if (seeds_of(*own.run) == seeds_of(*other.run)) pairs.emplace_back(own.value, other.value);
+  return pairs;
+}
+
+// Of the pairs; of the means where there are none.
+std::optional<ReportRatio> ratio_of(const Pairs& pairs, const std::vector<double>& values,
+                                    const std::vector<double>& base_values) {
   if (const auto ratio = summarize_ratios(pairs)) return ReportRatio{*ratio, true};
-  const auto own = summarize(values_of(group.runs, value));
-  const auto base = summarize(values_of(baseline.runs, base_value));
+  const auto own = summarize(values), base = summarize(base_values);
   if (!own || !base || base->mean == 0) return {};
   return ReportRatio{Summary{1, own->mean / base->mean, {}, {}}, false};
 }
@@ -92,9 +137,14 @@ void compare(ReportGroup& group, const ReportGroup& baseline) {
   const auto setup = [&](const ReportRun& run) {
     return group.setup_reused || !run.reused ? std::optional(run.setup) : std::nullopt;
   };
-  group.accuracy_ratio = ratio_of(group, baseline, accuracy, accuracy);
-  group.request_ratio = ratio_of(group, baseline, request, request);
-  group.setup_ratio = ratio_of(group, baseline, setup, request);
+  group.accuracy_ratio =
+      ratio_of(pair_draws(group, baseline, accuracy), values_of_draws(group.runs, accuracy),
+               values_of_draws(baseline.runs, accuracy));
+  const std::vector<double> base_requests = values_of(baseline.runs, request);
+  group.request_ratio = ratio_of(pair_runs(group, baseline, request, request),
+                                 values_of(group.runs, request), base_requests);
+  group.setup_ratio = ratio_of(pair_runs(group, baseline, setup, request),
+                               values_of(group.runs, setup), base_requests);
 }
 
 void compare_with_baseline(const AxisValues& baseline, std::vector<ReportGroup>& groups) {
@@ -206,13 +256,16 @@ std::vector<ReportGroup> group_runs(std::vector<ReportRun> runs,
 void fill_statistics(ReportGroup& group) {
   const std::vector<ReportRun>& runs = group.runs;
   group.accuracy = share_of(runs, &ReportRun::accuracy);
-  if (runs.size() == 1 && group.accuracy) group.accuracy->interval = runs.front().accuracy_95;
+  if (group.accuracy && group.accuracy->count == 1)
+    group.accuracy->interval = std::find_if(runs.begin(), runs.end(), [](const ReportRun& run) {
+                                 return run.accuracy.has_value();
+                               })->accuracy_95;
   group.macro_f1 = share_of(runs, &ReportRun::macro_f1);
   std::set<std::string> names;
   for (const ReportRun& run : runs)
     for (const auto& [name, value] : run.scores) names.insert(name);
   for (const std::string& name : names)
-    group.scores[name] = *summarize(values_of(runs, [&](const ReportRun& run) {
+    group.scores[name] = *summarize(values_of_draws(runs, [&](const ReportRun& run) {
       const auto it = run.scores.find(name);
       return it == run.scores.end() ? std::nullopt : std::optional(it->second);
     }));

@@ -12,7 +12,8 @@
 
 namespace dbsa {
 
-// A ratio to the baseline, over pairs of runs with equal seeds; where no seeds agree, of the means.
+// A ratio to the baseline, over pairs of runs with equal seeds, that of accuracies over pairs of
+// draws; where no seeds agree, of the means.
 struct ReportRatio {
   Summary value;
   bool paired = true;
@@ -24,6 +25,7 @@ struct ReportGroup {
   AxisValues values;
   std::vector<ReportRun> runs;
 
+  // Over the draws: runs of equal seeds count as one. Times are over all runs.
   std::optional<Summary> accuracy, macro_f1;
   std::map<std::string, Summary> scores;
   Summary request_mean, request_p50, request_p95;

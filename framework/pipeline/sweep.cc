@@ -30,28 +30,43 @@ std::string hash_of(const json& value) {
   return digits.data();
 }
 
-// Faults of cells: what several have is told for the first.
+// Faults of cells. What several have is told once, with the cells that have it.
 class CellFaults {
  public:
-  // place: what the lines of the cell begin with.
-  void add(const Error& error, const std::string& place) {
-    if (text_.empty() || error.code == ErrorCode::kConfig) code_ = error.code;
+  void add(const Error& error, const std::string& cell) {
+    if (lines_.empty() || error.code == ErrorCode::kConfig) code_ = error.code;
     for (size_t begin = 0; begin <= error.message.size();) {
       const size_t end = std::min(error.message.find('\n', begin), error.message.size());
-      const std::string line = error.message.substr(begin, end - begin);
-      if (seen_.insert(line.starts_with(place) ? line.substr(place.size()) : line).second)
-        text_ += (text_.empty() ? "" : "\n") + line;
+      const std::string text = error.message.substr(begin, end - begin);
+      const auto [it, is_new] = places_.emplace(text, lines_.size());
+      if (is_new) lines_.push_back({text, cell, 0});
+      ++lines_[it->second].cells;
       begin = end + 1;
     }
   }
-  Status status() const {
-    if (text_.empty()) return {};
-    return Error{code_, text_, ""};
+  // cells: of the whole sweep.
+  Status status(int64_t cells) const {
+    if (lines_.empty()) return {};
+    std::string text;
+    for (const Line& line : lines_) {
+      text += (text.empty() ? "" : "\n") + line.text;
+      if (line.cells == cells) continue;
+      text += " (" + line.first_cell;
+      if (line.cells > 1)
+        text +=
+            " and " + std::to_string(line.cells - 1) + " more cell" + (line.cells > 2 ? "s" : "");
+      text += ")";
+    }
+    return Error{code_, text, ""};
   }
 
  private:
-  std::set<std::string> seen_;
-  std::string text_;
+  struct Line {
+    std::string text, first_cell;
+    int64_t cells = 0;  // that have it
+  };
+  std::vector<Line> lines_;
+  std::map<std::string, size_t> places_;  // in lines_, by text
   ErrorCode code_ = ErrorCode::kConfig;
 };
 
@@ -66,14 +81,14 @@ class CellMaker {
     DBSA_RETURN_IF_ERROR(read_files());
     CellFaults faults;
     std::vector<size_t> at(axes_.size(), 0);
+    int64_t count = 0;
     for (bool more = true; more; more = advance(at))
       for (int64_t run = 1; run <= sweep.runs; ++run) {
         SweepCell cell = chosen(at, run);
-        cell.index = static_cast<int64_t>(sweep.cells.size());
-        const std::string name = document_.name() + " (" + cell.name() + ")";
-        Result<json> config = resolve(at, cell, name, sweep.directory);
+        cell.index = count++;
+        Result<json> config = resolve(at, cell, sweep.directory);
         if (!config.ok()) {
-          faults.add(config.error(), name + ": ");
+          faults.add(config.error(), cell.name());
           continue;
         }
         cell.config = std::move(config).value();
@@ -82,7 +97,7 @@ class CellMaker {
         cell.id = hash_of(answers);
         sweep.cells.push_back(std::move(cell));
       }
-    return faults.status();
+    return faults.status(count);
   }
 
  private:
@@ -103,15 +118,13 @@ class CellMaker {
     return cell;
   }
 
-  // The cell's whole pipeline. `name` stands for it in messages.
+  // The cell's whole pipeline. Places of faults are those of the files that it is laid from.
   Result<json> resolve(const std::vector<size_t>& at, const SweepCell& cell,
-                       const std::string& name, const std::string& directory) const {
+                       const std::string& directory) const {
     const fs::path& folder = document_.directory();
-    json pipeline = json::object();
-    const auto lay = [&](const KeyValues& settings) -> Status {
-      const Status status = lay_over(settings, folder, pipeline);
-      if (status.ok()) return {};
-      return Error{status.error().code, name + ": " + status.error().message, ""};
+    DBSA_ASSIGN_OR_RETURN(TomlDocument pipeline, empty_pipeline(document_));
+    const auto lay = [&](const KeyValues& settings) {
+      return lay_over(settings, folder, pipeline);
     };
     DBSA_RETURN_IF_ERROR(lay(files_.at(source_.at("base"))));
     for (size_t k = 0; k < at.size(); ++k) {
@@ -119,16 +132,20 @@ class CellMaker {
       DBSA_RETURN_IF_ERROR(lay(files_.at(value.file.path)));
       DBSA_RETURN_IF_ERROR(lay(value.settings));
     }
-    DBSA_RETURN_IF_ERROR(lay(flattened(source_.value("set", json::object()))));
-    for (const json& key : source_.at("seed_keys"))
-      DBSA_RETURN_IF_ERROR(lay({{key.get<std::string>(), cell.run}}));
-    DBSA_ASSIGN_OR_RETURN(TomlDocument document,
-                          TomlDocument::from_json(std::move(pipeline), name, folder));
-    DBSA_RETURN_IF_ERROR(set_over(last_, document));
-    DBSA_RETURN_IF_ERROR(document.set("output.directory", json(directory).dump()));
+    DBSA_RETURN_IF_ERROR(lay(flattened(document_, "/set")));
+    for (size_t i = 0; i < source_.at("seed_keys").size(); ++i)
+      DBSA_RETURN_IF_ERROR(lay({{source_.at("seed_keys").at(i), cell.run,
+                                 document_.place_with_file("/seed_keys/" + std::to_string(i))}}));
+    DBSA_RETURN_IF_ERROR(set_over(last_, pipeline));
+    DBSA_RETURN_IF_ERROR(pipeline.set("output.directory", json(directory).dump()));
     DBSA_ASSIGN_OR_RETURN(host::ResolvedPipeline resolved,
-                          host::resolve_pipeline(std::move(document), registry_));
+                          host::resolve_pipeline(std::move(pipeline), registry_));
     return std::move(resolved.json);
+  }
+
+  // Nothing yet, for keys to be laid over; what has no place is said of the document.
+  static Result<TomlDocument> empty_pipeline(const TomlDocument& document) {
+    return TomlDocument::from_json(json::object(), document.name(), document.directory());
   }
 
   // Every file that the cells are made of, its paths made absolute.
@@ -143,12 +160,15 @@ class CellMaker {
 
   void read_file(const GridPart& file, Faults& faults) {
     if (files_.contains(file.path)) return;
-    const Result<TomlDocument> part = TomlDocument::load(file.path);
-    json laid = json::object();
-    const Status status =
-        part.ok() ? lay_over(flattened(part->json()), part->directory(), laid) : part.error();
-    if (!status.ok()) faults.add(file.pointer, status.error().message, status.error().code);
-    files_[file.path] = flattened(laid);
+    const auto read = [&]() -> Result<KeyValues> {
+      DBSA_ASSIGN_OR_RETURN(const TomlDocument part, TomlDocument::load(file.path));
+      DBSA_ASSIGN_OR_RETURN(TomlDocument laid, empty_pipeline(part));
+      DBSA_RETURN_IF_ERROR(lay_over(flattened(part), part.directory(), laid));
+      return flattened(laid);
+    };
+    Result<KeyValues> settings = read();
+    if (!settings.ok()) faults.add(file.pointer, settings.error().message, settings.error().code);
+    files_[file.path] = settings.ok() ? std::move(settings).value() : KeyValues();
   }
 
   const TomlDocument& document_;
@@ -203,9 +223,17 @@ nlohmann::ordered_json Sweep::to_json() const {
           {"published", published}, {"cells", std::move(cells_out)}};
 }
 
+bool is_sweep_file(const TomlDocument& document) { return document.json().contains("axis"); }
+
 Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
                          const host::PluginRegistry& registry) {
   DBSA_ASSIGN_OR_RETURN(const TomlDocument document, TomlDocument::load(path));
+  if (!is_sweep_file(document) && document.json().contains("model"))
+    return Error{ErrorCode::kConfig,
+                 path +
+                     ": expected a sweep file, with [[axis]], found a pipeline file; use "
+                     "`dbsa-pipe run`, or name it as `base` in a sweep file",
+                 ""};
   DBSA_RETURN_IF_ERROR(check_schema(sweep_schema(), document.json()).status(document));
   json source = document.json();
   apply_defaults(sweep_schema(), source);

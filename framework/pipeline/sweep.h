@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "config/toml_document.h"
 #include "host/plugin_registry.h"
 
 namespace dbsa {
@@ -51,8 +52,12 @@ struct SweepChoice {
   std::optional<int64_t> runs;        // in place of the file's
 };
 
-// Reads a sweep file and resolves every cell. One error with a line for each distinct fault: of the
-// sweep file with its place, of a cell with the cell's name. Runs no plugin code.
+// Whether it is meant as a sweep file, right or wrong: it has axes.
+bool is_sweep_file(const TomlDocument& document);
+
+// Reads a sweep file and resolves every cell. One error with a line for each distinct fault, with
+// its place in the sweep file or in one that cells are laid from; where not all cells have it, with
+// the name of the first that does. Runs no plugin code.
 Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
                          const host::PluginRegistry& registry);
 

@@ -11,7 +11,6 @@
 namespace dbsa {
 namespace {
 
-namespace fs = std::filesystem;
 using nlohmann::json;
 
 // How a value of an axis is called where the file gives it no name.
@@ -26,7 +25,7 @@ std::string value_name(const json& value) {
 // The axes of a file that passed the schema.
 class AxisReader {
  public:
-  explicit AxisReader(const TomlDocument& document) : folder_(document.directory()) {}
+  explicit AxisReader(const TomlDocument& document) : document_(document) {}
 
   GridAxis read(const json& table, const std::string& pointer, Faults& faults) const {
     GridAxis axis = {table.at("name"), {}};
@@ -52,32 +51,35 @@ class AxisReader {
   void read_named(const json& values, const std::string& pointer, GridAxis& axis) const {
     for (size_t i = 0; i < values.size(); ++i) {
       const std::string file = values[i].value("file", "");
-      axis.values.push_back({values[i].at("name"),
-                             {file.empty() ? "" : absolute_path(folder_, file),
-                              pointer + "/value/" + std::to_string(i) + "/file"},
-                             flattened(values[i].value("set", json::object()))});
+      const std::string at = pointer + "/value/" + std::to_string(i);
+      axis.values.push_back(
+          {values[i].at("name"),
+           {file.empty() ? "" : absolute_path(document_.directory(), file), at + "/file"},
+           flattened(document_, at + "/set")});
     }
   }
 
-  static void read_values(const json& table, const std::string& pointer, GridAxis& axis,
-                          Faults& faults) {
+  void read_values(const json& table, const std::string& pointer, GridAxis& axis,
+                   Faults& faults) const {
     const json keys = table.contains("keys") ? table.at("keys") : json::array({table.at("key")});
     for (size_t i = 0; i < table.at("values").size(); ++i) {
       const json& given = table.at("values").at(i);
+      const std::string at = pointer + "/values/" + std::to_string(i);
       const json values = table.contains("keys") ? given : json::array({given});
       if (!values.is_array() || values.size() != keys.size()) {
-        faults.add(pointer + "/values/" + std::to_string(i),
+        faults.add(at,
                    "must be a list of " + std::to_string(keys.size()) + ", one for each of keys");
         continue;
       }
       GridValue& value = axis.values.emplace_back();
       value.name = value_name(given);
-      for (size_t k = 0; k < keys.size(); ++k) value.settings.emplace_back(keys[k], values[k]);
+      for (size_t k = 0; k < keys.size(); ++k)
+        value.settings.push_back({keys[k], values[k], document_.place_with_file(at)});
       value.settings = plugins_first(std::move(value.settings));
     }
   }
 
-  fs::path folder_;
+  const TomlDocument& document_;
 };
 
 // Axes and values that `baseline` and `published` name must be there.

@@ -124,8 +124,7 @@ TEST_F(BadSurroundings, FreeDecodingStopsAtOnce) {
 TEST_F(BadSurroundings, AFolderForRecordsThatCannotBe) {
   EXPECT_EQ(say("run", {"--output", path("pool.jsonl")}),
             "exit 4\n"
-            "error: --set output.directory: $W/pool.jsonl: cannot make the folder for result "
-            "records: Not a directory\n");
+            "error: --set output.directory: $W/pool.jsonl is no folder; name another one\n");
   EXPECT_EQ(say("run", {"--output", ""}),
             "exit 2\nerror: --output: expected the name of a folder, found an empty text\n");
   EXPECT_EQ(say("run", {"--output", "bad\xff"}),

@@ -23,8 +23,8 @@ TEST_F(BadStore, ReadOnly) {
     if (answered.exit_code != 0) return "query: " + answered.error;
     const std::string said = say("encode");
     const std::string expected =
-        "exit 4\nerror: dbsa.kv_store.hdf5: $W/store: opening the lock file failed: Read-only file "
-        "system; make the folder writable or set kv_store.path to another one\n";
+        "exit 4\nerror: $W/pipeline.toml:18:1: kv_store.path: $W/store cannot be written to: "
+        "Read-only file system; make it writable or name another folder\n";
     return said == expected ? "" : said;
   });
 }
@@ -54,8 +54,7 @@ TEST_F(BadStore, APoolsManifestIsAFolder) {
 TEST_F(BadStore, ItsPathIsAFile) {
   EXPECT_EQ(say("encode", set({"kv_store.path=pool.jsonl"})),
             "exit 4\n"
-            "error: dbsa.kv_store.hdf5: $W/pool.jsonl: is not a folder; set kv_store.path to a "
-            "folder, or to a name that is free\n");
+            "error: --set kv_store.path: $W/pool.jsonl is no folder; name another one\n");
 }
 
 TEST_F(BadStore, ItsPathIsEmpty) {

@@ -259,6 +259,13 @@ TEST_F(ExplainTest, DrawsTheMask) {
   EXPECT_THAT(refused.error, HasSubstr(path("file") + ": cannot make the folder: "));
 }
 
+TEST_F(ExplainTest, APictureIsAnSvg) {
+  const ProcessResult result = cli({"explain", make_pipeline(), "--mask", path("mask.png")});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error, "error: --mask: expected a name that ends in .svg, found \"" +
+                              path("mask.png") + "\"\n");
+}
+
 TEST_F(ExplainTest, FaultsNameTheirPlaceOnce) {
   const ProcessResult result = cli({"explain", make_pipeline(), "--set", "selection.count=99"});
   EXPECT_EQ(result.exit_code, 2);

@@ -113,6 +113,13 @@ TEST_F(InspectTest, FailedNamesBrokenManifestsAndLibraries) {
               HasSubstr("warning: 1 cannot be used; `dbsa-pipe inspect --failed` says why\n"));
 }
 
+TEST_F(InspectTest, FailedIsOfAllPlugins) {
+  const ProcessResult result = cli({"inspect", "bm25", "--failed"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error,
+            "error: --failed looks at all plugins; leave out \"bm25\", or name a --kind\n");
+}
+
 TEST_F(InspectTest, SaysWhyAPluginThatNeedsAGpuCannotRunHere) {
   workspace_.write("plugins/gpu.plugin.toml",
                    "id = \"dbsa.attention_backend.gpu\"\nkind = \"attention_backend\"\n"

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
 
 #include "tests/cli/cli_fixture.h"
 
@@ -117,6 +119,29 @@ TEST_F(QueryTest, LinesAnsweredTogetherGetTheAnswersOfLinesAnsweredAlone) {
     ASSERT_EQ(answers.size(), 10u);
     EXPECT_EQ(answers, expected) << together;
   }
+}
+
+// The pool has all that an answer needs.
+TEST_F(QueryTest, NoDataIsRead) {
+  const std::string before = cli({"query", pipeline_, "card lost"}).out;
+  for (const char* file : {"pool.jsonl", "queries.jsonl"}) std::filesystem::remove(path(file));
+  const ProcessResult result = cli({"query", pipeline_, "card lost"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.error, "");
+  EXPECT_EQ(result.out, before);
+  EXPECT_EQ(cli({"store", "list", pipeline_}).exit_code, 0);
+  EXPECT_EQ(cli({"validate", pipeline_}).exit_code, 4);
+}
+
+TEST_F(QueryTest, WarnsOfDataThatIsNewerThanThePool) {
+  namespace fs = std::filesystem;
+  EXPECT_EQ(cli({"query", pipeline_, "card"}).error, "");
+  fs::last_write_time(path("pool.jsonl"),
+                      fs::file_time_type::clock::now() + std::chrono::seconds(5));
+  const ProcessResult result = cli({"query", pipeline_, "card"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.error,
+              testing::StartsWith("warning: " + path("pool.jsonl") + " is newer than the pool, "));
 }
 
 TEST_F(QueryTest, AnEmptyTextIsRefused) {

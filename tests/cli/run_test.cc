@@ -287,7 +287,16 @@ TEST_F(RunTest, AFolderForRecordsThatCannotBeMadeIsNamedBeforeAnythingIsEncoded)
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_THAT(result.error, StartsWith("error: " + pipeline + ":"));
   EXPECT_THAT(result.error,
-              HasSubstr(path("runs") + ": cannot make the folder for result records"));
+              HasSubstr("output.directory: " + path("runs") + " is no folder; name another"));
+  EXPECT_FALSE(std::filesystem::exists(path("store")));
+}
+
+TEST_F(RunTest, WhatCannotBeginLeavesNothing) {
+  const std::string pipeline = make_pipeline();
+  std::filesystem::resize_file(path("model/model.safetensors"), 100);
+  const ProcessResult result = cli({"run", pipeline});
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(path("runs")));
   EXPECT_FALSE(std::filesystem::exists(path("store")));
 }
 

@@ -101,6 +101,101 @@ TEST_F(ValidateTest, WarnsOfWhatCannotRunHere) {
               StartsWith(warning));
 }
 
+TEST_F(ValidateTest, WarnsOfKeysWithoutEffect) {
+  const std::string pipeline = make_pipeline();
+  edit_pipeline("ratio = 0.5",
+                "ratio = 0.5\n[decoding]\nmax_tokens = 4\n[embedding]\nlayer = 1\n"
+                "[retriever]\nblock_score = \"sum\"");
+  ProcessResult result = cli({"validate", pipeline});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.error,
+            "warning: " + pipeline +
+                ":17:1: decoding.max_tokens: has no effect with decoding.method = \"trie\", only "
+                "with \"free\"\n"
+                "warning: " +
+                pipeline +
+                ":19:1: embedding.layer: has no effect with embedding.method = \"none\", only with "
+                "\"llm_hidden\"\n"
+                "warning: " +
+                pipeline +
+                ":21:1: retriever.block_score: has no effect with retriever.unit = \"block\", only "
+                "with \"demonstration\"\n");
+  EXPECT_EQ(nlohmann::json::parse(cli({"validate", pipeline, "--json"}).out).at("warnings").size(),
+            3u);
+  result = cli({"run", pipeline, "--set", "decoding.method=free"});
+  EXPECT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.error, testing::Not(HasSubstr("max_tokens")));
+  EXPECT_THAT(result.error, StartsWith("warning: " + pipeline + ":19:1: embedding.layer: "));
+}
+
+TEST_F(ValidateTest, WarnsOfNumbersThatSayMoreThanThereIs) {
+  const std::string pipeline = make_pipeline();
+  const ProcessResult result = cli({"validate", pipeline, "--set", "data.query_count=6", "--set",
+                                    "mask_pattern.anchor_blocks=6"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.error,
+            "warning: --set data.query_count: is 6, and there are 5 queries\n"
+            "warning: --set mask_pattern.anchor_blocks: makes anchors of all 6 blocks, so every "
+            "query is shown all of them\n");
+  EXPECT_EQ(cli({"validate", pipeline, "--set", "data.query_count=5", "--set",
+                 "mask_pattern.anchor_blocks=5"})
+                .error,
+            "");
+}
+
+TEST_F(ValidateTest, FindsWhatEmbeddingsCannotBeComputedWith) {
+  const std::string pipeline = make_pipeline();
+  ProcessResult result = cli({"validate", pipeline, "--set", "embedding.method=llm_hidden", "--set",
+                              "embedding.layer=99", "--set", "retriever.plugin=faiss"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.error, StartsWith("error: --set embedding.layer: expected 1 to "));
+  // The pipeline's own model is no encoder.
+  result = cli({"validate", pipeline, "--set", "embedding.method=sentence_transformer", "--set",
+                "embedding.path=model", "--set", "retriever.plugin=faiss"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.error, StartsWith("error: --set embedding.path: "));
+  EXPECT_THAT(result.error, HasSubstr("model_type"));
+  result = cli({"validate", pipeline, "--set", "retriever.plugin=faiss"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.error, StartsWith("error: --set retriever.plugin: "));
+}
+
+TEST_F(ValidateTest, FoldersThatCannotBeMadeAreFaults) {
+  const std::string pipeline = make_pipeline();
+  const ProcessResult result = cli({"validate", pipeline, "--set", "kv_store.path=pool.jsonl/a/b",
+                                    "--set", "output.directory=pool.jsonl"});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_EQ(result.error, "error: --set kv_store.path: cannot make " + path("pool.jsonl/a/b") +
+                              ": " + path("pool.jsonl") + " is no folder; name another one\n" +
+                              "error: --set output.directory: " + path("pool.jsonl") +
+                              " is no folder; name another one\n");
+}
+
+TEST_F(ValidateTest, ASweepFileIsNamedAsSuch) {
+  make_pipeline();
+  const std::string sweep =
+      workspace_.write("sweep.toml",
+                       "base = \"pipeline.toml\"\n[[axis]]\nname = \"r\"\nkey = "
+                       "\"selection.ratio\"\nvalues = [0.5, 1.0]\n");
+  const ProcessResult result = cli({"validate", sweep});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error, "error: " + sweep +
+                              ": expected a pipeline file, found a sweep file; use `dbsa-pipe "
+                              "sweep`\n");
+}
+
+TEST_F(ValidateTest, AKeyOfAnotherPluginIsNamedAsSuch) {
+  const std::string pipeline = make_pipeline();
+  const ProcessResult result =
+      cli({"validate", pipeline, "--set", "mask_pattern.plugin=self", "--set",
+           "mask_pattern.previous_blocks=1", "--set", "mask_pattern.nonsense=1"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error,
+            "error: --set mask_pattern.nonsense: mask_pattern: unknown key \"nonsense\"\n"
+            "error: --set mask_pattern.previous_blocks: mask_pattern: unknown key "
+            "\"previous_blocks\"; self has none of that name, dbsa has\n");
+}
+
 TEST_F(ValidateTest, AllFaultsOfTheFileAreNamedAtOnce) {
   const std::string pipeline = make_pipeline();
   edit_pipeline("block_size = 4", "block_size = 0");

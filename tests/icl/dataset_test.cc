@@ -174,6 +174,8 @@ TEST(Csv, SaysWhatIsWrongAndWhere) {
             "in [data] text_field and label_field");
   EXPECT_EQ(fault("a.csv", "text,label,label\none,x,y\n"),
             "a.csv:1: expected one column \"label\", found several; rename the others");
+  EXPECT_EQ(fault("a.csv", "text;label\none;x\n"),
+            "a.csv:1: expected a column \"text\", found \"text;label\"; separate fields by commas");
   EXPECT_EQ(fault("a.csv", header + "one,x\ntwo, too,y\n"),
             "a.csv:3: expected 2 fields as in the header, found 3; put fields with commas in "
             "quotes");

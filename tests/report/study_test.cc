@@ -78,6 +78,46 @@ TEST(ReportStudy, ASingleRunHasItsOwnWilsonInterval) {
   EXPECT_EQ(two.groups[0].accuracy->deviation, 0);
 }
 
+TEST(ReportStudy, RunsOfEqualSeedsAreOneDrawAndManyTimings) {
+  const Study repeated = analyse_study(loose(
+      {make_run({.accuracy = 0.5, .request = 1}), make_run({.accuracy = 0.5, .request = 3})}));
+  const ReportGroup& one = repeated.groups.at(0);
+  EXPECT_EQ(one.runs.size(), 2u);
+  EXPECT_EQ(one.accuracy->count, 1);
+  EXPECT_EQ(one.accuracy->interval->low, 0.1);  // Wilson's, of the record
+  EXPECT_FALSE(one.accuracy->deviation);
+  EXPECT_EQ(one.request_mean.count, 2);
+  EXPECT_EQ(one.request_mean.mean, 2);
+
+  // Three draws, of which one was run twice: 0.4, 0.5 and 0.6.
+  const Study drawn = analyse_study(
+      loose({make_run({.accuracy = 0.4, .seed = 1}), make_run({.accuracy = 0.45, .seed = 2}),
+             make_run({.accuracy = 0.6, .seed = 3}), make_run({.accuracy = 0.55, .seed = 2})}));
+  EXPECT_EQ(drawn.groups[0].accuracy->count, 3);
+  EXPECT_NEAR(drawn.groups[0].accuracy->mean, 0.5, 1e-12);
+  EXPECT_NEAR(*drawn.groups[0].accuracy->deviation, 0.1, 1e-12);
+}
+
+TEST(ReportStudy, ARetrieverThatDrawsMakesADraw) {
+  ReportRun first = make_run({.accuracy = 0.4}), second = make_run({.accuracy = 0.6});
+  second.retriever_seed = 1;
+  const Study study = analyse_study(loose({first, second}));
+  EXPECT_EQ(study.groups[0].accuracy->count, 2);
+}
+
+TEST(ReportStudy, ARatioOfAccuraciesIsOfDraws) {
+  const Study study =
+      analyse_study(sweep({make_run({.accuracy = 0.5, .seed = 1}, cell("dense", "trec")),
+                           make_run({.accuracy = 0.5, .seed = 1}, cell("dense", "trec")),
+                           make_run({.accuracy = 0.4, .seed = 1}, cell("DBSA", "trec")),
+                           make_run({.accuracy = 0.4, .seed = 1}, cell("DBSA", "trec"))}));
+  const ReportGroup& group = study.groups.at(1);
+  EXPECT_EQ(group.accuracy_ratio->value.count, 1);
+  EXPECT_NEAR(group.accuracy_ratio->value.mean, 0.8, 1e-12);
+  EXPECT_FALSE(group.accuracy_ratio->value.interval);
+  EXPECT_EQ(group.request_ratio->value.count, 2);
+}
+
 TEST(ReportStudy, RatiosArePairedBySeedWithinTheOtherAxes) {
   const Study study = analyse_study(sweep(
       {make_run({.accuracy = 0.5, .seed = 1, .request = 2}, cell("dense", "trec")),

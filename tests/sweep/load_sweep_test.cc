@@ -398,11 +398,20 @@ TEST_F(LoadSweep, MissingFilesAreNamedWhereTheyAreNamed) {
 
 TEST_F(LoadSweep, AFaultOfManyCellsIsToldOnce) {
   EXPECT_EQ(fault(std::string("runs = 3\n[set]\n\"selection.rtaio\" = 1\n") + kRatios),
-            "W/sweeps/a.toml (ratio = 0.3, run 1): selection: unknown key \"rtaio\"; did you mean "
-            "\"ratio\"?");
+            "W/sweeps/a.toml:4:1: selection: unknown key \"rtaio\"; did you mean \"ratio\"?");
   EXPECT_EQ(fault("[[axis]]\nname = \"r\"\nkey = \"selection.ratio\"\nvalues = [0.5, 2.0, -1.0]\n"),
-            "W/sweeps/a.toml (r = 2.0, run 1): selection.ratio: must be <= 1, got 2.0\n"
-            "W/sweeps/a.toml (r = -1.0, run 1): selection.ratio: must be > 0, got -1.0");
+            "W/sweeps/a.toml:5:16: selection.ratio: must be <= 1, got 2.0 (r = 2.0, run 1)\n"
+            "W/sweeps/a.toml:5:21: selection.ratio: must be > 0, got -1.0 (r = -1.0, run 1)");
+  // Of a file that cells are laid from, with those that have it.
+  workspace_.write("base/part.toml", "[selection]\n\norder = \"best\"\n");
+  EXPECT_EQ(fault("runs = 2\n[[axis]]\nname = \"s\"\n[[axis.value]]\nname = \"sound\"\n"
+                  "[[axis.value]]\nname = \"bad\"\nfile = \"../base/part.toml\"\n"),
+            "W/base/part.toml:3:1: selection.order: must be one of \"index\", \"low_to_high\", "
+            "\"high_to_low\", \"middle\", \"reversed\", got \"best\" (s = bad, run 1 and 1 more "
+            "cell)");
+  workspace_.write("base/typo.toml", std::string(kBase) + "paht = \"x\"\n");
+  EXPECT_EQ(fault("base = \"../base/typo.toml\"\n" + std::string(kRatios)),
+            "W/base/typo.toml:17:1: kv_store: unknown key \"paht\"; did you mean \"path\"?");
   EXPECT_EQ(fault(kRatios, {{}, {"selection.order=best"}, {}}),
             "--set selection.order: must be one of \"index\", \"low_to_high\", \"high_to_low\", "
             "\"middle\", \"reversed\", got \"best\"");
@@ -417,24 +426,24 @@ TEST_F(LoadSweep, AFaultOfManyCellsIsToldOnce) {
 TEST_F(LoadSweep, RatioAndCountInOnePlaceAreAFault) {
   EXPECT_EQ(fault("[[axis]]\nname = \"s\"\n[[axis.value]]\nname = \"both\"\n"
                   "set = { \"selection.ratio\" = 0.5, \"selection.count\" = 1 }\n"),
-            "W/sweeps/a.toml (s = both, run 1): selection.count: give either ratio or count, not "
-            "both");
+            "W/sweeps/a.toml:6:34: selection.count: give either ratio or count, not both");
 }
 
 TEST_F(LoadSweep, KeysThatLeadIntoNoTableAreAFault) {
   EXPECT_EQ(fault("[[axis]]\nname = \"s\"\nkey = \"selection.ratio.deep\"\nvalues = [1]\n"),
-            "W/sweeps/a.toml (s = 1, run 1): selection.ratio.deep: selection.ratio is not a table");
+            "W/sweeps/a.toml:5:11: selection.ratio.deep: selection.ratio is not a table");
   workspace_.write("base/bad.toml", "selection = 3\noutput = 1\n");
   EXPECT_EQ(fault(std::string("base = \"../base/bad.toml\"\n") + kRatios),
-            "W/sweeps/a.toml (ratio = 0.3, run 1): selection.ratio: selection is not a table");
+            "W/sweeps/a.toml:5:11: selection.ratio: selection is not a table (ratio = 0.3, run 1)\n"
+            "W/sweeps/a.toml:5:16: selection.ratio: selection is not a table (ratio = 1.0, run 1)");
   for (const char* key : {"selection..ratio", "a/b~c", "~", "/", ".", "x.0.y"})
     EXPECT_NE(fault("[[axis]]\nname = \"s\"\nkey = \"" + std::string(key) + "\"\nvalues = [1]\n"),
               "accepted")
         << key;
   std::string dots = "a";
   for (int i = 0; i < 1000; ++i) dots += ".a";
-  EXPECT_EQ(fault("[[axis]]\nname = \"s\"\nkey = \"" + dots + "\"\nvalues = [1]\n").substr(0, 45),
-            "W/sweeps/a.toml (s = 1, run 1): \"a.a.a.a.a.a.");
+  EXPECT_EQ(fault("[[axis]]\nname = \"s\"\nkey = \"" + dots + "\"\nvalues = [1]\n").substr(0, 35),
+            "W/sweeps/a.toml:5:11: \"a.a.a.a.a.a.");
 }
 
 TEST_F(LoadSweep, AGridThatNobodyCanRunIsRefused) {

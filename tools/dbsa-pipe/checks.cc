@@ -1,7 +1,14 @@
 #include "checks.h"
 
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
+#include "config/json_pointer.h"
 #include "pipeline/engine.h"
 
 namespace dbsa::cli {
@@ -41,6 +48,62 @@ Result<CheckedData> check_data(const Settings& settings) {
   }
   DBSA_RETURN_IF_ERROR(faults.status());
   return checked;
+}
+
+Status check_folders(const host::ResolvedPipeline& resolved) {
+  namespace fs = std::filesystem;
+  ErrorList faults;
+  const auto check = [&](const std::string& pointer) {
+    const nlohmann::json::json_pointer at(pointer);
+    const std::string folder =
+        resolved.json.contains(at) ? resolved.json.at(at).get<std::string>() : "";
+    if (folder.empty()) return;
+    fs::path nearest = folder;
+    std::error_code failed;
+    while (!fs::exists(nearest, failed) && nearest.has_relative_path())
+      nearest = nearest.parent_path();
+    std::string why = "is no folder; name another one";
+    if (fs::is_directory(nearest, failed)) {
+      if (::access(nearest.c_str(), W_OK | X_OK) == 0) return;
+      why = "cannot be written to: " + std::generic_category().message(errno) +
+            "; make it writable or name another folder";
+    }
+    faults.add(resolved.fault(
+        pointer,
+        (nearest == folder ? "" : "cannot make " + folder + ": ") + nearest.string() + " " + why,
+        ErrorCode::kEnvironment));
+  };
+  check("/kv_store/path");
+  check("/output/directory");
+  return faults.status();
+}
+
+std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved) {
+  // A key, and what another one must be for it to count.
+  struct Key {
+    const char* pointer;
+    const char* other;
+    const char* value;
+  };
+  static constexpr std::array<Key, 6> kKeys = {
+      {{"/decoding/max_tokens", "/decoding/method", "free"},
+       {"/decoding/stop", "/decoding/method", "free"},
+       {"/embedding/path", "/embedding/method", "sentence_transformer"},
+       {"/embedding/layer", "/embedding/method", "llm_hidden"},
+       {"/retriever/block_score", "/retriever/unit", "demonstration"},
+       {"/model/kv_error_queries", "/model/kv_dtype", "int8"}}};
+  std::vector<std::string> idle;
+  for (const Key& key : kKeys) {
+    const nlohmann::json& value = resolved.json.at(nlohmann::json::json_pointer(key.other));
+    if (value == key.value ||
+        !resolved.document.json().contains(nlohmann::json::json_pointer(key.pointer)))
+      continue;
+    idle.push_back(resolved
+                       .fault(key.pointer, "has no effect with " + dotted_name(key.other) + " = " +
+                                               value.dump() + ", only with \"" + key.value + "\"")
+                       .message);
+  }
+  return idle;
 }
 
 Status check_queries_given(const Settings& settings) {

@@ -4,8 +4,10 @@
 
 #include <dbsa/sdk/result.h>
 
+#include <string>
 #include <vector>
 
+#include "host/resolve.h"
 #include "icl/dataset.h"
 #include "pipeline/settings.h"
 
@@ -19,6 +21,15 @@ struct CheckedData {
 
 // Reads demonstrations, queries and indices. All faults in one error, a line each.
 Result<CheckedData> check_data(const Settings& settings);
+
+// Whether folders that a run writes into are there or can be made, as far as that shows without
+// making them. All faults in one kEnvironment error, a line each with its place.
+Status check_folders(const host::ResolvedPipeline& resolved);
+
+// What is written in the pipeline and has no effect there: "decoding.stop: has no effect with
+// decoding.method = "trie"", with its place. A file that several pipelines share may have such
+// keys, so they are no faults.
+std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved);
 
 // kConfig when the pipeline names no queries.
 Status check_queries_given(const Settings& settings);

@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "config/atomic_file.h"
+#include "config/schema_check.h"
 #include "findings.h"
 #include "host/attention_backend.h"
 #include "icl/prompt.h"
@@ -292,6 +293,10 @@ Status draw_mask(const Findings& found, const Explanation& e, const std::string&
 }
 
 Status explain_pipeline(Session& session, const CommandLine& line, Terminal& terminal) {
+  if (line.has("mask") && !line.text("mask").ends_with(".svg"))
+    return Error{ErrorCode::kConfig,
+                 "--mask: expected a name that ends in .svg, found " + in_quotes(line.text("mask")),
+                 ""};
   DBSA_ASSIGN_OR_RETURN(const Findings found, find_out(session));
   if (!found.pool)
     return Error{ErrorCode::kConfig,

@@ -1,9 +1,12 @@
 #include "findings.h"
 
 #include "host/block_grouper.h"
+#include "host/make_plugin.h"
 #include "host/mask_pattern.h"
 #include "host/retriever.h"
 #include "model/checkpoint.h"
+#include "model/llm_hidden.h"
+#include "model/sentence_encoder.h"
 
 namespace dbsa::cli {
 namespace {
@@ -33,25 +36,34 @@ Result<CheckedModel> check_model(const ModelSettings& settings) {
   return model;
 }
 
-template <typename Wrapper>
-Result<Wrapper> make_plugin(Session& session, uint32_t kind) {
-  const host::ResolvedStage& stage = session.resolved().stage(kind);
-  DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin plugin, session.registry().load(*stage.manifest));
-  return Wrapper::create(plugin, session.services(), stage.config);
+// What computes embeddings, short of computing them.
+Status check_embedding(const EmbeddingSettings& embedding, const ModelConfig* model) {
+  if (embedding.method == EmbeddingMethod::kLlmHidden && model != nullptr)
+    return check_hidden_layer(embedding.layer, model->layers);
+  if (embedding.method != EmbeddingMethod::kSentenceTransformer) return {};
+  const Status encoder = SentenceEncoder::check(embedding.path);
+  if (encoder.ok()) return {};
+  return Error{encoder.error().code, encoder.error().message, "/embedding/path"};
 }
 
 // Deals, tokenises and plans the blocks: finds those that the model cannot take.
 Status check_pool(Session& session, const Settings& settings, const CheckedModel& model,
                   Findings& findings) {
-  DBSA_ASSIGN_OR_RETURN(auto grouper,
-                        make_plugin<host::BlockGrouper>(session, DBSA_KIND_BLOCK_GROUPER));
-  DBSA_ASSIGN_OR_RETURN(auto mask, make_plugin<host::MaskPattern>(session, DBSA_KIND_MASK_PATTERN));
-  DBSA_ASSIGN_OR_RETURN(auto retriever, make_plugin<host::Retriever>(session, DBSA_KIND_RETRIEVER));
+  const host::ResolvedPipeline& resolved = session.resolved();
+  DBSA_ASSIGN_OR_RETURN(
+      auto grouper, host::make_plugin<host::BlockGrouper>(resolved, DBSA_KIND_BLOCK_GROUPER,
+                                                          session.registry(), session.services()));
+  DBSA_ASSIGN_OR_RETURN(
+      auto mask, host::make_plugin<host::MaskPattern>(resolved, DBSA_KIND_MASK_PATTERN,
+                                                      session.registry(), session.services()));
+  DBSA_ASSIGN_OR_RETURN(auto retriever,
+                        host::make_plugin<host::Retriever>(resolved, DBSA_KIND_RETRIEVER,
+                                                           session.registry(), session.services()));
   const PoolParts parts = {settings, model.config, KvKey{}, *model.tokenizer,  grouper,
                            mask,     retriever,    "",      session.services()};
   DBSA_ASSIGN_OR_RETURN(findings.pool,
-                        build_pool(parts, pool_id(session.resolved().json),
-                                   findings.data.demonstrations, findings.data.labels, nullptr));
+                        build_pool(parts, pool_id(resolved.json), findings.data.demonstrations,
+                                   findings.data.labels, nullptr));
   return {};
 }
 
@@ -75,8 +87,13 @@ Result<Findings> find_out(Session& session) {
   const auto add = [&](const Error& error) { faults.add(session.resolved().located(error)); };
   Result<CheckedModel> model = check_model(settings.model);
   if (!model.ok()) add(model.error());
+  if (const Status embedding =
+          check_embedding(settings.embedding, model.ok() ? &model->config : nullptr);
+      !embedding.ok())
+    add(embedding.error());
   Result<CheckedData> data = check_data(settings);
   if (!data.ok()) add(data.error());
+  faults.add(check_folders(session.resolved()));
   DBSA_RETURN_IF_ERROR(faults.status());
   findings.data = std::move(data).value();
   // Embeddings are computed by the model or an encoder, which goes further than this command does.

@@ -183,6 +183,11 @@ int print_failed(const std::vector<host::FailedPlugin>& failed, const CommandLin
 Result<int> inspect(const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const uint32_t kind, wanted_kind(line));
   DBSA_ASSIGN_OR_RETURN(PluginRegistry registry, discover_plugins(line));
+  if (line.has("failed") && line.has("PLUGIN"))
+    return Error{ErrorCode::kConfig,
+                 "--failed looks at all plugins; leave out " + in_quotes(line.text("PLUGIN")) +
+                     ", or name a --kind",
+                 ""};
   if (line.has("failed")) return print_failed(find_failed(registry, kind), line, terminal);
   if (line.has("PLUGIN")) {
     DBSA_ASSIGN_OR_RETURN(const Manifest* manifest,

@@ -8,10 +8,13 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 
 #include "commands.h"
 #include "config/schema_check.h"
 #include "options.h"
+#include "pipeline/pool_builder.h"
+#include "pipeline/pool_manifest.h"
 #include "pipeline/record.h"
 #include "session.h"
 #include "units.h"
@@ -248,11 +251,26 @@ Status answer_lines(Engine& engine, Session& session, const CommandLine& line, T
   return {};
 }
 
+// A query is answered from the pool alone, so a change of its data would go unnoticed.
+void warn_of_newer_data(const Session& session, const Settings& settings, Terminal& terminal) {
+  namespace fs = std::filesystem;
+  std::error_code failed;
+  const fs::file_time_type encoded = fs::last_write_time(
+      pool_manifest_path(settings.store_path, pool_id(session.resolved().json)), failed);
+  if (failed) return;
+  for (const std::string& path : {settings.data.demonstrations, settings.data.labels})
+    if (const auto written = fs::last_write_time(path, failed); !failed && written > encoded)
+      terminal.warning(shown_path(path) +
+                       " is newer than the pool, which is answered from as it was encoded; if the "
+                       "file has changed, run `dbsa-pipe encode` again");
+}
+
 Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   terminal.set_progress("opening the model ...");
   DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());
   DBSA_RETURN_IF_ERROR(engine->open_pool());
   terminal.set_progress("");
+  warn_of_newer_data(session, engine->settings(), terminal);
   if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
   const Query query = {{line.text("TEXT"), ""}, nullptr};
   if (query.example.text.empty())

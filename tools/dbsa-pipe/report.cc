@@ -1,6 +1,7 @@
 // dbsa-pipe report: tables and plots of sweeps and result records.
 #include "pipeline/report.h"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -91,9 +92,13 @@ void print_summary(const Report& report, Terminal& terminal) {
     for (const ReportGroup& group : study.groups)
       table.add({visible_text(group.name), human_count(static_cast<int64_t>(group.runs.size())),
                  group.accuracy ? human_ratio(group.accuracy->mean) : "none",
-                 human_seconds(group.request_mean.mean), human_seconds(group.setup.mean),
+                 human_seconds(group.request_mean.mean),
+                 human_seconds(group.setup.mean) + (group.setup_reused ? " *" : ""),
                  human_bytes(static_cast<uint64_t>(group.kv_bytes))});
     table.print(terminal);
+    if (std::any_of(study.groups.begin(), study.groups.end(),
+                    [](const ReportGroup& group) { return group.setup_reused; }))
+      terminal.out("* part of the pool was found in the store");
     if (!study.input.lost.empty())
       terminal.out(counted(static_cast<int64_t>(study.input.lost.size()), "cell") +
                    " failed or missing");

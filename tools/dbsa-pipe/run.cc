@@ -194,11 +194,14 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.started = std::time(nullptr);
   DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(session.resolved().json));
   DBSA_RETURN_IF_ERROR(check_queries_given(settings));
-  DBSA_RETURN_IF_ERROR(check_record_directory(settings.output_directory));
+  DBSA_RETURN_IF_ERROR(check_folders(session.resolved()));
   DBSA_RETURN_IF_ERROR(check_data(settings));  // before hours of encoding
+  if (!line.has("record"))                     // which has every key
+    for (const std::string& idle : find_idle_keys(session.resolved())) terminal.warning(idle);
 
   terminal.set_progress("opening the model ...");
   DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, session.open_engine());
+  DBSA_RETURN_IF_ERROR(check_record_directory(settings.output_directory));
   terminal.set_progress("reading the pool ...");
   EncodeView view(terminal);
   Result<EncodeReport> encoded = engine->encode(line.has("regroup"), view.observer());

@@ -8,6 +8,7 @@
 #include "config/toml_document.h"
 #include "icl/utf8.h"
 #include "pipeline/layers.h"
+#include "pipeline/sweep.h"
 
 namespace dbsa::cli {
 
@@ -88,7 +89,14 @@ Result<TomlDocument> pipeline_of(const CommandLine& line) {
                  "dbsa-pipe run: expected either PIPELINE or --record RECORD; see `dbsa-pipe run "
                  "--help`",
                  ""};
-  return replay ? record_pipeline(line.text("record")) : TomlDocument::load(line.text("PIPELINE"));
+  if (replay) return record_pipeline(line.text("record"));
+  const std::string path = line.text("PIPELINE");
+  DBSA_ASSIGN_OR_RETURN(TomlDocument document, TomlDocument::load(path));
+  if (is_sweep_file(document))
+    return Error{ErrorCode::kConfig,
+                 path + ": expected a pipeline file, found a sweep file; use `dbsa-pipe sweep`",
+                 ""};
+  return document;
 }
 
 }  // namespace
@@ -99,8 +107,11 @@ Result<std::unique_ptr<Session>> Session::open(const CommandLine& line, Terminal
   DBSA_RETURN_IF_ERROR(apply_settings(line, document));
   DBSA_ASSIGN_OR_RETURN(host::PluginRegistry registry, discover_plugins(line));
   std::unique_ptr<Session> session(new Session(std::move(options), std::move(registry)));
-  DBSA_ASSIGN_OR_RETURN(session->resolved_,
-                        host::resolve_pipeline(std::move(document), session->registry_));
+  DBSA_ASSIGN_OR_RETURN(
+      session->resolved_,
+      host::resolve_pipeline(
+          std::move(document), session->registry_,
+          line.help().name == "query" ? host::NamedFiles::kModel : host::NamedFiles::kAll));
   host::offer_plugins(session->services_, session->registry_);
   DBSA_RETURN_IF_ERROR(host::check_plugins(session->resolved_, session->registry_));
   return session;

@@ -49,8 +49,9 @@ Status StoreTarget::open_folder(const std::string& path) {
 
 Status StoreTarget::open_pipeline(const std::string& path) {
   DBSA_ASSIGN_OR_RETURN(TomlDocument document, TomlDocument::load(path));
-  DBSA_ASSIGN_OR_RETURN(const host::ResolvedPipeline resolved,
-                        host::resolve_pipeline(std::move(document), registry_));
+  DBSA_ASSIGN_OR_RETURN(
+      const host::ResolvedPipeline resolved,
+      host::resolve_pipeline(std::move(document), registry_, host::NamedFiles::kNone));
   path_ = resolved.json.at("kv_store").value("path", "");
   if (path_.empty())
     return resolved.fault("/kv_store/plugin",

@@ -64,9 +64,20 @@ void print_findings(const Session& session, const Findings& findings, Terminal& 
                  counted(findings.tokens(), "token"));
 }
 
-// What is sound, but not to be run on this machine.
-std::vector<std::string> not_here(const Session& session) {
-  std::vector<std::string> warnings;
+// What is sound, but not to be run on this machine, or hardly what was meant.
+std::vector<std::string> warnings_of(const Session& session, const Findings& findings) {
+  std::vector<std::string> warnings = find_idle_keys(session.resolved());
+  const auto warn = [&](const std::string& pointer, const std::string& text) {
+    warnings.push_back(session.resolved().fault(pointer, text).message);
+  };
+  const Settings& settings = findings.settings;
+  if (settings.data.query_count > findings.data.queries && findings.data.queries > 0)
+    warn("/data/query_count", "is " + human_count(settings.data.query_count) + ", and there are " +
+                                  counted_queries(findings.data.queries));
+  if (findings.blocks() > 1 && settings.mask.anchor_blocks >= findings.blocks())
+    warn("/mask_pattern/anchor_blocks", "makes anchors of all " +
+                                            counted(findings.blocks(), "block") +
+                                            ", so every query is shown all of them");
   for (const host::ResolvedStage& stage : session.resolved().stages)
     if (const Status needs = host::check_needs(*stage.manifest); !needs.ok())
       warnings.push_back(stage.manifest->id + " cannot run here: " + needs.error().message);
@@ -83,7 +94,7 @@ nlohmann::ordered_json findings_to_json(const Session& session, const Findings& 
                       {"revision", stage.manifest->revision}});
   return {{"ok", true},
           {"faults", json::array()},
-          {"warnings", not_here(session)},
+          {"warnings", warnings_of(session, findings)},
           {"config", json(session.resolved().json)},
           {"plugins", std::move(stages)},
           {"model",
@@ -127,7 +138,7 @@ int validate_command(Words words, Terminal& terminal) {
     terminal.out(findings_to_json(**session, *findings).dump(1));
   else
     print_findings(**session, *findings, terminal);
-  for (const std::string& warning : not_here(**session)) terminal.warning(warning);
+  for (const std::string& warning : warnings_of(**session, *findings)) terminal.warning(warning);
   return 0;
 }
 

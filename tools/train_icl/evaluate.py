@@ -122,7 +122,6 @@ class Evaluation:
         figure["setup_seconds"] = [record["totals"]["setup_seconds"] for record in records]
         figure["tokens"] = records[0]["encode"]["tokens"]
         self.figures[f"{task.name} {name}"] = figure
-        return records
 
     @staticmethod
     def summary(values):
@@ -131,20 +130,6 @@ class Evaluation:
         if len(values) > 1:
             half = T95.get(len(values), 1.96) * statistics.stdev(values) / math.sqrt(len(values))
         return {"mean": mean, "low": max(0.0, mean - half), "high": min(1.0, mean + half), "values": values}
-
-    def vote(self, task, name, record):
-        """What the majority of the same demonstrations says; the best ranked one decides a tie."""
-        rows = [json.loads(line) for line in pathlib.Path(task.demonstrations).read_text().splitlines()]
-        members = record["encode"]["assignment"]
-        right = 0
-        for query in record["queries"]:
-            used = [members[block["block"]] for block in query["blocks"]]
-            labels = [rows[lines[0] - 1]["label"] for lines in used if lines]   # a prefix has none
-            counts = collections.Counter(labels)
-            best = max(counts.values())
-            nearest_first = reversed(labels)   # low_to_high puts the best last
-            right += next(label for label in nearest_first if counts[label] == best) == query["expected"]
-        self.figures[f"{task.name} {name}"] = self.summary([right / len(record["queries"])])
 
     def random_labels(self, task):
         """The same task with each label replaced by a random word."""
@@ -176,8 +161,8 @@ class Evaluation:
         folder = self.arguments.data.resolve() / name
         task = Task(name, folder / "train.jsonl", folder / "test.jsonl", folder / "test_indices.json",
                     front, back)
-        record = self.figure(task, "16 by BM25", {**NEAREST, **nearest}, 1)[0]
-        self.vote(task, "vote of the same 16", record)
+        self.figure(task, "16 by BM25", {**NEAREST, **nearest}, 1)
+        self.figure(task, "vote of the same 16", {**NEAREST, **nearest, "decoding.method": "vote"}, 1)
         count = {"data.demonstration_count": many}
         self.figure(task, f"fixed {many}", {**DENSE, **count})
         self.figure(task, f"DBSA {many}", {**SPARSE, **nearest, **count})
