@@ -4,7 +4,8 @@
 #   dbsa_plugin(KIND NAME SOURCES ... [LIBS ...])         DbsaPlugin.cmake: library and manifest
 #   dbsa_test(NAME SOURCES ... [LIBS ...] [TIMEOUT s] [PREFIX p])
 #                                                         GoogleTest program, one CTest per case
-#   dbsa_test_library(NAME SOURCES ... [LIBS ...])        static, what several tests share
+#   dbsa_test_library(NAME SOURCES ... [LIBS ...] [ORACLE])
+#                                                         static, what several tests share
 #   dbsa_fuzzer(NAME SOURCES ... [LIBS ...])              libFuzzer target, with DBSA_BUILD_FUZZERS
 
 include(CheckCXXCompilerFlag)
@@ -25,9 +26,15 @@ if(DBSA_SANITIZE)
   target_link_options(dbsa_compile_options INTERFACE -fsanitize=${DBSA_SANITIZE})
 endif()
 if(DBSA_BUILD_FUZZERS)
-  target_compile_options(dbsa_compile_options INTERFACE -fsanitize=fuzzer-no-link,address,undefined
+  target_compile_options(dbsa_compile_options INTERFACE -fsanitize=address,undefined
                          -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(dbsa_compile_options INTERFACE -fsanitize=address,undefined)
+endif()
+# The counters a fuzzer finds its way by, in the libraries that fuzz targets link and nowhere else:
+# they cost time, to compile and to run.
+add_library(dbsa_fuzzer_counters INTERFACE)
+if(DBSA_BUILD_FUZZERS)
+  target_compile_options(dbsa_fuzzer_counters INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 find_program(DBSA_CCACHE ccache)
@@ -40,7 +47,7 @@ function(dbsa_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/framework)
-  target_link_libraries(${name} PUBLIC dbsa_sdk ${ARG_LIBS} PRIVATE dbsa_compile_options)
+  target_link_libraries(${name} PUBLIC dbsa_sdk ${ARG_LIBS} PRIVATE dbsa_compile_options dbsa_fuzzer_counters)
 endfunction()
 
 add_custom_target(dbsa_plugins)  # all plugins
@@ -59,7 +66,9 @@ function(_dbsa_test_settings name)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${name} PRIVATE
     DBSA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" DBSA_BINARY_DIR="${PROJECT_BINARY_DIR}"
-    DBSA_PLUGIN_DIR="${DBSA_PLUGIN_DIR}")
+    DBSA_PLUGIN_DIR="${DBSA_PLUGIN_DIR}"
+    # Everything takes several times as long.
+    $<$<OR:$<BOOL:${DBSA_SANITIZE}>,$<BOOL:${DBSA_BUILD_FUZZERS}>>:DBSA_SANITIZED>)
   target_link_libraries(${name} PRIVATE GTest::gtest GTest::gmock dbsa_compile_options)
   # What is tested is optimised; optimising its tests as much takes longer than it saves, and
   # instrumented tests take three times as long to optimise at all.
@@ -70,11 +79,15 @@ function(_dbsa_test_settings name)
   endif()
 endfunction()
 
+# ORACLE: it computes a lot, so it is optimised in every build.
 function(dbsa_test_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "ORACLE" "" "SOURCES;LIBS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC ${ARG_LIBS})
   _dbsa_test_settings(${name})
+  if(ARG_ORACLE)
+    target_compile_options(${name} PRIVATE -O2)
+  endif()
 endfunction()
 
 function(dbsa_test name)
@@ -98,6 +111,6 @@ function(dbsa_fuzzer name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_definitions(${name} PRIVATE DBSA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  target_link_libraries(${name} PRIVATE ${ARG_LIBS} dbsa_compile_options)
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} dbsa_compile_options dbsa_fuzzer_counters)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
 endfunction()

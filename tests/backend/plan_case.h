@@ -1,6 +1,7 @@
 // Attention plans for tests, with the memory they point to.
 #pragma once
 
+#include "tests/backend/backend_fixture.h"
 #include "tests/backend/oracle.h"
 
 #include <map>

@@ -26,7 +26,7 @@ using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 // Sanitizers slow the program down ten times or more.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef DBSA_SANITIZED
 constexpr int kKills = 10;
 #else
 constexpr int kKills = 50;
