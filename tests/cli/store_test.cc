@@ -71,6 +71,19 @@ TEST_F(StoreCommandTest, ListsBlocksOfAFolderAndOfAPipeline) {
   EXPECT_EQ(block.at("used"), true);
 }
 
+TEST_F(StoreCommandTest, ListsPackedWeights) {
+  std::filesystem::remove_all(path("store/weights"));
+  json weights = list().at("packed_weights");
+  EXPECT_EQ(weights, json({{"files", 0}, {"bytes", 0}}));
+  EXPECT_THAT(cli({"store", "list", path("store")}).out, testing::Not(HasSubstr("packed weights")));
+  workspace_.write("store/weights/0123.safetensors", std::string(3 << 20, 'w'));
+  workspace_.write("store/weights/other", "no weights");
+  weights = list().at("packed_weights");
+  EXPECT_EQ(weights, json({{"files", 1}, {"bytes", 3 << 20}}));
+  EXPECT_THAT(cli({"store", "list", path("store")}).out,
+              HasSubstr("\n1 file of packed weights, 3.0 MiB, in " + path("store/weights") + "; "));
+}
+
 TEST_F(StoreCommandTest, WhatIsNoStoreIsNamed) {
   ProcessResult result = cli({"store", "list", path("model")});
   EXPECT_EQ(result.exit_code, 4);

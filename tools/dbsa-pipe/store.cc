@@ -1,5 +1,6 @@
 // dbsa-pipe store: looks after a KV store.
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "commands.h"
@@ -8,6 +9,7 @@
 #include "config/schema_check.h"
 #include "pipeline/pool_manifest.h"
 #include "pipeline/record.h"
+#include "session.h"
 #include "store_target.h"
 #include "units.h"
 
@@ -54,6 +56,24 @@ std::set<KvKey> used_keys(const std::string& path, Terminal& terminal) {
   return used;
 }
 
+// Files of packed weights beside the blocks (model.packed_weights).
+struct WeightFiles {
+  int64_t files = 0;
+  uint64_t bytes = 0;
+};
+
+WeightFiles weight_files(const std::string& path) {
+  WeightFiles found;
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator(path + "/weights", failed)) {
+    const uint64_t bytes = entry.file_size(failed);
+    if (failed || entry.path().extension() != ".safetensors") continue;
+    ++found.files;
+    found.bytes += bytes;
+  }
+  return found;
+}
+
 json entry_to_json(const KvEntry& entry, bool used) {
   return {{"key", entry.key.hex()},
           {"tokens", entry.format.tokens},
@@ -72,6 +92,7 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
   DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
   const std::set<KvKey> used = used_keys(target.path(), terminal);
+  const WeightFiles weights = weight_files(target.path());
   if (line.has("json")) {
     json blocks = json::array();
     for (const KvEntry& entry : entries)
@@ -80,6 +101,7 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
                       {"stored_bytes", stats.stored_bytes},
                       {"max_bytes", stats.max_bytes},
                       {"free_bytes", stats.free_bytes},
+                      {"packed_weights", {{"files", weights.files}, {"bytes", weights.bytes}}},
                       {"blocks", std::move(blocks)}}
                      .dump(1));
     return 0;
@@ -103,6 +125,10 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
                human_bytes(stats.stored_bytes) + "; " + human_count(in_use) + " used by a pool; " +
                human_bytes(stats.free_bytes) + " free" +
                (stats.max_bytes > 0 ? "; bound " + human_bytes(stats.max_bytes) : ""));
+  if (weights.files > 0)
+    terminal.out(counted(weights.files, "file") + " of packed weights, " +
+                 human_bytes(weights.bytes) + ", in " + shown_path(target.path() + "/weights") +
+                 "; may be deleted, and the next start packs them again");
   return 0;
 }
 
