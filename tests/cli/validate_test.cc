@@ -122,6 +122,12 @@ TEST_F(ValidateTest, WarnsOfKeysWithoutEffect) {
                 "with \"demonstration\"\n");
   EXPECT_EQ(nlohmann::json::parse(cli({"validate", pipeline, "--json"}).out).at("warnings").size(),
             3u);
+  // Nobody means anything by a default.
+  EXPECT_EQ(cli({"validate", path("pipeline.toml"), "--set", "decoding.max_tokens=32", "--set",
+                 "embedding.layer=0", "--set", "retriever.block_score=max"})
+                .error,
+            "");
+  EXPECT_EQ(cli({"run", pipeline, "--quiet"}).error, "");
   result = cli({"run", pipeline, "--set", "decoding.method=free"});
   EXPECT_EQ(result.exit_code, 0) << result.error;
   EXPECT_THAT(result.error, testing::Not(HasSubstr("max_tokens")));

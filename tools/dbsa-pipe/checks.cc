@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "config/json_pointer.h"
+#include "config/schema_check.h"
 #include "pipeline/engine.h"
 
 namespace dbsa::cli {
@@ -55,8 +56,8 @@ Status check_folders(const host::ResolvedPipeline& resolved) {
   ErrorList faults;
   const auto check = [&](const std::string& pointer) {
     const nlohmann::json::json_pointer at(pointer);
-    const std::string folder =
-        resolved.json.contains(at) ? resolved.json.at(at).get<std::string>() : "";
+    if (!resolved.json.contains(at) || !resolved.json.at(at).is_string()) return;
+    const std::string folder = resolved.json.at(at);
     if (folder.empty()) return;
     fs::path nearest = folder;
     std::error_code failed;
@@ -93,11 +94,17 @@ std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved) 
        {"/retriever/block_score", "/retriever/unit", "demonstration"},
        {"/model/kv_error_queries", "/model/kv_dtype", "int8"}}};
   std::vector<std::string> idle;
+  const auto at = [](const nlohmann::json& json, const std::string& pointer) {
+    const nlohmann::json::json_pointer found(pointer);
+    return json.contains(found) ? json.at(found) : nlohmann::json();
+  };
   for (const Key& key : kKeys) {
-    const nlohmann::json& value = resolved.json.at(nlohmann::json::json_pointer(key.other));
-    if (value == key.value ||
-        !resolved.document.json().contains(nlohmann::json::json_pointer(key.pointer)))
-      continue;
+    const nlohmann::json value = at(resolved.json, key.other);
+    const nlohmann::json given = at(resolved.document.json(), key.pointer);
+    const std::vector<std::string> names = split_pointer(key.pointer);
+    const nlohmann::json usual =
+        at(pipeline_schema(), "/properties/" + names[0] + "/properties/" + names[1] + "/default");
+    if (value == key.value || given.is_null() || given == usual) continue;
     idle.push_back(resolved
                        .fault(key.pointer, "has no effect with " + dotted_name(key.other) + " = " +
                                                value.dump() + ", only with \"" + key.value + "\"")

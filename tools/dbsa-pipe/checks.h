@@ -26,9 +26,9 @@ Result<CheckedData> check_data(const Settings& settings);
 // making them. All faults in one kEnvironment error, a line each with its place.
 Status check_folders(const host::ResolvedPipeline& resolved);
 
-// What is written in the pipeline and has no effect there: "decoding.stop: has no effect with
-// decoding.method = "trie"", with its place. A file that several pipelines share may have such
-// keys, so they are no faults.
+// What is written in the pipeline, is not the default, and has no effect there: "decoding.stop: has
+// no effect with decoding.method = "trie"", with its place. A file that several pipelines share may
+// have such keys, so they are no faults.
 std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved);
 
 // kConfig when the pipeline names no queries.

@@ -196,7 +196,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(check_queries_given(settings));
   DBSA_RETURN_IF_ERROR(check_folders(session.resolved()));
   DBSA_RETURN_IF_ERROR(check_data(settings));  // before hours of encoding
-  if (!line.has("record"))                     // which has every key
+  if (!line.has("quiet"))
     for (const std::string& idle : find_idle_keys(session.resolved())) terminal.warning(idle);
 
   terminal.set_progress("opening the model ...");
