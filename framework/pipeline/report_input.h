@@ -29,8 +29,7 @@ struct ReportRun {
   std::string pipeline;  // path of the pipeline file
   AxisValues values;     // of a sweep's cell; empty for a loose record
   nlohmann::json config;
-  // Of the draw of demonstrations, their blocks, and a retriever that draws; 0 where it does not.
-  uint64_t data_seed = 0, grouper_seed = 0, retriever_seed = 0;
+  uint64_t data_seed = 0, grouper_seed = 0;
   std::string program_version, started_at;
   std::string model;    // last part of the folder's path
   std::string dataset;  // data.demonstrations

@@ -128,8 +128,6 @@ std::optional<ReportRun> parse_record(const std::string& file, std::string_view 
   read_selected(fields, run);
   const json* config = fields.find("/config");
   if (config != nullptr && config->is_object()) run.config = *config;
-  if (const json* seed = fields.find("/config/retriever/seed"); seed && seed->is_number_integer())
-    run.retriever_seed = seed->get<uint64_t>();
   if (faults.size() > before) return {};
   return run;
 }

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
-#include <tuple>
 
 namespace dbsa {
 namespace {
@@ -16,12 +16,22 @@ std::vector<double> values_of(const std::vector<ReportRun>& runs, Value value) {
   return values;
 }
 
-auto seeds_of(const ReportRun& run) {
-  return std::tie(run.data_seed, run.grouper_seed, run.retriever_seed);
+bool equal_seeds(const ReportRun& a, const ReportRun& b) {
+  return a.data_seed == b.data_seed && a.grouper_seed == b.grouper_seed;
 }
 
-// All runs of equal seeds: they repeat one draw of demonstrations, and a repetition says nothing of
-// what other draws would give.
+// What a run's answers depend on: its pipeline with all seeds, but not where its files lie.
+std::string pipeline_of(const ReportRun& run) {
+  nlohmann::json config = run.config;
+  if (!config.is_object()) return run.path;
+  config.erase("output");
+  if (const auto store = config.find("kv_store"); store != config.end() && store->is_object())
+    store->erase("path");
+  return config.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+// All runs of one pipeline, seeds included: they repeat one draw of demonstrations, and a
+// repetition says nothing of what other draws would give.
 struct Draw {
   const ReportRun* run;  // the first
   double value;          // the mean over its runs
@@ -30,15 +40,14 @@ struct Draw {
 // In the order of their first runs.
 template <typename Value>
 std::vector<Draw> draws_of(const std::vector<ReportRun>& runs, Value value) {
+  std::map<std::string, size_t> known;  // index into draws
   std::vector<std::pair<const ReportRun*, std::vector<double>>> draws;
   for (const ReportRun& run : runs) {
     const std::optional<double> found = value(run);
     if (!found) continue;
-    auto it = std::find_if(draws.begin(), draws.end(), [&](const auto& draw) {
-      return seeds_of(*draw.first) == seeds_of(run);
-    });
-    if (it == draws.end()) it = draws.insert(draws.end(), {&run, {}});
-    it->second.push_back(*found);
+    const auto [it, is_new] = known.emplace(pipeline_of(run), draws.size());
+    if (is_new) draws.push_back({&run, {}});
+    draws[it->second].second.push_back(*found);
   }
   std::vector<Draw> means;
   for (const auto& [run, values] : draws) means.push_back({run, summarize(values)->mean});
@@ -98,10 +107,9 @@ Pairs pair_runs(const ReportGroup& group, const ReportGroup& baseline, Value val
   Pairs pairs;
   std::set<const ReportRun*> used;
   for (const ReportRun& run : group.runs) {
-    const auto match =
-        std::find_if(baseline.runs.begin(), baseline.runs.end(), [&](const ReportRun& other) {
-          return seeds_of(other) == seeds_of(run) && !used.contains(&other);
-        });
+    const auto match = std::find_if(
+        baseline.runs.begin(), baseline.runs.end(),
+        [&](const ReportRun& other) { return equal_seeds(run, other) && !used.contains(&other); });
     if (match == baseline.runs.end()) continue;
     used.insert(&*match);
     const std::optional<double> own = value(run), base = base_value(*match);
@@ -114,10 +122,15 @@ Pairs pair_runs(const ReportGroup& group, const ReportGroup& baseline, Value val
 template <typename Value>
 Pairs pair_draws(const ReportGroup& group, const ReportGroup& baseline, Value value) {
   Pairs pairs;
-  const std::vector<Draw> base = draws_of(baseline.runs, value);
-  for (const Draw& own : draws_of(group.runs, value))
-    for (const Draw& other : base)
-      if (seeds_of(*own.run) == seeds_of(*other.run)) pairs.emplace_back(own.value, other.value);
+  std::vector<Draw> base = draws_of(baseline.runs, value);
+  for (const Draw& own : draws_of(group.runs, value)) {
+    const auto match = std::find_if(base.begin(), base.end(), [&](const Draw& other) {
+      return equal_seeds(*own.run, *other.run);
+    });
+    if (match == base.end()) continue;
+    pairs.emplace_back(own.value, match->value);
+    base.erase(match);
+  }
   return pairs;
 }
 

@@ -25,7 +25,7 @@ struct ReportGroup {
   AxisValues values;
   std::vector<ReportRun> runs;
 
-  // Over the draws: runs of equal seeds count as one. Times are over all runs.
+  // Over the draws: runs of one pipeline, seeds included, count as one. Times are over all runs.
   std::optional<Summary> accuracy, macro_f1;
   std::map<std::string, Summary> scores;
   Summary request_mean, request_p50, request_p95;

@@ -72,7 +72,7 @@ ReportSection method_section() {
        "how they are dealt into blocks. Accuracy is the mean over its runs; s.d. is their "
        "standard deviation (n - 1). The 95 % interval is Student's t of that mean, so it covers "
        "the choice of demonstrations; for a single run it is Wilson's, which covers the choice "
-       "of queries. Runs of equal seeds count as one here, with their mean: they repeat one "
+       "of queries. Runs with all seeds equal count as one here, with their mean: they repeat one "
        "draw. An interval never leaves 0 to 1.",
        "Times are means over runs of what each record gives: the mean, median and 95th "
        "percentile of its requests. Setup is all that comes before the first request, of runs "

@@ -100,7 +100,7 @@ TEST(ReportStudy, RunsOfEqualSeedsAreOneDrawAndManyTimings) {
 
 TEST(ReportStudy, ARetrieverThatDrawsMakesADraw) {
   ReportRun first = make_run({.accuracy = 0.4}), second = make_run({.accuracy = 0.6});
-  second.retriever_seed = 1;
+  second.config["retriever"]["seed"] = 1;
   const Study study = analyse_study(loose({first, second}));
   EXPECT_EQ(study.groups[0].accuracy->count, 2);
 }
