@@ -9,14 +9,14 @@ packages="
   libhdf5-dev libgflags-dev libtomlplusplus-dev nlohmann-json3-dev libvalijson-dev libspdlog-dev
   libsentencepiece-dev libpcre2-dev libutf8proc-dev libstemmer-dev libdnnl-dev libxxhash-dev
   libgtest-dev libgmock-dev libbenchmark-dev gnuplot-nox"
-test_packages="clang clang-format clang-tidy libclang-rt-14-dev python3 python3-h5py slurm-wlm"
+test_packages="clang clang-format clang-tidy libclang-rt-14-dev lld llvm python3 python3-h5py slurm-wlm"
 
 usage() {
   cat <<'END'
 usage: tools/setup.sh [--with-tests]
 
 Installs the Debian packages that dbsa-pipe needs. --with-tests adds those that only
-tools/test.sh needs: clang, its tools, Python for the checks of generated files, and Slurm.
+tools/test.sh needs: clang, its tools and linker, Python for the checks of generated files, and Slurm.
 END
 }
 

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change is taken: builds, checks, fuzzers, tests. Prints each
-# stage with its duration, goes on after a failure, and exits 1 if any stage failed. The release
-# tests come last, so that a good run ends with CTest's own summary.
+# stage with its minutes, goes on after a failure, and exits 1 if any stage failed, with the cause in
+# its last lines. The release tests come last, so that a good run ends with CTest's own summary.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 usage() {
   cat <<'END'
-usage: tools/test.sh [--quick] [--no-setup] [--fuzz-seconds N] [--help]
+usage: tools/test.sh [--quick | --only AREA] [--no-setup] [--fuzz-seconds N] [--help]
 
   --quick           release build and its tests alone
+  --only AREA       one area's tests, built and run with sanitizers and optimised; an area is a
+                    folder of tests/. Without AREA: a list of them
   --no-setup        install no packages
   --fuzz-seconds N  how long each fuzz target runs (default 60)
 
@@ -18,11 +20,19 @@ END
 }
 
 quick=0
+only=
 setup=1
 fuzz_seconds=60
 while [ $# -gt 0 ]; do
   case "$1" in
     --quick) quick=1 ;;
+    --only)
+      areas=$(find tests -mindepth 2 -maxdepth 2 -name CMakeLists.txt -printf '%h\n' | sed 's|.*/||' | sort)
+      grep -qx -- "${2-}" <<<"$areas" ||
+        { printf 'test: --only: expected an area, got "%s"; the areas are:\n%s\n' "${2-}" "$areas" >&2; exit 2; }
+      only=$2
+      shift
+      ;;
     --no-setup) setup=0 ;;
     --fuzz-seconds)
       [[ "${2-}" =~ ^[0-9]+$ ]] || { usage >&2; exit 2; }
@@ -42,15 +52,19 @@ export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 logs=build/test-logs
 mkdir -p "$logs"
 rm -f "$logs"/*.log
-table=()   # "ok|FAILED  seconds  stage", one for each stage
+table=()   # a line for each stage
 failed=()  # names of the stages that failed
 failed_logs=()
 
-# stage NAME LOG COMMAND...: runs the command with its output in a log, and shows the log's end if
-# it fails.
+minutes() { # seconds
+  printf '%d.%d' $(($1 / 60)) $(($1 % 60 / 6))
+}
+
+# stage BUDGET NAME LOG COMMAND...: runs the command with its output in a log, and shows the log's end
+# if it fails. BUDGET: the minutes that it may take on two cores with nothing compiled before.
 stage() {
-  local name=$1 log=$logs/$2.log begin=$SECONDS verdict=ok
-  shift 2
+  local budget=$1 name=$2 log=$logs/$3.log begin=$SECONDS verdict=ok
+  shift 3
   echo "==> $name"
   if ! "$@" >"$log" 2>&1 </dev/null; then
     verdict=FAILED
@@ -58,12 +72,18 @@ stage() {
     failed_logs+=("$log")
     tail -n 80 "$log"
   fi
-  report "$name" $verdict $((SECONDS - begin))
+  report "$budget" "$name" $verdict $((SECONDS - begin))
 }
 
-report() {
-  table+=("$(printf '%-6s %5ds  %s' "$2" "$3" "$1")")
-  echo "    $2 after $3 s"
+report() { # budget name verdict seconds
+  table+=("$(printf '%-6s %5s min of %-4s %s' "$3" "$(minutes "$4")" "$1" "$2")")
+  echo "    $3 after $(minutes "$4") min (budget: $1)"
+}
+
+# What a log says of causes: compilers, clang-format, clang-tidy, fuzzers, sanitizers, tests.
+causes() { # log
+  grep -aE '(error|FAILED|Failure|Error):|: (error|warning|runtime error|Failure)|(ERROR|WARNING|SUMMARY): [A-Za-z]+Sanitizer|exit code|\(Failed\)|\*\*\*Failed|Traceback|AssertionError|must|differ' "$1" |
+    grep -avE '^ *[0-9]+ warnings generated' | tail -n 15
 }
 
 sources() {
@@ -81,17 +101,8 @@ check_scripts() {
   tools/make_icl_data/make_icl_data.py quickstart --check
 }
 
-build() { # preset
-  cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"
-}
-
-# What is no test: framework, plugins and tools. One clang-tidy a file, as many at once as there are
-# cores. What needs CUDA is not in that build.
-check_tidy() {
-  find framework plugins tools -name '*.cc' | while read -r file; do
-    grep -qF "/$file\"" build/fuzz/compile_commands.json && printf '%s\0' "$file"
-  done |
-    xargs -0 -P "$jobs" -n 1 clang-tidy -quiet -p build/fuzz
+build() { # preset [target]
+  cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs" ${2:+--target "$2"}
 }
 
 # A target's first inputs, if it has any, lie in corpus/ or fuzz_seeds/ beside its source.
@@ -125,17 +136,25 @@ run_fuzzers() {
 }
 
 # What failed is run again at the end, so that its output is the last of the log.
-run_tests() { # preset
-  ctest --test-dir "build/$1" -j "$jobs" --no-tests=error && return
-  ctest --test-dir "build/$1" --rerun-failed --output-on-failure
+run_tests() { # preset [option of ctest]...
+  local folder=build/$1
+  shift
+  ctest --test-dir "$folder" -j "$jobs" --no-tests=error "$@" && return
+  ctest --test-dir "$folder" --rerun-failed --output-on-failure
   return 1
 }
 
 # The real data sets are for the release tests: sanitizers make them last too long. clang 14's leak
 # check takes some addresses of thread-local storage for a header that older C libraries put before it,
 # follows what it finds there, and dies ("Tracer caught signal 11"), so it is told not to look.
-run_tests_sanitized() {
-  DBSA_DATA=$PWD/build/no-data-sets ASAN_OPTIONS=intercept_tls_get_addr=0 run_tests fuzz
+run_tests_sanitized() { # [option of ctest]...
+  DBSA_DATA=$PWD/build/no-data-sets ASAN_OPTIONS=intercept_tls_get_addr=0 run_tests fuzz "$@"
+}
+
+# Programs whose tests start threads, on the framework's own code: tests/tsan_suppressions.txt names
+# the libraries that are not instrumented.
+run_tests_threads() {
+  TSAN_OPTIONS="suppressions=$PWD/tests/tsan_suppressions.txt" run_tests tsan -E '_NOT_BUILT$' -LE '^tools$'
 }
 
 # An installation works wherever it is moved to.
@@ -212,41 +231,65 @@ check_pipelines() {
   return $failures
 }
 
-begin=$SECONDS
-[ $setup = 0 ] || stage "packages" setup tools/setup.sh --with-tests
-if [ $quick = 0 ]; then
-  stage "clang-format" format check_format
-  stage "scripts and generated data" scripts check_scripts
-  stage "build: clang, sanitizers, fuzz targets (build/fuzz)" build-fuzz build fuzz
-  stage "clang-tidy" tidy check_tidy
-  stage "fuzz targets, $fuzz_seconds s each" fuzzers run_fuzzers
-  stage "tests under AddressSanitizer and UndefinedBehaviorSanitizer" tests-fuzz run_tests_sanitized
-fi
-stage "build: g++, release (build/release)" build-release build release
-if [ $quick = 0 ]; then
-  stage "installation, moved" install check_installation
-  stage "quick start, twice" quickstart check_quickstart
-  stage "example pipelines" pipelines check_pipelines
-  stage "generated documentation" docs tools/docs/update_docs.py --check
-fi
-
-name="tests, release"
-echo "==> $name"
-echo
-echo "Stages before the last:"
-printf '  %s\n' "${table[@]}"
-echo
-run_tests release 2>&1 </dev/null | tee "$logs/tests-release.log" |
-  grep --line-buffered -avE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test .* Passed )'
-[ "${PIPESTATUS[0]}" = 0 ] || { failed+=("$name"); failed_logs+=("$logs/tests-release.log"); }
-if [ ${#failed[@]} -gt 0 ]; then
-  echo
-  echo "FAILED after $((SECONDS - begin)) s:"
-  printf '  %s\n' "${failed[@]}"
+# The end of a run: what failed, the end of its log, and last the lines that say why.
+conclude() { # begin
+  [ ${#failed[@]} -gt 0 ] || exit 0
+  local log
   for log in "${failed_logs[@]}"; do
     echo
     echo "== $log, its end"
     tail -n 60 "$log"
   done
+  echo
+  echo "FAILED after $(minutes $((SECONDS - $1))) min: $(printf '%s; ' "${failed[@]}" | sed 's/; $//')"
+  for log in "${failed_logs[@]}"; do
+    echo "causes, from $log:"
+    causes "$log"
+  done
   exit 1
+}
+
+begin=$SECONDS
+if [ -n "$only" ]; then
+  [ $setup = 0 ] || stage 2 "packages" setup tools/setup.sh --with-tests
+  for preset in fuzz release; do
+    stage - "build: $only (build/$preset)" "build-$preset" build $preset "area-$only"
+    if [ $preset = fuzz ]; then
+      stage - "tests of $only, sanitizers" tests-fuzz run_tests_sanitized -L "^$only\$"
+    else
+      stage - "tests of $only, release" tests-release run_tests release -L "^$only\$"
+    fi
+  done
+  grep -aE '^[0-9]+% tests passed|^The following tests did not run' "$logs"/tests-*.log
+  conclude $begin
 fi
+
+[ $setup = 0 ] || stage 2 "packages" setup tools/setup.sh --with-tests
+if [ $quick = 0 ]; then
+  stage 1 "clang-format" format check_format
+  stage 1 "scripts and generated data" scripts check_scripts
+  stage 6 "build: clang, sanitizers, fuzz targets (build/fuzz)" build-fuzz build fuzz
+  stage 3 "clang-tidy" tidy tools/tidy.py build/fuzz
+  stage 5 "fuzz targets, $fuzz_seconds s each" fuzzers run_fuzzers
+  stage 4 "tests under AddressSanitizer and UndefinedBehaviorSanitizer" tests-fuzz run_tests_sanitized
+  stage 3 "build: clang, ThreadSanitizer (build/tsan)" build-tsan build tsan threaded-tests
+  stage 2 "tests of threads under ThreadSanitizer" tests-tsan run_tests_threads
+fi
+stage 6 "build: g++, release (build/release)" build-release build release
+if [ $quick = 0 ]; then
+  stage 1 "installation, moved" install check_installation
+  stage 1 "quick start, twice" quickstart check_quickstart
+  stage 1 "example pipelines" pipelines check_pipelines
+  stage 1 "generated documentation" docs tools/docs/update_docs.py --check
+fi
+
+name="tests, release"
+echo "==> $name"
+echo
+echo "Stages before the last, after $(minutes $((SECONDS - begin))) min:"
+printf '  %s\n' "${table[@]}"
+echo
+run_tests release 2>&1 </dev/null | tee "$logs/tests-release.log" |
+  grep --line-buffered -avE '^ *(Start +[0-9]+:|[0-9]+/[0-9]+ Test .* Passed )'
+[ "${PIPESTATUS[0]}" = 0 ] || { failed+=("$name"); failed_logs+=("$logs/tests-release.log"); }
+conclude $begin

@@ -2,11 +2,16 @@
 #
 #   dbsa_library(NAME SOURCES ... [LIBS ...])             static, part of the framework
 #   dbsa_plugin(KIND NAME SOURCES ... [LIBS ...])         DbsaPlugin.cmake: library and manifest
-#   dbsa_test(NAME SOURCES ... [LIBS ...] [TIMEOUT s] [PREFIX p])
+#   dbsa_test(NAME SOURCES ... [OPTIMISED ...] [LIBS ...] [TIMEOUT s] [COST n] [PREFIX p] [AREA a]
+#             [THREADED])
 #                                                         GoogleTest program, one CTest per case
 #   dbsa_test_library(NAME SOURCES ... [LIBS ...] [ORACLE])
 #                                                         static, what several tests share
 #   dbsa_fuzzer(NAME SOURCES ... [LIBS ...])              libFuzzer target, with DBSA_BUILD_FUZZERS
+#
+# An area is what a folder of tests/ is about. Its tests have its name as CTest's label, and the
+# target area-<name> builds them. THREADED: the program is run under ThreadSanitizer too; its tests
+# have the label threaded, and the target threaded-tests builds it.
 
 include(CheckCXXCompilerFlag)
 
@@ -16,6 +21,11 @@ target_compile_options(dbsa_compile_options INTERFACE -Wall -Wextra -Wpedantic -
 # GCC 12 sees overlapping copies inside std::string that are not there (GCC bug 105651).
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(dbsa_compile_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
+  # It takes the sources of a unity build for headers, in which unnamed namespaces would be mistakes.
+  if(CMAKE_UNITY_BUILD)
+    target_compile_options(dbsa_compile_options
+                           INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
+  endif()
 endif()
 if(DBSA_WARNINGS_AS_ERRORS)
   target_compile_options(dbsa_compile_options INTERFACE -Werror)
@@ -24,6 +34,9 @@ if(DBSA_SANITIZE)
   target_compile_options(dbsa_compile_options INTERFACE -fsanitize=${DBSA_SANITIZE}
                          -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(dbsa_compile_options INTERFACE -fsanitize=${DBSA_SANITIZE})
+  if(DBSA_SANITIZE MATCHES thread)  # clang 14 has no macro that says so
+    target_compile_definitions(dbsa_compile_options INTERFACE DBSA_SANITIZED_THREADS)
+  endif()
 endif()
 if(DBSA_BUILD_FUZZERS)
   target_compile_options(dbsa_compile_options INTERFACE -fsanitize=address,undefined
@@ -41,6 +54,13 @@ find_program(DBSA_CCACHE ccache)
 if(DBSA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_C_COMPILER_LAUNCHER ${DBSA_CCACHE})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${DBSA_CCACHE})
+endif()
+
+# Both link what is here in a fraction of the time of the default linker.
+find_program(DBSA_LINKER NAMES ld.lld ld.mold)
+if(DBSA_LINKER)
+  string(REGEX REPLACE ".*ld\\." "-fuse-ld=" linker_option ${DBSA_LINKER})
+  add_link_options($<$<NOT:$<LINK_LANGUAGE:CUDA>>:${linker_option}>)
 endif()
 
 function(dbsa_library name)
@@ -72,7 +92,7 @@ function(_dbsa_test_settings name)
   target_link_libraries(${name} PRIVATE GTest::gtest GTest::gmock dbsa_compile_options)
   # What is tested is optimised; optimising its tests as much takes longer than it saves, and
   # instrumented tests take three times as long to optimise at all.
-  if(DBSA_BUILD_FUZZERS)
+  if(DBSA_BUILD_FUZZERS OR DBSA_SANITIZE)
     target_compile_options(${name} PRIVATE -O0)
   else()
     target_compile_options(${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)
@@ -90,16 +110,42 @@ function(dbsa_test_library name)
   endif()
 endfunction()
 
+add_custom_target(threaded-tests)
+
+# Makes target area-<area> build a target too.
+function(dbsa_add_to_area area)
+  if(NOT TARGET area-${area})
+    add_custom_target(area-${area})
+  endif()
+  add_dependencies(area-${area} ${ARGN})
+endfunction()
+
+# OPTIMISED: sources whose own loops take longer unoptimised than they take to compile with -O2.
+# COST: seconds that a case of the program may take, so that CTest begins with the slowest.
 function(dbsa_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT;PREFIX" "SOURCES;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "THREADED" "TIMEOUT;PREFIX;AREA;COST" "SOURCES;OPTIMISED;LIBS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
-  add_executable(${name} ${ARG_SOURCES})
+  if(NOT ARG_COST)
+    set(ARG_COST 0)
+  endif()
+  if(NOT ARG_AREA)
+    get_filename_component(ARG_AREA ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  endif()
+  add_executable(${name} ${ARG_SOURCES} ${ARG_OPTIMISED})
+  if(ARG_OPTIMISED)
+    set_source_files_properties(${ARG_OPTIMISED} PROPERTIES COMPILE_OPTIONS -O2)
+  endif()
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gtest_main)
   _dbsa_test_settings(${name})
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${ARG_PREFIX}" PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+  dbsa_add_to_area(${ARG_AREA} ${name})
+  if(ARG_THREADED)
+    add_dependencies(threaded-tests ${name})
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${ARG_PREFIX}"
+                       PROPERTIES TIMEOUT ${ARG_TIMEOUT} COST ${ARG_COST} LABELS ${ARG_AREA})
 endfunction()
 
 function(dbsa_fuzzer name)

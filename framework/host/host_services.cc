@@ -31,7 +31,7 @@ constexpr int64_t kRangesPerThread = 16;
 // runs after all that its caller did before, and before all that it does after. This says so in
 // terms it sees; it costs nothing elsewhere.
 class LoopOrder {
-#ifdef __SANITIZE_THREAD__
+#ifdef DBSA_SANITIZED_THREADS
  public:
   void caller_begins() { begun_.store(true, std::memory_order_release); }
   void body_begins() { begun_.load(std::memory_order_acquire); }

@@ -29,7 +29,7 @@ std::u32string code_points(std::string_view text) {
 }
 
 // What Python's str.split() splits at, as both packages do.
-bool is_white(char32_t c) {
+bool is_python_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 ||
          c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
          c == 0x205F || c == 0x3000;
@@ -40,7 +40,7 @@ std::u32string respaced(std::string_view text, std::u32string_view between) {
   std::u32string out;
   bool space = false;
   for (const char32_t c : code_points(text)) {
-    if (is_white(c)) {
+    if (is_python_space(c)) {
       space = true;
       continue;
     }

@@ -14,6 +14,9 @@
 
 namespace dbsa {
 
+// The largest value that any dimension of a model may have.
+inline constexpr int64_t kMaxDimension = int64_t{1} << 31;
+
 // Reads and parses a JSON file. Fails with kEnvironment, naming the byte of a syntax error.
 Result<nlohmann::json> read_json_file(const std::string& path);
 // The same for text that is at hand; file is the name for messages.

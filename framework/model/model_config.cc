@@ -10,10 +10,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kMost = int64_t{1} << 31;  // of any dimension
-
 // Keys that leave the logits unchanged: bookkeeping, training, and defaults of text generation.
-constexpr std::string_view kHarmless[] = {
+constexpr std::string_view kUnusedByDecoder[] = {
     "_attn_implementation",
     "_attn_implementation_autoset",
     "_commit_hash",
@@ -93,11 +91,11 @@ std::optional<ModelFamily> read_family(JsonReader& reader, std::string* model_ty
 
 void read_shape(JsonReader& reader, ModelConfig& config) {
   const size_t faults_before = reader.faults()->size();
-  config.hidden_size = reader.integer("hidden_size", std::nullopt, 1, kMost);
-  config.intermediate_size = reader.integer("intermediate_size", std::nullopt, 1, kMost);
+  config.hidden_size = reader.integer("hidden_size", std::nullopt, 1, kMaxDimension);
+  config.intermediate_size = reader.integer("intermediate_size", std::nullopt, 1, kMaxDimension);
   config.layers = reader.integer("num_hidden_layers", std::nullopt, 1, 65536);
   config.heads = reader.integer("num_attention_heads", std::nullopt, 1, 65536);
-  config.vocab_size = reader.integer("vocab_size", std::nullopt, 1, kMost);
+  config.vocab_size = reader.integer("vocab_size", std::nullopt, 1, kMaxDimension);
 
   // An absent key and an explicit null are told apart by transformers here.
   int64_t kv_heads = config.heads;
@@ -145,7 +143,7 @@ void read_biases(JsonReader& reader, ModelConfig& config) {
 void read_window(JsonReader& reader, ModelConfig& config) {
   const bool has_default = config.family != ModelFamily::kLlama && !reader.has("sliding_window");
   const bool given = reader.field("sliding_window") != nullptr;
-  const int64_t window = reader.integer("sliding_window", 4096, 1, kMost);
+  const int64_t window = reader.integer("sliding_window", 4096, 1, kMaxDimension);
   const bool used = reader.boolean("use_sliding_window", config.family != ModelFamily::kQwen2);
   if (used && (given || has_default)) config.sliding_window = window;
 
@@ -220,7 +218,8 @@ Result<ModelConfig> read_config(const std::string& file, const json& root) {
     const int64_t positions = *family == ModelFamily::kLlama     ? 2048
                               : *family == ModelFamily::kMistral ? 4096 * 32
                                                                  : 32768;
-    config.max_position_embeddings = reader.integer("max_position_embeddings", positions, 1, kMost);
+    config.max_position_embeddings =
+        reader.integer("max_position_embeddings", positions, 1, kMaxDimension);
     const RopeConfig rope = read_rope(reader, config.head_dim, config.max_position_embeddings);
     config.rope = rope.rope;
     config.max_positions = rope.max_positions;
@@ -228,7 +227,7 @@ Result<ModelConfig> read_config(const std::string& file, const json& root) {
     read_tokens(reader, config);
     config.torch_dtype = reader.text("torch_dtype", "");
     read_fixed(reader);
-    reader.refuse_unread(kHarmless,
+    reader.refuse_unread(kUnusedByDecoder,
                          "the engine does not know whether it changes the result: remove it if it "
                          "does not, or use a supported model");
   }

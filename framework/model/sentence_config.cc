@@ -11,42 +11,40 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr int64_t kMost = int64_t{1} << 31;  // of any dimension
-
 // Keys that leave the encoder's output unchanged.
-constexpr std::string_view kHarmless[] = {"_attn_implementation_autoset",
-                                          "_commit_hash",
-                                          "_name_or_path",
-                                          "attention_probs_dropout_prob",
-                                          "bos_token_id",
-                                          "chunk_size_feed_forward",
-                                          "classifier_dropout",
-                                          "directionality",
-                                          "dtype",
-                                          "eos_token_id",
-                                          "finetuning_task",
-                                          "gradient_checkpointing",
-                                          "hidden_dropout_prob",
-                                          "id2label",
-                                          "initializer_range",
-                                          "label2id",
-                                          "output_attentions",
-                                          "output_hidden_states",
-                                          "output_past",
-                                          "pad_token_id",
-                                          "pooler_fc_size",
-                                          "pooler_num_attention_heads",
-                                          "pooler_num_fc_layers",
-                                          "pooler_size_per_head",
-                                          "pooler_type",
-                                          "problem_type",
-                                          "return_dict",
-                                          "tie_word_embeddings",
-                                          "torch_dtype",
-                                          "torchscript",
-                                          "transformers_version",
-                                          "use_bfloat16",
-                                          "use_cache"};
+constexpr std::string_view kUnusedByEncoder[] = {"_attn_implementation_autoset",
+                                                 "_commit_hash",
+                                                 "_name_or_path",
+                                                 "attention_probs_dropout_prob",
+                                                 "bos_token_id",
+                                                 "chunk_size_feed_forward",
+                                                 "classifier_dropout",
+                                                 "directionality",
+                                                 "dtype",
+                                                 "eos_token_id",
+                                                 "finetuning_task",
+                                                 "gradient_checkpointing",
+                                                 "hidden_dropout_prob",
+                                                 "id2label",
+                                                 "initializer_range",
+                                                 "label2id",
+                                                 "output_attentions",
+                                                 "output_hidden_states",
+                                                 "output_past",
+                                                 "pad_token_id",
+                                                 "pooler_fc_size",
+                                                 "pooler_num_attention_heads",
+                                                 "pooler_num_fc_layers",
+                                                 "pooler_size_per_head",
+                                                 "pooler_type",
+                                                 "problem_type",
+                                                 "return_dict",
+                                                 "tie_word_embeddings",
+                                                 "torch_dtype",
+                                                 "torchscript",
+                                                 "transformers_version",
+                                                 "use_bfloat16",
+                                                 "use_cache"};
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;
@@ -95,13 +93,14 @@ void read_bert(JsonReader& reader, BertConfig& out) {
   }
   read_architectures(reader);
   const size_t faults_before = reader.faults()->size();
-  out.hidden_size = reader.integer("hidden_size", std::nullopt, 1, kMost);
-  out.intermediate_size = reader.integer("intermediate_size", std::nullopt, 1, kMost);
+  out.hidden_size = reader.integer("hidden_size", std::nullopt, 1, kMaxDimension);
+  out.intermediate_size = reader.integer("intermediate_size", std::nullopt, 1, kMaxDimension);
   out.layers = reader.integer("num_hidden_layers", std::nullopt, 1, 65536);
   out.heads = reader.integer("num_attention_heads", std::nullopt, 1, 65536);
-  out.vocab_size = reader.integer("vocab_size", std::nullopt, 1, kMost);
-  out.max_position_embeddings = reader.integer("max_position_embeddings", std::nullopt, 2, kMost);
-  out.type_vocab_size = reader.integer("type_vocab_size", 2, 1, kMost);
+  out.vocab_size = reader.integer("vocab_size", std::nullopt, 1, kMaxDimension);
+  out.max_position_embeddings =
+      reader.integer("max_position_embeddings", std::nullopt, 2, kMaxDimension);
+  out.type_vocab_size = reader.integer("type_vocab_size", 2, 1, kMaxDimension);
   out.layer_norm_eps = reader.number("layer_norm_eps", 1e-12, 0);
   if (reader.faults()->size() == faults_before && out.hidden_size % (2 * out.heads) != 0) {
     reader.fault("hidden_size", "expected an even multiple of num_attention_heads " +
@@ -117,7 +116,7 @@ void read_bert(JsonReader& reader, BertConfig& out) {
   reader.expect("pruned_heads", json::object(), variant);
   reader.expect("quantization_config", nullptr,
                 "quantised checkpoints are not supported: use the F32, F16 or BF16 one");
-  reader.refuse_unread(kHarmless,
+  reader.refuse_unread(kUnusedByEncoder,
                        "the engine does not know whether it changes the result: remove it if it "
                        "does not, or use a supported model");
 }

@@ -15,45 +15,47 @@
 namespace dbsa {
 namespace {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
-json number_or_null(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
+ordered_json number_or_null(double value) {
+  return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr);
+}
 
-json label_to_json(const std::optional<AnswerLabel>& label) {
+ordered_json label_to_json(const std::optional<AnswerLabel>& label) {
   if (!label) return nullptr;
   return {{"label", label->text}, {"log_probability", number_or_null(label->log_probability)}};
 }
 
 // Six digits after the point: what arithmetic of 32 bits means.
-json scores_to_json(const std::vector<double>& scores) {
+ordered_json scores_to_json(const std::vector<double>& scores) {
   if (scores.empty()) return nullptr;
-  json out = json::array();
+  ordered_json out = ordered_json::array();
   for (const double score : scores) out.push_back(number_or_null(std::round(score * 1e6) / 1e6));
   return out;
 }
 
-json percentiles_to_json(const Percentiles& seconds) {
+ordered_json percentiles_to_json(const Percentiles& seconds) {
   return {{"mean", seconds.mean}, {"p50", seconds.p50}, {"p95", seconds.p95}};
 }
 
-json plugin_to_json(const PluginRecord& plugin) {
+ordered_json plugin_to_json(const PluginRecord& plugin) {
   return {{"stage", plugin.stage},     {"id", plugin.id},
           {"version", plugin.version}, {"revision", plugin.revision},
           {"library", plugin.library}, {"library_hash", plugin.library_hash}};
 }
 
-json text_scores_to_json(const std::optional<TextScores>& scores) {
+ordered_json text_scores_to_json(const std::optional<TextScores>& scores) {
   if (!scores) return nullptr;
   return {
       {"exact_match", scores->exact_match}, {"rouge_l", scores->rouge_l}, {"chrf", scores->chrf}};
 }
 
-json query_to_json(const QueryRecord& record, bool free_decoding) {
-  json out = {{"line", record.query.line}, {"text", record.query.text}};
+ordered_json query_to_json(const QueryRecord& record, bool free_decoding) {
+  ordered_json out = {{"line", record.query.line}, {"text", record.query.text}};
   const bool labelled = !record.query.label.empty();
-  out["expected"] = labelled ? json(record.query.label) : json(nullptr);
+  out["expected"] = labelled ? ordered_json(record.query.label) : ordered_json(nullptr);
   const std::string& answer = record.answer.label.text;
-  out["correct"] = labelled ? json(is_right(record.query, answer)) : json(nullptr);
+  out["correct"] = labelled ? ordered_json(is_right(record.query, answer)) : ordered_json(nullptr);
   std::optional<TextScores> scores;
   if (free_decoding && labelled) scores = score_text(answer, all_labels(record.query));
   out["text_scores"] = text_scores_to_json(scores);
@@ -61,7 +63,7 @@ json query_to_json(const QueryRecord& record, bool free_decoding) {
   return out;
 }
 
-json model_to_json(const ModelInfo& model) {
+ordered_json model_to_json(const ModelInfo& model) {
   return {{"path", model.path},
           {"family", model.family},
           {"parameters", model.parameters},
@@ -72,7 +74,7 @@ json model_to_json(const ModelInfo& model) {
           {"backend", model.backend}};
 }
 
-json machine_to_json(const MachineInfo& machine, int threads) {
+ordered_json machine_to_json(const MachineInfo& machine, int threads) {
   return {
       {"cpu", machine.cpu},      {"architecture", machine.architecture}, {"cores", machine.cores},
       {"threads", threads},      {"memory_bytes", machine.memory_bytes}, {"os", machine.os},
@@ -96,14 +98,14 @@ Error refused(const std::string& path, const char* what) {
                "/output/directory"};
 }
 
-json kv_error_to_json(const std::optional<KvError>& error) {
+ordered_json kv_error_to_json(const std::optional<KvError>& error) {
   if (!error) return nullptr;
   const bool compared = error->log_probabilities > 0;
   return {{"queries", error->queries},
           {"labels_changed", error->labels_changed},
           {"log_probabilities", error->log_probabilities},
-          {"mean_change", compared ? json(error->mean) : json(nullptr)},
-          {"max_change", compared ? json(error->max) : json(nullptr)}};
+          {"mean_change", compared ? ordered_json(error->mean) : ordered_json(nullptr)},
+          {"max_change", compared ? ordered_json(error->max) : ordered_json(nullptr)}};
 }
 
 std::string formatted(std::time_t time, const char* pattern) {
@@ -160,7 +162,7 @@ RunTotals run_totals(const RunRecord& record) {
   return totals;
 }
 
-json encode_to_json(const EncodeReport& report) {
+ordered_json encode_to_json(const EncodeReport& report) {
   const EncodeEstimate& estimate = report.estimate;
   return {{"pool_id", report.pool_id},
           {"manifest", report.manifest_path},
@@ -180,11 +182,11 @@ json encode_to_json(const EncodeReport& report) {
           {"encode_seconds", report.encode_seconds}};
 }
 
-json answer_to_json(const Answer& answer) {
-  json blocks = json::array();
+ordered_json answer_to_json(const Answer& answer) {
+  ordered_json blocks = ordered_json::array();
   for (const AnswerBlock& block : answer.blocks)
     blocks.push_back({{"block", block.block},
-                      {"score", block.score ? number_or_null(*block.score) : json(nullptr)},
+                      {"score", block.score ? number_or_null(*block.score) : ordered_json(nullptr)},
                       {"start", block.start},
                       {"tokens", block.tokens}});
   const AnswerTimings& t = answer.seconds;
@@ -205,15 +207,16 @@ json answer_to_json(const Answer& answer) {
             {"repair", t.repair}}}};
 }
 
-json totals_to_json(const RunRecord& record, const RunTotals& totals) {
+ordered_json totals_to_json(const RunRecord& record, const RunTotals& totals) {
   const Scores& scores = totals.scores;
   const bool scored = scores.count > 0;
-  json out = {{"queries", record.queries.size()}, {"labelled", scores.count}};
-  out["correct"] = scored ? json(scores.correct) : json(nullptr);
-  out["accuracy"] = scored ? json(scores.accuracy) : json(nullptr);
-  out["accuracy_95"] =
-      scored ? json::array({scores.accuracy_95.low, scores.accuracy_95.high}) : json(nullptr);
-  out["macro_f1"] = scored ? json(scores.macro_f1) : json(nullptr);
+  ordered_json out = {{"queries", record.queries.size()}, {"labelled", scores.count}};
+  out["correct"] = scored ? ordered_json(scores.correct) : ordered_json(nullptr);
+  out["accuracy"] = scored ? ordered_json(scores.accuracy) : ordered_json(nullptr);
+  out["accuracy_95"] = scored
+                           ? ordered_json::array({scores.accuracy_95.low, scores.accuracy_95.high})
+                           : ordered_json(nullptr);
+  out["macro_f1"] = scored ? ordered_json(scores.macro_f1) : ordered_json(nullptr);
   out["text_scores"] = text_scores_to_json(totals.text_scores);
   out["setup_seconds"] = record.encode.setup_seconds;
   out["answer_seconds"] = record.answer_seconds;
@@ -233,12 +236,12 @@ json totals_to_json(const RunRecord& record, const RunTotals& totals) {
   return out;
 }
 
-json record_to_json(const RunRecord& record, const RunTotals& totals) {
-  json plugins = json::array(), queries = json::array();
+ordered_json record_to_json(const RunRecord& record, const RunTotals& totals) {
+  ordered_json plugins = ordered_json::array(), queries = ordered_json::array();
   for (const PluginRecord& plugin : record.plugins) plugins.push_back(plugin_to_json(plugin));
   for (const QueryRecord& query : record.queries)
     queries.push_back(query_to_json(query, record.free_decoding));
-  json encode = encode_to_json(record.encode);
+  ordered_json encode = encode_to_json(record.encode);
   encode["assignment"] = record.encode.assignment;
   encode["label_names"] = record.encode.labels;
   const nlohmann::json& config = record.config;
@@ -246,7 +249,7 @@ json record_to_json(const RunRecord& record, const RunTotals& totals) {
           {"program", {{"name", "dbsa-pipe"}, {"version", record.program_version}}},
           {"started_at", utc_time(record.started)},
           {"pipeline", record.pipeline_path},
-          {"config", json(config)},
+          {"config", ordered_json(config)},
           {"seeds",
            {{"data", config.at("data").at("seed").get<uint64_t>()},
             {"block_grouper", config.at("block_grouper").at("seed").get<uint64_t>()}}},
@@ -259,7 +262,7 @@ json record_to_json(const RunRecord& record, const RunTotals& totals) {
 }
 
 Result<std::string> write_record(const std::string& directory, const std::string& pipeline_path,
-                                 std::time_t started, const json& record) {
+                                 std::time_t started, const ordered_json& record) {
   DBSA_RETURN_IF_ERROR(check_record_directory(directory));
   const std::string stem =
       std::filesystem::path(pipeline_path).stem().string() + "-" + utc_stamp(started);
@@ -271,9 +274,9 @@ Result<std::string> write_record(const std::string& directory, const std::string
   return path;
 }
 
-Status rewrite_record(const std::string& path, const json& record) {
-  return write_file_atomically(path,
-                               record.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
+Status rewrite_record(const std::string& path, const ordered_json& record) {
+  return write_file_atomically(
+      path, record.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
 }
 
 Status check_record_directory(const std::string& directory) {

@@ -4,33 +4,34 @@
 namespace dbsa {
 namespace {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
-json summary_to_json(const std::optional<Summary>& summary) {
+ordered_json summary_to_json(const std::optional<Summary>& summary) {
   if (!summary) return nullptr;
-  json out = {{"count", summary->count}, {"mean", summary->mean}};
-  out["deviation"] = summary->deviation ? json(*summary->deviation) : json(nullptr);
+  ordered_json out = {{"count", summary->count}, {"mean", summary->mean}};
+  out["deviation"] = summary->deviation ? ordered_json(*summary->deviation) : ordered_json(nullptr);
   out["interval_95"] = summary->interval
-                           ? json::array({summary->interval->low, summary->interval->high})
-                           : json(nullptr);
+                           ? ordered_json::array({summary->interval->low, summary->interval->high})
+                           : ordered_json(nullptr);
   return out;
 }
 
-json ratio_to_json(const std::optional<ReportRatio>& ratio) {
+ordered_json ratio_to_json(const std::optional<ReportRatio>& ratio) {
   if (!ratio) return nullptr;
-  json out = summary_to_json(ratio->value);
+  ordered_json out = summary_to_json(ratio->value);
   out["paired"] = ratio->paired;
   return out;
 }
 
-json values_to_json(const AxisValues& values) {
-  json out = json::object();
+ordered_json values_to_json(const AxisValues& values) {
+  ordered_json out = ordered_json::object();
   for (const auto& [axis, value] : values) out[axis] = value;
   return out;
 }
 
-json group_to_json(const ReportGroup& group) {
-  json scores = json::object(), stages = json::object(), records = json::array();
+ordered_json group_to_json(const ReportGroup& group) {
+  ordered_json scores = ordered_json::object(), stages = ordered_json::object(),
+               records = ordered_json::array();
   for (const auto& [name, score] : group.scores) scores[name] = summary_to_json(score);
   for (size_t stage = 0; stage < kStages.size(); ++stage)
     stages[kStages[stage]] = group.stages[stage];
@@ -62,9 +63,10 @@ json group_to_json(const ReportGroup& group) {
           {"records", std::move(records)}};
 }
 
-json study_to_json(const Study& study) {
-  json axes = json::array(), groups = json::array(), points = json::array(),
-       published = json::array(), lost = json::array();
+ordered_json study_to_json(const Study& study) {
+  ordered_json axes = ordered_json::array(), groups = ordered_json::array(),
+               points = ordered_json::array(), published = ordered_json::array(),
+               lost = ordered_json::array();
   for (const SweepAxis& axis : study.input.axes)
     axes.push_back({{"name", axis.name}, {"values", axis.values}});
   for (const ReportGroup& group : study.groups) groups.push_back(group_to_json(group));
@@ -80,28 +82,29 @@ json study_to_json(const Study& study) {
                          {"ours", summary_to_json(row.ours)},
                          {"source", row.figure.source}});
   for (const LostCell& cell : study.input.lost)
-    lost.push_back({{"name", cell.name},
-                    {"run", cell.run},
-                    {"exit_code", cell.exit_code ? json(*cell.exit_code) : json(nullptr)},
-                    {"message", cell.exit_code ? json(cell.message) : json(nullptr)}});
-  return {
-      {"title", study.input.title},
-      {"path", study.input.path},
-      {"sweep", study.input.is_sweep},
-      {"axes", std::move(axes)},
-      {"baseline", study.input.baseline ? values_to_json(*study.input.baseline) : json(nullptr)},
-      {"cells", study.input.cells},
-      {"runs", study.run_count},
-      {"groups", std::move(groups)},
-      {"break_even", std::move(points)},
-      {"published", std::move(published)},
-      {"lost", std::move(lost)}};
+    lost.push_back(
+        {{"name", cell.name},
+         {"run", cell.run},
+         {"exit_code", cell.exit_code ? ordered_json(*cell.exit_code) : ordered_json(nullptr)},
+         {"message", cell.exit_code ? ordered_json(cell.message) : ordered_json(nullptr)}});
+  return {{"title", study.input.title},
+          {"path", study.input.path},
+          {"sweep", study.input.is_sweep},
+          {"axes", std::move(axes)},
+          {"baseline",
+           study.input.baseline ? values_to_json(*study.input.baseline) : ordered_json(nullptr)},
+          {"cells", study.input.cells},
+          {"runs", study.run_count},
+          {"groups", std::move(groups)},
+          {"break_even", std::move(points)},
+          {"published", std::move(published)},
+          {"lost", std::move(lost)}};
 }
 
 }  // namespace
 
-json report_json(const Report& report) {
-  json studies = json::array();
+ordered_json report_json(const Report& report) {
+  ordered_json studies = ordered_json::array();
   for (const Study& study : report.studies) studies.push_back(study_to_json(study));
   return {{"schema_version", kReportSchemaVersion},
           {"title", report.title},

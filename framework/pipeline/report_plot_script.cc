@@ -13,7 +13,7 @@ namespace {
 constexpr std::array<std::string_view, kMostSeries> kColours = {
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#4D4D4D", "#882255"};
 // gnuplot's, in the order of the page's own markers: filled and open.
-constexpr std::array<int, kMostSeries> kPoints = {7, 5, 9, 11, 13, 6, 4, 8};
+constexpr std::array<int, kMostSeries> kPointTypes = {7, 5, 9, 11, 13, 6, 4, 8};
 constexpr std::array<std::string_view, kStages.size()> kStageColours = {
     "#56B4E9", "#0072B2", "#999999", "#D55E00", "#E69F00", "#882255"};
 
@@ -120,7 +120,8 @@ std::string line_style(size_t series) {
 }
 
 std::string point_style(size_t series) {
-  return "pt " + std::to_string(kPoints[series % kPoints.size()]) + " " + line_style(series);
+  return "pt " + std::to_string(kPointTypes[series % kPointTypes.size()]) + " " +
+         line_style(series);
 }
 
 void Range::add(double value) {

@@ -106,9 +106,9 @@ Plot cost_plot(const Study& study, const std::string& title, const std::vector<L
   Plot plot{title, "", {}, ""};
   for (size_t i = 0; i < lines.size(); ++i) {
     std::vector<std::vector<double>> rows;
-    constexpr int kPoints = 81;
-    for (int k = 0; k < kPoints; ++k) {
-      const double requests = std::pow(most, static_cast<double>(k) / (kPoints - 1));
+    constexpr int kCurvePoints = 81;
+    for (int k = 0; k < kCurvePoints; ++k) {
+      const double requests = std::pow(most, static_cast<double>(k) / (kCurvePoints - 1));
       rows.push_back({requests, total(lines[i], requests)});
       y.add(rows.back()[1]);
     }

@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kExpected = "a result record of `dbsa-pipe run`";
+constexpr const char* kRecordFile = "a result record of `dbsa-pipe run`";
 
 // Totals that are read by name, or that say nothing about the quality of answers.
 const std::set<std::string, std::less<>>& known_totals() {
@@ -38,7 +38,7 @@ bool is_record(const ReportFields& fields) {
   const json* version = fields.find("/schema_version");
   if (name == nullptr || *name != "dbsa-pipe" || version == nullptr ||
       !version->is_number_integer()) {
-    fields.fault("", std::string("expected ") + kExpected +
+    fields.fault("", std::string("expected ") + kRecordFile +
                          ", got other JSON: its program.name is not \"dbsa-pipe\", or it has no "
                          "schema_version");
     return false;
@@ -116,7 +116,7 @@ void read_selected(const ReportFields& fields, ReportRun& run) {
 
 std::optional<ReportRun> parse_record(const std::string& file, std::string_view text,
                                       std::vector<std::string>& faults) {
-  const std::optional<json> root = parse_report_json(file, text, kExpected, faults);
+  const std::optional<json> root = parse_report_json(file, text, kRecordFile, faults);
   if (!root) return {};
   const size_t before = faults.size();
   const ReportFields fields(*root, file, "", faults);

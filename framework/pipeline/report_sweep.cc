@@ -10,12 +10,12 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kExpected = "the sweep.json of `dbsa-pipe sweep`";
+constexpr const char* kSweepFile = "the sweep.json of `dbsa-pipe sweep`";
 
 bool is_sweep(const ReportFields& fields) {
   const json* version = fields.find("/schema_version");
   if (version == nullptr || !version->is_number_integer() || fields.find("/cells") == nullptr) {
-    fields.fault("", std::string("expected ") + kExpected +
+    fields.fault("", std::string("expected ") + kSweepFile +
                          ", got other JSON: it has no schema_version, or no cells");
     return false;
   }
@@ -107,7 +107,7 @@ ListedCell read_cell(const ReportFields& fields, const std::string& at,
 
 std::optional<SweepFile> parse_sweep(const std::string& file, std::string_view text,
                                      std::vector<std::string>& faults) {
-  const std::optional<json> root = parse_report_json(file, text, kExpected, faults);
+  const std::optional<json> root = parse_report_json(file, text, kSweepFile, faults);
   if (!root) return {};
   const size_t before = faults.size();
   const ReportFields fields(*root, file, "", faults);

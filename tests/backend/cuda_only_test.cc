@@ -16,14 +16,14 @@ TEST(Linear, RowsOfModelSizesDoNotDependOnOtherRows) {
   shape.compute = DBSA_COMPUTE_BF16;
   Backend backend(any_path(), 1, shape);
   std::mt19937_64 random(43);
-  constexpr int64_t kRows = 1100;
+  constexpr int64_t kManyRows = 1100;
   for (const auto& [in, out] : {std::pair<int64_t, int64_t>{768, 2048},
                                 {2048, 512},
                                 {4096, 1024},
                                 {4096, 4096},
                                 {14336, 4096},
                                 {4096, 14336}}) {
-    const Rows x = random_rows(random, kRows * in);
+    const Rows x = random_rows(random, kManyRows * in);
     const auto w = backend.weight(DBSA_WEIGHT_LINEAR, random_rows(random, out * in), {out, in});
     const auto run = [&, in = in, out = out](int64_t first, int64_t rows) {
       const auto from =
@@ -32,9 +32,9 @@ TEST(Linear, RowsOfModelSizesDoNotDependOnOtherRows) {
       backend.check(backend.linear(from.get(), rows, w.get(), nullptr, nullptr, to.get()));
       return backend.read(to, rows, out);
     };
-    const Rows all = run(0, kRows);
+    const Rows all = run(0, kManyRows);
     for (const int64_t rows : {1, 2, 7, 16, 32, 50, 64, 100, 128, 200, 256, 300, 512, 700, 1024}) {
-      const int64_t first = kRows - rows;
+      const int64_t first = kManyRows - rows;
       EXPECT_TRUE(same_bits(run(first, rows), Rows(all.begin() + first * out, all.end())))
           << rows << " rows, " << in << " to " << out;
     }

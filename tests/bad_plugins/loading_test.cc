@@ -6,12 +6,12 @@
 namespace dbsa::host {
 namespace {
 
-struct Case {
+struct LoadingCase {
   const char* name;
   const char* message;  // after "plugin test.block_grouper.<name> (<plugins>/<name>.so): "
 };
 
-class Loading : public testing::TestWithParam<Case> {};
+class Loading : public testing::TestWithParam<LoadingCase> {};
 
 TEST_P(Loading, IsRefusedWithTheCause) {
   const std::string name = GetParam().name;
@@ -26,30 +26,37 @@ TEST_P(Loading, IsRefusedWithTheCause) {
 INSTANTIATE_TEST_SUITE_P(
     Cases, Loading,
     testing::Values(
-        Case{"small_table", "its table has struct_size 8, expected 56"},
-        Case{"large_table", "its table has struct_size 4096, expected 56"},
-        Case{"wrong_magic", "is no plugin of dbsa-pipe: magic 0x12345678, expected 0x41534244"},
-        Case{"wrong_major",
-             "built for plugin interface 1.1, this dbsa-pipe has 0.1; rebuild the plugin with this "
-             "version's headers"},
-        Case{"wrong_minor",
-             "built for plugin interface 0.7, this dbsa-pipe has 0.1; rebuild the plugin with this "
-             "version's headers"},
-        Case{"wrong_kind", "the library is of kind retriever, its manifest says block_grouper"},
-        Case{"unknown_kind", "the library is of kind 99, its manifest says block_grouper"},
-        Case{"wrong_revision",
-             "the library has revision 1, its manifest says 2; install both from one build"},
-        Case{"null_check_config", "its function check_config is null"},
-        Case{"null_create", "its function create is null"},
-        Case{"null_destroy", "its function destroy is null"},
-        Case{"null_vtable", "its table has no block_grouper functions"},
-        Case{"wrong_vtable_size", "its block_grouper functions have struct_size 8, expected 16"},
-        Case{"null_function", "its function group is null"},
-        Case{"no_symbol", "has no symbol dbsa_plugin; its source must end with DBSA_PLUGIN(Class)"},
-        Case{"undefined_symbol", "cannot be loaded: undefined symbol: dbsa_nobody_has_this"},
-        Case{"missing_library",
-             "cannot be loaded: libdbsa_absent.so: cannot open shared object file: No such file or "
-             "directory; install libdbsa_absent.so or add its folder to LD_LIBRARY_PATH"}),
+        LoadingCase{"small_table", "its table has struct_size 8, expected 56"},
+        LoadingCase{"large_table", "its table has struct_size 4096, expected 56"},
+        LoadingCase{"wrong_magic",
+                    "is no plugin of dbsa-pipe: magic 0x12345678, expected 0x41534244"},
+        LoadingCase{
+            "wrong_major",
+            "built for plugin interface 1.1, this dbsa-pipe has 0.1; rebuild the plugin with this "
+            "version's headers"},
+        LoadingCase{
+            "wrong_minor",
+            "built for plugin interface 0.7, this dbsa-pipe has 0.1; rebuild the plugin with this "
+            "version's headers"},
+        LoadingCase{"wrong_kind",
+                    "the library is of kind retriever, its manifest says block_grouper"},
+        LoadingCase{"unknown_kind", "the library is of kind 99, its manifest says block_grouper"},
+        LoadingCase{"wrong_revision",
+                    "the library has revision 1, its manifest says 2; install both from one build"},
+        LoadingCase{"null_check_config", "its function check_config is null"},
+        LoadingCase{"null_create", "its function create is null"},
+        LoadingCase{"null_destroy", "its function destroy is null"},
+        LoadingCase{"null_vtable", "its table has no block_grouper functions"},
+        LoadingCase{"wrong_vtable_size",
+                    "its block_grouper functions have struct_size 8, expected 16"},
+        LoadingCase{"null_function", "its function group is null"},
+        LoadingCase{"no_symbol",
+                    "has no symbol dbsa_plugin; its source must end with DBSA_PLUGIN(Class)"},
+        LoadingCase{"undefined_symbol", "cannot be loaded: undefined symbol: dbsa_nobody_has_this"},
+        LoadingCase{
+            "missing_library",
+            "cannot be loaded: libdbsa_absent.so: cannot open shared object file: No such file or "
+            "directory; install libdbsa_absent.so or add its folder to LD_LIBRARY_PATH"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Loading, TakesAGoodPlugin) {

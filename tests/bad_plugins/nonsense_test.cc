@@ -11,7 +11,7 @@
 namespace dbsa::host {
 namespace {
 
-struct Case {
+struct NonsenseCase {
   const char* fault;
   const char* message;  // after "plugin <id> (<library>): "
 };
@@ -38,7 +38,7 @@ std::string without_name(const Result<T>& result, const std::string& kind,
 }
 
 TEST(NonsenseGrouper, IsNamed) {
-  const Case cases[] = {
+  const NonsenseCase cases[] = {
       {"", "succeeded"},
       {"too_many_blocks", "group: returned 6 blocks for 5 demonstrations"},
       {"negative_blocks", "group: returned -1 blocks for 5 demonstrations"},
@@ -57,7 +57,7 @@ TEST(NonsenseGrouper, IsNamed) {
   HostServices services({.threads = 1});
   const std::vector<std::string> texts(5, "text");
   const std::vector<int64_t> counts(5, 3);
-  for (const Case& c : cases) {
+  for (const NonsenseCase& c : cases) {
     auto grouper =
         make<BlockGrouper>(services, DBSA_KIND_BLOCK_GROUPER, "nonsense_grouper", c.fault);
     ASSERT_TRUE(grouper.ok()) << grouper.error().message;
@@ -85,7 +85,7 @@ TEST(NonsenseGrouper, FailsWithAnyText) {
 }
 
 TEST(NonsenseMask, IsNamed) {
-  const Case cases[] = {
+  const NonsenseCase cases[] = {
       {"", "succeeded"},
       {"later_block", "visible: returned block 3 for block 2, which sees no later block"},
       {"negative_block", "visible: returned block -1 for block 2, which sees no later block"},
@@ -105,7 +105,7 @@ TEST(NonsenseMask, IsNamed) {
   };
   HostServices services({.threads = 1});
   const std::vector<int64_t> lengths = {4, 5, 6};
-  for (const Case& c : cases) {
+  for (const NonsenseCase& c : cases) {
     auto pattern = make<MaskPattern>(services, DBSA_KIND_MASK_PATTERN, "nonsense_mask", c.fault);
     ASSERT_TRUE(pattern.ok()) << pattern.error().message;
     EXPECT_EQ(without_name(pattern->visible(lengths, 2), "mask_pattern", "nonsense_mask"),
@@ -115,7 +115,7 @@ TEST(NonsenseMask, IsNamed) {
 }
 
 TEST(NonsenseRetriever, IsNamed) {
-  const Case cases[] = {
+  const NonsenseCase cases[] = {
       {"", "succeeded"},
       {"too_many", "query: returned 4 hits, asked for 3"},
       {"negative", "query: returned -1 hits, asked for 3"},
@@ -126,7 +126,7 @@ TEST(NonsenseRetriever, IsNamed) {
   };
   HostServices services({.threads = 1});
   const std::vector<std::string> documents(4, "text");
-  for (const Case& c : cases) {
+  for (const NonsenseCase& c : cases) {
     auto retriever = make<Retriever>(services, DBSA_KIND_RETRIEVER, "nonsense_retriever", c.fault);
     ASSERT_TRUE(retriever.ok()) << retriever.error().message;
     ASSERT_TRUE(retriever->index(documents).ok());
@@ -149,7 +149,7 @@ TEST(NonsenseRetriever, KeepsItsIndexAsBytes) {
 }
 
 TEST(NonsenseStore, IsNamed) {
-  const Case cases[] = {
+  const NonsenseCase cases[] = {
       {"", "succeeded"},
       {"no_lease", "get: returned no lease"},
       {"format_size", "get: returned a format with struct_size 3, expected 56"},
@@ -162,7 +162,7 @@ TEST(NonsenseStore, IsNamed) {
       {"misaligned", "get: returned plane 1 that is not 64-byte aligned"},
   };
   HostServices services({.threads = 1});
-  for (const Case& c : cases) {
+  for (const NonsenseCase& c : cases) {
     auto store = make<KvStore>(services, DBSA_KIND_KV_STORE, "nonsense_store", c.fault);
     ASSERT_TRUE(store.ok()) << store.error().message;
     EXPECT_EQ(without_name(store->get(KvKey()), "kv_store", "nonsense_store"), c.message)
@@ -271,7 +271,7 @@ TEST(NonsenseBackend, IsNamed) {
       values, {DBSA_DEVICE_CPU, 0}, 1, {DBSA_DTYPE_FLOAT, 32, 1}, dims, strides, 0};
   EXPECT_EQ(name(made("weight")->weight_create(DBSA_WEIGHT_VECTOR, tensor)),
             "weight_create: returned no weight");
-  const Case formats[] = {
+  const NonsenseCase formats[] = {
       {"", "succeeded"},
       {"format_size", "block_format: returned a struct_size of 0"},
       {"dtype", "block_format: returned the unknown dtype 9"},
@@ -281,7 +281,7 @@ TEST(NonsenseBackend, IsNamed) {
       {"huge_plane",
        "block_format: returned planes of 18446744073709551615 bytes, expected at least 160"},
   };
-  for (const Case& c : formats)
+  for (const NonsenseCase& c : formats)
     EXPECT_EQ(name(made(c.fault)->block_format(5)), c.message) << c.fault;
   const void* planes[3] = {values, values, values};
   EXPECT_EQ(name(made("import")->block_import(*made("")->block_format(5), planes)),

@@ -13,25 +13,12 @@
 namespace dbsa {
 namespace {
 
-constexpr double kF32Tolerance = reference::kFloat32Bound;  // as in families_test.cc
-const char* const kModels[] = {"llama3_1", "qwen2_5", "llama_yarn"};
-
-std::string folder_of(const std::string& name) {
-  return std::string(DBSA_SOURCE_DIR) + "/tests/reference/fixtures/" + name;
-}
-
 std::vector<int32_t> draw_ids(std::mt19937& random, int64_t count, int64_t vocabulary) {
   std::vector<int32_t> ids;
   for (int64_t i = 0; i < count; ++i)
     ids.push_back(
         static_cast<int32_t>(std::uniform_int_distribution<int64_t>(0, vocabulary - 1)(random)));
   return ids;
-}
-
-std::vector<int64_t> all_rows(int64_t count) {
-  std::vector<int64_t> rows(static_cast<size_t>(count));
-  std::iota(rows.begin(), rows.end(), 0);
-  return rows;
 }
 
 class BlockAttention : public ::testing::TestWithParam<const char*> {};
@@ -42,8 +29,8 @@ class BlockAttention : public ::testing::TestWithParam<const char*> {};
 TEST_P(BlockAttention, AStoredBlockAtAnyOffsetEqualsEncodingItThere) {
   std::mt19937 random(20250801);
   std::cout << "seed 20250801\n";
-  ForwardHarness harness(folder_of(GetParam()), {.precision = kF32});
-  auto oracle = reference::OracleModel::load(folder_of(GetParam()));
+  ForwardHarness harness(fixture_folder(GetParam()), {.precision = kF32});
+  auto oracle = reference::OracleModel::load(fixture_folder(GetParam()));
   ASSERT_TRUE(oracle.ok());
   for (const float f : rope_inverse_frequencies(harness.config().rope))
     oracle->frequencies.push_back(f);
@@ -82,12 +69,12 @@ TEST_P(BlockAttention, AStoredBlockAtAnyOffsetEqualsEncodingItThere) {
           reference::worst_row_error(reference::to_double(got), expected, vocabulary);
       std::cout << GetParam() << " offset " << offset << (swapped ? " swapped: " : ": ") << error
                 << "\n";
-      EXPECT_LE(error, kF32Tolerance);
+      EXPECT_LE(error, reference::kFloat32Bound);
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, BlockAttention, ::testing::ValuesIn(kModels),
+INSTANTIATE_TEST_SUITE_P(Models, BlockAttention, ::testing::ValuesIn(kVariedModels),
                          [](const auto& tested) { return std::string(tested.param); });
 
 }  // namespace

@@ -12,12 +12,10 @@ namespace {
 
 using reference::Fixture;
 using reference::FixtureCase;
+using reference::kFloat32Bound;
 using reference::to_double;
 using reference::worst_row_error;
 
-// float32 against float32: the sums run in different orders, so errors grow with the square root of
-// their lengths; 1e-4 leaves two decimal orders above what is measured.
-constexpr double kF32Tolerance = 1e-4;
 // bfloat16 against float32 of the same weights: no worse than half again transformers' own.
 constexpr double kBf16Share = 1.5;
 
@@ -43,7 +41,7 @@ TEST_P(Families, Float32LogitsEqualTransformers) {
       const double error = error_of(harness, c, c.logits, fixture.vocabulary);
       std::cout << fixture.name << " f32 " << path << " length " << c.length << ": " << error
                 << "\n";
-      EXPECT_LE(error, kF32Tolerance) << path << ", length " << c.length;
+      EXPECT_LE(error, kFloat32Bound) << path << ", length " << c.length;
     }
   }
 }
@@ -80,7 +78,7 @@ TEST_P(Families, AWrongRopeIsNoticed) {
     ForwardHarness harness(fixture.folder, {.precision = kF32, .change = change});
     const double error = error_of(harness, longest, longest.logits, fixture.vocabulary);
     std::cout << fixture.name << " wrong " << what << ": " << error << "\n";
-    EXPECT_GT(error, kF32Tolerance) << "a wrong " << what << " went unnoticed";
+    EXPECT_GT(error, kFloat32Bound) << "a wrong " << what << " went unnoticed";
   }
 }
 

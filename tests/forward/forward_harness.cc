@@ -1,6 +1,7 @@
 #include "tests/forward/forward_harness.h"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 
 #include "host/plugin_registry.h"
@@ -89,6 +90,16 @@ std::vector<float> ForwardHarness::prefill(std::span<const int32_t> ids,
     logits.insert(logits.end(), some.begin(), some.end());
   }
   return logits;
+}
+
+std::string fixture_folder(const std::string& name) {
+  return std::string(DBSA_SOURCE_DIR) + "/tests/reference/fixtures/" + name;
+}
+
+std::vector<int64_t> all_rows(int64_t count) {
+  std::vector<int64_t> rows(static_cast<size_t>(count));
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
 }
 
 dbsa_segment segment_of(const host::Kv& kv, int32_t kind, int64_t length, int64_t start) {

@@ -61,6 +61,15 @@ class ForwardHarness {
   std::unique_ptr<Llama> model_;
 };
 
+// Small checkpoints with every combination that matters: grouped queries, biases, scaled RoPE.
+inline constexpr const char* kVariedModels[] = {"llama3_1", "qwen2_5", "llama_yarn"};
+
+// A folder of tests/reference/fixtures.
+std::string fixture_folder(const std::string& name);
+
+// 0, 1, ... count - 1.
+std::vector<int64_t> all_rows(int64_t count);
+
 // A segment that stands at `start`.
 dbsa_segment segment_of(const host::Kv& kv, int32_t kind, int64_t length, int64_t start);
 

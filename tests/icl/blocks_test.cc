@@ -7,14 +7,14 @@
 namespace dbsa::testing {
 namespace {
 
-const std::vector<Example> kExamples = {{"one", "x", 1}, {"two", "y", 2}, {"three", "x", 3}};
+const std::vector<Example> kThree = {{"one", "x", 1}, {"two", "y", 2}, {"three", "x", 3}};
 const PromptFormat kFormat;
 
 TEST(Blocks, AreTokenisedWholeAndApart) {
   // A piece across demonstrations is one token inside a block, and cannot cross blocks.
   const ToyTokenizer tokenizer({"==\nquery"});
   const std::vector<std::vector<int64_t>> groups = {{2, 0}, {1}};
-  const auto blocks = build_blocks(kExamples, groups, kFormat, tokenizer.tokenize(), std::nullopt);
+  const auto blocks = build_blocks(kThree, groups, kFormat, tokenizer.tokenize(), std::nullopt);
   ASSERT_TRUE(blocks.ok());
   ASSERT_EQ(blocks->size(), 2u);
   const Block& first = (*blocks)[0];
@@ -29,8 +29,8 @@ TEST(Blocks, AreTokenisedWholeAndApart) {
 TEST(Blocks, BosStandsBeforeTheFirstBlockOnly) {
   const ToyTokenizer tokenizer;
   const std::vector<std::vector<int64_t>> groups = {{0}, {1}};
-  const auto plain = build_blocks(kExamples, groups, kFormat, tokenizer.tokenize(), std::nullopt);
-  const auto bos = build_blocks(kExamples, groups, kFormat, tokenizer.tokenize(), 999);
+  const auto plain = build_blocks(kThree, groups, kFormat, tokenizer.tokenize(), std::nullopt);
+  const auto bos = build_blocks(kThree, groups, kFormat, tokenizer.tokenize(), 999);
   ASSERT_TRUE(plain.ok() && bos.ok());
   EXPECT_EQ((*bos)[0].tokens.front(), 999);
   EXPECT_EQ((*bos)[0].tokens.size(), (*plain)[0].tokens.size() + 1);
@@ -42,7 +42,7 @@ TEST(Blocks, BosStandsBeforeTheFirstBlockOnly) {
 
 TEST(Blocks, CountTokensOfEachDemonstration) {
   const ToyTokenizer tokenizer;
-  const auto counts = count_tokens(kExamples, kFormat, tokenizer.tokenize());
+  const auto counts = count_tokens(kThree, kFormat, tokenizer.tokenize());
   ASSERT_TRUE(counts.ok());
   const std::string first = "query: one\nintent: x\n==\n";
   EXPECT_EQ((*counts)[0], static_cast<int64_t>(first.size()));
@@ -54,9 +54,9 @@ TEST(Blocks, PassTheTokenizersErrorOn) {
     return Error{ErrorCode::kConfig, "no such character", ""};
   };
   const std::vector<std::vector<int64_t>> groups = {{0}};
-  EXPECT_EQ(build_blocks(kExamples, groups, kFormat, failing, std::nullopt).error().message,
+  EXPECT_EQ(build_blocks(kThree, groups, kFormat, failing, std::nullopt).error().message,
             "no such character");
-  EXPECT_EQ(count_tokens(kExamples, kFormat, failing).error().message, "no such character");
+  EXPECT_EQ(count_tokens(kThree, kFormat, failing).error().message, "no such character");
 }
 
 TEST(PrefixBlock, IsBosThenHeadThenInstruction) {

@@ -7,11 +7,11 @@
 namespace dbsa::testing {
 namespace {
 
-const PromptFormat kFormat;  // "intent: ", "\n==\n"
+const PromptFormat kDefaultFormat;  // "intent: ", "\n==\n"
 
 Result<std::vector<LabelTokens>> tokens_of(const ToyTokenizer& tokenizer,
                                            const std::vector<std::string>& labels,
-                                           const PromptFormat& format = kFormat) {
+                                           const PromptFormat& format = kDefaultFormat) {
   return tokenize_labels(labels, format, tokenizer.tokenize(), tokenizer.detokenize());
 }
 
@@ -86,7 +86,7 @@ TEST(LabelTokens, RefuseALabelThatVanishes) {
   const ToyTokenizer tokenizer;
   const Detokenize silent = [](std::span<const int32_t>) { return std::string(); };
   const std::vector<std::string> labels = {"x"};
-  const auto tokens = tokenize_labels(labels, kFormat, tokenizer.tokenize(), silent);
+  const auto tokens = tokenize_labels(labels, kDefaultFormat, tokenizer.tokenize(), silent);
   ASSERT_FALSE(tokens.ok());
   EXPECT_EQ(tokens.error().message,
             "label \"x\": expected tokens between prompt.output_prefix and prompt.separator "

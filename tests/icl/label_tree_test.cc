@@ -16,14 +16,14 @@ namespace dbsa::testing {
 namespace {
 
 using Ids = std::vector<int32_t>;
-constexpr int32_t kVocabulary = 7;
+constexpr int32_t kTreeVocabulary = 7;
 
 // What follows a prefix: seeded by its tokens, of very different sizes.
 std::vector<double> logits_after(const Ids& prefix) {
   uint64_t seed = 17;
   for (const int32_t token : prefix) seed = seed * 1000003 + static_cast<uint64_t>(token) + 1;
   Random random(seed);
-  std::vector<double> logits(kVocabulary);
+  std::vector<double> logits(kTreeVocabulary);
   for (double& logit : logits) logit = static_cast<double>(random.below(20001)) / 500 - 20;
   return logits;
 }

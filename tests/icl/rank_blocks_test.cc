@@ -11,9 +11,8 @@
 namespace dbsa::testing {
 namespace {
 
-using Ids = std::vector<int64_t>;
-
-std::vector<Hit> naive(const std::vector<Hit>& hits, const Ids& block_of, BlockScore rule) {
+std::vector<Hit> naive(const std::vector<Hit>& hits, const std::vector<int64_t>& block_of,
+                       BlockScore rule) {
   std::map<int64_t, std::vector<double>> scores;
   for (const Hit& hit : hits) scores[block_of[static_cast<size_t>(hit.id)]].push_back(hit.score);
   std::vector<Hit> ranking;
@@ -39,7 +38,7 @@ TEST(RankBlocks, EqualsTheNaiveRankingForRandomHits) {
   std::cout << "seed " << seed << "\n";
   Random random(seed);
   for (int round = 0; round < 500; ++round) {
-    Ids block_of;
+    std::vector<int64_t> block_of;
     for (int64_t block = 0, n = static_cast<int64_t>(1 + random.below(8)); block < n; ++block)
       block_of.insert(block_of.end(), 1 + random.below(6), block);
     std::vector<Hit> hits;
@@ -57,7 +56,7 @@ TEST(RankBlocks, EqualsTheNaiveRankingForRandomHits) {
 }
 
 TEST(RankBlocks, CountsADemonstrationThatIsNotRankedAsNothing) {
-  const Ids block_of = {0, 0, 1, 1, 1, 1, 2};
+  const std::vector<int64_t> block_of = {0, 0, 1, 1, 1, 1, 2};
   const std::vector<Hit> hits = {{2, 4.0}, {0, 3.0}, {1, 2.0}};
   EXPECT_EQ(rank_blocks(hits, block_of, BlockScore::kMax), (std::vector<Hit>{{1, 4.0}, {0, 3.0}}));
   EXPECT_EQ(rank_blocks(hits, block_of, BlockScore::kMean), (std::vector<Hit>{{0, 2.5}, {1, 1.0}}));
@@ -65,15 +64,15 @@ TEST(RankBlocks, CountsADemonstrationThatIsNotRankedAsNothing) {
 }
 
 TEST(RankBlocks, BreaksTiesByTheLowerBlock) {
-  EXPECT_EQ(
-      rank_blocks(std::vector<Hit>{{2, 1.0}, {0, 1.0}, {1, 1.0}}, Ids{0, 1, 2}, BlockScore::kMax),
-      (std::vector<Hit>{{0, 1.0}, {1, 1.0}, {2, 1.0}}));
+  EXPECT_EQ(rank_blocks(std::vector<Hit>{{2, 1.0}, {0, 1.0}, {1, 1.0}},
+                        std::vector<int64_t>{0, 1, 2}, BlockScore::kMax),
+            (std::vector<Hit>{{0, 1.0}, {1, 1.0}, {2, 1.0}}));
 }
 
 TEST(RankBlocks, OfNothingIsEmpty) {
   for (const BlockScore rule : {BlockScore::kMax, BlockScore::kMean, BlockScore::kSum}) {
     EXPECT_TRUE(rank_blocks({}, {}, rule).empty());
-    EXPECT_TRUE(rank_blocks({}, Ids{0, 0, 1}, rule).empty());
+    EXPECT_TRUE(rank_blocks({}, std::vector<int64_t>{0, 0, 1}, rule).empty());
   }
 }
 

@@ -89,7 +89,7 @@ class EveryTokenizer : public ::testing::TestWithParam<const char*> {
 };
 
 // Labels that begin others, that end in punctuation or digits, that are not English.
-const std::vector<Example> kExamples = {
+const std::vector<Example> kOddLabels = {
     {"where is my card?", "card arrival", 1},
     {"and now?", "card", 2},
     {"how much is it", "fee (cash)", 3},
@@ -103,9 +103,9 @@ const std::vector<Example> kExamples = {
 
 TEST_P(EveryTokenizer, LabelsFollowTheQueryAsDemonstrationsShow) {
   const Wrapped w = wrapped();
-  expect_labels_fit(w, kExamples, PromptFormat{});
-  expect_labels_fit(w, kExamples, PromptFormat{"Question: ", "Type: ", "\n==\n"});
-  expect_labels_fit(w, kExamples, PromptFormat{"", "Answer: ", "\n\n"});
+  expect_labels_fit(w, kOddLabels, PromptFormat{});
+  expect_labels_fit(w, kOddLabels, PromptFormat{"Question: ", "Type: ", "\n==\n"});
+  expect_labels_fit(w, kOddLabels, PromptFormat{"", "Answer: ", "\n\n"});
 }
 
 // Each block is a text of its own, so a tokenizer with a dummy prefix (sentencepiece, the Llama-2
@@ -114,7 +114,7 @@ TEST_P(EveryTokenizer, LabelsFollowTheQueryAsDemonstrationsShow) {
 TEST_P(EveryTokenizer, ADummyPrefixStandsAtEveryBlocksStart) {
   const Wrapped w = wrapped();
   const std::vector<std::vector<int64_t>> groups = {{0}, {1}, {0, 1}};
-  const auto blocks = build_blocks(kExamples, groups, PromptFormat{}, w.tokenize, std::nullopt);
+  const auto blocks = build_blocks(kOddLabels, groups, PromptFormat{}, w.tokenize, std::nullopt);
   ASSERT_TRUE(blocks.ok());
   for (const Block& block : *blocks) {
     const auto alone = w.tokenize(block.text);

@@ -9,8 +9,6 @@
 namespace dbsa::testing {
 namespace {
 
-using Ids = std::vector<int64_t>;
-
 SelectionRule by_ratio(double ratio, BlockOrder order = BlockOrder::kIndex,
                        Positions positions = Positions::kContiguous) {
   return {ratio, std::nullopt, order, positions};
@@ -21,25 +19,25 @@ SelectionRule by_count(int64_t count, BlockOrder order = BlockOrder::kIndex,
   return {std::nullopt, count, order, positions};
 }
 
-Ids ids_of(const Result<Selection>& selection) {
+std::vector<int64_t> ids_of(const Result<Selection>& selection) {
   EXPECT_TRUE(selection.ok()) << selection.error().message;
-  Ids ids;
+  std::vector<int64_t> ids;
   for (const SelectedBlock& b : selection->blocks) ids.push_back(b.block);
   return ids;
 }
 
-Ids starts_of(const Result<Selection>& selection) {
-  Ids starts;
+std::vector<int64_t> starts_of(const Result<Selection>& selection) {
+  std::vector<int64_t> starts;
   for (const SelectedBlock& b : selection->blocks) starts.push_back(b.start);
   return starts;
 }
 
-const Ids kLengths = {10, 20, 30, 40, 50, 60};  // tokens
+const std::vector<int64_t> kLengths = {10, 20, 30, 40, 50, 60};  // tokens
 const std::vector<Hit> kRanking = {{4, 9}, {2, 8}, {5, 7}, {0, 6}};
 
 TEST(SelectionSize, RoundsHalfUpAndKeepsTheAnchors) {
   const auto size = [](double ratio, size_t blocks, int64_t anchors, bool prefix) {
-    const Ids lengths(blocks, 1);
+    const std::vector<int64_t> lengths(blocks, 1);
     return *selection_size(by_ratio(ratio), {lengths, anchors, prefix});
   };
   EXPECT_EQ(size(0.3, 60, 1, false), 18);
@@ -52,8 +50,8 @@ TEST(SelectionSize, RoundsHalfUpAndKeepsTheAnchors) {
   EXPECT_EQ(size(1.0, 16, 40, false), 16);  // at most all
   EXPECT_EQ(size(0.5, 11, 1, true), 5);     // of 10; the prefix does not count
   EXPECT_EQ(size(0.01, 11, 3, true), 2);    // the prefix is one of the 3 anchors
-  EXPECT_EQ(*selection_size(by_count(5), {Ids(6, 1), 1, true}), 5);
-  EXPECT_EQ(*selection_size(by_count(0), {Ids(6, 1), 1, true}), 0);
+  EXPECT_EQ(*selection_size(by_count(5), {std::vector<int64_t>(6, 1), 1, true}), 5);
+  EXPECT_EQ(*selection_size(by_count(0), {std::vector<int64_t>(6, 1), 1, true}), 0);
 }
 
 TEST(SelectionSize, SaysWhatIsWrong) {
@@ -86,10 +84,10 @@ TEST(SelectionSize, SaysWhatIsWrong) {
 TEST(Selection, TakesAnchorsThenTheBest) {
   const PoolShape pool = {kLengths, 1, false};
   const auto selection = select_blocks(by_count(3), pool, kRanking);
-  EXPECT_EQ(ids_of(selection), (Ids{0, 2, 4}));
+  EXPECT_EQ(ids_of(selection), (std::vector<int64_t>{0, 2, 4}));
   EXPECT_EQ(selection->blocks[0].score, 6) << "an anchor the retriever named keeps its score";
   EXPECT_EQ(selection->blocks[1].score, 8);
-  EXPECT_EQ(starts_of(selection), (Ids{0, 10, 40}));
+  EXPECT_EQ(starts_of(selection), (std::vector<int64_t>{0, 10, 40}));
   EXPECT_EQ(selection->query_start, 90);
   EXPECT_EQ(selection->tokens, 90);
 }
@@ -100,32 +98,32 @@ TEST(Selection, OrdersAllButTheAnchors) {
     return ids_of(select_blocks(by_count(count, order), pool, kRanking));
   };
   // By rank: 4, 2, 5, then 1 and 3 that the retriever did not name.
-  EXPECT_EQ(ordered(BlockOrder::kIndex, 5), (Ids{0, 1, 2, 4, 5}));
-  EXPECT_EQ(ordered(BlockOrder::kReversed, 5), (Ids{0, 5, 4, 2, 1}));
-  EXPECT_EQ(ordered(BlockOrder::kHighToLow, 6), (Ids{0, 4, 2, 5, 1, 3}));
-  EXPECT_EQ(ordered(BlockOrder::kLowToHigh, 6), (Ids{0, 3, 1, 5, 2, 4}));
-  EXPECT_EQ(ordered(BlockOrder::kMiddle, 6), (Ids{0, 1, 3, 5, 2, 4}));
-  EXPECT_EQ(ordered(BlockOrder::kMiddle, 5), (Ids{0, 5, 1, 2, 4}));
-  EXPECT_EQ(ordered(BlockOrder::kMiddle, 2), (Ids{0, 4}));
-  EXPECT_EQ(ordered(BlockOrder::kMiddle, 1), (Ids{0}));
+  EXPECT_EQ(ordered(BlockOrder::kIndex, 5), (std::vector<int64_t>{0, 1, 2, 4, 5}));
+  EXPECT_EQ(ordered(BlockOrder::kReversed, 5), (std::vector<int64_t>{0, 5, 4, 2, 1}));
+  EXPECT_EQ(ordered(BlockOrder::kHighToLow, 6), (std::vector<int64_t>{0, 4, 2, 5, 1, 3}));
+  EXPECT_EQ(ordered(BlockOrder::kLowToHigh, 6), (std::vector<int64_t>{0, 3, 1, 5, 2, 4}));
+  EXPECT_EQ(ordered(BlockOrder::kMiddle, 6), (std::vector<int64_t>{0, 1, 3, 5, 2, 4}));
+  EXPECT_EQ(ordered(BlockOrder::kMiddle, 5), (std::vector<int64_t>{0, 5, 1, 2, 4}));
+  EXPECT_EQ(ordered(BlockOrder::kMiddle, 2), (std::vector<int64_t>{0, 4}));
+  EXPECT_EQ(ordered(BlockOrder::kMiddle, 1), (std::vector<int64_t>{0}));
 }
 
 TEST(Selection, FillsInPoolOrderWhatTheRetrieverDoesNotName) {
   const PoolShape pool = {kLengths, 1, false};
   const std::vector<Hit> one = {{3, 1.5}};
   const auto selection = select_blocks(by_count(4), pool, one);
-  EXPECT_EQ(ids_of(selection), (Ids{0, 1, 2, 3}));
+  EXPECT_EQ(ids_of(selection), (std::vector<int64_t>{0, 1, 2, 3}));
   EXPECT_EQ(selection->blocks[1].score, std::nullopt);
   EXPECT_EQ(selection->blocks[3].score, 1.5);
-  EXPECT_EQ(ids_of(select_blocks(by_count(3), pool, {})), (Ids{0, 1, 2}));
+  EXPECT_EQ(ids_of(select_blocks(by_count(3), pool, {})), (std::vector<int64_t>{0, 1, 2}));
 }
 
 TEST(Selection, OriginalPositionsArePlacesInThePool) {
   const PoolShape pool = {kLengths, 1, false};
   const auto selection =
       select_blocks(by_count(3, BlockOrder::kHighToLow, Positions::kOriginal), pool, kRanking);
-  EXPECT_EQ(ids_of(selection), (Ids{0, 4, 2}));
-  EXPECT_EQ(starts_of(selection), (Ids{0, 100, 30}));
+  EXPECT_EQ(ids_of(selection), (std::vector<int64_t>{0, 4, 2}));
+  EXPECT_EQ(starts_of(selection), (std::vector<int64_t>{0, 100, 30}));
   EXPECT_EQ(selection->query_start, 210);
   EXPECT_EQ(selection->tokens, 90);
 }
@@ -134,19 +132,20 @@ TEST(Selection, APrefixIsAlwaysInAndShiftsTheRanking) {
   for (const int64_t anchors : {0, 1}) {
     const PoolShape pool = {kLengths, anchors, true};
     const auto selection = select_blocks(by_count(2), pool, std::span(kRanking).first(2));
-    EXPECT_EQ(ids_of(selection), (Ids{0, 3, 5}));
+    EXPECT_EQ(ids_of(selection), (std::vector<int64_t>{0, 3, 5}));
     EXPECT_EQ(selection->blocks[0].score, std::nullopt);
     EXPECT_EQ(selection->blocks[1].score, 8);
   }
   const PoolShape two = {kLengths, 2, true};  // the prefix and block 1
   EXPECT_EQ(ids_of(select_blocks(by_count(2), two, std::vector<Hit>{{4, 9}, {2, 8}})),
-            (Ids{0, 1, 5}));
+            (std::vector<int64_t>{0, 1, 5}));
   const PoolShape alone = {kLengths, 0, true};
-  EXPECT_EQ(ids_of(select_blocks(by_count(0), alone, {})), (Ids{0})) << "zero-shot";
+  EXPECT_EQ(ids_of(select_blocks(by_count(0), alone, {})), (std::vector<int64_t>{0}))
+      << "zero-shot";
   for (const Positions positions : {Positions::kContiguous, Positions::kOriginal}) {
     const SelectionRule none = by_count(0, BlockOrder::kIndex, positions);
     const auto nothing = select_blocks(none, {}, {});
-    EXPECT_EQ(ids_of(nothing), Ids{}) << "zero-shot without a prefix";
+    EXPECT_EQ(ids_of(nothing), std::vector<int64_t>{}) << "zero-shot without a prefix";
     EXPECT_EQ(nothing->query_start, 0);
     EXPECT_TRUE(check_selection_possible(none, {}, 1).ok());
   }
@@ -171,7 +170,7 @@ TEST(Selection, RefusesARankingThatIsNone) {
 TEST(Selection, NeedsNoMoreThanKDocuments) {
   Random random(8);
   for (int round = 0; round < 300; ++round) {
-    Ids lengths(2 + random.below(20));
+    std::vector<int64_t> lengths(2 + random.below(20));
     for (int64_t& length : lengths) length = 1 + static_cast<int64_t>(random.below(9));
     const bool prefix = random.below(2) == 1;
     const PoolShape pool = {lengths, static_cast<int64_t>(random.below(4)), prefix};
@@ -190,7 +189,7 @@ TEST(Selection, NeedsNoMoreThanKDocuments) {
     const auto few = select_blocks(rule, pool, std::span(ranking).first(k));
     EXPECT_EQ(ids_of(all), ids_of(few));
     EXPECT_EQ(starts_of(all), starts_of(few));
-    const Ids ids = ids_of(all);
+    const std::vector<int64_t> ids = ids_of(all);
     EXPECT_EQ(static_cast<int64_t>(ids.size()), k + (prefix ? 1 : 0));
     EXPECT_EQ(std::set<int64_t>(ids.begin(), ids.end()).size(), ids.size());
     for (int64_t a = 0; a < std::min<int64_t>(pool.anchor_blocks, lengths.size()); ++a)

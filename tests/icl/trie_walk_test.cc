@@ -12,13 +12,13 @@ namespace dbsa::testing {
 namespace {
 
 using Ids = std::vector<int32_t>;
-constexpr int32_t kVocabulary = 12;
+constexpr int32_t kWalkVocabulary = 12;
 
-LabelTrie trie_of(const std::vector<Ids>& ids) {
+LabelTrie named_trie_of(const std::vector<Ids>& ids) {
   std::vector<LabelTokens> tokens;
   std::vector<std::string> names;
   for (const Ids& sequence : ids) {
-    tokens.push_back({sequence, {kVocabulary - 1, kVocabulary - 2}});
+    tokens.push_back({sequence, {kWalkVocabulary - 1, kWalkVocabulary - 2}});
     names.push_back(std::to_string(names.size()));
   }
   return *LabelTrie::build(tokens, names);
@@ -90,8 +90,8 @@ TEST(TrieWalk, EqualsItsDefinitionOnRandomTries) {
       for (int32_t& id : sequence) id = static_cast<int32_t>(random.below(4));
       if (std::find(ids.begin(), ids.end(), sequence) == ids.end()) ids.push_back(sequence);
     }
-    const LabelTrie trie = trie_of(ids);
-    std::vector<std::vector<float>> logits(trie.size(), std::vector<float>(kVocabulary));
+    const LabelTrie trie = named_trie_of(ids);
+    std::vector<std::vector<float>> logits(trie.size(), std::vector<float>(kWalkVocabulary));
     for (auto& row : logits)
       for (float& v : row) v = static_cast<float>(random.below(100000)) / 10000 - 5;
     std::set<int32_t> asked;
@@ -114,13 +114,13 @@ TEST(TrieWalk, EqualsItsDefinitionOnRandomTries) {
 }
 
 TEST(TrieWalk, LabelsSumToOne) {
-  const LabelTrie trie = trie_of({{0, 1}, {0, 2}, {3}});
+  const LabelTrie trie = named_trie_of({{0, 1}, {0, 2}, {3}});
   // Two branching nodes; the walk gives the best two labels, the third is what is left.
-  std::vector<float> root(kVocabulary, -100);  // what is not allowed does not count
+  std::vector<float> root(kWalkVocabulary, -100);  // what is not allowed does not count
   root[5] = 100;
   root[0] = 1;
   root[3] = 0;
-  std::vector<float> below(kVocabulary, 7);
+  std::vector<float> below(kWalkVocabulary, 7);
   below[1] = 2;
   below[2] = 1.5;
   const auto decision = decide(trie, [&](int32_t node) -> Result<std::vector<double>> {
@@ -136,7 +136,7 @@ TEST(TrieWalk, LabelsSumToOne) {
 }
 
 TEST(TrieWalk, AsksNothingForOneLabel) {
-  const LabelTrie trie = trie_of({{4, 5}});
+  const LabelTrie trie = named_trie_of({{4, 5}});
   TrieWalk walk(trie);
   EXPECT_EQ(walk.needs(), std::nullopt);
   EXPECT_EQ(walk.decision().best, (LabelScore{0, 0}));
@@ -145,10 +145,10 @@ TEST(TrieWalk, AsksNothingForOneLabel) {
 
 TEST(TrieWalk, SkipsDeviationsThatCannotWin) {
   // The root's second child begins a subtree whose bound is below the other runner-up.
-  const LabelTrie trie = trie_of({{0, 1}, {0, 2}, {3, 1}, {3, 2}});
-  std::vector<float> root(kVocabulary, 0);
+  const LabelTrie trie = named_trie_of({{0, 1}, {0, 2}, {3, 1}, {3, 2}});
+  std::vector<float> root(kWalkVocabulary, 0);
   root[0] = 10;
-  const std::vector<float> below(kVocabulary, 0);
+  const std::vector<float> below(kWalkVocabulary, 0);
   int asked = 0;
   const auto decision = decide(trie, [&](int32_t node) -> Result<std::vector<double>> {
     ++asked;
@@ -162,9 +162,9 @@ TEST(TrieWalk, SkipsDeviationsThatCannotWin) {
 
 TEST(TrieWalk, BreaksTiesByTheLowerLabel) {
   // Tokens in descending order, so that the order of tokens would give another answer.
-  const LabelTrie trie = trie_of({{9, 8}, {9, 7}, {6, 5}, {6, 4}});
+  const LabelTrie trie = named_trie_of({{9, 8}, {9, 7}, {6, 5}, {6, 4}});
   const auto decision = decide(trie, [&](int32_t node) -> Result<std::vector<double>> {
-    return children_of(trie, node, std::vector<float>(kVocabulary, 0.25f));
+    return children_of(trie, node, std::vector<float>(kWalkVocabulary, 0.25f));
   });
   ASSERT_TRUE(decision.ok());
   EXPECT_EQ(decision->best.label, 0);
@@ -174,7 +174,7 @@ TEST(TrieWalk, BreaksTiesByTheLowerLabel) {
 }
 
 TEST(TrieWalk, RefusesBrokenScores) {
-  const LabelTrie trie = trie_of({{0}, {3}});
+  const LabelTrie trie = named_trie_of({{0}, {3}});
   TrieWalk walk(trie);
   const Status status =
       walk.supply(std::vector<double>{0, std::numeric_limits<double>::quiet_NaN()});

@@ -24,7 +24,7 @@ std::string floats(std::initializer_list<float> values) {
 }
 
 // The message for a file of these bytes, or "" if it is accepted.
-std::string message_of(const std::string& bytes) {
+std::string refusal_of(const std::string& bytes) {
   TemporaryFolder folder;
   const std::string path = folder.file("m.safetensors");
   write_file(path, bytes);
@@ -81,7 +81,7 @@ TEST(Safetensors, ReleasedPagesReadTheSame) {
 }
 
 TEST(Safetensors, AcceptsMetadataAndPadding) {
-  EXPECT_EQ(message_of(safetensors_bytes("{\"__metadata__\":{\"format\":\"pt\"}}   ", "")), "");
+  EXPECT_EQ(refusal_of(safetensors_bytes("{\"__metadata__\":{\"format\":\"pt\"}}   ", "")), "");
 }
 
 TEST(Safetensors, RefusesMissingAndIrregularFiles) {
@@ -95,16 +95,16 @@ TEST(Safetensors, RefusesMissingAndIrregularFiles) {
 }
 
 TEST(Safetensors, RefusesBadLengths) {
-  EXPECT_EQ(message_of(""), std::string("expected at least 8 bytes, found 0") + kFix);
-  EXPECT_EQ(message_of("1234567"), std::string("expected at least 8 bytes, found 7") + kFix);
-  EXPECT_EQ(message_of(safetensors_bytes("{}", "", 3)),
+  EXPECT_EQ(refusal_of(""), std::string("expected at least 8 bytes, found 0") + kFix);
+  EXPECT_EQ(refusal_of("1234567"), std::string("expected at least 8 bytes, found 7") + kFix);
+  EXPECT_EQ(refusal_of(safetensors_bytes("{}", "", 3)),
             std::string("the header's length at byte 0 is 3, but the file has only 2 bytes after "
                         "it") +
                 kFix);
   EXPECT_EQ(
-      message_of(safetensors_bytes("{}", "", 100'000'001)),
+      refusal_of(safetensors_bytes("{}", "", 100'000'001)),
       std::string("the header's length at byte 0 is 100000001, expected at most 100000000") + kFix);
-  EXPECT_EQ(message_of(safetensors_bytes("{}", "", INT64_MAX)),
+  EXPECT_EQ(refusal_of(safetensors_bytes("{}", "", INT64_MAX)),
             std::string("the header's length at byte 0 is 9223372036854775807, expected at most "
                         "100000000") +
                 kFix);
@@ -119,7 +119,7 @@ struct BadHeader {
 class SafetensorsBadHeader : public testing::TestWithParam<BadHeader> {};
 
 TEST_P(SafetensorsBadHeader, IsRefusedWithItsMessage) {
-  EXPECT_EQ(message_of(safetensors_bytes(GetParam().header, GetParam().data)),
+  EXPECT_EQ(refusal_of(safetensors_bytes(GetParam().header, GetParam().data)),
             GetParam().message + kFix);
 }
 
@@ -205,7 +205,7 @@ TEST(Safetensors, RefusesMisalignedData) {
 TEST(Safetensors, SurvivesTruncationAndFlippedBits) {
   const std::string whole = safetensors_bytes(
       {{"a", "F32", {2, 2}, floats({1, 2, 3, 4})}, {"b", "BF16", {4}, std::string(8, 'x')}});
-  for (size_t n = 0; n < whole.size(); ++n) EXPECT_NE(message_of(whole.substr(0, n)), "") << n;
+  for (size_t n = 0; n < whole.size(); ++n) EXPECT_NE(refusal_of(whole.substr(0, n)), "") << n;
   for (size_t bit = 0; bit < 8 * (whole.size() - 24); ++bit) {
     std::string bad = whole;
     bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));

@@ -7,10 +7,6 @@
 namespace dbsa::testing {
 namespace {
 
-constexpr const char* kFile = "block_grouper_stratified";
-constexpr const char* kBalanced = R"({"balanced_lengths": true})";
-constexpr const char* kPlain = R"({"balanced_lengths": false})";
-
 // Labels drawn with a skew, so that some are common and many are rare.
 Pool skewed_pool(int64_t count, uint64_t labels, Random& random) {
   Pool pool;
@@ -69,7 +65,8 @@ TEST(StratifiedGrouper, BalancesLabelsOfRandomPools) {
     const auto size = static_cast<int64_t>(1 + random.below(60));
     const Pool pool = skewed_pool(count, 1 + random.below(90), random);
     const Blocks blocks =
-        group(kFile, round % 2 == 0 ? kBalanced : kPlain, pool, size, random.next());
+        group("block_grouper_stratified", round % 2 == 0 ? kBalanced : kUnbalanced, pool, size,
+              random.next());
     expect_valid(blocks, count, size);
     if (count > size) expect_balanced(pool, blocks, size);
     if (HasFailure()) FAIL() << "round " << round << ": " << count << " in blocks of " << size;
@@ -80,19 +77,20 @@ TEST(StratifiedGrouper, BalancesLabelsOfRandomPools) {
 TEST(StratifiedGrouper, CountsASmallerBlockThatIsLargeEnough) {
   Pool pool;
   for (int i = 0; i < 99; ++i) pool.add("x", i < 10 ? "rare" : std::to_string(i), 7);
-  const Blocks blocks = group(kFile, kPlain, pool, 50, 5);
+  const Blocks blocks = group("block_grouper_stratified", kUnbalanced, pool, 50, 5);
   EXPECT_EQ(counts(pool, blocks).at("rare"), (std::vector<int64_t>{5, 5}));
 }
 
 TEST(StratifiedGrouper, IsTheSameForASeedAndAnotherForAnother) {
   const Pool pool = topical_pool(200, 7, 3);
-  const PluginUnderTest plugin(kFile, kBalanced);
+  const PluginUnderTest plugin("block_grouper_stratified", kBalanced);
   const Blocks first = group(plugin, pool, 30, 11);
   EXPECT_EQ(group(plugin, pool, 30, 11), first);
   EXPECT_NE(group(plugin, pool, 30, 12), first);
   Pool small;
   for (const char* label : {"a", "b", "a", "b", "a", "b", "c"}) small.add("x", label, 1);
-  EXPECT_EQ(group(kFile, kPlain, small, 3, 7), (Blocks{{0, 3, 6}, {2, 1, 4}, {5}}));
+  EXPECT_EQ(group("block_grouper_stratified", kUnbalanced, small, 3, 7),
+            (Blocks{{0, 3, 6}, {2, 1, 4}, {5}}));
 }
 
 TEST(StratifiedGrouper, BalancesTokensWithinLabels) {
@@ -100,8 +98,10 @@ TEST(StratifiedGrouper, BalancesTokensWithinLabels) {
   Pool pool;
   for (int i = 0; i < 1000; ++i)
     pool.add("x", std::to_string(i % 20), 10 + static_cast<int64_t>(random.below(60)));
-  const int64_t balanced = spread(group(kFile, kBalanced, pool, 50, 1), pool.tokens, 50);
-  const int64_t plain = spread(group(kFile, kPlain, pool, 50, 1), pool.tokens, 50);
+  const int64_t balanced =
+      spread(group("block_grouper_stratified", kBalanced, pool, 50, 1), pool.tokens, 50);
+  const int64_t plain =
+      spread(group("block_grouper_stratified", kUnbalanced, pool, 50, 1), pool.tokens, 50);
   std::printf("spread %lld tokens balanced, %lld plain\n", static_cast<long long>(balanced),
               static_cast<long long>(plain));
   EXPECT_LE(balanced, 2);
@@ -112,7 +112,7 @@ TEST(StratifiedGrouper, DealsLargePools) {
   Random random(8);
   const Pool pool = skewed_pool(100000, 150, random);
   for (const int64_t size : {1, 2, 50, 5000}) {
-    const Blocks blocks = group(kFile, kBalanced, pool, size, 1);
+    const Blocks blocks = group("block_grouper_stratified", kBalanced, pool, size, 1);
     expect_valid(blocks, pool.size(), size);
     expect_balanced(pool, blocks, size);
   }

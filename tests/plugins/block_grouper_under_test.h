@@ -16,6 +16,10 @@
 
 namespace dbsa::testing {
 
+// The configurations of groupers that may balance the token counts of blocks.
+inline constexpr const char* kBalanced = R"({"balanced_lengths": true})";
+inline constexpr const char* kUnbalanced = R"({"balanced_lengths": false})";
+
 struct Pool {
   std::vector<std::string> texts;
   std::vector<std::string> labels;

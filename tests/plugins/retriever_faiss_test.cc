@@ -15,8 +15,7 @@
 namespace dbsa::testing {
 namespace {
 
-constexpr const char* kFile = "retriever_faiss";
-constexpr const char* kFlat = R"({"index": "Flat", "search_parameters": ""})";
+constexpr const char* kFlatIndex = R"({"index": "Flat", "search_parameters": ""})";
 
 std::string config(const std::string& index, const std::string& parameters = "") {
   return nlohmann::json{{"index", index}, {"search_parameters", parameters}}.dump();
@@ -64,7 +63,7 @@ TEST(Faiss, FlatEqualsBruteForceInDouble) {
   const std::vector<std::string> documents = random_texts(700, seed);
   std::vector<std::vector<double>> embeddings;
   for (const auto& text : documents) embeddings.push_back(embedding(text));
-  RetrieverUnderTest retriever(kFile, kFlat);
+  RetrieverUnderTest retriever("retriever_faiss", kFlatIndex);
   ASSERT_EQ(retriever.index(documents), DBSA_OK);
   Random random(seed + 1);
   for (const int64_t asked : {0, 1, 3, 16, 100, 700, 2000}) {
@@ -89,7 +88,7 @@ TEST(Faiss, FlatEqualsBruteForceInDouble) {
 }
 
 TEST(Faiss, BreaksTiesByTheLowerId) {
-  RetrieverUnderTest retriever(kFile, kFlat);
+  RetrieverUnderTest retriever("retriever_faiss", kFlatIndex);
   std::vector<std::string> documents(300, "same");
   documents[200] = "card";
   ASSERT_EQ(retriever.index(documents), DBSA_OK);
@@ -125,13 +124,13 @@ TEST(Faiss, AnswersWithEveryFamilyAndFromASavedIndex) {
            {"PCAR16,IVF4,SQ8,RFlat", "nprobe=4,k_factor_rf=4"},
            {"PQ9x4,RFlat", ""}}) {
     SCOPED_TRACE(index);
-    RetrieverUnderTest retriever(kFile, config(index, parameters));
+    RetrieverUnderTest retriever("retriever_faiss", config(index, parameters));
     ASSERT_EQ(retriever.index(documents), DBSA_OK) << retriever.message();
     std::string bytes;
     ASSERT_EQ(retriever.save(bytes), DBSA_OK) << retriever.message();
-    RetrieverUnderTest loaded(kFile, config(index, parameters));
+    RetrieverUnderTest loaded("retriever_faiss", config(index, parameters));
     ASSERT_EQ(loaded.load(bytes), DBSA_OK) << loaded.message();
-    RetrieverUnderTest again(kFile, config(index, parameters));
+    RetrieverUnderTest again("retriever_faiss", config(index, parameters));
     ASSERT_EQ(again.index(documents), DBSA_OK);
     std::string same;
     ASSERT_EQ(again.save(same), DBSA_OK);
@@ -155,7 +154,7 @@ TEST(Faiss, AnswersWithEveryFamilyAndFromASavedIndex) {
 }
 
 TEST(Faiss, FindsFewerThanAskedForWhereOneListIsSearched) {
-  RetrieverUnderTest retriever(kFile, config("IVF20,Flat"));
+  RetrieverUnderTest retriever("retriever_faiss", config("IVF20,Flat"));
   ASSERT_EQ(retriever.index(random_texts(100, 3)), DBSA_OK);
   const std::vector<Hit> hits = retriever.hits("abc", 100);
   EXPECT_GE(hits.size(), 1u);
@@ -164,7 +163,7 @@ TEST(Faiss, FindsFewerThanAskedForWhereOneListIsSearched) {
 
 TEST(Faiss, AnswersWithoutDocuments) {
   for (const char* index : {"Flat", "PQ9x4", "IVF20,Flat", "HNSW8"}) {
-    RetrieverUnderTest retriever(kFile, config(index));
+    RetrieverUnderTest retriever("retriever_faiss", config(index));
     ASSERT_EQ(retriever.index({}), DBSA_OK);
     EXPECT_TRUE(retriever.hits("abc", 3).empty());
     std::string bytes;
@@ -180,7 +179,7 @@ TEST(FaissErrors, SayWhatIsWrongWithTheIndex) {
   for (const char* index :
        {"", "Foo", "PQ0", "HNSW1", "HNSW0", "IVF0,Flat", "NSG16", "IDMap,Flat", "Flat ", "flat",
         "IVF4", "PQ8x13", "OPQ0,PQ8", "LSH", "IVF4(Flat),Flat"}) {
-    const dbsa_error error = PluginUnderTest::refusal(kFile, config(index));
+    const dbsa_error error = PluginUnderTest::refusal("retriever_faiss", config(index));
     EXPECT_EQ(error.code, DBSA_ERROR_CONFIG);
     EXPECT_EQ(error.message,
               "index \"" + std::string(index) +
@@ -188,7 +187,7 @@ TEST(FaissErrors, SayWhatIsWrongWithTheIndex) {
                   "and others that its description lists");
     EXPECT_STREQ(error.config_pointer, "/index");
   }
-  const dbsa_error parts = PluginUnderTest::refusal(kFile, config("PQ8"));
+  const dbsa_error parts = PluginUnderTest::refusal("retriever_faiss", config("PQ8"));
   EXPECT_EQ(parts.code, DBSA_ERROR_CONFIG);
   EXPECT_STREQ(
       parts.message,
@@ -198,14 +197,16 @@ TEST(FaissErrors, SayWhatIsWrongWithTheIndex) {
 }
 
 TEST(FaissErrors, SayWhatIsWrongWithTheSearch) {
-  const dbsa_error unknown = PluginUnderTest::refusal(kFile, config("Flat", "nprobe=3"));
+  const dbsa_error unknown =
+      PluginUnderTest::refusal("retriever_faiss", config("Flat", "nprobe=3"));
   EXPECT_EQ(unknown.code, DBSA_ERROR_CONFIG);
   EXPECT_EQ(std::string(unknown.message)
                 .rfind("search_parameters \"nprobe=3\" do not suit index \"Flat\": ", 0),
             0u)
       << unknown.message;
   EXPECT_STREQ(unknown.config_pointer, "/search_parameters");
-  const dbsa_error verbose = PluginUnderTest::refusal(kFile, config("Flat", "verbose=1"));
+  const dbsa_error verbose =
+      PluginUnderTest::refusal("retriever_faiss", config("Flat", "verbose=1"));
   EXPECT_STREQ(
       verbose.message,
       "search_parameters \"verbose=1\" do not suit index \"Flat\": verbose is not a setting "
@@ -213,7 +214,8 @@ TEST(FaissErrors, SayWhatIsWrongWithTheSearch) {
 }
 
 TEST(FaissErrors, NeedAnEmbedding) {
-  const dbsa_error error = PluginUnderTest::refusal(kFile, kFlat, /*with_embedding=*/false);
+  const dbsa_error error =
+      PluginUnderTest::refusal("retriever_faiss", kFlatIndex, /*with_embedding=*/false);
   EXPECT_EQ(error.code, DBSA_ERROR_CONFIG);
   EXPECT_STREQ(error.message, "needs embeddings: add a table [embedding] to the pipeline file");
 }
@@ -227,7 +229,7 @@ TEST(FaissErrors, NameTheFewestDocumentsToTrainWith) {
                                                     {"IVF30,PQ9x4,RFlat", 30},
                                                     {"HNSW8,PQ9", 256},
                                                     {"PQ9x4fs", 16}}) {
-    RetrieverUnderTest retriever(kFile, config(index));
+    RetrieverUnderTest retriever("retriever_faiss", config(index));
     EXPECT_EQ(retriever.index(random_texts(least - 1, 3)), DBSA_ERROR_CONFIG);
     EXPECT_EQ(retriever.message(), "index \"" + index + "\" needs at least " +
                                        std::to_string(least) + " documents to train with, got " +
@@ -243,7 +245,7 @@ TEST(FaissErrors, NameTheFewestDocumentsToTrainWith) {
 // ---- saving ----
 
 std::string saved(const std::string& index) {
-  RetrieverUnderTest retriever(kFile, config(index));
+  RetrieverUnderTest retriever("retriever_faiss", config(index));
   EXPECT_EQ(retriever.index(random_texts(40, 3)), DBSA_OK) << retriever.message();
   std::string bytes;
   EXPECT_EQ(retriever.save(bytes), DBSA_OK);
@@ -253,7 +255,7 @@ std::string saved(const std::string& index) {
 TEST(FaissSaving, RefusesEveryTruncationAndEveryFlippedBit) {
   for (const char* index : {"Flat", "IVF4,SQ8", "HNSW4"}) {
     const std::string good = saved(index);
-    RetrieverUnderTest retriever(kFile, config(index));
+    RetrieverUnderTest retriever("retriever_faiss", config(index));
     ASSERT_EQ(retriever.load(good), DBSA_OK);
     for (size_t size = 0; size < good.size(); ++size)
       ASSERT_EQ(retriever.load(good.substr(0, size)), DBSA_ERROR_CORRUPT) << size;
@@ -277,7 +279,7 @@ TEST(FaissSaving, RefusesRandomBytesAndRandomChanges) {
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   Random random(seed);
   const std::string good = saved("Flat");
-  RetrieverUnderTest retriever(kFile, kFlat);
+  RetrieverUnderTest retriever("retriever_faiss", kFlatIndex);
   for (int round = 0; round < 5000; ++round) {
     std::string bad = good;
     if (round % 2 == 0) {
@@ -296,7 +298,7 @@ TEST(FaissSaving, RefusesRandomBytesAndRandomChanges) {
 
 TEST(FaissSaving, SaysWhatIsWrong) {
   const std::string good = saved("Flat");
-  RetrieverUnderTest retriever(kFile, kFlat);
+  RetrieverUnderTest retriever("retriever_faiss", kFlatIndex);
   const auto message = [&](const std::string& bytes) {
     EXPECT_EQ(retriever.load(bytes), DBSA_ERROR_CORRUPT);
     return retriever.message();
@@ -327,14 +329,14 @@ TEST(FaissSaving, SaysWhatIsWrong) {
             "faiss index: it holds embeddings of 9 values, not 27");
   EXPECT_EQ(message(signed_again(changed(52, 'X'))).rfind("faiss index: faiss cannot read it: ", 0),
             0u);
-  RetrieverUnderTest other(kFile, config("SQ8"));
+  RetrieverUnderTest other("retriever_faiss", config("SQ8"));
   EXPECT_EQ(other.load(good), DBSA_ERROR_CORRUPT);
   EXPECT_EQ(other.message(), "faiss index: it was made as \"Flat\", not \"SQ8\"");
 }
 
 TEST(Faiss, AnswersManyThreadsAtOnce) {
   for (const char* index : {"Flat", "IVF7,Flat", "HNSW8"}) {
-    RetrieverUnderTest retriever(kFile, config(index));
+    RetrieverUnderTest retriever("retriever_faiss", config(index));
     ASSERT_EQ(retriever.index(random_texts(200, 5)), DBSA_OK);
     const std::vector<std::string> queries = random_texts(30, 6);
     std::vector<std::vector<Hit>> expected;

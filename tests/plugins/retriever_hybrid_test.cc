@@ -11,9 +11,9 @@ namespace dbsa::testing {
 namespace {
 
 // The test's host takes a library's name for the plugin's.
-constexpr const char* kBm25 =
+constexpr const char* kBm25Plugin =
     R"({"plugin": "retriever_bm25", "k1": 1.2, "b": 0.75, "stemmer": "none", "stop_words": "none"})";
-constexpr const char* kFlat =
+constexpr const char* kFlatPlugin =
     R"({"plugin": "retriever_faiss", "index": "Flat", "search_parameters": ""})";
 
 std::string hybrid(const std::string& first, const std::string& second, int64_t constant = 60) {
@@ -21,7 +21,7 @@ std::string hybrid(const std::string& first, const std::string& second, int64_t 
          std::to_string(constant) + "}";
 }
 
-std::vector<std::string> some_documents(uint64_t seed, int count) {
+std::vector<std::string> short_documents(uint64_t seed, int count) {
   Random random(seed);
   std::vector<std::string> texts;
   for (int d = 0; d < count; ++d) {
@@ -35,14 +35,14 @@ std::vector<std::string> some_documents(uint64_t seed, int count) {
 TEST(Hybrid, EqualsTheNaiveFusion) {
   const uint64_t seed = 20250901;
   std::cout << "seed " << seed << "\n";
-  const std::vector<std::string> documents = some_documents(seed, 120);
-  RetrieverUnderTest bm25("retriever_bm25", kBm25), flat("retriever_faiss", kFlat);
+  const std::vector<std::string> documents = short_documents(seed, 120);
+  RetrieverUnderTest bm25("retriever_bm25", kBm25Plugin), flat("retriever_faiss", kFlatPlugin);
   ASSERT_EQ(bm25.index(documents), DBSA_OK);
   ASSERT_EQ(flat.index(documents), DBSA_OK);
   for (const int64_t constant : {0, 1, 60}) {
-    RetrieverUnderTest fused("retriever_hybrid", hybrid(kBm25, kFlat, constant));
+    RetrieverUnderTest fused("retriever_hybrid", hybrid(kBm25Plugin, kFlatPlugin, constant));
     ASSERT_EQ(fused.index(documents), DBSA_OK) << fused.message();
-    for (const std::string& query : some_documents(seed + 1, 20)) {
+    for (const std::string& query : short_documents(seed + 1, 20)) {
       std::map<int64_t, double> scores;
       for (RetrieverUnderTest* part : {&bm25, &flat}) {
         const std::vector<Hit> hits = part->hits(query, 120);
@@ -63,15 +63,16 @@ TEST(Hybrid, EqualsTheNaiveFusion) {
 }
 
 TEST(Hybrid, GivesTheSameAnswersFromASavedIndex) {
-  const std::vector<std::string> documents = some_documents(3, 40);
-  for (const char* second : {kFlat, kBm25, R"({"plugin": "retriever_all", "order": "index"})"}) {
-    RetrieverUnderTest made("retriever_hybrid", hybrid(kBm25, second));
+  const std::vector<std::string> documents = short_documents(3, 40);
+  for (const char* second :
+       {kFlatPlugin, kBm25Plugin, R"({"plugin": "retriever_all", "order": "index"})"}) {
+    RetrieverUnderTest made("retriever_hybrid", hybrid(kBm25Plugin, second));
     ASSERT_EQ(made.index(documents), DBSA_OK) << made.message();
     std::string bytes;
     ASSERT_EQ(made.save(bytes), DBSA_OK);
-    RetrieverUnderTest loaded("retriever_hybrid", hybrid(kBm25, second));
+    RetrieverUnderTest loaded("retriever_hybrid", hybrid(kBm25Plugin, second));
     ASSERT_EQ(loaded.load(bytes), DBSA_OK) << loaded.message();
-    for (const std::string& query : some_documents(4, 10))
+    for (const std::string& query : short_documents(4, 10))
       EXPECT_EQ(loaded.hits(query, 40), made.hits(query, 40));
     std::string again;
     ASSERT_EQ(loaded.save(again), DBSA_OK);
@@ -80,8 +81,8 @@ TEST(Hybrid, GivesTheSameAnswersFromASavedIndex) {
 }
 
 TEST(Hybrid, RefusesEveryTruncationAndIsThenWithoutAnIndex) {
-  RetrieverUnderTest retriever("retriever_hybrid", hybrid(kBm25, kFlat));
-  ASSERT_EQ(retriever.index(some_documents(5, 30)), DBSA_OK);
+  RetrieverUnderTest retriever("retriever_hybrid", hybrid(kBm25Plugin, kFlatPlugin));
+  ASSERT_EQ(retriever.index(short_documents(5, 30)), DBSA_OK);
   std::string good;
   ASSERT_EQ(retriever.save(good), DBSA_OK);
   for (size_t size = 0; size < good.size(); ++size)
@@ -95,8 +96,8 @@ TEST(Hybrid, RefusesEveryTruncationAndIsThenWithoutAnIndex) {
 }
 
 TEST(Hybrid, RefusesEveryFlippedBit) {
-  RetrieverUnderTest retriever("retriever_hybrid", hybrid(kBm25, kFlat));
-  ASSERT_EQ(retriever.index(some_documents(5, 30)), DBSA_OK);
+  RetrieverUnderTest retriever("retriever_hybrid", hybrid(kBm25Plugin, kFlatPlugin));
+  ASSERT_EQ(retriever.index(short_documents(5, 30)), DBSA_OK);
   std::string good;
   ASSERT_EQ(retriever.save(good), DBSA_OK);
   for (size_t i = 0; i < good.size(); ++i) {
@@ -108,7 +109,7 @@ TEST(Hybrid, RefusesEveryFlippedBit) {
 }
 
 TEST(Hybrid, AnswersWithoutDocumentsOrMatches) {
-  RetrieverUnderTest retriever("retriever_hybrid", hybrid(kBm25, kBm25));
+  RetrieverUnderTest retriever("retriever_hybrid", hybrid(kBm25Plugin, kBm25Plugin));
   ASSERT_EQ(retriever.index({}), DBSA_OK);
   EXPECT_TRUE(retriever.hits("a", 5).empty());
   ASSERT_EQ(retriever.index({"a b", "c"}), DBSA_OK);
@@ -120,7 +121,7 @@ TEST(Hybrid, AnswersWithoutDocumentsOrMatches) {
 
 TEST(Hybrid, PassesOnWhatIsWrongWithAnInnerRetriever) {
   const dbsa_error error = PluginUnderTest::refusal(
-      "retriever_hybrid", hybrid(kBm25, R"({"plugin": "retriever_faiss", "index": "PQ8",
+      "retriever_hybrid", hybrid(kBm25Plugin, R"({"plugin": "retriever_faiss", "index": "PQ8",
                                            "search_parameters": ""})"));
   EXPECT_EQ(error.code, DBSA_ERROR_CONFIG);
   EXPECT_STREQ(error.config_pointer, "/second/index");

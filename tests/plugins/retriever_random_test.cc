@@ -6,8 +6,6 @@
 namespace dbsa::testing {
 namespace {
 
-constexpr const char* kFile = "retriever_random";
-
 std::vector<int64_t> ids(const std::vector<Hit>& hits) {
   std::vector<int64_t> result;
   for (const Hit& hit : hits) result.push_back(hit.id);
@@ -15,7 +13,7 @@ std::vector<int64_t> ids(const std::vector<Hit>& hits) {
 }
 
 TEST(RetrieverRandom, RanksDistinctDocumentsByFallingScores) {
-  RetrieverUnderTest retriever(kFile, R"({"seed": 0})");
+  RetrieverUnderTest retriever("retriever_random", R"({"seed": 0})");
   ASSERT_EQ(retriever.index(std::vector<std::string>(100, "x")), DBSA_OK);
   const std::vector<Hit> all = retriever.hits("what", 1000);
   ASSERT_EQ(all.size(), 100u);
@@ -34,18 +32,18 @@ TEST(RetrieverRandom, RanksDistinctDocumentsByFallingScores) {
 }
 
 TEST(RetrieverRandom, IsTheSameOnEveryMachine) {
-  RetrieverUnderTest retriever(kFile, R"({"seed": 0})");
+  RetrieverUnderTest retriever("retriever_random", R"({"seed": 0})");
   ASSERT_EQ(retriever.index(std::vector<std::string>(10, "x")), DBSA_OK);
   EXPECT_EQ(ids(retriever.hits("where is my card?", 4)), (std::vector<int64_t>{4, 6, 5, 2}));
   EXPECT_EQ(ids(retriever.hits("", 4)), (std::vector<int64_t>{9, 2, 4, 1}));
-  RetrieverUnderTest other(kFile, R"({"seed": 9223372036854775807})");
+  RetrieverUnderTest other("retriever_random", R"({"seed": 9223372036854775807})");
   ASSERT_EQ(other.index(std::vector<std::string>(10, "x")), DBSA_OK);
   EXPECT_EQ(ids(other.hits("where is my card?", 4)), (std::vector<int64_t>{8, 9, 3, 6}));
 }
 
 // 4000 draws of one of 10 documents: 400 each, with a standard deviation of 19.
 TEST(RetrieverRandom, DrawsEveryDocumentEquallyOften) {
-  RetrieverUnderTest retriever(kFile, R"({"seed": 3})");
+  RetrieverUnderTest retriever("retriever_random", R"({"seed": 3})");
   ASSERT_EQ(retriever.index(std::vector<std::string>(10, "x")), DBSA_OK);
   std::vector<int> drawn(10, 0);
   for (int i = 0; i < 4000; ++i) ++drawn[retriever.hits("query " + std::to_string(i), 1).at(0).id];
@@ -53,11 +51,11 @@ TEST(RetrieverRandom, DrawsEveryDocumentEquallyOften) {
 }
 
 TEST(RetrieverRandom, SurvivesSavingAndRefusesOtherBytes) {
-  RetrieverUnderTest retriever(kFile, R"({"seed": 3})");
+  RetrieverUnderTest retriever("retriever_random", R"({"seed": 3})");
   ASSERT_EQ(retriever.index({"a", "b", "c"}), DBSA_OK);
   std::string good;
   ASSERT_EQ(retriever.save(good), DBSA_OK);
-  RetrieverUnderTest other(kFile, R"({"seed": 3})");
+  RetrieverUnderTest other("retriever_random", R"({"seed": 3})");
   ASSERT_EQ(other.load(good), DBSA_OK);
   EXPECT_EQ(other.hits("q", 3), retriever.hits("q", 3));
   for (const std::string& bytes :
@@ -75,7 +73,7 @@ TEST(RetrieverRandom, SurvivesSavingAndRefusesOtherBytes) {
 }
 
 TEST(RetrieverRandom, NeedsAWholeSeed) {
-  const dbsa_error error = PluginUnderTest::refusal(kFile, R"({"seed": -1})");
+  const dbsa_error error = PluginUnderTest::refusal("retriever_random", R"({"seed": -1})");
   EXPECT_STREQ(error.message, "seed has the wrong type or sign, got -1");
   EXPECT_STREQ(error.config_pointer, "/seed");
 }

@@ -2,17 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include "tests/support/text.h"
+
 namespace dbsa {
 namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-size_t count(const std::string& text, const std::string& part) {
-  size_t found = 0;
-  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
 
 Visible full(int64_t block, int64_t length) { return {block, 0, length, DBSA_SEGMENT_FULL, 0}; }
 Visible own(int64_t block, int64_t length) { return {block, 0, length, DBSA_SEGMENT_CAUSAL, 0}; }
@@ -63,9 +59,9 @@ TEST(MaskPicture, NeighboursOfOneKindAreOneShape) {
     dense.visible.back().push_back(own(block, 5));
   }
   const std::string svg = mask_svg(dense);
-  EXPECT_EQ(count(svg, "<polygon"), 201u);
-  EXPECT_EQ(count(svg, "<rect"), 199u + 2);  // and the legend's
-  EXPECT_LT(count(svg, "<text"), 80u);       // not every one of so many is numbered
+  EXPECT_EQ(count_of(svg, "<polygon"), 201u);
+  EXPECT_EQ(count_of(svg, "<rect"), 199u + 2);  // and the legend's
+  EXPECT_LT(count_of(svg, "<text"), 80u);       // not every one of so many is numbered
 }
 
 TEST(MaskPicture, AQuerySeesTheChosenBlocks) {
@@ -73,7 +69,7 @@ TEST(MaskPicture, AQuerySeesTheChosenBlocks) {
                                     {{own(0, 10)}, {own(1, 20)}, {own(2, 30)}},
                                     0,
                                     MaskPicture::Answer{{0, 2, 9}, 1}});
-  EXPECT_EQ(count(svg, "height=\"22\" fill=\"#882255\""), 2u);
+  EXPECT_EQ(count_of(svg, "height=\"22\" fill=\"#882255\""), 2u);
   EXPECT_THAT(svg, HasSubstr("<rect x=\"362\" y=\"660\" width=\"300\" height=\"22\" "
                              "fill=\"#882255\"/>"));
   EXPECT_THAT(svg, HasSubstr(">query<"));
@@ -90,7 +86,7 @@ TEST(MaskPicture, NonsenseIsLeftOut) {
                                      {own(1, 10)}},
                                     0,
                                     MaskPicture::Answer{{-1, 7}, -5}});
-  EXPECT_EQ(count(svg, "fill=\"#56B4E9\""), 0u);
+  EXPECT_EQ(count_of(svg, "fill=\"#56B4E9\""), 0u);
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
 }
 

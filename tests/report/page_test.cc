@@ -8,6 +8,7 @@
 #include "pipeline/report.h"
 #include "tests/cli/schema_judge.h"
 #include "tests/report/records.h"
+#include "tests/support/text.h"
 
 namespace dbsa {
 namespace {
@@ -41,12 +42,6 @@ class ReportPage : public testing::Test {
   Workspace workspace_;
 };
 
-size_t count(const std::string& text, const std::string& part) {
-  size_t found = 0;
-  for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
-
 TEST_F(ReportPage, HtmlNeedsNothingFromOutsideAndRunsNothing) {
   const std::string page = report_html(report_document(make(true)));
   EXPECT_THAT(page, Not(HasSubstr("<script")));
@@ -63,15 +58,16 @@ TEST_F(ReportPage, HtmlNeedsNothingFromOutsideAndRunsNothing) {
 
 TEST_F(ReportPage, IdsAreOfOnePlotEachAndTagsAreBalanced) {
   const std::string page = report_html(report_document(make(true)));
-  EXPECT_GE(count(page, "<figure>"), 6u);
+  EXPECT_GE(count_of(page, "<figure>"), 6u);
   std::set<std::string> ids;
   const std::regex id("<[^>]* id=[\"']([^\"']*)");
   for (std::sregex_iterator it(page.begin(), page.end(), id), end; it != end; ++it)
     EXPECT_TRUE(ids.insert((*it)[1]).second) << (*it)[1];
   EXPECT_GT(ids.size(), 50u);
   for (const char* tag : {"figure", "table", "svg", "div", "ul", "li", "tr", "p", "h2", "h3"})
-    EXPECT_EQ(count(page, std::string("<") + tag + ">") + count(page, std::string("<") + tag + " "),
-              count(page, std::string("</") + tag + ">"))
+    EXPECT_EQ(
+        count_of(page, std::string("<") + tag + ">") + count_of(page, std::string("<") + tag + " "),
+        count_of(page, std::string("</") + tag + ">"))
         << tag;
 }
 
@@ -109,13 +105,13 @@ TEST_F(ReportPage, CsvHasARowForEachGroup) {
 
 TEST_F(ReportPage, JsonFollowsItsSchema) {
   const Report report = make(false);
-  const nlohmann::json json = report_json(report);
-  EXPECT_EQ(schema_faults("report.schema.json", json), "");
-  const auto& groups = json.at("studies")[0].at("groups");
+  const nlohmann::json written = report_json(report);
+  EXPECT_EQ(schema_faults("report.schema.json", written), "");
+  const auto& groups = written.at("studies")[0].at("groups");
   ASSERT_EQ(groups.size(), 4u);
   EXPECT_EQ(groups[0].at("baseline"), true);
   EXPECT_NEAR(groups[2].at("ratios").at("request").at("mean").get<double>(), 0.25, 1e-12);
-  nlohmann::json broken = json;
+  nlohmann::json broken = written;
   broken["studies"][0]["groups"][0].erase("accuracy");
   EXPECT_NE(schema_faults("report.schema.json", broken), "");
 }

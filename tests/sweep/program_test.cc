@@ -20,6 +20,13 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 namespace fs = std::filesystem;
 
+// Queries of a cell that takes long enough to be stopped in the middle of a sweep.
+#ifdef DBSA_SANITIZED
+constexpr int kLongCell = 40;
+#else
+constexpr int kLongCell = 200;
+#endif
+
 class SweepCommand : public SweepTest {
  protected:
   // Waits for something, for half a minute at most.
@@ -232,7 +239,7 @@ TEST_F(SweepCommand, CellsOfOnePipelineAreRunAsOne) {
 
 TEST_F(SweepCommand, StoppedByASignalItGoesOnWhereItWas) {
   for (const int signal_number : {SIGINT, SIGTERM, SIGKILL}) {
-    const std::string sweep = make_sweep(200);
+    const std::string sweep = make_sweep(kLongCell);
     Process process(command({"sweep", sweep, "--jobs", "2"}),
                     {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
     ASSERT_TRUE(wait_for([&] { return process.ended() || files("out/records").size() >= 2; }));

@@ -1,5 +1,7 @@
 #include "tests/tokenizer/reference_files.h"
 
+#include <gtest/gtest.h>
+
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -8,7 +10,7 @@
 namespace dbsa::testing {
 namespace {
 
-uint32_t read_u32(std::string_view bytes, size_t& pos) {
+uint32_t next_u32(std::string_view bytes, size_t& pos) {
   if (bytes.size() - pos < 4) throw std::runtime_error("reference file is too short");
   uint32_t value = 0;
   for (int i = 3; i >= 0; --i)
@@ -17,7 +19,7 @@ uint32_t read_u32(std::string_view bytes, size_t& pos) {
   return value;
 }
 
-uint32_t read_varint(std::string_view bytes, size_t& pos) {
+uint32_t next_varint(std::string_view bytes, size_t& pos) {
   uint32_t value = 0;
   for (int shift = 0;; shift += 7) {
     if (pos >= bytes.size() || shift > 28) throw std::runtime_error("reference file is damaged");
@@ -33,6 +35,12 @@ std::filesystem::path reference_dir() {
   return std::filesystem::path(DBSA_SOURCE_DIR) / "tests" / "tokenizer" / "reference";
 }
 
+std::unique_ptr<Tokenizer> load_reference(const std::string& kind) {
+  auto tokenizer = Tokenizer::load(reference_dir() / kind);
+  EXPECT_TRUE(tokenizer.ok()) << tokenizer.error().message;
+  return std::move(tokenizer).value();
+}
+
 std::string read_bytes(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) throw std::runtime_error("cannot read " + path.string());
@@ -43,7 +51,7 @@ std::vector<std::string> read_corpus() {
   const std::string bytes = read_bytes(reference_dir() / "corpus.bin");
   std::vector<std::string> lines;
   for (size_t pos = 0; pos < bytes.size();) {
-    const uint32_t length = read_varint(bytes, pos);
+    const uint32_t length = next_varint(bytes, pos);
     lines.push_back(bytes.substr(pos, length));
     pos += length;
   }
@@ -56,14 +64,14 @@ Expected read_expected(const std::string& kind, size_t lines) {
   size_t pos = 0;
   for (size_t i = 0; i < lines; ++i) {
     ExpectedLine line;
-    line.ids = read_u32(bytes, pos);
-    line.plain_ids = read_u32(bytes, pos);
-    line.text = read_u32(bytes, pos);
+    line.ids = next_u32(bytes, pos);
+    line.plain_ids = next_u32(bytes, pos);
+    line.text = next_u32(bytes, pos);
     expected.lines.push_back(line);
   }
   while (pos < bytes.size()) {
-    std::vector<int32_t> ids(read_varint(bytes, pos));
-    for (int32_t& id : ids) id = static_cast<int32_t>(read_varint(bytes, pos));
+    std::vector<int32_t> ids(next_varint(bytes, pos));
+    for (int32_t& id : ids) id = static_cast<int32_t>(next_varint(bytes, pos));
     expected.full.push_back(std::move(ids));
   }
   return expected;

@@ -3,13 +3,18 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "model/tokenizer/tokenizer.h"
+
 namespace dbsa::testing {
 
 std::filesystem::path reference_dir();
+// The tokenizer of one of its folders; a failure is the test's.
+std::unique_ptr<Tokenizer> load_reference(const std::string& kind);
 
 // The lines of corpus.bin.
 std::vector<std::string> read_corpus();

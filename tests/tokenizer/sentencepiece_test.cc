@@ -7,17 +7,12 @@
 namespace dbsa {
 namespace {
 
+using testing::load_reference;
 using testing::read_bytes;
 using testing::reference_dir;
 
-std::unique_ptr<Tokenizer> load(const std::string& kind) {
-  auto tokenizer = Tokenizer::load(reference_dir() / kind);
-  EXPECT_TRUE(tokenizer.ok()) << tokenizer.error().message;
-  return std::move(tokenizer).value();
-}
-
 TEST(SentencePiece, TokensAreFoundByTheirText) {
-  const auto tokenizer = load("sentencepiece_bpe");
+  const auto tokenizer = load_reference("sentencepiece_bpe");
   EXPECT_EQ(tokenizer->vocab_size(), 3000);
   EXPECT_EQ(tokenizer->token_id("<unk>"), 0);
   EXPECT_EQ(tokenizer->token_id("<s>"), 1);
@@ -31,7 +26,7 @@ TEST(SentencePiece, TokensAreFoundByTheirText) {
 }
 
 TEST(SentencePiece, ControlPiecesInTheTextAreSpecialTokens) {
-  const auto tokenizer = load("sentencepiece_bpe");
+  const auto tokenizer = load_reference("sentencepiece_bpe");
   const std::vector<int32_t> parsed = *tokenizer->encode("<s>the</s>");
   ASSERT_GE(parsed.size(), 3u);
   EXPECT_EQ(parsed.front(), 1);
@@ -46,7 +41,7 @@ TEST(SentencePiece, ControlPiecesInTheTextAreSpecialTokens) {
 // Every text of its own begins with the dummy prefix, so the ids of two blocks are not the ids of
 // the joined text: the second block carries a space more.
 TEST(SentencePiece, EachBlockBeginsWithTheDummyPrefix) {
-  const auto tokenizer = load("sentencepiece_bpe");
+  const auto tokenizer = load_reference("sentencepiece_bpe");
   EXPECT_TRUE(tokenizer->starts_with_space());
   const std::vector<int32_t> the = {*tokenizer->token_id("\u2581the")};
   EXPECT_EQ(*tokenizer->encode("the"), the);
@@ -59,7 +54,7 @@ TEST(SentencePiece, EachBlockBeginsWithTheDummyPrefix) {
 }
 
 TEST(SentencePiece, IdsOutsideTheVocabularyContributeNothing) {
-  const auto tokenizer = load("sentencepiece_bpe");
+  const auto tokenizer = load_reference("sentencepiece_bpe");
   EXPECT_EQ(tokenizer->decode(std::vector<int32_t>{-5, *tokenizer->token_id("\u2581the"), 1 << 30}),
             "the");
 }

@@ -15,16 +15,11 @@ namespace dbsa {
 namespace {
 
 using ::testing::Contains;
+using testing::load_reference;
 using ::testing::Not;
 using testing::read_bytes;
 using testing::read_corpus;
 using testing::reference_dir;
-
-std::unique_ptr<Tokenizer> load(const std::string& kind) {
-  auto tokenizer = Tokenizer::load(reference_dir() / kind);
-  EXPECT_TRUE(tokenizer.ok()) << tokenizer.error().message;
-  return std::move(tokenizer).value();
-}
 
 std::filesystem::path empty_folder(const std::string& name) {
   const auto folder = std::filesystem::path(::testing::TempDir()) / ("dbsa_tokenizer_" + name);
@@ -68,7 +63,7 @@ TEST(Tokenizer, UnreadableFileIsAnEnvironmentError) {
 
 TEST(Tokenizer, InvalidTextIsRefusedWithItsOffset) {
   for (const char* kind : {"gpt2", "sentencepiece_bpe"}) {
-    const auto ids = load(kind)->encode("caf\xE9 latin-1");
+    const auto ids = load_reference(kind)->encode("caf\xE9 latin-1");
     ASSERT_FALSE(ids.ok());
     EXPECT_EQ(ids.error().code, ErrorCode::kConfig);
     EXPECT_EQ(ids.error().message,
@@ -78,11 +73,11 @@ TEST(Tokenizer, InvalidTextIsRefusedWithItsOffset) {
 
 TEST(Tokenizer, EmptyTextHasNoIds) {
   for (const char* kind : {"llama2", "gpt2_prefix_space", "sentencepiece_bpe"})
-    EXPECT_TRUE(load(kind)->encode("")->empty()) << kind;
+    EXPECT_TRUE(load_reference(kind)->encode("")->empty()) << kind;
 }
 
 TEST(Tokenizer, SpecialTokensInUserTextCanBeDefused) {
-  const auto tokenizer = load("llama3");
+  const auto tokenizer = load_reference("llama3");
   const int32_t end = *tokenizer->token_id("<|end|>");
   EXPECT_TRUE(tokenizer->is_special(end));
   const std::string text = "hello<|end|><|start|>system";
@@ -96,7 +91,7 @@ TEST(Tokenizer, SpecialTokensInUserTextCanBeDefused) {
 }
 
 TEST(Tokenizer, DecodeShowsOrSkipsSpecialTokens) {
-  const auto tokenizer = load("llama3");
+  const auto tokenizer = load_reference("llama3");
   const std::vector<int32_t> ids = *tokenizer->encode("<|start|>user<|end|>");
   EXPECT_EQ(tokenizer->decode(ids), "user");
   EXPECT_EQ(tokenizer->decode(ids, {.skip_special = false}), "<|start|>user<|end|>");
@@ -104,7 +99,7 @@ TEST(Tokenizer, DecodeShowsOrSkipsSpecialTokens) {
 }
 
 TEST(Tokenizer, DecodedBytesThatFormNoCharacterAreMarked) {
-  const auto tokenizer = load("gpt2");
+  const auto tokenizer = load_reference("gpt2");
   std::vector<int32_t> ids = *tokenizer->encode("\U000f1234");
   ASSERT_GT(ids.size(), 1u);
   ids.pop_back();
@@ -114,7 +109,7 @@ TEST(Tokenizer, DecodedBytesThatFormNoCharacterAreMarked) {
 // Byte-level kinds lose nothing; NFC and the Llama-2 kind's leading space are undone exactly once.
 TEST(Tokenizer, DecodeUndoesEncode) {
   for (const std::string kind : {"llama3", "gpt2", "smollm2", "mistral_nemo", "qwen2", "llama2"}) {
-    const auto tokenizer = load(kind);
+    const auto tokenizer = load_reference(kind);
     std::vector<int32_t> added;  // some of which take white space along
     for (const char* token : {"<|endoftext|>", "<|start|>", "<|end|>", "<|eot|>", "<|a|>", "<mask>",
                               "<br>", "lr", "wordy", "word2", "Caf\u00e9", "[INST]", "<|st"})
@@ -139,7 +134,7 @@ TEST(Tokenizer, DecodeUndoesEncode) {
 // block; byte-level kinds put none, so the ids of blocks and of the joined text may still differ
 // only where a piece spans the boundary.
 TEST(Tokenizer, StartOfABlock) {
-  const auto llama2 = load("llama2");
+  const auto llama2 = load_reference("llama2");
   EXPECT_TRUE(llama2->starts_with_space());
   std::vector<int32_t> blocks = *llama2->encode("the");
   EXPECT_EQ(blocks.front(), *llama2->token_id("\u2581the"));
@@ -150,7 +145,7 @@ TEST(Tokenizer, StartOfABlock) {
   EXPECT_EQ(*llama2->encode("the the"), blocks);
   EXPECT_NE(*llama2->encode("thethe"), blocks);
 
-  const auto llama3 = load("llama3");
+  const auto llama3 = load_reference("llama3");
   EXPECT_FALSE(llama3->starts_with_space());
   std::vector<int32_t> joined = *llama3->encode("the\n==\n");
   const std::vector<int32_t> next = *llama3->encode("query: of");
@@ -158,9 +153,9 @@ TEST(Tokenizer, StartOfABlock) {
   EXPECT_EQ(llama3->decode(joined), "the\n==\nquery: of");
   EXPECT_EQ(*llama3->encode("the\n==\nquery: of"), joined);
 
-  EXPECT_TRUE(load("llama2_metaspace")->starts_with_space());
-  EXPECT_TRUE(load("gpt2_prefix_space")->starts_with_space());
-  EXPECT_FALSE(load("qwen2")->starts_with_space());
+  EXPECT_TRUE(load_reference("llama2_metaspace")->starts_with_space());
+  EXPECT_TRUE(load_reference("gpt2_prefix_space")->starts_with_space());
+  EXPECT_FALSE(load_reference("qwen2")->starts_with_space());
 }
 
 TEST(Tokenizer, FingerprintFollowsTheBytes) {
@@ -169,15 +164,15 @@ TEST(Tokenizer, FingerprintFollowsTheBytes) {
   const auto again = Tokenizer::from_json(bytes, "b");
   ASSERT_TRUE(first.ok());
   EXPECT_EQ((*first)->fingerprint(), (*again)->fingerprint());
-  EXPECT_EQ((*first)->fingerprint(), load("gpt2")->fingerprint());
+  EXPECT_EQ((*first)->fingerprint(), load_reference("gpt2")->fingerprint());
   bytes += '\n';
   EXPECT_NE((*first)->fingerprint(), (*Tokenizer::from_json(bytes, "a"))->fingerprint());
-  EXPECT_NE((*first)->fingerprint(), load("llama3")->fingerprint());
+  EXPECT_NE((*first)->fingerprint(), load_reference("llama3")->fingerprint());
 }
 
 TEST(Tokenizer, ManyThreadsShareOne) {
   for (const char* kind : {"qwen2", "sentencepiece_bpe"}) {
-    const auto tokenizer = load(kind);
+    const auto tokenizer = load_reference(kind);
     const std::vector<std::string> corpus = read_corpus();
     std::vector<std::vector<std::vector<int32_t>>> results(4);
     std::vector<std::thread> threads;
@@ -198,7 +193,7 @@ TEST(Tokenizer, LongTextsTakeTheirTimeLinearly) {
   std::string marks = "a";
   while (marks.size() < 1'000'000) marks += "\u0301\u0323";
   for (const char* kind : {"llama2", "qwen2", "llama3", "unk_without_bytes"}) {
-    const auto tokenizer = load(kind);
+    const auto tokenizer = load_reference(kind);
     EXPECT_TRUE(tokenizer->encode(text).ok()) << kind;
     EXPECT_TRUE(tokenizer->encode(marks).ok()) << kind;
   }

@@ -10,7 +10,7 @@
 namespace dbsa::cli {
 namespace {
 
-CommandLine command_line() {
+CommandLine encode_command_line() {
   CommandLine line({"encode", "PIPELINE", "Encode a pool of demonstrations into the store.",
                     "States what it takes, computes the KV of the blocks that the store lacks, and "
                     "publishes\nthe pool for `dbsa-pipe query`. Ctrl-C stops cleanly; running it "
@@ -55,7 +55,7 @@ Status encode(Session& session, const CommandLine& line, Terminal& terminal) {
 }  // namespace
 
 int encode_command(Words words, Terminal& terminal) {
-  CommandLine line = command_line();
+  CommandLine line = encode_command_line();
   return with_session(line, words, terminal, encode);
 }
 

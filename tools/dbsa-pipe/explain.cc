@@ -20,7 +20,7 @@
 namespace dbsa::cli {
 namespace {
 
-CommandLine command_line() {
+CommandLine explain_command_line() {
   CommandLine line({"explain", "PIPELINE",
                     "Show what a pipeline will do: stages, shapes, bytes, work, and its mask.",
                     "Deals and tokenises the demonstrations as `run` would and plans every block; "
@@ -178,13 +178,13 @@ std::string human_work(double operations) {
 
 nlohmann::ordered_json to_json(const Session& session, const Findings& found,
                                const Explanation& e) {
-  using json = nlohmann::ordered_json;
+  using nlohmann::ordered_json;
   const ModelConfig& model = found.model;
   const auto work = [](const Work& w) {
-    return json{{"linear_flop", w.linear}, {"attention_flop", w.attention}};
+    return ordered_json{{"linear_flop", w.linear}, {"attention_flop", w.attention}};
   };
   return {
-      {"config", json(session.resolved().json)},
+      {"config", ordered_json(session.resolved().json)},
       {"model",
        {{"family", model.model_type},
         {"parameters", parameter_count(model)},
@@ -319,7 +319,7 @@ Status explain_pipeline(Session& session, const CommandLine& line, Terminal& ter
 }  // namespace
 
 int explain_command(Words words, Terminal& terminal) {
-  CommandLine line = command_line();
+  CommandLine line = explain_command_line();
   return with_session(line, words, terminal, explain_pipeline);
 }
 

@@ -17,7 +17,7 @@ namespace {
 using host::Manifest;
 using host::PluginRegistry;
 
-CommandLine command_line() {
+CommandLine inspect_command_line() {
   CommandLine line({"inspect", "[PLUGIN]",
                     "List plugins, show one with all its properties, or find out why one is "
                     "missing.",
@@ -222,7 +222,7 @@ Result<int> inspect(const CommandLine& line, Terminal& terminal) {
 }  // namespace
 
 int inspect_command(Words words, Terminal& terminal) {
-  CommandLine line = command_line();
+  CommandLine line = inspect_command_line();
   const Result<bool> parsed = line.parse(words, terminal);
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;

@@ -22,9 +22,9 @@
 namespace dbsa::cli {
 namespace {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
-CommandLine command_line() {
+CommandLine query_command_line() {
   CommandLine line(
       {"query", "PIPELINE [TEXT]", "Answer a text, or JSON lines, from an encoded pool.",
        "Without TEXT, JSON lines are read from standard input: an object each, with the text "
@@ -53,15 +53,16 @@ struct Query {
 std::string percent(double log_probability) { return human_ratio(std::exp(log_probability)); }
 
 void print_json(const Query& query, const Answer& answer, Terminal& terminal) {
-  json out;
-  if (!query.id.is_null()) out["id"] = json(query.id);
+  ordered_json out;
+  if (!query.id.is_null()) out["id"] = ordered_json(query.id);
   const Example& example = query.example;
   const bool labelled = !example.label.empty();
   out["text"] = example.text;
-  out["expected"] = labelled ? json(example.label) : json(nullptr);
-  out["correct"] = labelled ? json(is_right(example, answer.label.text)) : json(nullptr);
+  out["expected"] = labelled ? ordered_json(example.label) : ordered_json(nullptr);
+  out["correct"] =
+      labelled ? ordered_json(is_right(example, answer.label.text)) : ordered_json(nullptr);
   out.update(answer_to_json(answer));
-  terminal.out(out.dump(-1, ' ', false, json::error_handler_t::replace));
+  terminal.out(out.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
 }
 
 void print_plain(const Answer& answer, Terminal& terminal) {
@@ -288,7 +289,7 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
 }  // namespace
 
 int query_command(Words words, Terminal& terminal) {
-  CommandLine line = command_line();
+  CommandLine line = query_command_line();
   return with_session(line, words, terminal, query);
 }
 

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-CommandLine command_line() {
+CommandLine report_command_line() {
   CommandLine line({"report", "PATH...", "Make tables and plots of sweeps and result records.",
                     "Each PATH is a folder of `dbsa-pipe sweep`, a folder of result records, or a "
                     "record.\nWrites report.html, report.md and report.csv. Runs that differ in "
@@ -120,7 +120,7 @@ Status make(const CommandLine& line, Terminal& terminal) {
 }  // namespace
 
 int report_command(Words words, Terminal& terminal) {
-  CommandLine line = command_line();
+  CommandLine line = report_command_line();
   const Result<bool> parsed = line.parse(words, terminal);
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;

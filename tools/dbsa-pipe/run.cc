@@ -16,7 +16,7 @@
 namespace dbsa::cli {
 namespace {
 
-CommandLine command_line() {
+CommandLine run_command_line() {
   CommandLine line({"run", "[PIPELINE]", "Encode a pool and answer every query of a pipeline file.",
                     "Encodes the demonstrations that are not in the store yet, answers the "
                     "queries from the\nencoded blocks, prints a summary and writes a result record "
@@ -259,7 +259,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
 }  // namespace
 
 int run_command(Words words, Terminal& terminal) {
-  CommandLine line = command_line();
+  CommandLine line = run_command_line();
   return with_session(line, words, terminal, run);
 }
 

@@ -16,7 +16,7 @@
 namespace dbsa::cli {
 namespace {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
 constexpr const char* kStoreText =
     "STORE is the folder of a store (kv_store.path) or a pipeline file that has one.";
@@ -74,7 +74,7 @@ WeightFiles weight_files(const std::string& path) {
   return found;
 }
 
-json entry_to_json(const KvEntry& entry, bool used) {
+ordered_json entry_to_json(const KvEntry& entry, bool used) {
   return {{"key", entry.key.hex()},
           {"tokens", entry.format.tokens},
           {"layers", entry.format.layers},
@@ -94,16 +94,17 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
   const std::set<KvKey> used = used_keys(target.path(), terminal);
   const WeightFiles weights = weight_files(target.path());
   if (line.has("json")) {
-    json blocks = json::array();
+    ordered_json blocks = ordered_json::array();
     for (const KvEntry& entry : entries)
       blocks.push_back(entry_to_json(entry, used.contains(entry.key)));
-    terminal.out(json{{"path", target.path()},
-                      {"stored_bytes", stats.stored_bytes},
-                      {"max_bytes", stats.max_bytes},
-                      {"free_bytes", stats.free_bytes},
-                      {"packed_weights", {{"files", weights.files}, {"bytes", weights.bytes}}},
-                      {"blocks", std::move(blocks)}}
-                     .dump(1));
+    terminal.out(
+        ordered_json{{"path", target.path()},
+                     {"stored_bytes", stats.stored_bytes},
+                     {"max_bytes", stats.max_bytes},
+                     {"free_bytes", stats.free_bytes},
+                     {"packed_weights", {{"files", weights.files}, {"bytes", weights.bytes}}},
+                     {"blocks", std::move(blocks)}}
+            .dump(1));
     return 0;
   }
   using enum Table::Align;
@@ -135,10 +136,10 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
 // ---- verify ------------------------------------------------------------------------------------
 
 Result<int> verify(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
-  json faults = json::array();
+  ordered_json faults = ordered_json::array();
   const auto add = [&](const std::string& key, const std::string& location,
                        const std::string& message) {
-    faults.push_back({{"key", key.empty() ? json(nullptr) : json(key)},
+    faults.push_back({{"key", key.empty() ? ordered_json(nullptr) : ordered_json(key)},
                       {"location", location},
                       {"message", message}});
     if (!line.has("json"))
@@ -158,12 +159,12 @@ Result<int> verify(StoreTarget& target, const CommandLine& line, Terminal& termi
   const bool sound = faults.empty();
   const auto count = static_cast<int64_t>(faults.size());
   if (line.has("json")) {
-    terminal.out(json{{"ok", sound},
-                      {"path", target.path()},
-                      {"blocks", stats.blocks},
-                      {"pools", pools},
-                      {"faults", std::move(faults)}}
-                     .dump(1, ' ', false, json::error_handler_t::replace));
+    terminal.out(ordered_json{{"ok", sound},
+                              {"path", target.path()},
+                              {"blocks", stats.blocks},
+                              {"pools", pools},
+                              {"faults", std::move(faults)}}
+                     .dump(1, ' ', false, ordered_json::error_handler_t::replace));
   } else {
     const std::string what = counted(static_cast<int64_t>(stats.blocks), "block") + " and " +
                              counted(pools, "pool") + " read";
@@ -184,9 +185,9 @@ Result<int> compact(StoreTarget& target, const CommandLine& line, Terminal& term
   terminal.set_progress("");
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
   if (line.has("json"))
-    terminal.out(
-        json{{"freed_bytes", freed}, {"blocks", stats.blocks}, {"stored_bytes", stats.stored_bytes}}
-            .dump(1));
+    terminal.out(ordered_json{
+        {"freed_bytes", freed}, {"blocks", stats.blocks}, {"stored_bytes", stats.stored_bytes}}
+                     .dump(1));
   else
     terminal.out("freed " + human_bytes(freed) + "; " +
                  counted(static_cast<int64_t>(stats.blocks), "block") + ", " +
@@ -236,10 +237,10 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
     dropped = static_cast<int64_t>(before.size()) - static_cast<int64_t>(stats.blocks);
   }
   if (line.has("json"))
-    terminal.out(json{{"dry_run", dry},
-                      {"blocks_dropped", dropped},
-                      {"freed_bytes", freed},
-                      {"blocks_kept", static_cast<int64_t>(before.size()) - dropped}}
+    terminal.out(ordered_json{{"dry_run", dry},
+                              {"blocks_dropped", dropped},
+                              {"freed_bytes", freed},
+                              {"blocks_kept", static_cast<int64_t>(before.size()) - dropped}}
                      .dump(1));
   else
     terminal.out((dry ? "would drop " : "dropped ") + counted(dropped, "block") + ", " +
@@ -295,7 +296,7 @@ constexpr Subcommand kSubcommands[] = {
     {"gc", "drop blocks that no pool uses", gc_command},
 };
 
-void print_help(Terminal& terminal) {
+void print_store_help(Terminal& terminal) {
   terminal.out("Look after a KV store.\n");
   terminal.out(terminal.out_style(Style::kBold, "Usage:") +
                " dbsa-pipe store COMMAND STORE [options]\n\n" + kStoreText + "\n");
@@ -314,7 +315,7 @@ void print_help(Terminal& terminal) {
 int store_command(Words words, Terminal& terminal) {
   const std::string name = words.empty() ? "" : words.front();
   if (name.empty() || name == "--help" || name == "-h") {
-    print_help(terminal);
+    print_store_help(terminal);
     return name.empty() ? exit_code(ErrorCode::kConfig) : 0;
   }
   std::vector<std::string> names;

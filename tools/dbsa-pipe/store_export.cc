@@ -15,7 +15,7 @@
 namespace dbsa::cli {
 namespace {
 
-CommandLine command_line() {
+CommandLine export_command_line() {
   CommandLine line({"store export", "STORE [KEY]",
                     "Write blocks as NumPy files, <key>.npy, one each.",
                     "float32 [layers, 2 (keys, values), kv_heads, tokens, head_dim]; keys are "
@@ -123,7 +123,7 @@ Status export_blocks(StoreTarget& target, const CommandLine& line, Terminal& ter
 }  // namespace
 
 int store_export_command(Words words, Terminal& terminal) {
-  CommandLine line = command_line();
+  CommandLine line = export_command_line();
   const Result<bool> parsed = line.parse(words, terminal);
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;

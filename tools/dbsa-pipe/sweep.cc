@@ -15,7 +15,7 @@
 namespace dbsa::cli {
 namespace {
 
-CommandLine command_line() {
+CommandLine sweep_command_line() {
   CommandLine line({"sweep", "SWEEP", "Run every cell of a sweep file and keep their records.",
                     "A sweep file names a base pipeline and axes over its keys; each cell is a "
                     "pipeline of its\nown, run as a process of its own. Cells that have a record "
@@ -264,7 +264,7 @@ Status sweep_cells(const CommandLine& line, Terminal& terminal) {
 }  // namespace
 
 int sweep_command(Words words, Terminal& terminal) {
-  CommandLine line = command_line();
+  CommandLine line = sweep_command_line();
   const Result<bool> parsed = line.parse(words, terminal);
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;

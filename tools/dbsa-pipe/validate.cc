@@ -12,7 +12,7 @@
 namespace dbsa::cli {
 namespace {
 
-CommandLine command_line() {
+CommandLine validate_command_line() {
   CommandLine line({"validate", "PIPELINE",
                     "Check a pipeline file and all that it names: everything short of computing.",
                     "Checks keys, values and plugins, the model's configuration, weights and "
@@ -85,17 +85,17 @@ std::vector<std::string> warnings_of(const Session& session, const Findings& fin
 }
 
 nlohmann::ordered_json findings_to_json(const Session& session, const Findings& findings) {
-  using json = nlohmann::ordered_json;
-  json stages = json::array();
+  using nlohmann::ordered_json;
+  ordered_json stages = ordered_json::array();
   for (const host::ResolvedStage& stage : session.resolved().stages)
     stages.push_back({{"stage", host::kind_name(stage.kind)},
                       {"id", stage.manifest->id},
                       {"version", stage.manifest->version},
                       {"revision", stage.manifest->revision}});
   return {{"ok", true},
-          {"faults", json::array()},
+          {"faults", ordered_json::array()},
           {"warnings", warnings_of(session, findings)},
-          {"config", json(session.resolved().json)},
+          {"config", ordered_json(session.resolved().json)},
           {"plugins", std::move(stages)},
           {"model",
            {{"family", findings.model.model_type},
@@ -125,7 +125,7 @@ int report(const Error& error, const CommandLine& line, Terminal& terminal) {
 }  // namespace
 
 int validate_command(Words words, Terminal& terminal) {
-  CommandLine line = command_line();
+  CommandLine line = validate_command_line();
   const Result<bool> parsed = line.parse(words, terminal);
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;

@@ -23,10 +23,6 @@ uint64_t mix(uint64_t x) {
   return x;
 }
 
-Error damaged(std::string message) {
-  return make_error(ErrorCode::kEnvironment, std::move(message));
-}
-
 }  // namespace
 
 BpeModel::BpeModel(TokenTable tokens, BpeOptions options)
@@ -52,8 +48,9 @@ Result<BpeModel> BpeModel::build(const std::vector<std::pair<std::string, int64_
   if (!model.options_.unk_token.empty()) {
     model.unk_id_ = model.tokens_.find(model.options_.unk_token);
     if (model.unk_id_ < 0) {
-      return damaged("model.unk_token is \"" + model.options_.unk_token +
-                     "\", which is not in model.vocab");
+      return make_error(
+          ErrorCode::kEnvironment,
+          "model.unk_token is \"" + model.options_.unk_token + "\", which is not in model.vocab");
     }
   }
   DBSA_RETURN_IF_ERROR(model.add_merges(merges));
@@ -69,9 +66,10 @@ Status BpeModel::add_merges(const std::vector<std::pair<std::string, std::string
     const std::string* names[2] = {&left, &right};
     for (int i = 0; i < 3; ++i) {
       if (ids[i] >= 0) continue;
-      return damaged("merge " + std::to_string(rank) + " (\"" + left + "\" + \"" + right +
-                     "\") needs the token \"" + (i < 2 ? *names[i] : left + right) +
-                     "\", which is not in model.vocab");
+      return make_error(ErrorCode::kEnvironment, "merge " + std::to_string(rank) + " (\"" + left +
+                                                     "\" + \"" + right + "\") needs the token \"" +
+                                                     (i < 2 ? *names[i] : left + right) +
+                                                     "\", which is not in model.vocab");
     }
     // A pair listed twice keeps its later rank, as in the reference.
     const uint64_t pair = uint64_t(ids[0]) << 32 | uint64_t(ids[1]);

@@ -13,8 +13,6 @@
 namespace dbsa {
 namespace {
 
-using Step = PreTokenizer::Step;
-
 // What ByteLevel splits on with use_regex: GPT-2's pattern.
 constexpr std::string_view kGpt2Pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
@@ -51,7 +49,7 @@ void rewrite_pieces(PieceList& list, const Rewrite& rewrite) {
   list.text = std::move(out);
 }
 
-class SplitStep : public Step {
+class SplitStep : public PreTokenizer::Step {
  public:
   SplitStep(std::optional<SplitRegex> regex, std::string literal, SplitBehavior behavior,
             bool invert)
@@ -82,7 +80,7 @@ class SplitStep : public Step {
   bool invert_;
 };
 
-class ByteLevelStep : public Step {
+class ByteLevelStep : public PreTokenizer::Step {
  public:
   ByteLevelStep(std::optional<SplitRegex> regex, bool add_prefix_space)
       : regex_(std::move(regex)), add_prefix_space_(add_prefix_space) {}
@@ -112,7 +110,7 @@ class ByteLevelStep : public Step {
   bool add_prefix_space_;
 };
 
-class DigitsStep : public Step {
+class DigitsStep : public PreTokenizer::Step {
  public:
   explicit DigitsStep(bool individual) : individual_(individual) {}
 
@@ -132,7 +130,7 @@ class DigitsStep : public Step {
 };
 
 // Cuts at white space, which is dropped, and around every punctuation character.
-class BertStep : public Step {
+class BertStep : public PreTokenizer::Step {
  public:
   Status apply(PieceList& list) const override {
     DBSA_RETURN_IF_ERROR(split_at_each(list, SplitBehavior::kRemoved, utf8::is_white_space));
@@ -152,7 +150,7 @@ class BertStep : public Step {
   }
 };
 
-class MetaspaceStep : public Step {
+class MetaspaceStep : public PreTokenizer::Step {
  public:
   enum class Prepend { kNever, kFirst, kAlways };
   MetaspaceStep(std::string replacement, Prepend prepend, bool split)
@@ -187,7 +185,7 @@ class MetaspaceStep : public Step {
   bool split_;
 };
 
-Result<std::shared_ptr<const Step>> read_byte_level(const ComponentReader& reader) {
+Result<std::shared_ptr<const PreTokenizer::Step>> read_byte_level(const ComponentReader& reader) {
   DBSA_RETURN_IF_ERROR(reader.allow_only({"add_prefix_space", "trim_offsets", "use_regex"}));
   DBSA_ASSIGN_OR_RETURN(const bool prefix, reader.boolean("add_prefix_space"));
   DBSA_ASSIGN_OR_RETURN(const bool use_regex, reader.boolean("use_regex", true));
@@ -195,10 +193,11 @@ Result<std::shared_ptr<const Step>> read_byte_level(const ComponentReader& reade
   if (use_regex) {
     DBSA_ASSIGN_OR_RETURN(regex, SplitRegex::compile(kGpt2Pattern));
   }
-  return std::shared_ptr<const Step>(std::make_shared<ByteLevelStep>(std::move(regex), prefix));
+  return std::shared_ptr<const PreTokenizer::Step>(
+      std::make_shared<ByteLevelStep>(std::move(regex), prefix));
 }
 
-Result<std::shared_ptr<const Step>> read_split(const ComponentReader& reader) {
+Result<std::shared_ptr<const PreTokenizer::Step>> read_split(const ComponentReader& reader) {
   DBSA_RETURN_IF_ERROR(reader.allow_only({"pattern", "behavior", "invert"}));
   DBSA_ASSIGN_OR_RETURN(ComponentReader::Pattern pattern, reader.pattern("pattern"));
   DBSA_ASSIGN_OR_RETURN(const std::string name, reader.string("behavior"));
@@ -217,12 +216,12 @@ Result<std::shared_ptr<const Step>> read_split(const ComponentReader& reader) {
     regex = std::move(compiled).value();
     pattern.text.clear();
   }
-  return std::shared_ptr<const Step>(
+  return std::shared_ptr<const PreTokenizer::Step>(
       std::make_shared<SplitStep>(std::move(regex), std::move(pattern.text), *behavior, invert));
 }
 
 // The older spelling says add_prefix_space where the newer says prepend_scheme.
-Result<std::shared_ptr<const Step>> read_metaspace(const ComponentReader& reader) {
+Result<std::shared_ptr<const PreTokenizer::Step>> read_metaspace(const ComponentReader& reader) {
   DBSA_RETURN_IF_ERROR(
       reader.allow_only({"replacement", "prepend_scheme", "split", "add_prefix_space", "str_rep"}));
   DBSA_ASSIGN_OR_RETURN(std::string replacement, reader.string("replacement"));
@@ -249,7 +248,7 @@ Result<std::shared_ptr<const Step>> read_metaspace(const ComponentReader& reader
     return reader.unsupported("the prepend_scheme \"" + scheme +
                               "\" is not supported; known: always, first, never");
   }
-  return std::shared_ptr<const Step>(
+  return std::shared_ptr<const PreTokenizer::Step>(
       std::make_shared<MetaspaceStep>(std::move(replacement), prepend, split));
 }
 

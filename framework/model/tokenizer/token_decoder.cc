@@ -10,8 +10,6 @@
 namespace dbsa {
 namespace {
 
-using Step = TokenDecoder::Step;
-
 std::string join(const std::vector<std::string>& tokens, std::string_view between) {
   std::string out;
   for (const std::string& token : tokens) {
@@ -21,7 +19,7 @@ std::string join(const std::vector<std::string>& tokens, std::string_view betwee
   return out;
 }
 
-class ByteLevelStep : public Step {
+class ByteLevelDecoder : public TokenDecoder::Step {
  public:
   void apply(std::vector<std::string>& tokens) const override {
     std::string bytes;
@@ -33,9 +31,9 @@ class ByteLevelStep : public Step {
   ByteLevelAlphabet alphabet_;
 };
 
-class MetaspaceStep : public Step {
+class MetaspaceDecoder : public TokenDecoder::Step {
  public:
-  MetaspaceStep(std::string replacement, bool prepends)
+  MetaspaceDecoder(std::string replacement, bool prepends)
       : replacement_(std::move(replacement)), prepends_(prepends) {}
 
   void apply(std::vector<std::string>& tokens) const override {
@@ -48,9 +46,9 @@ class MetaspaceStep : public Step {
   bool prepends_;
 };
 
-class ReplaceStep : public Step {
+class ReplaceDecoder : public TokenDecoder::Step {
  public:
-  ReplaceStep(std::string pattern, std::string content)
+  ReplaceDecoder(std::string pattern, std::string content)
       : pattern_(std::move(pattern)), content_(std::move(content)) {}
 
   void apply(std::vector<std::string>& tokens) const override {
@@ -63,7 +61,7 @@ class ReplaceStep : public Step {
 };
 
 // Runs of <0x..> tokens become the characters their bytes form, or one U+FFFD a byte.
-class ByteFallbackStep : public Step {
+class ByteFallbackDecoder : public TokenDecoder::Step {
  public:
   void apply(std::vector<std::string>& tokens) const override {
     std::vector<std::string> out;
@@ -103,15 +101,15 @@ class ByteFallbackStep : public Step {
   }
 };
 
-class FuseStep : public Step {
+class FuseDecoder : public TokenDecoder::Step {
  public:
   void apply(std::vector<std::string>& tokens) const override { tokens = {join(tokens, "")}; }
 };
 
 // Takes up to `start` copies of one character from the front of every token, `stop` from its end.
-class StripStep : public Step {
+class StripDecoder : public TokenDecoder::Step {
  public:
-  StripStep(std::string content, int64_t start, int64_t stop)
+  StripDecoder(std::string content, int64_t start, int64_t stop)
       : content_(std::move(content)), start_(start), stop_(stop) {}
 
   void apply(std::vector<std::string>& tokens) const override {
@@ -132,9 +130,10 @@ class StripStep : public Step {
 };
 
 // Words get a space in front, continuations lose their prefix.
-class WordPieceStep : public Step {
+class WordPieceDecoder : public TokenDecoder::Step {
  public:
-  WordPieceStep(std::string prefix, bool cleanup) : prefix_(std::move(prefix)), cleanup_(cleanup) {}
+  WordPieceDecoder(std::string prefix, bool cleanup)
+      : prefix_(std::move(prefix)), cleanup_(cleanup) {}
 
   void apply(std::vector<std::string>& tokens) const override {
     for (size_t i = 0; i < tokens.size(); ++i) {
@@ -163,14 +162,17 @@ class WordPieceStep : public Step {
   bool cleanup_;
 };
 
-Result<std::shared_ptr<const Step>> read_word_piece(const ComponentReader& reader) {
+Result<std::shared_ptr<const TokenDecoder::Step>> read_word_piece_decoder(
+    const ComponentReader& reader) {
   DBSA_RETURN_IF_ERROR(reader.allow_only({"prefix", "cleanup"}));
   DBSA_ASSIGN_OR_RETURN(std::string prefix, reader.string("prefix"));
   DBSA_ASSIGN_OR_RETURN(const bool cleanup, reader.boolean("cleanup"));
-  return std::shared_ptr<const Step>(std::make_shared<WordPieceStep>(std::move(prefix), cleanup));
+  return std::shared_ptr<const TokenDecoder::Step>(
+      std::make_shared<WordPieceDecoder>(std::move(prefix), cleanup));
 }
 
-Result<std::shared_ptr<const Step>> read_metaspace(const ComponentReader& reader) {
+Result<std::shared_ptr<const TokenDecoder::Step>> read_metaspace_decoder(
+    const ComponentReader& reader) {
   DBSA_RETURN_IF_ERROR(
       reader.allow_only({"replacement", "prepend_scheme", "split", "add_prefix_space", "str_rep"}));
   DBSA_ASSIGN_OR_RETURN(std::string replacement, reader.string("replacement"));
@@ -180,29 +182,32 @@ Result<std::shared_ptr<const Step>> read_metaspace(const ComponentReader& reader
     DBSA_ASSIGN_OR_RETURN(const std::string scheme, reader.string("prepend_scheme"));
     prepends = scheme != "never";
   }
-  return std::shared_ptr<const Step>(
-      std::make_shared<MetaspaceStep>(std::move(replacement), prepends));
+  return std::shared_ptr<const TokenDecoder::Step>(
+      std::make_shared<MetaspaceDecoder>(std::move(replacement), prepends));
 }
 
-Result<std::shared_ptr<const Step>> read_replace(const ComponentReader& reader) {
+Result<std::shared_ptr<const TokenDecoder::Step>> read_replace_decoder(
+    const ComponentReader& reader) {
   DBSA_RETURN_IF_ERROR(reader.allow_only({"pattern", "content"}));
   DBSA_ASSIGN_OR_RETURN(ComponentReader::Pattern pattern, reader.pattern("pattern"));
   if (pattern.is_regex || pattern.text.empty())
     return reader.unsupported(
         "Replace is supported with a pattern {\"String\": \"...\"} that is not empty");
   DBSA_ASSIGN_OR_RETURN(std::string content, reader.string("content"));
-  return std::shared_ptr<const Step>(
-      std::make_shared<ReplaceStep>(std::move(pattern.text), std::move(content)));
+  return std::shared_ptr<const TokenDecoder::Step>(
+      std::make_shared<ReplaceDecoder>(std::move(pattern.text), std::move(content)));
 }
 
-Result<std::shared_ptr<const Step>> read_strip(const ComponentReader& reader) {
+Result<std::shared_ptr<const TokenDecoder::Step>> read_strip_decoder(
+    const ComponentReader& reader) {
   DBSA_RETURN_IF_ERROR(reader.allow_only({"content", "start", "stop"}));
   DBSA_ASSIGN_OR_RETURN(std::string content, reader.string("content"));
   DBSA_ASSIGN_OR_RETURN(const int64_t start, reader.integer("start"));
   DBSA_ASSIGN_OR_RETURN(const int64_t stop, reader.integer("stop"));
   if (content.empty() || content.size() != utf8::length(content[0]))
     return reader.unsupported("\"content\" must be one character, found \"" + content + "\"");
-  return std::shared_ptr<const Step>(std::make_shared<StripStep>(std::move(content), start, stop));
+  return std::shared_ptr<const TokenDecoder::Step>(
+      std::make_shared<StripDecoder>(std::move(content), start, stop));
 }
 
 }  // namespace
@@ -218,19 +223,19 @@ Status TokenDecoder::read_into(const ComponentReader& reader,
   }
   std::shared_ptr<const Step> step;
   if (type == "ByteLevel") {
-    step = std::make_shared<ByteLevelStep>();
+    step = std::make_shared<ByteLevelDecoder>();
   } else if (type == "ByteFallback") {
-    step = std::make_shared<ByteFallbackStep>();
+    step = std::make_shared<ByteFallbackDecoder>();
   } else if (type == "Fuse") {
-    step = std::make_shared<FuseStep>();
+    step = std::make_shared<FuseDecoder>();
   } else if (type == "Metaspace") {
-    DBSA_ASSIGN_OR_RETURN(step, read_metaspace(reader));
+    DBSA_ASSIGN_OR_RETURN(step, read_metaspace_decoder(reader));
   } else if (type == "Replace") {
-    DBSA_ASSIGN_OR_RETURN(step, read_replace(reader));
+    DBSA_ASSIGN_OR_RETURN(step, read_replace_decoder(reader));
   } else if (type == "Strip") {
-    DBSA_ASSIGN_OR_RETURN(step, read_strip(reader));
+    DBSA_ASSIGN_OR_RETURN(step, read_strip_decoder(reader));
   } else if (type == "WordPiece") {
-    DBSA_ASSIGN_OR_RETURN(step, read_word_piece(reader));
+    DBSA_ASSIGN_OR_RETURN(step, read_word_piece_decoder(reader));
   } else {
     return reader.unsupported(
         "the decoder \"" + type +

@@ -8,22 +8,15 @@
 #include <xxhash.h>
 
 namespace dbsa {
-namespace {
-
-Error damaged(std::string message) {
-  return make_error(ErrorCode::kEnvironment, std::move(message));
-}
-
-}  // namespace
-
 Result<TokenTable> TokenTable::build(const std::vector<std::pair<std::string, int64_t>>& vocab) {
   TokenTable table;
   int64_t largest = -1;
   size_t bytes = 0;
   for (const auto& [token, id] : vocab) {
     if (id < 0 || id > kMaxId) {
-      return damaged("model.vocab gives token \"" + token + "\" the id " + std::to_string(id) +
-                     "; ids lie between 0 and " + std::to_string(kMaxId));
+      return make_error(ErrorCode::kEnvironment,
+                        "model.vocab gives token \"" + token + "\" the id " + std::to_string(id) +
+                            "; ids lie between 0 and " + std::to_string(kMaxId));
     }
     largest = std::max(largest, id);
     bytes += token.size();
@@ -35,10 +28,12 @@ Result<TokenTable> TokenTable::build(const std::vector<std::pair<std::string, in
   for (const auto& [token, id] : vocab) {
     Entry& entry = table.entries_[static_cast<size_t>(id)];
     if (entry.used) {
-      return damaged("model.vocab gives the id " + std::to_string(id) + " to two tokens, \"" +
-                     std::string(table.view(entry)) + "\" and \"" + token + "\"");
+      return make_error(ErrorCode::kEnvironment,
+                        "model.vocab gives the id " + std::to_string(id) + " to two tokens, \"" +
+                            std::string(table.view(entry)) + "\" and \"" + token + "\"");
     }
-    if (table.find(token) >= 0) return damaged("model.vocab lists token \"" + token + "\" twice");
+    if (table.find(token) >= 0)
+      return make_error(ErrorCode::kEnvironment, "model.vocab lists token \"" + token + "\" twice");
     entry = {table.arena_.size(), static_cast<uint32_t>(token.size()), true};
     table.arena_ += token;
     uint64_t i = XXH3_64bits(token.data(), token.size()) & table.mask_;

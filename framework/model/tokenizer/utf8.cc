@@ -6,14 +6,14 @@
 namespace dbsa::utf8 {
 namespace {
 
-struct Step {
+struct Character {
   size_t length;  // bytes of the character, or of the ill-formed part
   bool valid;
 };
 
 // Second bytes of a character have tighter bounds after some first bytes: no overlong forms, no
 // surrogates, nothing above U+10FFFF.
-Step step(std::string_view text, size_t pos) {
+Character character_at(std::string_view text, size_t pos) {
   const auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = at(pos);
   if (first < 0x80) return {1, true};
@@ -43,7 +43,7 @@ std::optional<size_t> find_invalid(std::string_view text) {
         continue;
       }
     }
-    const Step s = step(text, pos);
+    const Character s = character_at(text, pos);
     if (!s.valid) return pos;
     pos += s.length;
   }
@@ -95,7 +95,7 @@ std::string to_valid(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());
   for (size_t pos = 0; pos < bytes.size();) {
-    const Step s = step(bytes, pos);
+    const Character s = character_at(bytes, pos);
     if (s.valid) {
       out.append(bytes, pos, s.length);
     } else {

@@ -20,7 +20,7 @@ extern "C" void omp_set_num_threads(int);
 
 namespace dbsa::cpu {
 
-constexpr int64_t kRowsAtOnce = 256;
+constexpr int64_t kRowsPerPrimitive = 256;
 constexpr int64_t kColumnsAtOnce = 512;
 
 class OneDnn {
@@ -76,7 +76,7 @@ class OneDnn {
     const dnnl::memory::desc any({k, columns}, type(bf16), dnnl::memory::format_tag::any);
     dnnl::memory::desc layout;
     std::string kernel;
-    for (const int64_t rows : {kRowsAtOnce, int64_t{1}, int64_t{7}, int64_t{32}}) {
+    for (const int64_t rows : {kRowsPerPrimitive, int64_t{1}, int64_t{7}, int64_t{32}}) {
       for (const int64_t stride : {n, columns}) {
         const auto chosen = describe({rows, columns, k, stride, bf16}, any);
         if (kernel.empty()) {
@@ -123,12 +123,12 @@ class OneDnnMatrix : public PackedMatrix {
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
     const int64_t rows = x.count;
     const void* a = bf16_ ? round_activations(x) : x.data;
-    const int64_t row_items = (rows + kRowsAtOnce - 1) / kRowsAtOnce;
+    const int64_t row_items = (rows + kRowsPerPrimitive - 1) / kRowsPerPrimitive;
     const auto items = static_cast<int64_t>(slices_.size()) * row_items;
     context_.host.parallel_for(items, 1, [&](int64_t begin, int64_t end) {
       omp_set_num_threads(1);
       for (int64_t item = begin; item < end; ++item) {
-        multiply_block(a, item % row_items * kRowsAtOnce, rows,
+        multiply_block(a, item % row_items * kRowsPerPrimitive, rows,
                        slices_[static_cast<size_t>(item / row_items)], bias, residual, out);
       }
     });
@@ -187,7 +187,7 @@ class OneDnnMatrix : public PackedMatrix {
   // may be `out`, is still to be read.
   void multiply_block(const void* a, int64_t first_row, int64_t rows, Slice& slice,
                       const float* bias, const float* residual, float* out) {
-    const int64_t count = std::min(kRowsAtOnce, rows - first_row);
+    const int64_t count = std::min(kRowsPerPrimitive, rows - first_row);
     float* to = out + first_row * n_ + slice.first;
     int64_t stride = n_;
     if (residual != nullptr) {

@@ -7,13 +7,13 @@
 namespace dbsa::cpu {
 namespace {
 
-constexpr int64_t kRowsAtOnce = 512;
+constexpr int64_t kRowsPerPass = 512;
 
 }  // namespace
 
 void SwiGlu::run(const Rows& x, const SwiGluWeights& weights, const float* residual, float* out) {
-  for (int64_t row = 0; row < x.count; row += kRowsAtOnce) {
-    const Rows part = {x.data + row * weights.gate.width, std::min(kRowsAtOnce, x.count - row),
+  for (int64_t row = 0; row < x.count; row += kRowsPerPass) {
+    const Rows part = {x.data + row * weights.gate.width, std::min(kRowsPerPass, x.count - row),
                        x.content};
     const int64_t at = row * weights.down.rows;
     run_rows(part, weights, residual == nullptr ? nullptr : residual + at, out + at);

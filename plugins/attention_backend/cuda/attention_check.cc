@@ -293,7 +293,7 @@ Case only_rows(const Case& c, size_t range, int64_t first, int64_t rows) {
   return part;
 }
 
-class Checker {
+class AttentionChecker {
  public:
   void check(const std::string& name, Case& c, std::mt19937_64& random) {
     c.draw_queries(random);
@@ -338,7 +338,7 @@ class Checker {
 }  // namespace
 
 bool check_attention(uint64_t seed) {
-  Checker checker;
+  AttentionChecker checker;
   for (const int dim : {64, 128}) {
     for (const int group : {1, 3, 4, 8}) {
       for (const int64_t most : {97, 700}) {

@@ -53,9 +53,9 @@ void must(const Status& status) {
   std::exit(2);
 }
 
-class Checker {
+class LinearChecker {
  public:
-  Checker() {
+  LinearChecker() {
     auto blas = Blas::open(make_gpu_pool(0));
     if (!blas.ok()) must(Status(blas.error()));
     blas_ = std::move(*blas);
@@ -174,7 +174,7 @@ class Checker {
 
 bool check_linear(uint64_t seed) {
   if (!has_few_rows_linear()) return true;
-  Checker checker;
+  LinearChecker checker;
   std::mt19937_64 random(seed);
   for (const auto& [n, k] : {std::pair<int64_t, int64_t>{64, 64},
                              {4, 64},
