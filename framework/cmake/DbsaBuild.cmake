@@ -3,7 +3,7 @@
 #   dbsa_library(NAME SOURCES ... [LIBS ...])             static, part of the framework
 #   dbsa_plugin(KIND NAME SOURCES ... [LIBS ...])         DbsaPlugin.cmake: library and manifest
 #   dbsa_test(NAME SOURCES ... [OPTIMISED ...] [LIBS ...] [TIMEOUT s] [COST n] [PREFIX p] [AREA a]
-#             [THREADED])
+#             [THREADED filter])
 #                                                         GoogleTest program, one CTest per case
 #   dbsa_test_library(NAME SOURCES ... [LIBS ...] [ORACLE])
 #                                                         static, what several tests share
@@ -123,7 +123,7 @@ endfunction()
 # OPTIMISED: sources whose own loops take longer unoptimised than they take to compile with -O2.
 # COST: seconds that a case of the program may take, so that CTest begins with the slowest.
 function(dbsa_test name)
-  cmake_parse_arguments(ARG "THREADED" "TIMEOUT;PREFIX;AREA;COST" "SOURCES;OPTIMISED;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT;PREFIX;AREA;COST;THREADED" "SOURCES;OPTIMISED;LIBS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
@@ -141,10 +141,14 @@ function(dbsa_test name)
   target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gtest_main)
   _dbsa_test_settings(${name})
   dbsa_add_to_area(${ARG_AREA} ${name})
+  set(filter "")
   if(ARG_THREADED)
     add_dependencies(threaded-tests ${name})
+    if(DBSA_SANITIZE MATCHES thread)
+      set(filter TEST_FILTER ${ARG_THREADED})
+    endif()
   endif()
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${ARG_PREFIX}"
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 ${filter} TEST_PREFIX "${ARG_PREFIX}"
                        PROPERTIES TIMEOUT ${ARG_TIMEOUT} COST ${ARG_COST} LABELS ${ARG_AREA})
 endfunction()
 
