@@ -80,10 +80,11 @@ report() { # budget name verdict seconds
   echo "    $3 after $(minutes "$4") min (budget: $1)"
 }
 
-# What a log says of causes: compilers, clang-format, clang-tidy, fuzzers, sanitizers, tests.
+# What a log says of causes: compilers, linkers, clang-format, clang-tidy, sanitizers, fuzzers, tests,
+# Python. Its last lines where it has none of that.
 causes() { # log
-  grep -aE '(error|FAILED|Failure|Error):|: (error|warning|runtime error|Failure)|(ERROR|WARNING|SUMMARY): [A-Za-z]+Sanitizer|exit code|\(Failed\)|\*\*\*Failed|Traceback|AssertionError|must|differ' "$1" |
-    grep -avE '^ *[0-9]+ warnings generated' | tail -n 15
+  grep -aE '(^| )(fatal )?error:|^FAILED: |(ERROR|WARNING|SUMMARY): [A-Za-z]+Sanitizer|runtime error:|: Failure$|\((Failed|Timeout|SEGFAULT|Subprocess aborted|Not Run)\)|^[A-Za-z.]*(Error|Exception): ' "$1" |
+    tail -n 15 | grep . || tail -n 15 "$1"
 }
 
 sources() {
@@ -105,36 +106,6 @@ build() { # preset [target]
   cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs" ${2:+--target "$2"}
 }
 
-# A target's first inputs, if it has any, lie in corpus/ or fuzz_seeds/ beside its source.
-fuzz_one() { # target
-  local name folder corpus found
-  name=$(basename "$1")
-  found=build/fuzz/corpus/$name
-  mkdir -p "$found" build/fuzz/findings
-  folder=$(dirname "$(find tests -name "$name.cc" | head -n 1)")
-  corpus=$(find "$folder" -maxdepth 1 -type d \( -name corpus -o -name fuzz_seeds \) | head -n 1)
-  "$1" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=2500 -print_final_stats=1 \
-    -artifact_prefix="build/fuzz/findings/$name-" "$found" ${corpus:+"$corpus"} \
-    >"build/test-logs/$name.log" 2>&1 </dev/null
-  local code=$?
-  if [ $code = 0 ]; then
-    echo "$name: $(sed -n 's/^stat::number_of_executed_units: *//p' "build/test-logs/$name.log") runs"
-  else
-    echo "$name: exit code $code"
-    tail -n 40 "build/test-logs/$name.log"
-  fi
-  return $code
-}
-
-run_fuzzers() {
-  local targets
-  mapfile -t targets < <(find build/fuzz/fuzz -type f -executable | sort)
-  [ ${#targets[@]} -gt 0 ] || { echo "there is no fuzz target"; return 1; }
-  export fuzz_seconds
-  export -f fuzz_one
-  printf '%s\0' "${targets[@]}" | xargs -0 -P "$jobs" -I{} bash -c 'fuzz_one {}'
-}
-
 # What failed is run again at the end, so that its output is the last of the log.
 run_tests() { # preset [option of ctest]...
   local folder=build/$1
@@ -148,7 +119,8 @@ run_tests() { # preset [option of ctest]...
 # check takes some addresses of thread-local storage for a header that older C libraries put before it,
 # follows what it finds there, and dies ("Tracer caught signal 11"), so it is told not to look.
 run_tests_sanitized() { # [option of ctest]...
-  DBSA_DATA=$PWD/build/no-data-sets ASAN_OPTIONS=intercept_tls_get_addr=0 run_tests fuzz "$@"
+  DBSA_DATA=$PWD/build/no-data-sets ASAN_OPTIONS=intercept_tls_get_addr=0 \
+    DBSA_FUZZ_SECONDS=$fuzz_seconds run_tests fuzz "$@"
 }
 
 # Programs whose tests start threads, on the framework's own code: tests/tsan_suppressions.txt names
@@ -270,10 +242,10 @@ if [ $quick = 0 ]; then
   stage 1 "scripts and generated data" scripts check_scripts
   stage 6 "build: clang, sanitizers, fuzz targets (build/fuzz)" build-fuzz build fuzz
   stage 3 "clang-tidy" tidy tools/tidy.py build/fuzz
-  stage 5 "fuzz targets, $fuzz_seconds s each" fuzzers run_fuzzers
-  stage 4 "tests under AddressSanitizer and UndefinedBehaviorSanitizer" tests-fuzz run_tests_sanitized
+  stage 10 "tests with AddressSanitizer and UndefinedBehaviorSanitizer, fuzz targets for $fuzz_seconds s" \
+    tests-fuzz run_tests_sanitized
   stage 3 "build: clang, ThreadSanitizer (build/tsan)" build-tsan build tsan threaded-tests
-  stage 2 "tests of threads under ThreadSanitizer" tests-tsan run_tests_threads
+  stage 2 "tests of threads with ThreadSanitizer" tests-tsan run_tests_threads
 fi
 stage 6 "build: g++, release (build/release)" build-release build release
 if [ $quick = 0 ]; then

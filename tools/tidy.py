@@ -2,8 +2,9 @@
 """Runs clang-tidy on everything that a build compiles of framework, plugins and tools.
 
 A unity build's units are checked whole, so that each header is parsed and searched once for many
-files: a third of the time, and the same findings. What was clean is remembered by a hash of all
-that clang-tidy reads, and checked again when any of it changes.
+files: half the time, and the same findings but for one. clang-tidy looks for unused using
+declarations in a unit's own text alone, so those are looked for here. What was clean is remembered
+by a hash of all that clang-tidy reads, and checked again when any of it changes.
 """
 import argparse
 import concurrent.futures
@@ -51,6 +52,15 @@ def read_by(entry):
                           check=True).stdout
 
 
+def unused_using(source):
+    """A finding for each name that a using declaration brings and the file never says again."""
+    text = source.read_text()
+    for match in re.finditer(r"^using (?:\w*::)+(\w+);", text, re.M):
+        if len(re.findall(rf"\b{match[1]}\b", text)) == text.count(match[0]):
+            line = text.count("\n", 0, match.start()) + 1
+            yield f"{source}:{line}: error: nothing uses '{match[0]}' [misc-unused-using-decls]"
+
+
 def check(unit, entry, build, known, common):
     """The findings, or nothing."""
     try:
@@ -86,13 +96,15 @@ def main():
         common += os.urandom(16)
 
     units = units_of(args.build.resolve())
-    failures = 0
+    files = sorted({source for _, sources, _ in units for source in sources})
+    unused = [finding for source in files for finding in unused_using(source)]
+    print("\n".join(unused))
+    failures = len(unused)
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for findings in pool.map(lambda u: check(u[0], u[2], args.build, known, common), units):
             if findings:
                 failures += 1
                 print(findings, flush=True)
-    files = {source for _, sources, _ in units for source in sources}
     print(f"clang-tidy: {len(files)} files in {len(units)} units, {failures} with findings")
     return 1 if failures or not files else 0
 

@@ -7,7 +7,8 @@
 #                                                         GoogleTest program, one CTest per case
 #   dbsa_test_library(NAME SOURCES ... [LIBS ...] [ORACLE])
 #                                                         static, what several tests share
-#   dbsa_fuzzer(NAME SOURCES ... [LIBS ...])              libFuzzer target, with DBSA_BUILD_FUZZERS
+#   dbsa_fuzzer(NAME SOURCES ... [LIBS ...])              libFuzzer target and the test fuzz.NAME, with
+#                                                         DBSA_BUILD_FUZZERS
 #
 # An area is what a folder of tests/ is about. Its tests have its name as CTest's label, and the
 # target area-<name> builds them. THREADED: the program is run under ThreadSanitizer too; its tests
@@ -163,4 +164,9 @@ function(dbsa_fuzzer name)
   target_compile_definitions(${name} PRIVATE DBSA_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${ARG_LIBS} dbsa_compile_options dbsa_fuzzer_counters)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  get_filename_component(area ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  dbsa_add_to_area(${area} ${name})
+  add_test(NAME fuzz.${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/run_fuzzer.sh
+           $<TARGET_FILE:${name}> ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+  set_tests_properties(fuzz.${name} PROPERTIES LABELS ${area} COST 60 TIMEOUT 7200)
 endfunction()

@@ -18,6 +18,7 @@
 #include "host/plugin_registry.h"
 #include "tests/cli/cli_fixture.h"
 #include "tests/store/child_process.h"
+#include "tests/support/sanitized.h"
 
 namespace dbsa {
 namespace {
@@ -25,12 +26,7 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-// Sanitizers slow the program down ten times or more.
-#ifdef DBSA_SANITIZED
-constexpr int kKills = 10;
-#else
-constexpr int kKills = 50;
-#endif
+constexpr int kKills = kSanitized ? 10 : 50;
 constexpr int kDemonstrations = 240;  // in 60 blocks; 6 MiB of KV
 constexpr int kQueries = 5;
 

@@ -11,7 +11,6 @@
 namespace dbsa {
 namespace {
 
-using test::read_file;
 using test::safetensors_bytes;
 using test::TemporaryFolder;
 using test::TestTensor;

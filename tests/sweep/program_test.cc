@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/cli/schema_judge.h"
+#include "tests/support/sanitized.h"
 #include "tests/sweep/sweep_fixture.h"
 
 namespace dbsa {
@@ -21,11 +22,7 @@ using testing::IsEmpty;
 namespace fs = std::filesystem;
 
 // Queries of a cell that takes long enough to be stopped in the middle of a sweep.
-#ifdef DBSA_SANITIZED
-constexpr int kLongCell = 40;
-#else
-constexpr int kLongCell = 200;
-#endif
+constexpr int kLongCell = kSanitized ? 40 : 200;
 
 class SweepCommand : public SweepTest {
  protected:

@@ -16,7 +16,6 @@ namespace {
 
 using ::testing::Contains;
 using testing::load_reference;
-using ::testing::Not;
 using testing::read_bytes;
 using testing::read_corpus;
 using testing::reference_dir;
