@@ -11,8 +11,9 @@
 #                                                         DBSA_BUILD_FUZZERS
 #
 # An area is what a folder of tests/ is about. Its tests have its name as CTest's label, and the
-# target area-<name> builds them. THREADED: the program is run under ThreadSanitizer too; its tests
-# have the label threaded, and the target threaded-tests builds it.
+# target area-<name> builds them. THREADED: those of a program's tests that are about threads, as for
+# GoogleTest's --gtest_filter; they run under ThreadSanitizer too, and the target threaded-tests
+# builds their programs.
 
 include(CheckCXXCompilerFlag)
 
@@ -57,7 +58,7 @@ if(DBSA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${DBSA_CCACHE})
 endif()
 
-# Both link what is here in a fraction of the time of the default linker.
+# Both link in a fraction of the default linker's time.
 find_program(DBSA_LINKER NAMES ld.lld ld.mold)
 if(DBSA_LINKER)
   string(REGEX REPLACE ".*ld\\." "-fuse-ld=" linker_option ${DBSA_LINKER})
