@@ -13,12 +13,7 @@ namespace dbsa {
 
 class Config {
  public:
-  static Result<Config> parse(const char* text) {
-    nlohmann::json value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-    if (!value.is_object())
-      return Error{ErrorCode::kInvalidArgument, "the configuration is not a JSON object", ""};
-    return Config(std::move(value));
-  }
+  static Result<Config> parse(const char* text);
 
   explicit Config(nlohmann::json value) : value_(std::move(value)) {}
 
@@ -30,12 +25,12 @@ class Config {
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
       // The library would wrap, cut and convert.
       const bool fits = found->is_number_integer() && (std::is_signed_v<T> || *found >= 0);
-      if (!fits) return fault(key, "has the wrong type or sign, got " + found->dump());
+      if (!fits) return unfit(key, "has the wrong type or sign", *found);
     }
     try {
       return found->template get<T>();
     } catch (const nlohmann::json::exception&) {
-      return fault(key, "has the wrong type, got " + found->dump());
+      return unfit(key, "has the wrong type", *found);
     }
   }
 
@@ -48,7 +43,13 @@ class Config {
   }
 
  private:
+  static Error unfit(std::string_view key, const char* what, const nlohmann::json& found);
+
   nlohmann::json value_;
 };
 
 }  // namespace dbsa
+
+#ifndef DBSA_SDK_COMPILED
+#include <dbsa/sdk/config_inline.h>
+#endif
