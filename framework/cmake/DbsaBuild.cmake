@@ -25,8 +25,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(dbsa_compile_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
   # It takes the sources of a unity build for headers, in which unnamed namespaces would be mistakes.
   if(CMAKE_UNITY_BUILD)
-    target_compile_options(dbsa_compile_options
-                           INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
+    add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
   endif()
 endif()
 if(DBSA_WARNINGS_AS_ERRORS)

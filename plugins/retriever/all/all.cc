@@ -14,8 +14,10 @@ class All final : public retrieval::CountedRetriever {
  public:
   static constexpr uint32_t kRevision = 1;
   static Result<std::unique_ptr<All>> create(Host, const Config& config) {
-    DBSA_ASSIGN_OR_RETURN(const std::string order, config.get<std::string>("order"));
-    return std::make_unique<All>(order == "reversed");
+    // Not moved out of its result: there g++ 12 takes it for uninitialised.
+    const Result<std::string> order = config.get<std::string>("order");
+    if (!order) return order.error();
+    return std::make_unique<All>(*order == "reversed");
   }
 
   explicit All(bool reversed) : CountedRetriever(kMagic), reversed_(reversed) {}

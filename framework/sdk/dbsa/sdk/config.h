@@ -48,6 +48,9 @@ class Config {
   nlohmann::json value_;
 };
 
+template <>
+Result<std::string> Config::get(std::string_view key) const;
+
 }  // namespace dbsa
 
 #ifndef DBSA_SDK_COMPILED

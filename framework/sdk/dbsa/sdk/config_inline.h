@@ -18,6 +18,14 @@ DBSA_SDK_INLINE Result<Config> Config::parse(const char* text) {
   return Config(std::move(value));
 }
 
+template <>
+DBSA_SDK_INLINE Result<std::string> Config::get(std::string_view key) const {
+  const auto found = value_.find(key);
+  if (found == value_.end()) return fault(key, "is missing");
+  if (!found->is_string()) return unfit(key, "has the wrong type", *found);
+  return found->get_ref<const std::string&>();
+}
+
 DBSA_SDK_INLINE Error Config::unfit(std::string_view key, const char* what,
                                     const nlohmann::json& found) {
   return fault(key, std::string(what) + ", got " + found.dump());
