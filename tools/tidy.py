@@ -2,8 +2,8 @@
 """Runs clang-tidy on everything that a build compiles of framework, plugins and tools.
 
 A unity build's units are checked whole, so that each header is parsed and searched once for many
-files: half the time, and the same findings but for one. clang-tidy looks for unused using
-declarations in a unit's own text alone, so those are looked for here. What was clean is remembered
+files: half the time, and the same findings except one. clang-tidy looks for unused using
+declarations only in a unit's own text, so those are looked for here. What was clean is remembered
 by a hash of all that clang-tidy reads, and checked again when any of it changes.
 """
 import argparse
