@@ -100,7 +100,7 @@ check_format() {
 
 check_scripts() {
   local script
-  for script in tools/*.sh tools/*/*.sh .ci/run; do bash -n "$script" || return 1; done
+  for script in tools/*.sh tools/*/*.sh tests/*.sh .ci/run; do bash -n "$script" || return 1; done
   tools/make_icl_data/make_icl_data.py quickstart --check
 }
 
@@ -224,8 +224,8 @@ conclude() { # begin
 }
 
 begin=$SECONDS
+[ $setup = 0 ] || stage 1 "packages" setup tools/setup.sh --with-tests
 if [ -n "$only" ]; then
-  [ $setup = 0 ] || stage 2 "packages" setup tools/setup.sh --with-tests
   for preset in fuzz release; do
     stage - "build: $only (build/$preset)" "build-$preset" build $preset "area-$only"
     if [ $preset = fuzz ]; then
@@ -238,7 +238,6 @@ if [ -n "$only" ]; then
   conclude $begin
 fi
 
-[ $setup = 0 ] || stage 1 "packages" setup tools/setup.sh --with-tests
 if [ $quick = 0 ]; then
   stage 0.5 "clang-format" format check_format
   stage 0.5 "scripts and generated data" scripts check_scripts
