@@ -35,8 +35,8 @@ Model::Model(int threads)
   const Stopwatch clock;
   if (!FLAGS_packed.empty())
     packed_.emplace(FLAGS_packed,
-                    must(fingerprint_model(config_, checkpoint_, default_cache_folder())).value,
-                    default_cache_folder(), plugins_.services());
+                    must(fingerprint_model(config_, checkpoint_, {default_cache_folder()})).value,
+                    DigestCache{default_cache_folder()}, plugins_.services());
   llama_ =
       must(Llama::load(checkpoint_, config_, precision_, backend_, packed_ ? &*packed_ : nullptr));
   load_seconds_ = clock.seconds();

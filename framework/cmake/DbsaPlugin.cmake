@@ -25,7 +25,9 @@ function(dbsa_plugin kind name)
   add_library(${target} MODULE ${ARG_SOURCES})
   set_target_properties(${target} PROPERTIES
     PREFIX "" OUTPUT_NAME ${file} LIBRARY_OUTPUT_DIRECTORY ${folder}
-    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
+    # Otherwise the RUNPATH ends with an empty entry, the folder that the program is started in.
+    BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH_USE_LINK_PATH ON)
   target_link_libraries(${target} PRIVATE dbsa_sdk ${ARG_LIBS})
   if(TARGET dbsa_compile_options)
     target_link_libraries(${target} PRIVATE dbsa_compile_options)

@@ -29,8 +29,11 @@ struct Bert::Pass {
   host::Plan plan;
 };
 
-Bert::Bert(const BertConfig& config, host::AttentionBackend& backend)
-    : config_(config), backend_(backend), activations_(std::make_unique<Activations>()) {}
+Bert::Bert(const Checkpoint& checkpoint, const BertConfig& config, host::AttentionBackend& backend)
+    : checkpoint_(checkpoint),
+      config_(config),
+      backend_(backend),
+      activations_(std::make_unique<Activations>()) {}
 
 Bert::~Bert() = default;
 
@@ -99,15 +102,15 @@ Result<std::unique_ptr<Bert>> Bert::load(const Checkpoint& checkpoint, const Ber
   shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
   shape.inv_freq = no_rotation.data();
   DBSA_RETURN_IF_ERROR(backend.configure(shape));
-  std::unique_ptr<Bert> model(new Bert(config, backend));
-  DBSA_RETURN_IF_ERROR(model->load_weights(checkpoint, prefix));
+  std::unique_ptr<Bert> model(new Bert(checkpoint, config, backend));
+  DBSA_RETURN_IF_ERROR(model->load_weights(prefix));
   DBSA_RETURN_IF_ERROR(check_names(checkpoint, config, prefix));
-  DBSA_RETURN_IF_ERROR(model->read_positions(checkpoint, prefix));
+  DBSA_RETURN_IF_ERROR(model->read_positions(prefix));
   return model;
 }
 
-Status Bert::load_weights(const Checkpoint& checkpoint, const std::string& prefix) {
-  const WeightLoader load(checkpoint, backend_, prefix);
+Status Bert::load_weights(const std::string& prefix) {
+  const WeightLoader load(checkpoint_, backend_, prefix);
   const int64_t hidden = config_.hidden_size, wide = config_.intermediate_size;
   const auto norm = [&](const std::string& name, host::Weight& weight,
                         host::Weight& bias) -> Status {
@@ -136,8 +139,8 @@ Status Bert::load_weights(const Checkpoint& checkpoint, const std::string& prefi
 }
 
 // The backend widens the tables, whatever their type.
-Status Bert::read_positions(const Checkpoint& checkpoint, const std::string& prefix) {
-  const WeightLoader load(checkpoint, backend_, prefix + "embeddings.");
+Status Bert::read_positions(const std::string& prefix) {
+  const WeightLoader load(checkpoint_, backend_, prefix + "embeddings.");
   const int64_t positions = config_.max_position_embeddings, hidden = config_.hidden_size;
   host::Weight places, types;
   DBSA_RETURN_IF_ERROR(load.embedding("position_embeddings.weight", positions, hidden, places));
@@ -250,6 +253,7 @@ Result<std::vector<float>> Bert::forward(std::span<const std::vector<int32_t>> t
   }
   std::vector<float> out(static_cast<size_t>(pass.rows * config_.hidden_size));
   DBSA_RETURN_IF_ERROR(backend_.download(activations_->x, 0, pass.rows, out));
+  DBSA_RETURN_IF_ERROR(checkpoint_.check_unchanged());
   return out;
 }
 

@@ -30,7 +30,8 @@ class Bert {
 
   // texts: the ids of each, 1..max_position_embeddings of them. Returns the last layer's x, [all
   // tokens, hidden_size], text after text. A text's rows do not depend on the others, bit for bit.
-  // Cost of memory: O(tokens * intermediate_size), kept for the next call.
+  // Fails when the checkpoint was changed since it was opened. Cost of memory: O(tokens *
+  // intermediate_size), kept for the next call.
   Result<std::vector<float>> forward(std::span<const std::vector<int32_t>> texts);
 
  private:
@@ -38,16 +39,17 @@ class Bert {
   struct Activations;
   struct Pass;
 
-  Bert(const BertConfig& config, host::AttentionBackend& backend);
+  Bert(const Checkpoint& checkpoint, const BertConfig& config, host::AttentionBackend& backend);
   float epsilon() const { return static_cast<float>(config_.layer_norm_eps); }
-  Status load_weights(const Checkpoint& checkpoint, const std::string& prefix);
-  Status read_positions(const Checkpoint& checkpoint, const std::string& prefix);
+  Status load_weights(const std::string& prefix);
+  Status read_positions(const std::string& prefix);
   Status reserve(int64_t rows);
   Result<Pass> prepare(std::span<const std::vector<int32_t>> texts);
   Status embed(std::span<const std::vector<int32_t>> texts, int64_t rows);
   Status attend(const Layer& layer, Pass& pass);
   Status feed_forward(const Layer& layer, int64_t rows);
 
+  const Checkpoint& checkpoint_;
   BertConfig config_;
   host::AttentionBackend& backend_;
   host::Weight words_;

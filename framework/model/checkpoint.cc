@@ -193,6 +193,11 @@ Status Checkpoint::check(const ModelConfig& config) const {
   return Error{ErrorCode::kConfig, faults, {}};
 }
 
+Status Checkpoint::check_unchanged() const {
+  for (const SafetensorsFile& file : files_) DBSA_RETURN_IF_ERROR(file.check_unchanged());
+  return {};
+}
+
 void Checkpoint::release_pages(std::string_view name) const {
   auto it = place_.find(name);
   if (it == place_.end()) return;

@@ -46,6 +46,9 @@ class Checkpoint {
   // fault on a line.
   Status check(const ModelConfig& config) const;
 
+  // See SafetensorsFile::check_unchanged; of all files.
+  Status check_unchanged() const;
+
   // See SafetensorsFile::release_pages.
   void release_pages(std::string_view name) const;
 

@@ -1,23 +1,29 @@
 #include "model/fingerprint.h"
 
-#include <unistd.h>
 #include <xxhash.h>
 
-#include <chrono>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
 #include <system_error>
+#include <utility>
+#include <vector>
+
+#include "config/atomic_file.h"
 
 namespace dbsa {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kCacheHeader = "dbsa-weights 1";
+constexpr const char* kCacheHeader = "dbsa-weights 2";
+constexpr int64_t kTrustedSeconds = int64_t{30} * 24 * 3600;
+constexpr size_t kMostFiles = 256;
 
 Fingerprint hash_text(const std::string& text) {
   return fingerprint_bytes({reinterpret_cast<const unsigned char*>(text.data()), text.size()});
@@ -39,8 +45,9 @@ std::string cache_path(const std::string& folder, const FileIdentity& id) {
 }
 
 // The body, then a line with its hash. Names are hex so that any name is one word.
-std::string cache_text(const FileIdentity& id, const Digests& digests) {
-  std::string body = std::string(kCacheHeader) + "\n" + identity_line(id) + "\n";
+std::string cache_text(const FileIdentity& id, int64_t hashed_unix_s, const Digests& digests) {
+  std::string body = std::string(kCacheHeader) + "\n" + identity_line(id) + "\nhashed " +
+                     std::to_string(hashed_unix_s) + "\n";
   for (const auto& [name, digest] : digests) {
     for (unsigned char c : name) {
       char digits[3];
@@ -63,41 +70,40 @@ Digests read_cache(const std::string& folder, const SafetensorsFile& file) {
   std::string line, word, digest;
   std::getline(lines, line);
   std::getline(lines, line);
+  int64_t hashed_unix_s = 0;
+  if (!(lines >> word >> hashed_unix_s)) return {};
+  const int64_t age = std::time(nullptr) - hashed_unix_s;
+  if (age < 0 || age > kTrustedSeconds) return {};
   for (const auto& entry : file.entries()) {
     if (!(lines >> word >> digest)) return {};
     digests[entry.name] = digest;
   }
   // Writing what was read must give the same bytes: header, identity, names, hash and all.
-  return cache_text(file.identity(), digests) == all.str() ? digests : Digests{};
+  return cache_text(file.identity(), hashed_unix_s, digests) == all.str() ? digests : Digests{};
 }
 
-// A file changed twice within one tick of the clock keeps its times; such a young one is not
-// remembered.
-bool is_settled(const FileIdentity& id) {
-  constexpr int64_t kTick = 50'000'000;  // ns
-  const int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                          std::chrono::system_clock::now().time_since_epoch())
-                          .count();
-  return id.modified_ns < now - kTick && id.changed_ns < now - kTick;
+// Removes the files written longest ago where there are too many.
+void bound_cache(const std::string& folder) {
+  std::vector<std::pair<fs::file_time_type, fs::path>> files;
+  std::error_code error;
+  fs::directory_iterator entries(folder, error);
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    if (!entries->path().filename().string().starts_with("weights-")) continue;
+    std::error_code gone;
+    const fs::file_time_type written = entries->last_write_time(gone);
+    if (!gone) files.emplace_back(written, entries->path());
+  }
+  if (files.size() <= kMostFiles) return;
+  std::sort(files.begin(), files.end());
+  files.resize(files.size() - kMostFiles);
+  for (const auto& [written, path] : files) fs::remove(path, error);
 }
 
 // Failure costs the next start time and nothing else, so it is not reported.
 void write_cache(const std::string& folder, const FileIdentity& id, const Digests& digests) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  const std::string path = cache_path(folder, id);
-  const std::string temporary = path + "." + std::to_string(::getpid()) + ".tmp";
-  {
-    std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
-    out << cache_text(id, digests);
-    out.close();
-    if (!out) {
-      fs::remove(temporary, error);
-      return;
-    }
-  }
-  fs::rename(temporary, path, error);
-  if (error) fs::remove(temporary, error);
+  if (write_file_atomically(cache_path(folder, id), cache_text(id, std::time(nullptr), digests))
+          .ok())
+    bound_cache(folder);
 }
 
 Digests hash_file(const SafetensorsFile& file, uint64_t* bytes_hashed) {
@@ -137,17 +143,17 @@ std::string Fingerprint::hex() const {
 }
 
 Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Checkpoint& checkpoint,
-                                           const std::string& cache_folder) {
-  return fingerprint_weights(config_identity(config), checkpoint, cache_folder);
+                                           const DigestCache& cache) {
+  return fingerprint_weights(config_identity(config), checkpoint, cache);
 }
 
 Result<ModelFingerprint> fingerprint_weights(const std::string& config,
                                              const Checkpoint& checkpoint,
-                                             const std::string& cache_folder) {
+                                             const DigestCache& cache) {
   ModelFingerprint out;
   std::map<std::string, std::string> tensors;  // name -> its line
   for (const SafetensorsFile& file : checkpoint.files()) {
-    DBSA_ASSIGN_OR_RETURN(Digests digests, tensor_digests(file, cache_folder, &out.bytes_hashed));
+    DBSA_ASSIGN_OR_RETURN(Digests digests, tensor_digests(file, cache, &out.bytes_hashed));
     for (const auto& entry : file.entries()) {
       tensors[entry.name] = std::to_string(entry.name.size()) + " " + entry.name + " " +
                             entry.dtype_name + " " + shape_text(entry.shape) + " " +
@@ -160,19 +166,15 @@ Result<ModelFingerprint> fingerprint_weights(const std::string& config,
   return out;
 }
 
-Result<Digests> tensor_digests(const SafetensorsFile& file, const std::string& cache_folder,
+Result<Digests> tensor_digests(const SafetensorsFile& file, const DigestCache& cache,
                                uint64_t* bytes_hashed) {
   Digests digests;
-  if (!cache_folder.empty()) digests = read_cache(cache_folder, file);
+  const bool remembers = !cache.folder.empty();
+  if (remembers && cache.trusted) digests = read_cache(cache.folder, file);
   if (digests.size() == file.entries().size()) return digests;
   digests = hash_file(file, bytes_hashed);
-  DBSA_ASSIGN_OR_RETURN(const FileIdentity after, file_identity(file.path()));
-  if (!(after == file.identity())) {
-    return Error{ErrorCode::kEnvironment,
-                 file.path() + ": changed while it was read; start again once it is complete",
-                 {}};
-  }
-  if (!cache_folder.empty() && is_settled(after)) write_cache(cache_folder, after, digests);
+  DBSA_RETURN_IF_ERROR(file.check_unchanged());
+  if (remembers && is_settled(file.identity())) write_cache(cache.folder, file.identity(), digests);
   return digests;
 }
 

@@ -29,23 +29,29 @@ struct ModelFingerprint {
 };
 
 // XXH3 of the weights takes about a second for 10 GB once they are in memory, and reading them
-// first; so what was computed for a file is remembered in cache_folder under (device, inode) with
-// size, mtime and ctime, and used while those are unchanged. "" remembers nothing. A cache that
-// cannot be read or written costs time, never the result. Fails with kEnvironment if a file changed
-// meanwhile.
+// first; so what was computed for a file is remembered in a folder under (device, inode) with size,
+// mtime and ctime, and used while those are unchanged, for 30 days at most: bytes may rot. The
+// files of 256 weights files are kept. A cache that cannot be read or written costs time, never the
+// result.
+struct DigestCache {
+  std::string folder;   // "": remembers nothing
+  bool trusted = true;  // false: all is hashed again, and remembered
+};
+
+// Fails with kEnvironment if a file changed meanwhile.
 Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Checkpoint& checkpoint,
-                                           const std::string& cache_folder);
+                                           const DigestCache& cache);
 
 // The same for a model of another kind: `config` is what enters the arithmetic, as a text that
 // begins with the kind.
 Result<ModelFingerprint> fingerprint_weights(const std::string& config,
                                              const Checkpoint& checkpoint,
-                                             const std::string& cache_folder);
+                                             const DigestCache& cache);
 
 // Hashes of the contents of a file's tensors, hexadecimal, by name: remembered, and failing, as
 // above. bytes_hashed is raised by what was read.
 Result<std::map<std::string, std::string>> tensor_digests(const SafetensorsFile& file,
-                                                          const std::string& cache_folder,
+                                                          const DigestCache& cache,
                                                           uint64_t* bytes_hashed);
 
 // 128-bit XXH3 of bytes, and of rope_identity.

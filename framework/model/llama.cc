@@ -25,10 +25,13 @@ struct Llama::Activations {
   host::Buffer last_x, last_attended, logits;  // [logit_rows, *]
 };
 
-Llama::Llama(const ModelConfig& config, Precision precision, host::AttentionBackend& backend)
-    : config_(config),
+Llama::Llama(const Checkpoint& checkpoint, const ModelConfig& config, Precision precision,
+             host::AttentionBackend& backend, PackedWeights* packed)
+    : checkpoint_(checkpoint),
+      config_(config),
       precision_(precision),
       backend_(backend),
+      packed_(packed),
       activations_(std::make_unique<Activations>()) {}
 
 Llama::~Llama() = default;
@@ -57,14 +60,30 @@ Result<std::unique_ptr<Llama>> Llama::load(const Checkpoint& checkpoint, const M
                                            PackedWeights* packed) {
   DBSA_RETURN_IF_ERROR(configure_backend(config, precision, backend));
   if (packed != nullptr) packed->open(backend);
-  std::unique_ptr<Llama> model(new Llama(config, precision, backend));
-  DBSA_RETURN_IF_ERROR(model->load_weights(checkpoint, packed));
+  const auto load = [&]() -> Result<std::unique_ptr<Llama>> {
+    std::unique_ptr<Llama> model(new Llama(checkpoint, config, precision, backend, packed));
+    DBSA_RETURN_IF_ERROR(model->load_weights());
+    return model;
+  };
+  Result<std::unique_ptr<Llama>> loaded = load();
+  if (!loaded.ok() && loaded.error().code == ErrorCode::kCorrupt && packed != nullptr) {
+    packed->reject(loaded.error().message);
+    loaded = load();
+  }
+  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Llama> model, std::move(loaded));
+  DBSA_RETURN_IF_ERROR(model->check_unchanged());
   if (packed != nullptr) packed->keep();
   return model;
 }
 
-Status Llama::load_weights(const Checkpoint& checkpoint, PackedWeights* packed) {
-  const WeightLoader load(checkpoint, backend_, "", packed);
+// Weights are read where they lie for as long as the model lives.
+Status Llama::check_unchanged() const {
+  DBSA_RETURN_IF_ERROR(checkpoint_.check_unchanged());
+  return packed_ == nullptr ? Status() : packed_->check_unchanged();
+}
+
+Status Llama::load_weights() {
+  const WeightLoader load(checkpoint_, backend_, "", packed_);
   const int64_t hidden = config_.hidden_size;
   const int64_t inner = config_.intermediate_size;
   const int64_t q_width = config_.heads * config_.head_dim;
@@ -208,6 +227,7 @@ Result<std::vector<float>> Llama::hidden_states(const ForwardInput& input, int32
   }
   std::vector<float> states(static_cast<size_t>(rows * config_.hidden_size));
   DBSA_RETURN_IF_ERROR(backend_.download(a.x, 0, rows, states));
+  DBSA_RETURN_IF_ERROR(check_unchanged());
   return states;
 }
 
@@ -253,6 +273,7 @@ Result<std::vector<float>> Llama::forward(const ForwardInput& input,
   const auto wanted = static_cast<int64_t>(logit_rows.size());
   std::vector<float> logits(static_cast<size_t>(wanted * config_.vocab_size));
   if (wanted > 0) DBSA_RETURN_IF_ERROR(backend_.download(activations_->logits, 0, wanted, logits));
+  DBSA_RETURN_IF_ERROR(check_unchanged());
   return logits;
 }
 
@@ -266,8 +287,12 @@ Result<std::vector<host::TokenScores>> Llama::score(const ForwardInput& input,
     tokens.push_back(ask.tokens);
   }
   DBSA_RETURN_IF_ERROR(compute_logits(input, rows, before_layer, nullptr));
-  if (asks.empty()) return std::vector<host::TokenScores>();
-  return backend_.log_softmax(activations_->logits, tokens);
+  std::vector<host::TokenScores> scores;
+  if (!asks.empty()) {
+    DBSA_ASSIGN_OR_RETURN(scores, backend_.log_softmax(activations_->logits, tokens));
+  }
+  DBSA_RETURN_IF_ERROR(check_unchanged());
+  return scores;
 }
 
 }  // namespace dbsa

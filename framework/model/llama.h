@@ -57,7 +57,8 @@ class Llama {
  public:
   // Packs the weights into the backend; the checkpoint must outlive the model (the embedding is
   // read in place). Pages of packed weights are given back to the system. packed: where packed
-  // weights are kept, must outlive the model too; nullptr: nowhere.
+  // weights are kept, must outlive the model too; nullptr: nowhere. Fails, and keeps nothing, when
+  // a file of either was changed since it was opened; so does every pass, and returns nothing.
   static Result<std::unique_ptr<Llama>> load(const Checkpoint& checkpoint,
                                              const ModelConfig& config, Precision precision,
                                              host::AttentionBackend& backend,
@@ -90,9 +91,11 @@ class Llama {
   struct Layer;
   struct Activations;
 
-  Llama(const ModelConfig& config, Precision precision, host::AttentionBackend& backend);
+  Llama(const Checkpoint& checkpoint, const ModelConfig& config, Precision precision,
+        host::AttentionBackend& backend, PackedWeights* packed);
   float epsilon() const { return static_cast<float>(config_.rms_norm_eps); }
-  Status load_weights(const Checkpoint& checkpoint, PackedWeights* packed);
+  Status load_weights();
+  Status check_unchanged() const;
   Status reserve(int64_t rows, int64_t logit_rows);
   Status compute_logits(const ForwardInput& input, std::span<const int64_t> logit_rows,
                         const LayerHook& before_layer, const LayerHook& kv_written);
@@ -102,9 +105,11 @@ class Llama {
   Status finish_layer(const Layer& layer, int64_t rows);
   Status feed_forward(const Layer& layer, int64_t rows, host::Buffer& x);
 
+  const Checkpoint& checkpoint_;
   ModelConfig config_;
   Precision precision_;
   host::AttentionBackend& backend_;
+  PackedWeights* packed_;
   std::vector<Layer> layers_;
   host::Weight embedding_;
   host::Weight norm_;

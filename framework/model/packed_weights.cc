@@ -25,6 +25,34 @@ std::string digest_of(const std::map<std::string, std::string>& tensors) {
   return fingerprint_bytes(as_bytes(all)).hex();
 }
 
+// Of a model and a packing.
+std::string file_name(const std::string& model, const std::string& packing) {
+  return fingerprint_bytes(as_bytes(model + "\n" + packing)).hex() + ".safetensors";
+}
+
+std::string metadata_of(const SafetensorsFile& file, const std::string& key) {
+  const auto found = file.metadata().find(key);
+  return found == file.metadata().end() ? "" : found->second;
+}
+
+Status expect(const SafetensorsFile& file, const std::string& key, const std::string& value) {
+  const std::string found = metadata_of(file, key);
+  if (found == value) return {};
+  return Error{ErrorCode::kCorrupt,
+               file.path() + ": expected " + key + " \"" + value + "\", found " +
+                   (found.empty() ? "none" : "\"" + found + "\""),
+               ""};
+}
+
+Status check_content(const SafetensorsFile& file, const DigestCache& cache) {
+  for (const SafetensorsEntry& entry : file.entries())
+    if (entry.begin % kAlignment != 0)
+      return Error{ErrorCode::kCorrupt, file.path() + ": a weight is not 64-byte aligned", ""};
+  uint64_t hashed = 0;
+  DBSA_ASSIGN_OR_RETURN(const auto digests, tensor_digests(file, cache, &hashed));
+  return expect(file, "digest", digest_of(digests));
+}
+
 // Header length and header, padded so that the data begin aligned.
 std::string header_text(const nlohmann::json& header) {
   std::string text = header.dump();
@@ -36,11 +64,11 @@ std::string header_text(const nlohmann::json& header) {
 
 }  // namespace
 
-PackedWeights::PackedWeights(std::string folder, const Fingerprint& model, std::string cache_folder,
+PackedWeights::PackedWeights(std::string folder, const Fingerprint& model, DigestCache cache,
                              host::HostServices& services)
     : folder_(std::move(folder)),
       model_(model.hex()),
-      cache_folder_(std::move(cache_folder)),
+      cache_(std::move(cache)),
       services_(services) {}
 
 void PackedWeights::warn(const std::string& what) const {
@@ -51,34 +79,31 @@ void PackedWeights::open(const host::AttentionBackend& backend) {
   backend_ = &backend;
   packing_ = backend.packing();
   if (packing_.empty()) return;
-  path_ =
-      folder_ + "/" + fingerprint_bytes(as_bytes(model_ + "\n" + packing_)).hex() + ".safetensors";
+  path_ = folder_ + "/" + file_name(model_, packing_);
   std::error_code failed;
   if (!fs::exists(path_, failed)) return;
-  if (const Status status = read(); !status.ok()) {
-    file_.reset();
-    warn(status.error().message + "; the weights are packed again");
-  }
+  if (const Status status = read(); !status.ok()) reject(status.error().message);
+}
+
+void PackedWeights::reject(const std::string& why) {
+  file_.reset();
+  warn(why + "; the weights are packed again");
 }
 
 Status PackedWeights::read() {
   DBSA_ASSIGN_OR_RETURN(file_, SafetensorsFile::open(path_));
-  const auto expect = [&](const std::string& key, const std::string& value) -> Status {
-    const auto found = file_->metadata().find(key);
-    if (found != file_->metadata().end() && found->second == value) return {};
+  DBSA_RETURN_IF_ERROR(expect(*file_, "model", model_));
+  DBSA_RETURN_IF_ERROR(expect(*file_, "packing", packing_));
+  return check_content(*file_, cache_);
+}
+
+Status check_packed_weights(const std::string& path) {
+  DBSA_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::open(path));
+  const std::string name = file_name(metadata_of(file, "model"), metadata_of(file, "packing"));
+  if (fs::path(path).filename() != name)
     return Error{ErrorCode::kCorrupt,
-                 path_ + ": expected " + key + " \"" + value + "\", found " +
-                     (found == file_->metadata().end() ? "none" : "\"" + found->second + "\""),
-                 ""};
-  };
-  DBSA_RETURN_IF_ERROR(expect("model", model_));
-  DBSA_RETURN_IF_ERROR(expect("packing", packing_));
-  for (const SafetensorsEntry& entry : file_->entries())
-    if (entry.begin % kAlignment != 0)
-      return Error{ErrorCode::kCorrupt, path_ + ": a weight is not 64-byte aligned", ""};
-  uint64_t hashed = 0;
-  DBSA_ASSIGN_OR_RETURN(const auto digests, tensor_digests(*file_, cache_folder_, &hashed));
-  return expect("digest", digest_of(digests));
+                 path + ": expected the name " + name + " for what it says it holds", ""};
+  return check_content(file, {});
 }
 
 std::optional<std::span<const unsigned char>> PackedWeights::find(const std::string& name) const {

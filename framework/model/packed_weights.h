@@ -22,10 +22,14 @@
 
 namespace dbsa {
 
+// Reads a file of packed weights whole. kCorrupt when its bytes, or its name, are not what was
+// written; kEnvironment when it cannot be read.
+Status check_packed_weights(const std::string& path);
+
 class PackedWeights {
  public:
-  // cache_folder: where checked files are remembered; "" for nowhere. services take warnings.
-  PackedWeights(std::string folder, const Fingerprint& model, std::string cache_folder,
+  // cache: where checked files are remembered. services take warnings.
+  PackedWeights(std::string folder, const Fingerprint& model, DigestCache cache,
                 host::HostServices& services);
 
   // Maps the file of a backend, which is configured, where there is one; the mapping lives as long
@@ -33,8 +37,14 @@ class PackedWeights {
   void open(const host::AttentionBackend& backend);
   // The packed bytes of a weight; none where it is to be packed.
   std::optional<std::span<const unsigned char>> find(const std::string& name) const;
+  // Gives up the file, for a backend that does not take what stands in it, and warns. No weight may
+  // be read from it any more.
+  void reject(const std::string& why);
   // What was packed instead; the weight must live until keep.
   Status add(const std::string& name, const host::Weight& weight);
+  const std::string& path() const { return path_; }
+  // See SafetensorsFile::check_unchanged.
+  Status check_unchanged() const { return file_ ? file_->check_unchanged() : Status(); }
   // Writes the file if anything was added. Not where the disk has no room for it.
   void keep();
 
@@ -44,7 +54,7 @@ class PackedWeights {
 
   std::string folder_;
   std::string model_;
-  std::string cache_folder_;
+  DigestCache cache_;
   host::HostServices& services_;
   const host::AttentionBackend* backend_ = nullptr;
   std::string packing_;  // "": nothing is kept

@@ -17,49 +17,25 @@ Error environment(const std::string& path, const std::string& what) {
   return {ErrorCode::kEnvironment, path + ": " + what, {}};
 }
 
-FileIdentity identity_of(const struct stat& info) {
-  constexpr int64_t kSecond = 1'000'000'000;
-  return {static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino),
-          static_cast<uint64_t>(info.st_size), info.st_mtim.tv_sec * kSecond + info.st_mtim.tv_nsec,
-          info.st_ctim.tv_sec * kSecond + info.st_ctim.tv_nsec};
-}
-
 }  // namespace
 
-Result<FileIdentity> file_identity(const std::string& path) {
-  struct stat info;
-  if (::stat(path.c_str(), &info) != 0) {
-    return environment(path, std::string("cannot be examined: ") + std::strerror(errno));
-  }
-  return identity_of(info);
-}
-
 Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
+  SafetensorsFile file;
+  file.path_ = path;
+  // Does not wait for a writer where the name is a FIFO's.
+  file.descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file.descriptor_ < 0)
     return environment(path,
                        std::string("cannot be opened: ") + std::strerror(errno) +
                            (errno == ENOENT ? "; expected a whole Hugging Face model folder" : ""));
-  struct stat info;
-  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-    ::close(fd);
-    return environment(path, "expected a regular file");
-  }
-  SafetensorsFile file;
-  file.path_ = path;
-  file.identity_ = identity_of(info);
-  const auto bytes = static_cast<uint64_t>(info.st_size);
+  DBSA_ASSIGN_OR_RETURN(file.identity_, settled_identity(file.descriptor_, path));
+  const uint64_t bytes = file.identity_.bytes;
   if (bytes > 0) {
-    void* map = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-    const int cause = errno;
-    ::close(fd);
-    if (map == MAP_FAILED) {
-      return environment(path, std::string("cannot be mapped: ") + std::strerror(cause));
-    }
+    void* map = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.descriptor_, 0);
+    if (map == MAP_FAILED)
+      return environment(path, std::string("cannot be mapped: ") + std::strerror(errno));
     file.map_ = static_cast<unsigned char*>(map);
     file.map_bytes_ = bytes;
-  } else {
-    ::close(fd);
   }
   DBSA_ASSIGN_OR_RETURN(file.header_, parse_safetensors_header(path, bytes, {file.map_, bytes}));
   return file;
@@ -67,6 +43,7 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
 
 SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
     : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
       identity_(other.identity_),
       header_(std::move(other.header_)),
       map_(std::exchange(other.map_, nullptr)),
@@ -74,6 +51,7 @@ SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
 
 SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
   std::swap(path_, other.path_);
+  std::swap(descriptor_, other.descriptor_);
   std::swap(identity_, other.identity_);
   std::swap(header_, other.header_);
   std::swap(map_, other.map_);
@@ -83,6 +61,7 @@ SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
 
 SafetensorsFile::~SafetensorsFile() {
   if (map_ != nullptr) ::munmap(map_, map_bytes_);
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 const SafetensorsEntry* SafetensorsFile::find(std::string_view name) const {

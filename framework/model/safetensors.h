@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "config/file_identity.h"
 #include "model/safetensors_header.h"
 
 namespace dbsa {
@@ -22,16 +23,10 @@ struct TensorView {
   uint64_t bytes = 0;
 };
 
-// What tells one state of a file from another.
-struct FileIdentity {
-  uint64_t device = 0, inode = 0, bytes = 0;
-  int64_t modified_ns = 0, changed_ns = 0;
-  bool operator==(const FileIdentity&) const = default;
-};
-
 class SafetensorsFile {
  public:
-  // Maps the file and checks its header, see parse_safetensors_header. Fails with kEnvironment.
+  // Maps the file and checks its header, see parse_safetensors_header. A file that changed just now
+  // is waited for, see settled_identity. Fails with kEnvironment.
   static Result<SafetensorsFile> open(const std::string& path);
 
   SafetensorsFile(SafetensorsFile&& other) noexcept;
@@ -40,6 +35,9 @@ class SafetensorsFile {
 
   const std::string& path() const { return path_; }
   const FileIdentity& identity() const { return identity_; }
+  // kEnvironment when the file was changed since it was opened: what was read of it may be of
+  // either state. Cost: one fstat.
+  Status check_unchanged() const { return dbsa::check_unchanged(descriptor_, identity_, path_); }
   std::span<const SafetensorsEntry> entries() const { return header_.entries; }
   const SafetensorsEntry* find(std::string_view name) const;  // nullptr if absent
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
@@ -59,13 +57,11 @@ class SafetensorsFile {
   SafetensorsFile() = default;
 
   std::string path_;
+  int descriptor_ = -1;
   FileIdentity identity_;
   SafetensorsHeader header_;
   unsigned char* map_ = nullptr;
   uint64_t map_bytes_ = 0;
 };
-
-// The identity of a path now. Fails with kEnvironment.
-Result<FileIdentity> file_identity(const std::string& path);
 
 }  // namespace dbsa

@@ -68,7 +68,7 @@ Status SentenceEncoder::read_identity() {
   std::snprintf(text, sizeof text, "bert encoder 1 heads %lld epsilon %.17g\n",
                 static_cast<long long>(bert.heads), bert.layer_norm_eps);
   DBSA_ASSIGN_OR_RETURN(const ModelFingerprint weights,
-                        fingerprint_weights(text, parts_.checkpoint, ""));
+                        fingerprint_weights(text, parts_.checkpoint, {}));
   const TokenizerFingerprint tokenizer = parts_.tokenizer->fingerprint();
   std::snprintf(text, sizeof text, " tokenizer %016llx%016llx tokens %lld lowercase %d",
                 static_cast<unsigned long long>(tokenizer.high),

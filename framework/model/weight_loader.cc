@@ -61,7 +61,11 @@ Status WeightLoader::pack(const std::string& name, const dbsa_tensor& tensor,
                           host::Weight& weight) const {
   const auto kept = packed_ == nullptr ? std::nullopt : packed_->find(name);
   if (kept) {
-    DBSA_ASSIGN_OR_RETURN(weight, backend_.weight_adopt(tensor.shape[0], tensor.shape[1], *kept));
+    Result<host::Weight> adopted = backend_.weight_adopt(tensor.shape[0], tensor.shape[1], *kept);
+    if (!adopted.ok())
+      return Error{ErrorCode::kCorrupt,
+                   packed_->path() + ": weight '" + name + "': " + adopted.error().message, ""};
+    weight = std::move(adopted).value();
     return {};
   }
   DBSA_ASSIGN_OR_RETURN(weight, backend_.weight_create(DBSA_WEIGHT_LINEAR, tensor));

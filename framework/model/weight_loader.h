@@ -14,7 +14,7 @@
 namespace dbsa {
 
 // Both must outlive it. Pages of what was packed are given back to the system. Errors: see
-// Checkpoint::tensor.
+// Checkpoint::tensor; kCorrupt when the backend does not take a weight that was kept packed.
 class WeightLoader {
  public:
   // prefix: goes before every name. packed: of this backend, open; nullptr: none are kept.

@@ -5,14 +5,24 @@
 #include <dbsa/sdk/kv_store.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "host/attention_backend.h"
 #include "host/kv_store.h"
+#include "pipeline/block_content.h"
 
 namespace dbsa {
+
+// Planes of a block that no store has.
+struct OwnPlanes {
+  struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<void, Free> memory;
+};
 
 class OpenBlock {
  public:
@@ -21,6 +31,9 @@ class OpenBlock {
         lease_(std::move(lease)),
         kv_(std::move(kv)),
         verified_(lease_.format().layers, false) {}
+  // Needs no verifying.
+  OpenBlock(KvKey key, OwnPlanes planes, host::Kv kv)
+      : key_(key), own_(std::move(planes)), kv_(std::move(kv)) {}
 
   const KvKey& key() const { return key_; }
   const host::Kv& kv() const { return kv_; }
@@ -28,7 +41,7 @@ class OpenBlock {
   // Compares the plane of a layer with its checksum, the first time only. kCorrupt on a mismatch.
   Status verify(int32_t layer) {
     const auto i = static_cast<size_t>(layer);
-    if (verified_[i]) return {};
+    if (in_memory() || verified_[i]) return {};
     DBSA_ASSIGN_OR_RETURN([[maybe_unused]] const uint64_t bytes,
                           lease_.verify(static_cast<uint32_t>(layer)));
     verified_[i] = true;
@@ -39,9 +52,19 @@ class OpenBlock {
       DBSA_RETURN_IF_ERROR(verify(static_cast<int32_t>(i)));
     return {};
   }
+  // The same, and kCorrupt when the numbers are none: see check_finite.
+  Status verify_content() {
+    DBSA_RETURN_IF_ERROR(verify_all());
+    if (in_memory()) return {};
+    return check_finite(lease_.format(), lease_.planes());
+  }
+
+  // Whether it is in no store.
+  bool in_memory() const { return own_.memory != nullptr; }
 
  private:
   KvKey key_;
+  OwnPlanes own_;
   host::KvStore::Lease lease_;  // before kv_, which reads what it leases
   host::Kv kv_;
   std::vector<bool> verified_;
@@ -52,18 +75,39 @@ class BlockCache {
   BlockCache(host::KvStore& store, host::AttentionBackend& backend)
       : store_(store), backend_(backend) {}
 
-  // kNotFound when the store has no such block.
-  Result<std::shared_ptr<OpenBlock>> open(const KvKey& key) {
+  // A block of that many tokens. kNotFound when the store has none of that key, kCorrupt when it
+  // has one that is not of this model and backend.
+  Result<std::shared_ptr<OpenBlock>> open(const KvKey& key, int64_t tokens) {
     if (const auto found = blocks_.find(key); found != blocks_.end()) return found->second;
     DBSA_ASSIGN_OR_RETURN(host::KvStore::Lease lease, store_.get(key));
+    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format expected, backend_.block_format(tokens));
+    if (Status same = check_format(expected, lease.format()); !same.ok())
+      return Error{ErrorCode::kCorrupt, "the stored block " + same.error().message, ""};
     DBSA_ASSIGN_OR_RETURN(host::Kv kv, backend_.block_import(lease.format(), lease.planes()));
     auto block = std::make_shared<OpenBlock>(key, std::move(lease), std::move(kv));
     return blocks_.emplace(key, std::move(block)).first->second;
   }
 
-  // Drops the blocks that nobody else holds.
+  // Keeps a block that the store does not take, as long as this lives: planes of format.layers
+  // planes, `stride` bytes from one to the next.
+  Status keep(const KvKey& key, const dbsa_kv_format& format, OwnPlanes planes, uint64_t stride) {
+    std::vector<const void*> each;
+    for (uint32_t layer = 0; layer < format.layers; ++layer)
+      each.push_back(static_cast<const char*>(planes.memory.get()) + stride * layer);
+    DBSA_ASSIGN_OR_RETURN(host::Kv kv, backend_.block_import(format, each.data()));
+    blocks_[key] = std::make_shared<OpenBlock>(key, std::move(planes), std::move(kv));
+    return {};
+  }
+  bool keeps(const KvKey& key) const {
+    const auto found = blocks_.find(key);
+    return found != blocks_.end() && found->second->in_memory();
+  }
+
+  // Drops the blocks that nobody else holds and the store has.
   void drop_unused() {
-    std::erase_if(blocks_, [](const auto& entry) { return entry.second.use_count() == 1; });
+    std::erase_if(blocks_, [](const auto& entry) {
+      return entry.second.use_count() == 1 && !entry.second->in_memory();
+    });
   }
 
   // Forgets a block whose bytes proved wrong, here and in the store.

@@ -20,10 +20,10 @@ class Encoder::Planes {
               DBSA_KV_PLANE_ALIGNMENT;
     const uint64_t bytes = stride_ * format.layers;
     if (bytes > bytes_) {
-      memory_.reset();
-      memory_.reset(static_cast<char*>(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, bytes)));
-      bytes_ = memory_ ? bytes : 0;
-      if (!memory_)
+      memory_.memory.reset();
+      memory_.memory.reset(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, bytes));
+      bytes_ = memory_.memory ? bytes : 0;
+      if (!memory_.memory)
         return Error{ErrorCode::kEnvironment,
                      "out of memory: a block of " + std::to_string(format.tokens) +
                          " tokens needs " + std::to_string(bytes) + " bytes",
@@ -35,18 +35,22 @@ class Encoder::Planes {
   }
   const dbsa_kv_format& format() const { return format_; }
   char* plane(int64_t layer) const {
-    return memory_.get() + stride_ * static_cast<uint64_t>(layer);
+    return static_cast<char*>(memory_.memory.get()) + stride_ * static_cast<uint64_t>(layer);
   }
   const std::vector<const void*>& all() const { return planes_; }
+  uint64_t stride() const { return stride_; }
+  // The memory itself; nothing is left here.
+  OwnPlanes take() {
+    bytes_ = 0;
+    planes_.clear();
+    return std::move(memory_);
+  }
 
  private:
-  struct Free {
-    void operator()(char* memory) const { std::free(memory); }
-  };
   dbsa_kv_format format_ = {};
   uint64_t stride_ = 0;
   std::vector<const void*> planes_;
-  std::unique_ptr<char, Free> memory_;
+  OwnPlanes memory_;
   uint64_t bytes_ = 0;
 };
 
@@ -73,8 +77,9 @@ struct Encoder::Chunk {
 };
 
 Result<EncodeNeed> Encoder::need(std::span<const EncodeBlock> pool,
-                                 std::span<const int64_t> wanted) const {
+                                 std::span<const int64_t> wanted) {
   EncodeNeed need;
+  DBSA_ASSIGN_OR_RETURN(const StoredFormats formats, stored_formats(pool));
   std::unordered_set<KvKey, KvKeyHash> seen;
   // From the back, so that of blocks with one key the first is listed: nothing that sees it comes
   // before it.
@@ -84,7 +89,7 @@ Result<EncodeNeed> Encoder::need(std::span<const EncodeBlock> pool,
     open.pop_back();
     const EncodeBlock& block = pool[static_cast<size_t>(index)];
     if (!seen.insert(block.key).second) continue;
-    DBSA_ASSIGN_OR_RETURN(const bool stored, store_.contains(block.key));
+    DBSA_ASSIGN_OR_RETURN(const bool stored, is_stored(block, formats));
     if (stored) continue;
     const auto tokens = static_cast<int64_t>(block.token_ids.size());
     DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, backend_.block_format(tokens));
@@ -97,11 +102,37 @@ Result<EncodeNeed> Encoder::need(std::span<const EncodeBlock> pool,
   std::sort(need.blocks.begin(), need.blocks.end());
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, store_.stats());
   need.free_bytes = stats.free_bytes;
-  DBSA_RETURN_IF_ERROR(check_room(need, stats.stored_bytes, stats.max_bytes));
+  need.stored_bytes = stats.stored_bytes;
+  need.max_bytes = stats.max_bytes;
   return need;
 }
 
-Status Encoder::check_room(const EncodeNeed& need, uint64_t stored_bytes, uint64_t max_bytes) {
+Result<Encoder::StoredFormats> Encoder::stored_formats(std::span<const EncodeBlock> pool) const {
+  StoredFormats formats;
+  std::unordered_set<KvKey, KvKeyHash> keys;
+  for (const EncodeBlock& block : pool) keys.insert(block.key);
+  DBSA_RETURN_IF_ERROR(store_.list([&](const KvEntry& entry) {
+    if (keys.contains(entry.key)) formats[entry.key] = {entry.format, entry.location};
+    return true;
+  }));
+  return formats;
+}
+
+Result<bool> Encoder::is_stored(const EncodeBlock& block, const StoredFormats& stored) {
+  if (cache_.keeps(block.key)) return true;
+  const auto found = stored.find(block.key);
+  if (found == stored.end()) return store_.contains(block.key);
+  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format expected,
+                        backend_.block_format(static_cast<int64_t>(block.token_ids.size())));
+  const Status same = check_format(expected, found->second.format);
+  if (same.ok()) return true;
+  services_.log(host::LogLevel::kWarning, found->second.location + ": block " + block.key.hex() +
+                                              " " + same.error().message + "; it is encoded again");
+  DBSA_RETURN_IF_ERROR(cache_.discard(block.key));
+  return false;
+}
+
+Status Encoder::check_room(const EncodeNeed& need) {
   if (need.bytes > need.free_bytes)
     return Error{
         ErrorCode::kEnvironment,
@@ -109,17 +140,19 @@ Status Encoder::check_room(const EncodeNeed& need, uint64_t stored_bytes, uint64
             std::to_string(need.free_bytes) +
             " are free; free some, choose another kv_store.path, or use fewer demonstrations",
         ""};
-  if (max_bytes != 0 && stored_bytes + need.bytes > max_bytes)
+  if (need.max_bytes != 0 && need.stored_bytes + need.bytes > need.max_bytes)
     return Error{ErrorCode::kEnvironment,
-                 "the store holds " + std::to_string(stored_bytes) + " bytes and needs " +
+                 "the store holds " + std::to_string(need.stored_bytes) + " bytes and needs " +
                      std::to_string(need.bytes) + " more; kv_store.max_bytes is " +
-                     std::to_string(max_bytes) +
+                     std::to_string(need.max_bytes) +
                      "; raise it, or free blocks no pool uses with `dbsa-pipe store gc`",
                  ""};
   return {};
 }
 
-Status Encoder::encode(std::span<const EncodeBlock> pool, EncodeNeed need, const Report& report) {
+Status Encoder::encode(std::span<const EncodeBlock> pool, EncodeNeed need, const Report& report,
+                       bool keep_in_memory) {
+  keeps_ = keep_in_memory;
   EncodeProgress progress;
   progress.blocks_total = static_cast<int64_t>(need.blocks.size());
   progress.tokens_total = need.tokens;
@@ -129,9 +162,17 @@ Status Encoder::encode(std::span<const EncodeBlock> pool, EncodeNeed need, const
   constexpr int kIdlePasses = 8;
   for (int idle = 0;;) {
     const int64_t done_before = progress.blocks_done;
+    const bool refused_before = refused_;
     Status status = encode_pass(pool, need, progress, report);
     cache_.drop_unused();
-    if (status.ok()) return store_.publish();
+    if (status.ok()) {
+      DBSA_RETURN_IF_ERROR(publish());
+      if (refused_ == refused_before) return {};
+      // What was put and not published when the store refused is computed again.
+      DBSA_ASSIGN_OR_RETURN(need, this->need(pool, wanted));
+      if (need.blocks.empty()) return {};
+      continue;
+    }
     idle = progress.blocks_done > done_before ? 0 : idle + 1;
     const bool corrupt = status.error().code == ErrorCode::kCorrupt;
     const bool gone = status.error().code == ErrorCode::kNotFound;  // another process collected it
@@ -147,6 +188,30 @@ Status Encoder::encode(std::span<const EncodeBlock> pool, EncodeNeed need, const
     progress.blocks_total = progress.blocks_done + static_cast<int64_t>(need.blocks.size());
     progress.tokens_total = progress.tokens_done + need.tokens;
   }
+}
+
+// Whether a store that could not take something is to be done without.
+bool Encoder::refuses(const Status& stored, const std::string& what) {
+  if (stored.ok() || !keeps_ || stored.error().code != ErrorCode::kEnvironment) return false;
+  if (!refused_)
+    services_.log(host::LogLevel::kWarning,
+                  what + " cannot be stored and is kept in memory: " + stored.error().message);
+  refused_ = true;
+  return true;
+}
+
+Status Encoder::put(const EncodeBlock& block, Planes& planes) {
+  const dbsa_kv_format format = planes.format();
+  Status stored = Error{ErrorCode::kEnvironment, "", ""};
+  if (!keeps_ || !refused_) stored = store_.put(block.key, format, planes.all());
+  if (!refuses(stored, "block " + block.key.hex())) return stored;
+  const uint64_t stride = planes.stride();
+  return cache_.keep(block.key, format, planes.take(), stride);
+}
+
+Status Encoder::publish() {
+  Status published = store_.publish();
+  return refuses(published, "what was encoded") ? Status() : published;
 }
 
 Status Encoder::encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed& need,
@@ -171,7 +236,7 @@ Status Encoder::encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed&
     for (std::unique_ptr<Live>& block : live.blocks) {
       const EncodeBlock& source = pool[static_cast<size_t>(block->block)];
       if (block->done == static_cast<int64_t>(source.token_ids.size())) {
-        DBSA_RETURN_IF_ERROR(store_block(source, *block, planes, progress));
+        DBSA_RETURN_IF_ERROR(store_block(pool, *block, planes, progress));
         continue;
       }
       unfinished.by_key.emplace(source.key, block.get());
@@ -228,21 +293,15 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
       if (segment.length > 0) range.segments.push_back(segment);
       continue;
     }
-    const KvKey& key = pool[static_cast<size_t>(visible.block)].key;
-    if (const auto same = live.by_key.find(key); same != live.by_key.end()) {
+    const EncodeBlock& other = pool[static_cast<size_t>(visible.block)];
+    if (const auto same = live.by_key.find(other.key); same != live.by_key.end()) {
       Live& seen = *same->second;  // whole by now: its rows came before
-      DBSA_RETURN_IF_ERROR(seal(
-          static_cast<int64_t>(pool[static_cast<size_t>(visible.block)].token_ids.size()), seen));
+      DBSA_RETURN_IF_ERROR(seal(static_cast<int64_t>(other.token_ids.size()), seen));
       segment.kv = seen.sealed ? seen.sealed.get() : seen.kv.get();
     } else {
-      Result<std::shared_ptr<OpenBlock>> stored = cache_.open(key);
-      Status sound = stored.ok() ? (*stored)->verify_all() : Status(stored.error());
-      if (!sound.ok()) {
-        if (sound.error().code == ErrorCode::kCorrupt) DBSA_RETURN_IF_ERROR(cache_.discard(key));
-        return sound;
-      }
-      segment.kv = (*stored)->kv().get();
-      chunk.in_view.push_back(std::move(stored).value());
+      DBSA_ASSIGN_OR_RETURN(std::shared_ptr<OpenBlock> stored, open_sound(other, false));
+      segment.kv = stored->kv().get();
+      chunk.in_view.push_back(std::move(stored));
     }
     range.segments.push_back(segment);
   }
@@ -252,6 +311,19 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
   }
   chunk.input.ranges.push_back(std::move(range));
   return {};
+}
+
+// A stored block whose planes match their checksums, and, where the content is asked for, are
+// numbers. One that does not is discarded: kCorrupt.
+Result<std::shared_ptr<OpenBlock>> Encoder::open_sound(const EncodeBlock& block, bool content) {
+  Result<std::shared_ptr<OpenBlock>> stored =
+      cache_.open(block.key, static_cast<int64_t>(block.token_ids.size()));
+  Status sound = !stored.ok() ? Status(stored.error())
+                 : content    ? (*stored)->verify_content()
+                              : (*stored)->verify_all();
+  if (sound.ok()) return stored;
+  if (sound.error().code == ErrorCode::kCorrupt) DBSA_RETURN_IF_ERROR(cache_.discard(block.key));
+  return std::move(sound).error();
 }
 
 // Makes ready what others see of a block in this chunk, where storing it changes it.
@@ -265,9 +337,10 @@ Status Encoder::seal(int64_t tokens, Live& live) {
   return {};
 }
 
-Status Encoder::store_block(const EncodeBlock& block, const Live& live, Planes& memory,
+Status Encoder::store_block(std::span<const EncodeBlock> pool, const Live& live, Planes& memory,
                             EncodeProgress& progress) {
-  const Planes* planes = live.sealed_planes.get();
+  const EncodeBlock& block = pool[static_cast<size_t>(live.block)];
+  Planes* planes = live.sealed_planes.get();
   if (planes == nullptr) {
     planes = &memory;
     DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format,
@@ -276,11 +349,29 @@ Status Encoder::store_block(const EncodeBlock& block, const Live& live, Planes& 
     for (int32_t layer = 0; layer < static_cast<int32_t>(format.layers); ++layer)
       DBSA_RETURN_IF_ERROR(backend_.block_export(live.kv, format, layer, memory.plane(layer)));
   }
-  const dbsa_kv_format& format = planes->format();
-  DBSA_RETURN_IF_ERROR(store_.put(block.key, format, planes->all()));
+  const dbsa_kv_format format = planes->format();
+  if (!check_finite(format, planes->all().data()).ok()) return not_finite(pool, block);
+  DBSA_RETURN_IF_ERROR(put(block, *planes));
   ++progress.blocks_done;
   progress.bytes_stored += static_cast<int64_t>(format.plane_bytes * format.layers);
   return {};
+}
+
+// Why a block's numbers are not finite: a stored block that it sees, which is discarded then
+// (kCorrupt), or the model.
+Error Encoder::not_finite(std::span<const EncodeBlock> pool, const EncodeBlock& block) {
+  for (const PlacedSegment& segment : block.plan.segments) {
+    const EncodeBlock& seen = pool[static_cast<size_t>(segment.visible.block)];
+    if (seen.key == block.key) continue;
+    const Result<std::shared_ptr<OpenBlock>> opened = open_sound(seen, true);
+    if (!opened.ok() && opened.error().code == ErrorCode::kCorrupt)
+      return {ErrorCode::kCorrupt, "block " + seen.key.hex() + ": " + opened.error().message, ""};
+  }
+  return {ErrorCode::kRun,
+          "block " + block.key.hex() +
+              ": the model computes keys or values that are not finite; check its weights, or set "
+              "model.dtype = \"f32\"",
+          "/model/path"};
 }
 
 }  // namespace dbsa

@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "host/attention_backend.h"
@@ -41,8 +43,9 @@ struct EncodeProgress {
 struct EncodeNeed {
   std::vector<int64_t> blocks;  // to be computed, ascending; blocks of one key stand here once
   int64_t tokens = 0;
-  uint64_t bytes = 0;       // KV planes
-  uint64_t free_bytes = 0;  // of the store's disk or of memory
+  uint64_t bytes = 0;                        // KV planes
+  uint64_t free_bytes = 0;                   // of the store's disk or of memory
+  uint64_t stored_bytes = 0, max_bytes = 0;  // of the store; no bound: 0
 };
 
 class Encoder {
@@ -57,17 +60,21 @@ class Encoder {
         chunk_tokens_(chunk_tokens) {}
 
   // Which of `wanted` (indices into pool) the store lacks, together with the absent blocks that
-  // those see. Reads no plane.
-  Result<EncodeNeed> need(std::span<const EncodeBlock> pool, std::span<const int64_t> wanted) const;
+  // those see. Reads no plane. A stored block that is not of this model and backend is discarded,
+  // with a warning, and counts as absent.
+  Result<EncodeNeed> need(std::span<const EncodeBlock> pool, std::span<const int64_t> wanted);
 
   // kEnvironment, with the figures, when it cannot fit.
-  static Status check_room(const EncodeNeed& need, uint64_t stored_bytes, uint64_t max_bytes);
+  static Status check_room(const EncodeNeed& need);
 
   // Computes and publishes what `need` lists. A stored block that proves corrupt on the way is
   // discarded and computed anew, and counted in repaired(). On kCancelled, and on any error, what
   // is done is published first.
+  // keep_in_memory: a block that the store cannot take (read-only, full) is kept in the cache, with
+  // a warning, and is no error.
   using Report = std::function<void(const EncodeProgress&)>;
-  Status encode(std::span<const EncodeBlock> pool, EncodeNeed need, const Report& report);
+  Status encode(std::span<const EncodeBlock> pool, EncodeNeed need, const Report& report,
+                bool keep_in_memory = false);
 
   // Stored blocks found corrupt so far while encoding.
   int64_t repaired() const { return repaired_; }
@@ -77,6 +84,12 @@ class Encoder {
   struct Live;
   struct LiveBlocks;
   struct Chunk;
+  // Of the blocks of a pool that the store has: their formats, and where they lie.
+  struct StoredFormat {
+    dbsa_kv_format format;
+    std::string location;
+  };
+  using StoredFormats = std::unordered_map<KvKey, StoredFormat, KvKeyHash>;
   Status encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed& need,
                      EncodeProgress& progress, const Report& report);
   Result<Chunk> make_chunk(std::span<const EncodeBlock> pool, std::span<const int64_t> todo,
@@ -84,8 +97,15 @@ class Encoder {
   Status add_range(std::span<const EncodeBlock> pool, Live& own, int64_t rows,
                    const LiveBlocks& live, Chunk& chunk);
   Status seal(int64_t tokens, Live& live);
-  Status store_block(const EncodeBlock& block, const Live& live, Planes& planes,
+  Status store_block(std::span<const EncodeBlock> pool, const Live& live, Planes& planes,
                      EncodeProgress& progress);
+  Status put(const EncodeBlock& block, Planes& planes);
+  Status publish();
+  bool refuses(const Status& stored, const std::string& what);
+  Result<bool> is_stored(const EncodeBlock& block, const StoredFormats& stored);
+  Result<StoredFormats> stored_formats(std::span<const EncodeBlock> pool) const;
+  Error not_finite(std::span<const EncodeBlock> pool, const EncodeBlock& block);
+  Result<std::shared_ptr<OpenBlock>> open_sound(const EncodeBlock& block, bool content);
 
   Llama& model_;
   host::AttentionBackend& backend_;
@@ -94,6 +114,8 @@ class Encoder {
   host::HostServices& services_;
   int64_t chunk_tokens_;
   int64_t repaired_ = 0;
+  bool keeps_ = false;    // in memory, what the store cannot take
+  bool refused_ = false;  // it could not take something, and is not asked again
 };
 
 }  // namespace dbsa

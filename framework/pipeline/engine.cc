@@ -66,8 +66,10 @@ Status identify(uint32_t backend_revision, Computing& computing) {
 }
 
 Result<Computing> load_model(const Settings& settings, const host::ResolvedPipeline& resolved,
-                             host::PluginRegistry& registry, host::HostServices& services) {
+                             host::PluginRegistry& registry, host::HostServices& services,
+                             OpenOptions options) {
   Computing computing;
+  const DigestCache cache = {default_cache_folder(), !options.rehash_weights};
   DBSA_ASSIGN_OR_RETURN(computing.config, load_model_config(settings.model.path));
   DBSA_ASSIGN_OR_RETURN(Checkpoint opened, Checkpoint::open(settings.model.path));
   computing.checkpoint = std::make_unique<Checkpoint>(std::move(opened));
@@ -78,13 +80,12 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
       auto backend, host::make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
                                                               registry, services));
   computing.backend = std::make_unique<host::AttentionBackend>(std::move(backend));
-  DBSA_ASSIGN_OR_RETURN(
-      const ModelFingerprint weights,
-      fingerprint_model(computing.config, *computing.checkpoint, default_cache_folder()));
+  DBSA_ASSIGN_OR_RETURN(const ModelFingerprint weights,
+                        fingerprint_model(computing.config, *computing.checkpoint, cache));
   computing.fingerprint = weights.value.hex();
   if (settings.model.packed_weights && !settings.store_path.empty())
-    computing.packed = std::make_unique<PackedWeights>(
-        settings.store_path + "/weights", weights.value, default_cache_folder(), services);
+    computing.packed = std::make_unique<PackedWeights>(settings.store_path + "/weights",
+                                                       weights.value, cache, services);
   DBSA_ASSIGN_OR_RETURN(computing.model,
                         Llama::load(*computing.checkpoint, computing.config,
                                     choose_precision(settings.model, *computing.checkpoint),
@@ -156,11 +157,12 @@ Status Engine::Impl::adopt(Pool opened) {
 
 Result<std::unique_ptr<Engine>> Engine::open(const host::ResolvedPipeline& resolved,
                                              host::PluginRegistry& registry,
-                                             host::HostServices& services) {
+                                             host::HostServices& services, OpenOptions options) {
   offer_plugins(services, registry);
   DBSA_ASSIGN_OR_RETURN(Settings settings, read_settings(resolved.json));
   // Plugins ask for embeddings while they are made, so the model is there before them.
-  DBSA_ASSIGN_OR_RETURN(Computing computing, load_model(settings, resolved, registry, services));
+  DBSA_ASSIGN_OR_RETURN(Computing computing,
+                        load_model(settings, resolved, registry, services, options));
   DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Plugins> plugins,
                         make_plugins(resolved, registry, services));
   auto impl = std::make_unique<Impl>(std::move(settings), services, std::move(computing),

@@ -57,7 +57,8 @@ struct EncodeReport {
   double setup_seconds = 0;   // all of stage one: reading, tokens, index and encoding
   double encode_seconds = 0;  // computing and storing KV alone
   std::string pool_id;
-  std::string manifest_path;  // "" where the store is not kept
+  std::string manifest_path;  // "" where the store is not kept, or the manifest could not be
+  Status manifest_written;    // why not, when all blocks were there: answers need no manifest
 };
 
 struct EncodeObserver {
@@ -126,12 +127,18 @@ Result<std::vector<Example>> read_queries(const DataSettings& data);
 Result<std::vector<std::string>> read_labels(const DataSettings& data,
                                              std::span<const Example> demonstrations);
 
+struct OpenOptions {
+  // Hash the weights and the packed weights again, whatever is remembered of them.
+  bool rehash_weights = false;
+};
+
 class Engine {
  public:
   // resolved must have no faults. The services and the registry outlive the engine.
   static Result<std::unique_ptr<Engine>> open(const host::ResolvedPipeline& resolved,
                                               host::PluginRegistry& registry,
-                                              host::HostServices& services);
+                                              host::HostServices& services,
+                                              OpenOptions options = {});
   ~Engine();
 
   // Stage one. Encodes what the store lacks, publishes it and the pool's manifest, and opens the

@@ -69,7 +69,8 @@ Result<std::vector<QueryPass::Selected>> Engine::Impl::open_blocks(const Selecti
   std::vector<QueryPass::Selected> open;
   for (const SelectedBlock& selected : selection.blocks) {
     const auto index = static_cast<size_t>(selected.block);
-    DBSA_ASSIGN_OR_RETURN(std::shared_ptr<OpenBlock> block, cache.open(pool.blocks[index].key));
+    DBSA_ASSIGN_OR_RETURN(std::shared_ptr<OpenBlock> block,
+                          cache.open(pool.blocks[index].key, lengths[index]));
     open.push_back({std::move(block), lengths[index], selected.start});
   }
   return open;
@@ -216,11 +217,12 @@ Result<bool> Engine::Impl::repair(const Selection& selection, Answer& answer) {
   std::vector<int64_t> wanted;
   for (const SelectedBlock& selected : selection.blocks) {
     wanted.push_back(selected.block);
-    const KvKey& key = pool.blocks[static_cast<size_t>(selected.block)].key;
+    const auto index = static_cast<size_t>(selected.block);
+    const KvKey& key = pool.blocks[index].key;
     DBSA_ASSIGN_OR_RETURN(const bool stored, plugins->store.contains(key));
     if (!stored) continue;
-    const Result<std::shared_ptr<OpenBlock>> block = cache.open(key);
-    Status sound = block.ok() ? (*block)->verify_all() : Status(block.error());
+    const Result<std::shared_ptr<OpenBlock>> block = cache.open(key, lengths[index]);
+    Status sound = block.ok() ? (*block)->verify_content() : Status(block.error());
     if (sound.ok()) continue;
     if (sound.error().code != ErrorCode::kCorrupt) return std::move(sound).error();
     services.log(host::LogLevel::kWarning, "block " + key.hex() + ": " + sound.error().message +
@@ -238,7 +240,7 @@ Result<bool> Engine::Impl::repair(const Selection& selection, Answer& answer) {
                      std::to_string(need.tokens) + " tokens first");
   answer.blocks_repaired += static_cast<int64_t>(need.blocks.size());
   const bool mended = !need.blocks.empty();
-  DBSA_RETURN_IF_ERROR(encoder.encode(blocks, std::move(need), nullptr));
+  DBSA_RETURN_IF_ERROR(encoder.encode(blocks, std::move(need), nullptr, /*keep_in_memory=*/true));
   answer.seconds.repair += watch.seconds();
   return mended;
 }

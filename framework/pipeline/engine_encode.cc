@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "config/folder_access.h"
 #include "pipeline/engine_impl.h"
 #include "pipeline/pool_manifest.h"
 #include "pipeline/stopwatch.h"
@@ -57,6 +58,17 @@ Status Engine::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
   return {};
 }
 
+// A store that lacks nothing need not be writable.
+Status Engine::Impl::check_writable(const EncodeNeed& need) const {
+  if (need.blocks.empty() || settings.store_path.empty()) return {};
+  const std::string fault = folder_fault(settings.store_path);
+  if (fault.empty()) return {};
+  return Error{ErrorCode::kEnvironment,
+               fault + " (" + std::to_string(need.blocks.size()) +
+                   " blocks of this pool are not in the store)",
+               "/kv_store/path"};
+}
+
 // Computes what the store lacks of a pool.
 Status Engine::Impl::encode(const BuiltPool& built, const EncodeObserver& observer,
                             EncodeReport& report) {
@@ -64,6 +76,8 @@ Status Engine::Impl::encode(const BuiltPool& built, const EncodeObserver& observ
       EncodeNeed need,
       encoder.need(built.blocks, uses_stored_kv(settings) ? all_indices(built.blocks.size())
                                                           : std::vector<int64_t>()));
+  DBSA_RETURN_IF_ERROR(Encoder::check_room(need));
+  DBSA_RETURN_IF_ERROR(check_writable(need));
   DBSA_RETURN_IF_ERROR(estimate(built, need, report));
   if (observer.estimate) observer.estimate(report.estimate);
 
@@ -100,7 +114,11 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   DBSA_RETURN_IF_ERROR(self.encode(built, observer, report));
   if (!self.settings.store_path.empty()) {
     report.manifest_path = pool_manifest_path(self.settings.store_path, self.pool_id);
-    DBSA_RETURN_IF_ERROR(write_pool_manifest(built.pool, self.settings.store_path));
+    report.manifest_written = write_pool_manifest(built.pool, self.settings.store_path);
+    if (!report.manifest_written.ok()) {
+      if (report.blocks_encoded > 0) return report.manifest_written.error();
+      report.manifest_path.clear();
+    }
   }
   DBSA_RETURN_IF_ERROR(self.adopt(std::move(built.pool)));
   self.blocks = std::move(built.blocks);

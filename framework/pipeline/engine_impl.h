@@ -105,6 +105,7 @@ struct Engine::Impl {
   Status adopt(Pool opened);
   Result<std::optional<Pool>> previous_pool(bool regroup) const;
   Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;
+  Status check_writable(const EncodeNeed& need) const;
   Status encode(const BuiltPool& built, const EncodeObserver& observer, EncodeReport& report);
   Result<Selection> select(std::string_view text);
   Result<std::vector<int32_t>> query_ids(std::string_view text) const;

@@ -192,8 +192,23 @@ std::string pool_manifest_path(const std::string& store_path, const std::string&
   return store_path + "/pools/" + pool_id + ".pool";
 }
 
+namespace {
+
+// Of a manifest that is there; "" of any other thing.
+std::string read_bytes(const std::string& path) {
+  std::error_code absent;
+  if (!std::filesystem::is_regular_file(path, absent)) return "";
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+}  // namespace
+
 Status write_pool_manifest(const Pool& pool, const std::string& store_path) {
-  return write_file_atomically(pool_manifest_path(store_path, pool.id), encode_pool_manifest(pool));
+  const std::string path = pool_manifest_path(store_path, pool.id);
+  const std::string bytes = encode_pool_manifest(pool);
+  if (read_bytes(path) == bytes) return {};
+  return write_file_atomically(path, bytes);
 }
 
 Result<Pool> read_pool_manifest(const std::string& path) {

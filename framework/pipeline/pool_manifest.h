@@ -24,7 +24,8 @@ Result<Pool> decode_pool_manifest(std::string_view bytes, const std::string& nam
 // "<store>/pools/<id>.pool"
 std::string pool_manifest_path(const std::string& store_path, const std::string& pool_id);
 
-// kEnvironment when the disk refuses; the old manifest is then still there.
+// kEnvironment when the disk refuses; the old manifest is then still there. One that says the same
+// is left as it is.
 Status write_pool_manifest(const Pool& pool, const std::string& store_path);
 // kNotFound when there is none, kCorrupt when it is damaged.
 Result<Pool> read_pool_manifest(const std::string& path);

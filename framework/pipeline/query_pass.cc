@@ -1,6 +1,7 @@
 #include "pipeline/query_pass.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "pipeline/stopwatch.h"
 
@@ -89,7 +90,23 @@ Result<std::vector<host::TokenScores>> QueryPass::compute(const ForwardInput& in
     return verify(layer);
   }));
   away_seconds_ += watch.seconds() - output.seconds;
+  DBSA_RETURN_IF_ERROR(check_scores(output.scores));
   return std::move(output.scores);
+}
+
+// Scores that are not finite may be the doing of a stored block.
+Status QueryPass::check_scores(std::span<const host::TokenScores> scores) {
+  const auto finite = [](const host::TokenScores& one) {
+    return std::isfinite(one.best_value) &&
+           std::all_of(one.values.begin(), one.values.end(),
+                       [](double value) { return std::isfinite(value); });
+  };
+  if (std::all_of(scores.begin(), scores.end(), finite)) return {};
+  for (const Selected& selected : selected_)
+    if (Status sound = selected.block->verify_content(); !sound.ok())
+      return Error{sound.error().code,
+                   "block " + selected.block->key().hex() + ": " + sound.error().message, ""};
+  return {};
 }
 
 std::vector<dbsa_segment> QueryPass::selected_segments() const {

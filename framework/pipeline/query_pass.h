@@ -37,7 +37,8 @@ class QueryPass {
                                  int64_t start, int64_t capacity, int64_t chunk_tokens);
 
   // Appends tokens; the scores of what may follow the last of them, at `asked`. Stored planes are
-  // verified ahead of their layer: kCorrupt when one does not match; the pass is then of no use.
+  // verified ahead of their layer: kCorrupt when one does not match, or when scores are not finite
+  // and a stored number is not either; the pass is then of no use.
   // kCancelled between two chunks.
   Result<host::TokenScores> extend(std::span<const int32_t> ids, std::span<const int32_t> asked);
 
@@ -66,6 +67,7 @@ class QueryPass {
         start_(start),
         chunk_tokens_(chunk_tokens) {}
   Status verify(int32_t layer);
+  Status check_scores(std::span<const host::TokenScores> scores);
   // Scores of the last of `ids` at `asked`, then of each row of the tree, if there is one, at what
   // may follow it.
   using Sink = std::function<Status(int32_t row, host::TokenScores scores)>;

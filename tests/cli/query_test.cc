@@ -55,6 +55,37 @@ TEST_F(QueryTest, LinesAreAnsweredOneByOneAndIdsPassThrough) {
   EXPECT_FALSE(answers[2].contains("id"));
 }
 
+// Weights that are read in place: nothing can be computed without them.
+TEST_F(QueryTest, AModelThatIsCutShortIsNamed) {
+  Process query(command({"query", pipeline_}),
+                {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
+  query.write_input("{\"text\": \"card\"}\n");
+  query.read_line();
+  std::filesystem::resize_file(path("model/model.safetensors"), 4096);
+  query.write_input("{\"text\": \"pin\"}\n");
+  const ProcessResult result = query.wait();
+  EXPECT_EQ(result.exit_code, 4) << result.error;
+  EXPECT_THAT(result.error, HasSubstr(path("model/model.safetensors") + ": "));
+}
+
+// Blocks can be computed again.
+TEST_F(QueryTest, PacksThatAreCutShortAreEncodedAgain) {
+  Process query(command({"query", pipeline_, "--set", "selection.ratio=1.0"}),
+                {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
+  query.write_input("{\"text\": \"card\"}\n");
+  const std::string first = query.read_line();
+  for (const auto& entry : std::filesystem::directory_iterator(path("store/packs")))
+    std::filesystem::resize_file(entry.path(), 4096);
+  query.write_input("{\"text\": \"card\"}\n");
+  const ProcessResult result = query.wait();
+  // The planes were checked before, so the moment that they are read again decides.
+  if (result.exit_code == 0)
+    EXPECT_EQ(result.out, first + "\n");
+  else
+    EXPECT_THAT(result.error, HasSubstr(path("store/packs") + "/pack-00000001.h5: became shorter"));
+  EXPECT_TRUE(result.exit_code == 0 || result.exit_code == 4) << result.exit_code << result.error;
+}
+
 TEST_F(QueryTest, WithoutJsonEachLineIsALabel) {
   const ProcessResult result =
       cli({"query", pipeline_}, {.input = "{\"text\": \"card\"}\n{\"text\": \"pin\"}\n"});

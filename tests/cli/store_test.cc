@@ -143,6 +143,39 @@ TEST_F(StoreCommandTest, VerifyReadsPoolManifests) {
   EXPECT_THAT(result.out, HasSubstr(*pool_files().begin() + ": "));
 }
 
+TEST_F(StoreCommandTest, VerifySaysWhatAPoolLacks) {
+  std::filesystem::remove(first_pack());
+  const ProcessResult result = cli({"store", "verify", path("store")});
+  EXPECT_EQ(result.exit_code, 5);
+  EXPECT_THAT(result.out,
+              HasSubstr(*pool_files().begin() + ": the store lacks 6 of its 6 blocks, such as "));
+  EXPECT_THAT(result.out, HasSubstr("; `dbsa-pipe encode` computes them\n"));
+  ASSERT_EQ(cli({"encode", pipeline_, "--quiet"}).exit_code, 0);
+  EXPECT_EQ(cli({"store", "verify", path("store")}).exit_code, 0);
+}
+
+TEST_F(StoreCommandTest, VerifyReadsPackedWeights) {
+  const std::string folder = path("store/weights");
+  ASSERT_TRUE(std::filesystem::exists(folder)) << "this backend keeps none";
+  const std::string file = std::filesystem::directory_iterator(folder)->path().string();
+  const auto size = std::filesystem::file_size(file);
+  {
+    std::fstream weights(file, std::ios::in | std::ios::out | std::ios::binary);
+    weights.seekg(static_cast<std::streamoff>(size - 1000));
+    const char byte = static_cast<char>(weights.get() ^ 1);
+    weights.seekp(static_cast<std::streamoff>(size - 1000));
+    weights.put(byte);
+  }
+  const ProcessResult result = cli({"store", "verify", path("store")});
+  EXPECT_EQ(result.exit_code, 5);
+  EXPECT_THAT(result.out, HasSubstr(file + ": expected digest "));
+  EXPECT_THAT(result.out, HasSubstr("; it is packed again when it is used\n"));
+  const std::string renamed = folder + "/" + std::string(32, 'a') + ".safetensors";
+  std::filesystem::rename(file, renamed);
+  EXPECT_THAT(cli({"store", "verify", path("store")}).out,
+              HasSubstr(renamed + ": expected the name "));
+}
+
 TEST_F(StoreCommandTest, ExportWritesNumPyArrays) {
   const json block = list().at("blocks")[0];
   const std::string key = block.at("key");

@@ -54,8 +54,8 @@ ForwardHarness::ForwardHarness(const std::string& model_folder, const HarnessOpt
       must(open_backend(*services_, options.instructions)));
   if (!options.packed.empty())
     packed_ = std::make_unique<PackedWeights>(
-        options.packed, must(fingerprint_model(config_, *checkpoint_, options.cache)).value,
-        options.cache, *services_);
+        options.packed, must(fingerprint_model(config_, *checkpoint_, {options.cache})).value,
+        DigestCache{options.cache}, *services_);
   model_ = must(Llama::load(*checkpoint_, config_, options.precision, *backend_, packed_.get()));
 }
 

@@ -115,7 +115,7 @@ TEST_F(PackedWeightsTest, AreReadInPlaceAndNotFromTheCheckpoint) {
   uint64_t hashed = 0;
   const Result<SafetensorsFile> changed = SafetensorsFile::open(file());
   ASSERT_TRUE(changed.ok());
-  const auto digests = tensor_digests(*changed, "", &hashed);
+  const auto digests = tensor_digests(*changed, {}, &hashed);
   ASSERT_TRUE(digests.ok());
   std::string all;
   for (const auto& [name, content] : *digests) all += name + "\n" + content + "\n";

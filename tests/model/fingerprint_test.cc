@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <thread>
 
@@ -33,7 +34,7 @@ class FingerprintTest : public testing::Test {
     }
   }
 
-  // Files younger than a tick of the clock are not remembered.
+  // Files younger than a tick of the clock are waited for.
   static void settle() { std::this_thread::sleep_for(std::chrono::milliseconds(80)); }
 
   ModelFingerprint compute(const std::string& cache_folder) {
@@ -44,7 +45,7 @@ class FingerprintTest : public testing::Test {
   ModelFingerprint compute(const ModelConfig& config, const std::string& cache_folder) {
     const auto checkpoint = Checkpoint::open(model.path());
     EXPECT_TRUE(checkpoint.ok()) << checkpoint.error().message;
-    const auto result = fingerprint_model(config, *checkpoint, cache_folder);
+    const auto result = fingerprint_model(config, *checkpoint, {cache_folder});
     EXPECT_TRUE(result.ok()) << result.error().message;
     return *result;
   }
@@ -94,15 +95,76 @@ TEST_F(FingerprintTest, AChangedByteChangesIt) {
   EXPECT_NE(second.value, first.value);
 }
 
-TEST_F(FingerprintTest, AFileJustWrittenIsNotRemembered) {
-  fs::last_write_time(weights, fs::file_time_type::clock::now());
+// Another change within the same tick of the clock would not show, so that tick is waited for.
+TEST_F(FingerprintTest, AFileJustWrittenIsWaitedForAndRemembered) {
+  std::string bytes = read_file(weights);
+  for (int i = 0; i < 10; ++i) {
+    bytes[bytes.size() - 100] ^= 1;
+    write_file(weights, bytes);
+    const auto fresh = compute(cache);
+    EXPECT_GT(fresh.bytes_hashed, 0u);
+    const auto again = compute(cache);
+    EXPECT_EQ(again.bytes_hashed, 0u);
+    EXPECT_EQ(again.value, fresh.value);
+  }
+}
+
+TEST_F(FingerprintTest, AFileChangedSinceItWasOpenedIsRefused) {
+  const auto config = load_model_config(model.path());
+  const auto checkpoint = Checkpoint::open(model.path());
+  ASSERT_TRUE(config.ok() && checkpoint.ok());
+  const std::string bytes = read_file(weights);
+  write_file(weights, bytes);  // in place
+  const auto result = fingerprint_model(*config, *checkpoint, {cache});
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code, ErrorCode::kEnvironment);
+  EXPECT_EQ(result.error().message.find(weights + ": was changed while it was in use"), 0u)
+      << result.error().message;
+  EXPECT_FALSE(fs::exists(cache));
+}
+
+TEST_F(FingerprintTest, IsComputedAgainWhenAskedAndAfterThirtyDays) {
+  const auto first = compute(cache);
+  const auto config = load_model_config(model.path());
+  const auto checkpoint = Checkpoint::open(model.path());
+  ASSERT_TRUE(config.ok() && checkpoint.ok());
+  const auto again = fingerprint_model(*config, *checkpoint, {cache, false});
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->bytes_hashed, first.bytes_hashed);
+  EXPECT_EQ(compute(cache).bytes_hashed, 0u);
+
+  // The same file as of 29 and of 31 days ago.
+  const std::string path = cache_file();
+  for (const int days : {29, 31}) {
+    std::string text = read_file(path);
+    const size_t at = text.find("\nhashed ") + 8;
+    text.replace(at, text.find('\n', at) - at,
+                 std::to_string(std::time(nullptr) - days * int64_t{24} * 3600));
+    text.resize(text.rfind("end "));
+    text += "end " +
+            fingerprint_bytes({reinterpret_cast<const unsigned char*>(text.data()), text.size()})
+                .hex() +
+            "\n";
+    write_file(path, text);
+    EXPECT_EQ(compute(cache).bytes_hashed, days < 30 ? 0u : first.bytes_hashed) << days;
+  }
+}
+
+TEST_F(FingerprintTest, FilesOfTheCacheAreBounded) {
   compute(cache);
-  EXPECT_GT(compute(cache).bytes_hashed + (fs::exists(cache) ? 0 : 1), 0u);
+  for (int i = 0; i < 300; ++i) {
+    const std::string path = cache + "/weights-1-" + std::to_string(i) + ".txt";
+    write_file(path, "old");
+    fs::last_write_time(path, fs::file_time_type::clock::now() - std::chrono::hours(300 - i));
+  }
+  write_file(cache + "/another.txt", "not ours");
   const std::string bytes = read_file(weights);
   write_file(weights, bytes);
   compute(cache);
-  settle();
-  EXPECT_GT(compute(cache).bytes_hashed, 0u);
+  const auto files = std::distance(fs::directory_iterator(cache), fs::directory_iterator());
+  EXPECT_EQ(files, 257);
+  EXPECT_FALSE(fs::exists(cache + "/weights-1-0.txt"));
+  EXPECT_TRUE(fs::exists(cache + "/weights-1-299.txt"));
   EXPECT_EQ(compute(cache).bytes_hashed, 0u);
 }
 
@@ -117,7 +179,7 @@ TEST_F(FingerprintTest, ADamagedCacheCostsTimeOnly) {
     const auto again = compute(cache);
     EXPECT_EQ(again.value, first.value);
     EXPECT_EQ(again.bytes_hashed, first.bytes_hashed);
-    EXPECT_EQ(read_file(path), good);
+    EXPECT_EQ(compute(cache).bytes_hashed, 0u);
   }
   // A digest altered in place is caught by the hash of the file.
   std::string bad = good;

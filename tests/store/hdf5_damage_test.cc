@@ -185,7 +185,8 @@ TEST_F(Hdf5Damage, MaintenanceNeverGivesRotAFreshChecksum) {
   ASSERT_EQ(store->host().logs().size(), 1u);
   EXPECT_EQ(store->host().logs()[0],
             root_.string() + ": dropped block " + first_.key.hex() +
-                " of pack-00000001.h5, its bytes do not match their checksums");
+                " of pack-00000001.h5: plane 0 does not match its checksum: expected " +
+                store->host().logs()[0].substr(store->host().logs()[0].size() - 16 - 8 - 16));
 }
 
 TEST_F(Hdf5Damage, AnUnreadablePackGoesWithTheNextCollect) {
@@ -230,7 +231,30 @@ TEST_F(Hdf5Damage, ATruncatedPackInUseIsNoticed) {
   const Outcome outcome = in_use->verify();
   EXPECT_EQ(outcome.code, DBSA_ERROR_CORRUPT);
   EXPECT_EQ(outcome.message,
-            damaged("block " + second_.key.hex() + ": plane 0 cannot be read from the disk"));
+            damaged("block " + second_.key.hex() +
+                    ": plane 0 is lost: the file was cut short while it was in use"));
+  // Known lost, it is left out of what maintenance copies.
+  uint64_t freed = 0;
+  ASSERT_EQ(store->compact(&freed).message, "");
+  EXPECT_TRUE(open()->check().empty());
+}
+
+// The bytes cannot be had, and nothing says that they are gone: a disk's bad moment. Here another
+// file has the pack's name, so that the one in use, which is too short, is not known to be.
+TEST_F(Hdf5Damage, WhatCannotBeReadNowIsKept) {
+  const auto store = open();
+  const auto in_use = store->get(second_.key);
+  ASSERT_TRUE(in_use.has_value());
+  const std::filesystem::path aside = root_ / "aside";
+  std::filesystem::rename(pack_, aside);
+  write_file(pack_, original_);
+  std::filesystem::resize_file(aside, 4096);
+  const Outcome outcome = in_use->verify();
+  EXPECT_EQ(outcome.code, DBSA_ERROR_ENVIRONMENT);
+  EXPECT_EQ(outcome.message,
+            damaged("block " + second_.key.hex() +
+                    ": plane 0 cannot be read now: Bad address; try again, and if it stays so "
+                    "check the disk, then remove the file and run `dbsa-pipe encode`"));
 }
 
 }  // namespace

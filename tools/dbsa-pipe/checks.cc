@@ -1,13 +1,11 @@
 #include "checks.h"
 
-#include <unistd.h>
-
 #include <array>
-#include <cerrno>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
+#include "config/folder_access.h"
 #include "config/json_pointer.h"
 #include "config/schema_check.h"
 #include "pipeline/engine.h"
@@ -52,30 +50,22 @@ Result<CheckedData> check_data(const Settings& settings) {
 }
 
 Status check_folders(const host::ResolvedPipeline& resolved) {
-  namespace fs = std::filesystem;
   ErrorList faults;
-  const auto check = [&](const std::string& pointer) {
+  const auto folder_at = [&](const std::string& pointer) -> std::string {
     const nlohmann::json::json_pointer at(pointer);
-    if (!resolved.json.contains(at) || !resolved.json.at(at).is_string()) return;
-    const std::string folder = resolved.json.at(at);
-    if (folder.empty()) return;
-    fs::path nearest = folder;
-    std::error_code failed;
-    while (!fs::exists(nearest, failed) && nearest.has_relative_path())
-      nearest = nearest.parent_path();
-    std::string why = "is no folder; name another one";
-    if (fs::is_directory(nearest, failed)) {
-      if (::access(nearest.c_str(), W_OK | X_OK) == 0) return;
-      why = "cannot be written to: " + std::generic_category().message(errno) +
-            "; make it writable or name another folder";
-    }
-    faults.add(resolved.fault(
-        pointer,
-        (nearest == folder ? "" : "cannot make " + folder + ": ") + nearest.string() + " " + why,
-        ErrorCode::kEnvironment));
+    if (!resolved.json.contains(at) || !resolved.json.at(at).is_string()) return "";
+    return resolved.json.at(at);
   };
-  check("/kv_store/path");
-  check("/output/directory");
+  const auto check = [&](const std::string& pointer, const std::string& folder) {
+    if (folder.empty()) return;
+    if (const std::string fault = folder_fault(folder); !fault.empty())
+      faults.add(resolved.fault(pointer, fault, ErrorCode::kEnvironment));
+  };
+  // A store that is there may have all that is needed; Engine::encode tells.
+  const std::string store = folder_at("/kv_store/path");
+  std::error_code failed;
+  if (!std::filesystem::is_directory(store, failed)) check("/kv_store/path", store);
+  check("/output/directory", folder_at("/output/directory"));
   return faults.status();
 }
 

@@ -19,6 +19,7 @@ CommandLine encode_command_line() {
                     "dbsa-pipe encode pipeline.toml --regroup --json"});
   line.arguments({"PIPELINE"}, 1);
   add_pipeline_options(line);
+  add_model_options(line);
   line.flag("regroup", "deal all demonstrations into blocks anew");
   add_output_options(line);
   return line;
@@ -40,6 +41,7 @@ Status encode(Session& session, const CommandLine& line, Terminal& terminal) {
   if (!report.ok() && report.error().code == ErrorCode::kCancelled)
     return Error{ErrorCode::kCancelled, view.stopped_message(true), ""};
   if (!report.ok()) return std::move(report).error();
+  DBSA_RETURN_IF_ERROR(report->manifest_written);
   view.finish(*report);
   if (line.has("json")) {
     terminal.out(encode_to_json(*report).dump(1));

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "bus_error.h"
 #include "commands.h"
 #include "config/exit_code.h"
 #include "config/nearest_name.h"
@@ -96,6 +97,7 @@ int fail(Terminal& terminal, const Error& error) {
 int main(int argc, char** argv) {
   // A file that would outgrow `ulimit -f` is an error to report, not the end.
   ::signal(SIGXFSZ, SIG_IGN);
+  dbsa::cli::name_file_on_bus_error();
   dbsa::cli::Terminal terminal;
   int code = 5;
   try {

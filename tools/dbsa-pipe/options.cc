@@ -194,6 +194,12 @@ void add_pipeline_options(CommandLine& line) {
   add_plugin_options(line);
 }
 
+void add_model_options(CommandLine& line) {
+  line.flag("verify",
+            "hash the model's weights and the packed ones again (what is remembered of unchanged "
+            "files is trusted for 30 days)");
+}
+
 void add_output_options(CommandLine& line) {
   line.flag("json", "print one JSON document on standard output, nothing else there");
   line.flag("quiet,q", "no progress and no notes on standard error");

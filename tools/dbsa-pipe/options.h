@@ -77,6 +77,7 @@ std::string with_hint(const std::string& what, std::string hint);
 // Options that several commands share.
 void add_pipeline_options(CommandLine& line);  // --set, --threads and those of add_plugin_options
 void add_plugin_options(CommandLine& line);    // --plugin-path
+void add_model_options(CommandLine& line);     // --verify
 void add_output_options(CommandLine& line);    // --json, --quiet, --verbose
 
 }  // namespace dbsa::cli

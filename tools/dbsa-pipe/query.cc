@@ -39,6 +39,7 @@ CommandLine query_command_line() {
        "dbsa-pipe query pipeline.toml --json < queries.jsonl > answers.jsonl"});
   line.arguments({"PIPELINE", "TEXT"}, 1);
   add_pipeline_options(line);
+  add_model_options(line);
   line.flag("json", "print one JSON object a query on standard output, nothing else there");
   line.flag("quiet,q", "no progress and no notes on standard error");
   line.flag("verbose,v", "more notes on standard error");

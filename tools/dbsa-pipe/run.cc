@@ -26,6 +26,7 @@ CommandLine run_command_line() {
                     "dbsa-pipe run pipeline.toml --set selection.ratio=0.5 --json"});
   line.arguments({"PIPELINE"}, 0);
   add_pipeline_options(line);
+  add_model_options(line);
   line.value("output", "DIR", "write the result record here (output.directory)");
   line.value("record", "RECORD",
              "repeat the run of a result record, in place of PIPELINE, and compare its answers");
@@ -209,6 +210,9 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
     return Error{ErrorCode::kCancelled, view.stopped_message(!settings.store_path.empty()), ""};
   if (!encoded.ok()) return std::move(encoded).error();
   record.encode = std::move(encoded).value();
+  if (!record.encode.manifest_written.ok())
+    terminal.warning(record.encode.manifest_written.error().message +
+                     "; the queries are answered, but `dbsa-pipe query` will not find this pool");
   record.free_decoding = settings.decoding.method == DecodingMethod::kFree;
   view.finish(record.encode);
 

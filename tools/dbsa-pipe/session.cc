@@ -112,6 +112,7 @@ Result<std::unique_ptr<Session>> Session::open(const CommandLine& line, Terminal
       host::resolve_pipeline(
           std::move(document), session->registry_,
           line.help().name == "query" ? host::NamedFiles::kModel : host::NamedFiles::kAll));
+  session->open_options_.rehash_weights = line.has("verify");
   host::offer_plugins(session->services_, session->registry_);
   DBSA_RETURN_IF_ERROR(host::check_plugins(session->resolved_, session->registry_));
   return session;

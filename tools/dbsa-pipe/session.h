@@ -33,7 +33,7 @@ class Session {
   host::HostServices& services() { return services_; }
 
   Result<std::unique_ptr<Engine>> open_engine() {
-    return Engine::open(resolved_, registry_, services_);
+    return Engine::open(resolved_, registry_, services_, open_options_);
   }
   Result<std::vector<PluginRecord>> plugin_records() const;
 
@@ -44,6 +44,7 @@ class Session {
   host::HostServices services_;
   host::PluginRegistry registry_;
   host::ResolvedPipeline resolved_;
+  OpenOptions open_options_;
 };
 
 // Threads and log as the options say; the log goes through the terminal.

@@ -1,12 +1,15 @@
 // dbsa-pipe store: looks after a KV store.
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "commands.h"
 #include "config/exit_code.h"
 #include "config/nearest_name.h"
 #include "config/schema_check.h"
+#include "model/packed_weights.h"
 #include "pipeline/pool_manifest.h"
 #include "pipeline/record.h"
 #include "session.h"
@@ -58,7 +61,7 @@ std::set<KvKey> used_keys(const std::string& path, Terminal& terminal) {
 
 // Files of packed weights beside the blocks (model.packed_weights).
 struct WeightFiles {
-  int64_t files = 0;
+  std::vector<std::string> paths;  // sorted
   uint64_t bytes = 0;
 };
 
@@ -68,9 +71,10 @@ WeightFiles weight_files(const std::string& path) {
   for (const auto& entry : std::filesystem::directory_iterator(path + "/weights", failed)) {
     const uint64_t bytes = entry.file_size(failed);
     if (failed || entry.path().extension() != ".safetensors") continue;
-    ++found.files;
+    found.paths.push_back(entry.path().string());
     found.bytes += bytes;
   }
+  std::sort(found.paths.begin(), found.paths.end());
   return found;
 }
 
@@ -97,14 +101,14 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
     ordered_json blocks = ordered_json::array();
     for (const KvEntry& entry : entries)
       blocks.push_back(entry_to_json(entry, used.contains(entry.key)));
-    terminal.out(
-        ordered_json{{"path", target.path()},
-                     {"stored_bytes", stats.stored_bytes},
-                     {"max_bytes", stats.max_bytes},
-                     {"free_bytes", stats.free_bytes},
-                     {"packed_weights", {{"files", weights.files}, {"bytes", weights.bytes}}},
-                     {"blocks", std::move(blocks)}}
-            .dump(1));
+    terminal.out(ordered_json{
+        {"path", target.path()},
+        {"stored_bytes", stats.stored_bytes},
+        {"max_bytes", stats.max_bytes},
+        {"free_bytes", stats.free_bytes},
+        {"packed_weights", {{"files", weights.paths.size()}, {"bytes", weights.bytes}}},
+        {"blocks", std::move(blocks)}}
+                     .dump(1));
     return 0;
   }
   using enum Table::Align;
@@ -126,14 +130,43 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
                human_bytes(stats.stored_bytes) + "; " + human_count(in_use) + " used by a pool; " +
                human_bytes(stats.free_bytes) + " free" +
                (stats.max_bytes > 0 ? "; bound " + human_bytes(stats.max_bytes) : ""));
-  if (weights.files > 0)
-    terminal.out(counted(weights.files, "file") + " of packed weights, " +
-                 human_bytes(weights.bytes) + ", in " + shown_path(target.path() + "/weights") +
+  if (!weights.paths.empty())
+    terminal.out(counted(static_cast<int64_t>(weights.paths.size()), "file") +
+                 " of packed weights, " + human_bytes(weights.bytes) + ", in " +
+                 shown_path(target.path() + "/weights") +
                  "; may be deleted, and the next start packs them again");
   return 0;
 }
 
 // ---- verify ------------------------------------------------------------------------------------
+
+// What of a pool's blocks the store lacks or has of another length; "" for nothing.
+std::string missing_of(const Pool& pool, const std::map<KvKey, uint64_t>& tokens_of) {
+  std::set<KvKey> missing;
+  for (const PoolBlock& block : pool.blocks) {
+    const auto found = tokens_of.find(block.key);
+    if (found == tokens_of.end() || found->second != block.token_ids.size())
+      missing.insert(block.key);
+  }
+  if (missing.empty()) return "";
+  return "the store lacks " + human_count(static_cast<int64_t>(missing.size())) + " of its " +
+         counted(static_cast<int64_t>(pool.blocks.size()), "block") + ", such as " +
+         missing.begin()->hex() + "; `dbsa-pipe encode` computes them";
+}
+
+// All files of packed weights that are not as they were written, by name.
+std::vector<std::pair<std::string, std::string>> weight_faults(const StoreTarget& target,
+                                                               Terminal& terminal) {
+  std::vector<std::pair<std::string, std::string>> faults;
+  for (const std::string& path : weight_files(target.path()).paths) {
+    if (target.cancelled()) break;
+    terminal.set_progress("reading " + shown_path(path) + " ...");
+    if (const Status sound = check_packed_weights(path); !sound.ok())
+      faults.emplace_back(path, sound.error().message + "; it is packed again when it is used");
+  }
+  terminal.set_progress("");
+  return faults;
+}
 
 Result<int> verify(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
   ordered_json faults = ordered_json::array();
@@ -150,11 +183,20 @@ Result<int> verify(StoreTarget& target, const CommandLine& line, Terminal& termi
     add(fault.key ? fault.key->hex() : "", fault.location, fault.message);
   }));
   terminal.set_progress("");
+  std::map<KvKey, uint64_t> tokens_of;
+  DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
+  for (const KvEntry& entry : entries) tokens_of[entry.key] = entry.format.tokens;
   int64_t pools = 0;
   for (const PoolFile& file : read_pools(target.path())) {
     ++pools;
-    if (!file.pool.ok()) add("", file.path, file.pool.error().message);
+    if (!file.pool.ok())
+      add("", file.path, file.pool.error().message);
+    else if (const std::string missing = missing_of(*file.pool, tokens_of); !missing.empty())
+      add("", file.path, missing);
   }
+  for (const auto& [path, message] : weight_faults(target, terminal)) add("", path, message);
+  if (target.cancelled())
+    return Error{ErrorCode::kCancelled, "stopped before all of the store was read", ""};
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
   const bool sound = faults.empty();
   const auto count = static_cast<int64_t>(faults.size());

@@ -78,10 +78,27 @@ int reserve(int fd, uint64_t offset, uint64_t length) {
   return errno;
 }
 
-int sync_folder(const fs::path& folder) {
-  const UniqueFd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid() || fsync(fd.get()) != 0) return errno == EINVAL ? 0 : errno;
+int sync_file(int fd) {
+  while (fsync(fd) != 0)
+    if (errno != EINTR) return errno;
   return 0;
+}
+
+int truncate_file(int fd, uint64_t bytes) {
+  while (ftruncate(fd, static_cast<off_t>(bytes)) != 0)
+    if (errno != EINTR) return errno;
+  return 0;
+}
+
+int sync_folder(const fs::path& folder) {
+  int fd;
+  do {
+    fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  } while (fd < 0 && errno == EINTR);
+  const UniqueFd opened(fd);
+  if (!opened.valid()) return errno;
+  const int code = sync_file(fd);
+  return code == EINVAL ? 0 : code;  // a file system whose folders cannot be synced
 }
 
 Status make_folders(const fs::path& root, const fs::path& folder) {

@@ -44,6 +44,9 @@ int write_at(int fd, std::span<const uint8_t> bytes, uint64_t offset);
 // Makes sure of disk space for [offset, offset + length) without changing the file's size, where
 // the file system can; errno or 0.
 int reserve(int fd, uint64_t offset, uint64_t length);
+// fsync and ftruncate, again where a signal came between; errno or 0.
+int sync_file(int fd);
+int truncate_file(int fd, uint64_t bytes);
 // fsync of a folder, so that names in it are durable; errno or 0.
 int sync_folder(const std::filesystem::path& folder);
 // Makes a folder and its parents, durably. kEnvironment.

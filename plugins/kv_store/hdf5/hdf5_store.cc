@@ -15,24 +15,6 @@ using kv_pack::StoredBlock;
 
 namespace {
 
-std::string hex(uint64_t value) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text(16, '0');
-  for (int i = 15; i >= 0; --i, value >>= 4) text[static_cast<size_t>(i)] = kDigits[value & 15];
-  return text;
-}
-
-// What is wrong with a plane's bytes, or nothing. Reads them and its checksum in the index.
-std::optional<std::string> plane_fault(std::span<const uint8_t> bytes, const uint64_t& stored) {
-  if (!kv_pack::load_pages(bytes) ||
-      !kv_pack::load_pages({reinterpret_cast<const uint8_t*>(&stored), sizeof stored}))
-    return "cannot be read from the disk";
-  const uint64_t expected = stored;
-  const uint64_t found = kv_pack::checksum(bytes);
-  if (found == expected) return std::nullopt;
-  return "does not match its checksum: expected " + hex(expected) + ", found " + hex(found);
-}
-
 class Hdf5Lease final : public KvStore::Lease {
  public:
   Hdf5Lease(StoredBlock block, std::string location)
@@ -55,10 +37,10 @@ class Hdf5Lease final : public KvStore::Lease {
     // What is wanted next is on its way while this plane is computed with.
     if (plane + 1 < block_.format.layers) kv_pack::fetch_pages(block_.plane(plane + 1));
     // Threads that meet here both read the plane and find the same.
-    if (const auto fault = plane_fault(block_.plane(plane), block_.checksums[plane])) {
-      state.store(PlaneState::kWrong, std::memory_order_release);
-      return Error{ErrorCode::kCorrupt,
-                   location_ + ": plane " + std::to_string(plane) + " " + *fault, ""};
+    if (const Status sound = block_.check_plane(plane); !sound.ok()) {
+      if (sound.error().code == ErrorCode::kCorrupt)
+        state.store(PlaneState::kWrong, std::memory_order_release);
+      return Error{sound.error().code, location_ + ": " + sound.error().message, ""};
     }
     state.store(PlaneState::kSound, std::memory_order_release);
     return block_.format.plane_bytes;
@@ -264,10 +246,10 @@ void Hdf5Store::check_pack(const PackFile& pack, const PackSet::Snapshot& all,
       fault({std::nullopt, pack.name(), fresh.error().message});
     return;
   }
-  const kv_pack::PackView& view = (*fresh)->view();
-  if (!kv_pack::load_pages((*fresh)->bytes()))
-    return fault({std::nullopt, pack.name(), path + ": cannot be read from the disk"});
-  if (!view.rest_matches())
+  if (const int code = kv_pack::load_pages((*fresh)->bytes()); code != 0)
+    return fault(
+        {std::nullopt, pack.name(), path + ": cannot be read now: " + kv_pack::errno_text(code)});
+  if (!(*fresh)->rest_matches())
     fault({std::nullopt, pack.name(),
            path + ": bytes outside header and planes do not match their checksum; the blocks are "
                   "usable, `dbsa-pipe store compact` rewrites the file"});
@@ -277,15 +259,15 @@ void Hdf5Store::check_pack(const PackFile& pack, const PackSet::Snapshot& all,
       if (place.pack.get() == &pack) rows.insert(&place.entry());
     return rows;
   }();
-  for (size_t i = 0; i < view.rows().size(); ++i) {
-    const PackRow& row = view.rows()[i];
+  for (size_t i = 0; i < (*fresh)->rows().size(); ++i) {
+    const PackRow& row = (*fresh)->rows()[i];
     const KvKey key = KvKey::from(row.key);
+    const StoredBlock block = PackFile::block(*fresh, i);
     for (uint32_t layer = 0; layer < row.layers; ++layer)
-      if (const auto wrong =
-              plane_fault(view.plane(row, layer), view.checksums()[row.first_checksum + layer]))
+      if (const Status sound = block.check_plane(layer); !sound.ok())
         fault({key, pack.name(),
-               path + ": block " + key.hex() + ": plane " + std::to_string(layer) + " " + *wrong +
-                   (i < pack.view().rows().size() && live.contains(&pack.view().rows()[i])
+               path + ": block " + key.hex() + ": " + sound.error().message +
+                   (i < pack.rows().size() && live.contains(&pack.rows()[i])
                         ? ""
                         : " (replaced by a newer copy; `dbsa-pipe store compact` removes it)")});
   }

@@ -65,6 +65,8 @@ class Hdf5Store final : public KvStore {
   Status keep_only(const kv_pack::PackSet::Snapshot& all, const Keep& keep);
   Status rewrite(std::span<const kv_pack::PackSet::Place> places,
                  std::span<const std::shared_ptr<const kv_pack::PackFile>> replaced);
+  Result<bool> rest_is_sound(const kv_pack::PackFile& pack) const;
+  Error unreadable(const kv_pack::PackFile& pack, const std::string& what) const;
   Status remove_packs(std::span<const std::shared_ptr<const kv_pack::PackFile>> packs);
   Status remove_bad_packs(const kv_pack::PackSet::Snapshot& all);
 

@@ -1,6 +1,8 @@
 // collect and compact. Both publish new packs before they remove old ones: a crash between the two
-// leaves two copies of some blocks, never none. A block is copied only while its planes match their
-// checksums, so that rot never gets a fresh checksum.
+// leaves two copies of some blocks, never none, and what replaces a pack was read back first. A
+// block is copied only while its planes match their checksums, so that rot never gets a fresh
+// checksum; it is dropped only if its planes were read and differ, and what cannot be read now
+// stops the work.
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,14 +35,6 @@ std::vector<Places> live_by_pack(const PackSet::Snapshot& all) {
 
 uint64_t stored_bytes(const PackSet::Place& place) {
   return place.pack->stored_bytes(place.entry());
-}
-
-bool sound(const StoredBlock& block) {
-  for (uint32_t i = 0; i < block.format.layers; ++i)
-    if (!kv_pack::load_pages(block.plane(i)) ||
-        kv_pack::checksum(block.plane(i)) != block.checksums[i])
-      return false;
-  return true;
 }
 
 }  // namespace
@@ -112,7 +106,7 @@ Status Hdf5Store::keep_only(const PackSet::Snapshot& all, const Keep& keep) {
       if (keep.contains(place.key())) kept.push_back(place);
     if (kept.empty())
       removed.push_back(all.packs[i]);
-    else if (kept.size() < all.packs[i]->view().rows().size())
+    else if (kept.size() < all.packs[i]->rows().size())
       mixed.emplace_back(all.packs[i], std::move(kept));
   }
   // Space first: rewriting needs some.
@@ -141,8 +135,8 @@ Result<uint64_t> Hdf5Store::compact() {
     for (size_t i = 0; i < all.packs.size(); ++i) {
       const auto& pack = all.packs[i];
       const bool full = pack->bytes().size() >= settings_.pack_bytes / 2;
-      const bool intact = live[i].size() == pack->view().rows().size() &&
-                          kv_pack::load_pages(pack->bytes()) && pack->view().rest_matches();
+      DBSA_ASSIGN_OR_RETURN(const bool whole, rest_is_sound(*pack));
+      const bool intact = live[i].size() == pack->rows().size() && whole;
       if (full && intact) continue;
       group.push_back(pack);
       places.insert(places.end(), live[i].begin(), live[i].end());
@@ -155,6 +149,23 @@ Result<uint64_t> Hdf5Store::compact() {
   });
 }
 
+// Whether the bytes of a pack outside its planes are as written. kEnvironment when they cannot be
+// read now.
+Result<bool> Hdf5Store::rest_is_sound(const PackFile& pack) const {
+  if (const int code = kv_pack::load_pages(pack.bytes()); code != 0 && !pack.cut_short())
+    return unreadable(pack, kv_pack::errno_text(code));
+  else if (code != 0)
+    return false;
+  return pack.rest_matches();
+}
+
+Error Hdf5Store::unreadable(const PackFile& pack, const std::string& what) const {
+  return {ErrorCode::kEnvironment,
+          (settings_.path / "packs" / pack.name()).string() + ": " + what +
+              "; nothing of it was removed",
+          ""};
+}
+
 // Copies blocks into one new pack and removes the packs it replaces.
 Status Hdf5Store::rewrite(std::span<const PackSet::Place> places,
                           std::span<const std::shared_ptr<const PackFile>> replaced) {
@@ -163,9 +174,11 @@ Status Hdf5Store::rewrite(std::span<const PackSet::Place> places,
     if (host_.cancelled())
       return Error{ErrorCode::kCancelled, settings_.path.string() + ": cancelled", ""};
     const StoredBlock block = PackFile::block(place.pack, place.row);
-    if (!sound(block)) {
+    if (const Status sound = block.check_planes(); !sound.ok()) {
+      if (sound.error().code != ErrorCode::kCorrupt)
+        return unreadable(*place.pack, "block " + place.key().hex() + ": " + sound.error().message);
       host_.log_warning(settings_.path.string() + ": dropped block " + place.key().hex() + " of " +
-                        place.pack->name() + ", its bytes do not match their checksums");
+                        place.pack->name() + ": " + sound.error().message);
       continue;
     }
     if (writer == nullptr) {
@@ -176,7 +189,7 @@ Status Hdf5Store::rewrite(std::span<const PackSet::Place> places,
     DBSA_RETURN_IF_ERROR(
         writer->add(place.key(), block.format, planes, place.entry().created_unix_s));
   }
-  if (writer != nullptr) DBSA_RETURN_IF_ERROR(writer->publish());
+  if (writer != nullptr) DBSA_RETURN_IF_ERROR(writer->publish(PackWriter::ReadBack::kAll));
   return remove_packs(replaced);
 }
 

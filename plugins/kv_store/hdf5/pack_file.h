@@ -32,9 +32,9 @@ class Mapping {
   uint64_t length_;
 };
 
-// Brings mapped bytes into memory in one go. False when the disk cannot deliver them, which would
-// otherwise be a SIGBUS.
-bool load_pages(std::span<const uint8_t> bytes);
+// Brings mapped bytes into memory in one go; errno or 0. EFAULT when the disk cannot deliver them
+// or the file has become shorter, which would otherwise be a SIGBUS.
+int load_pages(std::span<const uint8_t> bytes);
 
 // Lets the system begin to bring mapped bytes into memory, and does not wait for it.
 void fetch_pages(std::span<const uint8_t> bytes);
@@ -47,8 +47,11 @@ inline int64_t modified_ns(const struct stat& info) {
 // What is known in this process of a plane.
 enum class PlaneState : uint8_t { kUnknown, kSound, kWrong };
 
+class PackFile;
+
 struct StoredBlock {
   dbsa_kv_format format{};
+  const PackFile* pack = nullptr;   // nullptr: a growing pack
   const uint8_t* planes = nullptr;  // plane 0
   uint64_t stride = 0;              // bytes from plane to plane
   const uint64_t* checksums = nullptr;
@@ -58,6 +61,10 @@ struct StoredBlock {
   std::span<const uint8_t> plane(uint32_t layer) const {
     return {planes + layer * stride, format.plane_bytes};
   }
+  // Reads a plane and compares it with its checksum. kCorrupt when it was read whole and differs,
+  // or when the file has become too short to hold it; kEnvironment when it cannot be read now.
+  Status check_plane(uint32_t layer) const;
+  Status check_planes() const;
 };
 
 class PackFile {
@@ -69,7 +76,13 @@ class PackFile {
   // Whether `info` is of this very file, unchanged since it was opened.
   bool same_file(const struct stat& info) const;
   const std::string& name() const { return name_; }
-  const PackView& view() const { return view_; }
+  // Whether the file has been cut since it was opened.
+  bool cut_short() const;
+  // The index, copied when the pack was opened: it stays readable when the file is cut short.
+  std::span<const PackRow> rows() const { return rows_; }
+  std::span<const uint64_t> checksums() const { return checksums_; }
+  // See PackView::rest_matches. The file's pages must be loaded.
+  bool rest_matches() const { return view_.rest_matches(); }
   std::span<const uint8_t> bytes() const { return mapping_->bytes(); }
   std::atomic<PlaneState>* states(const PackRow& row) const {
     return states_.get() + row.first_checksum;
@@ -87,8 +100,11 @@ class PackFile {
 
   std::shared_ptr<const Mapping> mapping_;
   PackView view_;
+  std::vector<PackRow> rows_;
+  std::vector<uint64_t> checksums_;
   std::unique_ptr<std::atomic<PlaneState>[]> states_;  // of every plane
   std::unique_ptr<std::atomic<bool>[]> hidden_;        // of every row
+  std::filesystem::path path_;
   std::string name_;
   uint64_t number_ = 0;
   uint64_t inode_ = 0;

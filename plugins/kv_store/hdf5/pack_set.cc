@@ -123,7 +123,7 @@ Result<bool> PackSet::load(uint64_t number,
 void PackSet::rebuild_places() {
   places_.clear();
   for (const auto& [number, pack] : packs_) {
-    const auto rows = pack->view().rows();
+    const auto rows = pack->rows();
     for (size_t i = 0; i < rows.size(); ++i)
       if (!pack->hidden(i)) places_.insert_or_assign(KvKey::from(rows[i].key), Place{pack, i});
   }
@@ -140,7 +140,7 @@ void PackSet::discard(const KvKey& key) {
   std::unique_lock lock(mutex_);
   bool known_wrong = false;
   for (const auto& [number, pack] : packs_) {
-    const auto rows = pack->view().rows();
+    const auto rows = pack->rows();
     for (size_t i = 0; i < rows.size(); ++i) {
       if (KvKey::from(rows[i].key) != key) continue;
       for (uint32_t layer = 0; layer < rows[i].layers; ++layer)
@@ -161,7 +161,7 @@ PackSet::Snapshot PackSet::snapshot() const {
   for (const auto& [number, pack] : packs_) {
     result.packs.push_back(pack);
     result.stored_bytes += pack->bytes().size();
-    const auto rows = pack->view().rows();
+    const auto rows = pack->rows();
     for (size_t i = 0; i < rows.size(); ++i)
       if (const auto place = places_.find(KvKey::from(rows[i].key));
           place != places_.end() && place->second.pack == pack && place->second.row == i)

@@ -24,7 +24,7 @@ class PackSet {
   struct Place {
     std::shared_ptr<const PackFile> pack;
     size_t row = 0;
-    const PackRow& entry() const { return pack->view().rows()[row]; }
+    const PackRow& entry() const { return pack->rows()[row]; }
     KvKey key() const { return KvKey::from(entry().key); }
   };
   struct BadPack {

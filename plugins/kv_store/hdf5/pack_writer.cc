@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <ctime>
 #include <random>
 
@@ -263,13 +264,12 @@ Result<uint64_t> PackWriter::create_dataset(const KvKey& key, const PackRow& row
   const hsize_t shape[2] = {row.layers, row.plane_stride};
   const Hdf5Id space = own_space(H5Screate_simple(2, shape, nullptr));
   const Hdf5Id layout = contiguous_layout();
-  const Hdf5Id dataset =
-      own_dataset(H5Dcreate2(blocks_.get(), key.hex().c_str(), H5T_STD_U8LE, space.get(),
-                             H5P_DEFAULT, layout.get(), H5P_DEFAULT));
+  Hdf5Id dataset = own_dataset(H5Dcreate2(blocks_.get(), key.hex().c_str(), H5T_STD_U8LE,
+                                          space.get(), H5P_DEFAULT, layout.get(), H5P_DEFAULT));
   if (!dataset.valid()) return hdf5_error(doing);
   const Hdf5Id scalar = own_space(H5Screate(H5S_SCALAR));
-  const Hdf5Id attribute = own_attribute(H5Acreate2(dataset.get(), "format", format_type_.get(),
-                                                    scalar.get(), H5P_DEFAULT, H5P_DEFAULT));
+  Hdf5Id attribute = own_attribute(H5Acreate2(dataset.get(), "format", format_type_.get(),
+                                              scalar.get(), H5P_DEFAULT, H5P_DEFAULT));
   const Hdf5Id memory_type = row_type(false);
   if (!attribute.valid() || H5Awrite(attribute.get(), memory_type.get(), &row) < 0)
     return hdf5_error(doing);
@@ -277,6 +277,7 @@ Result<uint64_t> PackWriter::create_dataset(const KvKey& key, const PackRow& row
   if (offset == HADDR_UNDEF || offset % kPlaneAlignment != 0)
     return Error{ErrorCode::kEnvironment,
                  root_.string() + ": " + doing + ": HDF5 gave the planes no aligned place", ""};
+  if (!attribute.reset() || !dataset.reset()) return hdf5_error(doing);
   return uint64_t{offset};
 }
 
@@ -306,7 +307,7 @@ Result<StoredBlock> PackWriter::last_block(uint64_t reserve_bytes) {
   return block;
 }
 
-Status PackWriter::publish() {
+Status PackWriter::publish(ReadBack read_back) {
   const QuietHdf5 quiet;
   PackHeader header = {};
   std::copy(std::begin(kMagic), std::end(kMagic), header.magic);
@@ -318,42 +319,65 @@ Status PackWriter::publish() {
   DBSA_RETURN_IF_ERROR(write_index(header));
   DBSA_RETURN_IF_ERROR(close_file());
   DBSA_RETURN_IF_ERROR(seal(header));
+  DBSA_RETURN_IF_ERROR(check_written(read_back));
   return rename_to_next();
 }
 
+// Makes a dataset of `count` elements, writes its bytes and returns its offset in the file.
+Result<uint64_t> PackWriter::write_array(int64_t group, const char* name, const Hdf5Id& type,
+                                         uint64_t count, std::span<const uint8_t> bytes) {
+  const std::string doing = "writing the index of a pack";
+  const hsize_t shape = count;
+  const Hdf5Id space = own_space(H5Screate_simple(1, &shape, nullptr));
+  const Hdf5Id layout = contiguous_layout();
+  Hdf5Id dataset = own_dataset(
+      H5Dcreate2(group, name, type.get(), space.get(), H5P_DEFAULT, layout.get(), H5P_DEFAULT));
+  if (!dataset.valid()) return hdf5_error(doing);
+  const haddr_t offset = H5Dget_offset(dataset.get());
+  if (offset == HADDR_UNDEF || H5Dget_storage_size(dataset.get()) != bytes.size())
+    return Error{ErrorCode::kEnvironment, root_.string() + ": " + doing + ": HDF5 gave it no place",
+                 ""};
+  if (!dataset.reset()) return hdf5_error(doing);
+  if (const int code = write_at(fd_.get(), bytes, offset); code != 0)
+    return write_error(root_, doing, code);
+  return uint64_t{offset};
+}
+
+namespace {
+
+template <typename T>
+std::span<const uint8_t> bytes_of(const std::vector<T>& values) {
+  return {reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(T)};
+}
+
+bool equal(std::span<const uint8_t> a, std::span<const uint8_t> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace
+
 Status PackWriter::write_index(PackHeader& header) {
-  const auto write = [&](hid_t group, const char* name, const Hdf5Id& type, hsize_t count,
-                         const void* data) -> Result<uint64_t> {
-    const Hdf5Id space = own_space(H5Screate_simple(1, &count, nullptr));
-    const Hdf5Id layout = contiguous_layout();
-    const Hdf5Id dataset = own_dataset(
-        H5Dcreate2(group, name, type.get(), space.get(), H5P_DEFAULT, layout.get(), H5P_DEFAULT));
-    if (!dataset.valid() ||
-        H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
-      return hdf5_error("writing the index of a pack");
-    return uint64_t{H5Dget_offset(dataset.get())};
-  };
-  const Hdf5Id group =
-      own_group(H5Gcreate2(file_.get(), "index", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  Hdf5Id group = own_group(H5Gcreate2(file_.get(), "index", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
   if (!group.valid()) return hdf5_error("writing the index of a pack");
   header.block_count = rows_.size();
   header.plane_count = checksums_.size();
-  DBSA_ASSIGN_OR_RETURN(header.rows_offset,
-                        write(group.get(), "blocks", row_type(true), rows_.size(), rows_.data()));
+  DBSA_ASSIGN_OR_RETURN(header.rows_offset, write_array(group.get(), "blocks", row_type(true),
+                                                        rows_.size(), bytes_of(rows_)));
   DBSA_ASSIGN_OR_RETURN(header.checksums_offset,
-                        write(group.get(), "plane_xxh3", own_type(H5Tcopy(H5T_STD_U64LE)),
-                              checksums_.size(), checksums_.data()));
+                        write_array(group.get(), "plane_xxh3", own_type(H5Tcopy(H5T_STD_U64LE)),
+                                    checksums_.size(), bytes_of(checksums_)));
+  if (!group.reset()) return hdf5_error("writing the index of a pack");
   return {};
 }
 
 Status PackWriter::close_file() {
-  format_type_.reset();
-  blocks_.reset();
-  if (!file_.reset()) return hdf5_error("closing a pack");
+  if (!format_type_.reset() || !blocks_.reset() || !file_.reset())
+    return hdf5_error("closing a pack");
   struct stat info = {};
   if (fstat(fd_.get(), &info) != 0) return write_error(root_, "closing a pack", errno);
   // Gives back what was reserved and not used.
-  if (ftruncate(fd_.get(), info.st_size) != 0) return write_error(root_, "closing a pack", errno);
+  if (const int code = truncate_file(fd_.get(), static_cast<uint64_t>(info.st_size)); code != 0)
+    return write_error(root_, "closing a pack", code);
   bytes_ = static_cast<uint64_t>(info.st_size);
   return {};
 }
@@ -361,18 +385,45 @@ Status PackWriter::close_file() {
 Status PackWriter::seal(PackHeader header) {
   DBSA_ASSIGN_OR_RETURN(const std::shared_ptr<const Mapping> whole,
                         Mapping::map(fd_.get(), bytes_, temporary_));
-  const auto part = [&](const auto& values) {
-    return std::span(reinterpret_cast<const uint8_t*>(values.data()),
-                     values.size() * sizeof values[0]);
-  };
+  const auto planes = plane_ranges(rows_);
+  for (uint64_t i = 0, from = kHeaderBytes; i <= planes.size(); ++i) {
+    const uint64_t end = i < planes.size() ? planes[i].first : bytes_;
+    const int code = from < end ? load_pages(whole->bytes().subspan(from, end - from)) : 0;
+    if (code != 0) return write_error(root_, "reading a new pack back", code);
+    if (i < planes.size()) from = planes[i].second;
+  }
   header.file_bytes = bytes_;
-  header.index_xxh3 = checksum(part(rows_), part(checksums_));
-  header.rest_xxh3 = checksum_without(whole->bytes(), kHeaderBytes, plane_ranges(rows_));
+  header.index_xxh3 = checksum(bytes_of(rows_), bytes_of(checksums_));
+  header.rest_xxh3 = checksum_without(whole->bytes(), kHeaderBytes, planes);
   const auto* raw = reinterpret_cast<const uint8_t*>(&header);
   header.header_xxh3 = checksum({raw, offsetof(PackHeader, header_xxh3)});
   if (const int code = write_at(fd_.get(), {raw, sizeof header}, 0); code != 0)
     return write_error(root_, "writing a pack", code);
-  if (fsync(fd_.get()) != 0) return write_error(root_, "writing a pack", errno);
+  if (const int code = sync_file(fd_.get()); code != 0)
+    return write_error(root_, "writing a pack", code);
+  return {};
+}
+
+// Opens the pack as a reader does and compares it with what was to be written.
+Status PackWriter::check_written(ReadBack read_back) const {
+  const auto wrong = [&](const std::string& what) {
+    return Error{ErrorCode::kEnvironment,
+                 root_.string() + ": a new pack was written and " + what +
+                     ", so it is not published; check the disk, then run the command again",
+                 ""};
+  };
+  const auto pack = PackFile::open(temporary_, 0);
+  if (!pack.ok()) return wrong("does not read back: " + pack.error().message);
+  const auto index = [](const auto& values) {
+    return std::span(reinterpret_cast<const uint8_t*>(values.data()), values.size_bytes());
+  };
+  if (!equal(index((*pack)->rows()), bytes_of(rows_)) ||
+      !equal(index((*pack)->checksums()), bytes_of(checksums_)))
+    return wrong("its index reads back otherwise");
+  if (read_back == ReadBack::kIndex) return {};
+  for (size_t i = 0; i < rows_.size(); ++i)
+    if (const Status sound = PackFile::block(*pack, i).check_planes(); !sound.ok())
+      return wrong("block " + KvKey::from(rows_[i].key).hex() + ": " + sound.error().message);
   return {};
 }
 

@@ -1,8 +1,11 @@
 // PackWriter: one pack that grows under a temporary name and is published by a rename.
 //
-// HDF5 lays out the file and writes its metadata; the planes go straight to the offsets HDF5 gave
-// them. Disk space is reserved before anything is written, so that a full disk shows here and not
-// half-way through HDF5. Destroying a writer that was not published removes its file.
+// HDF5 lays out the file and writes its metadata; planes and index go straight to the offsets HDF5
+// gave them, so that a write that fails is seen where it is made: HDF5 keeps small data back and
+// tells when an object is closed. Every close is asked how it went, and what a reader needs is read
+// back from the file before it gets its name. Disk space is reserved before anything is written, so
+// that a full disk shows here and not half-way through HDF5. Destroying a writer that was not
+// published removes its file.
 #pragma once
 
 #include <dbsa/sdk/kv_store.h>
@@ -50,9 +53,12 @@ class PackWriter {
   // created_unix_s: 0 for the time of publication.
   Status add(const KvKey& key, const dbsa_kv_format& format, std::span<const void* const> planes,
              int64_t created_unix_s = 0);
+  // Whether publish reads the planes back too, not only header and index: for a pack whose
+  // originals go.
+  enum class ReadBack { kIndex, kAll };
   // Durably publishes the pack under the next free number. The writer is done after it, whatever
-  // comes back.
-  Status publish();
+  // comes back. An error means that nothing was published, or that it may not last.
+  Status publish(ReadBack read_back = ReadBack::kIndex);
 
   uint64_t bytes() const { return bytes_; }  // what the file takes so far
   size_t block_count() const { return rows_.size(); }
@@ -67,8 +73,11 @@ class PackWriter {
   Status reserve_space(uint64_t more_bytes, const std::string& doing);
   Result<uint64_t> create_dataset(const KvKey& key, const PackRow& row);
   Status write_index(PackHeader& header);
+  Result<uint64_t> write_array(int64_t group, const char* name, const Hdf5Id& type, uint64_t count,
+                               std::span<const uint8_t> bytes);
   Status close_file();
   Status seal(PackHeader header);
+  Status check_written(ReadBack read_back) const;
   Status rename_to_next();
   Error hdf5_error(const std::string& doing) const;
 

@@ -1,0 +1,82 @@
+#include "config/file_identity.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+namespace dbsa {
+namespace {
+
+constexpr int64_t kSecond = 1'000'000'000;  // ns
+
+Result<struct stat> examine(int descriptor, const std::string& name) {
+  struct stat info = {};
+  if (::fstat(descriptor, &info) != 0)
+    return Error{ErrorCode::kEnvironment, name + ": cannot be examined: " + std::strerror(errno),
+                 ""};
+  if (!S_ISREG(info.st_mode))
+    return Error{ErrorCode::kEnvironment, name + ": expected a regular file", ""};
+  return info;
+}
+
+FileIdentity identity_of(const struct stat& info) {
+  return {static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino),
+          static_cast<uint64_t>(info.st_size), info.st_mtim.tv_sec * kSecond + info.st_mtim.tv_nsec,
+          info.st_ctim.tv_sec * kSecond + info.st_ctim.tv_nsec};
+}
+
+// How long after a change the next one may carry the same time. File systems take the time of the
+// kernel's last timer tick, at 100 Hz or more; those with whole seconds may round to two (FAT).
+int64_t tick_of(const FileIdentity& identity) {
+  const bool whole_seconds =
+      identity.modified_ns % kSecond == 0 && identity.changed_ns % kSecond == 0;
+  return whole_seconds ? 2 * kSecond : kSecond / 50;
+}
+
+// Nanoseconds until a change would show; 0: it would.
+int64_t unsettled_ns(const FileIdentity& identity) {
+  const int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                          std::chrono::system_clock::now().time_since_epoch())
+                          .count();
+  return std::max<int64_t>(0, identity.changed_ns + tick_of(identity) - now);
+}
+
+}  // namespace
+
+bool is_settled(const FileIdentity& identity) { return unsettled_ns(identity) == 0; }
+
+Result<FileIdentity> settled_identity(int descriptor, const std::string& name) {
+  DBSA_ASSIGN_OR_RETURN(struct stat info, examine(descriptor, name));
+  FileIdentity identity = identity_of(info);
+  constexpr int kPatience = 500;  // times a file may be found changed
+  for (int changes = 0; changes < kPatience; ++changes) {
+    const int64_t wait = unsettled_ns(identity);
+    // A time to come is of a clock that was set back: it cannot be waited for.
+    if (wait == 0 || wait > tick_of(identity)) return identity;
+    std::this_thread::sleep_for(std::chrono::nanoseconds(wait));
+    DBSA_ASSIGN_OR_RETURN(info, examine(descriptor, name));
+    identity = identity_of(info);
+  }
+  return Error{ErrorCode::kEnvironment,
+               name + ": is being written by another program; start again once it is complete", ""};
+}
+
+Status check_unchanged(int descriptor, const FileIdentity& identity, const std::string& name) {
+  DBSA_ASSIGN_OR_RETURN(const struct stat info, examine(descriptor, name));
+  FileIdentity now = identity_of(info);
+  // Losing its last name is a change of the file's status, not of its content.
+  if (info.st_nlink == 0) now.changed_ns = identity.changed_ns;
+  if (now == identity) return {};
+  return Error{ErrorCode::kEnvironment,
+               name +
+                   ": was changed while it was in use, so what is computed would be of no one "
+                   "version of it; start again, and replace files by renaming new ones over "
+                   "them",
+               ""};
+}
+
+}  // namespace dbsa

@@ -1,0 +1,19 @@
+// What is wrong with a stored block although its checksums are right: it was made by another
+// program, another layout, or out of numbers that are none. Checksums tell what an accident did to
+// bytes; they do not tell who wrote them.
+#pragma once
+
+#include <dbsa/kv_block.h>
+#include <dbsa/sdk/result.h>
+
+namespace dbsa {
+
+// kCorrupt, with what was expected and what was found, when the formats differ.
+Status check_format(const dbsa_kv_format& expected, const dbsa_kv_format& found);
+
+// kCorrupt when a plane holds a number that is not finite: whatever sees it becomes NaN. planes:
+// [format.layers]. Layouts of other backends than the CPU's are taken as they are: what lies
+// between their numbers is not known here. Cost: a pass over the bytes.
+Status check_finite(const dbsa_kv_format& format, const void* const* planes);
+
+}  // namespace dbsa
