@@ -1,6 +1,5 @@
 #include "model/fingerprint.h"
 
-#include <unistd.h>
 #include <xxhash.h>
 
 #include <chrono>
@@ -11,6 +10,8 @@
 #include <map>
 #include <sstream>
 #include <system_error>
+
+#include "config/atomic_file.h"
 
 namespace dbsa {
 namespace {
@@ -83,21 +84,7 @@ bool is_settled(const FileIdentity& id) {
 
 // Failure costs the next start time and nothing else, so it is not reported.
 void write_cache(const std::string& folder, const FileIdentity& id, const Digests& digests) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  const std::string path = cache_path(folder, id);
-  const std::string temporary = path + "." + std::to_string(::getpid()) + ".tmp";
-  {
-    std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
-    out << cache_text(id, digests);
-    out.close();
-    if (!out) {
-      fs::remove(temporary, error);
-      return;
-    }
-  }
-  fs::rename(temporary, path, error);
-  if (error) fs::remove(temporary, error);
+  (void)write_file_atomically(cache_path(folder, id), cache_text(id, digests));
 }
 
 Digests hash_file(const SafetensorsFile& file, uint64_t* bytes_hashed) {
