@@ -380,10 +380,19 @@ Status PackWriter::rename_to_next() {
   const fs::path packs = root_ / "packs";
   uint64_t number = 0;
   std::error_code failed;
-  for (const fs::directory_entry& entry : fs::directory_iterator(packs, failed))
-    number = std::max(number, pack_number(entry.path().filename().string()).value_or(0));
+  fs::directory_iterator entry(packs, failed);
+  for (; !failed && entry != fs::directory_iterator(); entry.increment(failed))
+    number = std::max(number, pack_number(entry->path().filename().string()).value_or(0));
+  // Without all numbers, an older one might be taken.
+  if (failed) return write_error(root_, "publishing a pack", failed.value());
   int code = EEXIST;
-  while (code == EEXIST) code = rename_new(temporary_, packs / pack_name(++number));
+  while (code == EEXIST && number < kMaxPackNumber)
+    code = rename_new(temporary_, packs / pack_name(++number));
+  if (code == EEXIST)
+    return Error{ErrorCode::kEnvironment,
+                 root_.string() + ": publishing a pack: " + pack_name(number) +
+                     " has the last number there is; move this file to another folder",
+                 ""};
   if (code != 0) return write_error(root_, "publishing a pack", code);
   temporary_.clear();
   if (code = sync_folder(packs); code != 0) return write_error(root_, "publishing a pack", code);
