@@ -35,7 +35,45 @@ TEST_F(BadSurroundings, ClosedStreamsNeverEndUpInTheStore) {
 TEST_F(BadSurroundings, ClosedOutputIsAnError) {
   const ProcessResult result = in_shell("\"$@\" >&-", {"validate", path("pipeline.toml")});
   EXPECT_EQ(result.exit_code, 4);
-  EXPECT_EQ(result.error, "error: cannot write to standard output\n");
+  EXPECT_EQ(result.error, "error: standard output: cannot be written: Bad file descriptor\n");
+}
+
+TEST_F(BadSurroundings, AFullDiskBehindStandardOutputIsAnErrorOfEveryCommand) {
+  const std::string pipeline = path("pipeline.toml"), store = path("store");
+  const std::string sweep = workspace_.write("sweep.toml", R"(base = "pipeline.toml"
+[output]
+directory = "sweep"
+[[axis]]
+name = "share"
+key = "selection.ratio"
+values = [0.5]
+)");
+  for (const Words& words :
+       {Words{"--help"}, Words{"--version"}, Words{"run", "--help"}, Words{"encode", pipeline},
+        Words{"run", pipeline}, Words{"query", pipeline, "card"}, Words{"validate", pipeline},
+        Words{"explain", pipeline}, Words{"inspect"}, Words{"inspect", "bm25"},
+        Words{"sweep", sweep, "--list"}, Words{"sweep", sweep},
+        Words{"report", path("runs"), "--no-plots"}, Words{"store", "list", store},
+        Words{"store", "verify", store},
+        Words{"store", "export", store, "--all", "--output", path("b")},
+        Words{"store", "compact", store}, Words{"store", "gc", store}})
+    for (const bool json : {false, true}) {
+      if (json && words.front().starts_with("--")) continue;
+      if (json && words.back() == "--help") continue;
+      Words all = words;
+      if (json) all.emplace_back("--json");
+      const ProcessResult result = in_shell("exec \"$@\" >/dev/full", all);
+      EXPECT_EQ(result.exit_code, 4) << testing::PrintToString(all);
+      EXPECT_TRUE(result.error.ends_with(
+          "error: standard output: cannot be written: No space left on device\n"))
+          << testing::PrintToString(all) << result.error;
+    }
+}
+
+TEST_F(BadSurroundings, AReaderThatLeavesIsAnErrorWhereItsSignalIsIgnored) {
+  const ProcessResult result =
+      in_shell("trap '' PIPE; (sleep 0.2; \"$@\"; echo $? >&2) | true", {"inspect", "--json"});
+  EXPECT_EQ(result.error, "error: standard output: cannot be written: Broken pipe\n4\n");
 }
 
 TEST_F(BadSurroundings, ClosedInputIsAnError) {
