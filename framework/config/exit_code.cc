@@ -1,5 +1,7 @@
 #include "config/exit_code.h"
 
+#include <csignal>
+
 namespace dbsa {
 
 int exit_code(ErrorCode code) {
@@ -13,13 +15,19 @@ int exit_code(ErrorCode code) {
     case ErrorCode::kCorrupt:
       return 4;
     case ErrorCode::kCancelled:
-      return 130;  // as a shell reports SIGINT
+      return signal_exit_code(SIGINT);
     case ErrorCode::kRun:
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kUnsupported:
       break;
   }
   return 5;
+}
+
+bool is_cancelled(int process_exit_code) {
+  for (const int signal_number : {SIGHUP, SIGINT, SIGTERM})
+    if (process_exit_code == signal_exit_code(signal_number)) return true;
+  return false;
 }
 
 }  // namespace dbsa

@@ -9,4 +9,9 @@ namespace dbsa {
 // A finished run is 0.
 int exit_code(ErrorCode code);
 
+// The code of a process that a signal asked to stop, as a shell reports it: 130 for SIGINT.
+constexpr int signal_exit_code(int signal_number) { return 128 + signal_number; }
+// Whether that is how a process ended: asked by SIGHUP, SIGINT or SIGTERM.
+bool is_cancelled(int process_exit_code);
+
 }  // namespace dbsa

@@ -67,6 +67,7 @@ Status AttentionBackend::configure(const dbsa_attention_shape& shape) {
 }
 
 std::string AttentionBackend::describe() const {
+  const PluginCallScope scope(instance_.plugin(), "describe");
   const char* text = vtable_->describe(instance_.get());
   return text != nullptr ? text : "";
 }
@@ -114,6 +115,7 @@ Result<Weight> AttentionBackend::weight_create(int32_t use, const dbsa_tensor& t
 }
 
 std::string AttentionBackend::packing() const {
+  const PluginCallScope scope(instance_.plugin(), "packing");
   const char* text = vtable_->packing(instance_.get());
   return text != nullptr ? text : "";
 }

@@ -18,6 +18,8 @@
 #include <mutex>
 #include <optional>
 
+#include "host/plugin_call.h"
+
 namespace dbsa::host {
 namespace {
 
@@ -149,6 +151,7 @@ struct HostServices::Impl {
     const int64_t filled = count / width + (count % width != 0);
     // Isolation: a thread that waits here takes up no work of an outer call.
     LoopOrder order;
+    const PluginCall call = current_plugin_call();
     order.caller_begins();
     arena.execute([&]() DBSA_UNSEEN_BY_TSAN {
       tbb::this_task_arena::isolate([&]() DBSA_UNSEEN_BY_TSAN {
@@ -156,6 +159,7 @@ struct HostServices::Impl {
             tbb::blocked_range<int64_t>(0, filled, 1),
             [&](const tbb::blocked_range<int64_t>& range) DBSA_UNSEEN_BY_TSAN {
               order.body_begins();
+              const PluginCallScope scope(call);
               for (int64_t i = range.begin(); i < range.end(); ++i)
                 body(argument, i * width, std::min(count, (i + 1) * width));
               order.body_ends();

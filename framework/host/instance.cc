@@ -110,6 +110,7 @@ void Instance::reset() noexcept {
   if (instance_ == nullptr) return;
   std::lock_guard lock(*plugin_.setup);
   try {
+    const PluginCallScope scope(plugin_, "destroy");
     plugin_.table->destroy(instance_);
   } catch (...) {  // nothing to tell it to; the instance is gone for us
   }

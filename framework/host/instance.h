@@ -14,6 +14,7 @@
 
 #include "host/host_services.h"
 #include "host/loaded_plugin.h"
+#include "host/plugin_call.h"
 
 namespace dbsa::host {
 
@@ -78,6 +79,7 @@ Status call_plugin(const LoadedPlugin& plugin, const char* name, Call&& function
   clear(error);
   int32_t code = DBSA_OK;
   try {
+    const PluginCallScope scope(plugin, name);
     code = function(&error);
   } catch (const std::exception& cause) {
     return error_from_exception(plugin, name, &cause);

@@ -40,7 +40,9 @@ KvStore::Lease& KvStore::Lease::operator=(Lease&& other) noexcept {
 }
 
 KvStore::Lease::~Lease() {
-  if (store_ != nullptr) store_->vtable<dbsa_kv_store_vtable>().release(store_->get(), view_.lease);
+  if (store_ == nullptr) return;
+  const PluginCallScope scope(store_->plugin(), "release");
+  store_->vtable<dbsa_kv_store_vtable>().release(store_->get(), view_.lease);
 }
 
 Result<uint64_t> KvStore::Lease::verify(uint32_t layer) const {

@@ -15,6 +15,8 @@
 #include <span>
 #include <vector>
 
+#include "host/plugin_call.h"
+
 namespace dbsa::host {
 namespace {
 
@@ -162,6 +164,9 @@ Result<LoadedPlugin> load_library(const Manifest& manifest) {
 
   dll::shared_library library;
   try {
+    // Its constructors run.
+    const PluginCallScope scope(
+        PluginCall{manifest.id.c_str(), manifest.library_path.c_str(), "loading"});
     library.load(manifest.library_path, dll::load_mode::rtld_now | dll::load_mode::rtld_local);
   } catch (const std::exception& cause) {
     const std::string text = loader_text(cause.what(), manifest.library_path);

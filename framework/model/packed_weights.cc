@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/atomic_file.h"
+#include "config/file_calls.h"
 
 namespace dbsa {
 namespace {
@@ -138,8 +139,9 @@ void PackedWeights::keep() {
   pieces[0] = text;
   added_.clear();
 
+  (void)make_folders(folder_);  // where it fails, so does writing
+  remove_leftovers(folder_);    // which may be what fills the disk
   std::error_code failed;
-  fs::create_directories(folder_, failed);
   if (const fs::space_info space = fs::space(folder_, failed);
       !failed && space.available < bytes + bytes / 10) {
     warn(path_ + ": packed weights take " + std::to_string(bytes >> 20) + " MiB and " +

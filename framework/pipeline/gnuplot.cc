@@ -32,7 +32,7 @@ class MemoryFile {
     while (!bytes.empty()) {
       const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return false;
+      if (written <= 0) return false;
       bytes.remove_prefix(static_cast<size_t>(written));
     }
     return ::lseek(descriptor_, 0, SEEK_SET) == 0;

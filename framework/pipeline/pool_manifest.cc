@@ -228,9 +228,10 @@ Result<Pool> read_pool_manifest(const std::string& path) {
 Result<std::vector<KvKey>> pool_roots(const std::string& store_path) {
   std::set<KvKey> keys;
   std::error_code failed;
-  for (const auto& entry : std::filesystem::directory_iterator(store_path + "/pools", failed)) {
-    if (entry.path().extension() != ".pool") continue;
-    DBSA_ASSIGN_OR_RETURN(const Pool pool, read_pool_manifest(entry.path().string()));
+  std::filesystem::directory_iterator entry(store_path + "/pools", failed), end;
+  for (; !failed && entry != end; entry.increment(failed)) {
+    if (entry->path().extension() != ".pool") continue;
+    DBSA_ASSIGN_OR_RETURN(const Pool pool, read_pool_manifest(entry->path().string()));
     for (const PoolBlock& block : pool.blocks) keys.insert(block.key);
   }
   if (failed && failed != std::errc::no_such_file_or_directory)

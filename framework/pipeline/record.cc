@@ -1,16 +1,15 @@
 #include "pipeline/record.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 
 #include "config/atomic_file.h"
+#include "config/file_calls.h"
 
 namespace dbsa {
 namespace {
@@ -93,11 +92,6 @@ Percentiles percentiles_of(const std::vector<QueryRecord>& queries,
   return {sum / static_cast<double>(values.size()), percentile(values, 50), percentile(values, 95)};
 }
 
-Error refused(const std::string& path, const char* what) {
-  return Error{ErrorCode::kEnvironment, path + ": cannot " + what + ": " + std::strerror(errno),
-               "/output/directory"};
-}
-
 ordered_json kv_error_to_json(const std::optional<KvError>& error) {
   if (!error) return nullptr;
   const bool compared = error->log_probabilities > 0;
@@ -115,19 +109,14 @@ std::string formatted(std::time_t time, const char* pattern) {
   return std::string(text.data(), std::strftime(text.data(), text.size(), pattern, &parts));
 }
 
-// Takes a name that no other record has: an empty file, which the record then replaces.
-Result<std::string> reserve_name(const std::string& directory, const std::string& stem) {
-  for (int n = 1;; ++n) {
-    std::string path = directory + "/" + stem;
-    if (n > 1) path += "-" + std::to_string(n);
-    path += ".json";
-    const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (file >= 0) {
-      ::close(file);
-      return path;
-    }
-    if (errno != EEXIST) return refused(path, "make the result record");
-  }
+std::string record_text(const ordered_json& record) {
+  return record.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+// An error of the folder that records go to.
+Error of_directory(Error error) {
+  error.config_pointer = "/output/directory";
+  return error;
 }
 
 }  // namespace
@@ -266,28 +255,24 @@ Result<std::string> write_record(const std::string& directory, const std::string
   DBSA_RETURN_IF_ERROR(check_record_directory(directory));
   const std::string stem =
       std::filesystem::path(pipeline_path).stem().string() + "-" + utc_stamp(started);
-  DBSA_ASSIGN_OR_RETURN(std::string path, reserve_name(directory, stem));
-  if (Status written = rewrite_record(path, record); !written.ok()) {
-    ::unlink(path.c_str());
-    return std::move(written).error();
-  }
+  Result<std::string> path = write_new_file(
+      [&](int n) {
+        return directory + "/" + stem + (n > 1 ? "-" + std::to_string(n) : "") + ".json";
+      },
+      record_text(record));
+  if (!path.ok()) return of_directory(std::move(path).error());
   return path;
 }
 
 Status rewrite_record(const std::string& path, const ordered_json& record) {
-  return write_file_atomically(
-      path, record.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  return write_file_atomically(path, record_text(record));
 }
 
 Status check_record_directory(const std::string& directory) {
-  std::error_code failed;
-  std::filesystem::create_directories(directory, failed);
-  if (failed)
-    return Error{ErrorCode::kEnvironment,
-                 directory + ": cannot make the folder for result records: " + failed.message(),
-                 "/output/directory"};
+  if (Status made = make_folders(directory); !made.ok())
+    return of_directory(std::move(made).error());
   if (::access(directory.c_str(), W_OK | X_OK) != 0)
-    return refused(directory, "write result records there");
+    return of_directory(file_error(directory, "write result records there", errno));
   return {};
 }
 

@@ -76,8 +76,8 @@ nlohmann::ordered_json answer_to_json(const Answer& answer);
 nlohmann::ordered_json totals_to_json(const RunRecord& record, const RunTotals& totals);
 nlohmann::ordered_json record_to_json(const RunRecord& record, const RunTotals& totals);
 
-// Writes <directory>/<stem of the pipeline file>-<UTC time>[-n].json, atomically and never over
-// another record; returns the path. kEnvironment when the disk refuses.
+// Writes <directory>/<stem of the pipeline file>-<UTC time>[-n].json, whole or not at all, and
+// never over another record; returns the path. kEnvironment when the disk refuses.
 Result<std::string> write_record(const std::string& directory, const std::string& pipeline_path,
                                  std::time_t started, const nlohmann::ordered_json& record);
 

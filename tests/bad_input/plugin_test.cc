@@ -3,11 +3,18 @@
 #include <filesystem>
 
 #include "tests/bad_input/bad_input.h"
+#include "tests/support/sanitized.h"
 
 namespace dbsa {
 namespace {
 
 using BadPlugin = BadInput;
+
+// Plugins that end the program.
+class BadEnd : public BadInput {
+ protected:
+  std::string said_of(const std::string& command, const std::string& fault) const;
+};
 
 std::string grouper(const std::string& name) {
   return "block_grouper.plugin=test.block_grouper." + name;
@@ -44,6 +51,74 @@ TEST_F(BadPlugin, Throws) {
       "error: plugin test.block_grouper.nonsense_grouper ($B/nonsense_grouper.so): group: let an "
       "exception out: boom\n",
       with_bad_plugins({grouper("nonsense_grouper"), "block_grouper.fault=throw"}));
+}
+
+constexpr const char* kGroup =
+    "error: plugin test.block_grouper.nonsense_grouper ($B/nonsense_grouper.so): group: ";
+
+// What `command` says of a grouper that ends the program, one line of standard error.
+std::string BadEnd::said_of(const std::string& command, const std::string& fault) const {
+  return say(command,
+             with_bad_plugins({grouper("nonsense_grouper"), "block_grouper.fault=" + fault}));
+}
+
+TEST_F(BadEnd, AnExitIsAnErrorOfEveryCommand) {
+  const std::string why =
+      "; it must return an error instead: use another one, or tell its author\n";
+  for (const auto& [command, phase] : {std::pair{"validate", "checking the pipeline"},
+                                       {"explain", "laying out the pool"},
+                                       {"encode", "encoding the pool"},
+                                       {"run", "encoding the pool"}})
+    for (const char* fault : {"exit", "quick_exit"})
+      EXPECT_EQ(said_of(command, fault),
+                std::string("exit 4\n") + kGroup + "called exit() while " + phase + why);
+  // A thread of the plugin's own is in no call.
+  EXPECT_EQ(said_of("run", "exit_of_a_thread"),
+            "exit 4\nerror: a plugin or a library called exit() while encoding the pool" + why);
+  EXPECT_FALSE(std::filesystem::exists(path("runs")) && !std::filesystem::is_empty(path("runs")));
+  const Words words = with_bad_plugins(
+      {"retriever.plugin=test.retriever.nonsense_retriever", "retriever.fault=exit"});
+  Words encode = {"encode", path("pipeline.toml"), "--quiet"};
+  encode.insert(encode.end(), words.begin(), words.end());
+  ASSERT_EQ(cli(encode).exit_code, 0);
+  Words query = {"query", path("pipeline.toml"), "card"};
+  query.insert(query.end(), words.begin(), words.end());
+  const ProcessResult result = cli(query);
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_EQ(shortened(result.error),
+            "error: plugin test.retriever.nonsense_retriever ($B/nonsense_retriever.so): query: "
+            "called exit() while answering" +
+                why);
+}
+
+TEST_F(BadEnd, WhatCannotBeCaughtIsNamed) {
+  EXPECT_EQ(said_of("run", "no_memory"),
+            std::string("exit 4\n") + kGroup + "out of memory while encoding the pool\n");
+  EXPECT_EQ(said_of("run", "no_thread"),
+            std::string("exit 4\n") + kGroup +
+                "no thread can be started while encoding the pool: Resource temporarily "
+                "unavailable; take fewer with --threads, or raise the limits on processes (ulimit "
+                "-u) and on memory (ulimit -v)\n");
+  EXPECT_EQ(said_of("run", "odd_exception"),
+            "exit -6\n" + std::string(kGroup) +
+                "unexpected error while encoding the pool: an exception of an unknown type\n");
+}
+
+TEST_F(BadEnd, ACrashNamesThePluginAndItsCall) {
+  const std::string aborted =
+      std::string(kGroup) + "the program crashed while encoding the pool: aborted (SIGABRT)\n";
+  const std::string crashed = std::string(kGroup) +
+                              "the program crashed while encoding the pool: segmentation fault "
+                              "(SIGSEGV)\n";
+  // Sanitizers report after that, with exit codes of their own.
+  const auto after_code = [](const std::string& said) { return said.substr(said.find('\n') + 1); };
+  if (kSanitized) {
+    EXPECT_TRUE(after_code(said_of("run", "crash")).starts_with(crashed));
+    EXPECT_TRUE(after_code(said_of("run", "abort")).starts_with(aborted));
+  } else {
+    EXPECT_EQ(said_of("run", "crash"), "exit -11\n" + crashed);
+    EXPECT_EQ(said_of("run", "abort"), "exit -6\n" + aborted);
+  }
 }
 
 TEST_F(BadPlugin, TwoOfOneId) {

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tests/bad_input/bad_input.h"
+#include "tests/support/sanitized.h"
 
 namespace dbsa {
 namespace {
@@ -35,7 +36,45 @@ TEST_F(BadSurroundings, ClosedStreamsNeverEndUpInTheStore) {
 TEST_F(BadSurroundings, ClosedOutputIsAnError) {
   const ProcessResult result = in_shell("\"$@\" >&-", {"validate", path("pipeline.toml")});
   EXPECT_EQ(result.exit_code, 4);
-  EXPECT_EQ(result.error, "error: cannot write to standard output\n");
+  EXPECT_EQ(result.error, "error: standard output: cannot be written: Bad file descriptor\n");
+}
+
+TEST_F(BadSurroundings, AFullDiskBehindStandardOutputIsAnErrorOfEveryCommand) {
+  const std::string pipeline = path("pipeline.toml"), store = path("store");
+  const std::string sweep = workspace_.write("sweep.toml", R"(base = "pipeline.toml"
+[output]
+directory = "sweep"
+[[axis]]
+name = "share"
+key = "selection.ratio"
+values = [0.5]
+)");
+  for (const Words& words :
+       {Words{"--help"}, Words{"--version"}, Words{"run", "--help"}, Words{"encode", pipeline},
+        Words{"run", pipeline}, Words{"query", pipeline, "card"}, Words{"validate", pipeline},
+        Words{"explain", pipeline}, Words{"inspect"}, Words{"inspect", "bm25"},
+        Words{"sweep", sweep, "--list"}, Words{"sweep", sweep},
+        Words{"report", path("runs"), "--no-plots"}, Words{"store", "list", store},
+        Words{"store", "verify", store},
+        Words{"store", "export", store, "--all", "--output", path("b")},
+        Words{"store", "compact", store}, Words{"store", "gc", store}})
+    for (const bool as_json : {false, true}) {
+      if (as_json && words.front().starts_with("--")) continue;
+      if (as_json && words.back() == "--help") continue;
+      Words all = words;
+      if (as_json) all.emplace_back("--json");
+      const ProcessResult result = in_shell("exec \"$@\" >/dev/full", all);
+      EXPECT_EQ(result.exit_code, 4) << testing::PrintToString(all);
+      EXPECT_TRUE(result.error.ends_with(
+          "error: standard output: cannot be written: No space left on device\n"))
+          << testing::PrintToString(all) << result.error;
+    }
+}
+
+TEST_F(BadSurroundings, AReaderThatLeavesIsAnErrorWhereItsSignalIsIgnored) {
+  const ProcessResult result =
+      in_shell("trap '' PIPE; (sleep 0.2; \"$@\"; echo $? >&2) | true", {"inspect", "--json"});
+  EXPECT_EQ(result.error, "error: standard output: cannot be written: Broken pipe\n4\n");
 }
 
 TEST_F(BadSurroundings, ClosedInputIsAnError) {
@@ -102,6 +141,36 @@ TEST_F(BadSurroundings, ALimitOnFileSizesIsAnError) {
       said.ends_with(" failed: File too large; raise the limit on file sizes (ulimit -f) or "
                      "lower kv_store.pack_bytes\n"))
       << said;
+}
+
+// From what the loader cannot do with up to what is enough: an error at every step, none without
+// its words, and no crash. Only commands that compute nothing: oneDNN crashes where it gets no
+// memory.
+TEST_F(BadSurroundings, TooLittleMemoryIsAnError) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers reserve more addresses than any limit allows";
+  for (const std::string command : {"validate", "inspect"}) {
+    const Words words =
+        command == "inspect" ? Words{command} : Words{command, path("pipeline.toml"), "--quiet"};
+    int named = 0;
+    for (int kib = 8 << 10; kib <= 80 << 10; kib += 512) {
+      const ProcessResult result =
+          in_shell("ulimit -v " + std::to_string(kib) + "; exec \"$@\"", words);
+      const std::string said = result.error;
+      if (result.exit_code == 127 || (result.exit_code == 0 && said.empty())) continue;
+      if (result.exit_code == 3) {  // a plugin's library was refused by the loader
+        EXPECT_NE(said.find(": cannot be loaded: "), said.npos) << said;
+        continue;
+      }
+      EXPECT_EQ(result.exit_code, 4) << kib << " KiB: " << said;
+      EXPECT_TRUE(said.find("out of memory") != said.npos ||
+                  said.ends_with(": Cannot allocate memory\n"))  // as of a mapping
+          << said;
+      const std::string phase =
+          command == "inspect" ? "looking at plugins" : "checking the pipeline";
+      named += said == "error: out of memory while " + phase + "\n" ? 1 : 0;
+    }
+    EXPECT_GT(named, 0);
+  }
 }
 
 TEST_F(BadSurroundings, FreeDecodingStopsAtOnce) {

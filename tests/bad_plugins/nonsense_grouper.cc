@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "raw_plugin.h"
+#include "sudden_ends.h"
 
 namespace {
 
@@ -10,6 +11,7 @@ int32_t group(void* instance, const dbsa_demonstrations* demonstrations, int64_t
               uint64_t, dbsa_grouping* grouping, dbsa_error* error) {
   const std::string& fault = fault_of(instance);
   const int64_t count = demonstrations->count;
+  end_suddenly(fault);
   if (fault == "throw") throw std::runtime_error("boom");
   if (fault == "throw_int") throw 7;
   if (fault == "unknown_code") return 77;

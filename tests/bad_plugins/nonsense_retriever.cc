@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "raw_plugin.h"
+#include "sudden_ends.h"
 
 namespace {
 
@@ -21,6 +22,7 @@ int32_t load(void*, const void* data, uint64_t bytes, dbsa_error* error) {
 
 int32_t query(void* instance, const char*, uint64_t, dbsa_ranking* ranking, dbsa_error*) {
   const std::string& fault = fault_of(instance);
+  end_suddenly(fault);
   for (int64_t i = 0; i < ranking->count; ++i) {
     ranking->ids[i] = i;
     ranking->scores[i] = -static_cast<double>(i);

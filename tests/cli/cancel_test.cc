@@ -45,10 +45,10 @@ class CancelTest : public CliTest {
 };
 
 TEST_F(CancelTest, EncodeKeepsWhatIsDoneAndGoesOnFromThere) {
-  for (const int signal_number : {SIGINT, SIGTERM}) {
+  for (const int signal_number : {SIGINT, SIGTERM, SIGHUP}) {
     const std::string pipeline = make_long_pipeline();
     const ProcessResult stopped = interrupt_encode(pipeline, signal_number);
-    EXPECT_EQ(stopped.exit_code, 130) << stopped.error;
+    EXPECT_EQ(stopped.exit_code, 128 + signal_number) << stopped.error;
     EXPECT_EQ(stopped.out, "");
     EXPECT_THAT(stopped.error,
                 testing::ContainsRegex("\nstopped: [0-9]+ of 160 blocks encoded and kept; run the "
@@ -103,6 +103,23 @@ TEST_F(CancelTest, ARunStoppedWhileAnsweringKeepsThePoolAndWritesNoRecord) {
                                  "written, the encoded pool is kept\n$"));
   EXPECT_TRUE(std::filesystem::is_empty(path("runs")));
   EXPECT_EQ(json::parse(cli({"encode", pipeline, "--json"}).out).at("blocks_encoded"), 0);
+}
+
+// As under nohup, and as a shell starts what is to run in the background.
+TEST_F(CancelTest, SignalsThatWereIgnoredBeforeStayIgnored) {
+  const std::string pipeline = make_pipeline();
+  ASSERT_EQ(cli({"encode", pipeline, "--quiet"}).exit_code, 0);
+  Words words = {"/bin/sh", "-c", "trap '' HUP INT; exec \"$@\"", "sh"};
+  for (const std::string& word : command({"query", pipeline, "--json"})) words.push_back(word);
+  Process process(words, {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+  for (const int signal_number : {SIGHUP, SIGINT}) {
+    process.write_input("{\"text\": \"card\"}\n");
+    EXPECT_TRUE(json::accept(process.read_line()));
+    process.send_signal(signal_number);
+  }
+  const ProcessResult result = process.wait();
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.error, "");
 }
 
 TEST_F(CancelTest, QueryEndsWithItsInputOpen) {

@@ -330,7 +330,7 @@ TEST_F(RunTest, AFullStandardOutputIsAnError) {
   Words words = {"/bin/sh", "-c", "\"$0\" inspect > /dev/full", command({}).front()};
   const ProcessResult result = run_process(words);
   EXPECT_EQ(result.exit_code, 4);
-  EXPECT_EQ(result.error, "error: cannot write to standard output\n");
+  EXPECT_EQ(result.error, "error: standard output: cannot be written: No space left on device\n");
 }
 
 }  // namespace

@@ -54,5 +54,11 @@ TEST(ExitCode, IsOneForEachSort) {
   EXPECT_EQ(exit_code(ErrorCode::kCancelled), 130);
 }
 
+TEST(ExitCode, TellsProcessesThatWereAskedToStop) {
+  for (const int code : {129, 130, 143}) EXPECT_TRUE(is_cancelled(code)) << code;
+  for (const int code : {0, 2, 4, 5, 127, 128, 134, 137, 139}) EXPECT_FALSE(is_cancelled(code));
+  EXPECT_EQ(signal_exit_code(15), 143);
+}
+
 }  // namespace
 }  // namespace dbsa

@@ -7,8 +7,11 @@
 #include <mutex>
 #include <set>
 #include <stdexcept>
+#include <string_view>
 #include <thread>
 #include <vector>
+
+#include "host/plugin_call.h"
 
 namespace dbsa::host {
 namespace {
@@ -167,6 +170,29 @@ TEST(HostServices, OpenPluginsWhereSomethingDoes) {
   EXPECT_EQ(refused.code, DBSA_ERROR_CONFIG);
   EXPECT_STREQ(refused.message, "k1 is odd");
   EXPECT_STREQ(refused.config_pointer, "/k1");
+}
+
+// What a plugin's loop does on other threads is still its call, for messages about a crash.
+TEST(PluginCall, GoesAlongToTheThreadsOfALoop) {
+  HostServices services({.threads = 4});
+  const LoadedPlugin plugin{"test.outer", "/outer.so", nullptr},
+      inner{"test.inner", "/i.so", nullptr};
+  EXPECT_EQ(current_plugin_call().id, nullptr);
+  {
+    const PluginCallScope scope(plugin, "query");
+    std::atomic<int64_t> wrong = 0;
+    services.parallel_for(1000, 1, [&](int64_t begin, int64_t end) {
+      if (current_plugin_call().id != plugin.id.c_str()) wrong += end - begin;
+      const PluginCallScope nested(inner, "embed");
+      if (std::string_view(current_plugin_call().function) != "embed") wrong += end - begin;
+    });
+    EXPECT_EQ(wrong, 0);
+    EXPECT_STREQ(current_plugin_call().function, "query");
+  }
+  EXPECT_EQ(current_plugin_call().id, nullptr);
+  services.parallel_for(1000, 1, [&](int64_t, int64_t) {
+    EXPECT_EQ(current_plugin_call().id, nullptr) << "left behind in a thread";
+  });
 }
 
 }  // namespace

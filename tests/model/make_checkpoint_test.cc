@@ -1,9 +1,14 @@
 // The tool that writes random checkpoints: the engine reads what it writes.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
+#include <set>
 
+#include "config/file_calls.h"
 #include "model/checkpoint.h"
 #include "tests/model/model_files.h"
 #include "tests/reference/oracle.h"
@@ -50,6 +55,32 @@ TEST(MakeCheckpoint, WritesAFolderTheEngineReads) {
     EXPECT_GT(deviation, 0.5);
     EXPECT_LT(deviation, 2.0);
   }
+}
+
+TEST(MakeCheckpoint, RemovesWhatKilledRunsLeftAndNothingElse) {
+  TemporaryFolder folder;
+  const std::string out = folder.file("model");
+  for (const char* name :
+       {"model.tmp-1", "model.tmp-2", "model.tmp-3.old", "model.tmp-x", "other.tmp-1"}) {
+    fs::create_directory(folder.file(name));
+    std::ofstream(folder.file(name) + "/model.safetensors") << "part of it";
+  }
+  const Descriptor living(::open(folder.file("model.tmp-2").c_str(), O_RDONLY | O_DIRECTORY));
+  ASSERT_EQ(lock_file(living.get(), LOCK_EX), 0);
+  const auto names = [&] {
+    std::set<std::string> found;
+    for (const auto& entry : fs::directory_iterator(folder.path()))
+      found.insert(entry.path().filename().string());
+    return found;
+  };
+  ASSERT_TRUE(write_checkpoint(out, tiny()).ok());
+  // Without a checkpoint in its place, the one that was to be replaced was all there is.
+  EXPECT_EQ(names(), (std::set<std::string>{"model", "model.tmp-2", "model.tmp-3.old",
+                                            "model.tmp-x", "other.tmp-1"}));
+  CheckpointPlan again = tiny();
+  again.overwrite = true;
+  ASSERT_TRUE(write_checkpoint(out, again).ok());
+  EXPECT_EQ(names(), (std::set<std::string>{"model", "model.tmp-2", "model.tmp-x", "other.tmp-1"}));
 }
 
 TEST(MakeCheckpoint, SeedDecidesTheWeights) {

@@ -23,8 +23,11 @@ TEST(PackName, CountsAndNothingElse) {
   EXPECT_EQ(pack_name(123456789), "pack-123456789.h5");
   EXPECT_EQ(pack_number("pack-00000012.h5"), 12u);
   EXPECT_EQ(pack_number("pack-123456789.h5"), 123456789u);
-  for (const char* name : {"pack-1.h5", "pack-.h5", "pack-0000000x.h5", "pack-00000001.h5~",
-                           "writing-1-2.h5", "pack-000000001.h5", ""})
+  EXPECT_EQ(pack_number("pack-999999999999.h5"), 999999999999u);
+  for (const char* name :
+       {"pack-1000000000000.h5", "pack-18446744073709551615.h5", "pack-18446744073709551616.h5",
+        "pack-1.h5", "pack-.h5", "pack-0000000x.h5", "pack-00000001.h5~", "writing-1-2.h5",
+        "pack-000000001.h5", ""})
     EXPECT_FALSE(pack_number(name)) << name;
 }
 
@@ -51,6 +54,42 @@ TEST_F(Hdf5StoreTest, BadPathsAreRefused) {
   EXPECT_STREQ(error.message, "path must name a folder, got an empty text");
   EXPECT_STREQ(error.config_pointer, "/path");
   EXPECT_EQ(instance, nullptr);
+}
+
+// A number that is the largest of its type must not make the next pack the oldest.
+TEST_F(Hdf5StoreTest, AFileWithANumberThatNoPackHasIsIgnoredAndNamed) {
+  std::filesystem::create_directories(packs());
+  std::ofstream(packs() / "pack-18446744073709551615.h5") << "not a pack";
+  const auto store = open();
+  const TestBlock block = make_block(1);
+  ASSERT_EQ(store->put(block).message, "");
+  ASSERT_EQ(store->publish().message, "");
+  EXPECT_TRUE(std::filesystem::exists(packs() / "pack-00000001.h5"));
+  EXPECT_TRUE(open()->holds(block));
+  EXPECT_TRUE(store->check().empty());
+  ASSERT_EQ(store->host().logs().size(), 1u);
+  EXPECT_EQ(store->host().logs()[0],
+            (packs() / "pack-18446744073709551615.h5").string() +
+                ": is ignored, its name is not one of a pack: expected pack-00000001.h5 to "
+                "pack-999999999999.h5; rename or remove it");
+}
+
+TEST_F(Hdf5StoreTest, AfterTheLastNumberNothingIsPublished) {
+  {
+    const auto store = open();
+    ASSERT_EQ(store->put(make_block(1)).message, "");
+    ASSERT_EQ(store->publish().message, "");
+  }
+  std::filesystem::rename(packs() / "pack-00000001.h5", packs() / "pack-999999999999.h5");
+  const auto store = open();
+  EXPECT_TRUE(store->holds(make_block(1)));
+  ASSERT_EQ(store->put(make_block(2)).message, "");
+  const Outcome outcome = store->publish();
+  EXPECT_EQ(outcome.code, DBSA_ERROR_ENVIRONMENT);
+  EXPECT_EQ(outcome.message, root().string() +
+                                 ": publishing a pack: pack-999999999999.h5 has the last number "
+                                 "there is; move this file to another folder");
+  EXPECT_EQ(files_in(packs()).size(), 1u);
 }
 
 TEST_F(Hdf5StoreTest, UnpublishedBlocksEndWithTheInstance) {

@@ -235,7 +235,7 @@ TEST_F(SweepCommand, CellsOfOnePipelineAreRunAsOne) {
 }
 
 TEST_F(SweepCommand, StoppedByASignalItGoesOnWhereItWas) {
-  for (const int signal_number : {SIGINT, SIGTERM, SIGKILL}) {
+  for (const int signal_number : {SIGINT, SIGTERM, SIGHUP, SIGKILL}) {
     const std::string sweep = make_sweep(kLongCell);
     Process process(command({"sweep", sweep, "--jobs", "2"}),
                     {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
@@ -245,7 +245,7 @@ TEST_F(SweepCommand, StoppedByASignalItGoesOnWhereItWas) {
     if (signal_number == SIGKILL) {
       EXPECT_EQ(stopped.exit_code, -SIGKILL);
     } else {
-      EXPECT_EQ(stopped.exit_code, 130) << stopped.error;
+      EXPECT_EQ(stopped.exit_code, 128 + signal_number) << stopped.error;
       EXPECT_THAT(stopped.error, testing::ContainsRegex(
                                      "stopped after [2-7] cells; run the same command again to go "
                                      "on with the others\n$"));

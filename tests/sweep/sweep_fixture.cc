@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "config/atomic_file.h"
+
 namespace dbsa {
 
 using nlohmann::json;
@@ -36,7 +38,8 @@ std::vector<std::string> SweepTest::files(const std::string& folder) const {
   std::vector<std::string> names;
   std::error_code absent;
   for (const auto& entry : std::filesystem::directory_iterator(path(folder), absent))
-    names.push_back(entry.path().filename().string());
+    if (!is_temporary_name(entry.path().filename().string()))  // what a killed sweep may leave
+      names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
 }

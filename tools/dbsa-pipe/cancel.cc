@@ -5,14 +5,16 @@
 namespace dbsa::cli {
 namespace {
 
-// A signal handler has no argument of its own, so this is the one variable of the program that is
-// not passed in.
+// A signal handler has no argument of its own, so these are variables of the program.
 std::atomic<host::HostServices*> cancel_target = nullptr;
-static_assert(std::atomic<host::HostServices*>::is_always_lock_free);
+std::atomic<int> cancel_signal = 0;
+static_assert(std::atomic<host::HostServices*>::is_always_lock_free &&
+              std::atomic<int>::is_always_lock_free);
 
 extern "C" void dbsa_cancel_on_signal(int signal_number) {
   host::HostServices* services = cancel_target.load(std::memory_order_relaxed);
   if (services != nullptr && !services->cancelled()) {
+    cancel_signal.store(signal_number, std::memory_order_relaxed);
     services->request_cancel();
     return;
   }
@@ -28,14 +30,18 @@ CancelOnSignal::CancelOnSignal(host::HostServices& services) {
   action.sa_handler = dbsa_cancel_on_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = 0;  // no SA_RESTART: a read of standard input ends, too
-  ::sigaction(SIGINT, &action, &old_interrupt_);
-  ::sigaction(SIGTERM, &action, &old_terminate_);
+  for (size_t i = 0; i < kSignals.size(); ++i) {
+    ::sigaction(kSignals[i], nullptr, &old_[i]);
+    // What whoever started the program has turned off, nohup for one, stays off.
+    if (old_[i].sa_handler != SIG_IGN) ::sigaction(kSignals[i], &action, nullptr);
+  }
 }
 
 CancelOnSignal::~CancelOnSignal() {
-  ::sigaction(SIGINT, &old_interrupt_, nullptr);
-  ::sigaction(SIGTERM, &old_terminate_, nullptr);
+  for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &old_[i], nullptr);
   cancel_target = nullptr;
 }
+
+int received_signal() { return cancel_signal.load(std::memory_order_relaxed); }
 
 }  // namespace dbsa::cli

@@ -1,14 +1,16 @@
-// Ctrl-C: the first SIGINT or SIGTERM asks the work to stop at the next safe place, the second one
-// ends the process at once.
+// Ctrl-C: the first SIGINT, SIGTERM or SIGHUP asks the work to stop at the next safe place, the
+// second one ends the process at once. One that was ignored when the program started stays ignored.
 #pragma once
 
 #include <signal.h>
+
+#include <array>
 
 #include "host/host_services.h"
 
 namespace dbsa::cli {
 
-// Routes the two signals to the services while it lives. One at a time.
+// Routes the signals to the services while it lives. One at a time.
 class CancelOnSignal {
  public:
   explicit CancelOnSignal(host::HostServices& services);
@@ -17,8 +19,11 @@ class CancelOnSignal {
   CancelOnSignal& operator=(const CancelOnSignal&) = delete;
 
  private:
-  struct sigaction old_interrupt_ {};
-  struct sigaction old_terminate_ {};
+  static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+  std::array<struct sigaction, kSignals.size()> old_ = {};
 };
+
+// The signal that asked the work to stop; 0 for none.
+int received_signal();
 
 }  // namespace dbsa::cli

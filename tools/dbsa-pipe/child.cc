@@ -14,6 +14,8 @@
 #include <filesystem>
 #include <string_view>
 
+#include "config/file_calls.h"
+
 extern char** environ;
 
 namespace dbsa::cli {
@@ -25,27 +27,6 @@ std::vector<char*> pointers(const std::vector<std::string>& arguments) {
   out.push_back(nullptr);
   return out;
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int value = -1) : value_(value) {}
-  ~Descriptor() { close(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int get() const { return value_; }
-  void set(int value) {
-    close();
-    value_ = value;
-  }
-  void close() {
-    if (value_ >= 0) ::close(value_);
-    value_ = -1;
-  }
-
- private:
-  int value_;
-};
 
 struct Pipe {
   Descriptor read_end, write_end;
@@ -122,7 +103,7 @@ std::string program_path() {
 
 Result<pid_t> start_child(const std::vector<std::string>& arguments, const std::string& log) {
   const Descriptor nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const Descriptor file(::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  const Descriptor file(::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (nothing.get() < 0 || file.get() < 0)
     return Error{ErrorCode::kEnvironment, log + ": cannot be written: " + std::strerror(errno), ""};
   std::vector<char*> words = pointers(arguments);

@@ -5,6 +5,7 @@
 #include "options.h"
 #include "pipeline/record.h"
 #include "session.h"
+#include "sudden_end.h"
 #include "units.h"
 
 namespace dbsa::cli {
@@ -33,8 +34,10 @@ Status encode(Session& session, const CommandLine& line, Terminal& terminal) {
                  "`dbsa-pipe run`, or a store with a path",
                  "/kv_store/plugin"};
   DBSA_RETURN_IF_ERROR(check_folders(session.resolved()));
+  set_phase("opening the model");
   terminal.set_progress("opening the model ...");
   DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());
+  set_phase("encoding the pool");
   terminal.set_progress("reading the pool ...");
   EncodeView view(terminal);
   Result<EncodeReport> report = engine->encode(line.has("regroup"), view.observer());

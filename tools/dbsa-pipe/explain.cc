@@ -15,6 +15,7 @@
 #include "options.h"
 #include "pipeline/mask_picture.h"
 #include "session.h"
+#include "sudden_end.h"
 #include "units.h"
 
 namespace dbsa::cli {
@@ -297,6 +298,7 @@ Status explain_pipeline(Session& session, const CommandLine& line, Terminal& ter
     return Error{ErrorCode::kConfig,
                  "--mask: expected a name that ends in .svg, found " + in_quotes(line.text("mask")),
                  ""};
+  set_phase("laying out the pool");
   DBSA_ASSIGN_OR_RETURN(const Findings found, find_out(session));
   if (!found.pool)
     return Error{ErrorCode::kConfig,

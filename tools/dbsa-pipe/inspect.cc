@@ -10,6 +10,7 @@
 #include "host/needs.h"
 #include "options.h"
 #include "session.h"
+#include "sudden_end.h"
 
 namespace dbsa::cli {
 namespace {
@@ -226,6 +227,7 @@ int inspect_command(Words words, Terminal& terminal) {
   const Result<bool> parsed = line.parse(words, terminal);
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;
+  set_phase("looking at plugins");
   const Result<int> code = inspect(line, terminal);
   return code.ok() ? *code : fail(terminal, code.error());
 }

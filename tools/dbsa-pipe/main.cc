@@ -1,15 +1,15 @@
 // dbsa-pipe: many-shot in-context learning from blocks of keys and values that are encoded once.
 #include <csignal>
-#include <cstdio>
 #include <string>
 #include <vector>
 
-#include "bus_error.h"
+#include "cancel.h"
 #include "commands.h"
 #include "config/exit_code.h"
 #include "config/nearest_name.h"
 #include "config/schema_check.h"
 #include "session.h"
+#include "sudden_end.h"
 
 namespace dbsa::cli {
 namespace {
@@ -50,7 +50,7 @@ void print_help(Terminal& terminal) {
   terminal.out("  dbsa-pipe run pipelines/quickstart.toml\n");
   terminal.out(
       "Exit codes: 0 ok, 2 configuration, data or command line, 3 plugin, 4 environment (missing "
-      "file,\nmemory, disk), 5 run, 130 stopped by Ctrl-C.");
+      "file,\nmemory, disk), 5 run; stopped: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.");
 }
 
 int usage_error(Terminal& terminal, const std::string& what) {
@@ -85,30 +85,32 @@ int dispatch(const std::vector<std::string>& words, Terminal& terminal) {
 
 int fail(Terminal& terminal, const Error& error) {
   terminal.set_progress("");
-  if (error.code == ErrorCode::kCancelled)
-    terminal.say(error.message);
-  else
+  if (error.code != ErrorCode::kCancelled) {
     terminal.error(error.message);
-  return exit_code(error.code);
+    return exit_code(error.code);
+  }
+  terminal.say(error.message);
+  const int signal_number = received_signal();
+  return signal_number != 0 ? signal_exit_code(signal_number) : exit_code(error.code);
 }
 
 }  // namespace dbsa::cli
 
 int main(int argc, char** argv) {
+  dbsa::cli::watch_for_sudden_ends();
   // A file that would outgrow `ulimit -f` is an error to report, not the end.
   ::signal(SIGXFSZ, SIG_IGN);
-  dbsa::cli::name_file_on_bus_error();
   dbsa::cli::Terminal terminal;
   int code = 5;
   try {
     code = dbsa::cli::dispatch(std::vector<std::string>(argv + 1, argv + argc), terminal);
-  } catch (const std::bad_alloc&) {
-    code = dbsa::cli::fail(terminal, {dbsa::ErrorCode::kEnvironment, "out of memory", ""});
-  } catch (const std::exception& e) {
-    code = dbsa::cli::fail(terminal, {dbsa::ErrorCode::kRun, e.what(), ""});
+  } catch (...) {
+    code = dbsa::cli::fail(terminal, dbsa::cli::describe_exception());
   }
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-    return dbsa::cli::fail(terminal,
-                           {dbsa::ErrorCode::kEnvironment, "cannot write to standard output", ""});
+  if (const dbsa::Status written = terminal.close_out(); !written.ok()) {
+    const int failed = dbsa::cli::fail(terminal, written.error());
+    if (code == 0) code = failed;
+  }
+  dbsa::cli::expect_end();
   return code;
 }

@@ -17,6 +17,7 @@
 #include "pipeline/pool_manifest.h"
 #include "pipeline/record.h"
 #include "session.h"
+#include "sudden_end.h"
 #include "units.h"
 
 namespace dbsa::cli {
@@ -231,7 +232,7 @@ Status answer_lines(Engine& engine, Session& session, const CommandLine& line, T
       print_plain(answer, terminal);
   };
   const auto most = static_cast<size_t>(engine.batch_size());
-  while (!session.services().cancelled()) {
+  while (!session.services().cancelled() && !terminal.out_failed()) {
     DBSA_ASSIGN_OR_RETURN(const std::vector<Query> queries,
                           next_queries(input, data, typed, most, terminal));
     if (queries.empty()) break;
@@ -268,10 +269,13 @@ void warn_of_newer_data(const Session& session, const Settings& settings, Termin
 }
 
 Status query(Session& session, const CommandLine& line, Terminal& terminal) {
+  set_phase("opening the model");
   terminal.set_progress("opening the model ...");
   DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());
+  set_phase("opening the pool");
   DBSA_RETURN_IF_ERROR(engine->open_pool());
   terminal.set_progress("");
+  set_phase("answering");
   warn_of_newer_data(session, engine->settings(), terminal);
   if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
   const Query query = {{line.text("TEXT"), ""}, nullptr};

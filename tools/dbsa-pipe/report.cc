@@ -9,6 +9,7 @@
 #include "config/atomic_file.h"
 #include "options.h"
 #include "session.h"
+#include "sudden_end.h"
 #include "units.h"
 
 namespace dbsa::cli {
@@ -49,12 +50,14 @@ std::string title_of(const CommandLine& line, const std::vector<Study>& studies)
 
 Result<Report> make_report(const CommandLine& line, const std::vector<std::string>& paths,
                            Terminal& terminal) {
+  set_phase("reading records");
   terminal.set_progress("reading records ...");
   DBSA_ASSIGN_OR_RETURN(std::vector<StudyInput> inputs, read_report_input(paths));
   Report report;
   for (StudyInput& input : inputs) report.studies.push_back(analyse_study(std::move(input)));
   report.title = title_of(line, report.studies);
   if (line.has("no-plots")) return report;
+  set_phase("drawing plots");
   terminal.set_progress("drawing plots ...");
   for (size_t i = 0; i < report.studies.size(); ++i) {
     DBSA_ASSIGN_OR_RETURN(StudyPlots plots, draw_plots(report.studies[i], "s" + std::to_string(i)));
@@ -110,6 +113,7 @@ Status make(const CommandLine& line, Terminal& terminal) {
   const std::vector<std::string> paths = line.texts("PATH");
   DBSA_ASSIGN_OR_RETURN(const Report report, make_report(line, paths, terminal));
   terminal.set_progress("");
+  set_phase("writing the report");
   if (line.has("json"))
     terminal.out(report_json(report).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
   else

@@ -11,6 +11,7 @@
 #include "options.h"
 #include "pipeline/record.h"
 #include "session.h"
+#include "sudden_end.h"
 #include "units.h"
 
 namespace dbsa::cli {
@@ -200,9 +201,11 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   if (!line.has("quiet"))
     for (const std::string& idle : find_idle_keys(session.resolved())) terminal.warning(idle);
 
+  set_phase("opening the model");
   terminal.set_progress("opening the model ...");
   DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, session.open_engine());
   DBSA_RETURN_IF_ERROR(check_record_directory(settings.output_directory));
+  set_phase("encoding the pool");
   terminal.set_progress("reading the pool ...");
   EncodeView view(terminal);
   Result<EncodeReport> encoded = engine->encode(line.has("regroup"), view.observer());
@@ -216,9 +219,11 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.free_decoding = settings.decoding.method == DecodingMethod::kFree;
   view.finish(record.encode);
 
+  set_phase("answering queries");
   DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries, engine->load_queries());
   DBSA_RETURN_IF_ERROR(answer_queries(*engine, session, std::move(queries), terminal, record));
 
+  set_phase("writing the result record");
   record.program_version = kProgramVersion;
   record.pipeline_path = session.document().name();
   record.config = session.resolved().json;
@@ -233,6 +238,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
                                      record.started, record_to_json(record, totals)));
   Status measured;
   if (wants_kv_error(settings, record)) {
+    set_phase("measuring what int8 changes");
     Pool pool = engine->pool();
     engine.reset();  // another one follows
     measured = add_kv_error(session, std::move(pool), path, totals, terminal, record);

@@ -9,6 +9,7 @@
 #include "icl/utf8.h"
 #include "pipeline/layers.h"
 #include "pipeline/sweep.h"
+#include "sudden_end.h"
 
 namespace dbsa::cli {
 
@@ -141,6 +142,7 @@ int with_session(CommandLine& line, Words words, Terminal& terminal, Work work) 
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;
   terminal.set_quiet(line.has("quiet"));
+  set_phase("reading the pipeline file");
   Result<std::unique_ptr<Session>> session = Session::open(line, terminal);
   if (!session.ok()) return fail(terminal, session.error());
   const CancelOnSignal cancel((*session)->services());

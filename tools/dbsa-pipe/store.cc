@@ -14,6 +14,7 @@
 #include "pipeline/record.h"
 #include "session.h"
 #include "store_target.h"
+#include "sudden_end.h"
 #include "units.h"
 
 namespace dbsa::cli {
@@ -34,6 +35,7 @@ int with_store(CommandLine line, Words words, Terminal& terminal,
   const Result<bool> parsed = line.parse(words, terminal);
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;
+  set_phase("working on the store");
   const Result<std::unique_ptr<StoreTarget>> target = StoreTarget::open(line, terminal);
   if (!target.ok()) return fail(terminal, target.error());
   const Result<int> code = work(**target, line, terminal);
@@ -68,14 +70,20 @@ struct WeightFiles {
 WeightFiles weight_files(const std::string& path) {
   WeightFiles found;
   std::error_code failed;
-  for (const auto& entry : std::filesystem::directory_iterator(path + "/weights", failed)) {
-    const uint64_t bytes = entry.file_size(failed);
-    if (failed || entry.path().extension() != ".safetensors") continue;
-    found.paths.push_back(entry.path().string());
+  std::filesystem::directory_iterator entry(path + "/weights", failed), end;
+  for (; !failed && entry != end; entry.increment(failed)) {
+    std::error_code gone;
+    const uint64_t bytes = entry->file_size(gone);
+    if (gone || entry->path().extension() != ".safetensors") continue;
+    found.paths.push_back(entry->path().string());
     found.bytes += bytes;
   }
   std::sort(found.paths.begin(), found.paths.end());
   return found;
+}
+
+ordered_json files_to_json(int64_t files, uint64_t bytes) {
+  return {{"files", files}, {"bytes", bytes}};
 }
 
 ordered_json entry_to_json(const KvEntry& entry, bool used) {
@@ -97,18 +105,21 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
   const std::set<KvKey> used = used_keys(target.path(), terminal);
   const WeightFiles weights = weight_files(target.path());
+  const Leftovers left = store_leftovers(target.path());
   if (line.has("json")) {
     ordered_json blocks = ordered_json::array();
     for (const KvEntry& entry : entries)
       blocks.push_back(entry_to_json(entry, used.contains(entry.key)));
-    terminal.out(ordered_json{
-        {"path", target.path()},
-        {"stored_bytes", stats.stored_bytes},
-        {"max_bytes", stats.max_bytes},
-        {"free_bytes", stats.free_bytes},
-        {"packed_weights", {{"files", weights.paths.size()}, {"bytes", weights.bytes}}},
-        {"blocks", std::move(blocks)}}
-                     .dump(1));
+    terminal.out(
+        ordered_json{{"path", target.path()},
+                     {"stored_bytes", stats.stored_bytes},
+                     {"max_bytes", stats.max_bytes},
+                     {"free_bytes", stats.free_bytes},
+                     {"packed_weights",
+                      files_to_json(static_cast<int64_t>(weights.paths.size()), weights.bytes)},
+                     {"leftovers", files_to_json(left.files, left.bytes)},
+                     {"blocks", std::move(blocks)}}
+            .dump(1));
     return 0;
   }
   using enum Table::Align;
@@ -135,6 +146,10 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
                  " of packed weights, " + human_bytes(weights.bytes) + ", in " +
                  shown_path(target.path() + "/weights") +
                  "; may be deleted, and the next start packs them again");
+  if (left.files > 0)
+    terminal.out(counted(left.files, "file") + " left from processes that were killed, " +
+                 human_bytes(left.bytes) + "; `dbsa-pipe store gc` removes " +
+                 (left.files == 1 ? "it" : "them"));
   return 0;
 }
 
@@ -263,6 +278,7 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
   const bool dry = line.has("dry-run");
   uint64_t freed = 0;
   int64_t dropped = 0;
+  Leftovers left = store_leftovers(target.path());
   if (dry) {
     DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> roots, pool_roots(target.path()));
     for (const KvEntry& entry : to_drop(before, roots, max_bytes)) {
@@ -277,17 +293,26 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
         freed, target.store().collect([&] { return pool_roots(target.path()); }, max_bytes));
     DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
     dropped = static_cast<int64_t>(before.size()) - static_cast<int64_t>(stats.blocks);
+    remove_leftovers(target.path() + "/pools");
+    remove_leftovers(target.path() + "/weights");
+    const Leftovers still = store_leftovers(target.path());
+    left.files = std::max<int64_t>(0, left.files - still.files);
+    left.bytes -= std::min(left.bytes, still.bytes);
   }
   if (line.has("json"))
     terminal.out(ordered_json{{"dry_run", dry},
                               {"blocks_dropped", dropped},
                               {"freed_bytes", freed},
-                              {"blocks_kept", static_cast<int64_t>(before.size()) - dropped}}
+                              {"blocks_kept", static_cast<int64_t>(before.size()) - dropped},
+                              {"leftovers_removed", files_to_json(left.files, left.bytes)}}
                      .dump(1));
   else
     terminal.out((dry ? "would drop " : "dropped ") + counted(dropped, "block") + ", " +
                  human_bytes(freed) + "; " +
                  counted(static_cast<int64_t>(before.size()) - dropped, "block") + " kept");
+  if (left.files > 0 && !line.has("json"))
+    terminal.out((dry ? "would remove " : "removed ") + counted(left.files, "file") +
+                 " left from processes that were killed, " + human_bytes(left.bytes));
   return 0;
 }
 
@@ -314,7 +339,8 @@ int compact_command(Words words, Terminal& terminal) {
 }
 
 int gc_command(Words words, Terminal& terminal) {
-  CommandLine line({"store gc", "STORE", "Drop blocks that no pool uses.",
+  CommandLine line({"store gc", "STORE",
+                    "Drop blocks that no pool uses, and what killed processes left.",
                     std::string(kStoreText) +
                         "\nPools lie in its folder pools; remove a file there to give up a pool.",
                     "dbsa-pipe store gc .dbsa --dry-run\n"
@@ -335,7 +361,7 @@ constexpr Subcommand kSubcommands[] = {
     {"verify", "read everything and report every fault", verify_command},
     {"export", "write blocks as NumPy files", store_export_command},
     {"compact", "rewrite without holes", compact_command},
-    {"gc", "drop blocks that no pool uses", gc_command},
+    {"gc", "drop blocks that no pool uses, and leftovers", gc_command},
 };
 
 void print_store_help(Terminal& terminal) {

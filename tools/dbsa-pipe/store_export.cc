@@ -10,6 +10,7 @@
 #include "config/schema_check.h"
 #include "session.h"
 #include "store_target.h"
+#include "sudden_end.h"
 #include "units.h"
 
 namespace dbsa::cli {
@@ -127,6 +128,7 @@ int store_export_command(Words words, Terminal& terminal) {
   const Result<bool> parsed = line.parse(words, terminal);
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;
+  set_phase("exporting blocks");
   const Result<std::unique_ptr<StoreTarget>> target = StoreTarget::open(line, terminal);
   if (!target.ok()) return fail(terminal, target.error());
   const Status status = export_blocks(**target, line, terminal);

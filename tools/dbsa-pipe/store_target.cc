@@ -123,12 +123,25 @@ Result<host::AttentionBackend> StoreTarget::open_backend(const dbsa_kv_format& f
 std::vector<PoolFile> read_pools(const std::string& store_path) {
   std::vector<std::string> paths;
   std::error_code failed;
-  for (const auto& entry : fs::directory_iterator(store_path + "/pools", failed))
-    if (entry.path().extension() == ".pool") paths.push_back(entry.path().string());
+  for (fs::directory_iterator entry(store_path + "/pools", failed), end; !failed && entry != end;
+       entry.increment(failed))
+    if (entry->path().extension() == ".pool") paths.push_back(entry->path().string());
   std::sort(paths.begin(), paths.end());
   std::vector<PoolFile> pools;
   for (const std::string& path : paths) pools.push_back({path, read_pool_manifest(path)});
   return pools;
+}
+
+Leftovers store_leftovers(const std::string& store_path) {
+  // Packs that are being filled are locked by their writers, too (plugins/kv_store/hdf5).
+  const auto is_temporary_pack = [](std::string_view name) { return name.starts_with("writing-"); };
+  Leftovers all = count_leftovers(store_path + "/packs", is_temporary_pack);
+  for (const char* folder : {"/pools", "/weights"}) {
+    const Leftovers left = count_leftovers(store_path + folder);
+    all.files += left.files;
+    all.bytes += left.bytes;
+  }
+  return all;
 }
 
 std::string layout_name(uint32_t layout) {

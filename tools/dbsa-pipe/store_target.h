@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cancel.h"
+#include "config/atomic_file.h"
 #include "host/attention_backend.h"
 #include "host/host_services.h"
 #include "host/kv_store.h"
@@ -55,6 +56,9 @@ struct PoolFile {
   Result<Pool> pool;
 };
 std::vector<PoolFile> read_pools(const std::string& store_path);
+
+// What killed processes have left in the folders of a store.
+Leftovers store_leftovers(const std::string& store_path);
 
 // "token_major", "cpu_panels", or the number
 std::string layout_name(uint32_t layout);

@@ -7,8 +7,10 @@
 #include "child.h"
 #include "commands.h"
 #include "config/exit_code.h"
+#include "config/file_calls.h"
 #include "options.h"
 #include "session.h"
+#include "sudden_end.h"
 #include "sweep_run.h"
 #include "units.h"
 
@@ -150,8 +152,7 @@ Status submit(const Sweep& sweep, const CommandLine& line, Terminal& terminal) {
                  ""};
   DBSA_RETURN_IF_ERROR(write_sweep_files(sweep));
   const std::string logs = sweep.directory + "/logs";
-  std::error_code failed;
-  std::filesystem::create_directories(logs, failed);
+  DBSA_RETURN_IF_ERROR(make_folders(logs));
   std::vector<std::string> words = {"sbatch", "--parsable", "--job-name=dbsa-sweep",
                                     "--array=1-" + std::to_string(shards),
                                     "--output=" + without_patterns(logs) + "/slurm-%A-%a.txt"};
@@ -250,6 +251,7 @@ Status sweep_cells(const CommandLine& line, Terminal& terminal) {
   }
   if (line.has("launcher")) return submit(sweep, line, terminal);
   const int64_t jobs = line.number("jobs").value_or(1);
+  set_phase("running cells");
   const CancelOnSignal cancel(services);
   const int threads = services.thread_count();
   DBSA_ASSIGN_OR_RETURN(
@@ -269,6 +271,7 @@ int sweep_command(Words words, Terminal& terminal) {
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;
   terminal.set_quiet(line.has("quiet"));
+  set_phase("laying out the sweep");
   const Status status = sweep_cells(line, terminal);
   return status.ok() ? 0 : fail(terminal, status.error());
 }

@@ -3,11 +3,8 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <utility>
 #include <vector>
@@ -17,70 +14,57 @@ namespace {
 
 namespace fs = std::filesystem;
 
-int open_folder(const std::string& path) {
-  return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-// Whether the open folder is still what stands at its path.
-bool is_at(int descriptor, const std::string& path) {
-  struct stat open = {}, there = {};
-  return ::fstat(descriptor, &open) == 0 && ::stat(path.c_str(), &there) == 0 &&
-         open.st_dev == there.st_dev && open.st_ino == there.st_ino;
+Descriptor open_folder(const std::string& path) {
+  return Descriptor(uninterrupted(
+      [&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
 }
 
 }  // namespace
 
-PartFolder::PartFolder(PartFolder&& other) noexcept
-    : path_(std::exchange(other.path_, {})), descriptor_(std::exchange(other.descriptor_, -1)) {}
-
 PartFolder& PartFolder::operator=(PartFolder&& other) noexcept {
   std::swap(path_, other.path_);
-  std::swap(descriptor_, other.descriptor_);
+  std::swap(folder_, other.folder_);
   return *this;
 }
 
 PartFolder::~PartFolder() {
-  if (descriptor_ < 0) return;
+  if (!folder_.valid()) return;
   std::error_code failed;
   fs::remove_all(path_, failed);
   fs::remove(fs::path(path_).parent_path(), failed);  // where it is empty
-  ::close(descriptor_);
 }
 
 Result<PartFolder> PartFolder::make(const std::string& parts, const std::string& cell_id) {
   // Another sweep may remove `parts`, or the new folder before it is locked: then again.
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    std::error_code failed;
-    fs::create_directories(parts, failed);
+  int code = ENOENT;
+  for (int attempt = 0; attempt < 100 && (code == ENOENT || code == EEXIST); ++attempt) {
+    DBSA_RETURN_IF_ERROR(make_folders(parts));
+    const std::string path = parts + "/" + cell_id + "-" + random_letters(6);
+    code = ::mkdir(path.c_str(), 0777) == 0 ? 0 : errno;
+    if (code != 0) continue;
     PartFolder part;
-    part.path_ = parts + "/" + cell_id + "-XXXXXX";
-    if (::mkdtemp(part.path_.data()) == nullptr) {
-      if (errno == ENOENT && !failed) continue;
-      break;
-    }
-    part.descriptor_ = open_folder(part.path_);
-    if (part.descriptor_ < 0 && errno == ENOENT) continue;
-    if (part.descriptor_ < 0) break;
+    part.path_ = path;
+    part.folder_ = open_folder(path);
+    code = part.folder_.valid() ? 0 : errno;
+    if (code != 0) continue;
     // On a file system without locks nothing is ever taken for left behind.
-    while (::flock(part.descriptor_, LOCK_EX) != 0 && errno == EINTR) continue;
-    if (is_at(part.descriptor_, part.path_)) return part;
+    lock_file(part.folder_.get(), LOCK_EX);
+    if (has_name(part.folder_.get(), path)) return part;
+    code = ENOENT;
   }
-  return Error{ErrorCode::kEnvironment,
-               parts + ": cannot make a folder there: " + std::strerror(errno), ""};
+  return file_error(parts, "make a folder there", code);
 }
 
-void remove_stale_parts(const std::string& parts, const std::set<std::string>& cell_ids) {
+void remove_stale_parts(const std::string& parts) {
   std::error_code failed;
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::directory_iterator(parts, failed)) {
-    const std::string name = entry.path().filename().string();
-    if (cell_ids.contains(name.substr(0, name.find('-')))) found.push_back(entry.path());
-  }
-  for (const fs::path& part : found) {
-    const int descriptor = open_folder(part.string());
-    if (descriptor < 0) continue;
-    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) fs::remove_all(part, failed);
-    ::close(descriptor);
+  std::vector<std::string> found;
+  for (fs::directory_iterator entry(parts, failed), end; !failed && entry != end;
+       entry.increment(failed))
+    found.push_back(entry->path().string());
+  for (const std::string& part : found) {
+    const Descriptor folder = open_folder(part);
+    if (folder.valid() && lock_file(folder.get(), LOCK_EX | LOCK_NB) == 0)
+      fs::remove_all(part, failed);
   }
   fs::remove(parts, failed);  // where it is empty
 }

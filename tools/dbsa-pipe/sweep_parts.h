@@ -3,8 +3,10 @@
 
 #include <dbsa/sdk/result.h>
 
-#include <set>
 #include <string>
+#include <utility>
+
+#include "config/file_calls.h"
 
 namespace dbsa::cli {
 
@@ -14,7 +16,8 @@ namespace dbsa::cli {
 class PartFolder {
  public:
   PartFolder() = default;
-  PartFolder(PartFolder&& other) noexcept;
+  PartFolder(PartFolder&& other) noexcept
+      : path_(std::exchange(other.path_, {})), folder_(std::move(other.folder_)) {}
   PartFolder& operator=(PartFolder&& other) noexcept;
   ~PartFolder();
 
@@ -25,10 +28,10 @@ class PartFolder {
 
  private:
   std::string path_;
-  int descriptor_ = -1;
+  Descriptor folder_;
 };
 
-// Removes the folders of these cells that no process has locked, and `parts` where it is empty.
-void remove_stale_parts(const std::string& parts, const std::set<std::string>& cell_ids);
+// Removes the folders that sweeps which were killed have left, and `parts` where it is empty.
+void remove_stale_parts(const std::string& parts);
 
 }  // namespace dbsa::cli

@@ -121,8 +121,7 @@ class CellRunner {
     if (!failure) {
       std::error_code failed;
       fs::remove(path(cell_failure_path(cell)), failed);
-      remove_stale_parts(path("parts"), {cell.id});
-    } else if (!stopping_ && code != exit_code(ErrorCode::kCancelled)) {
+    } else if (!stopping_ && !is_cancelled(code)) {
       DBSA_RETURN_IF_ERROR(write_failure(cell, *failure));
     }
     return failure;
@@ -133,9 +132,10 @@ class CellRunner {
     const SweepCell& cell = *process.cell;
     std::error_code absent;
     nlohmann::ordered_json record;
-    for (const auto& entry : fs::directory_iterator(process.part.path(), absent))
-      if (entry.path().extension() == ".json")
-        record = nlohmann::ordered_json::parse(file_text(entry.path().string()), nullptr,
+    for (fs::directory_iterator entry(process.part.path(), absent), end; !absent && entry != end;
+         entry.increment(absent))
+      if (entry->path().extension() == ".json")
+        record = nlohmann::ordered_json::parse(file_text(entry->path().string()), nullptr,
                                                /*allow_exceptions=*/false);
     if (!is_record_of(record, cell))
       return std::optional<SweepOutcome::Failure>(
@@ -144,14 +144,8 @@ class CellRunner {
     record["config"]["output"]["directory"] = sweep_.directory;
     if (!options_.fresh && cell_state(sweep_, cell) == CellState::kDone)
       return std::optional<SweepOutcome::Failure>();
-    // Made in the process's folder, so that a sweep that is killed leaves nothing beside records.
-    const std::string whole = process.part.path() + "/record", place = path(cell_record_path(cell));
-    DBSA_RETURN_IF_ERROR(write_file_atomically(whole, record.dump(1) + "\n"));
-    std::error_code failed;
-    fs::create_directories(path("records"), failed);
-    fs::rename(whole, place, failed);
-    if (failed)
-      return Error{ErrorCode::kEnvironment, place + ": cannot be written: " + failed.message(), ""};
+    DBSA_RETURN_IF_ERROR(
+        write_file_atomically(path(cell_record_path(cell)), record.dump(1) + "\n"));
     return std::optional<SweepOutcome::Failure>();
   }
 
@@ -183,7 +177,6 @@ std::vector<Task> open_tasks(const Sweep& sweep, const std::vector<const SweepCe
   std::vector<Task> tasks;
   std::map<std::string, size_t> known;  // ids: places in `tasks`, or kDone
   constexpr size_t kDone = std::numeric_limits<size_t>::max();
-  std::set<std::string> done;
   for (const SweepCell* cell : cells) {
     const auto [entry, is_new] = known.emplace(cell->id, tasks.size());
     if (is_new) {
@@ -193,14 +186,13 @@ std::vector<Task> open_tasks(const Sweep& sweep, const std::vector<const SweepCe
                          ": is no record of its cell, which is run again");
       if (state == CellState::kDone) {
         entry->second = kDone;
-        done.insert(cell->id);
       } else {
         tasks.push_back({cell, 0});
       }
     }
     if (entry->second != kDone) ++tasks[entry->second].cells;
   }
-  remove_stale_parts(sweep.directory + "/parts", done);
+  remove_stale_parts(sweep.directory + "/parts");
   return tasks;
 }
 
@@ -271,6 +263,7 @@ Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const Sweep
                     failed > 0 ? human_count(failed) + " failed" : ended->name());
   }
   progress.finish();
+  remove_stale_parts(sweep.directory + "/parts");
   if (told)
     return Error{ErrorCode::kCancelled,
                  "stopped after " + counted(outcome.done, "cell") +

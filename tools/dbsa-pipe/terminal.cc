@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "config/file_calls.h"
 #include "units.h"
 
 namespace dbsa::cli {
@@ -22,6 +23,17 @@ constexpr std::string_view kEraseLine = "\r\x1b[K";
 
 void write_to(std::FILE* file, std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), file);
+}
+
+// errno or 0.
+int write_out(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written =
+        uninterrupted([&] { return ::write(STDOUT_FILENO, text.data(), text.size()); });
+    if (written <= 0) return written < 0 ? errno : ENOSPC;
+    text.remove_prefix(static_cast<size_t>(written));
+  }
+  return 0;
 }
 
 bool colour_wanted() {
@@ -86,10 +98,16 @@ void Terminal::out(std::string_view line) {
   const std::lock_guard lock(mutex_);
   // Both streams may be one terminal.
   if (!progress_.empty() && out_is_terminal_) write_to(stderr, kEraseLine);
-  write_to(stdout, line);
-  write_to(stdout, "\n");
-  std::fflush(stdout);
+  if (out_error_ == 0) out_error_ = write_out(std::string(line) + "\n");
   if (!progress_.empty() && out_is_terminal_) write_to(stderr, progress_);
+}
+
+Status Terminal::close_out() {
+  const std::lock_guard lock(mutex_);
+  // Some file systems tell only here that the disk is full. EINTR closes, too.
+  if (::close(STDOUT_FILENO) != 0 && errno != EINTR && out_error_ == 0) out_error_ = errno;
+  if (out_error_ != 0) return file_error("standard output", "be written", out_error_);
+  return {};
 }
 
 void Terminal::write_error_line(std::string_view line) {

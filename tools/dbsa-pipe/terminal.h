@@ -5,6 +5,8 @@
 // place; elsewhere there is no escape code, and progress is a plain line now and then.
 #pragma once
 
+#include <dbsa/sdk/result.h>
+
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -27,8 +29,12 @@ class Terminal {
   bool out_is_terminal() const { return out_is_terminal_; }
   bool error_is_terminal() const { return error_is_terminal_; }
 
-  // A line of results, on standard output.
+  // A line of results, on standard output. What cannot be written is told by close_out().
   void out(std::string_view line);
+  // Whether a line could not be written: the reader is gone, or the disk is full.
+  bool out_failed() const { return out_error_ != 0; }
+  // Ends standard output. kEnvironment where anything could not be written.
+  Status close_out();
   // A line for people, on standard error; left out when quiet.
   void note(std::string_view line);
   // The same, also when quiet.
@@ -54,7 +60,8 @@ class Terminal {
 
   bool quiet_ = false;
   bool out_is_terminal_, error_is_terminal_, out_colour_, error_colour_;
-  std::mutex mutex_;  // the log writes from any thread
+  int out_error_ = 0;  // errno of the first line that could not be written
+  std::mutex mutex_;   // the log writes from any thread
   std::string progress_;
 };
 

@@ -7,6 +7,7 @@
 #include "host/needs.h"
 #include "options.h"
 #include "session.h"
+#include "sudden_end.h"
 #include "units.h"
 
 namespace dbsa::cli {
@@ -130,6 +131,7 @@ int validate_command(Words words, Terminal& terminal) {
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;
   terminal.set_quiet(line.has("quiet"));
+  set_phase("checking the pipeline");
   const Result<std::unique_ptr<Session>> session = Session::open(line, terminal);
   if (!session.ok()) return report(session.error(), line, terminal);
   const Result<Findings> findings = find_out(**session);

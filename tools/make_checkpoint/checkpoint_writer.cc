@@ -1,6 +1,7 @@
 #include "tools/make_checkpoint/checkpoint_writer.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,10 +9,11 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <thread>
 #include <vector>
 
+#include "config/atomic_file.h"
+#include "config/file_calls.h"
 #include "model/checkpoint.h"
 #include "model/model_config.h"
 #include "tools/make_checkpoint/byte_tokenizer.h"
@@ -66,8 +68,9 @@ std::string safetensors_head(const std::vector<TensorSpec>& tensors, bool bf16, 
 // Writes at a place of the file; false, with errno, where it cannot.
 bool write_at(int file, const char* data, size_t bytes, uint64_t at) {
   while (bytes > 0) {
-    const ssize_t wrote = ::pwrite(file, data, bytes, static_cast<off_t>(at));
-    if (wrote < 0 && errno == EINTR) continue;
+    const ssize_t wrote =
+        uninterrupted([&] { return ::pwrite(file, data, bytes, static_cast<off_t>(at)); });
+    if (wrote == 0) errno = ENOSPC;
     if (wrote <= 0) return false;
     data += wrote;
     bytes -= static_cast<size_t>(wrote);
@@ -125,26 +128,6 @@ int write_tensors(int file, uint64_t at, const std::vector<TensorSpec>& tensors,
   return cause;
 }
 
-Status sync_path(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0 || ::fsync(fd) != 0) {
-    const int cause = errno;
-    if (fd >= 0) ::close(fd);
-    return failed(path, "cannot be synchronised", cause);
-  }
-  ::close(fd);
-  return {};
-}
-
-Status write_text(const std::string& path, const std::string& text) {
-  errno = 0;
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out << text;
-  out.close();
-  if (!out) return failed(path, "cannot be written", errno);
-  return sync_path(path);
-}
-
 Result<CheckpointSize> write_files(const std::string& folder, const ModelConfig& config,
                                    const CheckpointPlan& plan) {
   const std::vector<TensorSpec> tensors = expected_tensors(config);
@@ -161,16 +144,44 @@ Result<CheckpointSize> write_files(const std::string& folder, const ModelConfig&
                  {}};
   }
   const std::string weights = folder + "/model.safetensors";
-  const int file = ::open(weights.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  int cause = file < 0 || !write_at(file, head.data(), head.size(), 0) ? errno : 0;
-  if (cause == 0) cause = write_tensors(file, head.size(), tensors, plan);
-  if (file >= 0 && ::close(file) != 0 && cause == 0) cause = errno;
+  const Descriptor file(uninterrupted(
+      [&] { return ::open(weights.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); }));
+  int cause = !file.valid() || !write_at(file.get(), head.data(), head.size(), 0) ? errno : 0;
+  if (cause == 0) cause = write_tensors(file.get(), head.size(), tensors, plan);
+  if (cause == 0 && uninterrupted([&] { return ::fsync(file.get()); }) != 0) cause = errno;
+  if (cause == 0) cause = flush_as_closing(file.get());
   if (cause != 0) return failed(weights, "cannot be written", cause);
-  DBSA_RETURN_IF_ERROR(sync_path(weights));
-  DBSA_RETURN_IF_ERROR(write_text(folder + "/config.json", plan.config.dump(2) + "\n"));
-  DBSA_RETURN_IF_ERROR(write_text(folder + "/tokenizer.json", byte_tokenizer_json()));
-  DBSA_RETURN_IF_ERROR(sync_path(folder));
+  DBSA_RETURN_IF_ERROR(write_file_atomically(folder + "/config.json", plan.config.dump(2) + "\n"));
+  DBSA_RETURN_IF_ERROR(write_file_atomically(folder + "/tokenizer.json", byte_tokenizer_json()));
+  DBSA_RETURN_IF_ERROR(sync_folder(folder));
   return size;
+}
+
+Descriptor open_folder(const std::string& path) {
+  return Descriptor(uninterrupted(
+      [&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
+}
+
+// Removes what runs for the same folder that were killed have left: <base>.tmp-<process> that no
+// process has locked, and the folder that was to be replaced once the new one is there.
+void remove_leftovers_of(const std::string& base) {
+  const fs::path whole = fs::absolute(base);
+  const std::string begin = whole.filename().string() + ".tmp-";
+  std::vector<std::string> found;
+  std::error_code error;
+  for (fs::directory_iterator it(whole.parent_path(), error), end; !error && it != end;
+       it.increment(error)) {
+    std::string name = it->path().filename().string();
+    if (!name.starts_with(begin)) continue;
+    name.erase(0, begin.size());
+    if (name.ends_with(".old") && fs::exists(whole)) name.resize(name.size() - 4);
+    if (!name.empty() && name.find_first_not_of("0123456789") == name.npos)
+      found.push_back(it->path().string());
+  }
+  for (const std::string& path : found)
+    if (const Descriptor folder = open_folder(path);
+        folder.valid() && lock_file(folder.get(), LOCK_EX | LOCK_NB) == 0)
+      fs::remove_all(path, error);
 }
 
 // Puts `made` in the place of `folder`; an old folder is removed only once the new one stands.
@@ -187,6 +198,7 @@ Status publish(const std::string& made, const std::string& folder) {
     fs::rename(old, folder, ignored);
     return failed(folder, "cannot be made", error.value());
   }
+  DBSA_RETURN_IF_ERROR(sync_folder(fs::absolute(folder).parent_path().string()));
   fs::remove_all(old, error);
   return {};
 }
@@ -253,9 +265,11 @@ Result<CheckpointSize> write_checkpoint(const std::string& folder, const Checkpo
   const std::string target = fs::path(folder).lexically_normal().string();
   const std::string base = target.ends_with('/') ? target.substr(0, target.size() - 1) : target;
   const std::string made = base + ".tmp-" + std::to_string(::getpid());
+  remove_leftovers_of(base);
+  DBSA_RETURN_IF_ERROR(make_folders(made));
+  const Descriptor locked = open_folder(made);
+  lock_file(locked.get(), LOCK_EX | LOCK_NB);
   std::error_code error;
-  fs::create_directories(made, error);
-  if (error) return failed(made, "cannot be made", error.value());
   auto size = write_files(made, config, full);
   if (size.ok()) {
     if (Status published = publish(made, base); !published.ok()) size = published.error();

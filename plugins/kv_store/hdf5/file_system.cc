@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -52,10 +53,14 @@ uint64_t free_bytes(const fs::path& path) {
   return static_cast<uint64_t>(info.f_bavail) * info.f_frsize;
 }
 
+int lock_file(int fd, int operation) {
+  return uninterrupted([&] { return flock(fd, operation); }) == 0 ? 0 : errno;
+}
+
 int write_at(int fd, std::span<const uint8_t> bytes, uint64_t offset) {
   while (!bytes.empty()) {
-    const ssize_t n = pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
+    const ssize_t n = uninterrupted(
+        [&] { return pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
     if (n < 0) return errno;
     if (n == 0) return ENOSPC;
     bytes = bytes.subspan(static_cast<size_t>(n));
@@ -68,36 +73,28 @@ int reserve(int fd, uint64_t offset, uint64_t length) {
   // A reservation that keeps the file's size is not held against the limit; HDF5 would meet it.
   rlimit limit = {};
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && offset + length > limit.rlim_cur) return EFBIG;
-  int result;
-  do {
-    result =
-        fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(length));
-  } while (result != 0 && errno == EINTR);
+  const int result = uninterrupted([&] {
+    return fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                     static_cast<off_t>(length));
+  });
   // Where the file system cannot, the writes themselves will tell.
   if (result == 0 || errno == EOPNOTSUPP || errno == ENOSYS) return 0;
   return errno;
 }
 
 int sync_file(int fd) {
-  while (fsync(fd) != 0)
-    if (errno != EINTR) return errno;
-  return 0;
+  return uninterrupted([&] { return fsync(fd); }) == 0 ? 0 : errno;
 }
 
 int truncate_file(int fd, uint64_t bytes) {
-  while (ftruncate(fd, static_cast<off_t>(bytes)) != 0)
-    if (errno != EINTR) return errno;
-  return 0;
+  return uninterrupted([&] { return ftruncate(fd, static_cast<off_t>(bytes)); }) == 0 ? 0 : errno;
 }
 
 int sync_folder(const fs::path& folder) {
-  int fd;
-  do {
-    fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  } while (fd < 0 && errno == EINTR);
-  const UniqueFd opened(fd);
-  if (!opened.valid()) return errno;
-  const int code = sync_file(fd);
+  const UniqueFd fd(
+      uninterrupted([&] { return open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+  if (!fd.valid()) return errno;
+  const int code = sync_file(fd.get());
   return code == EINVAL ? 0 : code;  // a file system whose folders cannot be synced
 }
 
@@ -113,7 +110,10 @@ Status make_folders(const fs::path& root, const fs::path& folder) {
 }
 
 int rename_new(const fs::path& from, const fs::path& to) {
-  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  const auto rename = [&] {
+    return renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE);
+  };
+  if (uninterrupted(rename) == 0) return 0;
   if (errno != EINVAL && errno != ENOSYS) return errno;
   // A file system that cannot refuse to replace: a hard link can.
   if (link(from.c_str(), to.c_str()) != 0) return errno;

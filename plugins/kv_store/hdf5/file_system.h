@@ -3,11 +3,13 @@
 
 #include <dbsa/sdk/result.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace dbsa::kv_pack {
 
@@ -29,6 +31,14 @@ class UniqueFd {
   int fd_ = -1;
 };
 
+// call() until no signal interrupts it. Not for close, which ends the descriptor in any case.
+template <typename Call>
+auto uninterrupted(Call&& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
 // What errno says, thread-safely.
 std::string errno_text(int code);
 
@@ -39,6 +49,8 @@ Error write_error(const std::filesystem::path& root, const std::string& doing, i
 // Free bytes for an unprivileged user on the disk of `path` or of its nearest existing parent.
 uint64_t free_bytes(const std::filesystem::path& path);
 
+// flock of an open file; errno or 0.
+int lock_file(int fd, int operation);
 // Writes all of `bytes` at `offset`; errno or 0.
 int write_at(int fd, std::span<const uint8_t> bytes, uint64_t offset);
 // Makes sure of disk space for [offset, offset + length) without changing the file's size, where

@@ -226,6 +226,10 @@ Status Hdf5Store::list(const std::function<bool(const KvEntry&)>& entry) {
 
 Status Hdf5Store::check(const std::function<void(const KvFault&)>& fault) {
   DBSA_RETURN_IF_ERROR(packs_.refresh());
+  for (const std::string& path : kv_pack::misnamed_packs(settings_.path / "packs"))
+    host_.log_warning(path + ": is ignored, its name is not one of a pack: expected " +
+                      kv_pack::pack_name(1) + " to " + kv_pack::pack_name(kv_pack::kMaxPackNumber) +
+                      "; rename or remove it");
   const PackSet::Snapshot all = packs_.snapshot();
   for (const auto& [number, bad] : all.bad_packs)
     fault({std::nullopt, kv_pack::pack_name(number), bad.error.message});

@@ -159,13 +159,13 @@ Result<std::unique_ptr<PackWriter>> PackWriter::create(const fs::path& root) {
 Status PackWriter::open_temporary() {
   for (;;) {
     const fs::path name = root_ / "packs" / random_name();
-    UniqueFd fd(open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    UniqueFd fd(uninterrupted(
+        [&] { return open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666); }));
     if (!fd.valid() && errno == EEXIST) continue;
     if (!fd.valid()) return write_error(root_, "making a new pack", errno);
     // Another process may take a file that is not locked yet for a leftover and remove it.
-    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EWOULDBLOCK || errno == EINTR) continue;
-      const int code = errno;
+    if (const int code = lock_file(fd.get(), LOCK_EX | LOCK_NB); code != 0) {
+      if (code == EWOULDBLOCK) continue;
       unlink(name.c_str());
       return write_error(root_, "locking a new pack", code);
     }
@@ -431,10 +431,19 @@ Status PackWriter::rename_to_next() {
   const fs::path packs = root_ / "packs";
   uint64_t number = 0;
   std::error_code failed;
-  for (const fs::directory_entry& entry : fs::directory_iterator(packs, failed))
-    number = std::max(number, pack_number(entry.path().filename().string()).value_or(0));
+  fs::directory_iterator entry(packs, failed);
+  for (; !failed && entry != fs::directory_iterator(); entry.increment(failed))
+    number = std::max(number, pack_number(entry->path().filename().string()).value_or(0));
+  // Without all numbers, an older one might be taken.
+  if (failed) return write_error(root_, "publishing a pack", failed.value());
   int code = EEXIST;
-  while (code == EEXIST) code = rename_new(temporary_, packs / pack_name(++number));
+  while (code == EEXIST && number < kMaxPackNumber)
+    code = rename_new(temporary_, packs / pack_name(++number));
+  if (code == EEXIST)
+    return Error{ErrorCode::kEnvironment,
+                 root_.string() + ": publishing a pack: " + pack_name(number) +
+                     " has the last number there is; move this file to another folder",
+                 ""};
   if (code != 0) return write_error(root_, "publishing a pack", code);
   temporary_.clear();
   if (code = sync_folder(packs); code != 0) return write_error(root_, "publishing a pack", code);

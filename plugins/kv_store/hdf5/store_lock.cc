@@ -15,20 +15,11 @@
 namespace dbsa::kv_pack {
 namespace fs = std::filesystem;
 
-namespace {
-
-int lock_file(int fd, int operation) {
-  while (flock(fd, operation) != 0)
-    if (errno != EINTR) return errno;
-  return 0;
-}
-
-}  // namespace
-
 Status StoreLock::open_file() {
   if (file_.valid()) return {};
   DBSA_RETURN_IF_ERROR(make_folders(root_, root_));
-  file_ = UniqueFd(open((root_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  file_ = UniqueFd(uninterrupted(
+      [&] { return open((root_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); }));
   if (!file_.valid()) return write_error(root_, "opening the lock file", errno);
   return {};
 }
@@ -87,18 +78,19 @@ std::string StoreLock::holders() const {
 
 void remove_leftovers(const fs::path& packs, const Host& host) {
   std::error_code failed;
-  for (const fs::directory_entry& entry : fs::directory_iterator(packs, failed)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with(kTemporaryPrefix)) continue;
-    const UniqueFd file(open(entry.path().c_str(), O_RDWR | O_CLOEXEC));
+  fs::directory_iterator entry(packs, failed), end;
+  for (; !failed && entry != end; entry.increment(failed)) {
+    const fs::path path = entry->path();
+    if (!path.filename().string().starts_with(kTemporaryPrefix)) continue;
+    const UniqueFd file(uninterrupted([&] { return open(path.c_str(), O_RDWR | O_CLOEXEC); }));
     if (!file.valid() || lock_file(file.get(), LOCK_EX | LOCK_NB) != 0) continue;
     // It may have been published or removed between the listing and the lock.
     struct stat mine = {}, named = {};
-    if (fstat(file.get(), &mine) != 0 || stat(entry.path().c_str(), &named) != 0 ||
+    if (fstat(file.get(), &mine) != 0 || stat(path.c_str(), &named) != 0 ||
         mine.st_ino != named.st_ino)
       continue;
-    unlink(entry.path().c_str());
-    host.log_info(entry.path().string() + ": removed what a stopped process had left");
+    unlink(path.c_str());
+    host.log_info(path.string() + ": removed what a stopped process had left");
   }
 }
 

@@ -1,0 +1,27 @@
+// Ways in which a plugin can end the program that has called it.
+#pragma once
+
+#include <csignal>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <system_error>
+#include <thread>
+
+[[gnu::noinline]] inline void throw_for(const std::string& fault) {
+  if (fault == "no_memory") throw std::bad_alloc();
+  if (fault == "no_thread") throw std::system_error(EAGAIN, std::generic_category());
+  if (fault == "odd_exception") throw 7;
+}
+
+// As where an exception meets a function of a library that is noexcept.
+[[gnu::noinline]] inline void cannot_throw(const std::string& fault) noexcept { throw_for(fault); }
+
+inline void end_suddenly(const std::string& fault) {
+  if (fault == "exit") std::exit(0);
+  if (fault == "quick_exit") std::quick_exit(0);
+  if (fault == "exit_of_a_thread") std::thread([] { std::exit(0); }).join();
+  if (fault == "crash") std::raise(SIGSEGV);
+  if (fault == "abort") std::abort();
+  cannot_throw(fault);
+}

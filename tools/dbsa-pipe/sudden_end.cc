@@ -1,0 +1,208 @@
+#include "sudden_end.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <new>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "config/exit_code.h"
+#include "host/plugin_call.h"
+#include "mapped_file.h"
+
+namespace dbsa::cli {
+namespace {
+
+// Handlers have no arguments of their own, so these are variables of the program.
+std::atomic<const char*> phase = "starting";
+std::atomic<bool> end_expected = false;
+std::atomic<bool> ending = false;  // a handler speaks already
+
+constexpr std::array kCrashes = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+std::array<struct sigaction, kCrashes.size()> old_actions;
+
+// A text of bounded length that needs no memory, for handlers of signals.
+class Line {
+ public:
+  Line& add(std::string_view text) {
+    const size_t length = std::min(text.size(), bytes_.size() - 1 - size_);
+    std::memcpy(bytes_.data() + size_, text.data(), length);
+    size_ += length;
+    return *this;
+  }
+  std::string_view text() const { return {bytes_.data(), size_}; }
+
+  // To standard error, over a line of progress on a terminal.
+  void print() {
+    bytes_[size_++] = '\n';
+    if (::isatty(STDERR_FILENO) != 0) write("\r\x1b[K");
+    write(text());
+  }
+
+ private:
+  static void write(std::string_view text) {
+    if (::write(STDERR_FILENO, text.data(), text.size()) < 0) return;  // nobody else to tell
+  }
+
+  std::array<char, 5120> bytes_;  // a path has 4,096 at most
+  size_t size_ = 0;
+};
+
+// "plugin dbsa.retriever.bm25 (/lib/bm25.so): query: ", or `otherwise` outside of plugins' calls.
+void add_plugin_call(Line& line, const char* otherwise) {
+  const host::PluginCall call = host::current_plugin_call();
+  if (call.id == nullptr) {
+    line.add(otherwise);
+    return;
+  }
+  line.add("plugin ").add(call.id).add(" (").add(call.library).add("): ").add(call.function);
+  line.add(": ");
+}
+
+const char* signal_text(int signal_number) {
+  switch (signal_number) {
+    case SIGSEGV:
+      return "segmentation fault (SIGSEGV)";
+    case SIGBUS:
+      return "bus error (SIGBUS): a mapped file was cut short, or its disk failed";
+    case SIGFPE:
+      return "arithmetic error (SIGFPE)";
+    case SIGILL:
+      return "illegal instruction (SIGILL)";
+    default:
+      return "aborted (SIGABRT)";
+  }
+}
+
+// How the exception that is being handled reads, without taking memory.
+ErrorCode describe_exception_to(Line& line) {
+  const char* const doing = phase;
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    line.add("out of memory while ").add(doing);
+    return ErrorCode::kEnvironment;
+  } catch (const std::filesystem::filesystem_error& e) {
+    line.add(e.what()).add(", while ").add(doing);
+    return ErrorCode::kEnvironment;
+  } catch (const std::exception& e) {
+    const std::string_view what = e.what();
+    // As std::thread, and as TBB, say that no thread can be started.
+    if (dynamic_cast<const std::system_error*>(&e) == nullptr &&
+        what.find("pthread_create") == what.npos) {
+      line.add("unexpected error while ").add(doing).add(": ").add(what);
+      return ErrorCode::kRun;
+    }
+    line.add("no thread can be started while ").add(doing).add(": ").add(what);
+    line.add("; take fewer with --threads, or raise the limits on processes (ulimit -u) and on ");
+    line.add("memory (ulimit -v)");
+    return ErrorCode::kEnvironment;
+  } catch (...) {
+    line.add("unexpected error while ").add(doing).add(": an exception of an unknown type");
+    return ErrorCode::kRun;
+  }
+}
+
+void on_exit() {
+  if (end_expected || ending.exchange(true)) return;
+  Line line;
+  line.add("error: ");
+  add_plugin_call(line, "a plugin or a library ");
+  line.add("called exit() while ").add(phase.load());
+  line.add("; it must return an error instead: use another one, or tell its author");
+  line.print();
+  ::_exit(exit_code(ErrorCode::kEnvironment));
+}
+
+[[noreturn]] void on_terminate() {
+  if (ending.exchange(true)) ::sleep(1);  // another thread speaks
+  Line line;
+  line.add("error: ");
+  add_plugin_call(line, "");
+  ErrorCode code = ErrorCode::kRun;
+  if (std::current_exception())
+    code = describe_exception_to(line);
+  else
+    line.add("std::terminate was called while ").add(phase.load());
+  line.print();
+  if (code == ErrorCode::kEnvironment) ::_exit(exit_code(code));
+  ::signal(SIGABRT, SIG_DFL);  // all is said
+  std::abort();
+}
+
+// A file that became too short under its mapping is no crash of the program: no result can come of
+// it, and it is named.
+void end_at_lost_file(const siginfo_t& info) {
+  const std::string_view path = mapped_file_at(reinterpret_cast<uintptr_t>(info.si_addr));
+  if (path.empty()) return;
+  Line line;
+  line.add("error: ").add(path).add(
+      ": became shorter, or its disk cannot read it any more, while ");
+  line.add(phase.load())
+      .add("; put the file right, or remove it if it is a pack or packed weights");
+  line.add(", and run the command again");
+  line.print();
+  ::_exit(exit_code(ErrorCode::kEnvironment));
+}
+
+// Says what crashed and lets the crash happen again, for the action there was before: a core dump,
+// or the report of a sanitizer.
+void on_crash(int signal_number, siginfo_t* info, void*) {
+  if (ending.exchange(true)) {
+    ::sleep(1);  // another thread speaks
+  } else {
+    if (signal_number == SIGBUS && info->si_code > 0) end_at_lost_file(*info);
+    Line line;
+    line.add("error: ");
+    add_plugin_call(line, "");
+    line.add("the program crashed while ").add(phase.load()).add(": ");
+    line.add(signal_text(signal_number));
+    line.print();
+  }
+  for (size_t i = 0; i < kCrashes.size(); ++i) ::sigaction(kCrashes[i], &old_actions[i], nullptr);
+  // One that was sent does not come again by itself.
+  if (info->si_code <= 0) ::raise(signal_number);
+}
+
+}  // namespace
+
+void watch_for_sudden_ends() {
+  std::atexit(on_exit);
+  std::at_quick_exit(on_exit);
+  std::set_terminate(on_terminate);
+  // A stack that has overflown cannot hold the handler's frame. Sanitizers bring their own.
+  static std::array<char, 64 * 1024> handler_stack;
+  stack_t stack = {};
+  if (::sigaltstack(nullptr, &stack) == 0 && (stack.ss_flags & SS_DISABLE) != 0) {
+    stack.ss_sp = handler_stack.data();
+    stack.ss_size = handler_stack.size();
+    stack.ss_flags = 0;
+    ::sigaltstack(&stack, nullptr);
+  }
+  struct sigaction action = {};
+  action.sa_sigaction = on_crash;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  for (size_t i = 0; i < kCrashes.size(); ++i) ::sigaction(kCrashes[i], &action, &old_actions[i]);
+}
+
+void expect_end() { end_expected = true; }
+
+void set_phase(const char* doing) { phase = doing; }
+
+Error describe_exception() {
+  Line line;
+  const ErrorCode code = describe_exception_to(line);
+  return {code, std::string(line.text()), ""};
+}
+
+}  // namespace dbsa::cli
