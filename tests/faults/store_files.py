@@ -83,7 +83,9 @@ def record_facts(path):
 
 
 def records(folder):
-    return [record_facts(path) for path in sorted(pathlib.Path(folder).glob("*.json"))]
+    """The facts of all records in a folder, in an order that does not depend on their names."""
+    found = [record_facts(path) for path in pathlib.Path(folder).glob("*.json")]
+    return sorted(found, key=json.dumps)
 
 
 def files(folder):
