@@ -2,7 +2,7 @@
 """Makes calls of dbsa-pipe fail one by one, and checks what is left: see README.md.
 
 The test command runs it as it is, a command at a time; with --full it tries every position, which
-takes hours, and goes on where it was stopped.
+takes an hour, and continues where it was stopped.
 """
 import argparse
 import collections

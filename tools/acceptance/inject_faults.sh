@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every position of fault injection, for hours; goes on where it was stopped. See README.md.
+# Every position of fault injection, for an hour; continues where it was stopped. See README.md.
 set -eu
 if [ $# -lt 1 ] || [ "$1" = -h ] || [ "$1" = --help ]; then
   echo "usage: tools/acceptance/inject_faults.sh RESULTS [option of tests/faults/inject.py]..." >&2
