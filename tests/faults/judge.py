@@ -39,7 +39,7 @@ class Reference:
         (self.answers,) = store_files.records(folder / "after")
 
     def kept(self, name):
-        """Blocks that must still be there afterwards, whatever happens."""
+        """Blocks that must still be there afterwards in any case."""
         wanted = self.wanted[name].blocks
         return {key: value for key, value in self.before[name].items() if key in wanted}
 
