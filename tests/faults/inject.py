@@ -10,6 +10,7 @@ import concurrent.futures
 import json
 import pathlib
 import queue
+import signal
 import sys
 import time
 
@@ -77,6 +78,16 @@ def results_before(path):
     return results
 
 
+def open_results(path):
+    """The file, to be appended to from a new line on."""
+    file = open(path, "a+b")
+    if file.seek(0, 2) > 0:
+        file.seek(-1, 2)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
+    return file
+
+
 def key_of(result):
     return plan.Position(*(result[name] for name in plan.Position._fields))
 
@@ -111,11 +122,11 @@ def run_positions(words, base, commands, reference, todo):
             workers.put(worker)
 
     progress = Progress(len(todo))
-    file = open(words.results, "a") if words.results else None
+    file = open_results(words.results) if words.results else None
     with concurrent.futures.ThreadPoolExecutor(words.jobs) as pool:
         for result in pool.map(one, todo):
             if file:
-                file.write(json.dumps(result) + "\n")
+                file.write(json.dumps(result).encode() + b"\n")
                 file.flush()
             progress.add(result)
             yield result
@@ -168,6 +179,7 @@ def print_faults(results):
 def main():
     words = parse_words()
     commands = wanted_commands(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that its folder goes
     base = workspace.Base(words.build)
     try:
         scenes.make_scenes(base)

@@ -9,6 +9,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import disk_states as disk  # noqa: E402
+import inject  # noqa: E402
 import judge  # noqa: E402
 import plan  # noqa: E402
 import store_files  # noqa: E402
@@ -71,6 +72,16 @@ class Plan(unittest.TestCase):
         found = [p for p in plan.full("encode", {"mmap": 1500, "malloc": 50000})]
         self.assertEqual(sum(p.call == "mmap" for p in found), 1500)
         self.assertEqual(sum(p.call == "malloc" and p.error == "ENOMEM" for p in found), 1000)
+
+
+class Results(Folder):
+    def test_a_cut_line_is_done_again_and_spoils_no_other(self):
+        path = self.path / "results"
+        path.write_text('{"command": "gc", "call": "fsync", "error": "EIO", "at": 1}\n{"comm')
+        with inject.open_results(path) as file:
+            file.write(b'{"command": "gc", "call": "fsync", "error": "EIO", "at": 2}\n')
+        found = [inject.key_of(result).at for result in inject.results_before(path)]
+        self.assertEqual(found, [1, 2])
 
 
 class Ends(unittest.TestCase):
