@@ -110,6 +110,8 @@ TEST(Faiss, AnswersWithEveryFamilyAndFromASavedIndex) {
            {"SQ6", ""},
            {"SQ4", ""},
            {"SQfp16", ""},
+           {"HNSW8,SQfp16", ""},
+           {"IVF7,SQfp16", "nprobe=7"},
            {"PQ9x4", ""},
            {"PQ9", ""},
            {"PQ9x4fs", ""},
@@ -135,6 +137,8 @@ TEST(Faiss, AnswersWithEveryFamilyAndFromASavedIndex) {
     std::string same;
     ASSERT_EQ(again.save(same), DBSA_OK);
     EXPECT_EQ(same == bytes, true) << "the same documents give the same bytes";
+    ASSERT_EQ(loaded.save(same), DBSA_OK);
+    EXPECT_EQ(same == bytes, true) << "and so does what was read from them";
     int found = 0;
     for (int i = 0; i < 40; ++i) {
       const std::vector<Hit> hits = retriever.hits(documents[i * 9], 10);
@@ -319,16 +323,12 @@ TEST(FaissSaving, SaysWhatIsWrong) {
   ASSERT_EQ(signed_again(good), good) << "so the test signs as the plugin does";
   EXPECT_EQ(message("x"), "faiss index: it is shorter than its header");
   EXPECT_EQ(message(changed(0, 'x')), "faiss index: it does not begin with DBSAFAIS");
-  EXPECT_EQ(message(changed(8, 9)), "faiss index: expected version 1, found 9");
+  EXPECT_EQ(message(changed(8, 9)), "faiss index: expected version 2, found 9");
   EXPECT_EQ(message(good.substr(0, good.size() - 4)),
             "faiss index: its size does not fit its counts");
   EXPECT_EQ(message(changed(good.size() - 1, 1)), "faiss index: its checksum does not match");
-  EXPECT_EQ(message(signed_again(changed(24, 9))),
-            "faiss index: faiss's width or count differs from its own");
   EXPECT_EQ(message(signed_again(changed(16, 9))),
             "faiss index: it holds embeddings of 9 values, not 27");
-  EXPECT_EQ(message(signed_again(changed(52, 'X'))).rfind("faiss index: faiss cannot read it: ", 0),
-            0u);
   RetrieverUnderTest other("retriever_faiss", config("SQ8"));
   EXPECT_EQ(other.load(good), DBSA_ERROR_CORRUPT);
   EXPECT_EQ(other.message(), "faiss index: it was made as \"Flat\", not \"SQ8\"");

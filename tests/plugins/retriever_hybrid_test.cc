@@ -1,5 +1,6 @@
 // Reciprocal rank fusion against a naive one over the same retrievers.
 #include <dbsa/sdk/random.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <iostream>
@@ -106,6 +107,19 @@ TEST(Hybrid, RefusesEveryFlippedBit) {
     ASSERT_EQ(retriever.load(bad), DBSA_ERROR_CORRUPT) << "byte " << i;
   }
   EXPECT_EQ(retriever.load(good), DBSA_OK);
+}
+
+// A forged count, with a right checksum, would be paid for in memory by every query.
+TEST(Hybrid, RefusesMoreDocumentsThanItTakes) {
+  RetrieverUnderTest retriever("retriever_hybrid", hybrid(kBm25Plugin, kFlatPlugin));
+  for (const char* count : {"4000001", "99999999999", "9223372036854775807"}) {
+    const std::string body = std::string(count) + "\n0\n";
+    const uint64_t sum = XXH3_64bits(body.data(), body.size());
+    EXPECT_EQ(retriever.load("dbsa.retriever.hybrid 1\n" + std::to_string(sum) + "\n" + body),
+              DBSA_ERROR_CORRUPT);
+    EXPECT_EQ(retriever.message(),
+              std::string("index: expected 0 to 4000000 documents, found ") + count);
+  }
 }
 
 TEST(Hybrid, AnswersWithoutDocumentsOrMatches) {

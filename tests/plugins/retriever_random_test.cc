@@ -72,6 +72,18 @@ TEST(RetrieverRandom, SurvivesSavingAndRefusesOtherBytes) {
   }
 }
 
+// A forged count would be paid for in memory by every query.
+TEST(RetrieverRandom, RefusesMoreDocumentsThanItTakes) {
+  RetrieverUnderTest retriever("retriever_random", R"({"seed": 3})");
+  for (const char* count : {"4000001", "99999999999", "9223372036854775807"}) {
+    EXPECT_EQ(retriever.load(std::string("dbsa.retriever.random 1\n") + count), DBSA_ERROR_CORRUPT);
+    EXPECT_EQ(retriever.message(),
+              std::string("index: expected 0 to 4000000 documents, found ") + count);
+  }
+  ASSERT_EQ(retriever.load("dbsa.retriever.random 1\n4000000"), DBSA_OK);
+  EXPECT_EQ(retriever.hits("q", 3).size(), 3u);
+}
+
 TEST(RetrieverRandom, NeedsAWholeSeed) {
   const dbsa_error error = PluginUnderTest::refusal("retriever_random", R"({"seed": -1})");
   EXPECT_STREQ(error.message, "seed has the wrong type or sign, got -1");

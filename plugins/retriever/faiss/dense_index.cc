@@ -1,9 +1,7 @@
 #include "dense_index.h"
 
 #include <faiss/AutoTune.h>
-#include <faiss/impl/io.h>
 #include <faiss/index_factory.h>
-#include <faiss/index_io.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -11,6 +9,7 @@
 #include <cstring>
 #include <regex>
 
+#include "index_arrays.h"
 #include "plugins/shared/faiss/guarded.h"
 #include "training.h"
 
@@ -20,16 +19,16 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "saved indexes are little-endian");
 
 constexpr char kMagic[8] = {'D', 'B', 'S', 'A', 'F', 'A', 'I', 'S'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
-// Begins a saved index; then the factory string and what faiss writes.
+// Begins a saved index; then the factory string and the arrays of index_arrays.h.
 struct Header {
   char magic[8];
   uint32_t version;
   uint32_t factory_bytes;
   uint64_t width;
   uint64_t documents;
-  uint64_t index_bytes;
+  uint64_t array_bytes;
   uint64_t checksum;  // XXH3 of the header with 0 here, and then of all that follows
 };
 static_assert(sizeof(Header) == 48);
@@ -57,7 +56,8 @@ Result<Header> checked_header(std::string_view bytes, const IndexOptions& option
     return corrupt("expected version " + std::to_string(kVersion) + ", found " +
                    std::to_string(header.version));
   if (header.factory_bytes > body.size() ||
-      header.index_bytes != body.size() - header.factory_bytes)
+      header.array_bytes != body.size() - header.factory_bytes ||
+      header.documents > std::min<uint64_t>(header.array_bytes, INT32_MAX))  // each takes a byte
     return corrupt("its size does not fit its counts");
   if (header.checksum != checksum(header, body)) return corrupt("its checksum does not match");
   if (body.substr(0, header.factory_bytes) != options.factory)
@@ -68,6 +68,12 @@ Result<Header> checked_header(std::string_view bytes, const IndexOptions& option
     return corrupt("it holds embeddings of " + std::to_string(header.width) + " values, not " +
                    std::to_string(options.width));
   return header;
+}
+
+Status check_embeddings(const std::vector<float>& vectors, const char* name) {
+  const Status sound = check_values(Archive::writer(nullptr), vectors.data(), vectors.size(), name);
+  if (sound.ok()) return {};
+  return Error{ErrorCode::kRun, sound.error().message + "; check the model of [embedding]", ""};
 }
 
 }  // namespace
@@ -128,53 +134,49 @@ Status DenseIndex::add(const std::vector<float>& vectors) {
                      std::to_string(least) + " documents to train with, got " +
                      std::to_string(count),
                  "/index"};
-  return guarded(ErrorCode::kConfig, "/index",
-                 "index " + in_quotes(options_.factory) + " cannot be made of " +
-                     std::to_string(count) + " documents",
-                 [&]() -> Status {
-                   if (!index_->is_trained) index_->train(count, vectors.data());
-                   index_->add(count, vectors.data());
-                   return {};
-                 });
+  Archive checks = Archive::writer(nullptr);
+  DBSA_RETURN_IF_ERROR(check_embeddings(vectors, "the documents' embeddings"));
+  const std::string what = "index " + in_quotes(options_.factory) + " cannot be made of " +
+                           std::to_string(count) + " documents";
+  DBSA_RETURN_IF_ERROR(guarded(ErrorCode::kConfig, "/index", what, [&]() -> Status {
+    if (!index_->is_trained) index_->train(count, vectors.data());
+    index_->add(count, vectors.data());
+    return {};
+  }));
+  if (const Status sound = transfer(checks, *index_, count); !sound.ok())
+    return Error{ErrorCode::kConfig,
+                 what + ": " + sound.error().message +
+                     "; they may be too alike for it: choose another index",
+                 "/index"};
+  return {};
 }
 
 Result<std::string> DenseIndex::serialize() const {
-  ::faiss::VectorIOWriter writer;
-  DBSA_RETURN_IF_ERROR(
-      guarded(ErrorCode::kRun, "", "faiss could not write the index", [&]() -> Status {
-        ::faiss::write_index(index_.get(), &writer);
-        return {};
-      }));
-  std::string body = options_.factory;
-  body.append(reinterpret_cast<const char*>(writer.data.data()), writer.data.size());
+  std::string bytes(sizeof(Header), '\0');
+  bytes += options_.factory;
+  Archive archive = Archive::writer(&bytes);
+  if (index_->ntotal > 0) DBSA_RETURN_IF_ERROR(transfer(archive, *index_, index_->ntotal));
   Header header = {};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   header.version = kVersion;
   header.factory_bytes = static_cast<uint32_t>(options_.factory.size());
   header.width = static_cast<uint64_t>(options_.width);
   header.documents = static_cast<uint64_t>(index_->ntotal);
-  header.index_bytes = writer.data.size();
-  header.checksum = checksum(header, body);
-  return std::string(reinterpret_cast<const char*>(&header), sizeof header) + body;
+  header.array_bytes = bytes.size() - sizeof header - options_.factory.size();
+  header.checksum = checksum(header, std::string_view(bytes).substr(sizeof header));
+  std::memcpy(bytes.data(), &header, sizeof header);
+  return bytes;
 }
 
 Result<DenseIndex> DenseIndex::parse(std::string_view bytes, const IndexOptions& options) {
   DBSA_ASSIGN_OR_RETURN(const Header header, checked_header(bytes, options));
-  const std::string_view body = bytes.substr(sizeof header + header.factory_bytes);
-  DenseIndex made;
-  made.options_ = options;
-  DBSA_RETURN_IF_ERROR(
-      guarded(ErrorCode::kCorrupt, "", "faiss index: faiss cannot read it", [&]() -> Status {
-        ::faiss::VectorIOReader reader;
-        reader.data.assign(body.begin(), body.end());
-        made.index_.reset(::faiss::read_index(&reader));
-        if (reader.rp != reader.data.size()) return corrupt("it does not end where faiss's does");
-        return {};
-      }));
-  if (made.index_->d != options.width ||
-      made.index_->ntotal != static_cast<int64_t>(header.documents))
-    return corrupt("faiss's width or count differs from its own");
-  DBSA_RETURN_IF_ERROR(made.tune());
+  DBSA_ASSIGN_OR_RETURN(DenseIndex made, create(options));
+  Archive archive = Archive::reader(bytes.substr(sizeof header + header.factory_bytes));
+  if (header.documents > 0)
+    if (const Status read = transfer(archive, *made.index_, static_cast<int64_t>(header.documents));
+        !read.ok())
+      return corrupt(read.error().message);
+  if (!archive.rest().empty()) return corrupt("its size does not fit its counts");
   return made;
 }
 
@@ -183,6 +185,7 @@ Result<std::vector<Hit>> DenseIndex::search(const std::vector<float>& vector, in
   const int64_t wanted = std::min(count, documents);
   std::vector<Hit> hits;
   if (wanted < 1) return hits;
+  DBSA_RETURN_IF_ERROR(check_embeddings(vector, "the query's embedding"));
   const double sign = index_->metric_type == ::faiss::METRIC_INNER_PRODUCT ? 1 : -1;
   // faiss takes any of those that are equal to the last one, so it is asked for more until the last
   // one is worse than what is wanted, or there are no more.

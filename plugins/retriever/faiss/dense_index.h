@@ -27,11 +27,12 @@ class DenseIndex {
   static Result<DenseIndex> create(const IndexOptions& options);
 
   // Trains where that is needed, and adds. vectors: [count, width]. kConfig at /index where there
-  // are too few to train with.
+  // are too few to train with, or what is learned from them is not finite.
   Status add(const std::vector<float>& vectors);
 
-  // Little-endian bytes with a checksum around faiss's own format. parse returns kCorrupt for
-  // others: the checksum guards against accidents, not against bytes that were made to harm.
+  // Little-endian bytes with a checksum, see index_arrays.h. parse returns kCorrupt for bytes that
+  // serialize cannot have written; no search in what it returns goes out of bounds, whoever wrote
+  // the bytes.
   Result<std::string> serialize() const;
   static Result<DenseIndex> parse(std::string_view bytes, const IndexOptions& options);
 

@@ -10,7 +10,7 @@ namespace {
 
 class Faiss final : public Retriever {
  public:
-  static constexpr uint32_t kRevision = 1;
+  static constexpr uint32_t kRevision = 2;
 
   static Status check_config(const Config& config) {
     DBSA_ASSIGN_OR_RETURN(const std::string factory, config.get<std::string>("index"));

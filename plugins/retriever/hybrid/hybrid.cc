@@ -8,6 +8,8 @@
 #include <charconv>
 #include <optional>
 
+#include "plugins/shared/retrieval/document_limit.h"
+
 namespace dbsa {
 namespace {
 
@@ -45,6 +47,7 @@ class Hybrid final : public Retriever {
 
   Status index(Texts documents) override {
     documents_.reset();
+    DBSA_RETURN_IF_ERROR(retrieval::check_document_count(documents.size()));
     DBSA_RETURN_IF_ERROR(first_.index(documents));
     DBSA_RETURN_IF_ERROR(second_.index(documents));
     documents_ = documents.size();
@@ -70,6 +73,7 @@ class Hybrid final : public Retriever {
     const int64_t documents = take_number<int64_t>(bytes).value_or(-1);
     const int64_t first = take_number<int64_t>(bytes).value_or(-1);
     if (documents < 0 || first < 0 || first > static_cast<int64_t>(bytes.size())) return corrupt;
+    DBSA_RETURN_IF_ERROR(retrieval::check_saved_count(documents));
     const auto split = static_cast<size_t>(first);
     DBSA_RETURN_IF_ERROR(first_.load(bytes.substr(0, split), documents));
     DBSA_RETURN_IF_ERROR(second_.load(bytes.substr(split), documents));

@@ -2,9 +2,13 @@
 
 #include <charconv>
 
+#include "plugins/shared/retrieval/document_limit.h"
+
 namespace dbsa::retrieval {
 
 Status CountedRetriever::index(Texts documents) {
+  count_.reset();
+  DBSA_RETURN_IF_ERROR(check_document_count(documents.size()));
   count_ = documents.size();
   return {};
 }
@@ -25,6 +29,7 @@ Status CountedRetriever::load(std::string_view bytes) {
   // "007" and "-0" are not what is written.
   if (count < 0 || std::string(magic_) + std::to_string(count) != bytes)
     return Error{ErrorCode::kCorrupt, "not an index of this retriever", ""};
+  DBSA_RETURN_IF_ERROR(check_saved_count(count));
   count_ = count;
   return {};
 }
