@@ -17,25 +17,10 @@ Error environment(const std::string& path, const std::string& what) {
   return {ErrorCode::kEnvironment, path + ": " + what, {}};
 }
 
-FileIdentity identity_of(const struct stat& info) {
-  constexpr int64_t kSecond = 1'000'000'000;
-  return {static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino),
-          static_cast<uint64_t>(info.st_size), info.st_mtim.tv_sec * kSecond + info.st_mtim.tv_nsec,
-          info.st_ctim.tv_sec * kSecond + info.st_ctim.tv_nsec};
-}
-
 }  // namespace
 
-Result<FileIdentity> file_identity(const std::string& path) {
-  struct stat info;
-  if (::stat(path.c_str(), &info) != 0) {
-    return environment(path, std::string("cannot be examined: ") + std::strerror(errno));
-  }
-  return identity_of(info);
-}
-
 Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0)
     return environment(path,
                        std::string("cannot be opened: ") + std::strerror(errno) +

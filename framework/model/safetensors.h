@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "config/file_identity.h"
 #include "model/safetensors_header.h"
 
 namespace dbsa {
@@ -20,13 +21,6 @@ struct TensorView {
   std::span<const int64_t> shape;
   const unsigned char* data = nullptr;  // aligned for dtype
   uint64_t bytes = 0;
-};
-
-// What tells one state of a file from another.
-struct FileIdentity {
-  uint64_t device = 0, inode = 0, bytes = 0;
-  int64_t modified_ns = 0, changed_ns = 0;
-  bool operator==(const FileIdentity&) const = default;
 };
 
 class SafetensorsFile {
@@ -64,8 +58,5 @@ class SafetensorsFile {
   unsigned char* map_ = nullptr;
   uint64_t map_bytes_ = 0;
 };
-
-// The identity of a path now. Fails with kEnvironment.
-Result<FileIdentity> file_identity(const std::string& path);
 
 }  // namespace dbsa

@@ -70,7 +70,7 @@ Result<std::shared_ptr<PackFile>> PackFile::open(const fs::path& path, uint64_t 
   const auto fault = [&](ErrorCode code, const std::string& what) {
     return Error{code, path.string() + ": " + what, ""};
   };
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.valid())
     return fault(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kEnvironment,
                  "cannot be opened: " + errno_text(errno));
