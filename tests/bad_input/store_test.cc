@@ -65,7 +65,9 @@ class OddStore : public BadInput {
   void replace(const std::string& name, const std::string& kind) const {
     const std::string place = path("store/" + name);
     std::filesystem::remove_all(place);
-    if (kind == "pipe") ASSERT_EQ(::mkfifo(place.c_str(), 0600), 0);
+    if (kind == "pipe") {
+      ASSERT_EQ(::mkfifo(place.c_str(), 0600), 0);
+    }
     if (kind == "device") std::filesystem::create_symlink("/dev/zero", place);
     if (kind == "folder") std::filesystem::create_directory(place);
     if (kind == "file") workspace_.write("store/" + name, "x");

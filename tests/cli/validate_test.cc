@@ -95,9 +95,9 @@ TEST_F(ValidateTest, WarnsOfWhatCannotRunHere) {
   const std::string warning =
       "dbsa.attention_backend.cuda cannot run here: it needs an NVIDIA GPU: ";
   EXPECT_THAT(result.error, StartsWith("warning: " + warning));
-  Words json = words;
-  json.emplace_back("--json");
-  EXPECT_THAT(nlohmann::json::parse(cli(json).out).at("warnings").at(0).get<std::string>(),
+  Words all = words;
+  all.emplace_back("--json");
+  EXPECT_THAT(nlohmann::json::parse(cli(all).out).at("warnings").at(0).get<std::string>(),
               StartsWith(warning));
 }
 

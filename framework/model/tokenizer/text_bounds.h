@@ -14,9 +14,9 @@ namespace dbsa {
 class TextBounds {
  public:
   using Clock = std::chrono::steady_clock;
-  static constexpr size_t kTimes = 16;               // its own bytes
-  static constexpr size_t kMore = size_t{64} << 10;  // and these
-  static constexpr std::chrono::seconds kTime{30};   // for finding where it is split
+  static constexpr size_t kTimes = 16;              // its own bytes
+  static constexpr size_t kMore = 1024;             // and these
+  static constexpr std::chrono::seconds kTime{30};  // for finding where it is split
 
   explicit TextBounds(size_t text_bytes, Clock::time_point now = Clock::now())
       : text_bytes_(text_bytes), left_(text_bytes * kTimes + kMore), deadline_(now + kTime) {}
