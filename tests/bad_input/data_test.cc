@@ -30,7 +30,9 @@ TEST_F(BadData, APipeADeviceOrAFolder) {
   std::filesystem::create_symlink("/dev/zero", path("pool.jsonl"));
   expect("a device");
   std::filesystem::create_directory(path("pool.jsonl"));
-  expect("a folder");
+  expect_refusal(
+      "exit 4\nerror: $W/pipeline.toml:5:1: data.demonstrations: must be a file, is a folder: "
+      "$W/pool.jsonl\n");
 }
 
 TEST_F(BadData, NestedTooDeep) {

@@ -105,11 +105,17 @@ TEST_F(OddStore, APack) {
 TEST_F(OddStore, TheFolderOfPacks) {
   for (const char* kind : {"pipe", "device", "file"}) {
     replace("packs", kind);
-    for (const char* command : {"list", "verify", "compact", "gc"})
+    for (const char* command : {"list", "verify", "compact", "gc"}) {
       EXPECT_EQ(say_store(command),
-                "exit 4\nerror: dbsa.kv_store.hdf5: $W/store/packs: cannot be read: Not a "
-                "directory\n")
+                "exit 4\nerror: $W/store: not a KV store: it has no folder packs; expected the "
+                "folder of a KV store (kv_store.path) or a pipeline file\n")
           << kind << " " << command;
+      const ProcessResult result = cli({"store", command, path("pipeline.toml")});
+      EXPECT_EQ(result.exit_code, 4) << kind << " " << command;
+      EXPECT_EQ(shortened(result.error),
+                "error: dbsa.kv_store.hdf5: $W/store/packs: cannot be read: Not a directory\n")
+          << kind << " " << command;
+    }
     EXPECT_EQ(cli({"run", path("pipeline.toml"), "--quiet"}).exit_code, 4) << kind;
   }
 }
@@ -143,15 +149,11 @@ TEST_F(OddStore, TheFolderOfPools) {
 TEST_F(OddStore, TheLock) {
   for (const char* kind : {"pipe", "device"}) {
     replace("lock", kind);
-    std::filesystem::remove_all(path("store/packs"));
-    EXPECT_EQ(say("encode"),
-              "exit 4\nerror: dbsa.kv_store.hdf5: $W/store/lock: expected a regular file; remove "
-              "it, and it is made again\n")
-        << kind;
-    EXPECT_EQ(say_store("gc"),
-              "exit 4\nerror: dbsa.kv_store.hdf5: $W/store/lock: expected a regular file; remove "
-              "it, and it is made again\n")
-        << kind;
+    const std::string expected =
+        "exit 4\nerror: dbsa.kv_store.hdf5: $W/store/lock: expected a regular file; remove it, and "
+        "it is made again\n";
+    EXPECT_EQ(say_store("gc"), expected) << kind;
+    EXPECT_EQ(say("encode", set({"block_grouper.block_size=3"})), expected) << kind;
   }
 }
 
