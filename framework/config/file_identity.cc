@@ -47,6 +47,11 @@ int64_t unsettled_ns(const FileIdentity& identity) {
 
 }  // namespace
 
+Result<FileIdentity> identity_of(int descriptor, const std::string& name) {
+  DBSA_ASSIGN_OR_RETURN(const struct stat info, examine(descriptor, name));
+  return identity_of(info);
+}
+
 bool is_settled(const FileIdentity& identity) { return unsettled_ns(identity) == 0; }
 
 Result<FileIdentity> settled_identity(int descriptor, const std::string& name) {

@@ -23,6 +23,9 @@ struct FileIdentity {
 // kEnvironment when it is no regular file, or is being written for as long as that is waited for.
 Result<FileIdentity> settled_identity(int descriptor, const std::string& name);
 
+// The same as it is at this moment.
+Result<FileIdentity> identity_of(int descriptor, const std::string& name);
+
 // Whether a change of a file in that state would show from now on.
 bool is_settled(const FileIdentity& identity);
 

@@ -15,14 +15,12 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "config/faults.h"
 #include "config/json_pointer.h"
+#include "config/read_file.h"
 #include "config/schema_check.h"
 
 namespace dbsa {
@@ -178,23 +176,17 @@ std::string to_text(const Place& place) {
 }
 
 Result<TomlDocument> TomlDocument::load(const std::string& path) {
-  const auto unreadable = [&](const std::string& why) {
-    return Error{ErrorCode::kEnvironment, path + ": cannot read: " + why, ""};
-  };
   std::error_code failure;
   // Paths in the file become absolute with it, and they are kept as JSON.
   if (!is_utf8(std::filesystem::absolute(path, failure).string()))
-    return unreadable("its path is not UTF-8 text; rename the file or the folder around it");
-  if (std::filesystem::is_directory(path, failure)) return unreadable("is a directory");
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return unreadable(std::strerror(errno));
-  std::string text;
-  char part[1 << 14];
-  while (text.size() <= kMaxBytes && (file.read(part, sizeof part) || file.gcount() > 0))
-    text.append(part, static_cast<size_t>(file.gcount()));
-  if (file.bad()) return unreadable(std::strerror(errno));
-  return parse(text, path);
+    return Error{ErrorCode::kEnvironment,
+                 path +
+                     ": cannot be read: its path is not UTF-8 text; rename the file or the "
+                     "folder around it",
+                 ""};
+  Result<FileText> file = read_file(path, kMaxBytes);
+  if (!file.ok()) return Error{ErrorCode::kEnvironment, file.error().message, ""};
+  return parse(file->text, path);
 }
 
 Result<TomlDocument> TomlDocument::parse(std::string_view text, std::string name) {

@@ -6,10 +6,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <tuple>
 
 #include "config/nearest_name.h"
+#include "config/read_file.h"
 #include "config/schema_check.h"
 #include "host/library.h"
 
@@ -173,15 +173,10 @@ Result<LoadedPlugin> PluginRegistry::load(const Manifest& manifest) {
 }
 
 Result<std::string> plugin_file_hash(const Manifest& manifest) {
-  std::ifstream file(manifest.library_path, std::ios::binary);
-  if (!file) return Error{ErrorCode::kEnvironment, manifest.library_path + ": cannot read", ""};
-  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(),
-                                                                              XXH3_freeState);
-  XXH3_128bits_reset(state.get());
-  std::vector<char> part(1 << 16);
-  while (file.read(part.data(), static_cast<std::streamsize>(part.size())) || file.gcount() > 0)
-    XXH3_128bits_update(state.get(), part.data(), static_cast<size_t>(file.gcount()));
-  const XXH128_hash_t hash = XXH3_128bits_digest(state.get());
+  constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
+  const Result<FileText> library = read_file(manifest.library_path, kMaxBytes);
+  if (!library.ok()) return Error{ErrorCode::kEnvironment, library.error().message, ""};
+  const XXH128_hash_t hash = XXH3_128bits(library->text.data(), library->text.size());
   char text[33];
   std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
                 static_cast<unsigned long long>(hash.low64));

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "config/json_pointer.h"
+#include "config/json_text.h"
 #include "config/schema_check.h"
 #include "host/instance.h"
 
@@ -274,8 +275,9 @@ void offer_plugins(HostServices& services, PluginRegistry& registry) {
   services.set_plugin_opener([&services, &registry](
                                  uint32_t kind,
                                  const std::string& text) -> Result<HostServices::Opened> {
-    json config = json::parse(text, nullptr, /*allow_exceptions=*/false);
-    if (!config.is_object() || !config.contains("plugin") || !config.at("plugin").is_string())
+    json config;
+    if (parse_json(text, config) || !config.is_object() || !config.contains("plugin") ||
+        !config.at("plugin").is_string())
       return Error{ErrorCode::kInvalidArgument, "open_plugin: no table with the key plugin", ""};
     DBSA_ASSIGN_OR_RETURN(const Manifest* const manifest,
                           registry.find(kind, config.at("plugin").get<std::string>()));

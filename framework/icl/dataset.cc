@@ -3,12 +3,11 @@
 #include <dbsa/sdk/random.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "config/json_text.h"
+#include "config/read_file.h"
 #include "icl/csv.h"
 #include "icl/utf8.h"
 
@@ -21,23 +20,12 @@ Error fault(const std::string& name, int64_t line, const std::string& what) {
   return Error{ErrorCode::kConfig, name + ":" + std::to_string(line) + ": " + what, ""};
 }
 
-Error unreadable(const std::string& name, const std::string& found) {
-  return Error{ErrorCode::kEnvironment,
-               name + ": expected a readable file, found " + found + "; check the path", ""};
-}
-
 // The whole file, without a BOM, checked to be UTF-8.
 Result<std::string> read_text(const std::filesystem::path& path) {
   const std::string name = path.string();
-  std::error_code code;
-  const auto status = std::filesystem::status(path, code);
-  if (!std::filesystem::exists(status)) return unreadable(name, "no such file");
-  if (std::filesystem::is_directory(status)) return unreadable(name, "a directory");
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return unreadable(name, std::strerror(errno));
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  if (file.bad()) return unreadable(name, std::strerror(errno));
+  Result<FileText> file = read_file(name, kMaxDataBytes);
+  if (!file.ok()) return Error{ErrorCode::kEnvironment, file.error().message, ""};
+  std::string text = std::move(file->text);
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
   if (const auto bad = find_invalid_utf8(text)) {
     const std::string_view before = std::string_view(text).substr(0, *bad);
@@ -146,20 +134,23 @@ Status read_labels(const Json& array, const std::string& field, const std::strin
   return {};
 }
 
-Result<Json> parse_json(std::string_view text, const std::string& name, int64_t line) {
-  try {
-    return Json::parse(text);
-  } catch (const Json::parse_error& e) {
-    const size_t before = std::min(e.byte == 0 ? 0 : e.byte - 1, text.size());
-    const std::string_view read = text.substr(0, before);
-    const auto lines = std::count(read.begin(), read.end(), '\n');
-    return fault(name, line + lines,
-                 "expected JSON, found a fault at byte " +
-                     std::to_string(before - (read.rfind('\n') + 1) + 1) +
-                     " of the line; check quotes, commas and braces before it");
-  } catch (const Json::exception&) {  // a number out of range
+Result<Json> parse_row(std::string_view text, const std::string& name, int64_t line) {
+  Json value;
+  const std::optional<JsonFault> wrong = parse_json(text, value);
+  if (!wrong) return value;
+  if (wrong->kind == JsonFault::Kind::kOutOfRange)
     return fault(name, line, "expected JSON, found a number that is out of range; correct it");
-  }
+  if (wrong->kind == JsonFault::Kind::kTooDeep)
+    return fault(name, line,
+                 "expected JSON nested at most " + std::to_string(kMaxJsonDepth) +
+                     " levels deep, found deeper values; leave them out");
+  const size_t before = std::min(wrong->byte == 0 ? 0 : wrong->byte - 1, text.size());
+  const std::string_view read = text.substr(0, before);
+  const auto lines = std::count(read.begin(), read.end(), '\n');
+  return fault(name, line + lines,
+               "expected JSON, found a fault at byte " +
+                   std::to_string(before - (read.rfind('\n') + 1) + 1) +
+                   " of the line; check quotes, commas and braces before it");
 }
 
 Result<std::vector<Example>> read_jsonl(std::string_view text, const std::string& name,
@@ -178,7 +169,7 @@ Result<std::vector<Example>> read_jsonl(std::string_view text, const std::string
                    "expected a line of at most " + std::to_string(kMaxRecordBytes) +
                        " bytes, found one of " + std::to_string(row.size()) +
                        "; write one object a line");
-    DBSA_ASSIGN_OR_RETURN(const Json object, parse_json(row, name, line));
+    DBSA_ASSIGN_OR_RETURN(const Json object, parse_row(row, name, line));
     if (!object.is_object())
       return fault(name, line,
                    std::string("expected a JSON object, found ") + describe_type(object) +
@@ -325,7 +316,7 @@ std::vector<std::string> all_labels(const Example& example) {
 Result<std::vector<int64_t>> load_indices(const std::filesystem::path& path, int64_t count) {
   const std::string name = path.string();
   DBSA_ASSIGN_OR_RETURN(const std::string text, read_text(path));
-  DBSA_ASSIGN_OR_RETURN(const Json document, parse_json(text, name, 1));
+  DBSA_ASSIGN_OR_RETURN(const Json document, parse_row(text, name, 1));
   const Json* list = &document;
   if (document.is_object() && document.contains("lines")) list = &document["lines"];
   if (!list->is_array() || list->empty())

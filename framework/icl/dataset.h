@@ -13,6 +13,7 @@
 namespace dbsa {
 
 inline constexpr size_t kMaxRecordBytes = size_t{4} << 20;  // of one example in a file
+inline constexpr size_t kMaxDataBytes = size_t{4} << 30;    // of a file
 
 struct Example {
   std::string text;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "config/atomic_file.h"
+#include "config/read_file.h"
 
 namespace dbsa {
 namespace {
@@ -61,12 +62,11 @@ std::string cache_text(const FileIdentity& id, int64_t hashed_unix_s, const Dige
 
 // What the cache says, or empty if it says nothing that can be trusted for this file as it is.
 Digests read_cache(const std::string& folder, const SafetensorsFile& file) {
-  std::ifstream in(cache_path(folder, file.identity()), std::ios::binary);
-  if (!in) return {};
-  std::ostringstream all;
-  all << in.rdbuf();
+  constexpr uint64_t kMaxBytes = 64 << 20;  // a hundred bytes a tensor
+  const Result<FileText> cached = read_file(cache_path(folder, file.identity()), kMaxBytes);
+  if (!cached.ok()) return {};
   Digests digests;
-  std::istringstream lines(all.str());
+  std::istringstream lines(cached->text);
   std::string line, word, digest;
   std::getline(lines, line);
   std::getline(lines, line);
@@ -79,7 +79,7 @@ Digests read_cache(const std::string& folder, const SafetensorsFile& file) {
     digests[entry.name] = digest;
   }
   // Writing what was read must give the same bytes: header, identity, names, hash and all.
-  return cache_text(file.identity(), hashed_unix_s, digests) == all.str() ? digests : Digests{};
+  return cache_text(file.identity(), hashed_unix_s, digests) == cached->text ? digests : Digests{};
 }
 
 // Removes the files written longest ago where there are too many.

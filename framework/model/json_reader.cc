@@ -1,54 +1,39 @@
 #include "model/json_reader.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
-#include <sstream>
+
+#include "config/json_text.h"
+#include "config/read_file.h"
 
 namespace dbsa {
 
 Result<nlohmann::json> read_json_file(const std::string& path) {
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    return Error{ErrorCode::kEnvironment,
-                 path + ": cannot be opened: " + std::strerror(errno) +
-                     (errno == ENOENT ? "; expected a whole Hugging Face model folder" : ""),
-                 {}};
-  }
-  std::ostringstream text;
-  text << in.rdbuf();
-  // An empty file sets failbit as a failed read does; only the latter leaves a cause.
-  if (!text && errno != 0) {
-    return Error{ErrorCode::kEnvironment, path + ": cannot be read: " + std::strerror(errno), {}};
-  }
-  return parse_json(path, text.str());
+  constexpr uint64_t kMaxBytes = 64 << 20;  // an index of a thousand shards takes a tenth
+  const Result<FileText> file = read_file(path, kMaxBytes);
+  if (file.ok()) return read_json_text(path, file->text);
+  return Error{ErrorCode::kEnvironment,
+               file.error().message + (file.error().code == ErrorCode::kNotFound
+                                           ? "; expected a whole Hugging Face model folder"
+                                           : ""),
+               {}};
 }
 
-Result<nlohmann::json> parse_json(const std::string& file, const std::string& text) {
-  // Printing a value recurses, so nesting is bounded here; no file of a model folder comes near.
-  constexpr int kDeepest = 64;
-  struct TooDeep {};
-  try {
-    return nlohmann::json::parse(text,
-                                 [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
-                                   if (depth > kDeepest) throw TooDeep();
-                                   return true;
-                                 });
-  } catch (const TooDeep&) {
-    return Error{ErrorCode::kEnvironment,
-                 file + ": nested deeper than " + std::to_string(kDeepest) +
-                     " levels; the file is damaged: fetch it again",
-                 {}};
-  } catch (const nlohmann::json::parse_error& e) {
-    return Error{ErrorCode::kEnvironment,
-                 file + ": byte " + std::to_string(e.byte) +
-                     ": expected valid JSON; the file is damaged or cut short: fetch it again",
-                 {}};
-  }
+Result<nlohmann::json> read_json_text(const std::string& file, std::string_view text) {
+  nlohmann::json value;
+  const std::optional<JsonFault> fault = parse_json(text, value);
+  if (!fault) return value;
+  std::string what =
+      ": expected valid JSON, found a number that is out of range; the file is "
+      "damaged: fetch it again";
+  if (fault->kind == JsonFault::Kind::kTooDeep)
+    what = ": nested deeper than " + std::to_string(kMaxJsonDepth) +
+           " levels; the file is damaged: fetch it again";
+  if (fault->kind == JsonFault::Kind::kSyntax)
+    what = ": byte " + std::to_string(fault->byte) +
+           ": expected valid JSON; the file is damaged or cut short: fetch it again";
+  return Error{ErrorCode::kEnvironment, file + what, {}};
 }
 
 std::string json_excerpt(const nlohmann::json& value) {

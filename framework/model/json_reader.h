@@ -20,7 +20,7 @@ inline constexpr int64_t kMaxDimension = int64_t{1} << 31;
 // Reads and parses a JSON file. Fails with kEnvironment, naming the byte of a syntax error.
 Result<nlohmann::json> read_json_file(const std::string& path);
 // The same for text that is at hand; file is the name for messages.
-Result<nlohmann::json> parse_json(const std::string& file, const std::string& text);
+Result<nlohmann::json> read_json_text(const std::string& file, std::string_view text);
 
 class JsonReader {
  public:

@@ -246,7 +246,7 @@ Result<ModelConfig> load_model_config(const std::string& folder) {
 }
 
 Result<ModelConfig> parse_model_config(const std::string& file, const std::string& text) {
-  DBSA_ASSIGN_OR_RETURN(const json root, parse_json(file, text));
+  DBSA_ASSIGN_OR_RETURN(const json root, read_json_text(file, text));
   return read_config(file, root);
 }
 

@@ -5,15 +5,19 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <fstream>
+#include <sstream>
+
+#include "config/read_file.h"
 
 namespace dbsa {
 namespace {
 
 // The value of the first line "key<separator>value" of a small text file; "" when there is none.
 std::string value_in_file(const char* path, std::string_view key, char separator) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
+  const Result<FileText> file = read_file(path, 64 << 20);
+  if (!file.ok()) return "";
+  std::istringstream lines(file->text);
+  for (std::string line; std::getline(lines, line);) {
     const size_t at = line.find(separator);
     if (at == line.npos || !line.starts_with(key)) continue;
     if (line.find_first_not_of(" \t", key.size()) != at) continue;

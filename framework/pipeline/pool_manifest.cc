@@ -4,15 +4,13 @@
 #include <xxhash.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "config/atomic_file.h"
+#include "config/read_file.h"
 
 namespace dbsa {
 namespace {
@@ -21,6 +19,8 @@ using nlohmann::json;
 
 constexpr std::string_view kMagic = "DBSAPOOL";
 constexpr size_t kHashBytes = sizeof(XXH128_canonical_t);
+// Texts, tokens and the index: some KiB for each demonstration.
+constexpr uint64_t kMaxManifestBytes = uint64_t{4} << 30;
 
 XXH128_canonical_t checksum(std::string_view bytes) {
   XXH128_canonical_t canonical;
@@ -192,37 +192,20 @@ std::string pool_manifest_path(const std::string& store_path, const std::string&
   return store_path + "/pools/" + pool_id + ".pool";
 }
 
-namespace {
-
-// Of a manifest that is there; "" of any other thing.
-std::string read_bytes(const std::string& path) {
-  std::error_code absent;
-  if (!std::filesystem::is_regular_file(path, absent)) return "";
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-}  // namespace
-
 Status write_pool_manifest(const Pool& pool, const std::string& store_path) {
   const std::string path = pool_manifest_path(store_path, pool.id);
   const std::string bytes = encode_pool_manifest(pool);
-  if (read_bytes(path) == bytes) return {};
+  const Result<FileText> there = read_file(path, kMaxManifestBytes);
+  if (there.ok() && there->text == bytes) return {};
   return write_file_atomically(path, bytes);
 }
 
 Result<Pool> read_pool_manifest(const std::string& path) {
-  std::error_code absent;
-  if (std::filesystem::is_directory(path, absent)) return corrupt(path, "it is a folder");
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file && (errno == ENOENT || errno == ENOTDIR))
+  const Result<FileText> file = read_file(path, kMaxManifestBytes);
+  if (file.ok()) return decode_pool_manifest(file->text, path);
+  if (file.error().code == ErrorCode::kNotFound)
     return Error{ErrorCode::kNotFound, path + ": no such pool manifest", ""};
-  if (!file)
-    return Error{ErrorCode::kEnvironment, path + ": cannot be opened: " + std::strerror(errno), ""};
-  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad()) return Error{ErrorCode::kEnvironment, path + ": cannot be read", ""};
-  return decode_pool_manifest(bytes, path);
+  return file.error();
 }
 
 Result<std::vector<KvKey>> pool_roots(const std::string& store_path) {

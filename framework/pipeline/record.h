@@ -22,6 +22,8 @@
 namespace dbsa {
 
 inline constexpr int kRecordSchemaVersion = 1;
+// Of a record or a sweep.json that is read; a query takes some KiB.
+inline constexpr uint64_t kMaxRecordFileBytes = uint64_t{1} << 30;
 
 struct PluginRecord {
   std::string stage;  // "retriever"

@@ -1,6 +1,7 @@
 #include "pipeline/report_fields.h"
 
 #include "config/json_pointer.h"
+#include "config/json_text.h"
 #include "config/schema_check.h"
 
 namespace dbsa {
@@ -89,23 +90,16 @@ const json& ReportFields::array(const std::string& pointer) const {
 std::optional<json> parse_report_json(const std::string& file, std::string_view text,
                                       const std::string& expected,
                                       std::vector<std::string>& faults) {
-  constexpr int kDeepest = 64;
-  bool too_deep = false;
-  const auto shallow = [&](int depth, json::parse_event_t, json&) {
-    too_deep = too_deep || depth > kDeepest;
-    return depth <= kDeepest;
-  };
-  try {
-    json value = json::parse(text, shallow);
-    if (!too_deep) return value;
-    faults.push_back(file + ": expected " + expected + ", got JSON nested deeper than " +
-                     std::to_string(kDeepest) + " levels");
-  } catch (const json::parse_error& e) {
-    faults.push_back(file + ": expected " + expected + ", got what is no JSON at byte " +
-                     std::to_string(e.byte) + "; the file is damaged or cut short");
-  } catch (const json::exception&) {
-    faults.push_back(file + ": expected " + expected + ", got JSON with a number out of range");
-  }
+  json value;
+  const std::optional<JsonFault> fault = parse_json(text, value);
+  if (!fault) return value;
+  std::string got = "JSON with a number out of range";
+  if (fault->kind == JsonFault::Kind::kTooDeep)
+    got = "JSON nested deeper than " + std::to_string(kMaxJsonDepth) + " levels";
+  if (fault->kind == JsonFault::Kind::kSyntax)
+    got = "what is no JSON at byte " + std::to_string(fault->byte) +
+          "; the file is damaged or cut short";
+  faults.push_back(file + ": expected " + expected + ", got " + got);
   return {};
 }
 

@@ -1,13 +1,11 @@
 #include "pipeline/report_input.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <set>
-#include <sstream>
 
+#include "config/read_file.h"
+#include "pipeline/record.h"
 #include "pipeline/report_fields.h"
 
 namespace dbsa {
@@ -54,16 +52,10 @@ class Reader {
   void unreadable(std::string line) { unreadable_.push_back(std::move(line)); }
 
   std::optional<std::string> contents(const std::string& path) {
-    errno = 0;
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (file && file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
-    // Reading a folder, or a failing disk, leaves its cause; an empty file does not.
-    if (!file.is_open() || errno != 0) {
-      unreadable(path + ": cannot be read: " + std::strerror(errno));
-      return {};
-    }
-    return text.str();
+    Result<FileText> file = read_file(path, kMaxRecordFileBytes);
+    if (file.ok()) return std::move(file->text);
+    unreadable(file.error().message);
+    return {};
   }
 
   std::optional<ReportRun> record(const std::string& path) {

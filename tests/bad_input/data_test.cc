@@ -1,4 +1,6 @@
 // Demonstrations and queries.
+#include <sys/stat.h>
+
 #include <filesystem>
 
 #include "tests/bad_input/bad_input.h"
@@ -13,6 +15,34 @@ TEST_F(BadData, Empty) {
   expect_refusal(
       "exit 2\nerror: $W/pool.jsonl: expected at least one example, found none; add examples or "
       "name another file\n");
+}
+
+// A pipe that nobody writes to must not be waited for, nor a device be read for ever.
+TEST_F(BadData, APipeADeviceOrAFolder) {
+  const auto expect = [&](const std::string& found) {
+    expect_refusal("exit 4\nerror: $W/pool.jsonl: expected a regular file, found " + found +
+                   "; name a regular file\n");
+    std::filesystem::remove_all(path("pool.jsonl"));
+  };
+  std::filesystem::remove(path("pool.jsonl"));
+  ASSERT_EQ(::mkfifo(path("pool.jsonl").c_str(), 0600), 0);
+  expect("a named pipe");
+  std::filesystem::create_symlink("/dev/zero", path("pool.jsonl"));
+  expect("a device");
+  std::filesystem::create_directory(path("pool.jsonl"));
+  expect_refusal(
+      "exit 4\nerror: $W/pipeline.toml:5:1: data.demonstrations: must be a file, is a folder: "
+      "$W/pool.jsonl\n");
+}
+
+TEST_F(BadData, NestedTooDeep) {
+  for (const int levels : {65, 50000}) {
+    workspace_.write("pool.jsonl", "{\"text\": \"a\", \"label\": " + std::string(levels, '[') +
+                                       std::string(levels, ']') + "}\n");
+    expect_refusal(
+        "exit 2\nerror: $W/pool.jsonl:1: expected JSON nested at most 64 levels deep, found deeper "
+        "values; leave them out\n");
+  }
 }
 
 TEST_F(BadData, EmptyQueries) {

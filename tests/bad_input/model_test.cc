@@ -1,4 +1,6 @@
 // Model folders: weights, configuration and tokenizer.
+#include <sys/stat.h>
+
 #include <cstring>
 #include <filesystem>
 
@@ -96,6 +98,35 @@ TEST_F(BadModel, ATokenizerThatDoesNotFit) {
       "error: $W/pipeline.toml:2:1: model.path: $W/model/tokenizer.json: the tokenizer has ids up "
       "to 400 and the model's vocab_size is 320; use the tokenizer that was published with the "
       "model\n");
+}
+
+TEST_F(BadModel, AFileThatIsAPipe) {
+  for (const char* name : {"config.json", "tokenizer.json"}) {
+    const std::string file = path(std::string("model/") + name), kept = path("kept");
+    std::filesystem::rename(file, kept);
+    ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+    expect_refusal(std::string("exit 4\nerror: $W/model/") + name +
+                   ": expected a regular file, found a named pipe; name a regular file\n");
+    std::filesystem::rename(kept, file);
+  }
+  std::filesystem::remove(path("model/model.safetensors"));
+  ASSERT_EQ(::mkfifo(path("model/model.safetensors").c_str(), 0600), 0);
+  expect_refusal("exit 4\nerror: $W/model/model.safetensors: expected a regular file\n");
+}
+
+// A kilobyte of steps that would make terabytes of a text.
+TEST_F(BadModel, ATokenizerWhoseStepsMultiplyTheText) {
+  json tokenizer = json::parse(workspace_.read("model/tokenizer.json"));
+  json steps = json::array();
+  for (int i = 0; i < 10; ++i)
+    steps.push_back({{"type", "Replace"},
+                     {"pattern", {{"String", "a"}}},
+                     {"content", "aaaaaaaaaaaaaaaaaaaaaaaa"}});
+  tokenizer["normalizer"] = {{"type", "Sequence"}, {"normalizers", steps}};
+  workspace_.write("model/tokenizer.json", tokenizer.dump());
+  const std::string said = say("validate");
+  EXPECT_TRUE(said.starts_with("exit 2\nerror: ")) << said;
+  EXPECT_NE(said.find("$W/model/tokenizer.json: normalizer.normalizers["), said.npos) << said;
 }
 
 TEST_F(BadModel, WithoutWeights) {

@@ -76,12 +76,14 @@ TEST_F(BadPipelineFile, Empty) {
 TEST_F(BadPipelineFile, AFolder) {
   std::filesystem::remove(path("pipeline.toml"));
   std::filesystem::create_directory(path("pipeline.toml"));
-  expect_refusal("exit 4\nerror: $W/pipeline.toml: cannot read: is a directory\n");
+  expect_refusal(
+      "exit 4\nerror: $W/pipeline.toml: expected a regular file, found a folder; name a regular "
+      "file\n");
 }
 
 TEST_F(BadPipelineFile, NotThere) {
   std::filesystem::remove(path("pipeline.toml"));
-  expect_refusal("exit 4\nerror: $W/pipeline.toml: cannot read: No such file or directory\n");
+  expect_refusal("exit 4\nerror: $W/pipeline.toml: cannot be opened: No such file or directory\n");
 }
 
 TEST_F(BadPipelineFile, Bytes) {
@@ -99,9 +101,10 @@ TEST_F(BadPipelineFile, InAFolderWhoseNameIsNotUtf8) {
   std::filesystem::copy_file(path("pipeline.toml"), folder + "/pipeline.toml");
   const ProcessResult result = cli({"validate", folder + "/pipeline.toml"});
   EXPECT_EQ(result.exit_code, 4);
-  EXPECT_EQ(shortened(result.error),
-            "error: $W/bad\xFF/pipeline.toml: cannot read: its path is not UTF-8 text; rename the "
-            "file or the folder around it\n");
+  EXPECT_EQ(
+      shortened(result.error),
+      "error: $W/bad\\xff/pipeline.toml: cannot be read: its path is not UTF-8 text; rename the "
+      "file or the folder around it\n");
 }
 
 TEST_F(BadPipelineFile, MissingFiles) {

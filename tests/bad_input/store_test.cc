@@ -1,4 +1,6 @@
 // Stores that cannot be written.
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -83,8 +85,130 @@ TEST_F(BadStore, APoolsManifestIsAFolder) {
   const std::string name = "$W/store/pools/" + manifest.filename().string();
   EXPECT_EQ(say("query", {"card"}),
             "exit 4\nerror: " + name +
-                ": not a sound pool manifest: it is a folder; remove the file and run `dbsa-pipe "
-                "encode` again (stored blocks are reused)\n");
+                ": expected a regular file, found a folder; name a regular file\n");
+}
+
+// ---- pipes, devices and folders in place of files ---------------------------------------------
+
+class OddStore : public BadInput {
+ protected:
+  void SetUp() override {
+    BadInput::SetUp();
+    ASSERT_EQ(cli({"encode", path("pipeline.toml"), "--quiet"}).exit_code, 0);
+  }
+
+  // Puts something else in the place of a file or folder of the store.
+  void replace(const std::string& name, const std::string& kind) const {
+    const std::string place = path("store/" + name);
+    std::filesystem::remove_all(place);
+    if (kind == "pipe") {
+      ASSERT_EQ(::mkfifo(place.c_str(), 0600), 0);
+    }
+    if (kind == "device") std::filesystem::create_symlink("/dev/zero", place);
+    if (kind == "folder") std::filesystem::create_directory(place);
+    if (kind == "file") workspace_.write("store/" + name, "x");
+  }
+
+  // The first file in a folder of the store: "packs/pack-00000001.h5".
+  std::string first(const std::string& folder) const {
+    std::string name;
+    for (const auto& entry : std::filesystem::directory_iterator(path("store/" + folder)))
+      if (name.empty() || entry.path().filename() < name) name = entry.path().filename();
+    return folder + "/" + name;
+  }
+
+  // "exit 5", and what is said on both streams. A hang ends the test by its time limit.
+  std::string say_store(const std::string& command) const {
+    const ProcessResult result = cli({"store", command, path("store")});
+    return "exit " + std::to_string(result.exit_code) + "\n" + shortened(result.out + result.error);
+  }
+};
+
+TEST_F(OddStore, APack) {
+  const std::string pack = first("packs");
+  for (const char* kind : {"pipe", "device", "folder"}) {
+    replace(pack, kind);
+    const std::string said = say_store("verify");
+    EXPECT_TRUE(said.starts_with("exit 5\n")) << kind << said;
+    EXPECT_NE(said.find(pack.substr(6) + ": is not a file"), said.npos) << kind << said;
+    for (const char* command : {"list", "compact", "gc"})
+      EXPECT_NE(say_store(command).find(": is not a file"), said.npos) << kind << " " << command;
+    // Its blocks count as missing, and are encoded again.
+    EXPECT_EQ(cli({"encode", path("pipeline.toml"), "--quiet"}).exit_code, 0) << kind;
+  }
+}
+
+TEST_F(OddStore, TheFolderOfPacks) {
+  for (const char* kind : {"pipe", "device", "file"}) {
+    replace("packs", kind);
+    for (const char* command : {"list", "verify", "compact", "gc"}) {
+      EXPECT_EQ(say_store(command),
+                "exit 4\nerror: $W/store: not a KV store: it has no folder packs; expected the "
+                "folder of a KV store (kv_store.path) or a pipeline file\n")
+          << kind << " " << command;
+      const ProcessResult result = cli({"store", command, path("pipeline.toml")});
+      EXPECT_EQ(result.exit_code, 4) << kind << " " << command;
+      EXPECT_EQ(shortened(result.error),
+                "error: dbsa.kv_store.hdf5: $W/store/packs: cannot be read: Not a directory\n")
+          << kind << " " << command;
+    }
+    EXPECT_EQ(cli({"run", path("pipeline.toml"), "--quiet"}).exit_code, 4) << kind;
+  }
+}
+
+TEST_F(OddStore, APool) {
+  const std::string pool = first("pools");
+  const std::vector<std::pair<const char*, const char*>> kinds = {
+      {"pipe", "a named pipe"}, {"device", "a device"}, {"folder", "a folder"}};
+  for (const auto& [kind, found] : kinds) {
+    replace(pool, kind);
+    const std::string fault = "$W/store/" + pool + ": expected a regular file, found " + found +
+                              "; name a regular file\n";
+    EXPECT_EQ(say("query", {"card"}), "exit 4\nerror: " + fault);
+    EXPECT_EQ(say_store("gc"), "exit 4\nerror: " + fault);
+    const std::string said = say_store("verify");
+    EXPECT_TRUE(said.starts_with("exit 5\n$W/store/" + pool + ": " + fault)) << said;
+    EXPECT_NE(say_store("list").find("warning: " + fault), said.npos);
+  }
+}
+
+TEST_F(OddStore, TheFolderOfPools) {
+  for (const char* kind : {"pipe", "device", "file"}) {
+    replace("pools", kind);
+    const std::string fault = "$W/store/pools: cannot be read: Not a directory\n";
+    EXPECT_EQ(say_store("gc"), "exit 4\nerror: " + fault) << kind;
+    const std::string said = say_store("verify");
+    EXPECT_TRUE(said.starts_with("exit 5\n$W/store/pools: " + fault)) << said;
+  }
+}
+
+TEST_F(OddStore, TheLock) {
+  for (const char* kind : {"pipe", "device"}) {
+    replace("lock", kind);
+    const std::string expected =
+        "exit 4\nerror: dbsa.kv_store.hdf5: $W/store/lock: expected a regular file; remove it, and "
+        "it is made again\n";
+    EXPECT_EQ(say_store("gc"), expected) << kind;
+    EXPECT_EQ(say("encode", set({"block_grouper.block_size=3"})), expected) << kind;
+  }
+}
+
+TEST_F(OddStore, PackedWeights) {
+  const std::string weights = first("weights");
+  for (const char* kind : {"pipe", "device", "folder"}) {
+    replace(weights, kind);
+    const ProcessResult result = cli({"query", path("pipeline.toml"), "card"});
+    EXPECT_EQ(result.exit_code, 0) << kind;
+    EXPECT_TRUE(shortened(result.error)
+                    .starts_with("warning: $W/store/" + weights +
+                                 ": expected a regular file; the weights are packed again\n"))
+        << kind << result.error;
+  }
+  for (const char* kind : {"pipe", "device", "file"}) {
+    replace("weights", kind);
+    EXPECT_EQ(cli({"query", path("pipeline.toml"), "card"}).exit_code, 0) << kind;
+    EXPECT_EQ(cli({"store", "verify", path("store")}).exit_code, 0) << kind;
+  }
 }
 
 TEST_F(BadStore, ItsPathIsAFile) {

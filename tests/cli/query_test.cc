@@ -111,7 +111,9 @@ TEST_F(QueryTest, LinesMayBeLong) {
   EXPECT_EQ(answers[0].at("id"), id);
 }
 
-TEST_F(QueryTest, ABadLineIsNamedAndWhatCameBeforeIsAnswered) {
+TEST_F(QueryTest, ABadLineIsNamedAndTheOthersAreAnswered) {
+  const std::string deep =
+      "{\"text\": \"a\", \"id\": " + std::string(50000, '[') + std::string(50000, ']') + "}";
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"{\"text\": ", "not JSON; expected one object a line"},
       {"[1]", "expected an object, found an array"},
@@ -121,17 +123,72 @@ TEST_F(QueryTest, ABadLineIsNamedAndWhatCameBeforeIsAnswered) {
       {"{\"text\": \"a\", \"label\": 1}", "\"label\": expected a string, found an integer 1"},
       {"{\"text\": \"a\", \"label\": [\"b\", 1]}",
        "\"label\": expected a string in the array, found an integer 1"},
+      {deep, "JSON nested deeper than 64 levels; expected an object with a text"},
+      {std::string(50000, '['),
+       "JSON nested deeper than 64 levels; expected an object with a text"},
   };
   for (const auto& [line, message] : cases) {
+    const std::string told = "standard input:2: " + message;
+    const std::string input = "{\"text\": \"card\"}\n" + line + "\n{\"text\": \"pin\"}\n";
     for (const char* together : {"1", "4"}) {
       const ProcessResult result =
           cli({"query", pipeline_, "--json", "--set", std::string("model.batch_size=") + together},
-              {.input = "{\"text\": \"card\"}\n" + line + "\n{\"text\": \"pin\"}\n"});
-      EXPECT_EQ(result.exit_code, 2) << line;
-      EXPECT_EQ(result.error, "error: standard input:2: " + message + "\n");
-      EXPECT_EQ(json_lines(result.out).size(), 1u);
+              {.input = input});
+      EXPECT_EQ(result.exit_code, 2) << told;
+      EXPECT_EQ(result.error, "error: 1 of 3 lines was not answered\n");
+      const std::vector<json> answers = json_lines(result.out);
+      ASSERT_EQ(answers.size(), 3u);
+      EXPECT_EQ(answers[0].at("text"), "card");
+      EXPECT_EQ(answers[1], (json{{"line", 2}, {"error", told}}));
+      EXPECT_EQ(answers[2].at("text"), "pin");
     }
+    // Without --json an empty line keeps its place.
+    const ProcessResult plain = cli({"query", pipeline_}, {.input = input});
+    EXPECT_EQ(plain.exit_code, 2);
+    EXPECT_EQ(plain.error, "error: " + told + "\nerror: 1 of 3 lines was not answered\n");
+    EXPECT_THAT(plain.out, testing::MatchesRegex("[a-z ]+\t-?[0-9.]+\n\n[a-z ]+\t-?[0-9.]+\n"));
   }
+}
+
+TEST_F(QueryTest, ALineThatIsTooLongIsSkipped) {
+  std::string line = R"({"text": "card", "id": ")";
+  line += std::string(4 << 20, 'x') + "\"}";
+  const ProcessResult result =
+      cli({"query", pipeline_, "--json"},
+          {.input = "{\"text\": \"card\"}\n" + line + "\n{\"text\": \"pin\"}\n" + line});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error, "error: 2 of 4 lines were not answered\n");
+  const std::vector<json> answers = json_lines(result.out);
+  ASSERT_EQ(answers.size(), 4u);
+  EXPECT_EQ(answers[1],
+            (json{{"line", 2},
+                  {"error",
+                   "standard input:2: expected a line of at most 4194304 bytes, found a longer "
+                   "one; write one object a line"}}));
+  EXPECT_EQ(answers[2].at("text"), "pin");
+  EXPECT_EQ(answers[3].at("line"), 4);
+}
+
+// What the model cannot take is that line's fault.
+TEST_F(QueryTest, ATextThatIsTooLongForTheModelIsNamed) {
+  json config = json::parse(workspace_.read("model/config.json"));
+  config["max_position_embeddings"] = 1000;
+  workspace_.write("model/config.json", config.dump());
+  const ProcessResult result = cli(
+      {"query", pipeline_, "--json"},
+      {.input = "{\"text\": \"" + std::string(500, 'a') + "\", \"id\": 7}\n{\"text\": \"pin\"}\n"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error, "error: 1 of 2 lines was not answered\n");
+  const std::vector<json> answers = json_lines(result.out);
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers[0],
+            (json{{"id", 7},
+                  {"line", 1},
+                  {"error", "standard input:1: " + pipeline_ +
+                                ":14:2: selection: expected at most 1000 positions, the model's, "
+                                "from the first selected block to the query's end, found 1126; "
+                                "lower selection.ratio or count, or shorten the query"}}));
+  EXPECT_EQ(answers[1].at("text"), "pin");
 }
 
 TEST_F(QueryTest, LinesAnsweredTogetherGetTheAnswersOfLinesAnsweredAlone) {

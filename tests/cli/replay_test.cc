@@ -97,10 +97,16 @@ TEST_F(ReplayTest, WhatIsNoRecordIsRefused) {
               HasSubstr("error: " + path("r.json") + ": model.path: is required\n"));
   EXPECT_THAT(error("{\"config\": {\"model\": null}}"),
               HasSubstr("error: " + path("r.json") + ": model: must be a table, got nothing\n"));
-  std::string deep;
-  for (int i = 0; i < 20000; ++i) deep += "{\"a\":";
-  EXPECT_EQ(error("{\"config\": " + deep + "1" + std::string(20001, '}')),
-            "error: " + path("r.json") + ": is nested more than 16 levels deep\n");
+  const auto deep = [&](int levels) {
+    std::string config;
+    for (int i = 0; i < levels; ++i) config += "{\"a\":";
+    return error("{\"config\": " + config + "1" + std::string(levels + 1, '}'));
+  };
+  EXPECT_EQ(deep(63), "error: " + path("r.json") + ": is nested more than 16 levels deep\n");
+  for (const int levels : {64, 50000})
+    EXPECT_EQ(deep(levels),
+              "error: " + path("r.json") +
+                  ": is no result record: its JSON is nested deeper than 64 levels\n");
   const ProcessResult missing = cli({"run", "--record", path("none.json")});
   EXPECT_EQ(missing.exit_code, 4);
   EXPECT_EQ(missing.error, "error: " + path("none.json") + ": no such record\n");

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "tests/cli/cli_fixture.h"
 
@@ -88,6 +89,59 @@ TEST_F(TerminalTest, TextFromADataFileCannotDriveTheTerminal) {
   const ProcessResult result = cli({"query", pipeline, "a"});
   EXPECT_EQ(result.exit_code, 0) << result.error;
   EXPECT_THAT(result.out, testing::StartsWith("x\\x1b[31mred\t"));
+}
+
+// In every stream, whether a terminal or not; only our own colours are sent.
+TEST_F(TerminalTest, ForeignTextIsShownNotSent) {
+  const std::string pipeline = make_pipeline();
+  const std::string label = "x\\u001b[31m\\u009b2J\\u202ey\\u007f";
+  workspace_.write("pool.jsonl", "{\"text\": \"a\", \"label\": \"" + label + "\"}\n");
+  const std::string shown = "x\\x1b[31m\\u009b2J\\u202ey\\u007f";
+  ASSERT_EQ(cli({"encode", pipeline, "--quiet"}).exit_code, 0);
+  const ProcessOptions terminal = {.environment = {{"TERM", "xterm"}}, .terminal = true};
+  const ProcessResult coloured = cli({"query", pipeline, "a"}, terminal);
+  EXPECT_THAT(coloured.out, HasSubstr("label      \x1b[1m" + shown + "  (100.0 %)\x1b[0m\r\n"));
+  EXPECT_THAT(coloured.out, Not(HasSubstr("\u009b")));
+  EXPECT_THAT(coloured.out, Not(HasSubstr("\u202e")));
+  // The same JSON, with what is not ASCII's own escaped.
+  const ProcessResult data = cli({"query", pipeline, "a", "--json"});
+  EXPECT_THAT(data.out, HasSubstr("\"label\":\"x\\u001b[31m\\u009b2J\\u202ey\\u007f\""));
+  EXPECT_EQ(json_lines(data.out).front().at("label"), "x\x1b[31m\u009b2J\u202ey\x7f");
+}
+
+TEST_F(TerminalTest, NamesOfFilesAreShownNotSent) {
+  const ProcessResult result = cli({"validate", path("a\x1b]0;title\x07\x9b\xe2\x80\xae.toml")});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_EQ(result.error, "error: " + path("a\\x1b]0;title\\x07\\x9b\\u202e.toml") +
+                              ": cannot be read: its path is not UTF-8 text; rename the file or "
+                              "the folder around it\n");
+  const ProcessResult word = cli({"val\u009bidate\x1b"});
+  EXPECT_THAT(word.error, testing::StartsWith("error: unknown command \"val\\u009bidate\\u001b\""));
+}
+
+TEST_F(TerminalTest, WhatAPluginSaysOfItselfIsShownNotSent) {
+  std::filesystem::copy_file(std::string(DBSA_PLUGIN_DIR) + "/dbsa_retriever_all.plugin.toml",
+                             path("bm25.plugin.toml"));
+  std::string manifest = workspace_.read("bm25.plugin.toml");
+  const size_t at = manifest.find("summary = \"") + 11;
+  ASSERT_NE(at, 10u);
+  manifest.insert(at, "\\u001b[2J\\u009b\\u202eno\xc2\x9b ");
+  const size_t id = manifest.find("dbsa.retriever.all");
+  manifest.replace(id, 18, "test.retriever.foreign");
+  workspace_.write("bm25.plugin.toml", manifest);
+  const std::string shown = "\\x1b[2J\\u009b\\u202eno\\u009b ";
+  for (const Words& words : {Words{"inspect"}, Words{"inspect", "test.retriever.foreign"}}) {
+    Words all = words;
+    all.insert(all.end(), {"--plugin-path", path()});
+    const ProcessResult result = cli(all);
+    EXPECT_EQ(result.exit_code, 0) << result.error;
+    EXPECT_THAT(result.out, HasSubstr(shown)) << words.size();
+    EXPECT_THAT(result.out, Not(HasSubstr("\x1b")));
+  }
+  const ProcessResult data =
+      cli({"inspect", "test.retriever.foreign", "--json", "--plugin-path", path()});
+  EXPECT_THAT(nlohmann::json::parse(data.out).at("summary").get<std::string>(),
+              testing::StartsWith("\x1b[2J\u009b\u202eno\u009b "));
 }
 
 }  // namespace

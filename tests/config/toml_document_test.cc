@@ -91,10 +91,10 @@ TEST(TomlDocument, KnowsNoLettersOutsideAscii) {
 TEST(TomlDocument, SaysWhyAFileCannotBeRead) {
   const auto folder = std::filesystem::temp_directory_path();
   EXPECT_EQ(TomlDocument::load("no/such.toml").error().message,
-            "no/such.toml: cannot read: No such file or directory");
+            "no/such.toml: cannot be opened: No such file or directory");
   EXPECT_EQ(TomlDocument::load("no/such.toml").error().code, ErrorCode::kEnvironment);
   EXPECT_EQ(TomlDocument::load(folder.string()).error().message,
-            folder.string() + ": cannot read: is a directory");
+            folder.string() + ": expected a regular file, found a folder; name a regular file");
 }
 
 TEST(TomlDocument, TakesOverrides) {

@@ -65,7 +65,8 @@ TEST_F(Registry, ABadManifestHidesNoOther) {
             0u)
       << registry.failed()[0].cause;
   EXPECT_EQ(registry.failed()[1].cause,
-            (folder_ / "odd.plugin.toml").string() + ": cannot read: is a directory");
+            (folder_ / "odd.plugin.toml").string() +
+                ": expected a regular file, found a folder; name a regular file");
 }
 
 TEST_F(Registry, UsesNeitherOfTwoWithOneId) {
@@ -123,7 +124,7 @@ TEST_F(Registry, HashesTheLibraryFile) {
   const PluginRegistry registry = discover({folder_.string()});
   Manifest manifest = registry.manifests().front();
   EXPECT_EQ(plugin_file_hash(manifest).error().message,
-            (folder_ / "one.so").string() + ": cannot read");
+            (folder_ / "one.so").string() + ": cannot be opened: No such file or directory");
   std::ofstream(folder_ / "one.so").close();
   // XXH3-128 of nothing.
   EXPECT_EQ(plugin_file_hash(manifest).value(), "99aa06d3014798d86001c324468d497f");

@@ -95,6 +95,11 @@ TEST(Jsonl, SaysWhatIsWrongAndWhere) {
             "and braces before it");
   EXPECT_EQ(fault("a.jsonl", good + "{\"text\":\"two\",\"label\":1e999}\n"),
             "a.jsonl:2: expected JSON, found a number that is out of range; correct it");
+  const std::string deep = std::string(50000, '[') + std::string(50000, ']');
+  for (const std::string& label : {deep, std::string(50000, '['), std::string(64, '[')})
+    EXPECT_EQ(fault("a.jsonl", good + "{\"text\":\"two\",\"label\":" + label + "}\n"),
+              "a.jsonl:2: expected JSON nested at most 64 levels deep, found deeper values; leave "
+              "them out");
   EXPECT_EQ(fault("a.jsonl", good + "[1]\n"),
             "a.jsonl:2: expected a JSON object, found an array; write one object a line");
   EXPECT_EQ(fault("a.jsonl", "{\"utterance\":\"one\",\"label\":\"x\"}\n"),
@@ -140,8 +145,7 @@ TEST(Dataset, RefusesEmptyMissingAndUnknownFiles) {
   const auto missing = load_dataset("no/such.jsonl", "text", "label", LabelPolicy::kRequired);
   ASSERT_FALSE(missing.ok());
   EXPECT_EQ(missing.error().code, ErrorCode::kEnvironment);
-  EXPECT_EQ(missing.error().message,
-            "no/such.jsonl: expected a readable file, found no such file; check the path");
+  EXPECT_EQ(missing.error().message, "no/such.jsonl: cannot be opened: No such file or directory");
   TemporaryFile file("a.jsonl", "");
   std::filesystem::create_directory(file.path().parent_path() / "b.jsonl");
   const auto folder =
@@ -149,7 +153,7 @@ TEST(Dataset, RefusesEmptyMissingAndUnknownFiles) {
   ASSERT_FALSE(folder.ok());
   EXPECT_EQ(folder.error().code, ErrorCode::kEnvironment);
   EXPECT_TRUE(folder.error().message.ends_with(
-      "b.jsonl: expected a readable file, found a directory; check the path"));
+      "b.jsonl: expected a regular file, found a folder; name a regular file"));
 }
 
 TEST(Csv, ReadsQuotesLineEndsAndOrderOfColumns) {

@@ -350,6 +350,11 @@ TEST(ModelConfig, RefusesUnreadableFiles) {
   test::write_file(path, std::string(100000, '['));
   EXPECT_EQ(load_model_config(folder.path()).error().message,
             path + ": nested deeper than 64 levels; the file is damaged: fetch it again");
+  test::write_file(path, "{\"hidden_size\": 1e999}");
+  EXPECT_EQ(load_model_config(folder.path()).error().message,
+            path +
+                ": expected valid JSON, found a number that is out of range; the file is damaged: "
+                "fetch it again");
   test::write_file(path, "");
   EXPECT_EQ(load_model_config(folder.path()).error().message,
             path +
@@ -358,7 +363,7 @@ TEST(ModelConfig, RefusesUnreadableFiles) {
   std::filesystem::remove(path);
   std::filesystem::create_directory(path);
   EXPECT_EQ(load_model_config(folder.path()).error().message,
-            path + ": cannot be read: Is a directory");
+            path + ": expected a regular file, found a folder; name a regular file");
 }
 
 }  // namespace

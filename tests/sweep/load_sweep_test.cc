@@ -385,13 +385,14 @@ TEST_F(LoadSweep, FaultsOfTheFileHaveTheirPlaces) {
 }
 
 TEST_F(LoadSweep, MissingFilesAreNamedWhereTheyAreNamed) {
-  EXPECT_EQ(fault(std::string("base = \"no.toml\"\n") + kRatios +
-                  "[[axis]]\nname = \"data\"\n[[axis.value]]\nname = \"x\"\nfile = \"nor.toml\"\n"),
-            "W/sweeps/a.toml:1:1: base: W/sweeps/no.toml: cannot read: No such file or directory\n"
-            "W/sweeps/a.toml:10:1: axis[1].value[0].file: W/sweeps/nor.toml: cannot read: No such "
-            "file or directory");
+  EXPECT_EQ(
+      fault(std::string("base = \"no.toml\"\n") + kRatios +
+            "[[axis]]\nname = \"data\"\n[[axis.value]]\nname = \"x\"\nfile = \"nor.toml\"\n"),
+      "W/sweeps/a.toml:1:1: base: W/sweeps/no.toml: cannot be opened: No such file or directory\n"
+      "W/sweeps/a.toml:10:1: axis[1].value[0].file: W/sweeps/nor.toml: cannot be opened: No such "
+      "file or directory");
   EXPECT_EQ(load_sweep(workspace_.path("none.toml"), {}, registry_).error().message,
-            workspace_.path("none.toml") + ": cannot read: No such file or directory");
+            workspace_.path("none.toml") + ": cannot be opened: No such file or directory");
   EXPECT_EQ(load(std::string("base = \"no.toml\"\n") + kRatios).error().code,
             ErrorCode::kEnvironment);
 }

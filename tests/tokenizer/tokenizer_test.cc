@@ -57,7 +57,8 @@ TEST(Tokenizer, UnreadableFileIsAnEnvironmentError) {
   ASSERT_FALSE(tokenizer.ok());
   EXPECT_EQ(tokenizer.error().code, ErrorCode::kEnvironment);
   EXPECT_EQ(tokenizer.error().message,
-            (folder / "tokenizer.json").string() + ": cannot be read: Is a directory");
+            (folder / "tokenizer.json").string() +
+                ": expected a regular file, found a folder; name a regular file");
 }
 
 TEST(Tokenizer, InvalidTextIsRefusedWithItsOffset) {

@@ -108,6 +108,8 @@ TEST(WordPiece, WrongSettingsAreRefused) {
        "model.unk_token is \"<unk>\", which is not in model.vocab"},
       {"/model/unk_token", "null", "model.unk_token: expected a string, found null"},
       {"/model/max_input_chars_per_word", "-1", "model.max_input_chars_per_word: is below 0"},
+      {"/model/max_input_chars_per_word", "1001",
+       "model: \"max_input_chars_per_word\" = 1001 is not supported; expected at most 1000"},
       {"/model/max_input_chars_per_word", "1.5",
        "model.max_input_chars_per_word: expected a whole number, found 1.5"},
       {"/model/fuse_unk", "true", "model: the setting \"fuse_unk\" is not supported"},

@@ -5,17 +5,18 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 #include "commands.h"
-#include "config/schema_check.h"
+#include "input_lines.h"
 #include "options.h"
 #include "pipeline/pool_builder.h"
 #include "pipeline/pool_manifest.h"
 #include "pipeline/record.h"
+#include "query_line.h"
 #include "session.h"
 #include "sudden_end.h"
 #include "units.h"
@@ -35,7 +36,10 @@ CommandLine query_command_line() {
        "terminal each line is a text.\nOf lines that are there already, model.batch_size are "
        "answered together.\n\nThe pool must have been encoded (`dbsa-pipe encode` or "
        "`run`) with the same settings.\nOne line a query: label, tab, log-probability; with --json "
-       "one JSON object a query.",
+       "one JSON object a query.\nA line that is no query, or has more than 4 MiB, is answered by "
+       "an "
+       "empty line and a message on\nstandard error, with --json by an object with \"line\" and "
+       "\"error\"; the others are answered, and the\nexit code is 2.",
        "dbsa-pipe query pipeline.toml \"my card has not arrived\"\n"
        "dbsa-pipe query pipeline.toml --json < queries.jsonl > answers.jsonl"});
   line.arguments({"PIPELINE", "TEXT"}, 1);
@@ -46,11 +50,6 @@ CommandLine query_command_line() {
   line.flag("verbose,v", "more notes on standard error");
   return line;
 }
-
-struct Query {
-  Example example;
-  nlohmann::json id;  // null where none is given
-};
 
 std::string percent(double log_probability) { return human_ratio(std::exp(log_probability)); }
 
@@ -103,155 +102,142 @@ void print_full(const Answer& answer, Terminal& terminal) {
                human_seconds(t.decode) + ")");
 }
 
-// "standard input:3: ..."
-Error bad_line(int64_t number, const std::string& what) {
-  return Error{ErrorCode::kConfig, "standard input:" + std::to_string(number) + ": " + what, ""};
-}
-
-Result<Query> parse_query(const std::string& line, int64_t number, const DataSettings& data) {
-  const nlohmann::json value = nlohmann::json::parse(line, nullptr, false);
-  if (value.is_discarded()) return bad_line(number, "not JSON; expected one object a line");
-  if (!value.is_object()) return bad_line(number, "expected an object, found " + described(value));
-  const auto text = value.find(data.text_field);
-  if (text == value.end())
-    return bad_line(number, "the object has no " + in_quotes(data.text_field));
-  if (!text->is_string() || text->get_ref<const std::string&>().empty())
-    return bad_line(number, in_quotes(data.text_field) + ": expected a string that is not empty, " +
-                                "found " + described(*text));
-  Query query = {{text->get<std::string>(), ""}, value.value("id", nlohmann::json())};
-  const auto label = value.find(data.label_field);
-  if (label == value.end() || label->is_null()) return query;
-  const nlohmann::json labels = label->is_array() ? *label : nlohmann::json::array({*label});
-  for (const nlohmann::json& one : labels) {
-    if (!one.is_string())
-      return bad_line(number, in_quotes(data.label_field) + ": expected a string" +
-                                  (label->is_array() ? " in the array" : "") + ", found " +
-                                  described(one));
-    std::string& place =
-        &one == &labels.front() ? query.example.label : query.example.more_labels.emplace_back();
-    place = one.get<std::string>();
-  }
-  return query;
-}
-
-// Lines of standard input. A signal ends the reading, so it is done with read(2): C's and C++'s
-// streams differ in whether they go on after one.
-class InputLines {
- public:
-  explicit InputLines(const host::HostServices& services) : services_(services) {}
-
-  // False at the end, on a signal, and when the input cannot be read, which failed() tells.
-  bool next(std::string& line) {
-    size_t end = 0;
-    while ((end = buffer_.find('\n', searched_)) == buffer_.npos) {
-      searched_ = buffer_.size();
-      if (!fill()) break;
-    }
-    if (end == buffer_.npos && (buffer_.empty() || !ended_)) return false;
-    line = buffer_.substr(0, end);
-    buffer_.erase(0, end == buffer_.npos ? end : end + 1);
-    searched_ = 0;
-    while (!line.empty() && line.back() == '\r') line.pop_back();
-    ++number_;
-    return true;
-  }
-  // Whether another whole line was read already.
-  bool ready() const { return buffer_.find('\n', searched_) != buffer_.npos; }
-  // Gives the last line out once more.
-  void put_back(const std::string& line) {
-    buffer_.insert(0, line + "\n");
-    --number_;
-  }
-  int64_t number() const { return number_; }
-  bool failed() const { return failed_; }
-
- private:
-  bool fill() {
-    if (ended_) return false;
-    std::array<char, 65536> chunk;
-    ssize_t length = 0;
-    do length = ::read(STDIN_FILENO, chunk.data(), chunk.size());
-    while (length < 0 && errno == EINTR && !services_.cancelled());
-    if (length > 0) {
-      buffer_.append(chunk.data(), static_cast<size_t>(length));
-      return true;
-    }
-    ended_ = length == 0;
-    failed_ = length < 0 && errno != EINTR;
-    return false;
-  }
-
-  const host::HostServices& services_;
-  std::string buffer_;  // what was read and not yet given out
-  size_t searched_ = 0;
-  bool ended_ = false, failed_ = false;
-  int64_t number_ = 0;
+// A line of standard input that has come in.
+struct Item {
+  Query query;
+  int64_t line = 0;
+  std::optional<Error> fault = {};  // why it is no query
 };
 
-// The queries of the lines that are there, `most` at most; waits for the first alone. None at the
+Item read_item(const InputLine& line, int64_t number, bool typed, const DataSettings& data) {
+  Item item = {{{line.text, ""}, nullptr}, number};
+  if (line.too_long) {
+    item.fault = bad_line(number, "expected a line of at most " + std::to_string(kMaxRecordBytes) +
+                                      " bytes, found a longer one; write one object a line");
+  } else if (!typed) {
+    Result<Query> parsed = parse_query(line.text, number, data.text_field, data.label_field);
+    if (parsed.ok())
+      item.query = std::move(parsed).value();
+    else
+      item.fault = std::move(parsed).error();
+  }
+  return item;
+}
+
+// The items of the lines that are there, `most` at most; waits for the first alone. None at the
 // end.
-Result<std::vector<Query>> next_queries(InputLines& input, const DataSettings& data, bool typed,
-                                        size_t most, Terminal& terminal) {
-  std::vector<Query> queries;
-  std::string words;
+std::vector<Item> next_items(InputLines& input, const DataSettings& data, bool typed, size_t most,
+                             Terminal& terminal) {
+  std::vector<Item> items;
+  InputLine line;
   const auto next = [&] {
     if (typed) terminal.set_progress("> ");
-    if (!input.next(words)) return false;
+    if (!input.next(line)) return false;
     terminal.drop_progress();  // what was typed stands after it
     return true;
   };
-  while (queries.size() < most && (queries.empty() || input.ready()) && next()) {
-    if (words.find_first_not_of(" \t") == words.npos) continue;
-    Query query = {{words, ""}, nullptr};
-    if (!typed) {
-      Result<Query> parsed = parse_query(words, input.number(), data);
-      if (!parsed.ok()) {
-        if (queries.empty()) return parsed.error();
-        input.put_back(words);  // those before it are answered first
-        break;
-      }
-      query = std::move(parsed).value();
-    }
-    queries.push_back(std::move(query));
-  }
-  return queries;
+  while (items.size() < most && (items.empty() || input.ready()) && next())
+    if (line.text.find_first_not_of(" \t") != line.text.npos || line.too_long)
+      items.push_back(read_item(line, input.number(), typed, data));
+  return items;
 }
+
+// Answers lines as they come. A line that cannot be answered stops no other: it gets an error in
+// its place, and the command ends with that error's exit code.
+class LineAnswers {
+ public:
+  LineAnswers(Engine& engine, const host::ResolvedPipeline& resolved, bool json, Terminal& terminal)
+      : engine_(engine), resolved_(resolved), json_(json), terminal_(terminal) {}
+
+  // An error that is not a line's own.
+  Status answer(const std::vector<Item>& items) {
+    std::vector<std::string> texts;
+    for (const Item& item : items)
+      if (!item.fault) texts.push_back(item.query.example.text);
+    std::vector<Result<Answer>> answers;
+    if (!texts.empty()) answers = engine_.answer_together(texts);
+    auto next = answers.begin();
+    for (const Item& item : items) {
+      if (item.fault) {
+        print_fault(item, *item.fault);
+        continue;
+      }
+      const Result<Answer>& answer = *next++;
+      if (answer.ok()) {
+        ++answered_;
+        print(item.query, *answer);
+      } else if (answer.error().code == ErrorCode::kConfig) {
+        print_fault(item, bad_line(item.line, resolved_.located(answer.error()).message));
+      } else {
+        return answer.error();
+      }
+    }
+    return {};
+  }
+
+  int64_t answered() const { return answered_; }
+
+  // kConfig where some line got no answer.
+  Status status() const {
+    if (faults_ == 0) return {};
+    return Error{ErrorCode::kConfig,
+                 human_count(faults_) + " of " + counted(answered_ + faults_, "line") +
+                     (faults_ == 1 ? " was" : " were") + " not answered",
+                 ""};
+  }
+
+ private:
+  void print(const Query& query, const Answer& answer) {
+    if (json_)
+      print_json(query, answer, terminal_);
+    else if (terminal_.out_is_terminal())
+      print_line(query, answer, terminal_);
+    else
+      print_plain(answer, terminal_);
+  }
+
+  // Without --json an empty line keeps the place, so that the n-th line still answers the n-th
+  // query.
+  void print_fault(const Item& item, const Error& fault) {
+    ++faults_;
+    if (json_) {
+      ordered_json out;
+      if (!item.query.id.is_null()) out["id"] = ordered_json(item.query.id);
+      out["line"] = item.line;
+      out["error"] = fault.message;
+      terminal_.out(out.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+      return;
+    }
+    terminal_.error(fault.message);
+    if (!terminal_.out_is_terminal()) terminal_.out("");
+  }
+
+  Engine& engine_;
+  const host::ResolvedPipeline& resolved_;
+  bool json_;
+  Terminal& terminal_;
+  int64_t answered_ = 0, faults_ = 0;
+};
 
 Status answer_lines(Engine& engine, Session& session, const CommandLine& line, Terminal& terminal) {
   const bool typed = ::isatty(STDIN_FILENO) != 0;
-  const DataSettings& data = engine.settings().data;
   if (typed) terminal.note("Type a text and Enter; Ctrl-D ends.");
-  InputLines input(session.services());
-  int64_t answered = 0;
-  const auto print = [&](const Query& query, const Answer& answer) {
-    if (line.has("json"))
-      print_json(query, answer, terminal);
-    else if (terminal.out_is_terminal())
-      print_line(query, answer, terminal);
-    else
-      print_plain(answer, terminal);
-  };
+  InputLines input(STDIN_FILENO, kMaxRecordBytes,
+                   [&session] { return session.services().cancelled(); });
+  LineAnswers answers(engine, session.resolved(), line.has("json"), terminal);
   const auto most = static_cast<size_t>(engine.batch_size());
   while (!session.services().cancelled() && !terminal.out_failed()) {
-    DBSA_ASSIGN_OR_RETURN(const std::vector<Query> queries,
-                          next_queries(input, data, typed, most, terminal));
-    if (queries.empty()) break;
-    std::vector<std::string> texts;
-    for (const Query& query : queries) texts.push_back(query.example.text);
-    const std::vector<Result<Answer>> answers = engine.answer_together(texts);
-    for (size_t i = 0; i < queries.size(); ++i) {
-      if (!answers[i].ok()) return answers[i].error();
-      ++answered;
-      print(queries[i], *answers[i]);
-    }
+    const std::vector<Item> items =
+        next_items(input, engine.settings().data, typed, most, terminal);
+    if (items.empty()) break;
+    DBSA_RETURN_IF_ERROR(answers.answer(items));
   }
   terminal.set_progress("");
   if (session.services().cancelled())
-    return Error{
-        ErrorCode::kCancelled,
-        "stopped after " + human_count(answered) + (answered == 1 ? " answer" : " answers"), ""};
+    return Error{ErrorCode::kCancelled, "stopped after " + counted(answers.answered(), "answer"),
+                 ""};
   if (input.failed()) return Error{ErrorCode::kEnvironment, "standard input: cannot be read", ""};
-  return {};
+  return answers.status();
 }
 
 // A query is answered from the pool alone, so a change of its data would go unnoticed.

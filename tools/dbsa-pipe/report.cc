@@ -93,7 +93,7 @@ void print_summary(const Report& report, Terminal& terminal) {
                  {"setup", kRight},
                  {"KV", kRight}});
     for (const ReportGroup& group : study.groups)
-      table.add({visible_text(group.name), human_count(static_cast<int64_t>(group.runs.size())),
+      table.add({group.name, human_count(static_cast<int64_t>(group.runs.size())),
                  group.accuracy ? human_ratio(group.accuracy->mean) : "none",
                  human_seconds(group.request_mean.mean),
                  human_seconds(group.setup.mean) + (group.setup_reused ? " *" : ""),

@@ -2,11 +2,12 @@
 #include <algorithm>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 
 #include "answers.h"
 #include "checks.h"
 #include "commands.h"
+#include "config/json_text.h"
+#include "config/read_file.h"
 #include "encode_view.h"
 #include "options.h"
 #include "pipeline/record.h"
@@ -154,8 +155,10 @@ struct Comparison {
 };
 
 Result<Comparison> compare_with(const std::string& path, const RunRecord& record) {
-  std::ifstream file(path);
-  const nlohmann::json old = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  DBSA_ASSIGN_OR_RETURN(const FileText file, read_file(path, kMaxRecordFileBytes));
+  nlohmann::json old;
+  if (parse_json(file.text, old))
+    return Error{ErrorCode::kRun, path + ": is no JSON any more; it has changed since", ""};
   const nlohmann::json none = nlohmann::json::array();
   const nlohmann::json& queries =
       old.is_object() && old.contains("queries") ? old["queries"] : none;

@@ -1,10 +1,11 @@
 #include "session.h"
 
 #include <filesystem>
-#include <fstream>
 
 #include "cancel.h"
 #include "config/json_pointer.h"
+#include "config/json_text.h"
+#include "config/read_file.h"
 #include "config/toml_document.h"
 #include "icl/utf8.h"
 #include "pipeline/layers.h"
@@ -72,13 +73,21 @@ namespace {
 
 // The pipeline of a result record, as a file would give it.
 Result<TomlDocument> record_pipeline(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return Error{ErrorCode::kEnvironment, path + ": no such record", ""};
-  nlohmann::json record = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (!record.is_object() || !record.contains("config") || !record.at("config").is_object())
+  const Result<FileText> file = read_file(path, kMaxRecordFileBytes);
+  if (!file.ok() && file.error().code == ErrorCode::kNotFound)
+    return Error{ErrorCode::kEnvironment, path + ": no such record", ""};
+  if (!file.ok()) return file.error();
+  nlohmann::json record;
+  const std::optional<JsonFault> fault = parse_json(file->text, record, "queries");
+  if (fault && fault->kind == JsonFault::Kind::kTooDeep)
+    return Error{ErrorCode::kConfig,
+                 path + ": is no result record: its JSON is nested deeper than " +
+                     std::to_string(kMaxJsonDepth) + " levels",
+                 ""};
+  if (fault || !record.is_object() || !record.contains("config") ||
+      !record.at("config").is_object())
     return Error{ErrorCode::kConfig,
                  path + ": is no result record: expected a JSON object with a table config", ""};
-  // Moved, not copied: a copy of what is nested too deep would need too much stack.
   return TomlDocument::from_json(std::move(record.at("config")), path,
                                  std::filesystem::path(path).parent_path());
 }

@@ -128,6 +128,10 @@ std::vector<PoolFile> read_pools(const std::string& store_path) {
     if (entry->path().extension() == ".pool") paths.push_back(entry->path().string());
   std::sort(paths.begin(), paths.end());
   std::vector<PoolFile> pools;
+  if (failed && failed != std::errc::no_such_file_or_directory)
+    pools.push_back({store_path + "/pools",
+                     Error{ErrorCode::kEnvironment,
+                           store_path + "/pools: cannot be read: " + failed.message(), ""}});
   for (const std::string& path : paths) pools.push_back({path, read_pool_manifest(path)});
   return pools;
 }

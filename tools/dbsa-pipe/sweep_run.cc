@@ -8,8 +8,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <map>
 #include <optional>
@@ -19,8 +17,11 @@
 #include "child.h"
 #include "config/atomic_file.h"
 #include "config/exit_code.h"
+#include "config/json_text.h"
+#include "config/read_file.h"
 #include "config/toml_document.h"
 #include "config/toml_writer.h"
+#include "pipeline/record.h"
 #include "session.h"
 #include "sweep_parts.h"
 #include "units.h"
@@ -29,21 +30,25 @@ namespace dbsa::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
-
-std::string file_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 // The end of what a cell's process said.
 std::string last_lines(const std::string& path) {
-  std::string text = file_text(path);
-  while (!text.empty() && text.back() == '\n') text.pop_back();
   constexpr size_t kMost = 2000;
-  if (text.size() > kMost) text.erase(0, text.find('\n', text.size() - kMost) + 1);
+  Result<std::string> end = read_file_end(path, kMost + 2);
+  if (!end.ok()) return "it failed, and its log is lost: " + end.error().message;
+  std::string text = std::move(end).value();
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  if (text.size() > kMost) text.erase(0, text.find('\n') + 1);
   constexpr std::string_view kError = "error: ";
   return text.starts_with(kError) ? text.substr(kError.size()) : text;
+}
+
+// null where there is no record.
+nlohmann::ordered_json read_record(const std::string& path) {
+  nlohmann::ordered_json record;
+  const Result<FileText> file = read_file(path, kMaxRecordFileBytes);
+  if (!file.ok() || parse_json(file->text, record)) return nullptr;
+  return record;
 }
 
 // Whether a record is of a cell: made with its configuration, wherever it was written.
@@ -134,9 +139,7 @@ class CellRunner {
     nlohmann::ordered_json record;
     for (fs::directory_iterator entry(process.part.path(), absent), end; !absent && entry != end;
          entry.increment(absent))
-      if (entry->path().extension() == ".json")
-        record = nlohmann::ordered_json::parse(file_text(entry->path().string()), nullptr,
-                                               /*allow_exceptions=*/false);
+      if (entry->path().extension() == ".json") record = read_record(entry->path().string());
     if (!is_record_of(record, cell))
       return std::optional<SweepOutcome::Failure>(
           {cell.name(), 0, "the process ended well but left no record of its cell"});
@@ -202,13 +205,10 @@ CellState cell_state(const Sweep& sweep, const SweepCell& cell) {
   const std::string path = sweep.directory + "/" + cell_record_path(cell);
   std::error_code absent;
   if (!fs::exists(path, absent)) return CellState::kOpen;
-  // The answers are most of it; they are read, so that a cut file shows, but not kept. Nor is what
-  // is nested deeper than any configuration.
-  const auto kept = [](int depth, json::parse_event_t event, const json& parsed) {
-    if (depth == 1 && event == json::parse_event_t::key) return parsed != "queries";
-    return depth <= TomlDocument::kMaxDepth + 1;
-  };
-  const json record = json::parse(file_text(path), kept, /*allow_exceptions=*/false);
+  const Result<FileText> file = read_file(path, kMaxRecordFileBytes);
+  // The answers are most of it; they are read, so that a cut file shows, but not kept.
+  nlohmann::json record;
+  if (!file.ok() || parse_json(file->text, record, "queries")) return CellState::kForeign;
   return is_record_of(record, cell) ? CellState::kDone : CellState::kForeign;
 }
 
@@ -218,7 +218,8 @@ Status write_sweep_files(const Sweep& sweep) {
     if (!written.insert(cell.id).second) continue;
     const std::string path = sweep.directory + "/" + cell_pipeline_path(cell);
     const std::string text = "# " + visible_text(cell.name()) + "\n" + to_toml(cell.config);
-    if (file_text(path) != text) DBSA_RETURN_IF_ERROR(write_file_atomically(path, text));
+    const Result<FileText> there = read_file(path, TomlDocument::kMaxBytes);
+    if (!there.ok() || there->text != text) DBSA_RETURN_IF_ERROR(write_file_atomically(path, text));
   }
   return write_file_atomically(sweep.directory + "/sweep.json", sweep.to_json().dump(1) + "\n");
 }

@@ -53,13 +53,8 @@ bool utf8_locale() {
   return false;
 }
 
-std::string styled(bool colour, Style style, std::string_view text) {
-  if (!colour) return std::string(text);
-  static constexpr std::array<std::string_view, 5> kCodes = {"1", "2", "31", "32", "33"};
-  std::string out = "\x1b[";
-  out.append(kCodes[static_cast<size_t>(style)]).append("m").append(text).append("\x1b[0m");
-  return out;
-}
+// The SGR codes of the styles, by number; the last one ends a style.
+constexpr std::array<std::string_view, 6> kStyleCodes = {"1", "2", "31", "32", "33", "0"};
 
 int columns_of(int descriptor) {
   winsize size = {};
@@ -92,13 +87,37 @@ Terminal::Terminal()
       out_colour_(out_is_terminal_ && colour_wanted()),
       error_colour_(error_is_terminal_ && colour_wanted()) {
   keep_standard_streams_apart();
+  uint64_t number = 0;
+  if (::getentropy(&number, sizeof number) == 0)
+    style_mark_ = "\x1b" + std::to_string(number) + ":";
+  else
+    out_colour_ = error_colour_ = false;
+}
+
+std::string Terminal::styled(bool colour, Style style, std::string_view text) const {
+  if (!colour) return std::string(text);
+  std::string out = style_mark_ + static_cast<char>('0' + static_cast<int>(style));
+  return out.append(text).append(style_mark_) + static_cast<char>('0' + kStyleCodes.size() - 1);
+}
+
+std::string Terminal::shown(std::string_view text) const {
+  std::string out;
+  while (true) {
+    const size_t end = style_mark_.empty() ? text.npos : text.find(style_mark_);
+    out += visible_lines(text.substr(0, end));
+    if (end == text.npos) return out;
+    text.remove_prefix(end + style_mark_.size());
+    const auto style = static_cast<size_t>(text.front() - '0');
+    out.append("\x1b[").append(kStyleCodes[style]).append("m");
+    text.remove_prefix(1);
+  }
 }
 
 void Terminal::out(std::string_view line) {
   const std::lock_guard lock(mutex_);
   // Both streams may be one terminal.
   if (!progress_.empty() && out_is_terminal_) write_to(stderr, kEraseLine);
-  if (out_error_ == 0) out_error_ = write_out(std::string(line) + "\n");
+  if (out_error_ == 0) out_error_ = write_out(shown(line) + "\n");
   if (!progress_.empty() && out_is_terminal_) write_to(stderr, progress_);
 }
 
@@ -113,7 +132,7 @@ Status Terminal::close_out() {
 void Terminal::write_error_line(std::string_view line) {
   std::string text;
   if (!progress_.empty()) text += kEraseLine;
-  text.append(line).append("\n").append(progress_);
+  text.append(shown(line)).append("\n").append(progress_);
   write_to(stderr, text);
 }
 
@@ -148,11 +167,11 @@ std::string Terminal::error_style(Style style, std::string_view text) const {
   return styled(error_colour_, style, text);
 }
 
-void Terminal::set_progress(std::string line) {
+void Terminal::set_progress(std::string_view line) {
   if (!progress_shown()) return;
   const std::lock_guard lock(mutex_);
   if (line.empty() && progress_.empty()) return;
-  progress_ = std::move(line);
+  progress_ = shown(line);
   write_to(stderr, std::string(kEraseLine) + progress_);
 }
 
@@ -193,7 +212,7 @@ std::string Progress::figures(int64_t done, int64_t total, const std::string& de
   } else {
     text += unit_;
   }
-  if (!detail.empty()) text += "  " + detail;
+  if (!detail.empty()) text += "  " + visible_text(detail);
   return text;
 }
 
@@ -229,11 +248,14 @@ void Progress::update(int64_t done, int64_t total, const std::string& detail) {
 
 void Table::print(Terminal& terminal) const {
   const size_t last = columns_.size() - 1;
+  std::vector<std::vector<std::string>> rows = rows_;
+  for (auto& row : rows)
+    for (std::string& cell : row) cell = visible_text(cell);
   std::vector<size_t> widths;
   size_t before = 0;  // columns that stand before the last one
   for (size_t i = 0; i <= last; ++i) {
     size_t width = text_width(columns_[i].title);
-    for (const auto& row : rows_) width = std::max(width, text_width(row[i]));
+    for (const auto& row : rows) width = std::max(width, text_width(row[i]));
     widths.push_back(width);
     if (i < last) before += width + 2;
   }
@@ -254,7 +276,7 @@ void Table::print(Terminal& terminal) const {
   if (wrap) widths[last] = columns - before;
   terminal.out(
       terminal.out_style(Style::kBold, line_of([&](size_t i) { return columns_[i].title; })));
-  for (const auto& row : rows_) {
+  for (const auto& row : rows) {
     std::vector<std::string> parts = {row[last]};
     if (wrap) parts = wrap_text(row[last], widths[last]);
     if (parts.empty()) parts = {""};
@@ -279,24 +301,6 @@ std::vector<std::string> wrap_text(const std::string& text, size_t width) {
 size_t text_width(std::string_view text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-std::string visible_text(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-      std::array<char, 8> code;
-      std::snprintf(code.data(), code.size(), "\\x%02x", static_cast<unsigned>(c));
-      out += code.data();
-    } else {
-      out += c;
-    }
-  }
-  return out;
 }
 
 }  // namespace dbsa::cli

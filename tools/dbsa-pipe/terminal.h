@@ -1,5 +1,6 @@
 // Terminal: where a command writes. Results go to standard output, everything else - errors, log
-// lines, progress - to standard error.
+// lines, progress - to standard error. What would drive a terminal in a text is shown, not sent
+// (see visible_text.h), whatever file the text came from and wherever it goes.
 //
 // On a terminal lines are coloured (unless NO_COLOR is set) and progress is one line redrawn in
 // place; elsewhere there is no escape code, and progress is a plain line now and then.
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "pipeline/stopwatch.h"
+#include "visible_text.h"
 
 namespace dbsa::cli {
 
@@ -43,12 +45,12 @@ class Terminal {
   void error(std::string_view text);
   void warning(std::string_view line);
 
-  // Text in a style if standard output, or standard error, shows colours.
+  // Text in a style if standard output, or standard error, shows colours; for the functions above.
   std::string out_style(Style style, std::string_view text) const;
   std::string error_style(Style style, std::string_view text) const;
 
   // The line redrawn in place; "" takes it away. Without effect unless progress_shown().
-  void set_progress(std::string line);
+  void set_progress(std::string_view line);
   // Lets the line stand as it is; the next one goes below.
   void drop_progress();
   bool progress_shown() const { return error_is_terminal_ && !quiet_; }
@@ -56,13 +58,17 @@ class Terminal {
   int out_columns() const;  // of standard output's
 
  private:
+  std::string styled(bool colour, Style style, std::string_view text) const;
+  std::string shown(std::string_view text) const;
   void write_error_line(std::string_view line);  // under mutex_
 
   bool quiet_ = false;
   bool out_is_terminal_, error_is_terminal_, out_colour_, error_colour_;
-  int out_error_ = 0;  // errno of the first line that could not be written
-  std::mutex mutex_;   // the log writes from any thread
-  std::string progress_;
+  int out_error_ = 0;     // errno of the first line that could not be written
+  std::mutex mutex_;      // the log writes from any thread
+  std::string progress_;  // as it is shown
+  // Stands before the number of a style in a text. Drawn at the start, so that no file has it.
+  std::string style_mark_;
 };
 
 // What a long job does: a bar with speed and time left on a terminal, else a line every few
@@ -86,7 +92,8 @@ class Progress {
   double shown_at_ = -1;  // seconds of clock_
 };
 
-// Rows in aligned columns, two spaces between. On a terminal the last column is wrapped.
+// Rows in aligned columns, two spaces between. On a terminal the last column is wrapped. Cells are
+// plain text, without a style.
 class Table {
  public:
   enum class Align { kLeft, kRight };
@@ -107,7 +114,5 @@ class Table {
 std::vector<std::string> wrap_text(const std::string& text, size_t width);
 // How many columns UTF-8 text takes, counting one for each code point.
 size_t text_width(std::string_view text);
-// Control characters as \n, \t or \x1b, so that no text from a file can drive the terminal.
-std::string visible_text(std::string_view text);
 
 }  // namespace dbsa::cli

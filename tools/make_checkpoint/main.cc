@@ -2,8 +2,8 @@
 #include <gflags/gflags.h>
 
 #include <cstdio>
-#include <fstream>
 
+#include "model/json_reader.h"
 #include "tools/make_checkpoint/checkpoint_writer.h"
 
 DEFINE_string(out, "", "folder to make");
@@ -18,8 +18,7 @@ namespace {
 
 Result<nlohmann::json> read_shape() {
   if (FLAGS_config.empty()) return preset_config(FLAGS_preset);
-  std::ifstream in(FLAGS_config);
-  nlohmann::json config = nlohmann::json::parse(in, nullptr, false);
+  DBSA_ASSIGN_OR_RETURN(nlohmann::json config, read_json_file(FLAGS_config));
   if (config.is_object()) return config;
   return Error{ErrorCode::kEnvironment, FLAGS_config + ": expected a JSON object", {}};
 }

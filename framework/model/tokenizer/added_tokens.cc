@@ -58,6 +58,9 @@ AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens,
   std::iota(order_.begin(), order_.end(), size_t{0});
   std::stable_sort(order_.begin(), order_.end(),
                    [&](size_t a, size_t b) { return patterns_[a] < patterns_[b]; });
+  order_.erase(std::unique(order_.begin(), order_.end(),
+                           [&](size_t a, size_t b) { return patterns_[a] == patterns_[b]; }),
+               order_.end());
   for (const std::string& pattern : patterns_)
     starts_[static_cast<unsigned char>(pattern.front())] = true;
 }
@@ -94,6 +97,7 @@ void AddedTokenMatcher::split(std::string_view text, bool parse_special,
                               std::vector<AddedSplit>& parts) const {
   std::vector<Match> matches;
   if (!order_.empty()) find(text, matches);
+  size_t skipped = 0, skipped_to = 0;  // white space skipped last, so that a run is read once
   size_t done = 0;  // the end of the last token; may lie before that of an earlier one with rstrip
   for (auto [index, begin, end] : matches) {
     const AddedToken& token = tokens_[index];
@@ -102,7 +106,13 @@ void AddedTokenMatcher::split(std::string_view text, bool parse_special,
         (ends_with_word(text.substr(0, begin)) || starts_with_word(text.substr(end))))
       continue;
     if (token.lstrip) begin = std::max(skip_space_back(text, begin, std::min(done, begin)), done);
-    if (token.rstrip) end = skip_space(text, end);
+    if (token.rstrip) {
+      if (end < skipped || end > skipped_to) {
+        skipped = end;
+        skipped_to = skip_space(text, end);
+      }
+      end = skipped_to;
+    }
     if (done < begin) parts.push_back({-1, done, begin});
     parts.push_back({token.id, begin, end});
     done = end;

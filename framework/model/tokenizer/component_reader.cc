@@ -87,6 +87,10 @@ Result<ComponentReader::Pattern> ComponentReader::pattern(std::string_view key) 
   const json* value = find(key);
   if (value != nullptr && value->is_object() && value->size() == 1) {
     const auto it = value->begin();
+    if (it.key() == "String" && it->is_string() &&
+        it->get_ref<const std::string&>().size() > kMaxLiteralBytes)
+      return unsupported("a pattern of more than " + std::to_string(kMaxLiteralBytes) +
+                         " bytes is not supported");
     if ((it.key() == "String" || it.key() == "Regex") && it->is_string())
       return Pattern{it.key() == "Regex", it->get<std::string>()};
   }

@@ -37,7 +37,13 @@ class ComponentReader {
     bool is_regex = false;
     std::string text;
   };
+  // Longer literals than kMaxLiteralBytes are refused: looking for one takes its length at each
+  // place of a text.
+  static constexpr size_t kMaxLiteralBytes = 4096;
   Result<Pattern> pattern(std::string_view key) const;
+
+  // Where a step of this type stands, for messages: "normalizer.normalizers[1] (Replace)".
+  std::string step_place(const std::string& type) const { return place_ + " (" + type + ")"; }
 
   // "PLACE: what" (kConfig) for what is not supported.
   Error unsupported(const std::string& what) const;

@@ -12,6 +12,9 @@ namespace {
 
 using nlohmann::json;
 
+// Looking for added tokens takes their length at each place of a text.
+constexpr size_t kMaxAddedBytes = 4096;
+
 Status check_top_level(const json& root) {
   const ComponentReader reader(root, "tokenizer.json");
   DBSA_RETURN_IF_ERROR(
@@ -93,7 +96,16 @@ Result<AddedTokenMatcher> make_matcher(const std::vector<AddedToken>& tokens, bo
   std::vector<std::string> patterns;
   for (const AddedToken& token : tokens) {
     if (token.normalized != normalized) continue;
-    patterns.push_back(normalized ? normalizer.apply(token.content) : token.content);
+    patterns.push_back(token.content);
+    if (normalized) {
+      DBSA_ASSIGN_OR_RETURN(patterns.back(),
+                            normalizer.apply(token.content, TextBounds(token.content.size())));
+    }
+    if (patterns.back().size() > kMaxAddedBytes)
+      return make_error(ErrorCode::kConfig, "an added token of " +
+                                                std::to_string(patterns.back().size()) +
+                                                " bytes is not supported; expected at most " +
+                                                std::to_string(kMaxAddedBytes));
     if (patterns.back().empty())
       return make_error(ErrorCode::kConfig, "the normalizer leaves nothing of the added token \"" +
                                                 token.content + "\"");
@@ -165,14 +177,19 @@ Result<std::vector<int32_t>> JsonTokenizer::encode_valid(std::string_view utf8,
   TokenModel::Scratch scratch;
   std::vector<AddedSplit> outer;
   std::vector<AddedSplit> inner;
+  TextBounds normalizing(utf8.size());
+  TextBounds splitting(utf8.size());
   raw_.split(utf8, options.parse_special, outer);
   for (const AddedSplit& part : outer) {
     if (part.id >= 0) {
       ids.push_back(part.id);
       continue;
     }
-    const std::string text =
-        parts_.normalizer.apply(utf8.substr(part.begin, part.end - part.begin));
+    const Result<std::string> normal =
+        parts_.normalizer.apply(utf8.substr(part.begin, part.end - part.begin), normalizing);
+    if (!normal) return in_file(normal.error());
+    const std::string& text = *normal;
+    normalizing.use(text.size());
     inner.clear();
     normalized_.split(text, options.parse_special, inner);
     for (const AddedSplit& section : inner) {
@@ -182,17 +199,24 @@ Result<std::vector<int32_t>> JsonTokenizer::encode_valid(std::string_view utf8,
       }
       const std::string_view view =
           std::string_view(text).substr(section.begin, section.end - section.begin);
-      DBSA_RETURN_IF_ERROR(encode_text(view, part.begin == 0 && section.begin == 0, scratch, ids));
+      DBSA_RETURN_IF_ERROR(
+          encode_text(view, part.begin == 0 && section.begin == 0, splitting, scratch, ids));
     }
   }
   return ids;
 }
 
-Status JsonTokenizer::encode_text(std::string_view text, bool first, TokenModel::Scratch& scratch,
-                                  std::vector<int32_t>& ids) const {
+Error JsonTokenizer::in_file(Error error) const {
+  error.message = name() + ": " + error.message;
+  return error;
+}
+
+Status JsonTokenizer::encode_text(std::string_view text, bool first, TextBounds& bounds,
+                                  TokenModel::Scratch& scratch, std::vector<int32_t>& ids) const {
   if (text.empty()) return {};
-  PieceList list{std::string(text), {{0, text.size(), first}}};
-  DBSA_RETURN_IF_ERROR(parts_.pre_tokenizer.apply(list));
+  PieceList list{std::string(text), {{0, text.size(), first}}, &bounds};
+  if (const Status split = parts_.pre_tokenizer.apply(list); !split) return in_file(split.error());
+  bounds.use(list.text.size());
   for (const Piece& piece : list.pieces)
     DBSA_RETURN_IF_ERROR(parts_.model.encode(list.view(piece), scratch, ids));
   return {};

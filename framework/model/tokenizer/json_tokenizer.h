@@ -44,8 +44,9 @@ class JsonTokenizer final : public Tokenizer {
   JsonTokenizer(std::string name, std::string_view bytes, Parts parts, AddedTokenMatcher raw,
                 AddedTokenMatcher normalized);
 
-  Status encode_text(std::string_view text, bool first, TokenModel::Scratch& scratch,
-                     std::vector<int32_t>& ids) const;
+  Error in_file(Error error) const;
+  Status encode_text(std::string_view text, bool first, TextBounds& bounds,
+                     TokenModel::Scratch& scratch, std::vector<int32_t>& ids) const;
 
   Parts parts_;
   AddedTokenMatcher raw_;         // looked for in the text

@@ -35,6 +35,12 @@ Status split_pieces(PieceList& list, SplitBehavior behavior, bool invert, const 
   return {};
 }
 
+Status find_in(const PieceList& list, const SplitRegex& regex, std::string_view text,
+               std::vector<ByteSpan>& matches) {
+  if (list.bounds == nullptr) return regex.find_all(text, matches);
+  return regex.find_all(text, matches, list.bounds->deadline());
+}
+
 // Writes every piece anew.
 template <typename Rewrite>
 void rewrite_pieces(PieceList& list, const Rewrite& rewrite) {
@@ -61,7 +67,7 @@ class SplitStep : public PreTokenizer::Step {
   Status apply(PieceList& list) const override {
     return split_pieces(list, behavior_, invert_,
                         [&](std::string_view text, std::vector<ByteSpan>& matches) -> Status {
-                          if (regex_) return regex_->find_all(text, matches);
+                          if (regex_) return find_in(list, *regex_, text, matches);
                           find_literal(text, matches);
                           return {};
                         });
@@ -95,7 +101,7 @@ class ByteLevelStep : public PreTokenizer::Step {
     if (regex_) {
       DBSA_RETURN_IF_ERROR(split_pieces(list, SplitBehavior::kIsolated, false,
                                         [&](std::string_view text, std::vector<ByteSpan>& matches) {
-                                          return regex_->find_all(text, matches);
+                                          return find_in(list, *regex_, text, matches);
                                         }));
     }
     rewrite_pieces(
@@ -254,8 +260,7 @@ Result<std::shared_ptr<const PreTokenizer::Step>> read_metaspace(const Component
 
 }  // namespace
 
-Status PreTokenizer::read_into(const ComponentReader& reader,
-                               std::vector<std::shared_ptr<const Step>>& steps) {
+Status PreTokenizer::read_into(const ComponentReader& reader, std::vector<PlacedStep>& steps) {
   DBSA_ASSIGN_OR_RETURN(const std::string type, reader.type());
   if (type == "Sequence") {
     DBSA_RETURN_IF_ERROR(reader.allow_only({"pretokenizers"}));
@@ -283,7 +288,7 @@ Status PreTokenizer::read_into(const ComponentReader& reader,
         "\" is not supported; known: BertPreTokenizer, ByteLevel, Digits, Metaspace, Sequence, "
         "Split");
   }
-  steps.push_back(std::move(step));
+  steps.push_back({std::move(step), reader.step_place(type)});
   return {};
 }
 
@@ -295,13 +300,17 @@ Result<PreTokenizer> PreTokenizer::read(const nlohmann::json& value) {
 }
 
 Status PreTokenizer::apply(PieceList& list) const {
-  for (const auto& step : steps_) DBSA_RETURN_IF_ERROR(step->apply(list));
+  for (const auto& [step, place] : steps_) {
+    DBSA_RETURN_IF_ERROR(step->apply(list));
+    if (list.bounds != nullptr && list.text.size() > list.bounds->left())
+      return list.bounds->exceeded(place);
+  }
   return {};
 }
 
 bool PreTokenizer::prepends_space() const {
-  for (const auto& step : steps_) {
-    if (step->prepends_space()) return true;
+  for (const PlacedStep& placed : steps_) {
+    if (placed.step->prepends_space()) return true;
   }
   return false;
 }

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model/tokenizer/text_bounds.h"
+
 namespace dbsa {
 
 struct Piece {
@@ -22,6 +24,7 @@ struct Piece {
 struct PieceList {
   std::string text;
   std::vector<Piece> pieces;
+  const TextBounds* bounds = nullptr;  // none: the text may become anything
 
   std::string_view view(const Piece& piece) const {
     return std::string_view(text).substr(piece.begin, piece.end - piece.begin);
@@ -34,7 +37,8 @@ class PreTokenizer {
   // Digits, Metaspace, Sequence.
   static Result<PreTokenizer> read(const nlohmann::json& value);
 
-  // Splits and rewrites the pieces. Error (kConfig) from SplitRegex::find_all.
+  // Splits and rewrites the pieces. Error (kConfig) from SplitRegex::find_all, or where a step
+  // leaves the bounds.
   Status apply(PieceList& list) const;
 
   // Whether some step puts a space or U+2581 before a text.
@@ -48,10 +52,13 @@ class PreTokenizer {
   };
 
  private:
-  static Status read_into(const class ComponentReader& reader,
-                          std::vector<std::shared_ptr<const Step>>& steps);
+  struct PlacedStep {
+    std::shared_ptr<const Step> step;
+    std::string place;  // for messages
+  };
+  static Status read_into(const class ComponentReader& reader, std::vector<PlacedStep>& steps);
 
-  std::vector<std::shared_ptr<const Step>> steps_;
+  std::vector<PlacedStep> steps_;
 };
 
 }  // namespace dbsa

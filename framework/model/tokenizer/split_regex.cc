@@ -64,13 +64,20 @@ Result<SplitRegex> SplitRegex::compile(std::string_view pattern) {
   return regex;
 }
 
-Status SplitRegex::find_all(std::string_view text, std::vector<Span>& matches) const {
+Status SplitRegex::find_all(std::string_view text, std::vector<Span>& matches,
+                            Clock::time_point deadline) const {
   const MatchData data(pcre2_match_data_create_from_pattern_8(code_.get(), nullptr));
   const MatchContext context(pcre2_match_context_create_8(nullptr));
   pcre2_set_match_limit_8(context.get(), kMatchLimit);
   pcre2_set_heap_limit_8(context.get(), kHeapLimitKib);
   JitStack stack;
   for (size_t pos = 0; pos < text.size();) {
+    if (Clock::now() > deadline)
+      return make_error(ErrorCode::kConfig,
+                        "the regular expression \"" + pattern_ +
+                            "\" takes too long: it got as far as byte " + std::to_string(pos) +
+                            " of a piece of text in the 30 s that a text may take; fetch the "
+                            "tokenizer again");
     const auto match = [&] {
       return pcre2_match_8(code_.get(), reinterpret_cast<PCRE2_SPTR8>(text.data()), text.size(),
                            pos, PCRE2_NO_UTF_CHECK, data.get(), context.get());

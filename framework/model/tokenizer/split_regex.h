@@ -11,6 +11,7 @@
 
 #include <dbsa/sdk/result.h>
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -35,9 +36,12 @@ class SplitRegex {
   // Compiles a pattern of tokenizer.json. A pattern that matches the empty string is refused.
   static Result<SplitRegex> compile(std::string_view pattern);
 
+  using Clock = std::chrono::steady_clock;
   // Appends the matches in `text` (valid UTF-8), in order, not overlapping. Error (kConfig) when a
-  // match needs more steps or memory than the limits allow.
-  Status find_all(std::string_view text, std::vector<Span>& matches) const;
+  // match needs more steps or memory than the limits allow, or when they are not all found by the
+  // deadline: many matches may each need almost as much as one is allowed.
+  Status find_all(std::string_view text, std::vector<Span>& matches,
+                  Clock::time_point deadline = Clock::time_point::max()) const;
 
  private:
   struct CodeDeleter {

@@ -5,7 +5,8 @@
 
 namespace dbsa {
 
-std::string replace_all(std::string_view text, std::string_view pattern, std::string_view content) {
+std::string replace_all(std::string_view text, std::string_view pattern, std::string_view content,
+                        size_t enough) {
   std::string out;
   out.reserve(text.size());
   size_t done = 0;
@@ -13,6 +14,7 @@ std::string replace_all(std::string_view text, std::string_view pattern, std::st
        done = at + pattern.size()) {
     out += text.substr(done, at - done);
     out += content;
+    if (out.size() > enough) return out;
   }
   out += text.substr(done);
   return out;
@@ -22,14 +24,14 @@ Status TextNormalizer::read_into(const ComponentReader& reader, std::vector<Step
   DBSA_ASSIGN_OR_RETURN(const std::string type, reader.type());
   if (type == "BertNormalizer") {
     DBSA_ASSIGN_OR_RETURN(const BertNormalizer bert, BertNormalizer::read(reader));
-    steps.push_back({Kind::kBert, "", "", bert});
+    steps.push_back({Kind::kBert, reader.step_place(type), "", "", bert});
   } else if (type == "NFC") {
     DBSA_RETURN_IF_ERROR(reader.allow_only({}));
-    steps.push_back({Kind::kNfc, "", ""});
+    steps.push_back({Kind::kNfc, reader.step_place(type), "", ""});
   } else if (type == "Prepend") {
     DBSA_RETURN_IF_ERROR(reader.allow_only({"prepend"}));
     DBSA_ASSIGN_OR_RETURN(std::string content, reader.string("prepend"));
-    steps.push_back({Kind::kPrepend, "", std::move(content)});
+    steps.push_back({Kind::kPrepend, reader.step_place(type), "", std::move(content)});
   } else if (type == "Replace") {
     DBSA_RETURN_IF_ERROR(reader.allow_only({"pattern", "content"}));
     DBSA_ASSIGN_OR_RETURN(ComponentReader::Pattern pattern, reader.pattern("pattern"));
@@ -37,7 +39,8 @@ Status TextNormalizer::read_into(const ComponentReader& reader, std::vector<Step
       return reader.unsupported(
           "Replace is supported with a pattern {\"String\": \"...\"} that is not empty");
     DBSA_ASSIGN_OR_RETURN(std::string content, reader.string("content"));
-    steps.push_back({Kind::kReplace, std::move(pattern.text), std::move(content)});
+    steps.push_back(
+        {Kind::kReplace, reader.step_place(type), std::move(pattern.text), std::move(content)});
   } else if (type == "Sequence") {
     DBSA_RETURN_IF_ERROR(reader.allow_only({"normalizers"}));
     DBSA_ASSIGN_OR_RETURN(const std::vector<ComponentReader> parts, reader.list("normalizers"));
@@ -57,7 +60,7 @@ Result<TextNormalizer> TextNormalizer::read(const nlohmann::json& value) {
   return normalizer;
 }
 
-std::string TextNormalizer::apply(std::string_view text) const {
+Result<std::string> TextNormalizer::apply(std::string_view text, const TextBounds& bounds) const {
   std::string out(text);
   for (const Step& step : steps_) {
     switch (step.kind) {
@@ -71,9 +74,10 @@ std::string TextNormalizer::apply(std::string_view text) const {
         if (!out.empty()) out.insert(0, step.content);
         break;
       case Kind::kReplace:
-        out = replace_all(out, step.pattern, step.content);
+        out = replace_all(out, step.pattern, step.content, bounds.left());
         break;
     }
+    if (out.size() > bounds.left()) return bounds.exceeded(step.place);
   }
   return out;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/tokenizer/bert_normalizer.h"
+#include "model/tokenizer/text_bounds.h"
 
 namespace dbsa {
 
@@ -18,8 +19,8 @@ class TextNormalizer {
   // Replace (string), Sequence.
   static Result<TextNormalizer> read(const nlohmann::json& value);
 
-  // `text` is valid UTF-8, as is the result.
-  std::string apply(std::string_view text) const;
+  // `text` is valid UTF-8, as is the result. Error (kConfig) where a step leaves the bounds.
+  Result<std::string> apply(std::string_view text, const TextBounds& bounds) const;
 
   bool empty() const { return steps_.empty(); }
 
@@ -30,6 +31,7 @@ class TextNormalizer {
   enum class Kind { kBert, kNfc, kPrepend, kReplace };
   struct Step {
     Kind kind;
+    std::string place;    // for messages
     std::string pattern;  // kReplace: what is replaced
     std::string content;  // kPrepend, kReplace
     BertNormalizer bert = {};
@@ -39,7 +41,9 @@ class TextNormalizer {
   std::vector<Step> steps_;
 };
 
-// `text` with every occurrence of `pattern` (not empty) replaced.
-std::string replace_all(std::string_view text, std::string_view pattern, std::string_view content);
+// `text` with every occurrence of `pattern` (not empty) replaced, as far as some place beyond
+// `enough` bytes of the result.
+std::string replace_all(std::string_view text, std::string_view pattern, std::string_view content,
+                        size_t enough = std::string::npos);
 
 }  // namespace dbsa

@@ -1,5 +1,6 @@
 #include "model/tokenizer/token_decoder.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "model/tokenizer/byte_level.h"
@@ -186,14 +187,17 @@ Result<std::shared_ptr<const TokenDecoder::Step>> read_metaspace_decoder(
       std::make_shared<MetaspaceDecoder>(std::move(replacement), prepends));
 }
 
+// Raises `growth` by how many times as long the step may make a text.
 Result<std::shared_ptr<const TokenDecoder::Step>> read_replace_decoder(
-    const ComponentReader& reader) {
+    const ComponentReader& reader, double& growth) {
   DBSA_RETURN_IF_ERROR(reader.allow_only({"pattern", "content"}));
   DBSA_ASSIGN_OR_RETURN(ComponentReader::Pattern pattern, reader.pattern("pattern"));
   if (pattern.is_regex || pattern.text.empty())
     return reader.unsupported(
         "Replace is supported with a pattern {\"String\": \"...\"} that is not empty");
   DBSA_ASSIGN_OR_RETURN(std::string content, reader.string("content"));
+  growth *=
+      std::max(1.0, static_cast<double>(content.size()) / static_cast<double>(pattern.text.size()));
   return std::shared_ptr<const TokenDecoder::Step>(
       std::make_shared<ReplaceDecoder>(std::move(pattern.text), std::move(content)));
 }
@@ -212,13 +216,12 @@ Result<std::shared_ptr<const TokenDecoder::Step>> read_strip_decoder(
 
 }  // namespace
 
-Status TokenDecoder::read_into(const ComponentReader& reader,
-                               std::vector<std::shared_ptr<const Step>>& steps) {
+Status TokenDecoder::read_into(const ComponentReader& reader) {
   DBSA_ASSIGN_OR_RETURN(const std::string type, reader.type());
   if (type == "Sequence") {
     DBSA_RETURN_IF_ERROR(reader.allow_only({"decoders"}));
     DBSA_ASSIGN_OR_RETURN(const std::vector<ComponentReader> parts, reader.list("decoders"));
-    for (const ComponentReader& part : parts) DBSA_RETURN_IF_ERROR(read_into(part, steps));
+    for (const ComponentReader& part : parts) DBSA_RETURN_IF_ERROR(read_into(part));
     return {};
   }
   std::shared_ptr<const Step> step;
@@ -231,7 +234,12 @@ Status TokenDecoder::read_into(const ComponentReader& reader,
   } else if (type == "Metaspace") {
     DBSA_ASSIGN_OR_RETURN(step, read_metaspace_decoder(reader));
   } else if (type == "Replace") {
-    DBSA_ASSIGN_OR_RETURN(step, read_replace_decoder(reader));
+    DBSA_ASSIGN_OR_RETURN(step, read_replace_decoder(reader, growth_));
+    if (growth_ > static_cast<double>(TextBounds::kTimes))
+      return reader.unsupported(
+          "Replace steps up to this one may make a text more than " +
+          std::to_string(TextBounds::kTimes) +
+          " times as long, which is not supported; fetch the tokenizer again");
   } else if (type == "Strip") {
     DBSA_ASSIGN_OR_RETURN(step, read_strip_decoder(reader));
   } else if (type == "WordPiece") {
@@ -242,7 +250,7 @@ Status TokenDecoder::read_into(const ComponentReader& reader,
         "\" is not supported; known: ByteFallback, ByteLevel, Fuse, Metaspace, "
         "Replace, Sequence, Strip, WordPiece");
   }
-  steps.push_back(std::move(step));
+  steps_.push_back(std::move(step));
   return {};
 }
 
@@ -250,7 +258,7 @@ Result<TokenDecoder> TokenDecoder::read(const nlohmann::json& value) {
   TokenDecoder decoder;
   if (value.is_null()) return decoder;
   decoder.given_ = true;
-  DBSA_RETURN_IF_ERROR(read_into(ComponentReader(value, "decoder"), decoder.steps_));
+  DBSA_RETURN_IF_ERROR(decoder.read_into(ComponentReader(value, "decoder")));
   return decoder;
 }
 

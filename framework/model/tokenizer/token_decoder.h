@@ -26,9 +26,9 @@ class TokenDecoder {
   };
 
  private:
-  static Status read_into(const class ComponentReader& reader,
-                          std::vector<std::shared_ptr<const Step>>& steps);
+  Status read_into(const class ComponentReader& reader);
 
+  double growth_ = 1;  // how many times as long its steps may make a text
   bool given_ = false;
   std::vector<std::shared_ptr<const Step>> steps_;
 };

@@ -51,6 +51,12 @@ Result<WordPieceModel> read_word_piece(const ComponentReader& reader, const Toke
                         reader.integer("max_input_chars_per_word"));
   if (options.max_input_chars_per_word < 0)
     return reader.malformed("max_input_chars_per_word", "is below 0");
+  // Splitting a word takes the cube of its characters.
+  constexpr int64_t kMostCharacters = 1000;
+  if (options.max_input_chars_per_word > kMostCharacters)
+    return reader.unsupported(
+        "\"max_input_chars_per_word\" = " + std::to_string(options.max_input_chars_per_word) +
+        " is not supported; expected at most " + std::to_string(kMostCharacters));
   return WordPieceModel::build(file.vocab, std::move(options));
 }
 

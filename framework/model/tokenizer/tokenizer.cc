@@ -1,8 +1,8 @@
 #include "model/tokenizer/tokenizer.h"
 
 #include <exception>
-#include <fstream>
 
+#include "config/read_file.h"
 #include "model/tokenizer/json_tokenizer.h"
 #include "model/tokenizer/make_error.h"
 #include "model/tokenizer/sentencepiece_tokenizer.h"
@@ -14,21 +14,13 @@
 namespace dbsa {
 namespace {
 
-constexpr uintmax_t kMaxFileBytes = uintmax_t{1} << 30;
+// The largest published ones have some 35 MB.
+constexpr uint64_t kMaxFileBytes = 256 << 20;
 
-Result<std::string> read_file(const std::filesystem::path& path) {
-  const auto fail = [&](const std::string& why) {
-    return make_error(ErrorCode::kEnvironment, path.string() + ": " + why);
-  };
-  std::error_code error;
-  const uintmax_t size = std::filesystem::file_size(path, error);
-  if (error) return fail("cannot be read: " + error.message());
-  if (size > kMaxFileBytes) return fail("is larger than 1 GiB, so it is no tokenizer file");
-  std::string bytes(size, '\0');
-  std::ifstream in(path, std::ios::binary);
-  if (!in || !in.read(bytes.data(), static_cast<std::streamsize>(size)))
-    return fail("cannot be read; check its permissions");
-  return bytes;
+Result<std::string> tokenizer_bytes(const std::filesystem::path& path) {
+  Result<FileText> file = read_file(path.string(), kMaxFileBytes);
+  if (file.ok()) return std::move(file->text);
+  return make_error(ErrorCode::kEnvironment, file.error().message);
 }
 
 }  // namespace
@@ -43,20 +35,20 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::filesystem::path& 
   const std::filesystem::path model = model_dir / "tokenizer.model";
   std::error_code error;
   if (std::filesystem::exists(json, error)) {
-    DBSA_ASSIGN_OR_RETURN(const std::string bytes, read_file(json));
+    DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(json));
     return from_json(bytes, json.string());
   }
   if (std::filesystem::exists(model, error)) {
-    DBSA_ASSIGN_OR_RETURN(const std::string bytes, read_file(model));
+    DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(model));
     return from_sentencepiece(bytes, model.string());
   }
   const std::filesystem::path vocab = model_dir / "vocab.txt";
   if (std::filesystem::exists(vocab, error)) {
     const std::filesystem::path config = model_dir / "tokenizer_config.json";
-    DBSA_ASSIGN_OR_RETURN(const std::string bytes, read_file(vocab));
+    DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(vocab));
     std::string config_bytes;
     if (std::filesystem::exists(config, error)) {
-      DBSA_ASSIGN_OR_RETURN(config_bytes, read_file(config));
+      DBSA_ASSIGN_OR_RETURN(config_bytes, tokenizer_bytes(config));
     }
     return from_vocab_txt(bytes, vocab.string(), config_bytes, config.string());
   }

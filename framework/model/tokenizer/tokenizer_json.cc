@@ -9,6 +9,8 @@ using nlohmann::json;
 
 constexpr size_t kMaxDepth = 64;
 constexpr size_t kMaxDetail = 200;
+// Entries of each table, and values outside them; the largest published files have a tenth of it.
+constexpr size_t kMaxEntries = size_t{1} << 22;
 
 std::string shortened(std::string_view text) {
   if (text.size() <= kMaxDetail) return std::string(text);
@@ -91,6 +93,7 @@ class Handler : public nlohmann::json_sax<json> {
     }
     in_pair_ = false;
     if (pair_.size() != 2) return fail_in_table("an array of " + std::to_string(pair_.size()));
+    if (out_.merges.size() == kMaxEntries) return too_many("model.merges");
     out_.merges.emplace_back(std::move(pair_[0]), std::move(pair_[1]));
     return true;
   }
@@ -114,6 +117,9 @@ class Handler : public nlohmann::json_sax<json> {
     if (message.empty()) message = std::move(what);
     return false;
   }
+  bool too_many(const std::string& where) {
+    return fail(where + " has more than " + std::to_string(kMaxEntries) + " entries");
+  }
   bool fail_in_table(const std::string& found) {
     if (table_ == Table::kVocab)
       return fail("the id of token \"" + token_ + "\" in model.vocab is " + found +
@@ -127,6 +133,7 @@ class Handler : public nlohmann::json_sax<json> {
 
   bool integer(int64_t v, json&& tree) {
     if (table_ != Table::kVocab) return value(std::move(tree), "a number");
+    if (out_.vocab.size() == kMaxEntries) return too_many("model.vocab");
     out_.vocab.emplace_back(std::move(token_), v);
     return true;
   }
@@ -141,16 +148,19 @@ class Handler : public nlohmann::json_sax<json> {
     const size_t space = v.find(' ');
     if (space == std::string::npos || v.find(' ', space + 1) != std::string::npos)
       return fail_in_table("\"" + v + "\"");
+    if (out_.merges.size() == kMaxEntries) return too_many("model.merges");
     out_.merges.emplace_back(v.substr(0, space), v.substr(space + 1));
     return true;
   }
 
   bool value(json&& v, const char* kind) {
     if (table_ != Table::kNone) return fail_in_table(kind);
-    insert(std::move(v));
-    return true;
+    return insert(std::move(v)) != nullptr;
   }
+  // nullptr, with the message, where there are too many.
   json* insert(json&& v) {
+    if (++values_ > kMaxEntries && !too_many("the file, outside model.vocab and model.merges,"))
+      return nullptr;
     if (open_.empty()) {
       out_.root = std::move(v);
       return &out_.root;
@@ -164,7 +174,9 @@ class Handler : public nlohmann::json_sax<json> {
   }
   bool open(json&& v) {
     if (open_.size() >= kMaxDepth) return fail("brackets nest deeper than 64 levels");
-    open_.push_back(insert(std::move(v)));
+    json* const container = insert(std::move(v));
+    if (container == nullptr) return false;
+    open_.push_back(container);
     keys_.emplace_back();
     return true;
   }
@@ -182,6 +194,7 @@ class Handler : public nlohmann::json_sax<json> {
   std::string token_;
   bool in_pair_ = false;
   std::vector<std::string> pair_;
+  size_t values_ = 0;  // in the tree
 };
 
 }  // namespace

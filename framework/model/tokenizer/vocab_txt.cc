@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "config/json_text.h"
 #include "model/tokenizer/component_reader.h"
 #include "model/tokenizer/make_error.h"
+#include "model/tokenizer/token_table.h"
 #include "model/tokenizer/utf8.h"
 
 namespace dbsa {
@@ -30,6 +32,10 @@ Result<Vocab> read_lines(std::string_view bytes, const std::string& name) {
     const size_t end = std::min(bytes.find('\n', pos), bytes.size());
     std::string_view line = bytes.substr(pos, end - pos);
     if (line.ends_with('\r')) line.remove_suffix(1);
+    if (vocab.size() > static_cast<size_t>(TokenTable::kMaxId))
+      return make_error(ErrorCode::kEnvironment, name + ": has more than " +
+                                                     std::to_string(TokenTable::kMaxId + 1) +
+                                                     " lines; expected one token a line");
     vocab.emplace_back(line, static_cast<int64_t>(vocab.size()));
     pos = end + 1;
   }
@@ -54,8 +60,8 @@ Status check_special(const ComponentReader& reader, const json& config) {
 // The normalizer as tokenizer.json would have it.
 Result<json> read_normalizer(std::string_view bytes, const std::string& name) {
   json out = {{"type", "BertNormalizer"}, {"clean_text", true}};
-  const json config = bytes.empty() ? json::object() : json::parse(bytes, nullptr, false);
-  if (!config.is_object()) {
+  json config = json::object();
+  if ((!bytes.empty() && parse_json(bytes, config)) || !config.is_object()) {
     return make_error(ErrorCode::kEnvironment,
                       name + ": expected a JSON object; the file is damaged: fetch it again");
   }

@@ -78,7 +78,8 @@ Result<std::shared_ptr<PackFile>> PackFile::open(const fs::path& path, uint64_t 
     return Error{code, path.string() + ": " + what, ""};
   };
   // Does not wait for a writer where the name is a FIFO's.
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const UniqueFd fd(uninterrupted(
+      [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); }));
   if (!fd.valid())
     return fault(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kEnvironment,
                  "cannot be opened: " + errno_text(errno));

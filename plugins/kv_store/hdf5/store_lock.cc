@@ -18,10 +18,19 @@ namespace fs = std::filesystem;
 Status StoreLock::open_file() {
   if (file_.valid()) return {};
   DBSA_RETURN_IF_ERROR(make_folders(root_, root_));
-  file_ = UniqueFd(uninterrupted(
-      [&] { return open((root_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); }));
+  file_ = UniqueFd(uninterrupted([&] {
+    return open((root_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                0666);
+  }));
   if (!file_.valid()) return write_error(root_, "opening the lock file", errno);
-  return {};
+  struct stat info = {};
+  if (fstat(file_.get(), &info) == 0 && S_ISREG(info.st_mode)) return {};
+  file_ = UniqueFd();
+  return Error{ErrorCode::kEnvironment,
+               (root_ / "lock").string() +
+                   ": expected a regular file; remove it, and it is made "
+                   "again",
+               ""};
 }
 
 Status StoreLock::acquire_shared(const Host& host) {
@@ -82,7 +91,8 @@ void remove_leftovers(const fs::path& packs, const Host& host) {
   for (; !failed && entry != end; entry.increment(failed)) {
     const fs::path path = entry->path();
     if (!path.filename().string().starts_with(kTemporaryPrefix)) continue;
-    const UniqueFd file(uninterrupted([&] { return open(path.c_str(), O_RDWR | O_CLOEXEC); }));
+    const UniqueFd file(uninterrupted(
+        [&] { return open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); }));
     if (!file.valid() || lock_file(file.get(), LOCK_EX | LOCK_NB) != 0) continue;
     // It may have been published or removed between the listing and the lock.
     struct stat mine = {}, named = {};
