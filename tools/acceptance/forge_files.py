@@ -68,9 +68,8 @@ class Base:
     def __init__(self, root, build):
         self.root, self.program = pathlib.Path(root), build / "bin/dbsa-pipe"
         self.queries, self.names = self.examples(6, 2), list(PIPELINES)
-        if (self.root / "made").exists():
-            return
-        self.root.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.root.mkdir(parents=True)
         for dtype in ("f32", "bf16"):
             subprocess.run([build / "bin/dbsa-make-checkpoint", f"--out={self.root / dtype}", "--preset=tiny",
                             f"--dtype={dtype}", "--seed=3"], check=True, stdout=subprocess.DEVNULL)
@@ -92,7 +91,6 @@ class Base:
                                   env=environment(self.root), capture_output=True)
             if made.returncode != 0:
                 raise SystemExit(f"the honest pipeline {name} fails:\n{made.stderr.decode()}")
-        (self.root / "made").touch()
 
     @staticmethod
     def examples(count, seed):
@@ -180,9 +178,7 @@ def execute(program, words, given, folder):
         for file in (out, error):
             file.seek(0)
             texts.append(file.read(4_000_000).decode("utf-8", "replace"))
-    # A child begins as a copy of this process, whose peak counts as the child's.
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Outcome(child.returncode, hung, usage.ru_maxrss if usage.ru_maxrss > own else 0, *texts)
+    return Outcome(child.returncode, hung, usage.ru_maxrss, *texts)
 
 
 def answers_of(name, outcome, folder):
@@ -210,7 +206,8 @@ def faults_of(case, name, outcome, honest):
         yield f"hang: over {TIME_LIMIT_S} s"
     elif outcome.code < 0:
         yield f"crash: {signal.Signals(-outcome.code).name}"
-    if outcome.peak_kib > 2 * honest["peak_kib"] + 256 * 1024:
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # a child begins as a copy, with this peak
+    if outcome.peak_kib > max(own, 2 * honest["peak_kib"] + 256 * 1024):
         yield f"memory: {outcome.peak_kib >> 10} MiB, {honest['peak_kib'] >> 10} of the honest file"
     if outcome.hung or outcome.code < 0:
         return
@@ -276,7 +273,8 @@ def limit_memory():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=pathlib.Path, default="build/release", help="folder with bin/dbsa-pipe")
+    parser.add_argument("--build", type=pathlib.Path, default=pathlib.Path("build/release"),
+                        help="folder with bin/dbsa-pipe")
     parser.add_argument("--seed", default="1", help="of all mutations")
     parser.add_argument("--only", metavar="KIND[:NUMBER]", help="a kind, or one case of it")
     parser.add_argument("--share", type=float, default=1, help="how much of each kind's cases")
@@ -287,6 +285,8 @@ def main():
     only, _, number = (options.only or "").partition(":")
     if (only and only not in KINDS) or (number and not number.isdigit()):
         parser.error(f"--only: expected one of {', '.join(KINDS)}, and a number, got {options.only}")
+    if not (options.build / "bin/dbsa-pipe").exists():
+        parser.error(f"--build: expected a folder with bin/dbsa-pipe, got {options.build}; build the preset release")
     with tempfile.TemporaryDirectory(prefix="forge-") as temporary:
         root = (options.keep or pathlib.Path(temporary)).resolve()
         base = Base(root / "base", options.build.resolve())

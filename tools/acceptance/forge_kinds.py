@@ -18,7 +18,7 @@ import forge_mutations as mutations
 class Case:
     folder: pathlib.Path
     commands: list    # (name, words, standard input or None)
-    names: list       # texts of which an error must have one
+    names: list       # texts of which an error must have one: of the file, or of what it does not fit
     what: str         # was forged
     may_change: bool  # whether the forged bytes may well lead to other answers
 
@@ -350,7 +350,7 @@ def forge_pipeline(base, name, folder, rng):
     if rng:
         text, what = mutations.toml_change(rng, text, base.pipeline("hybrid").read_bytes())
     (folder / "pipeline.toml").write_bytes(text)
-    return pipeline_case(folder, [str(folder / "pipeline.toml")], ["pipeline.toml"], what)
+    return pipeline_case(folder, [str(folder / "pipeline.toml")], ["pipeline.toml", str(folder), str(base.root)], what)
 
 
 def forge_sweep(base, name, folder, rng):
@@ -376,4 +376,4 @@ def forge_data(base, name, folder, rng):
         return Case(folder, [("query", words, data)], [name], what, True)
     (folder / name).write_bytes(data)
     pipeline = [str(base.pipeline("f32")), "--set", f"data.{DATA_KEYS[name]}={folder / name}"]
-    return pipeline_case(folder, pipeline, [name], f"{name}: {what}")
+    return pipeline_case(folder, pipeline, [name, "f32.toml:"], f"{name}: {what}")
