@@ -57,7 +57,7 @@ bool is_settled(const FileIdentity& identity) { return unsettled_ns(identity) ==
 Result<FileIdentity> settled_identity(int descriptor, const std::string& name) {
   DBSA_ASSIGN_OR_RETURN(struct stat info, examine(descriptor, name));
   FileIdentity identity = identity_of(info);
-  constexpr int kPatience = 500;  // times a file may be found changed
+  constexpr int kPatience = 100;  // times a file may be found changed
   for (int changes = 0; changes < kPatience; ++changes) {
     const int64_t wait = unsettled_ns(identity);
     // A time to come is of a clock that was set back: it cannot be waited for.

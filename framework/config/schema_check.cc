@@ -171,6 +171,8 @@ void add_unexplained(const json& schema, const json& value, Faults& faults) {
       if (const std::string pointer = pointer_of(error.context); !explained(pointer))
         more.add(pointer, error.description);
     faults.append(more);
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& cause) {
     faults.add("", std::string("the schema cannot be used: ") + cause.what());
   }

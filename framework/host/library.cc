@@ -6,8 +6,10 @@
 #include <dbsa/mask_pattern.h>
 #include <dbsa/retriever.h>
 
+#include <unistd.h>
+
 #define BOOST_DLL_USE_STD_FS
-#include <boost/dll/runtime_symbol_info.hpp>
+#include <array>
 #include <boost/dll/shared_library.hpp>
 #include <cstdio>
 #include <cstring>
@@ -15,6 +17,7 @@
 #include <span>
 #include <vector>
 
+#include "config/path_kind.h"
 #include "host/plugin_call.h"
 
 namespace dbsa::host {
@@ -158,8 +161,9 @@ Result<LoadedPlugin> load_library(const Manifest& manifest) {
   namespace dll = boost::dll;
   if (manifest.abi_major != DBSA_ABI_MAJOR || manifest.abi_minor != DBSA_ABI_MINOR)
     return wrong_abi(manifest, manifest.abi_major, manifest.abi_minor);
-  std::error_code absent;
-  if (!std::filesystem::exists(manifest.library_path, absent))
+  const Result<PathKind> there = path_kind(manifest.library_path);
+  if (!there.ok()) return there.error();
+  if (*there == PathKind::kNothing)
     return fault(manifest, "no such file; it belongs beside " + manifest.path);
 
   dll::shared_library library;
@@ -168,6 +172,8 @@ Result<LoadedPlugin> load_library(const Manifest& manifest) {
     const PluginCallScope scope(
         PluginCall{manifest.id.c_str(), manifest.library_path.c_str(), "loading"});
     library.load(manifest.library_path, dll::load_mode::rtld_now | dll::load_mode::rtld_local);
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& cause) {
     const std::string text = loader_text(cause.what(), manifest.library_path);
     std::string message = "cannot be loaded: " + text;
@@ -187,8 +193,10 @@ Result<LoadedPlugin> load_library(const Manifest& manifest) {
 }
 
 std::string program_directory() {
-  std::error_code failure;
-  return boost::dll::program_location(failure).parent_path().string();
+  std::array<char, 4097> path;  // PATH_MAX and one
+  const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size());
+  if (length < 0 || length == static_cast<ssize_t>(path.size())) return "";
+  return std::filesystem::path(path.data(), path.data() + length).parent_path().string();
 }
 
 }  // namespace dbsa::host

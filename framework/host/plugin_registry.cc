@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "config/nearest_name.h"
+#include "config/path_kind.h"
 #include "config/read_file.h"
 #include "config/schema_check.h"
 #include "host/library.h"
@@ -33,15 +34,18 @@ void add_once(std::vector<std::string>& folders, const std::string& folder) {
     folders.push_back(std::move(path));
 }
 
-std::vector<std::string> manifest_files(const std::string& folder, bool& exists) {
+std::vector<std::string> manifest_files(SearchedFolder& folder) {
   std::vector<std::string> files;
+  const Result<PathKind> kind = path_kind(folder.path);
+  folder.exists = kind.ok() && *kind == PathKind::kFolder;
+  if (!kind.ok()) folder.failure = kind.error().message;
+  if (!folder.exists) return files;
   std::error_code failure;
-  exists = fs::is_directory(folder, failure);
-  if (!exists) return files;
-  for (fs::directory_iterator at(folder, failure), end; !failure && at != end;
+  for (fs::directory_iterator at(folder.path, failure), end; !failure && at != end;
        at.increment(failure))
     if (at->path().filename().string().ends_with(kManifestSuffix))
       files.push_back(at->path().string());
+  if (failure) folder.failure = "cannot be read: " + failure.message();
   std::sort(files.begin(), files.end());
   return files;
 }
@@ -72,8 +76,8 @@ PluginRegistry PluginRegistry::discover(std::span<const std::string> folders) {
   for (const std::string& folder : folders) add_once(once, folder);
   std::vector<Manifest> found;
   for (const std::string& folder : once) {
-    SearchedFolder searched = {folder, false, 0};
-    for (const std::string& file : manifest_files(folder, searched.exists)) {
+    SearchedFolder searched = {folder, false, 0, ""};
+    for (const std::string& file : manifest_files(searched)) {
       ++searched.manifests;
       Result<Manifest> manifest = load_manifest(file);
       if (manifest.ok())
@@ -108,9 +112,10 @@ std::string PluginRegistry::places() const {
   for (size_t i = 0; i < searched_.size(); ++i) {
     const SearchedFolder& folder = searched_[i];
     text += (i == 0 ? "" : ", ") + folder.path;
-    text += folder.exists ? " (" + std::to_string(folder.manifests) +
-                                (folder.manifests == 1 ? " manifest)" : " manifests)")
-                          : " (no such folder)";
+    text += !folder.failure.empty() ? " (" + folder.failure + ")"
+            : folder.exists         ? " (" + std::to_string(folder.manifests) +
+                                  (folder.manifests == 1 ? " manifest)" : " manifests)")
+                            : " (no such folder)";
   }
   return text;
 }

@@ -31,6 +31,7 @@ struct SearchedFolder {
   std::string path;
   bool exists = false;
   int manifests = 0;
+  std::string failure;  // why it, or a part of it, could not be read
 };
 
 class PluginRegistry {

@@ -5,6 +5,7 @@
 
 #include "config/json_pointer.h"
 #include "config/json_text.h"
+#include "config/path_kind.h"
 #include "config/schema_check.h"
 #include "host/instance.h"
 
@@ -139,11 +140,13 @@ void check_files(const TomlDocument& document, NamedFiles files, Faults& faults)
     if (text.empty()) return;
     const std::string pointer = append_pointer(append_pointer("", table), key);
     const std::string path = absolute_path(document.directory(), text);
-    std::error_code failure;
-    if (!fs::exists(path, failure))
+    const Result<PathKind> kind = path_kind(path);
+    if (!kind.ok())
+      faults.add(pointer, kind.error().message, ErrorCode::kEnvironment);
+    else if (*kind == PathKind::kNothing)
       faults.add(pointer, std::string("no such ") + (folder ? "folder: " : "file: ") + path,
                  ErrorCode::kEnvironment);
-    else if (fs::is_directory(path, failure) != folder)
+    else if ((*kind == PathKind::kFolder) != folder)
       faults.add(pointer,
                  folder ? "must be a folder: " + path : "must be a file, is a folder: " + path,
                  ErrorCode::kEnvironment);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <set>
 
+#include "config/path_kind.h"
 #include "model/json_reader.h"
 
 namespace dbsa {
@@ -88,15 +89,16 @@ Result<Checkpoint> Checkpoint::open(const std::string& folder) {
   out.folder_ = folder;
   const std::string single = (fs::path(folder) / kSingle).string();
   const std::string index = (fs::path(folder) / kIndex).string();
-  std::error_code ignored;
-  // A link that leads nowhere is reported by open, as what it is.
-  if (fs::exists(fs::symlink_status(single, ignored))) {
+  std::error_code unknown;
+  // A link that leads nowhere, and what cannot be examined, is reported by open, as what it is.
+  if (fs::symlink_status(single, unknown).type() != fs::file_type::not_found) {
     DBSA_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(single));
     for (const auto& entry : file.entries()) out.place_[entry.name] = 0;
     out.files_.push_back(std::move(file));
     return out;
   }
-  if (!fs::exists(index, ignored)) {
+  DBSA_ASSIGN_OR_RETURN(const PathKind there, path_kind(index));
+  if (there == PathKind::kNothing) {
     return Error{ErrorCode::kEnvironment,
                  folder + ": expected " + kSingle + " or " + kIndex +
                      ", found neither; point to a Hugging Face model folder with safetensors "
@@ -110,7 +112,8 @@ Result<Checkpoint> Checkpoint::open(const std::string& folder) {
   std::map<std::string, size_t> number;
   for (const std::string& name : names) {
     const std::string path = (fs::path(folder) / name).string();
-    if (!fs::exists(path, ignored)) {
+    DBSA_ASSIGN_OR_RETURN(const PathKind shard, path_kind(path));
+    if (shard == PathKind::kNothing) {
       return Error{ErrorCode::kEnvironment,
                    index + ": names the file '" + name + "', which is not there; fetch it",
                    {}};

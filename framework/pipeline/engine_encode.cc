@@ -138,6 +138,16 @@ Result<EncodeReport> Engine::encode_copy(Pool pool, const EncodeObserver& observ
   return report;
 }
 
+// What is wrong with a pool that was read is the file's fault, not the pipeline's.
+Status Engine::Impl::adopt_stored(Pool stored, const std::string& path) {
+  Status adopted = adopt(std::move(stored));
+  if (adopted.ok()) return adopted;
+  return Error{ErrorCode::kCorrupt,
+               path + ": not a sound pool manifest: " + adopted.error().message +
+                   "; remove the file and run `dbsa-pipe encode` again (stored blocks are reused)",
+               ""};
+}
+
 Status Engine::open_pool() {
   Impl& self = *impl_;
   if (self.settings.store_path.empty())
@@ -166,13 +176,13 @@ Status Engine::open_pool() {
                      "; run `dbsa-pipe encode` again",
                  "/retriever/plugin"};
   const int64_t documents = pool->documents(self.settings.retriever.by_demonstration);
-  if (documents == 0) return self.adopt(std::move(pool).value());
+  if (documents == 0) return self.adopt_stored(std::move(pool).value(), path);
   if (Status loaded = self.plugins->retriever.load(pool->index, documents); !loaded.ok())
     return Error{loaded.error().code,
                  path + ": its retriever index cannot be used: " + loaded.error().message +
                      "; run `dbsa-pipe encode` again",
                  ""};
-  return self.adopt(std::move(pool).value());
+  return self.adopt_stored(std::move(pool).value(), path);
 }
 
 }  // namespace dbsa

@@ -103,6 +103,7 @@ struct Engine::Impl {
             services};
   }
   Status adopt(Pool opened);
+  Status adopt_stored(Pool stored, const std::string& path);
   Result<std::optional<Pool>> previous_pool(bool regroup) const;
   Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;
   Status check_writable(const EncodeNeed& need) const;

@@ -38,13 +38,16 @@ class MemoryFile {
     return ::lseek(descriptor_, 0, SEEK_SET) == 0;
   }
 
-  std::string contents() const {
+  Result<std::string> contents() const {
     std::string text;
     std::array<char, 1 << 16> part;
     for (off_t at = 0;;) {
       const ssize_t length = ::pread(descriptor_, part.data(), part.size(), at);
       if (length < 0 && errno == EINTR) continue;
-      if (length <= 0) return text;
+      if (length < 0)
+        return Error{ErrorCode::kEnvironment,
+                     std::string("its output cannot be read: ") + std::strerror(errno), ""};
+      if (length == 0) return text;
       text.append(part.data(), static_cast<size_t>(length));
       at += length;
     }
@@ -120,10 +123,13 @@ Result<std::string> run_gnuplot(const std::string& script, const std::string& pr
   while (::waitpid(child, &status, 0) < 0)
     if (errno != EINTR) return failed(program + ": cannot be waited for: " + std::strerror(errno));
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    const std::string line = last_line(error.contents());
+    const Result<std::string> said = error.contents();
+    const std::string line = said.ok() ? last_line(*said) : said.error().message;
     return failed(program + ": ended with an error" + (line.empty() ? "" : ": " + line));
   }
-  return out.contents();
+  Result<std::string> text = out.contents();
+  if (!text.ok()) return failed(program + ": " + text.error().message);
+  return text;
 }
 
 std::string inline_svg(const std::string& svg, const std::string& prefix,

@@ -183,6 +183,13 @@ Result<Pool> decode_pool_manifest(std::string_view bytes, const std::string& nam
     return corrupt(name, "it is not the CBOR that is written here");
   try {
     return from_json(json::from_cbor(body.substr(kMagic.size())));
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const json::exception& e) {
+    // "[json.exception.type_error.302] type must be binary, but is string"
+    const std::string_view what = e.what();
+    return corrupt(name, "a field is missing or not of its type: " +
+                             std::string(what.substr(what.find("] ") + 2)));
   } catch (const std::exception& e) {
     return corrupt(name, e.what());
   }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "config/path_kind.h"
 #include "config/read_file.h"
 #include "pipeline/record.h"
 #include "pipeline/report_fields.h"
@@ -17,19 +18,18 @@ namespace fs = std::filesystem;
 class Reader {
  public:
   void read(const std::string& path) {
-    std::error_code failed;
-    const fs::file_status status = fs::status(path, failed);
-    if (!fs::exists(status))
-      unreadable(path + ": expected a folder of a sweep, a folder of result records or a record, " +
-                 (failed && failed != std::errc::no_such_file_or_directory
-                      ? "got an error: " + failed.message()
-                      : std::string("but there is nothing")));
-    else if (!fs::is_directory(status))
-      read_loose(path);
-    else if (fs::exists(fs::path(path) / "sweep.json", failed))
-      read_sweep(path);
-    else
+    const Result<PathKind> kind = path_kind(path);
+    if (!kind.ok() || *kind == PathKind::kNothing)
+      return unreadable(
+          path + ": expected a folder of a sweep, a folder of result records or a record, " +
+          (kind.ok() ? "but there is nothing" : "got an error: " + kind.error().message));
+    if (*kind != PathKind::kFolder) return read_loose(path);
+    const Result<PathKind> sweep = path_kind((fs::path(path) / "sweep.json").string());
+    if (!sweep.ok()) return unreadable(sweep.error().message);
+    if (*sweep == PathKind::kNothing)
       read_folder(path);
+    else
+      read_sweep(path);
   }
 
   Result<std::vector<StudyInput>> finish() && {
@@ -106,8 +106,10 @@ class Reader {
 
   void read_cell(const std::string& folder, const ListedCell& cell, StudyInput& study) {
     const std::string path = (fs::path(folder) / cell.record).string();
-    std::error_code failed;
-    if (!fs::exists(path, failed)) {
+    if (const Result<PathKind> kind = path_kind(path); !kind.ok()) {
+      unreadable(kind.error().message);
+      return;
+    } else if (*kind == PathKind::kNothing) {
       study.lost.push_back(lost_cell(folder, cell));
       return;
     }
@@ -121,8 +123,12 @@ class Reader {
     LostCell lost{cell.name, cell.run, {}, ""};
     const fs::path name = fs::path(cell.record).filename();
     const std::string path = (fs::path(folder) / "failures" / name).string();
-    std::error_code failed;
-    if (!fs::exists(path, failed)) return lost;
+    if (const Result<PathKind> kind = path_kind(path); !kind.ok()) {
+      unreadable(kind.error().message);
+      return lost;
+    } else if (*kind == PathKind::kNothing) {
+      return lost;
+    }
     const std::optional<std::string> text = contents(path);
     if (!text) return lost;
     const auto root =

@@ -109,9 +109,7 @@ TEST_F(ReadFile, AFileThatIsBeingWritten) {
   }
   stop = true;
   writer.join();
-  EXPECT_EQ(said, path +
-                      ": is being written: it changed each of the 3 times it was read; try "
-                      "again when it is complete");
+  EXPECT_EQ(said, path + ": is being written by another program; start again once it is complete");
 }
 
 TEST_F(ReadFile, TheEndOfAFile) {

@@ -21,7 +21,7 @@ import scenes  # noqa: E402
 import workspace  # noqa: E402
 
 # Calls that a command must be seen to make, or the shim does not stand before them.
-MUST_COUNT = {"encode": ["write", "pwrite", "fsync", "rename", "open", "mmap", "read", "malloc"],
+MUST_COUNT = {"encode": ["write", "pwrite", "fsync", "rename", "open", "mmap", "pread", "malloc"],
               "compact": ["pwrite", "fsync", "rename", "unlink", "flock"]}
 
 

@@ -10,7 +10,7 @@ import store_files
 from workspace import Report, shim_environment
 
 # Deaths that a library causes and that SECURITY.md names: (call, library in the trace).
-LIBRARY_DEATHS = set()
+LIBRARY_DEATHS = {("malloc", "valijson::"), ("malloc", "libhdf5"), ("malloc", "libdnnl"), ("mmap", "libdnnl")}
 
 # A message says which file, or what was being done ...
 NAMES_SOMETHING = re.compile(r"/|\.(toml|jsonl?|h5|pool)\b|standard (input|output)|gnuplot|out of memory")
@@ -87,8 +87,9 @@ def judge_end(done, call, error, report):
     """Faults of how the command ended."""
     if done.hung:
         return [("hung", "it did not end")]
+    known = known_death(call, symbols(report.frames))
     if done.died:
-        return [] if known_death(call, symbols(report.frames)) else [("died", done.died)]
+        return [] if known else [("died", done.died)]
     if done.code == 0:
         return []
     if done.code not in (2, 3, 4, 5):
@@ -102,6 +103,8 @@ def judge_end(done, call, error, report):
     vague = [line for line in errors if not NAMES_SOMETHING.search(line)]
     if vague:
         return [("message", f"it names neither a file nor what was done: {vague[0]}")]
+    if known and "SIGSEGV" in told:
+        return []  # of a cell's process
     if system_text(error) not in told and not TELLS_CAUSE.search(told):
         return [("cause", f"it does not say {system_text(error)!r}")]
     return []

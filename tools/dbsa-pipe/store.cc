@@ -185,8 +185,8 @@ std::vector<std::pair<std::string, std::string>> weight_faults(const StoreTarget
 
 Result<int> verify(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
   ordered_json faults = ordered_json::array();
-  const auto add = [&](const std::string& key, const std::string& location,
-                       const std::string& message) {
+  const auto add = [&](const std::string& key, const std::string& location, std::string message) {
+    if (message.starts_with(location + ": ")) message.erase(0, location.size() + 2);
     faults.push_back({{"key", key.empty() ? ordered_json(nullptr) : ordered_json(key)},
                       {"location", location},
                       {"message", message}});

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <tuple>
 
+#include "config/path_kind.h"
 #include "config/schema_check.h"
 #include "host/resolve.h"
 #include "pipeline/pool_manifest.h"
@@ -33,9 +34,8 @@ Error no_store(const std::string& path, const std::string& what) {
 
 Status StoreTarget::open_folder(const std::string& path) {
   // A store's own folder, so that nothing is read, or cleaned, where no store was.
-  std::error_code failed;
-  if (!fs::is_directory(path + "/packs", failed))
-    return no_store(path, "not a KV store: it has no folder packs");
+  DBSA_ASSIGN_OR_RETURN(const PathKind packs, path_kind(path + "/packs"));
+  if (packs != PathKind::kFolder) return no_store(path, "not a KV store: it has no folder packs");
   path_ = fs::absolute(path).lexically_normal().string();
   while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
   DBSA_ASSIGN_OR_RETURN(const host::Manifest* manifest,
@@ -56,8 +56,8 @@ Status StoreTarget::open_pipeline(const std::string& path) {
   if (path_.empty())
     return resolved.fault("/kv_store/plugin",
                           "this store is not kept between runs, so there is nothing to work on");
-  std::error_code failed;
-  if (!fs::is_directory(path_, failed))
+  DBSA_ASSIGN_OR_RETURN(const PathKind kind, path_kind(path_));
+  if (kind != PathKind::kFolder)
     return resolved.fault("/kv_store/path",
                           "no such folder " + path_ + "; `dbsa-pipe encode` makes it",
                           ErrorCode::kEnvironment);
@@ -77,10 +77,10 @@ Result<std::unique_ptr<StoreTarget>> StoreTarget::open(const CommandLine& line,
   DBSA_ASSIGN_OR_RETURN(host::PluginRegistry registry, discover_plugins(line));
   std::unique_ptr<StoreTarget> target(new StoreTarget(std::move(options), std::move(registry)));
   const std::string path = line.text("STORE");
-  std::error_code failed;
-  if (!fs::exists(path, failed)) return no_store(path, "no such file or folder");
-  DBSA_RETURN_IF_ERROR(fs::is_directory(path, failed) ? target->open_folder(path)
-                                                      : target->open_pipeline(path));
+  DBSA_ASSIGN_OR_RETURN(const PathKind kind, path_kind(path));
+  if (kind == PathKind::kNothing) return no_store(path, "no such file or folder");
+  DBSA_RETURN_IF_ERROR(kind == PathKind::kFolder ? target->open_folder(path)
+                                                 : target->open_pipeline(path));
   return target;
 }
 

@@ -129,10 +129,17 @@ void on_exit() {
   line.add("error: ");
   add_plugin_call(line, "");
   ErrorCode code = ErrorCode::kRun;
-  if (std::current_exception())
+  if (std::current_exception()) {
     code = describe_exception_to(line);
-  else
+  } else if (std::uncaught_exceptions() > 0) {
+    // One in flight that a library's function lets not pass, which cannot be looked at. That is
+    // what becomes of std::bad_alloc in libstdc++'s folders, nlohmann's destructors and toml++.
+    line.add("out of memory, or another error that a library cannot pass on, while ");
+    line.add(phase.load());
+    code = ErrorCode::kEnvironment;
+  } else {
     line.add("std::terminate was called while ").add(phase.load());
+  }
   line.print();
   if (code == ErrorCode::kEnvironment) ::_exit(exit_code(code));
   ::signal(SIGABRT, SIG_DFL);  // all is said

@@ -39,15 +39,20 @@ std::string last_lines(const std::string& path) {
   std::string text = std::move(end).value();
   while (!text.empty() && text.back() == '\n') text.pop_back();
   if (text.size() > kMost) text.erase(0, text.find('\n') + 1);
+  // A process that was at its end has written results before.
   constexpr std::string_view kError = "error: ";
-  return text.starts_with(kError) ? text.substr(kError.size()) : text;
+  size_t error = text.find("\nerror: ");
+  error = text.starts_with(kError) ? 0 : error == text.npos ? error : error + 1;
+  if (error != text.npos) text.erase(0, error + kError.size());
+  if (text.empty()) return "it failed, and its log says nothing: " + path;
+  return text;
 }
 
-// null where there is no record.
-nlohmann::ordered_json read_record(const std::string& path) {
+// null where it is no JSON.
+Result<nlohmann::ordered_json> read_record(const std::string& path) {
   nlohmann::ordered_json record;
-  const Result<FileText> file = read_file(path, kMaxRecordFileBytes);
-  if (!file.ok() || parse_json(file->text, record)) return nullptr;
+  DBSA_ASSIGN_OR_RETURN(const FileText file, read_file(path, kMaxRecordFileBytes));
+  if (parse_json(file.text, record)) return nlohmann::ordered_json(nullptr);
   return record;
 }
 
@@ -135,14 +140,22 @@ class CellRunner {
   // Writes the record to its place, where there is none.
   Result<std::optional<SweepOutcome::Failure>> take_record(const Process& process) const {
     const SweepCell& cell = *process.cell;
-    std::error_code absent;
+    std::error_code failed;
     nlohmann::ordered_json record;
-    for (fs::directory_iterator entry(process.part.path(), absent), end; !absent && entry != end;
-         entry.increment(absent))
-      if (entry->path().extension() == ".json") record = read_record(entry->path().string());
+    std::string why;
+    for (fs::directory_iterator entry(process.part.path(), failed), end; !failed && entry != end;
+         entry.increment(failed)) {
+      if (entry->path().extension() != ".json") continue;
+      Result<nlohmann::ordered_json> found = read_record(entry->path().string());
+      if (found.ok())
+        record = std::move(found).value();
+      else
+        why = ": " + found.error().message;
+    }
+    if (failed) why = ": " + process.part.path() + ": cannot be read: " + failed.message();
     if (!is_record_of(record, cell))
       return std::optional<SweepOutcome::Failure>(
-          {cell.name(), 0, "the process ended well but left no record of its cell"});
+          {cell.name(), 0, "the process ended well but left no record of its cell" + why});
     // So that a repeated run does not write where this one did.
     record["config"]["output"]["directory"] = sweep_.directory;
     if (!options_.fresh && cell_state(sweep_, cell) == CellState::kDone)

@@ -56,6 +56,8 @@ Result<std::unique_ptr<Tokenizer>> SentencePieceTokenizer::read(std::string_view
     return std::unique_ptr<Tokenizer>(new SentencePieceTokenizer(
         std::move(name), bytes, std::move(processor),
         AddedTokenMatcher(std::move(control), std::move(patterns)), prefix));
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& e) {
     return damaged(e.what());
   }

@@ -2,6 +2,7 @@
 
 #include <exception>
 
+#include "config/path_kind.h"
 #include "config/read_file.h"
 #include "model/tokenizer/json_tokenizer.h"
 #include "model/tokenizer/make_error.h"
@@ -33,21 +34,24 @@ Tokenizer::Tokenizer(std::string name, std::string_view file_bytes) : name_(std:
 Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::filesystem::path& model_dir) {
   const std::filesystem::path json = model_dir / "tokenizer.json";
   const std::filesystem::path model = model_dir / "tokenizer.model";
-  std::error_code error;
-  if (std::filesystem::exists(json, error)) {
+  DBSA_ASSIGN_OR_RETURN(const PathKind json_kind, path_kind(json.string()));
+  if (json_kind != PathKind::kNothing) {
     DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(json));
     return from_json(bytes, json.string());
   }
-  if (std::filesystem::exists(model, error)) {
+  DBSA_ASSIGN_OR_RETURN(const PathKind model_kind, path_kind(model.string()));
+  if (model_kind != PathKind::kNothing) {
     DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(model));
     return from_sentencepiece(bytes, model.string());
   }
   const std::filesystem::path vocab = model_dir / "vocab.txt";
-  if (std::filesystem::exists(vocab, error)) {
+  DBSA_ASSIGN_OR_RETURN(const PathKind vocab_kind, path_kind(vocab.string()));
+  if (vocab_kind != PathKind::kNothing) {
     const std::filesystem::path config = model_dir / "tokenizer_config.json";
     DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(vocab));
     std::string config_bytes;
-    if (std::filesystem::exists(config, error)) {
+    DBSA_ASSIGN_OR_RETURN(const PathKind config_kind, path_kind(config.string()));
+    if (config_kind != PathKind::kNothing) {
       DBSA_ASSIGN_OR_RETURN(config_bytes, tokenizer_bytes(config));
     }
     return from_vocab_txt(bytes, vocab.string(), config_bytes, config.string());
@@ -61,6 +65,8 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view bytes, 
   // Allocation and the JSON library may throw; nothing else does.
   try {
     return JsonTokenizer::read(bytes, name);
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& e) {
     return make_error(ErrorCode::kEnvironment, name + ": cannot be loaded: " + e.what());
   }
@@ -74,6 +80,8 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::from_vocab_txt(std::string_view by
     DBSA_ASSIGN_OR_RETURN(const TokenizerJson file,
                           read_vocab_txt(bytes, name, config, config_name));
     return JsonTokenizer::assemble(file, std::string(bytes) + file.root.dump(), name);
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& e) {
     return make_error(ErrorCode::kEnvironment, name + ": cannot be loaded: " + e.what());
   }
