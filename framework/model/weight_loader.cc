@@ -62,6 +62,7 @@ Status WeightLoader::pack(const std::string& name, const dbsa_tensor& tensor,
   const auto kept = packed_ == nullptr ? std::nullopt : packed_->find(name);
   if (kept) {
     Result<host::Weight> adopted = backend_.weight_adopt(tensor.shape[0], tensor.shape[1], *kept);
+    if (!adopted.ok() && adopted.error().code == ErrorCode::kEnvironment) return adopted.error();
     if (!adopted.ok())
       return Error{ErrorCode::kCorrupt,
                    packed_->path() + ": weight '" + name + "': " + adopted.error().message, ""};

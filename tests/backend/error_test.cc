@@ -203,7 +203,7 @@ TEST_F(Refuses, WrongPackedWeights) {
   EXPECT_EQ(failure(t().weight_packed(self(), vector.get(), &packed, &bytes, error())),
             "weight_packed: weight must be a LINEAR weight, got VECTOR");
 
-  alignas(64) static const float values[64] = {};
+  alignas(64) static const float values[80] = {};
   const auto adopt = [&](int64_t out, int64_t in, const void* data, uint64_t size) {
     dbsa_weight* weight = nullptr;
     return failure(t().weight_adopt(self(), out, in, data, size, &weight, error()));
@@ -215,7 +215,11 @@ TEST_F(Refuses, WrongPackedWeights) {
   EXPECT_EQ(adopt(16, 4, values + 1, 128),
             "weight_adopt: the packed bytes are null or not 64-byte aligned");
   EXPECT_EQ(adopt(16, 4, values, 192),
-            "weight_adopt: a weight of 16 x 4 packs to 256 bytes, got 192");
+            "weight_adopt: a weight of 16 x 4 packs to 320 bytes, got 192");
+  EXPECT_EQ(
+      adopt(16, 4, values, 320),
+      "weight_adopt: a weight of 16 x 4 was packed in another layout than it is computed with "
+      "here");
 }
 
 // ---- ops ------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ Status CpuBackend::configure(const dbsa_attention_shape& shape) {
 
   inv_freq_.assign(shape.inv_freq, shape.inv_freq + shape.head_dim / 2);
   layers_ = shape.layers;
-  packing_ = "cpu " + std::to_string(kRevision) + " " + path_.name +
+  packing_ = "cpu " + std::to_string(kRevision) + " tagged " + path_.name +
              (shape.compute == DBSA_COMPUTE_BF16 ? " bf16" : " f32") +
              (onednn_ == nullptr ? "" : " onednn " + onednn_identity());
   bf16_compute_ = shape.compute == DBSA_COMPUTE_BF16;
@@ -119,7 +119,7 @@ std::unique_ptr<PackedMatrix> CpuBackend::make_matrix(int64_t n, int64_t k) {
 
 Result<CpuBackend::PackedBytes> CpuBackend::weight_packed(const dbsa_weight* weight) const {
   DBSA_RETURN_IF_ERROR(check_weight("weight_packed", "weight", weight, DBSA_WEIGHT_LINEAR));
-  return PackedBytes{weight->packed->packed(), weight->packed->weight_bytes()};
+  return PackedBytes{weight->packed->packed(), weight->packed->packed_bytes()};
 }
 
 Result<dbsa_weight*> CpuBackend::weight_adopt(int64_t out, int64_t in, PackedBytes packed) {
@@ -136,12 +136,14 @@ Result<dbsa_weight*> CpuBackend::weight_adopt(int64_t out, int64_t in, PackedByt
   weight->rows = out;
   weight->width = in;
   weight->packed = make_matrix(out, in);
-  if (packed.bytes != weight->packed->weight_bytes()) {
+  if (packed.bytes != weight->packed->packed_bytes()) {
     return fault("a weight of " + std::to_string(out) + " x " + std::to_string(in) + " packs to " +
-                 std::to_string(weight->packed->weight_bytes()) + " bytes, got " +
+                 std::to_string(weight->packed->packed_bytes()) + " bytes, got " +
                  std::to_string(packed.bytes));
   }
-  weight->packed->adopt(packed.data);
+  if (!weight->packed->adopt(packed.data))
+    return fault("a weight of " + std::to_string(out) + " x " + std::to_string(in) +
+                 " was packed in another layout than it is computed with here");
   return weight.release();
 }
 

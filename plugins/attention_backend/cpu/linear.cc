@@ -22,10 +22,6 @@ class OwnMatrix : public PackedMatrix {
     groups_ = (n_ + kGroup - 1) / kGroup;
   }
 
-  uint64_t weight_bytes() const override {
-    return static_cast<uint64_t>(groups_ * steps_ * kGroup) * 4;
-  }
-
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
     const int64_t rows = x.count;
     int64_t a_stride = k_ * 4;
@@ -50,6 +46,12 @@ class OwnMatrix : public PackedMatrix {
   }
 
  private:
+  uint64_t weight_bytes() const override {
+    return static_cast<uint64_t>(groups_ * steps_ * kGroup) * 4;
+  }
+
+  std::string layout() const override { return arithmetic_ == kF32 ? "own f32" : "own bf16"; }
+
   void fill(const WeightRows& weight) override {
     context_.host.parallel_for(groups_, 1, [&](int64_t begin, int64_t end) {
       float* row = context_.host.scratch<float>(0, k_);
@@ -160,6 +162,32 @@ void pack_bf16_group(const WeightRows& weight, int64_t group, float* row, uint16
 
 std::unique_ptr<PackedMatrix> own_matrix(LinearContext& context, int64_t n, int64_t k, bool bf16) {
   return std::make_unique<OwnMatrix>(context, n, k, bf16);
+}
+
+namespace {
+
+// FNV-1a, 64 bits.
+uint64_t hash_of(const std::string& text) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash;
+}
+
+}  // namespace
+
+void PackedMatrix::pack(const WeightRows& weight) {
+  packed_ = Memory::zeroed(packed_bytes());
+  fill(weight);
+  const uint64_t tag = hash_of(layout());
+  std::memcpy(static_cast<char*>(packed_.data()) + weight_bytes(), &tag, sizeof tag);
+}
+
+bool PackedMatrix::adopt(const void* packed) {
+  uint64_t tag = 0;
+  std::memcpy(&tag, static_cast<const char*>(packed) + weight_bytes(), sizeof tag);
+  if (tag != hash_of(layout())) return false;
+  packed_ = Memory::borrowed(packed, packed_bytes());
+  return true;
 }
 
 }  // namespace dbsa::cpu

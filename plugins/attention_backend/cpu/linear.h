@@ -15,6 +15,7 @@
 #include <dbsa/sdk/result.h>
 
 #include <memory>
+#include <string>
 
 namespace dbsa::cpu {
 
@@ -32,21 +33,25 @@ class WeightRows;
 class PackedMatrix {
  public:
   virtual ~PackedMatrix() = default;
-  // Of the packed weight, a multiple of 64.
-  virtual uint64_t weight_bytes() const = 0;
-  void pack(const WeightRows& weight) {
-    packed_ = Memory::zeroed(weight_bytes());
-    fill(weight);
-  }
-  // Reads in place what pack made of the same weight: weight_bytes() bytes, 64-byte aligned.
-  void adopt(const void* packed) { packed_ = Memory::borrowed(packed, weight_bytes()); }
+  void pack(const WeightRows& weight);
+  // Reads in place what pack made of the same weight: packed_bytes() bytes, 64-byte aligned. False
+  // where they were packed in another layout.
+  [[nodiscard]] bool adopt(const void* packed);
   const void* packed() const { return packed_.data(); }
+  // Of the packed weight and, behind it, 64 bytes that name its layout.
+  uint64_t packed_bytes() const { return weight_bytes() + kTagBytes; }
   // out[count, n] = x[count, k] W^T (+ bias[n]) (+ residual[count, n]); residual may be out.
   virtual void multiply(const Rows& x, const float* bias, const float* residual, float* out) = 0;
   // Itself, where it multiplies tiles.
   virtual const TileMatrix* tiles() const { return nullptr; }
 
  protected:
+  static constexpr uint64_t kTagBytes = 64;
+  // Of the packed weight, a multiple of 64.
+  virtual uint64_t weight_bytes() const = 0;
+  // How its bytes are laid out. Sizes do not tell: oneDNN has several layouts of one size, and
+  // which one it chooses may depend on more than its version.
+  virtual std::string layout() const = 0;
   // Into packed_, which is zeros.
   virtual void fill(const WeightRows& weight) = 0;
 

@@ -51,7 +51,15 @@ class OneDnn {
   // where these differ, or are not of the kind that sums rows alike. One thread.
   const dnnl::memory::desc* layout(int64_t n, int64_t columns, int64_t k, bool bf16) {
     const auto [at, made] = layouts_.try_emplace({n, columns, k, bf16});
-    if (made) at->second = choose_layout(n, columns, k, bf16);
+    if (made) {
+      at->second = choose_layout(n, columns, k, bf16);
+      // Where memory runs out, oneDNN goes on to its next kind of kernel without a word. Another
+      // kind gives other bits, so it is taken only if it is found twice.
+      if (!at->second && choose_layout(n, columns, k, bf16)) {
+        layouts_.erase(at);
+        throw std::bad_alloc();
+      }
+    }
     return at->second ? &*at->second : nullptr;
   }
 
@@ -118,8 +126,6 @@ class OneDnnMatrix : public PackedMatrix {
     return true;
   }
 
-  uint64_t weight_bytes() const override { return bytes_; }
-
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
     const int64_t rows = x.count;
     const void* a = bf16_ ? round_activations(x) : x.data;
@@ -135,6 +141,23 @@ class OneDnnMatrix : public PackedMatrix {
   }
 
  private:
+  uint64_t weight_bytes() const override { return bytes_; }
+
+  std::string layout() const override {
+    std::string text = bf16_ ? "onednn bf16" : "onednn f32";
+    for (const Slice& slice : slices_) {
+      const dnnl_blocking_desc_t& blocks = slice.packed_as.data.format_desc.blocking;
+      text += "; strides";
+      for (int i = 0; i < slice.packed_as.data.ndims; ++i)
+        text += " " + std::to_string(blocks.strides[i]);
+      text += " blocks";
+      for (int i = 0; i < blocks.inner_nblks; ++i)
+        text +=
+            " " + std::to_string(blocks.inner_blks[i]) + "@" + std::to_string(blocks.inner_idxs[i]);
+    }
+    return text;
+  }
+
   struct Slice {
     int64_t first;
     int64_t columns;

@@ -9,7 +9,6 @@ class TileMatrix : public PackedMatrix {
  public:
   TileMatrix(LinearContext& context, int64_t n, int64_t k);
 
-  uint64_t weight_bytes() const override;
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override;
   const TileMatrix* tiles() const override { return this; }
 
@@ -30,6 +29,8 @@ class TileMatrix : public PackedMatrix {
                     char* hidden);
 
  private:
+  uint64_t weight_bytes() const override;
+  std::string layout() const override { return "tiles bf16"; }
   void fill(const WeightRows& weight) override;
   // Runs body(block) on the host's threads: rows of tiles by a pair of groups.
   struct Block {
