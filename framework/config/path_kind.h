@@ -1,5 +1,5 @@
-// What a path leads to. That the system cannot tell, for want of a permission or because a disk fails,
-// is not the same as nothing being there.
+// What a path leads to. That the system cannot tell, for want of a permission or because a disk
+// fails, is not the same as nothing being there.
 #pragma once
 
 #include <dbsa/sdk/result.h>
