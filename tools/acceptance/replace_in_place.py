@@ -81,9 +81,9 @@ class Bench:
         (folder / "runs").mkdir()
         return folder
 
-    def start(self, folder: Path) -> subprocess.Popen:
-        return subprocess.Popen([self.program, "run", folder / "pipeline.toml", "--quiet"], env=self.environment,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    def start(self, folder: Path, *more: str) -> subprocess.Popen:
+        return subprocess.Popen([self.program, "run", folder / "pipeline.toml", "--quiet", *more],
+                                env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def overwrite(self, folder: Path, kind: str, version: str) -> None:
         """In place; shorter and longer files too."""
@@ -103,7 +103,8 @@ class Bench:
         return found
 
     def run(self, folder: Path) -> list:
-        process = self.start(folder)
+        # Dealt anew, because a pool that was there before is changed as little as can be.
+        process = self.start(folder, "--regroup")
         _, error = process.communicate(timeout=120)
         if process.returncode != 0:
             raise RuntimeError(f"exit {process.returncode}: {error}")
