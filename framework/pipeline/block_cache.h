@@ -16,13 +16,11 @@
 
 namespace dbsa {
 
-// Planes of a block that no store has.
-struct OwnPlanes {
-  struct Free {
-    void operator()(void* memory) const { std::free(memory); }
-  };
-  std::unique_ptr<void, Free> memory;
+struct FreeMemory {
+  void operator()(void* memory) const { std::free(memory); }
 };
+// Memory of the planes of a block that no store has, of std::aligned_alloc.
+using OwnPlanes = std::unique_ptr<void, FreeMemory>;
 
 class OpenBlock {
  public:
@@ -60,7 +58,7 @@ class OpenBlock {
   }
 
   // Whether it is in no store.
-  bool in_memory() const { return own_.memory != nullptr; }
+  bool in_memory() const { return own_ != nullptr; }
 
  private:
   KvKey key_;
@@ -93,7 +91,7 @@ class BlockCache {
   Status keep(const KvKey& key, const dbsa_kv_format& format, OwnPlanes planes, uint64_t stride) {
     std::vector<const void*> each;
     for (uint32_t layer = 0; layer < format.layers; ++layer)
-      each.push_back(static_cast<const char*>(planes.memory.get()) + stride * layer);
+      each.push_back(static_cast<const char*>(planes.get()) + stride * layer);
     DBSA_ASSIGN_OR_RETURN(host::Kv kv, backend_.block_import(format, each.data()));
     blocks_[key] = std::make_shared<OpenBlock>(key, std::move(planes), std::move(kv));
     return {};

@@ -20,10 +20,10 @@ class Encoder::Planes {
               DBSA_KV_PLANE_ALIGNMENT;
     const uint64_t bytes = stride_ * format.layers;
     if (bytes > bytes_) {
-      memory_.memory.reset();
-      memory_.memory.reset(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, bytes));
-      bytes_ = memory_.memory ? bytes : 0;
-      if (!memory_.memory)
+      memory_.reset();
+      memory_.reset(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, bytes));
+      bytes_ = memory_ ? bytes : 0;
+      if (!memory_)
         return Error{ErrorCode::kEnvironment,
                      "out of memory: a block of " + std::to_string(format.tokens) +
                          " tokens needs " + std::to_string(bytes) + " bytes",
@@ -35,7 +35,7 @@ class Encoder::Planes {
   }
   const dbsa_kv_format& format() const { return format_; }
   char* plane(int64_t layer) const {
-    return static_cast<char*>(memory_.memory.get()) + stride_ * static_cast<uint64_t>(layer);
+    return static_cast<char*>(memory_.get()) + stride_ * static_cast<uint64_t>(layer);
   }
   const std::vector<const void*>& all() const { return planes_; }
   uint64_t stride() const { return stride_; }
