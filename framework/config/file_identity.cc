@@ -1,6 +1,7 @@
 #include "config/file_identity.h"
 
 #include <sys/stat.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -29,20 +30,37 @@ FileIdentity identity_of(const struct stat& info) {
           info.st_ctim.tv_sec * kSecond + info.st_ctim.tv_nsec};
 }
 
-// How long after a change the next one may carry the same time. File systems take the time of the
-// kernel's last timer tick, at 100 Hz or more; those with whole seconds may round to two (FAT).
-int64_t tick_of(const FileIdentity& identity) {
-  const bool whole_seconds =
-      identity.modified_ns % kSecond == 0 && identity.changed_ns % kSecond == 0;
-  return whole_seconds ? 2 * kSecond : kSecond / 50;
+int64_t nanoseconds(const timespec& time) { return time.tv_sec * kSecond + time.tv_nsec; }
+
+// File systems take the times of changes from this clock, which stands still between two ticks of
+// the kernel's timer: 1 to 10 ms.
+int64_t coarse_now() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return nanoseconds(now);
 }
 
-// Nanoseconds until a change would show; 0: it would.
+int64_t tick() {
+  timespec resolution = {};
+  ::clock_getres(CLOCK_REALTIME_COARSE, &resolution);
+  return nanoseconds(resolution);
+}
+
+// Some file systems keep whole seconds, or two (FAT).
+bool keeps_seconds(const FileIdentity& identity) {
+  return identity.modified_ns % kSecond == 0 && identity.changed_ns % kSecond == 0;
+}
+
+// The longest that there may be to wait.
+int64_t patience(const FileIdentity& identity) {
+  return keeps_seconds(identity) ? 2 * kSecond : 2 * tick();
+}
+
+// Nanoseconds until a change would have another time; 0: it would now.
 int64_t unsettled_ns(const FileIdentity& identity) {
-  const int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                          std::chrono::system_clock::now().time_since_epoch())
-                          .count();
-  return std::max<int64_t>(0, identity.changed_ns + tick_of(identity) - now);
+  const int64_t now = coarse_now();
+  if (keeps_seconds(identity)) return std::max<int64_t>(0, identity.changed_ns + 2 * kSecond - now);
+  return now > identity.changed_ns ? 0 : identity.changed_ns - now + tick();
 }
 
 }  // namespace
@@ -61,7 +79,7 @@ Result<FileIdentity> settled_identity(int descriptor, const std::string& name) {
   for (int changes = 0; changes < kPatience; ++changes) {
     const int64_t wait = unsettled_ns(identity);
     // A time to come is of a clock that was set back: it cannot be waited for.
-    if (wait == 0 || wait > tick_of(identity)) return identity;
+    if (wait == 0 || wait > patience(identity)) return identity;
     std::this_thread::sleep_for(std::chrono::nanoseconds(wait));
     DBSA_ASSIGN_OR_RETURN(info, examine(descriptor, name));
     identity = identity_of(info);
