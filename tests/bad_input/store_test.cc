@@ -167,7 +167,7 @@ TEST_F(OddStore, APool) {
     EXPECT_EQ(say("query", {"card"}), "exit 4\nerror: " + fault);
     EXPECT_EQ(say_store("gc"), "exit 4\nerror: " + fault);
     const std::string said = say_store("verify");
-    EXPECT_TRUE(said.starts_with("exit 5\n$W/store/" + pool + ": " + fault)) << said;
+    EXPECT_TRUE(said.starts_with("exit 5\n" + fault)) << said;
     EXPECT_NE(say_store("list").find("warning: " + fault), said.npos);
   }
 }
@@ -178,7 +178,7 @@ TEST_F(OddStore, TheFolderOfPools) {
     const std::string fault = "$W/store/pools: cannot be read: Not a directory\n";
     EXPECT_EQ(say_store("gc"), "exit 4\nerror: " + fault) << kind;
     const std::string said = say_store("verify");
-    EXPECT_TRUE(said.starts_with("exit 5\n$W/store/pools: " + fault)) << said;
+    EXPECT_TRUE(said.starts_with("exit 5\n" + fault)) << said;
   }
 }
 
