@@ -33,7 +33,8 @@ FileIdentity identity_of(const struct stat& info) {
 int64_t nanoseconds(const timespec& time) { return time.tv_sec * kSecond + time.tv_nsec; }
 
 // File systems take the times of changes from this clock, which stands still between two ticks of
-// the kernel's timer: 1 to 10 ms.
+// the kernel's timer, 1 to 10 ms, and longer on an idle machine. From Linux 6.13 on a time may be
+// ahead of it, where a file is changed after it was looked at.
 int64_t coarse_now() {
   timespec now = {};
   ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
@@ -53,7 +54,7 @@ bool keeps_seconds(const FileIdentity& identity) {
 
 // The longest that there may be to wait.
 int64_t patience(const FileIdentity& identity) {
-  return keeps_seconds(identity) ? 2 * kSecond : 2 * tick();
+  return keeps_seconds(identity) ? 2 * kSecond : kSecond / 5;
 }
 
 // Nanoseconds until a change would have another time; 0: it would now.
