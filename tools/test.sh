@@ -243,7 +243,7 @@ if [ $quick = 0 ]; then
   stage 0.5 "scripts and generated data" scripts check_scripts
   stage 7 "build: clang, sanitizers, fuzz targets (build/fuzz)" build-fuzz build fuzz
   stage 2 "clang-tidy" tidy tools/tidy.py build/fuzz
-  stage 10 "tests with AddressSanitizer and UndefinedBehaviorSanitizer, fuzz targets for $fuzz_seconds s" \
+  stage 12 "tests with AddressSanitizer and UndefinedBehaviorSanitizer, fuzz targets for $fuzz_seconds s" \
     tests-fuzz run_tests_sanitized
   stage 3 "build: clang, ThreadSanitizer (build/tsan)" build-tsan build tsan threaded-tests
   stage 1 "tests of threads with ThreadSanitizer" tests-tsan run_tests_threads

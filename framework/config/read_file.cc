@@ -113,8 +113,7 @@ Result<FileText> read_file(const std::string& path, uint64_t max_bytes) {
     DBSA_ASSIGN_OR_RETURN(const FileIdentity after, file.identity());
     if (after == before) return FileText{std::move(text), after};
   }
-  return unreadable(path, "is being written: it changed each of the " + std::to_string(kAttempts) +
-                              " times it was read; try again when it is complete");
+  return unreadable(path, "is being written by another program; start again once it is complete");
 }
 
 Result<std::string> read_file_end(const std::string& path, uint64_t bytes) {
