@@ -298,6 +298,11 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
     const Leftovers still = store_leftovers(target.path());
     left.files = std::max<int64_t>(0, left.files - still.files);
     left.bytes -= std::min(left.bytes, still.bytes);
+    if (!target.output_directory().empty()) {
+      const Leftovers records = remove_leftovers(target.output_directory());
+      left.files += records.files;
+      left.bytes += records.bytes;
+    }
   }
   if (line.has("json"))
     terminal.out(ordered_json{{"dry_run", dry},
@@ -341,8 +346,9 @@ int compact_command(Words words, Terminal& terminal) {
 int gc_command(Words words, Terminal& terminal) {
   CommandLine line({"store gc", "STORE",
                     "Drop blocks that no pool uses, and what killed processes left.",
-                    std::string(kStoreText) +
-                        "\nPools lie in its folder pools; remove a file there to give up a pool.",
+                    std::string(kStoreText) + "\nPools lie in its folder pools; remove a file "
+                                              "there to give up a pool. Of a pipeline file, what\n"
+                                              "killed runs left in output.directory goes too.",
                     "dbsa-pipe store gc .dbsa --dry-run\n"
                     "dbsa-pipe store gc .dbsa --max-bytes 10000000000"});
   line.integer("max-bytes", "N", "drop only the oldest ones, until at most N bytes are stored");

@@ -53,6 +53,7 @@ Status StoreTarget::open_pipeline(const std::string& path) {
       const host::ResolvedPipeline resolved,
       host::resolve_pipeline(std::move(document), registry_, host::NamedFiles::kNone));
   path_ = resolved.json.at("kv_store").value("path", "");
+  output_directory_ = resolved.json.at("output").value("directory", "");
   if (path_.empty())
     return resolved.fault("/kv_store/plugin",
                           "this store is not kept between runs, so there is nothing to work on");

@@ -28,6 +28,8 @@ class StoreTarget {
   static Result<std::unique_ptr<StoreTarget>> open(const CommandLine& line, Terminal& terminal);
 
   const std::string& path() const { return path_; }
+  // output.directory of a pipeline file; "" of a folder.
+  const std::string& output_directory() const { return output_directory_; }
   host::KvStore& store() { return *store_; }
   bool cancelled() const { return services_.cancelled(); }
   // All blocks, oldest first.
@@ -44,7 +46,7 @@ class StoreTarget {
   host::HostServices services_;
   host::PluginRegistry registry_;
   CancelOnSignal cancel_;
-  std::string path_;
+  std::string path_, output_directory_;
   const host::Manifest* backend_ = nullptr;
   nlohmann::json backend_config_;
   std::optional<host::KvStore> store_;
