@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <thread>
+
+#include "config/file_calls.h"
 
 namespace dbsa {
 namespace {
@@ -16,9 +17,7 @@ constexpr int64_t kSecond = 1'000'000'000;  // ns
 
 Result<struct stat> examine(int descriptor, const std::string& name) {
   struct stat info = {};
-  if (::fstat(descriptor, &info) != 0)
-    return Error{ErrorCode::kEnvironment, name + ": cannot be examined: " + std::strerror(errno),
-                 ""};
+  if (::fstat(descriptor, &info) != 0) return file_error(name, "be examined", errno);
   if (!S_ISREG(info.st_mode))
     return Error{ErrorCode::kEnvironment, name + ": expected a regular file", ""};
   return info;

@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "config/file_calls.h"
+
 namespace dbsa {
 namespace {
 
@@ -45,24 +47,17 @@ class InputFile {
     if (::stat(path.c_str(), &info) != 0) return cannot_open(path);
     DBSA_RETURN_IF_ERROR(check_regular(path, info.st_mode));
     InputFile file(path);
-    do file.descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    while (file.descriptor_ < 0 && errno == EINTR);
-    if (file.descriptor_ < 0) return cannot_open(path);
-    if (::fstat(file.descriptor_, &info) != 0) return file.cannot_read();
+    file.descriptor_.set(uninterrupted(
+        [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); }));
+    if (!file.descriptor_.valid()) return cannot_open(path);
+    if (::fstat(file.descriptor_.get(), &info) != 0) return file.cannot_read();
     DBSA_RETURN_IF_ERROR(check_regular(path, info.st_mode));
     return file;
   }
 
-  InputFile(InputFile&& other) noexcept
-      : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
-  InputFile& operator=(InputFile&&) = delete;
-  ~InputFile() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
-  Result<FileIdentity> identity() const { return identity_of(descriptor_, path_); }
+  Result<FileIdentity> identity() const { return identity_of(descriptor_.get(), path_); }
   Result<FileIdentity> settled_identity() const {
-    return dbsa::settled_identity(descriptor_, path_);
+    return dbsa::settled_identity(descriptor_.get(), path_);
   }
 
   // What lies from `begin` on, `most` bytes of it. `expected`: how much there is likely to be.
@@ -74,9 +69,10 @@ class InputFile {
       // One byte more than expected, so that the end shows without another round.
       const uint64_t wanted = expected > 0 && size <= expected ? expected + 1 - size : kPart;
       text.resize(size + std::min(most - size, wanted));
-      const ssize_t some = ::pread(descriptor_, text.data() + size, text.size() - size,
-                                   static_cast<off_t>(begin + size));
-      if (some < 0 && errno == EINTR) continue;
+      const ssize_t some = uninterrupted([&] {
+        return ::pread(descriptor_.get(), text.data() + size, text.size() - size,
+                       static_cast<off_t>(begin + size));
+      });
       if (some < 0) return cannot_read();
       if (some == 0) break;
       size += static_cast<uint64_t>(some);
@@ -88,12 +84,10 @@ class InputFile {
  private:
   explicit InputFile(std::string path) : path_(std::move(path)) {}
 
-  Error cannot_read() const {
-    return unreadable(path_, std::string("cannot be read: ") + std::strerror(errno));
-  }
+  Error cannot_read() const { return file_error(path_, "be read", errno); }
 
   std::string path_;
-  int descriptor_ = -1;
+  Descriptor descriptor_;
 };
 
 }  // namespace

@@ -23,15 +23,16 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   SafetensorsFile file;
   file.path_ = path;
   // Does not wait for a writer where the name is a FIFO's.
-  file.descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (file.descriptor_ < 0)
+  file.descriptor_.set(uninterrupted(
+      [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); }));
+  if (!file.descriptor_.valid())
     return environment(path,
                        std::string("cannot be opened: ") + std::strerror(errno) +
                            (errno == ENOENT ? "; expected a whole Hugging Face model folder" : ""));
-  DBSA_ASSIGN_OR_RETURN(file.identity_, settled_identity(file.descriptor_, path));
+  DBSA_ASSIGN_OR_RETURN(file.identity_, settled_identity(file.descriptor_.get(), path));
   const uint64_t bytes = file.identity_.bytes;
   if (bytes > 0) {
-    void* map = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.descriptor_, 0);
+    void* map = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file.descriptor_.get(), 0);
     if (map == MAP_FAILED)
       return environment(path, std::string("cannot be mapped: ") + std::strerror(errno));
     file.map_ = static_cast<unsigned char*>(map);
@@ -43,7 +44,7 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
 
 SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
     : path_(std::move(other.path_)),
-      descriptor_(std::exchange(other.descriptor_, -1)),
+      descriptor_(std::move(other.descriptor_)),
       identity_(other.identity_),
       header_(std::move(other.header_)),
       map_(std::exchange(other.map_, nullptr)),
@@ -61,7 +62,6 @@ SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
 
 SafetensorsFile::~SafetensorsFile() {
   if (map_ != nullptr) ::munmap(map_, map_bytes_);
-  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 const SafetensorsEntry* SafetensorsFile::find(std::string_view name) const {

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "config/file_calls.h"
 #include "config/file_identity.h"
 #include "model/safetensors_header.h"
 
@@ -37,7 +38,9 @@ class SafetensorsFile {
   const FileIdentity& identity() const { return identity_; }
   // kEnvironment when the file was changed since it was opened: what was read of it may be of
   // either state. Cost: one fstat.
-  Status check_unchanged() const { return dbsa::check_unchanged(descriptor_, identity_, path_); }
+  Status check_unchanged() const {
+    return dbsa::check_unchanged(descriptor_.get(), identity_, path_);
+  }
   std::span<const SafetensorsEntry> entries() const { return header_.entries; }
   const SafetensorsEntry* find(std::string_view name) const;  // nullptr if absent
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
@@ -57,7 +60,7 @@ class SafetensorsFile {
   SafetensorsFile() = default;
 
   std::string path_;
-  int descriptor_ = -1;
+  Descriptor descriptor_;
   FileIdentity identity_;
   SafetensorsHeader header_;
   unsigned char* map_ = nullptr;

@@ -56,7 +56,7 @@ class Preloaded(unittest.TestCase):
         self.report_path = self.path / "report"
 
     def run_program(self, body, environment):
-        work = self.path / "work"
+        work = self.path / "scene"
         shutil.rmtree(work, ignore_errors=True)
         self.report_path.unlink(missing_ok=True)  # or it counts on
         work.mkdir()
@@ -111,7 +111,7 @@ class FaultShim(Preloaded):
     def test_the_report_says_on_what_and_where(self):
         self.run_program("os.fsync(file)", self.wish("fsync", 1, "EIO"))
         report = workspace.Report(self.report_path)
-        self.assertTrue(report.on.endswith("/work/file"), report.on)
+        self.assertTrue(report.on.endswith("/scene/file"), report.on)
         self.assertTrue(any("python" in frame for frame in report.frames), report.frames)
 
     def test_children_take_no_part_unless_asked(self):
@@ -134,7 +134,7 @@ class DiskLog(Preloaded):
                 "os.fsync(file); os.rename('file', 'a/file'); "
                 "b = os.open('b', os.O_WRONLY | os.O_CREAT); os.write(b, b'12'); os.write(b, b'34'); "
                 "c = os.open('c', os.O_WRONLY | os.O_CREAT); os.unlink('c'); os.link('b', 'd')")
-        log, work = self.path / "log", self.path / "work"
+        log, work = self.path / "log", self.path / "scene"
         work.mkdir()
         disk = disk_states.Disk(work)
         done = self.run_program(body, {"LD_PRELOAD": DISK_LOG, "DBSA_DISK_LOG": str(log),
