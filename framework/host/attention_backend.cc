@@ -114,6 +114,12 @@ Result<Weight> AttentionBackend::weight_create(int32_t use, const dbsa_tensor& t
                 tensor.shape[vector ? 0 : 1]);
 }
 
+std::string AttentionBackend::code_path() const {
+  const PluginCallScope scope(instance_.plugin(), "code_path");
+  const char* text = vtable_->code_path(instance_.get());
+  return text != nullptr ? text : "";
+}
+
 std::string AttentionBackend::packing() const {
   const PluginCallScope scope(instance_.plugin(), "packing");
   const char* text = vtable_->packing(instance_.get());

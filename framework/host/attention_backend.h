@@ -138,6 +138,8 @@ class AttentionBackend {
   // Once, before anything else. [setup]
   Status configure(const dbsa_attention_shape& shape);
   std::string describe() const;
+  // The arithmetic that was chosen on this machine, after configure; "" where there is only one.
+  std::string code_path() const;
 
   // Contents undefined. [any]
   Result<Buffer> buffer_create(int64_t rows, int64_t width);

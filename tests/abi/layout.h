@@ -273,6 +273,7 @@ AT(dbsa_attention_backend_vtable, packing, 216);
 AT(dbsa_attention_backend_vtable, weight_packed, 224);
 AT(dbsa_attention_backend_vtable, weight_adopt, 232);
 AT(dbsa_attention_backend_vtable, log_softmax, 240);
+AT(dbsa_attention_backend_vtable, code_path, 248);
 
 #undef CHECK
 #undef SIZE

@@ -217,8 +217,10 @@ Status JsonTokenizer::encode_text(std::string_view text, bool first, TextBounds&
   PieceList list{std::string(text), {{0, text.size(), first}}, &bounds};
   if (const Status split = parts_.pre_tokenizer.apply(list); !split) return in_file(split.error());
   bounds.use(list.text.size());
-  for (const Piece& piece : list.pieces)
-    DBSA_RETURN_IF_ERROR(parts_.model.encode(list.view(piece), scratch, ids));
+  for (const Piece& piece : list.pieces) {
+    const Status coded = parts_.model.encode(list.view(piece), scratch, ids);
+    if (!coded) return in_file(coded.error());
+  }
   return {};
 }
 

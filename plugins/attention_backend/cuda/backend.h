@@ -30,6 +30,7 @@ class CudaBackend : public AttentionBackend {
   const char* describe() const override {
     return configured_ ? description_.c_str() : device_.c_str();
   }
+  const char* code_path() const override { return code_path_.c_str(); }
 
   Result<dbsa_buffer*> buffer_create(int64_t rows, int64_t width) override;
   void buffer_destroy(dbsa_buffer* buffer) override;
