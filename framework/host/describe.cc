@@ -30,7 +30,8 @@ ConfigRow row_of(const std::string& name, const json& key) {
           key.contains("default") ? key["default"].dump() : "required",
           range_of(key),
           key.value("unit", ""),
-          key.value("description", "")};
+          key.value("description", "") +
+              (key.value("affects", "") == "speed" ? "; does not affect results" : "")};
 }
 
 // Comments end with their line.

@@ -57,8 +57,9 @@ void check_key(const json& key, const std::string& pointer, Faults& faults) {
     faults.add(append_pointer(pointer, type == "object" ? "type" : "format"),
                "a key of type object takes a plugin's table: format = \"retriever\"; no other key "
                "does");
-  if (type == "object" && key.contains("default"))
-    faults.add(append_pointer(pointer, "default"), "is not for tables");
+  for (const char* keyword : {"default", "affects"})
+    if (type == "object" && key.contains(keyword))
+      faults.add(append_pointer(pointer, keyword), "is not for tables");
   if (key.contains("minimum") && key.contains("maximum") && key["minimum"] > key["maximum"])
     faults.add(append_pointer(pointer, "maximum"),
                "must be >= minimum " + key["minimum"].dump() + ", got " + key["maximum"].dump());
@@ -146,6 +147,14 @@ Result<Manifest> manifest_of(const TomlDocument& document) {
 std::string_view Manifest::short_name() const {
   const std::string_view text = id;
   return text.substr(text.rfind('.') + 1);
+}
+
+bool Manifest::affects_results(std::string_view pointer) const {
+  const std::vector<std::string> names = split_pointer(pointer);
+  if (names.size() != 1) return true;
+  const json& keys = config_schema.at("properties");
+  const auto key = keys.find(names.front());
+  return key == keys.end() || key->value("affects", "results") != "speed";
 }
 
 Result<Manifest> load_manifest(const std::string& path) {

@@ -31,6 +31,7 @@ description = "Stemmer of English words"
 type = "string"
 format = "path"
 unit = "words | lines"
+affects = "speed"
 description = "Words to leave out"
 )",
                          "p/dbsa_retriever_bm25.plugin.toml");
@@ -51,7 +52,7 @@ unit = "block"
 k1 = 1.2
 # Stemmer of English words. string, "porter" | "none"
 stemmer = "porter"
-# Words to leave out. path [words | lines], required
+# Words to leave out; does not affect results. path [words | lines], required
 word_list = ""
 )");
   EXPECT_TRUE(TomlDocument::parse(toml, "a.toml").ok());
@@ -99,7 +100,7 @@ TEST(Describe, MakesAMarkdownTable) {
 |---|---|---|---|---|---|
 | `k1` | number | `1.2` | >= 0, <= 10 |  | Saturation of a term's count |
 | `stemmer` | string | `"porter"` | "porter" \| "none" |  | Stemmer of English words |
-| `word_list` | path | required |  | words \| lines | Words to leave out |
+| `word_list` | path | required |  | words \| lines | Words to leave out; does not affect results |
 )");
   Manifest bare = bm25();
   bare.config_keys.clear();

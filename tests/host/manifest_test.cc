@@ -1,7 +1,10 @@
 #include "host/manifest.h"
 
 #include <dbsa/plugin.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <filesystem>
 
 namespace dbsa::host {
 namespace {
@@ -120,6 +123,51 @@ TEST(Manifest, ATableIsThatOfAPlugin) {
                      "plugin = \"bm25\"\n")
                 .find("config.first.default: "),
             23u);
+}
+
+TEST(Manifest, SaysWhatAKeyAffects) {
+  const std::string key = "type = \"integer\"\ndefault = 1\ndescription = \"x\"\n";
+  const auto manifest =
+      parse_manifest(kHead + ("[config.threads]\naffects = \"speed\"\n" + key + "[config.k1]\n" +
+                              key + "[config.b]\naffects = \"results\"\n" + key +
+                              "[config.first]\ntype = \"object\"\nformat = \"retriever\"\n"
+                              "description = \"x\"\n"),
+                     "x.plugin.toml");
+  ASSERT_TRUE(manifest.ok()) << manifest.error().message;
+  EXPECT_FALSE(manifest->affects_results("/threads"));
+  EXPECT_TRUE(manifest->affects_results("/k1"));
+  EXPECT_TRUE(manifest->affects_results("/b"));
+  EXPECT_TRUE(manifest->affects_results("/first/threads"));
+  EXPECT_TRUE(manifest->affects_results("/none"));
+
+  const auto with_key = [](const std::string& lines) {
+    return faults_of(kHead + ("[config.k1]\ndescription = \"Saturation\"\n" + lines));
+  };
+  EXPECT_EQ(with_key("type = \"number\"\naffects = \"sped\"\n"),
+            "p/x.plugin.toml:11:1: config.k1.affects: must be one of \"results\", \"speed\", got "
+            "\"sped\"; did you mean \"speed\"?");
+  EXPECT_EQ(with_key("type = \"number\"\naffects = false\n"),
+            "p/x.plugin.toml:11:1: config.k1.affects: must be a string, got a boolean false");
+  EXPECT_EQ(with_key("type = \"object\"\nformat = \"retriever\"\naffects = \"speed\"\n"),
+            "p/x.plugin.toml:12:1: config.k1.affects: is not for tables");
+}
+
+// What is left out of the identity of results: one more key here is a decision.
+TEST(Manifest, FewKeysOfOurPluginsAffectSpeedOnly) {
+  std::vector<std::string> speed;
+  const std::filesystem::path plugins = std::filesystem::path(DBSA_SOURCE_DIR) / "plugins";
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(plugins)) {
+    if (entry.path().filename() != "plugin.toml") continue;
+    const auto manifest = load_manifest(entry.path().string());
+    ASSERT_TRUE(manifest.ok()) << manifest.error().message;
+    for (const std::string& key : manifest->config_keys)
+      if (!manifest->affects_results("/" + key)) speed.push_back(manifest->id + " " + key);
+  }
+  EXPECT_THAT(speed,
+              testing::UnorderedElementsAre(
+                  "dbsa.attention_backend.cuda memory_gib", "dbsa.kv_store.hdf5 max_bytes",
+                  "dbsa.kv_store.hdf5 pack_bytes", "dbsa.kv_store.hdf5 path",
+                  "dbsa.kv_store.hdf5 publish_interval_s", "dbsa.kv_store.memory max_bytes"));
 }
 
 TEST(Manifest, KeepsTheFrameworksKeysFree) {
