@@ -267,13 +267,6 @@ Status check_plugins(const ResolvedPipeline& pipeline, PluginRegistry& registry)
   return all;
 }
 
-std::string ResolvedStage::identity() const {
-  std::string text = manifest->id + " revision " + std::to_string(manifest->revision);
-  for (const InnerPlugin& part : inner)
-    text += ", " + part.manifest->id + " revision " + std::to_string(part.manifest->revision);
-  return text;
-}
-
 void offer_plugins(HostServices& services, PluginRegistry& registry) {
   services.set_plugin_opener([&services, &registry](
                                  uint32_t kind,

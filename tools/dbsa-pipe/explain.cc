@@ -116,7 +116,8 @@ uint64_t stored_bytes(Session& session, const Findings& found, Precision precisi
 // Tokens of a query, its prompt included: the mean over those of the file; 0 where it has none.
 Result<int64_t> mean_query_tokens(const Findings& found) {
   if (found.settings.data.queries.empty()) return int64_t{0};
-  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> queries, read_queries(found.settings.data));
+  DBSA_ASSIGN_OR_RETURN(const DataRows rows, read_queries(found.settings.data));
+  const std::vector<Example>& queries = rows.chosen;
   int64_t tokens = 0;
   for (const Example& query : queries) {
     DBSA_ASSIGN_OR_RETURN(

@@ -240,18 +240,32 @@ Status answer_lines(Engine& engine, Session& session, const CommandLine& line, T
   return answers.status();
 }
 
-// A query is answered from the pool alone, so a change of its data would go unnoticed.
-void warn_of_newer_data(const Session& session, const Settings& settings, Terminal& terminal) {
+// A query is answered from the pool as it was encoded, so a change of its data would go unnoticed.
+void warn_of_changed_data(const Engine& engine, Terminal& terminal) {
   namespace fs = std::filesystem;
+  const Settings& settings = engine.settings();
   std::error_code failed;
-  const fs::file_time_type encoded = fs::last_write_time(
-      pool_manifest_path(settings.store_path, pool_id(session.resolved().json)), failed);
+  const fs::file_time_type encoded =
+      fs::last_write_time(pool_manifest_path(settings.store_path, engine.pool().id), failed);
   if (failed) return;
-  for (const std::string& path : {settings.data.demonstrations, settings.data.labels})
-    if (const auto written = fs::last_write_time(path, failed); !failed && written > encoded)
-      terminal.warning(shown_path(path) +
-                       " is newer than the pool, which is answered from as it was encoded; if the "
-                       "file has changed, run `dbsa-pipe encode` again");
+  const auto newer = [&](const std::string& path) {
+    const auto written = fs::last_write_time(path, failed);
+    return !failed && written > encoded;
+  };
+  const auto warn = [&](const std::string& path) {
+    terminal.warning(shown_path(path) +
+                     " has changed since the pool was encoded, and answers are from the pool as it "
+                     "was; run `dbsa-pipe encode` again");
+  };
+  if (newer(settings.data.demonstrations)) {
+    const Result<DataRows> rows = read_demonstrations(settings.data);
+    if (!rows.ok() || rows->identity != engine.pool().demonstration_rows)
+      warn(settings.data.demonstrations);
+  }
+  if (!settings.data.labels.empty() && newer(settings.data.labels)) {
+    const Result<LabelRows> rows = read_labels(settings.data, {});
+    if (!rows.ok() || rows->identity != engine.pool().label_rows) warn(settings.data.labels);
+  }
 }
 
 Status query(Session& session, const CommandLine& line, Terminal& terminal) {
@@ -262,7 +276,7 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(engine->open_pool());
   terminal.set_progress("");
   set_phase("answering");
-  warn_of_newer_data(session, engine->settings(), terminal);
+  warn_of_changed_data(*engine, terminal);
   if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
   const Query query = {{line.text("TEXT"), ""}, nullptr};
   if (query.example.text.empty())

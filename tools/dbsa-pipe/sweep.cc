@@ -33,6 +33,7 @@ CommandLine sweep_command_line() {
   line.integer("jobs", "N", "cells that run at once (default 1)");
   line.list("only", "AXIS=VALUE", "leave out the other values of that axis; may be repeated");
   line.list("set", "KEY=VALUE", "set a key of every cell, last; may be repeated");
+  line.flag("force-set", "let --set change keys that an axis sets");
   line.integer("runs", "N", "runs of each cell, in place of the file's");
   line.value("cell", "I/N", "run the I-th of N shards alone, from 1");
   line.value("launcher", "NAME", "slurm: submit the shards as a job array with sbatch");
@@ -119,7 +120,8 @@ std::string slurm_script(const Sweep& sweep, const CommandLine& line, int64_t sh
   for (const char* option : {"runs", "threads", "jobs"})
     if (const auto number = line.number(option))
       script += std::string(" --") + option + " " + std::to_string(*number);
-  if (line.has("fresh")) script += " --fresh";
+  for (const char* option : {"fresh", "force-set"})
+    if (line.has(option)) script += std::string(" --") + option;
   for (const char* option : {"only", "set"})
     for (const std::string& word : line.texts(option))
       script += std::string(" --") + option + " " + quoted(word);
@@ -231,6 +233,19 @@ std::string describe(const std::vector<SweepOutcome::Failure>& failures) {
   return text;
 }
 
+// Rows that cannot differ should not look like a finding.
+void warn_of_twins(const Sweep& sweep, Terminal& terminal) {
+  const auto twins = sweep.twins();
+  if (twins.empty()) return;
+  const auto& [cell, earlier] = twins.front();
+  terminal.warning(
+      "\"" + cell->name() + "\" and \"" + earlier->name() +
+      "\" are the same pipeline and share one record" +
+      (twins.size() == 1
+           ? ""
+           : ", and so are " + counted(static_cast<int64_t>(twins.size()) - 1, "other pair")));
+}
+
 Status sweep_cells(const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(check_options(line));
   Shard shard;
@@ -240,10 +255,11 @@ Status sweep_cells(const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
   host::HostServices services(std::move(options));
   DBSA_ASSIGN_OR_RETURN(const host::PluginRegistry registry, discover_plugins(line));
-  DBSA_ASSIGN_OR_RETURN(
-      const Sweep sweep,
-      load_sweep(line.text("SWEEP"), {line.texts("only"), line.texts("set"), line.number("runs")},
-                 registry));
+  DBSA_ASSIGN_OR_RETURN(const Sweep sweep, load_sweep(line.text("SWEEP"),
+                                                      {line.texts("only"), line.texts("set"),
+                                                       line.has("force-set"), line.number("runs")},
+                                                      registry));
+  warn_of_twins(sweep, terminal);
   const std::vector<const SweepCell*> cells = cells_of(sweep, shard);
   if (line.has("list")) {
     list_cells(sweep, cells, line.has("json"), terminal);

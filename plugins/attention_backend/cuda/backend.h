@@ -106,6 +106,8 @@ class CudaBackend : public AttentionBackend {
   std::shared_ptr<DevicePool> pool_;
   cudaStream_t stream_ = nullptr;
   std::string device_;
+  std::string compute_capability_;  // "sm_90"
+  std::string code_path_;
   std::string description_;
   Staging staging_;
   Transfers transfers_;
