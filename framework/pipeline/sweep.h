@@ -58,8 +58,8 @@ struct Sweep {
 struct SweepChoice {
   std::vector<std::string> only;      // "axis=value": other values of that axis are left out
   std::vector<std::string> settings;  // "key=value" as --set takes them: set last in every cell
-  bool force_set = false;             // even keys that an axis sets
   std::optional<int64_t> runs;        // in place of the file's
+  bool force_set = false;             // `settings` may set keys that an axis sets
 };
 
 // Whether it is meant as a sweep file, right or wrong: it has axes.

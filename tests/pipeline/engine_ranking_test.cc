@@ -184,11 +184,13 @@ TEST_F(RankingTest, AnotherLayerOrModelIsAnotherIndex) {
                        std::string("[embedding]\nmethod = \"llm_hidden\"\nlayer = ") + layer);
     const auto report = open_file(file)->engine().encode(false, {});
     if (!report.ok()) throw std::runtime_error(report.error().message);
-    return std::pair(report->index_reused, read_pool_manifest(report->manifest_path)->retriever);
+    return std::pair(
+        report->index_reused,
+        read_pool_manifest(report->manifest_path)->made_index.at("embedder").get<std::string>());
   };
   const auto [fresh, one] = indexed("1");
   EXPECT_FALSE(fresh);
-  EXPECT_NE(one.find(", llm_hidden layer 1 of "), std::string::npos) << one;
+  EXPECT_EQ(one.find("llm_hidden layer 1 of "), 0u) << one;
   EXPECT_TRUE(indexed("1").first);
   const auto [other, two] = indexed("2");
   EXPECT_FALSE(other);

@@ -257,7 +257,7 @@ Status sweep_cells(const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const host::PluginRegistry registry, discover_plugins(line));
   DBSA_ASSIGN_OR_RETURN(const Sweep sweep, load_sweep(line.text("SWEEP"),
                                                       {line.texts("only"), line.texts("set"),
-                                                       line.has("force-set"), line.number("runs")},
+                                                       line.number("runs"), line.has("force-set")},
                                                       registry));
   warn_of_twins(sweep, terminal);
   const std::vector<const SweepCell*> cells = cells_of(sweep, shard);
