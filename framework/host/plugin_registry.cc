@@ -189,14 +189,14 @@ std::vector<std::string> PluginRegistry::meant(uint32_t kind, std::string_view n
   };
   for (const Manifest& manifest : manifests_) consider(manifest.kind, manifest.id);
   for (const auto& [id, refused] : refused_) consider(refused.kind, id);
-  std::vector<std::string> meant;
+  std::vector<std::string> all;
   for (auto& [of_kind, ids] : ids_of) {
     // A stranger's plugin changes nothing for those who use ours by its short name.
     const std::string ours = "dbsa." + std::string(kind_name(of_kind)) + "." + std::string(name);
     if (std::find(ids.begin(), ids.end(), ours) != ids.end()) ids = {ours};
-    meant.insert(meant.end(), ids.begin(), ids.end());
+    all.insert(all.end(), ids.begin(), ids.end());
   }
-  return meant;
+  return all;
 }
 
 std::string PluginRegistry::name_of(const Manifest& manifest) const {

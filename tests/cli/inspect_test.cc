@@ -193,7 +193,9 @@ TEST_F(InspectTest, TheFirstFoldersCopyIsUsedAndTheOthersAreListed) {
   EXPECT_EQ(cli(words).exit_code, 0);
   const nlohmann::json record = only_record();
   for (const nlohmann::json& plugin : record.at("plugins"))
-    if (plugin.at("stage") == "retriever") EXPECT_EQ(plugin.at("library"), "own.so");
+    if (plugin.at("stage") == "retriever") {
+      EXPECT_EQ(plugin.at("library"), "own.so");
+    }
 }
 
 TEST_F(InspectTest, AStrangersPluginTakesNoShortNameOfOurs) {

@@ -303,7 +303,10 @@ Status check_mask_name(const std::string& name) {
   DBSA_ASSIGN_OR_RETURN(const PathKind kind, path_kind(folder));
   if (kind == PathKind::kFolder) return {};
   return Error{ErrorCode::kEnvironment,
-               "--mask " + name + ": no such folder: " + folder + "; make it, or name another file",
+               "--mask " + name + ": " +
+                   (kind == PathKind::kNothing ? "no such folder: " + folder
+                                               : "must be in a folder, " + folder + " is none") +
+                   "; make the folder, or name another file",
                ""};
 }
 

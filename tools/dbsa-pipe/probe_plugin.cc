@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -18,7 +19,7 @@ namespace dbsa::cli {
 namespace {
 
 constexpr unsigned kMostSeconds = 60;
-constexpr std::string_view kError = "error: ";  // as sudden_end.h begins its line
+constexpr std::string_view kErrorWord = "error: ";  // as sudden_end.h begins its line
 
 // Loads the plugin and ends; what is wrong goes to `answer`, and so does what is said of a crash.
 [[noreturn]] void load_and_end(host::PluginRegistry& registry, const host::Manifest& manifest,
@@ -31,7 +32,7 @@ constexpr std::string_view kError = "error: ";  // as sudden_end.h begins its li
   ::alarm(kMostSeconds);  // ends it
   const auto loaded = registry.load(manifest);
   if (loaded.ok()) ::_exit(0);
-  const std::string line = std::string(kError) + loaded.error().message + "\n";
+  const std::string line = std::string(kErrorWord) + loaded.error().message + "\n";
   (void)!::write(STDERR_FILENO, line.data(), line.size());  // fits a pipe
   ::_exit(exit_code(loaded.error().code));
 }
@@ -50,7 +51,7 @@ std::string read_all(int descriptor) {
 std::string error_in(std::string_view text) {
   while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
-    if (line.starts_with(kError)) return std::string(line.substr(kError.size()));
+    if (line.starts_with(kErrorWord)) return std::string(line.substr(kErrorWord.size()));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
   }
   return "";
