@@ -205,10 +205,15 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
   if (previous != nullptr && previous->made_index == pool.made_index &&
       previous->documents_hash == pool.documents_hash) {
     const auto count = static_cast<int64_t>(texts.size());
-    if (parts.retriever.load(previous->index, count).ok()) {
+    const Status loaded = parts.retriever.load(previous->index, count);
+    if (loaded.ok()) {
       pool.index = previous->index;
       return true;
     }
+    if (loaded.error().code == ErrorCode::kCancelled) return loaded.error();
+    parts.services.log(host::LogLevel::kWarning,
+                       "the stored retriever index cannot be loaded: " + loaded.error().message +
+                           "; the index is made again");
   }
   DBSA_RETURN_IF_ERROR(parts.retriever.index(texts));
   DBSA_ASSIGN_OR_RETURN(pool.index, parts.retriever.save());

@@ -58,6 +58,13 @@ word_list = ""
   EXPECT_TRUE(TomlDocument::parse(toml, "a.toml").ok());
 }
 
+// A short name may mean one of ours.
+TEST(Describe, ATableOfAStrangersPluginNamesItsId) {
+  Manifest stranger = bm25();
+  stranger.id = "acme.retriever.bm25";
+  EXPECT_NE(config_toml(stranger).find("plugin = \"acme.retriever.bm25\"\n"), std::string::npos);
+}
+
 // A table of a stage's table ends it, so it comes last wherever its key stands.
 TEST(Describe, MakesTablesOfInnerPlugins) {
   const Manifest fused = *parse_manifest(R"(id = "dbsa.retriever.fused"

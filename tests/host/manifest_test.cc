@@ -170,6 +170,34 @@ TEST(Manifest, FewKeysOfOurPluginsAffectSpeedOnly) {
                   "dbsa.kv_store.hdf5 publish_interval_s", "dbsa.kv_store.memory max_bytes"));
 }
 
+TEST(Manifest, KeysThatTheFrameworkReadsHaveItsType) {
+  const auto said = [](std::string kind, const std::string& key) {
+    std::string text = kHead;
+    text.replace(text.find("\"retriever\""), 11, "\"" + kind + "\"");
+    return faults_of(text + key + "description = \"x\"\n");
+  };
+  EXPECT_EQ(said("mask_pattern", "[config.anchor_blocks]\ntype = \"string\"\ndefault = \"2\"\n"),
+            "p/x.plugin.toml:9:1: config.anchor_blocks.type: must be \"integer\", got \"string\": "
+            "the framework reads the key anchor_blocks of every mask_pattern as the number of "
+            "blocks that every query is given; choose another name if it means something else");
+  EXPECT_TRUE(said("mask_pattern", "[config.anchor_blocks]\ntype = \"number\"\n")
+                  .starts_with("p/x.plugin.toml:9:1: config.anchor_blocks.type: must be "
+                               "\"integer\", got \"number\": "));
+  EXPECT_EQ(said("kv_store", "[config.path]\ntype = \"string\"\n"),
+            "p/x.plugin.toml:8:9: config.path.format: must be \"path\", got nothing: the framework "
+            "reads the key path of every kv_store as the folder in which pools lie; choose another "
+            "name if it means something else");
+  EXPECT_NE(said("kv_store", "[config.path]\ntype = \"boolean\"\n")
+                .find("\np/x.plugin.toml:9:1: config.path.type: must be \"string\", got "
+                      "\"boolean\": the framework reads the key path "),
+            std::string::npos);
+  EXPECT_EQ(said("mask_pattern", "[config.anchor_blocks]\ntype = \"integer\"\n"), "accepted");
+  EXPECT_EQ(said("kv_store", "[config.path]\ntype = \"string\"\nformat = \"path\"\n"), "accepted");
+  // Of other kinds they are keys like any other.
+  EXPECT_EQ(said("retriever", "[config.anchor_blocks]\ntype = \"string\"\n"), "accepted");
+  EXPECT_EQ(said("retriever", "[config.path]\ntype = \"integer\"\n"), "accepted");
+}
+
 TEST(Manifest, KeepsTheFrameworksKeysFree) {
   const std::string key = "type = \"string\"\ndefault = \"\"\ndescription = \"x\"\n";
   EXPECT_EQ(faults_of(kHead + ("[config.text]\n" + key)),

@@ -53,7 +53,9 @@ CommandLine query_command_line() {
 
 std::string percent(double log_probability) { return human_ratio(std::exp(log_probability)); }
 
-void print_json(const Query& query, const Answer& answer, Terminal& terminal) {
+// labels: as Engine::labels; label_log_probabilities has them as names.
+void print_json(const Query& query, const Answer& answer, const std::vector<std::string>& labels,
+                Terminal& terminal) {
   ordered_json out;
   if (!query.id.is_null()) out["id"] = ordered_json(query.id);
   const Example& example = query.example;
@@ -63,6 +65,12 @@ void print_json(const Query& query, const Answer& answer, Terminal& terminal) {
   out["correct"] =
       labelled ? ordered_json(is_right(example, answer.label.text)) : ordered_json(nullptr);
   out.update(answer_to_json(answer));
+  ordered_json& scores = out["label_log_probabilities"];
+  if (scores.is_array() && scores.size() == labels.size()) {
+    ordered_json named = ordered_json::object();
+    for (size_t i = 0; i < labels.size(); ++i) named[labels[i]] = std::move(scores[i]);
+    scores = std::move(named);
+  }
   terminal.out(out.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
 }
 
@@ -147,7 +155,11 @@ std::vector<Item> next_items(InputLines& input, const DataSettings& data, bool t
 class LineAnswers {
  public:
   LineAnswers(Engine& engine, const host::ResolvedPipeline& resolved, bool json, Terminal& terminal)
-      : engine_(engine), resolved_(resolved), json_(json), terminal_(terminal) {}
+      : engine_(engine),
+        resolved_(resolved),
+        labels_(engine.labels()),
+        json_(json),
+        terminal_(terminal) {}
 
   // An error that is not a line's own.
   Status answer(const std::vector<Item>& items) {
@@ -189,7 +201,7 @@ class LineAnswers {
  private:
   void print(const Query& query, const Answer& answer) {
     if (json_)
-      print_json(query, answer, terminal_);
+      print_json(query, answer, labels_, terminal_);
     else if (terminal_.out_is_terminal())
       print_line(query, answer, terminal_);
     else
@@ -214,6 +226,7 @@ class LineAnswers {
 
   Engine& engine_;
   const host::ResolvedPipeline& resolved_;
+  const std::vector<std::string> labels_;
   bool json_;
   Terminal& terminal_;
   int64_t answered_ = 0, faults_ = 0;
@@ -283,7 +296,7 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
     return Error{ErrorCode::kConfig, "TEXT is empty; give the text to label", ""};
   DBSA_ASSIGN_OR_RETURN(const Answer answer, engine->answer(query.example.text));
   if (line.has("json"))
-    print_json(query, answer, terminal);
+    print_json(query, answer, engine->labels(), terminal);
   else if (terminal.out_is_terminal())
     print_full(answer, terminal);
   else

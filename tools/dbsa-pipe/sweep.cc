@@ -114,9 +114,11 @@ std::string quoted(const std::string& word) {
 
 // What each task of the job array runs.
 std::string slurm_script(const Sweep& sweep, const CommandLine& line, int64_t shards) {
-  std::string script = "#!/bin/sh\nexec " + quoted(program_path()) + " sweep " +
-                       quoted(sweep.path) + " --quiet --cell \"$SLURM_ARRAY_TASK_ID\"/" +
-                       std::to_string(shards);
+  std::string script = "#!/bin/sh\n";
+  // Relative paths of --set count from this folder.
+  if (line.has("set")) script += "cd " + quoted(std::filesystem::current_path().string()) + " && ";
+  script += "exec " + quoted(program_path()) + " sweep " + quoted(sweep.path) +
+            " --quiet --cell \"$SLURM_ARRAY_TASK_ID\"/" + std::to_string(shards);
   for (const char* option : {"runs", "threads", "jobs"})
     if (const auto number = line.number(option))
       script += std::string(" --") + option + " " + std::to_string(*number);
