@@ -48,7 +48,7 @@ Result<bool> CsvReader::next(std::vector<std::string>& fields) {
   fields.clear();
   if (at_ == text_.size()) return false;
   record_line_ = line_;
-  const size_t begin = at_;
+  record_begin_ = at_;
   while (true) {
     if (at_ < text_.size() && text_[at_] == '"') {
       DBSA_ASSIGN_OR_RETURN(std::string field, quoted_field());
@@ -64,15 +64,22 @@ Result<bool> CsvReader::next(std::vector<std::string>& fields) {
                      "expected a field without quotes, found a quote inside it; put the "
                      "whole field in quotes and double the quotes in it");
     }
-    if (at_ - begin > kMaxRecordBytes)
+    if (at_ - record_begin_ > kMaxRecordBytes)
       return fault(record_line_, "expected a record of at most " + std::to_string(kMaxRecordBytes) +
                                      " bytes, found a longer one; look for a quote that is not "
                                      "closed");
     if (at_end_of_record()) break;
     ++at_;  // the comma
   }
+  record_bytes_ = at_ - record_begin_;
   skip_line_end();
   return true;
+}
+
+void CsvReader::skip_line() {
+  const size_t end = text_.find('\n', record_begin_);
+  at_ = end == text_.npos ? text_.size() : end + 1;
+  line_ = record_line_ + 1;
 }
 
 }  // namespace dbsa

@@ -1,5 +1,6 @@
 #include "pipeline/engine.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "host/make_plugin.h"
@@ -133,10 +134,7 @@ Status Engine::Impl::adopt(Pool opened) {
   for (const PoolBlock& block : pool.blocks)
     lengths.push_back(static_cast<int64_t>(block.token_ids.size()));
   block_of.clear();
-  if (settings.retriever.by_demonstration)
-    for (size_t i = pool.has_prefix ? 1 : 0; i < pool.blocks.size(); ++i)
-      block_of.insert(block_of.end(), pool.blocks[i].demonstrations.size(),
-                      static_cast<int64_t>(i) - (pool.has_prefix ? 1 : 0));
+  if (settings.retriever.by_demonstration) block_of = blocks_of_demonstrations(pool);
   trie.reset();
   tree.reset();
   const DecodingMethod method = settings.decoding.method;
@@ -194,26 +192,40 @@ Result<std::vector<std::string>> read_labels(const DataSettings& data,
   return label_table(labelled);
 }
 
-Result<std::vector<Example>> read_queries(const DataSettings& data) {
+Result<std::vector<Row>> read_queries(const DataSettings& data) {
   DBSA_ASSIGN_OR_RETURN(
-      std::vector<Example> queries,
-      load_dataset(data.queries, data.text_field, data.label_field, LabelPolicy::kOptional));
+      std::vector<Row> queries,
+      load_rows(data.queries, data.text_field, data.label_field, LabelPolicy::kOptional));
+  if (std::all_of(queries.begin(), queries.end(), [](const Row& row) { return row.error; }))
+    return Error{ErrorCode::kConfig, describe_faults(queries, data.queries), ""};
+  std::vector<int64_t> chosen;
   if (!data.query_indices.empty()) {
-    DBSA_ASSIGN_OR_RETURN(const std::vector<int64_t> indices,
+    DBSA_ASSIGN_OR_RETURN(chosen,
                           load_indices(data.query_indices, static_cast<int64_t>(queries.size())));
-    queries = pick(queries, indices);
+  } else {
+    chosen = all_indices(queries.size());
   }
-  if (data.query_count > 0 && data.query_count < static_cast<int64_t>(queries.size()))
-    queries.resize(static_cast<size_t>(data.query_count));
-  return queries;
+  if (data.query_count > 0) {
+    // Not the order that demonstrations are drawn in, which may come from the same file.
+    constexpr uint64_t kQueries = 0x71756572696573;  // "queries"
+    std::vector<int64_t> drawn;
+    for (const int64_t i :
+         draw_indices(static_cast<int64_t>(chosen.size()), data.query_count, data.seed ^ kQueries))
+      drawn.push_back(chosen[static_cast<size_t>(i)]);
+    chosen = std::move(drawn);
+  }
+  std::vector<Row> rows;
+  for (const int64_t i : chosen) rows.push_back(queries[static_cast<size_t>(i)]);
+  return rows;
 }
 
 Result<std::vector<Example>> Engine::load_queries() const {
-  const Settings& settings = impl_->settings;
-  DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries, read_queries(settings.data));
-  if (settings.decoding.method != DecodingMethod::kFree)
-    DBSA_RETURN_IF_ERROR(check_query_labels(queries, labels(), settings.data.queries,
-                                            !settings.data.labels.empty()));
+  const DataSettings& data = impl_->settings.data;
+  DBSA_ASSIGN_OR_RETURN(std::vector<Row> rows, read_queries(data));
+  if (std::string faults = describe_faults(rows, data.queries); !faults.empty())
+    return Error{ErrorCode::kConfig, std::move(faults), ""};
+  std::vector<Example> queries;
+  for (Row& row : rows) queries.push_back(std::move(row.example));
   return queries;
 }
 

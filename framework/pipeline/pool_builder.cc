@@ -257,7 +257,8 @@ std::string pool_id(const nlohmann::json& resolved) {
   // These change how something is computed or asked, not the pool.
   for (const char* key : {"chunk_tokens", "batch_size", "kv_error_queries", "packed_weights"})
     made_with["model"].erase(key);
-  for (const char* key : {"queries", "query_indices", "query_count"}) made_with["data"].erase(key);
+  for (const char* key : {"queries", "query_indices", "query_count", "on_error", "truncate"})
+    made_with["data"].erase(key);
   made_with["decoding"].erase("max_tokens");
   // No demonstrations in it, so it is not the pool that other selections need.
   const nlohmann::json& selection = resolved.at("selection");
