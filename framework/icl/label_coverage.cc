@@ -31,12 +31,12 @@ std::vector<std::string> LabelCoverage::warnings(const std::string& name, bool l
       if (++count <= kExamples)
         examples += (count == 1 ? "" : ", ") + quote_for_message(label) + " (" + name + ":" +
                     std::to_string(line) + ")";
-    warnings.push_back(std::to_string(unknown_) + " of " + std::to_string(labelled_) +
-                       (labelled_ == 1 ? " query expects" : " queries expect") +
-                       " a label that no demonstration has" +
-                       (labels_given ? ", and data.labels neither" : "") + ", such as " + examples +
-                       "; they count as wrong: add demonstrations with these labels" +
-                       (labels_given ? "" : ", or name a file with all labels in data.labels"));
+    warnings.push_back(
+        std::to_string(unknown_) + " of " + std::to_string(labelled_) +
+        (labelled_ == 1 ? " query" : " queries") + (unknown_ == 1 ? " expects" : " expect") +
+        " a label that no demonstration has" + (labels_given ? ", and data.labels neither" : "") +
+        ", such as " + examples + "; they count as wrong: add demonstrations with these labels" +
+        (labels_given ? "" : ", or name a file with all labels in data.labels"));
   }
   const int64_t possible = std::min(labelled_ - unknown_, labels());
   if (2 * covered_ < possible)

@@ -45,8 +45,8 @@ TEST_F(ItemsTest, ABadQueryIsAnErrorAndTheOthersAreAnswered) {
           "expected a text in field \"text\", found an empty one; fill it in or remove the "
           "record",
       place(7) +
-          "expected a prompt of at most 1000 positions, the model's, found 1140, of which "
-          "the query takes 528; shorten the text, write data.truncate = \"left\" or "
+          "expected a prompt of at most 1000 positions, the model's, found 1141, of which "
+          "the query takes 529; shorten the text, write data.truncate = \"left\" or "
           "\"right\", or select fewer blocks",
       place(8) +
           "expected UTF-8, found the byte 0xE9 at byte 14 of the line; convert the file to "
@@ -143,7 +143,7 @@ TEST_F(ItemsTest, ALabelThatNoDemonstrationHasCountsAsWrong) {
                                         workspace_.read("queries.jsonl"));
   const ProcessResult result = cli({"run", pipeline});
   EXPECT_EQ(result.exit_code, 0);
-  EXPECT_THAT(result.error, HasSubstr("warning: 1 of 6 queries expect a label that no "
+  EXPECT_THAT(result.error, HasSubstr("warning: 1 of 6 queries expects a label that no "
                                       "demonstration has, such as \"delta\" (" +
                                       path("queries.jsonl") + ":1); they count as wrong: "));
   const json record = only_record();
@@ -166,9 +166,9 @@ TEST_F(ItemsTest, ATextIsCutToFitWhereTheFileSaysSo) {
     EXPECT_EQ(schema_faults("results.schema.json", record), "");
     EXPECT_EQ(record.at("totals").at("items").at("truncated"), 1);
     const json& tokens = record.at("queries")[1].at("tokens");
-    // A token a byte: 140 positions too many.
-    EXPECT_EQ(tokens.at("cut"), 140);
-    EXPECT_EQ(tokens.at("query"), 528 - 140);
+    // A token a byte: 141 positions too many.
+    EXPECT_EQ(tokens.at("cut"), 141);
+    EXPECT_EQ(tokens.at("query"), 529 - 141);
     EXPECT_EQ(record.at("queries")[0].at("tokens").at("cut"), 0);
     EXPECT_EQ(record.at("queries")[1].at("text"), kLong) << "the record has the whole";
     answers[left ? 0 : 1] = record.at("queries")[1];
@@ -176,7 +176,7 @@ TEST_F(ItemsTest, ATextIsCutToFitWhereTheFileSaysSo) {
   // As if the rest had been given.
   ASSERT_EQ(cli({"encode", pipeline, "--quiet"}).exit_code, 0);
   for (const bool left : {true, false}) {
-    const std::string part = left ? kLong.substr(140) : kLong.substr(0, kLong.size() - 140);
+    const std::string part = left ? kLong.substr(141) : kLong.substr(0, kLong.size() - 141);
     const json given = json::parse(cli({"query", pipeline, "--json", part}).out);
     if (given.at("blocks") == answers[left ? 0 : 1].at("blocks")) {
       EXPECT_EQ(given.at("log_probability"), answers[left ? 0 : 1].at("log_probability"));
@@ -198,7 +198,8 @@ TEST_F(ItemsTest, QueryCountDrawsFromTheWholeFile) {
         cli({"run", pipeline, "--set", "data.query_count=" + count, "--set", "data.seed=" + seed});
     EXPECT_EQ(result.exit_code, 0) << result.error;
     std::vector<int> found;
-    for (const json& query : only_record().at("queries")) found.push_back(query.at("line"));
+    const json record = only_record();
+    for (const json& query : record.at("queries")) found.push_back(query.at("line"));
     EXPECT_TRUE(std::is_sorted(found.begin(), found.end())) << "the order of the file";
     return found;
   };

@@ -62,7 +62,7 @@ class JournalTest : public CliTest {
   }
 };
 
-constexpr int kQueries = 2000;
+constexpr int kQueries = 800;
 
 TEST_F(JournalTest, AStoppedRunContinuesAndItsRecordIsTheUndisturbedOne) {
   const std::string pipeline = make_pipeline(24, kQueries);
@@ -71,6 +71,7 @@ TEST_F(JournalTest, AStoppedRunContinuesAndItsRecordIsTheUndisturbedOne) {
   edit_pipeline("[selection]", "[decoding]\nmethod = \"trie\"\n[selection]");
   for (const std::string method : {"trie", "likelihood"}) {
     if (method == "likelihood") edit_pipeline("\"trie\"", "\"likelihood\"");
+    std::filesystem::remove_all(path("store"));
     ASSERT_EQ(cli({"run", pipeline, "--quiet"}).exit_code, 2);
     EXPECT_EQ(journal(), "") << "it goes with the record";
     const json undisturbed = take_record();
@@ -82,7 +83,7 @@ TEST_F(JournalTest, AStoppedRunContinuesAndItsRecordIsTheUndisturbedOne) {
       } else {
         EXPECT_EQ(stopped.exit_code, 128 + signal_number) << stopped.error;
         EXPECT_THAT(stopped.error,
-                    testing::ContainsRegex("\nstopped after [0-9,]+ of 2,001 queries; the answers "
+                    testing::ContainsRegex("\nstopped after [0-9,]+ of 801 queries; the answers "
                                            "are kept: run the same command again to continue\n$"));
       }
       const int64_t kept = lines_of_journal() - 1;
@@ -90,17 +91,17 @@ TEST_F(JournalTest, AStoppedRunContinuesAndItsRecordIsTheUndisturbedOne) {
       ASSERT_LT(kept, kQueries);
       const ProcessResult resumed = cli({"run", pipeline});
       EXPECT_EQ(resumed.exit_code, 2) << "of the empty text";
-      EXPECT_THAT(resumed.error,
-                  testing::ContainsRegex("continuing after [0-9,]+ of 2,001 answers, "
-                                         "which were kept"));
+      EXPECT_THAT(resumed.error, testing::ContainsRegex("continuing after [0-9,]+ of 801 answers, "
+                                                        "which were kept"));
       EXPECT_EQ(journal(), "");
-      EXPECT_EQ(take_record(), undisturbed) << signal_number << " " << method;
+      EXPECT_EQ(json::diff(undisturbed, take_record()), json::array()) << signal_number << method;
     }
   }
 }
 
 TEST_F(JournalTest, ALineThatWasCutIsAnsweredAgain) {
   const std::string pipeline = make_pipeline(24, kQueries);
+  ASSERT_EQ(cli({"encode", pipeline, "--quiet"}).exit_code, 0);
   ASSERT_EQ(cli({"run", pipeline, "--quiet"}).exit_code, 0);
   const json undisturbed = take_record();
   ASSERT_EQ(interrupt(pipeline, SIGKILL).exit_code, -SIGKILL);
@@ -112,7 +113,7 @@ TEST_F(JournalTest, ALineThatWasCutIsAnsweredAgain) {
     std::ofstream(name, std::ios::binary) << text;
     const ProcessResult result = cli({"run", pipeline});
     EXPECT_EQ(result.exit_code, 0) << result.error;
-    EXPECT_EQ(take_record(), undisturbed);
+    EXPECT_EQ(json::diff(undisturbed, take_record()), json::array());
     return result.error;
   };
   std::vector<size_t> ends;  // of lines

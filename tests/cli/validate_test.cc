@@ -294,8 +294,8 @@ TEST_F(ValidateTest, QueriesThatCannotBeAnsweredAreFaults) {
     faults += "error: " + path("queries.jsonl") + ":" + std::to_string(i + 6) + ": ";
     faults += i == 3 ? "expected UTF-8, found the byte 0xE9 at byte 14 of the line; convert the "
                        "file to UTF-8\n"
-                     : "expected a prompt of at most 131072 positions, the model's, found 140612, "
-                       "of which the query takes 140014; shorten the text, write data.truncate = "
+                     : "expected a prompt of at most 131072 positions, the model's, found 140626, "
+                       "of which the query takes 140015; shorten the text, write data.truncate = "
                        "\"left\" or \"right\", or select fewer blocks\n";
   }
   workspace_.write("queries.jsonl", queries);

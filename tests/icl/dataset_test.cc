@@ -441,7 +441,7 @@ TEST(Coverage, WarnsOfLabelsThatNoDemonstrationHas) {
   const std::vector<std::string> labels = {"x", "y"};
   EXPECT_EQ(coverage_warnings({{"a", "y", 1}, {"b", "", 2}}, labels), Warnings());
   EXPECT_EQ(coverage_warnings({{"a", "x", 1}, {"b", "z\n", 7}}, labels),
-            Warnings({"1 of 2 queries expect a label that no demonstration has, such as \"z\\n\" "
+            Warnings({"1 of 2 queries expects a label that no demonstration has, such as \"z\\n\" "
                       "(q.jsonl:7); they count as wrong: add demonstrations with these labels, or "
                       "name a file with all labels in data.labels"}));
   EXPECT_EQ(coverage_warnings({{"a", "x", 1},
