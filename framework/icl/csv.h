@@ -20,8 +20,13 @@ class CsvReader {
   // for a stray quote, an open quote at the end, or a record longer than kMaxRecordBytes.
   Result<bool> next(std::vector<std::string>& fields);
 
-  // Where the record that `next` read begins, 1-based.
+  // Where the record that `next` read, or failed at, begins, 1-based.
   int64_t line() const { return record_line_; }
+  // Its bytes, without the line end.
+  std::string_view record() const { return text_.substr(record_begin_, record_bytes_); }
+  // After a fault: reads on behind the first line of the record, so that a quote that is not closed
+  // costs no line but its own.
+  void skip_line();
 
  private:
   Result<std::string> quoted_field();
@@ -35,6 +40,7 @@ class CsvReader {
   size_t at_ = 0;
   int64_t line_ = 1;
   int64_t record_line_ = 0;
+  size_t record_begin_ = 0, record_bytes_ = 0;
 };
 
 }  // namespace dbsa

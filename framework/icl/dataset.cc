@@ -20,25 +20,29 @@ Error fault(const std::string& name, int64_t line, const std::string& what) {
   return Error{ErrorCode::kConfig, name + ":" + std::to_string(line) + ": " + what, ""};
 }
 
-// The whole file, without a BOM, checked to be UTF-8.
-Result<std::string> read_text(const std::filesystem::path& path) {
+// The whole file, without a BOM.
+Result<std::string> read_bytes(const std::filesystem::path& path) {
   const std::string name = path.string();
   Result<FileText> file = read_file(name, kMaxDataBytes);
   if (!file.ok()) return Error{ErrorCode::kEnvironment, file.error().message, ""};
   std::string text = std::move(file->text);
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-  if (const auto bad = find_invalid_utf8(text)) {
-    const std::string_view before = std::string_view(text).substr(0, *bad);
-    const auto lines = std::count(before.begin(), before.end(), '\n');
-    const size_t line_begin = before.rfind('\n') + 1;  // npos + 1 = 0
-    char hex[8];
-    std::snprintf(hex, sizeof hex, "0x%02X", static_cast<unsigned char>(text[*bad]));
-    return fault(name, lines + 1,
-                 "expected UTF-8, found the byte " + std::string(hex) + " at byte " +
-                     std::to_string(*bad - line_begin + 1) +
-                     " of the line; convert the file to UTF-8");
-  }
   return text;
+}
+
+// first_line: that of the text's first byte.
+Status check_utf8(std::string_view text, const std::string& name, int64_t first_line) {
+  const auto bad = find_invalid_utf8(text);
+  if (!bad) return {};
+  const std::string_view before = text.substr(0, *bad);
+  const auto lines = std::count(before.begin(), before.end(), '\n');
+  const size_t line_begin = before.rfind('\n') + 1;  // npos + 1 = 0
+  char hex[8];
+  std::snprintf(hex, sizeof hex, "0x%02X", static_cast<unsigned char>(text[*bad]));
+  return fault(name, first_line + lines,
+               "expected UTF-8, found the byte " + std::string(hex) + " at byte " +
+                   std::to_string(*bad - line_begin + 1) +
+                   " of the line; convert the file to UTF-8");
 }
 
 bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
@@ -58,18 +62,39 @@ Status check_label(const std::string& label, int64_t line, const std::string& na
   return {};
 }
 
-// What both formats ask of an example.
-Status check(const Example& example, const std::string& name, const std::string& text_field,
-             const std::string& label_field, LabelPolicy policy) {
-  if (is_blank(example.text))
-    return fault(name, example.line,
-                 "expected a text in field " + quote_for_message(text_field) +
-                     ", found an empty one; fill it in or remove the record");
+Status check_text(const std::string& text, int64_t line, const std::string& name,
+                  const std::string& text_field) {
+  if (!is_blank(text)) return {};
+  return fault(name, line,
+               "expected a text in field " + quote_for_message(text_field) +
+                   ", found an empty one; fill it in or remove the record");
+}
+
+Status check_labels(const Example& example, const std::string& name, const std::string& label_field,
+                    LabelPolicy policy) {
   if (example.label.empty() && policy == LabelPolicy::kOptional) return {};
   DBSA_RETURN_IF_ERROR(check_label(example.label, example.line, name, label_field));
   for (const std::string& label : example.more_labels)
     DBSA_RETURN_IF_ERROR(check_label(label, example.line, name, label_field));
   return {};
+}
+
+// The first fault of a row is the one that is told.
+void add_fault(ItemFault kind, const Status& status, Row& row) {
+  if (!status.ok() && !row.error) row.error = ItemError{kind, status.error().message};
+}
+
+// What both formats ask of an example. A label that is none is dropped.
+void check_row(const std::string& name, const std::string& text_field,
+               const std::string& label_field, LabelPolicy policy, Row& row) {
+  Example& example = row.example;
+  if (!row.error)
+    add_fault(ItemFault::kEmptyText, check_text(example.text, example.line, name, text_field), row);
+  if (const Status labels = check_labels(example, name, label_field, policy); !labels.ok()) {
+    add_fault(ItemFault::kBadLabel, labels, row);
+    example.label.clear();
+    example.more_labels.clear();
+  }
 }
 
 // ---- jsonl ----
@@ -153,41 +178,77 @@ Result<Json> parse_row(std::string_view text, const std::string& name, int64_t l
                    " of the line; check quotes, commas and braces before it");
 }
 
-Result<std::vector<Example>> read_jsonl(std::string_view text, const std::string& name,
-                                        const std::string& text_field,
-                                        const std::string& label_field, LabelPolicy policy) {
-  std::vector<Example> examples;
-  int64_t line = 0;
-  while (!text.empty()) {
-    ++line;
+// Text and labels of an object.
+void read_fields(const Json& object, const std::string& name, const std::string& text_field,
+                 const std::string& label_field, LabelPolicy policy, Row& row) {
+  Example& example = row.example;
+  const int64_t line = example.line;
+  if (Result<std::string> text = json_field(object, text_field, false, name, line); text.ok())
+    example.text = std::move(text).value();
+  else
+    add_fault(ItemFault::kBadField, text.error(), row);
+  Status labels;
+  if (const auto label = object.find(label_field); label != object.end() && label->is_array()) {
+    labels = read_labels(*label, label_field, name, example);
+  } else {
+    Result<std::string> one =
+        json_field(object, label_field, policy == LabelPolicy::kOptional, name, line);
+    if (one.ok())
+      example.label = std::move(one).value();
+    else
+      labels = std::move(one).error();
+  }
+  if (!labels.ok()) {
+    add_fault(ItemFault::kBadLabel, labels, row);
+    example.label.clear();
+    example.more_labels.clear();
+  }
+  check_row(name, text_field, label_field, policy, row);
+}
+
+Row read_json_row(std::string_view text, int64_t line, const std::string& name,
+                  const std::string& text_field, const std::string& label_field,
+                  LabelPolicy policy) {
+  Row row;
+  row.example.line = line;
+  if (text.size() > kMaxRecordBytes) {
+    add_fault(ItemFault::kMalformed,
+              fault(name, line,
+                    "expected a line of at most " + std::to_string(kMaxRecordBytes) +
+                        " bytes, found one of " + std::to_string(text.size()) +
+                        "; write one object a line"),
+              row);
+    return row;
+  }
+  // A label beside a text that is not UTF-8 is still the right answer to it.
+  add_fault(ItemFault::kNotUtf8, check_utf8(text, name, line), row);
+  const std::string repaired = row.error ? replace_invalid_utf8(text) : "";
+  const Result<Json> object = parse_row(row.error ? std::string_view(repaired) : text, name, line);
+  if (!object.ok())
+    add_fault(ItemFault::kMalformed, object.error(), row);
+  else if (!object->is_object())
+    add_fault(ItemFault::kMalformed,
+              fault(name, line,
+                    std::string("expected a JSON object, found ") + describe_type(*object) +
+                        "; write one object a line"),
+              row);
+  else
+    read_fields(*object, name, text_field, label_field, policy, row);
+  return row;
+}
+
+std::vector<Row> read_jsonl(std::string_view text, const std::string& name,
+                            const std::string& text_field, const std::string& label_field,
+                            LabelPolicy policy) {
+  std::vector<Row> rows;
+  for (int64_t line = 1; !text.empty(); ++line) {
     const size_t end = std::min(text.find('\n'), text.size());
     const std::string_view row = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    if (is_blank(row)) continue;
-    if (row.size() > kMaxRecordBytes)
-      return fault(name, line,
-                   "expected a line of at most " + std::to_string(kMaxRecordBytes) +
-                       " bytes, found one of " + std::to_string(row.size()) +
-                       "; write one object a line");
-    DBSA_ASSIGN_OR_RETURN(const Json object, parse_row(row, name, line));
-    if (!object.is_object())
-      return fault(name, line,
-                   std::string("expected a JSON object, found ") + describe_type(object) +
-                       "; write one object a line");
-    Example example;
-    example.line = line;
-    DBSA_ASSIGN_OR_RETURN(example.text, json_field(object, text_field, false, name, line));
-    if (const auto label = object.find(label_field); label != object.end() && label->is_array()) {
-      DBSA_RETURN_IF_ERROR(read_labels(*label, label_field, name, example));
-    } else {
-      DBSA_ASSIGN_OR_RETURN(
-          example.label,
-          json_field(object, label_field, policy == LabelPolicy::kOptional, name, line));
-    }
-    DBSA_RETURN_IF_ERROR(check(example, name, text_field, label_field, policy));
-    examples.push_back(std::move(example));
+    if (!is_blank(row))
+      rows.push_back(read_json_row(row, line, name, text_field, label_field, policy));
   }
-  return examples;
+  return rows;
 }
 
 // ---- csv ----
@@ -216,14 +277,38 @@ Result<int64_t> find_column(const std::vector<std::string>& header, const std::s
   return static_cast<int64_t>(found - header.begin());
 }
 
-Result<std::vector<Example>> read_csv(std::string_view text, const std::string& name,
-                                      const std::string& text_field, const std::string& label_field,
-                                      LabelPolicy policy) {
+Row read_csv_row(const CsvReader& reader, std::vector<std::string>& fields, size_t columns,
+                 int64_t text_column, int64_t label_column, const std::string& name) {
+  Row row;
+  row.example.line = reader.line();
+  add_fault(ItemFault::kNotUtf8, check_utf8(reader.record(), name, reader.line()), row);
+  if (fields.size() != columns) {
+    add_fault(ItemFault::kMalformed,
+              fault(name, reader.line(),
+                    "expected " + std::to_string(columns) + " fields as in the header, found " +
+                        std::to_string(fields.size()) + "; put fields with commas in quotes"),
+              row);
+    return row;
+  }
+  if (row.error)
+    for (std::string& field : fields) field = replace_invalid_utf8(field);
+  row.example.text = std::move(fields[static_cast<size_t>(text_column)]);
+  if (label_column == text_column)
+    row.example.label = row.example.text;
+  else if (label_column >= 0)
+    row.example.label = std::move(fields[static_cast<size_t>(label_column)]);
+  return row;
+}
+
+Result<std::vector<Row>> read_csv(std::string_view text, const std::string& name,
+                                  const std::string& text_field, const std::string& label_field,
+                                  LabelPolicy policy) {
   CsvReader reader(text, name);
   std::vector<std::string> fields;
-  DBSA_ASSIGN_OR_RETURN(bool more, reader.next(fields));
-  std::vector<Example> examples;
-  if (!more) return examples;
+  DBSA_ASSIGN_OR_RETURN(const bool any, reader.next(fields));
+  std::vector<Row> rows;
+  if (!any) return rows;
+  DBSA_RETURN_IF_ERROR(check_utf8(reader.record(), name, reader.line()));
   const std::vector<std::string> header = fields;
   DBSA_ASSIGN_OR_RETURN(const int64_t text_column,
                         find_column(header, text_field, false, name, reader.line()));
@@ -231,19 +316,19 @@ Result<std::vector<Example>> read_csv(std::string_view text, const std::string& 
       const int64_t label_column,
       find_column(header, label_field, policy == LabelPolicy::kOptional, name, reader.line()));
   while (true) {
-    DBSA_ASSIGN_OR_RETURN(more, reader.next(fields));
-    if (!more) return examples;
-    if (fields.size() != header.size())
-      return fault(name, reader.line(),
-                   "expected " + std::to_string(header.size()) +
-                       " fields as in the header, found " + std::to_string(fields.size()) +
-                       "; put fields with commas in quotes");
-    Example example;
-    example.line = reader.line();
-    example.text = fields[text_column];
-    if (label_column >= 0) example.label = fields[label_column];
-    DBSA_RETURN_IF_ERROR(check(example, name, text_field, label_field, policy));
-    examples.push_back(std::move(example));
+    const Result<bool> more = reader.next(fields);
+    if (more.ok() && !*more) return rows;
+    Row row;
+    if (more.ok()) {
+      row = read_csv_row(reader, fields, header.size(), text_column, label_column, name);
+    } else {
+      row.example.line = reader.line();
+      add_fault(ItemFault::kMalformed, more.error(), row);
+      reader.skip_line();
+    }
+    if (!row.error || row.error->fault != ItemFault::kMalformed)
+      check_row(name, text_field, label_field, policy, row);
+    rows.push_back(std::move(row));
   }
 }
 
@@ -275,9 +360,8 @@ std::string quote_for_message(std::string_view text) {
   return quoted + "\"";
 }
 
-Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
-                                          const std::string& text_field,
-                                          const std::string& label_field, LabelPolicy policy) {
+Result<std::vector<Row>> load_rows(const std::filesystem::path& path, const std::string& text_field,
+                                   const std::string& label_field, LabelPolicy policy) {
   const std::string name = path.string();
   const std::string extension = path.extension().string();
   if (extension != ".jsonl" && extension != ".csv")
@@ -285,18 +369,45 @@ Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
                  name + ": expected a name that ends in .jsonl or .csv, found " +
                      quote_for_message(extension) + "; convert or rename the file",
                  ""};
-  DBSA_ASSIGN_OR_RETURN(const std::string text, read_text(path));
-  DBSA_ASSIGN_OR_RETURN(std::vector<Example> examples,
-                        extension == ".csv"
-                            ? read_csv(text, name, text_field, label_field, policy)
-                            : read_jsonl(text, name, text_field, label_field, policy));
-  if (examples.empty())
+  DBSA_ASSIGN_OR_RETURN(const std::string text, read_bytes(path));
+  std::vector<Row> rows;
+  if (extension == ".csv") {
+    DBSA_ASSIGN_OR_RETURN(rows, read_csv(text, name, text_field, label_field, policy));
+  } else {
+    rows = read_jsonl(text, name, text_field, label_field, policy);
+  }
+  if (rows.empty())
     return Error{ErrorCode::kConfig,
                  name +
                      ": expected at least one example, found none; add examples or name another "
                      "file",
                  ""};
+  return rows;
+}
+
+Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
+                                          const std::string& text_field,
+                                          const std::string& label_field, LabelPolicy policy) {
+  DBSA_ASSIGN_OR_RETURN(std::vector<Row> rows, load_rows(path, text_field, label_field, policy));
+  std::string faults = describe_faults(rows, path.string());
+  if (!faults.empty()) return Error{ErrorCode::kConfig, std::move(faults), ""};
+  std::vector<Example> examples;
+  examples.reserve(rows.size());
+  for (Row& row : rows) examples.push_back(std::move(row.example));
   return examples;
+}
+
+std::string describe_faults(std::span<const Row> rows, const std::string& name) {
+  std::string text;
+  size_t count = 0;
+  for (const Row& row : rows) {
+    if (!row.error || ++count > kMaxToldFaults) continue;
+    text += (text.empty() ? "" : "\n") + row.error->message;
+  }
+  if (count > kMaxToldFaults)
+    text += "\n" + name + ": and " + std::to_string(count - kMaxToldFaults) +
+            (count == kMaxToldFaults + 1 ? " more fault" : " more faults");
+  return text;
 }
 
 bool is_right(const Example& example, std::string_view answer) {
@@ -315,7 +426,8 @@ std::vector<std::string> all_labels(const Example& example) {
 
 Result<std::vector<int64_t>> load_indices(const std::filesystem::path& path, int64_t count) {
   const std::string name = path.string();
-  DBSA_ASSIGN_OR_RETURN(const std::string text, read_text(path));
+  DBSA_ASSIGN_OR_RETURN(const std::string text, read_bytes(path));
+  DBSA_RETURN_IF_ERROR(check_utf8(text, name, 1));
   DBSA_ASSIGN_OR_RETURN(const Json document, parse_row(text, name, 1));
   const Json* list = &document;
   if (document.is_object() && document.contains("lines")) list = &document["lines"];
@@ -351,6 +463,15 @@ std::vector<Example> pick(std::span<const Example> examples, std::span<const int
   return picked;
 }
 
+std::vector<int64_t> draw_indices(int64_t available, int64_t count, uint64_t seed) {
+  std::vector<int64_t> order(static_cast<size_t>(available));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  Random(seed).shuffle(std::span(order));
+  order.resize(static_cast<size_t>(std::min(available, count)));
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
 Result<std::vector<Example>> draw(std::span<const Example> examples, int64_t count, uint64_t seed) {
   const int64_t available = static_cast<int64_t>(examples.size());
   if (count == 0) return std::vector<Example>(examples.begin(), examples.end());
@@ -360,12 +481,7 @@ Result<std::vector<Example>> draw(std::span<const Example> examples, int64_t cou
                      ", the number of demonstrations in the file, found " + std::to_string(count) +
                      "; lower it, or write 0 for all",
                  "/data/demonstration_count"};
-  std::vector<int64_t> order(available);
-  std::iota(order.begin(), order.end(), int64_t{0});
-  Random(seed).shuffle(std::span(order));
-  order.resize(count);
-  std::sort(order.begin(), order.end());
-  return pick(examples, order);
+  return pick(examples, draw_indices(available, count, seed));
 }
 
 std::vector<std::string> label_table(std::span<const Example> demonstrations) {
@@ -374,26 +490,6 @@ std::vector<std::string> label_table(std::span<const Example> demonstrations) {
   std::sort(labels.begin(), labels.end());
   labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
   return labels;
-}
-
-Status check_query_labels(std::span<const Example> queries, std::span<const std::string> labels,
-                          const std::filesystem::path& queries_path, bool labels_given) {
-  for (const Example& query : queries) {
-    const std::vector<std::string> wanted = all_labels(query);
-    if (wanted.empty() || std::any_of(wanted.begin(), wanted.end(), [&](const std::string& label) {
-          return std::binary_search(labels.begin(), labels.end(), label);
-        }))
-      continue;
-    return fault(
-        queries_path.string(), query.line,
-        std::string("expected a label ") + (labels_given ? "of data.labels, or one " : "") +
-            "that some demonstration has, found " + quote_for_message(query.label) +
-            (labels_given ? "; add it to data.labels"
-                          : "; add a demonstration with it, name a file with all labels in "
-                            "data.labels,") +
-            " or remove the query");
-  }
-  return {};
 }
 
 }  // namespace dbsa

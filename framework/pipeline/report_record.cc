@@ -107,9 +107,13 @@ void read_description(const ReportFields& fields, ReportRun& run) {
 
 void read_selected(const ReportFields& fields, ReportRun& run) {
   const json& queries = fields.array("/queries");
-  for (size_t i = 0; i < queries.size(); ++i)
-    run.selected_tokens += fields.number("/queries/" + std::to_string(i) + "/tokens/selected") /
-                           static_cast<double>(queries.size());
+  double sum = 0, answered = 0;
+  for (size_t i = 0; i < queries.size(); ++i) {
+    if (queries[i].is_object() && queries[i].contains("error")) continue;  // it has no answer
+    sum += fields.number("/queries/" + std::to_string(i) + "/tokens/selected");
+    ++answered;
+  }
+  if (answered > 0) run.selected_tokens += sum / answered;
 }
 
 }  // namespace

@@ -10,10 +10,20 @@ ModelSettings read_model(const nlohmann::json& table) {
 }
 
 DataSettings read_data(const nlohmann::json& table) {
-  return {
-      table.at("demonstrations"),      table.value("queries", ""), table.value("query_indices", ""),
-      table.value("labels", ""),       table.at("text_field"),     table.at("label_field"),
-      table.at("demonstration_count"), table.at("query_count"),    table.at("seed")};
+  const std::string truncate = table.at("truncate");
+  return {table.at("demonstrations"),
+          table.value("queries", ""),
+          table.value("query_indices", ""),
+          table.value("labels", ""),
+          table.at("text_field"),
+          table.at("label_field"),
+          table.at("demonstration_count"),
+          table.at("query_count"),
+          table.at("seed"),
+          table.at("on_error") == "fail" ? OnError::kFail : OnError::kReport,
+          truncate == "left"    ? Truncate::kLeft
+          : truncate == "right" ? Truncate::kRight
+                                : Truncate::kNone};
 }
 
 PromptSettings read_prompt(const nlohmann::json& table) {

@@ -26,6 +26,9 @@ struct ModelSettings {
   bool packed_weights = false;   // kept beside the store
 };
 
+enum class OnError { kReport, kFail };
+enum class Truncate { kNone, kLeft, kRight };
+
 struct DataSettings {
   std::string demonstrations;
   std::string queries;        // empty: none given
@@ -36,6 +39,8 @@ struct DataSettings {
   int64_t demonstration_count = 0;  // 0: all
   int64_t query_count = 0;          // 0: all
   uint64_t seed = 0;
+  OnError on_error = OnError::kReport;  // of a query
+  Truncate truncate = Truncate::kNone;  // the side that texts are cut on
 };
 
 struct PromptSettings {

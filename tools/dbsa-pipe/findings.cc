@@ -1,12 +1,17 @@
 #include "findings.h"
 
+#include <algorithm>
+
 #include "host/block_grouper.h"
 #include "host/make_plugin.h"
 #include "host/mask_pattern.h"
 #include "host/retriever.h"
+#include "icl/label_tree.h"
+#include "icl/label_trie.h"
 #include "model/checkpoint.h"
 #include "model/llm_hidden.h"
 #include "model/sentence_encoder.h"
+#include "pipeline/query_request.h"
 
 namespace dbsa::cli {
 namespace {
@@ -46,6 +51,56 @@ Status check_embedding(const EmbeddingSettings& embedding, const ModelConfig* mo
   return Error{encoder.error().code, encoder.error().message, "/embedding/path"};
 }
 
+// How far tokens may follow a query: the longest label, or what free decoding may write.
+Result<int64_t> longest_answer(const Settings& settings, const Pool& pool) {
+  if (settings.decoding.method == DecodingMethod::kFree) return settings.decoding.max_tokens;
+  std::vector<LabelTokens> tokens;
+  std::vector<std::string> names;
+  for (const PoolLabel& label : pool.labels) {
+    tokens.push_back(label.tokens);
+    names.push_back(label.text);
+  }
+  int64_t longest = 0;
+  if (settings.decoding.method == DecodingMethod::kLikelihood) {
+    const LabelTree tree(tokens);
+    for (const TreeToken& row : tree.rows()) longest = std::max<int64_t>(longest, row.depth + 1);
+    return longest;
+  }
+  DBSA_ASSIGN_OR_RETURN(const LabelTrie trie, LabelTrie::build(tokens, names));
+  for (const LabelTrie::Node& node : trie.nodes()) longest = std::max<int64_t>(longest, node.depth);
+  return longest;
+}
+
+// Makes every query's request, short of computing it. A text that cannot be answered becomes its
+// error.
+Status check_requests(const Session& session, const Settings& settings, const CheckedModel& model,
+                      const host::Retriever& retriever, Findings& findings) {
+  if (settings.decoding.method == DecodingMethod::kVote) return {};  // no model reads the query
+  const Pool& pool = findings.pool->pool;
+  DBSA_ASSIGN_OR_RETURN(const int64_t answer_tokens, longest_answer(settings, pool));
+  std::vector<int64_t> lengths, block_of;
+  for (const PoolBlock& block : pool.blocks)
+    lengths.push_back(static_cast<int64_t>(block.token_ids.size()));
+  if (settings.retriever.by_demonstration) block_of = blocks_of_demonstrations(pool);
+  const QueryContext context = {
+      settings,     *model.tokenizer,
+      retriever,    {lengths, settings.mask.anchor_blocks, pool.has_prefix},
+      block_of,     longest_distance(model.config),
+      answer_tokens};
+  for (Row& row : findings.data.queries) {
+    if (row.error || session.services().cancelled()) continue;
+    QueryRequest request;
+    DBSA_RETURN_IF_ERROR(select_for_query(context, row.example.text, request));
+    if (!request.error) DBSA_RETURN_IF_ERROR(tokenize_query(context, row.example.text, request));
+    findings.truncated += request.cut_tokens > 0 ? 1 : 0;
+    if (!request.error) continue;
+    row.error = std::move(request.error);
+    row.error->message =
+        settings.data.queries + ":" + std::to_string(row.example.line) + ": " + row.error->message;
+  }
+  return {};
+}
+
 // Deals, tokenises and plans the blocks: finds those that the model cannot take.
 Status check_pool(Session& session, const Settings& settings, const CheckedModel& model,
                   Findings& findings) {
@@ -64,7 +119,7 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
                            grouper,  mask,         retriever, session.services()};
   DBSA_ASSIGN_OR_RETURN(findings.pool, build_pool(parts, findings.data.demonstrations,
                                                   findings.data.labels, nullptr));
-  return {};
+  return check_requests(session, settings, model, retriever, findings);
 }
 
 }  // namespace
