@@ -64,7 +64,8 @@ TEST_F(BadData, ManyFaultsOfEachFile) {
             "record\n";
   said +=
       "error: $W/pool.jsonl: and 127 more faults\n"
-      "error: $W/queries.jsonl:1: expected a JSON object, found an array; write one object a line\n";
+      "error: $W/queries.jsonl:1: expected a JSON object, found an array; write one object a "
+      "line\n";
   expect_refusal(said);
 }
 
@@ -196,10 +197,11 @@ TEST_F(BadPositions, ASelectionAtOriginalPositions) {
 TEST_F(BadPositions, AQueryThatIsTooLongForItsSelection) {
   limit(1000);
   ASSERT_EQ(cli({"encode", path("pipeline.toml"), "--quiet"}).exit_code, 0);
-  EXPECT_EQ(say("query", {std::string(500, 'a')}),
-            "exit 2\nerror: expected a prompt of at most 1000 positions, the model's, found 1126, of "
-            "which the query takes 515; shorten the text, write data.truncate = \"left\" or "
-            "\"right\", or select fewer blocks\n");
+  EXPECT_EQ(
+      say("query", {std::string(500, 'a')}),
+      "exit 2\nerror: expected a prompt of at most 1000 positions, the model's, found 1126, of "
+      "which the query takes 515; shorten the text, write data.truncate = \"left\" or "
+      "\"right\", or select fewer blocks\n");
 }
 
 }  // namespace

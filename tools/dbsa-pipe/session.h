@@ -31,7 +31,6 @@ class Session {
   const host::ResolvedPipeline& resolved() const { return resolved_; }
   host::PluginRegistry& registry() { return registry_; }
   host::HostServices& services() { return services_; }
-  const host::HostServices& services() const { return services_; }
 
   Result<std::unique_ptr<Engine>> open_engine() {
     return Engine::open(resolved_, registry_, services_, open_options_);
