@@ -53,12 +53,12 @@ Result<bool> CsvReader::next(std::vector<std::string>& fields) {
       DBSA_ASSIGN_OR_RETURN(std::string field, quoted_field());
       fields.push_back(std::move(field));
       if (!at_end_of_record() && text_[at_] != ',')
-        return fault(record_line_,
-                     "expected a comma or the end of the line after a quoted field" +
-                         (line_ == record_line_ ? ""
-                                                : ", which ends in line " + std::to_string(line_)) +
-                         ", found " + quote_for_message(text_.substr(at_, 1)) +
-                         "; double a quote that is meant as text");
+        return fault(
+            record_line_,
+            "expected a comma or the end of the line after a quoted field" +
+                (line_ == record_line_ ? "" : ", which ends in line " + std::to_string(line_)) +
+                ", found " + quote_for_message(text_.substr(at_, 1)) +
+                "; double a quote that is meant as text");
     } else {
       fields.push_back(plain_field());
       if (!at_end_of_record() && text_[at_] == '"')
