@@ -22,7 +22,7 @@ constexpr int64_t kAutomaticBatch = 8;
 QueryContext Engine::Impl::query_context() const {
   return {settings,
           *computing.tokenizer,
-          plugins->retriever,
+          &plugins->retriever,
           {lengths, settings.mask.anchor_blocks, pool.has_prefix},
           block_of,
           longest_distance(computing.config),

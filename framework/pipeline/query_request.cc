@@ -19,10 +19,10 @@ Result<std::vector<Hit>> rank(const QueryContext& context, std::string_view text
   const std::string query = settings.whole_demonstrations
                                 ? query_text(prompt_format(context.settings.prompt), text)
                                 : std::string(text);
-  if (!settings.by_demonstration) return context.retriever.query(query, count);
+  if (!settings.by_demonstration) return context.retriever->query(query, count);
   DBSA_ASSIGN_OR_RETURN(
       const std::vector<Hit> hits,
-      context.retriever.query(query, static_cast<int64_t>(context.block_of.size())));
+      context.retriever->query(query, static_cast<int64_t>(context.block_of.size())));
   return rank_blocks(hits, context.block_of, settings.block_score);
 }
 

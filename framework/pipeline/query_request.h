@@ -24,7 +24,7 @@ namespace dbsa {
 struct QueryContext {
   const Settings& settings;
   const Tokenizer& tokenizer;
-  const host::Retriever& retriever;
+  const host::Retriever* retriever;  // nullptr: only tokens are made
   PoolShape pool;
   std::span<const int64_t> block_of;  // of each document, where single demonstrations are ranked
   int64_t max_positions = 0;          // longest_distance of the model

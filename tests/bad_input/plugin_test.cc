@@ -265,8 +265,34 @@ TEST_F(BadPlugin, ARetrieverWithNonsenseSizes) {
   EXPECT_EQ(say("run", with_bad_plugins({"retriever.plugin=test.retriever.nonsense_retriever",
                                          "retriever.fault=too_many"})),
             "exit 3\n"
-            "error: plugin test.retriever.nonsense_retriever ($B/nonsense_retriever.so): query: "
-            "returned 4 hits, asked for 3\n");
+            "error: $W/queries.jsonl:1: plugin test.retriever.nonsense_retriever "
+            "($B/nonsense_retriever.so): query: returned 4 hits, asked for 3\n");
+  EXPECT_FALSE(std::filesystem::exists(path("runs")) && !std::filesystem::is_empty(path("runs")));
+}
+
+// What fails for one query is that query's error; what fails for all is the run's (above).
+TEST_F(BadPlugin, ARetrieverThatFailsForOneQuery) {
+  workspace_.write("queries.jsonl", "{\"text\": \"boom\"}\n" + workspace_.read("queries.jsonl"));
+  Words words = {"run", path("pipeline.toml"), "--quiet"};
+  const Words plugin = with_bad_plugins(
+      {"retriever.plugin=test.retriever.nonsense_retriever", "retriever.fault=one_text"});
+  words.insert(words.end(), plugin.begin(), plugin.end());
+  ProcessResult result = cli(words);
+  EXPECT_EQ(result.exit_code, 2);
+  const std::string why = "test.retriever.nonsense_retriever: cannot rank for this text";
+  EXPECT_EQ(shortened(result.error),
+            "error: $W/queries.jsonl:1: " + why + "\nerror: 1 of 6 queries was not answered\n");
+  const nlohmann::json query = only_record().at("queries").at(0);
+  EXPECT_EQ(query.at("error").at("code"), "plugin");
+
+  words[0] = "query";
+  words.emplace_back("--json");
+  result = cli(words, {.input = "{\"text\": \"boom\"}\n{\"text\": \"card\"}\n"});
+  EXPECT_EQ(result.exit_code, 2) << result.error;
+  EXPECT_EQ(json_lines(result.out).at(0).at("error").at("code"), "plugin");
+  EXPECT_TRUE(json_lines(result.out).at(1).contains("label"));
+  result = cli(words, {.input = "{\"text\": \"boom\"}\n{\"text\": \"boom 2\"}\n"});
+  EXPECT_EQ(result.exit_code, 3) << "no query could be ranked";
 }
 
 TEST_F(BadPlugin, AStoreWithNonsenseSizes) {

@@ -314,6 +314,11 @@ TEST_F(ValidateTest, QueriesThatCannotBeAnsweredAreFaults) {
                    nlohmann::json{{"text", std::string(140000, 'a')}}.dump() + "\n");
   EXPECT_EQ(cli({"validate", pipeline}).exit_code, 2);
   EXPECT_EQ(cli({"validate", pipeline, "--set", "decoding.method=vote"}).exit_code, 0);
+  // Where embeddings would be computed, it is measured beside no block.
+  EXPECT_EQ(cli({"validate", pipeline, "--set", "embedding.method=llm_hidden", "--set",
+                 "retriever.plugin=random"})
+                .exit_code,
+            2);
   result = cli({"validate", pipeline, "--set", "data.truncate=left", "--json"});
   EXPECT_EQ(result.exit_code, 0) << result.out;
   EXPECT_EQ(nlohmann::json::parse(result.out).at("truncated"), 1);

@@ -376,7 +376,7 @@ TEST(Rows, AnOpenQuoteCostsItsOwnLine) {
             (std::vector<std::string>{"2 malformed ", "3 - x", "4 - y"}));
 }
 
-// Of demonstrations all faults are told at once.
+// All faults of a file of demonstrations are told at once.
 TEST(Rows, TwentyFaultsAreListedAndTheOthersCounted) {
   const auto message = [](int faults) {
     std::string bytes = "{\"text\": \"one\", \"label\": \"x\"}\n";

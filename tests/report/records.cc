@@ -16,6 +16,12 @@ json percentiles(double mean) { return {{"mean", mean}, {"p50", 0.9 * mean}, {"p
 json totals_of(const RecordFigures& figures) {
   json totals = {{"queries", 2},
                  {"labelled", figures.accuracy ? 2 : 0},
+                 {"items",
+                  {{"answered", 2},
+                   {"errors", 0},
+                   {"truncated", 0},
+                   {"unknown_labels", 0},
+                   {"labels_covered", 2}}},
                  {"correct", figures.accuracy ? json(1) : json(nullptr)},
                  {"accuracy", figures.accuracy ? json(*figures.accuracy) : json(nullptr)},
                  {"accuracy_95", figures.accuracy ? json({0.1, 0.9}) : json(nullptr)},
@@ -47,7 +53,7 @@ json query_of(double seconds, int64_t selected) {
                 {"label_log_probabilities", nullptr},
                 {"text_scores", nullptr},
                 {"blocks", json::array()},
-                {"tokens", {{"query", 7}, {"selected", selected}}},
+                {"tokens", {{"query", 7}, {"selected", selected}, {"cut", 0}}},
                 {"blocks_repaired", 0},
                 {"seconds", {{"total", seconds}, {"prefill", seconds}}}};
   for (const char* stage : {"retrieve", "load", "verify", "decode", "repair"})

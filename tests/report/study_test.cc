@@ -217,6 +217,22 @@ TEST(ReportStudy, FurtherTotalsAreScores) {
   EXPECT_EQ(group.scores.at("exact_match").mean, 0.125);
 }
 
+// What became of the queries is no score, and one with an error has no tokens.
+TEST(ReportStudy, QueriesWithAnErrorCountForAccuracyOnly) {
+  nlohmann::json record = make_record({});
+  record["totals"]["items"] = {{"answered", 2}, {"errors", 1}};
+  record["queries"].push_back({{"line", 3},
+                               {"text", ""},
+                               {"expected", nullptr},
+                               {"correct", nullptr},
+                               {"error", {{"code", "empty_text"}, {"message", "m"}}}});
+  std::vector<std::string> faults;
+  const auto run = parse_record("r.json", record.dump(), faults);
+  ASSERT_TRUE(run) << faults.front();
+  EXPECT_EQ(run->selected_tokens, 200);
+  EXPECT_TRUE(run->scores.empty());
+}
+
 TEST(ReportStudy, ValuesAreOrderedAsPeopleDo) {
   EXPECT_TRUE(value_less("9", "10"));
   EXPECT_TRUE(value_less("10", "a"));

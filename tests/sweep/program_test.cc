@@ -85,6 +85,8 @@ TEST_F(SweepCommand, AnswersDoNotDependOnJobsOrShards) {
                                              {"cells", 2},
                                              {"before", 0},
                                              {"done", 2},
+                                             {"stopped", 0},
+                                             {"with_errors", 0},
                                              {"failures", json::array()}}));
   }
   EXPECT_EQ(answers(), one);

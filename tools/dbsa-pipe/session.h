@@ -32,7 +32,6 @@ class Session {
   host::PluginRegistry& registry() { return registry_; }
   const host::PluginRegistry& registry() const { return registry_; }
   host::HostServices& services() { return services_; }
-  const host::HostServices& services() const { return services_; }
 
   Result<std::unique_ptr<Engine>> open_engine() {
     return Engine::open(resolved_, registry_, services_, open_options_);
