@@ -115,7 +115,7 @@ Status make(const CommandLine& line, Terminal& terminal) {
   const std::vector<std::string> paths = line.texts("PATH");
   DBSA_ASSIGN_OR_RETURN(const Report report, make_report(line, paths, terminal));
   terminal.set_progress("");
-  for (const std::string& line : report.left_out) terminal.warning(line + "; left out");
+  for (const std::string& fault : report.left_out) terminal.warning(fault + "; left out");
   for (const Study& study : report.studies)
     for (const std::string& note : study.notes) terminal.note(note);
   set_phase("writing the report");
