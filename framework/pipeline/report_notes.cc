@@ -1,6 +1,5 @@
 // What a reader of a study's figures must know.
 #include <algorithm>
-#include <set>
 
 #include "pipeline/report_study.h"
 

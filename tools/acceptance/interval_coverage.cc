@@ -2,8 +2,8 @@
 //
 //   interval_coverage [STUDIES [SEED]]
 //
-// Ends with 1 where coverage is not from 88 to 99 %, or an interval has no width, leaves its range
-// or misses its own mean.
+// Ends with 1 where coverage is not from 88 to 99 %, or an interval has no width, leaves its range or
+// misses its own mean. Seeds 1 to 3 took part in choosing the method; use others to judge it.
 #include <cstdio>
 #include <cstdlib>
 
@@ -12,7 +12,7 @@
 int main(int count, char** words) {
   using namespace dbsa;
   const int64_t studies = count > 1 ? std::atoll(words[1]) : 2000;
-  const uint64_t seed = count > 2 ? std::strtoull(words[2], nullptr, 10) : 1;
+  const uint64_t seed = count > 2 ? std::strtoull(words[2], nullptr, 10) : 12;
   if (studies < 1) {
     std::fprintf(stderr, "STUDIES: must be an integer >= 1, got %s\n", words[1]);
     return 2;
