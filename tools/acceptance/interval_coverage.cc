@@ -2,8 +2,8 @@
 //
 //   interval_coverage [STUDIES [SEED]]
 //
-// Ends with 1 where coverage is not from 88 to 99 %, or an interval has no width, leaves its range or
-// misses its own mean. Seeds 1 to 3 took part in choosing the method; use others to judge it.
+// Ends with 1 where coverage is not from 88 to 99 %, or an interval has no width, leaves its range
+// or misses its own mean. Seeds 1 to 3 took part in choosing the method; use others to judge it.
 #include <cstdio>
 #include <cstdlib>
 
