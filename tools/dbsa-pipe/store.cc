@@ -350,8 +350,8 @@ int gc_command(Words words, Terminal& terminal) {
   CommandLine line(
       {"store gc", "STORE", "Drop blocks that no pool uses, and what killed processes left.",
        std::string(kStoreText) + "\nPools lie in its folder pools; remove a file "
-                                 "there to give up a pool. Of a pipeline file, what\n"
-                                 "killed runs left in output.directory goes too.\n"
+                                 "there to give up a pool. If STORE is a pipeline\n"
+                                 "file, what killed runs left in output.directory goes too.\n"
                                  "Blocks that do not lie in the store's folder (on a "
                                  "server, behind a link) may be used by\npools in "
                                  "other folders: then --pools must name those folders.",
