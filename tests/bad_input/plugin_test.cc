@@ -299,6 +299,14 @@ TEST_F(BadPlugin, AStoreWithNonsenseSizes) {
             "returned a format of 4294967295 layers\n");
 }
 
+// The signal of a write to it is not the end of the program.
+TEST_F(BadPlugin, AStoreWhosePeerIsGone) {
+  edit_pipeline("path = \"store\"\n", "");
+  EXPECT_EQ(say("run", with_bad_plugins({"kv_store.plugin=test.kv_store.nonsense_store",
+                                         "kv_store.fault=dead_peer"})),
+            "exit 4\nerror: test.kv_store.nonsense_store: the server is gone: Broken pipe\n");
+}
+
 TEST_F(BadPlugin, ABackendWithNonsenseSizes) {
   EXPECT_EQ(say("run", with_bad_plugins(
                            {"attention_backend.plugin=test.attention_backend.nonsense_backend",

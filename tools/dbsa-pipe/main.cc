@@ -105,6 +105,9 @@ int main(int argc, char** argv) {
   dbsa::cli::watch_for_sudden_ends();
   // A file that would outgrow `ulimit -f` is an error to report, not the end.
   ::signal(SIGXFSZ, SIG_IGN);
+  // A plugin's peer may close a connection: that is an error of the plugin's write, not the end.
+  // Not ignored, which programs that are started would inherit. See Terminal for standard output.
+  if (::signal(SIGPIPE, [](int) {}) == SIG_IGN) ::signal(SIGPIPE, SIG_IGN);
   dbsa::cli::Terminal terminal;
   int code = 5;
   try {

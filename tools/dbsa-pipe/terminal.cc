@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -24,12 +25,22 @@ void write_to(std::FILE* file, std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), file);
 }
 
+// Standard output has no reader any more: the end of a program, unless its caller ignores that.
+void end_with_reader() {
+  struct sigaction now = {};
+  if (::sigaction(SIGPIPE, nullptr, &now) != 0 || now.sa_handler == SIG_IGN) return;
+  ::signal(SIGPIPE, SIG_DFL);
+  ::raise(SIGPIPE);
+}
+
 // errno or 0.
 int write_out(std::string_view text) {
   while (!text.empty()) {
     const ssize_t written =
         uninterrupted([&] { return ::write(STDOUT_FILENO, text.data(), text.size()); });
-    if (written <= 0) return written < 0 ? errno : ENOSPC;
+    const int error = written < 0 ? errno : ENOSPC;
+    if (written < 0 && error == EPIPE) end_with_reader();
+    if (written <= 0) return error;
     text.remove_prefix(static_cast<size_t>(written));
   }
   return 0;
