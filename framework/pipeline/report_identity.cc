@@ -49,7 +49,7 @@ bool is_drawn(const ReportRun& run) { return data_key<double>(run, "demonstratio
 
 // All that group depends on but the demonstrations.
 std::string base_of(const ReportRun& run) {
-  const RunIdentity& identity = run.identity;
+  const ReportIdentity& identity = run.identity;
   json config = config_of_answers(run.config);
   erase_seeds(config);
   std::vector<std::string> parts = {one_text(config)};
@@ -64,7 +64,8 @@ std::string base_of(const ReportRun& run) {
 
 }  // namespace
 
-void read_identity(const ReportFields& fields, const std::string& queries, RunIdentity& identity) {
+void read_identity(const ReportFields& fields, const std::string& queries,
+                   ReportIdentity& identity) {
   const size_t plugins = fields.array("/plugins").size();
   for (size_t i = 0; i < plugins; ++i) {
     const std::string at = "/plugins/" + std::to_string(i);
@@ -98,7 +99,7 @@ void complete_identities(std::span<ReportRun> runs) {
   for (const ReportRun& run : runs)
     if (!run.identity.recorded) pools[base_of(run)][run.data_seed].insert(run.identity.pool_hash);
   for (ReportRun& run : runs) {
-    RunIdentity& identity = run.identity;
+    ReportIdentity& identity = run.identity;
     if (identity.recorded) continue;
     const std::string base = base_of(run);
     const auto& seeds = pools.at(base);

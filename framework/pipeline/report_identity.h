@@ -22,7 +22,7 @@ struct PluginUse {
   int64_t revision = 0;
 };
 
-struct RunIdentity {
+struct ReportIdentity {
   bool recorded = false;                              // by the run; else see complete_identities
   std::string group, draw;                            // two runs of equal ones repeat each other
   std::map<std::string, std::string> inputs, stages;  // name -> hash
@@ -31,7 +31,8 @@ struct RunIdentity {
 };
 
 // From a record. Queries: a hash of lines, texts and labels, used where there is no identity.
-void read_identity(const ReportFields& fields, const std::string& queries, RunIdentity& identity);
+void read_identity(const ReportFields& fields, const std::string& queries,
+                   ReportIdentity& identity);
 
 // Gives runs without an identity a group and a draw, from configuration, model, tokenizer, plugins,
 // demonstrations and queries. Whether runs of different seeds drew from the same file cannot be

@@ -45,7 +45,7 @@ struct ReportRun {
   std::string pipeline;  // path of the pipeline file
   AxisValues values;     // of a sweep's cell; empty for a loose record
   nlohmann::json config;
-  RunIdentity identity;
+  ReportIdentity identity;
   std::optional<Validity> validity;
   uint64_t data_seed = 0, grouper_seed = 0;
   std::string program_version, started_at;

@@ -229,6 +229,28 @@ TEST_F(BadEnd, ACrashNamesThePluginAndItsCall) {
   }
 }
 
+// Where the call is another plugin's, or no plugin's, the library that crashed is named.
+TEST_F(BadEnd, ACrashOutsideOfTheCalledPluginNamesTheLibrary) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers report it first";
+  const std::string crashed = ": segmentation fault (SIGSEGV)\n";
+  EXPECT_EQ(
+      said_of("run", "write_nowhere"),
+      "exit -11\n" + std::string(kGroup) + "the program crashed while encoding the pool" + crashed);
+  EXPECT_EQ(said_of("run", "write_nowhere_in_a_thread"),
+            "exit -11\nerror: the program crashed while encoding the pool, in "
+            "$B/nonsense_grouper.so" +
+                crashed);
+  edit_pipeline("[selection]",
+                "[retriever]\nplugin = \"hybrid\"\n[retriever.first]\nplugin = \"all\"\n"
+                "[retriever.second]\nplugin = \"test.retriever.nonsense_retriever\"\n"
+                "fault = \"write_nowhere\"\n[selection]");
+  EXPECT_EQ(
+      say("run", with_bad_plugins({})),
+      "exit -11\nerror: plugin dbsa.retriever.hybrid ($P/dbsa_retriever_hybrid.so): query: the "
+      "program crashed while answering queries, in $B/nonsense_retriever.so" +
+          crashed);
+}
+
 TEST_F(BadPlugin, TwoOfOneId) {
   for (const char* name : {"one", "two"}) {
     std::filesystem::create_directories(path("plugins"));
@@ -301,6 +323,14 @@ TEST_F(BadPlugin, AStoreWithNonsenseSizes) {
                                          "kv_store.fault=many_layers"})),
             "exit 3\nerror: plugin test.kv_store.nonsense_store ($B/nonsense_store.so): get: "
             "returned a format of 4294967295 layers\n");
+}
+
+// The signal of a write to it is not the end of the program.
+TEST_F(BadPlugin, AStoreWhosePeerIsGone) {
+  edit_pipeline("path = \"store\"\n", "");
+  EXPECT_EQ(say("run", with_bad_plugins({"kv_store.plugin=test.kv_store.nonsense_store",
+                                         "kv_store.fault=dead_peer"})),
+            "exit 4\nerror: test.kv_store.nonsense_store: the server is gone: Broken pipe\n");
 }
 
 TEST_F(BadPlugin, ABackendWithNonsenseSizes) {

@@ -105,8 +105,10 @@ int main(int argc, char** argv) {
   dbsa::cli::watch_for_sudden_ends();
   // A file that would outgrow `ulimit -f` is an error to report, not the end.
   ::signal(SIGXFSZ, SIG_IGN);
-  // A peer that is gone, of a plugin or behind a pipe, is an error of the call that notices.
-  const bool pipes_ignored = ::signal(SIGPIPE, SIG_IGN) == SIG_IGN;
+  // A peer that is gone, of a plugin or behind a pipe, is an error of the call that notices. Not
+  // ignored, which programs that are started would inherit.
+  const bool pipes_ignored = ::signal(SIGPIPE, [](int) {}) == SIG_IGN;
+  if (pipes_ignored) ::signal(SIGPIPE, SIG_IGN);
   dbsa::cli::Terminal terminal;
   int code = 5;
   try {

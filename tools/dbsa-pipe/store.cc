@@ -357,8 +357,8 @@ int gc_command(Words words, Terminal& terminal) {
   CommandLine line(
       {"store gc", "STORE", "Drop blocks that no pool uses, and what killed processes left.",
        std::string(kStoreText) + "\nPools lie in its folder pools; remove a file "
-                                 "there to give up a pool. Of a pipeline file, what\n"
-                                 "stopped runs left in output.directory goes too, "
+                                 "there to give up a pool. If STORE is a pipeline\n"
+                                 "file, what stopped runs left in output.directory goes too, "
                                  "the answers they kept included.\n"
                                  "Blocks that do not lie in the store's folder (on a "
                                  "server, behind a link) may be used by\npools in "
