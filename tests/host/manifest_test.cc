@@ -165,6 +165,7 @@ TEST(Manifest, FewKeysOfOurPluginsAffectSpeedOnly) {
   }
   EXPECT_THAT(speed,
               testing::UnorderedElementsAre(
+                  "dbsa.attention_backend.cpu instructions",
                   "dbsa.attention_backend.cuda memory_gib", "dbsa.kv_store.hdf5 max_bytes",
                   "dbsa.kv_store.hdf5 pack_bytes", "dbsa.kv_store.hdf5 path",
                   "dbsa.kv_store.hdf5 publish_interval_s", "dbsa.kv_store.memory max_bytes"));

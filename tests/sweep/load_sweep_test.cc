@@ -165,7 +165,7 @@ set = { "data.demonstration_count" = 3, "data.seed" = 70, "block_grouper.seed" =
   const std::string set = "[set]\n\"data.demonstration_count\" = 4\ndata.seed = 71\n";
   EXPECT_EQ(at(cells(set + axes)[0], "data", "demonstration_count"), 4) << "[set] over axes";
   EXPECT_EQ(at(cells(set + axes)[0], "data", "seed"), 1) << "the run over [set]";
-  const SweepChoice choice = {{}, {"data.demonstration_count=5", "data.seed=72"}, {}};
+  const SweepChoice choice = {{}, {"data.demonstration_count=5", "data.seed=72"}, {}, true};
   EXPECT_EQ(at(cells(set + axes, choice)[0], "data", "demonstration_count"), 5);
   EXPECT_EQ(at(cells(set + axes, choice)[0], "data", "seed"), 72) << "the command line over all";
   EXPECT_EQ(at(cells("seed_keys = [\"data.seed\"]\n" + axes)[0], "block_grouper", "seed"), 70);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include "tests/cli/schema_judge.h"
@@ -110,6 +111,89 @@ TEST_F(SweepCommand, WhatHasARecordIsNotRunAgain) {
   int same = 0;
   for (const auto& [name, stamp] : stamps()) same += after[name] == stamp ? 1 : 0;
   EXPECT_EQ(same, 4);
+}
+
+// What answers depend on decides, not what files are called or when they were written.
+TEST_F(SweepCommand, CellsWhoseInputsChangedAreRunAgain) {
+  const std::string sweep = make_sweep();
+  const Words words = {"sweep", sweep, "--runs", "1", "--only", "share=0.5"};
+  const auto outcome = [&] { return cli(words).out.substr(0, 52); };
+  EXPECT_THAT(outcome(), HasSubstr("2: 2 run, 0 had a record"));
+  workspace_.write("pool.jsonl", workspace_.read("pool.jsonl"));
+  EXPECT_THAT(outcome(), HasSubstr("2: 0 run, 2 had a record")) << "written again, the same";
+  const std::string queries = workspace_.read("queries.jsonl");
+  workspace_.write("queries.jsonl", queries + "{\"text\": \"one more\"}\n");
+  EXPECT_THAT(outcome(), HasSubstr("2: 2 run, 0 had a record"));
+  workspace_.write("queries.jsonl", queries);
+  EXPECT_THAT(outcome(), HasSubstr("2: 0 run, 2 had a record")) << "and back";
+  std::string pool = workspace_.read("pool.jsonl");
+  const size_t text = pool.find("\"text\":");
+  ASSERT_NE(text, pool.npos);
+  pool.insert(pool.find('"', text + 7) + 1, "edited ");
+  workspace_.write("pool.jsonl", pool);
+  EXPECT_THAT(outcome(), HasSubstr("2: 2 run, 0 had a record"));
+  const std::string config = workspace_.read("model/config.json");
+  workspace_.write("model/config.json", config + "\n");
+  EXPECT_THAT(outcome(), HasSubstr("2: 0 run, 2 had a record")) << "white space is no content";
+  json other = json::parse(config);
+  other["rope_theta"] = 12345.0;
+  workspace_.write("model/config.json", other.dump());
+  EXPECT_THAT(outcome(), HasSubstr("2: 2 run, 0 had a record"));
+}
+
+TEST_F(SweepCommand, ANarrowerSweepKeepsTheOtherRowsOfTheReport) {
+  const std::string sweep = make_sweep();
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet"}).exit_code, 0);
+  const json before = json::parse(workspace_.read("out/sweep.json"));
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet", "--only", "mask=self", "--runs", "1"}).exit_code, 0);
+  const json after = json::parse(workspace_.read("out/sweep.json"));
+  EXPECT_EQ(after.at("axes"), before.at("axes"));
+  EXPECT_EQ(after.at("runs"), before.at("runs"));
+  std::set<std::string> records, kept;
+  for (const json& cell : before.at("cells")) records.insert(cell.at("record"));
+  for (const json& cell : after.at("cells")) kept.insert(cell.at("record"));
+  EXPECT_EQ(kept, records);
+  const json report = json::parse(cli({"report", path("out"), "--json", "--no-plots"}).out);
+  EXPECT_EQ(report.at("studies")[0].at("groups").size(), 4u);
+  // What has no record is not kept, and neither is a value that has gone with its records.
+  fs::remove_all(path("out/records"));
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet", "--only", "mask=self", "--runs", "1"}).exit_code, 0);
+  EXPECT_EQ(json::parse(workspace_.read("out/sweep.json")).at("cells").size(), 2u);
+}
+
+TEST_F(SweepCommand, SetDoesNotFalsifyRows) {
+  const std::string sweep = make_sweep();
+  const ProcessResult refused = cli({"sweep", sweep, "--set", "selection.ratio=0.7"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_EQ(refused.error,
+            "error: --set selection.ratio: the axis \"share\" of " + sweep +
+                " sets selection.ratio, so its rows would be named after values that they do not "
+                "have; choose a value with --only, edit the sweep file, or add --force-set\n");
+  EXPECT_EQ(files("out").size(), 0u);
+  const ProcessResult forced = cli({"sweep", sweep, "--set", "selection.ratio=0.7", "--force-set",
+                                    "--runs", "1", "--only", "mask=self"});
+  EXPECT_EQ(forced.exit_code, 0);
+  EXPECT_EQ(
+      forced.error.substr(0, forced.error.find('\n')),
+      "warning: \"share = 1.0, mask = self, run 1\" and \"share = 0.5, mask = self, run 1\" are "
+      "the same pipeline and share one record");
+  EXPECT_THAT(files("out/records"), testing::SizeIs(1));
+}
+
+TEST_F(SweepCommand, KeysThatAffectSpeedTellCellsApartOnlyOnAnAxis) {
+  make_sweep();
+  const std::string sweep = workspace_.write("speed.toml", R"(base = "pipeline.toml"
+output.directory = "out"
+[[axis]]
+name = "batch"
+key = "model.batch_size"
+values = [1, 2]
+)");
+  const ProcessResult first = cli({"sweep", sweep});
+  EXPECT_THAT(first.out, HasSubstr("2: 2 run, 0 had a record")) << first.error;
+  EXPECT_THAT(files("out/records"), testing::SizeIs(2));
+  EXPECT_THAT(cli({"sweep", sweep, "--set", "model.chunk_tokens=64"}).out,
+              HasSubstr("2: 0 run, 2 had a record"));
 }
 
 TEST_F(SweepCommand, ListsCellsAndRunsNone) {
