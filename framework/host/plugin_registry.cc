@@ -173,9 +173,11 @@ Error PluginRegistry::unknown(uint32_t kind, std::string_view name) const {
              (available.empty() ? "none" : available) + "; " + places();
   // The one that was meant may be among the refused.
   constexpr size_t kTelling = 3;  // shorter names are part of any file's
+  std::string as_file(name);
+  std::replace(as_file.begin(), as_file.end(), '.', '_');
   for (const FailedPlugin& failed : failed_)
     if (name.size() >= kTelling &&
-        fs::path(failed.path).filename().string().find(name) != std::string::npos)
+        fs::path(failed.path).filename().string().find(as_file) != std::string::npos)
       message += "; refused: " + failed.cause;
   return {ErrorCode::kPlugin, std::move(message), ""};
 }

@@ -19,7 +19,7 @@ class Reader {
  public:
   void read(const std::string& path) {
     const Result<PathKind> kind = path_kind(path);
-    if (!kind.ok()) return unreadable(kind.error().message);
+    if (!kind.ok()) return cannot_be_read(kind.error().message);
     if (*kind == PathKind::kNothing) {
       // Whoever wrote the path meant another one.
       missing_.push_back(
@@ -30,7 +30,7 @@ class Reader {
     }
     if (*kind != PathKind::kFolder) return read_loose(path);
     const Result<PathKind> sweep = path_kind((fs::path(path) / "sweep.json").string());
-    if (!sweep.ok()) return unreadable(sweep.error().message);
+    if (!sweep.ok()) return cannot_be_read(sweep.error().message);
     if (*sweep == PathKind::kNothing)
       read_folder(path);
     else
@@ -46,9 +46,10 @@ class Reader {
     }
     std::vector<std::string> left_out = faults_;
     left_out.insert(left_out.end(), unreadable_.begin(), unreadable_.end());
-    if (missing_.empty() && !studies_.empty())
+    if (missing_.empty() && not_read_.empty() && !studies_.empty())
       return ReportInput{std::move(studies_), std::move(left_out)};
     left_out.insert(left_out.end(), missing_.begin(), missing_.end());
+    left_out.insert(left_out.end(), not_read_.begin(), not_read_.end());
     std::string lines;
     for (const std::string& line : left_out) lines += (lines.empty() ? "" : "\n") + line;
     return Error{faults_.empty() ? ErrorCode::kEnvironment : ErrorCode::kConfig, lines, ""};
@@ -56,12 +57,14 @@ class Reader {
 
  private:
   void unreadable(std::string line) { unreadable_.push_back(std::move(line)); }
-  size_t fault_count() const { return faults_.size() + unreadable_.size(); }
+  // What may be sound, and read by another try, is not left out.
+  void cannot_be_read(std::string line) { not_read_.push_back(std::move(line)); }
+  size_t fault_count() const { return faults_.size() + unreadable_.size() + not_read_.size(); }
 
   std::optional<std::string> contents(const std::string& path) {
     Result<FileText> file = read_file(path, kMaxRecordFileBytes);
     if (file.ok()) return std::move(file->text);
-    unreadable(file.error().message);
+    cannot_be_read(file.error().message);
     return {};
   }
 
@@ -84,7 +87,7 @@ class Reader {
          entry.increment(failed))
       if (entry->path().extension() == ".json" && !entry->is_directory())
         files.push_back(entry->path().string());
-    if (failed) return unreadable(path + ": cannot be read: " + failed.message());
+    if (failed) return cannot_be_read(path + ": cannot be read: " + failed.message());
     if (files.empty())
       return unreadable(path +
                         ": expected a sweep.json or result records (*.json), the folder has none");
@@ -118,10 +121,10 @@ class Reader {
       study.lost.push_back(lost_cell(folder, cell));
       return;
     }
-    if (!kind.ok()) unreadable(kind.error().message);
+    if (!kind.ok()) cannot_be_read(kind.error().message);
     std::optional<ReportRun> run = kind.ok() ? record(path) : std::nullopt;
     if (!run) {
-      study.lost.push_back({cell.name, cell.run, {}, "its record is damaged or cannot be read"});
+      study.lost.push_back({cell.name, cell.run, {}, "its record is damaged"});
       return;
     }
     run->values = cell.values;
@@ -134,9 +137,9 @@ class Reader {
     const std::string path = (fs::path(folder) / "failures" / name).string();
     const Result<PathKind> kind = path_kind(path);
     if (kind.ok() && *kind == PathKind::kNothing) return lost;
-    lost.message = "what happened was noted, but the note is damaged or cannot be read";
+    lost.message = "what happened was noted, but the note is damaged";
     if (!kind.ok()) {
-      unreadable(kind.error().message);
+      cannot_be_read(kind.error().message);
       return lost;
     }
     const std::optional<std::string> text = contents(path);
@@ -155,7 +158,7 @@ class Reader {
   std::vector<StudyInput> studies_;
   StudyInput loose_;
   std::set<std::string> seen_;
-  std::vector<std::string> missing_, faults_, unreadable_;
+  std::vector<std::string> missing_, faults_, unreadable_, not_read_;
 };
 
 }  // namespace

@@ -37,7 +37,7 @@ std::optional<ReportSection> baseline_section(const Study& study);
 std::optional<ReportSection> published_section(const Study& study);
 // Cells without a record that can be used.
 std::optional<ReportSection> lost_section(const Study& study);
-// Files that are damaged or cannot be read.
+// Damaged files.
 ReportSection left_out_section(const Report& report);
 
 }  // namespace dbsa

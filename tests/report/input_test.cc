@@ -115,9 +115,8 @@ TEST(ReportInput, DamagedRecordsAreLeftOut) {
   EXPECT_EQ(study.runs.size(), 2u);
   ASSERT_EQ(study.lost.size(), 2u);
   EXPECT_EQ(study.lost[0].name, "dense/200/1");
-  EXPECT_EQ(study.lost[0].message, "its record is damaged or cannot be read");
-  EXPECT_EQ(study.lost[1].message,
-            "what happened was noted, but the note is damaged or cannot be read");
+  EXPECT_EQ(study.lost[0].message, "its record is damaged");
+  EXPECT_EQ(study.lost[1].message, "what happened was noted, but the note is damaged");
   EXPECT_THAT(
       input->left_out,
       testing::ElementsAre(

@@ -107,8 +107,9 @@ Result<Comparison> compare_with(const std::string& path, const RunRecord& record
     const QueryRecord& query = record.queries[i];
     const char* part = query.error ? "error" : "label";
     if (!queries[i].is_object() || !queries[i].contains(part)) continue;
-    comparison.equal += query.error ? queries[i]["error"] == item_error_to_json(*query.error)
-                                    : queries[i]["label"] == query.answer.label.text;
+    comparison.equal +=
+        query.error ? queries[i]["error"] == nlohmann::json(item_error_to_json(*query.error))
+                    : queries[i]["label"] == query.answer.label.text;
   }
   return comparison;
 }

@@ -11,8 +11,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // Bytes of the files in a store's folder, without what the framework keeps beside the blocks and
-// without what links lead to.
-uint64_t bytes_in(const std::string& store_path) {
+// without what links lead to. kEnvironment when a folder cannot be read.
+Result<uint64_t> bytes_in(const std::string& store_path) {
   uint64_t bytes = 0;
   std::error_code failed;
   fs::recursive_directory_iterator entry(store_path, fs::directory_options::skip_permission_denied,
@@ -25,7 +25,11 @@ uint64_t bytes_in(const std::string& store_path) {
       entry.disable_recursion_pending();
     else if (!entry->is_symlink(gone) && entry->is_regular_file(gone))
       if (const uint64_t size = entry->file_size(gone); !gone) bytes += size;
+    if (gone && gone != std::errc::no_such_file_or_directory) failed = gone;
+    if (failed) break;
   }
+  if (failed)
+    return Error{ErrorCode::kEnvironment, store_path + ": cannot be read: " + failed.message(), ""};
   return bytes;
 }
 
@@ -47,7 +51,8 @@ Result<std::vector<std::string>> pool_folders(StoreTarget& target,
   }
   if (!named.empty()) return folders;
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
-  if (stats.stored_bytes <= bytes_in(target.path())) return folders;
+  DBSA_ASSIGN_OR_RETURN(const uint64_t bytes_here, bytes_in(target.path()));
+  if (stats.stored_bytes <= bytes_here) return folders;
   return Error{
       ErrorCode::kConfig,
       target.path() +
