@@ -3,22 +3,22 @@
 #include <dbsa/sdk/random.h>
 
 #include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "config/json_text.h"
 #include "config/read_file.h"
-#include "icl/csv.h"
+#include "icl/csv_examples.h"
+#include "icl/example_check.h"
+#include "icl/field_names.h"
+#include "icl/nfc.h"
 #include "icl/utf8.h"
 
 namespace dbsa {
 namespace {
 
 using Json = nlohmann::json;
-
-Error fault(const std::string& name, int64_t line, const std::string& what) {
-  return Error{ErrorCode::kConfig, name + ":" + std::to_string(line) + ": " + what, ""};
-}
 
 // The whole file, without a BOM, checked to be UTF-8.
 Result<std::string> read_text(const std::filesystem::path& path) {
@@ -28,48 +28,20 @@ Result<std::string> read_text(const std::filesystem::path& path) {
   std::string text = std::move(file->text);
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
   if (const auto bad = find_invalid_utf8(text)) {
+    // What spreadsheets call Unicode text.
+    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
+      return data_fault(name, 1, "expected UTF-8, found UTF-16; convert the file to UTF-8");
     const std::string_view before = std::string_view(text).substr(0, *bad);
     const auto lines = std::count(before.begin(), before.end(), '\n');
     const size_t line_begin = before.rfind('\n') + 1;  // npos + 1 = 0
     char hex[8];
     std::snprintf(hex, sizeof hex, "0x%02X", static_cast<unsigned char>(text[*bad]));
-    return fault(name, lines + 1,
-                 "expected UTF-8, found the byte " + std::string(hex) + " at byte " +
-                     std::to_string(*bad - line_begin + 1) +
-                     " of the line; convert the file to UTF-8");
+    return data_fault(name, lines + 1,
+                      "expected UTF-8, found the byte " + std::string(hex) + " at byte " +
+                          std::to_string(*bad - line_begin + 1) +
+                          " of the line; convert the file to UTF-8");
   }
   return text;
-}
-
-bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-bool is_blank(std::string_view text) { return std::all_of(text.begin(), text.end(), is_white); }
-
-Status check_label(const std::string& label, int64_t line, const std::string& name,
-                   const std::string& label_field) {
-  if (is_blank(label))
-    return fault(name, line,
-                 "expected a label in field " + quote_for_message(label_field) +
-                     ", found an empty one; fill it in or remove the record");
-  if (is_white(label.front()) || is_white(label.back()))
-    return fault(name, line,
-                 "expected a label without white space around it, found " +
-                     quote_for_message(label) + "; remove the white space");
-  return {};
-}
-
-// What both formats ask of an example.
-Status check(const Example& example, const std::string& name, const std::string& text_field,
-             const std::string& label_field, LabelPolicy policy) {
-  if (is_blank(example.text))
-    return fault(name, example.line,
-                 "expected a text in field " + quote_for_message(text_field) +
-                     ", found an empty one; fill it in or remove the record");
-  if (example.label.empty() && policy == LabelPolicy::kOptional) return {};
-  DBSA_RETURN_IF_ERROR(check_label(example.label, example.line, name, label_field));
-  for (const std::string& label : example.more_labels)
-    DBSA_RETURN_IF_ERROR(check_label(label, example.line, name, label_field));
-  return {};
 }
 
 // ---- jsonl ----
@@ -91,27 +63,27 @@ const char* describe_type(const Json& value) {
   }
 }
 
-std::string field_names(const Json& object) {
-  std::string names;
-  for (const auto& [key, value] : object.items())
-    names += (names.empty() ? "" : ", ") + quote_for_message(key);
-  return names.empty() ? "none" : names;
+std::vector<std::string> keys_of(const Json& object) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : object.items()) keys.push_back(key);
+  return keys;
 }
 
 Result<std::string> json_field(const Json& object, const std::string& field, bool optional,
                                const std::string& name, int64_t line) {
   const auto found = object.find(field);
   if (found == object.end()) {
-    if (optional) return std::string();
-    return fault(name, line,
-                 "expected a field " + quote_for_message(field) + ", found " + field_names(object) +
-                     "; name the fields in [data] text_field and label_field");
+    const std::vector<std::string> keys = keys_of(object);
+    if (optional && nearly_named(field, keys).empty()) return std::string();
+    return data_fault(name, line,
+                      "expected a field " + quote_for_message(field) + ", found " +
+                          quote_names(keys) + name_advice(field, keys, "fields"));
   }
   if (optional && found->is_null()) return std::string();
   if (!found->is_string())
-    return fault(name, line,
-                 "expected a string in field " + quote_for_message(field) + ", found " +
-                     describe_type(*found) + "; write it in quotes");
+    return data_fault(name, line,
+                      "expected a string in field " + quote_for_message(field) + ", found " +
+                          describe_type(*found) + "; write it in quotes");
   return found->get<std::string>();
 }
 
@@ -122,10 +94,10 @@ Status read_labels(const Json& array, const std::string& field, const std::strin
       "expected strings in the array in field " + quote_for_message(field) + ", found ";
   for (const Json& label : array)
     if (!label.is_string())
-      return fault(name, example.line,
-                   expected + describe_type(label) + "; write each label in quotes");
+      return data_fault(name, example.line,
+                        expected + describe_type(label) + "; write each label in quotes");
   if (array.empty())
-    return fault(name, example.line, expected + "none; fill one in or remove the record");
+    return data_fault(name, example.line, expected + "none; fill one in or remove the record");
   example.more_labels = array.get<std::vector<std::string>>();
   example.label = std::move(example.more_labels.front());
   example.more_labels.erase(example.more_labels.begin());
@@ -139,18 +111,18 @@ Result<Json> parse_row(std::string_view text, const std::string& name, int64_t l
   const std::optional<JsonFault> wrong = parse_json(text, value);
   if (!wrong) return value;
   if (wrong->kind == JsonFault::Kind::kOutOfRange)
-    return fault(name, line, "expected JSON, found a number that is out of range; correct it");
+    return data_fault(name, line, "expected JSON, found a number that is out of range; correct it");
   if (wrong->kind == JsonFault::Kind::kTooDeep)
-    return fault(name, line,
-                 "expected JSON nested at most " + std::to_string(kMaxJsonDepth) +
-                     " levels deep, found deeper values; leave them out");
+    return data_fault(name, line,
+                      "expected JSON nested at most " + std::to_string(kMaxJsonDepth) +
+                          " levels deep, found deeper values; leave them out");
   const size_t before = std::min(wrong->byte == 0 ? 0 : wrong->byte - 1, text.size());
   const std::string_view read = text.substr(0, before);
   const auto lines = std::count(read.begin(), read.end(), '\n');
-  return fault(name, line + lines,
-               "expected JSON, found a fault at byte " +
-                   std::to_string(before - (read.rfind('\n') + 1) + 1) +
-                   " of the line; check quotes, commas and braces before it");
+  return data_fault(name, line + lines,
+                    "expected JSON, found a fault at byte " +
+                        std::to_string(before - (read.rfind('\n') + 1) + 1) +
+                        " of the line; check quotes, commas and braces before it");
 }
 
 Result<std::vector<Example>> read_jsonl(std::string_view text, const std::string& name,
@@ -165,15 +137,15 @@ Result<std::vector<Example>> read_jsonl(std::string_view text, const std::string
     text.remove_prefix(std::min(end + 1, text.size()));
     if (is_blank(row)) continue;
     if (row.size() > kMaxRecordBytes)
-      return fault(name, line,
-                   "expected a line of at most " + std::to_string(kMaxRecordBytes) +
-                       " bytes, found one of " + std::to_string(row.size()) +
-                       "; write one object a line");
+      return data_fault(name, line,
+                        "expected a line of at most " + std::to_string(kMaxRecordBytes) +
+                            " bytes, found one of " + std::to_string(row.size()) +
+                            "; write one object a line");
     DBSA_ASSIGN_OR_RETURN(const Json object, parse_row(row, name, line));
     if (!object.is_object())
-      return fault(name, line,
-                   std::string("expected a JSON object, found ") + describe_type(object) +
-                       "; write one object a line");
+      return data_fault(name, line,
+                        std::string("expected a JSON object, found ") + describe_type(object) +
+                            "; write one object a line");
     Example example;
     example.line = line;
     DBSA_ASSIGN_OR_RETURN(example.text, json_field(object, text_field, false, name, line));
@@ -184,67 +156,10 @@ Result<std::vector<Example>> read_jsonl(std::string_view text, const std::string
           example.label,
           json_field(object, label_field, policy == LabelPolicy::kOptional, name, line));
     }
-    DBSA_RETURN_IF_ERROR(check(example, name, text_field, label_field, policy));
+    DBSA_RETURN_IF_ERROR(check_example(example, name, text_field, label_field, policy));
     examples.push_back(std::move(example));
   }
   return examples;
-}
-
-// ---- csv ----
-
-// The column of a field, or -1 where it is absent and may be.
-Result<int64_t> find_column(const std::vector<std::string>& header, const std::string& field,
-                            bool optional, const std::string& name, int64_t line) {
-  const auto found = std::find(header.begin(), header.end(), field);
-  if (found == header.end()) {
-    if (optional) return int64_t{-1};
-    std::string names;
-    for (const auto& column : header)
-      names += (names.empty() ? "" : ", ") + quote_for_message(column);
-    // As spreadsheets write it in some countries, or for a name that should end in .tsv.
-    const bool other_separator =
-        header.size() == 1 && header.front().find_first_of(";\t") != std::string::npos;
-    return fault(name, line,
-                 "expected a column " + quote_for_message(field) + ", found " + names +
-                     (other_separator ? "; separate fields by commas"
-                                      : "; name the columns in [data] text_field and label_field"));
-  }
-  if (std::find(found + 1, header.end(), field) != header.end())
-    return fault(
-        name, line,
-        "expected one column " + quote_for_message(field) + ", found several; rename the others");
-  return static_cast<int64_t>(found - header.begin());
-}
-
-Result<std::vector<Example>> read_csv(std::string_view text, const std::string& name,
-                                      const std::string& text_field, const std::string& label_field,
-                                      LabelPolicy policy) {
-  CsvReader reader(text, name);
-  std::vector<std::string> fields;
-  DBSA_ASSIGN_OR_RETURN(bool more, reader.next(fields));
-  std::vector<Example> examples;
-  if (!more) return examples;
-  const std::vector<std::string> header = fields;
-  DBSA_ASSIGN_OR_RETURN(const int64_t text_column,
-                        find_column(header, text_field, false, name, reader.line()));
-  DBSA_ASSIGN_OR_RETURN(
-      const int64_t label_column,
-      find_column(header, label_field, policy == LabelPolicy::kOptional, name, reader.line()));
-  while (true) {
-    DBSA_ASSIGN_OR_RETURN(more, reader.next(fields));
-    if (!more) return examples;
-    if (fields.size() != header.size())
-      return fault(name, reader.line(),
-                   "expected " + std::to_string(header.size()) +
-                       " fields as in the header, found " + std::to_string(fields.size()) +
-                       "; put fields with commas in quotes");
-    Example example;
-    example.line = reader.line();
-    example.text = fields[text_column];
-    if (label_column >= 0) example.label = fields[label_column];
-    DBSA_RETURN_IF_ERROR(check(example, name, text_field, label_field, policy));
-    examples.push_back(std::move(example));
-  }
 }
 
 }  // namespace
@@ -277,19 +192,24 @@ std::string quote_for_message(std::string_view text) {
 
 Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
                                           const std::string& text_field,
-                                          const std::string& label_field, LabelPolicy policy) {
+                                          const std::string& label_field, LabelPolicy policy,
+                                          char delimiter) {
   const std::string name = path.string();
   const std::string extension = path.extension().string();
-  if (extension != ".jsonl" && extension != ".csv")
+  if (extension != ".jsonl" && !is_table(path))
     return Error{ErrorCode::kConfig,
-                 name + ": expected a name that ends in .jsonl or .csv, found " +
+                 name + ": expected a name that ends in .jsonl, .csv or .tsv, found " +
                      quote_for_message(extension) + "; convert or rename the file",
                  ""};
   DBSA_ASSIGN_OR_RETURN(const std::string text, read_text(path));
-  DBSA_ASSIGN_OR_RETURN(std::vector<Example> examples,
-                        extension == ".csv"
-                            ? read_csv(text, name, text_field, label_field, policy)
-                            : read_jsonl(text, name, text_field, label_field, policy));
+  DBSA_ASSIGN_OR_RETURN(
+      std::vector<Example> examples,
+      is_table(path) ? read_csv_examples(text, name, text_field, label_field, policy, delimiter)
+                     : read_jsonl(text, name, text_field, label_field, policy));
+  for (Example& example : examples) {
+    example.label = to_nfc(example.label);
+    for (std::string& label : example.more_labels) label = to_nfc(label);
+  }
   if (examples.empty())
     return Error{ErrorCode::kConfig,
                  name +
@@ -299,11 +219,33 @@ Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
   return examples;
 }
 
+bool is_table(const std::filesystem::path& path) {
+  const std::string extension = path.extension().string();
+  return extension == ".csv" || extension == ".tsv";
+}
+
+std::string describe_table(const std::filesystem::path& path, const std::string& text_field,
+                           const std::string& label_field, char delimiter) {
+  if (!is_table(path)) return "";
+  constexpr size_t kHeaderBytes = 1 << 16;
+  std::string start(kHeaderBytes, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  start.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+  const bool given = delimiter != '\0';
+  if (start.starts_with("\xEF\xBB\xBF")) start.erase(0, 3);
+  if (!given) delimiter = sniff_delimiter(start, text_field, label_field);
+  return path.string() + ": fields are separated by " + delimiter_name(delimiter) +
+         (given ? ", as data.delimiter says; columns " : ", by the header; columns ") +
+         quote_names(csv_columns(start, delimiter));
+}
+
 bool is_right(const Example& example, std::string_view answer) {
   if (example.label.empty()) return false;
-  return example.label == answer ||
-         std::find(example.more_labels.begin(), example.more_labels.end(), answer) !=
-             example.more_labels.end();
+  const std::string given = to_nfc(answer);
+  const std::vector<std::string> right = all_labels(example);
+  return std::any_of(right.begin(), right.end(),
+                     [&](const std::string& label) { return to_nfc(label) == given; });
 }
 
 std::vector<std::string> all_labels(const Example& example) {
@@ -370,7 +312,7 @@ Result<std::vector<Example>> draw(std::span<const Example> examples, int64_t cou
 
 std::vector<std::string> label_table(std::span<const Example> demonstrations) {
   std::vector<std::string> labels;
-  for (const Example& example : demonstrations) labels.push_back(example.label);
+  for (const Example& example : demonstrations) labels.push_back(to_nfc(example.label));
   std::sort(labels.begin(), labels.end());
   labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
   return labels;
@@ -381,10 +323,10 @@ Status check_query_labels(std::span<const Example> queries, std::span<const std:
   for (const Example& query : queries) {
     const std::vector<std::string> wanted = all_labels(query);
     if (wanted.empty() || std::any_of(wanted.begin(), wanted.end(), [&](const std::string& label) {
-          return std::binary_search(labels.begin(), labels.end(), label);
+          return std::binary_search(labels.begin(), labels.end(), to_nfc(label));
         }))
       continue;
-    return fault(
+    return data_fault(
         queries_path.string(), query.line,
         std::string("expected a label ") + (labels_given ? "of data.labels, or one " : "") +
             "that some demonstration has, found " + quote_for_message(query.label) +

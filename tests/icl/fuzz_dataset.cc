@@ -25,7 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::fclose(file);
   const auto policy =
       (data[0] & 2) != 0 ? dbsa::LabelPolicy::kRequired : dbsa::LabelPolicy::kOptional;
-  const auto examples = dbsa::load_dataset(path, "text", "label", policy);
+  const auto examples =
+      dbsa::load_dataset(path, "text", "label", policy, (data[0] & 4) != 0 ? ';' : '\0');
   if (examples.ok())
     for (const dbsa::Example& example : *examples)
       if (example.text.empty() || example.line < 1) std::abort();
