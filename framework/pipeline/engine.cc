@@ -5,8 +5,10 @@
 #include "host/make_plugin.h"
 #include "model/fingerprint.h"
 #include "model/llm_hidden.h"
+#include "model/model_folder.h"
 #include "model/sentence_encoder.h"
 #include "pipeline/engine_impl.h"
+#include "pipeline/model_fit.h"
 
 namespace dbsa {
 namespace {
@@ -70,12 +72,16 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
                              OpenOptions options) {
   Computing computing;
   const DigestCache cache = {default_cache_folder(), !options.rehash_weights};
+  DBSA_RETURN_IF_ERROR(check_model_folder(settings.model.path));
   DBSA_ASSIGN_OR_RETURN(computing.config, load_model_config(settings.model.path));
   DBSA_ASSIGN_OR_RETURN(Checkpoint opened, Checkpoint::open(settings.model.path));
   computing.checkpoint = std::make_unique<Checkpoint>(std::move(opened));
   DBSA_RETURN_IF_ERROR(computing.checkpoint->check(computing.config));
   DBSA_ASSIGN_OR_RETURN(computing.tokenizer, Tokenizer::load(settings.model.path));
-  DBSA_RETURN_IF_ERROR(check_tokenizer_fits(*computing.tokenizer, computing.config));
+  fit_tokenizer(*computing.tokenizer, computing.config);
+  for (const std::string& warning :
+       model_warnings(settings, computing.config, *computing.tokenizer))
+    services.log(host::LogLevel::kWarning, warning);
   DBSA_ASSIGN_OR_RETURN(
       auto backend, host::make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
                                                               registry, services));
@@ -114,16 +120,6 @@ Precision choose_precision(const ModelSettings& settings, const Checkpoint& chec
                        : compute_half                ? DBSA_KV_DTYPE_BF16
                                                      : DBSA_KV_DTYPE_F32;
   return precision;
-}
-
-Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model) {
-  if (tokenizer.vocab_size() <= model.vocab_size) return {};
-  return Error{ErrorCode::kConfig,
-               tokenizer.name() + ": the tokenizer has ids up to " +
-                   std::to_string(tokenizer.vocab_size() - 1) + " and the model's vocab_size is " +
-                   std::to_string(model.vocab_size) +
-                   "; use the tokenizer that was published with the model",
-               "/model/path"};
 }
 
 Status Engine::Impl::adopt(Pool opened) {
@@ -175,9 +171,9 @@ Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
 Result<std::vector<Example>> read_demonstrations(const DataSettings& data) {
-  DBSA_ASSIGN_OR_RETURN(
-      const std::vector<Example> all,
-      load_dataset(data.demonstrations, data.text_field, data.label_field, LabelPolicy::kRequired));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> all,
+                        load_dataset(data.demonstrations, data.text_field, data.label_field,
+                                     LabelPolicy::kRequired, data.delimiter));
   return draw(all, data.demonstration_count, data.seed);
 }
 
@@ -186,18 +182,23 @@ Result<std::vector<std::string>> read_labels(const DataSettings& data,
   std::vector<Example> labelled(demonstrations.begin(), demonstrations.end());
   if (!data.labels.empty()) {
     // Nothing but the label is looked at, so that a file of labels alone will do.
-    DBSA_ASSIGN_OR_RETURN(
-        const std::vector<Example> more,
-        load_dataset(data.labels, data.label_field, data.label_field, LabelPolicy::kRequired));
+    DBSA_ASSIGN_OR_RETURN(const std::vector<Example> more,
+                          load_dataset(data.labels, data.label_field, data.label_field,
+                                       LabelPolicy::kRequired, data.delimiter));
     labelled.insert(labelled.end(), more.begin(), more.end());
   }
   return label_table(labelled);
 }
 
+void log_table(const DataSettings& data, const std::string& path, host::HostServices& services) {
+  const std::string text = describe_table(path, data.text_field, data.label_field, data.delimiter);
+  if (!text.empty()) services.log(host::LogLevel::kDebug, text);
+}
+
 Result<std::vector<Example>> read_queries(const DataSettings& data) {
-  DBSA_ASSIGN_OR_RETURN(
-      std::vector<Example> queries,
-      load_dataset(data.queries, data.text_field, data.label_field, LabelPolicy::kOptional));
+  DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries,
+                        load_dataset(data.queries, data.text_field, data.label_field,
+                                     LabelPolicy::kOptional, data.delimiter));
   if (!data.query_indices.empty()) {
     DBSA_ASSIGN_OR_RETURN(const std::vector<int64_t> indices,
                           load_indices(data.query_indices, static_cast<int64_t>(queries.size())));
@@ -210,6 +211,7 @@ Result<std::vector<Example>> read_queries(const DataSettings& data) {
 
 Result<std::vector<Example>> Engine::load_queries() const {
   const Settings& settings = impl_->settings;
+  log_table(settings.data, settings.data.queries, impl_->services);
   DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries, read_queries(settings.data));
   if (settings.decoding.method != DecodingMethod::kFree)
     DBSA_RETURN_IF_ERROR(check_query_labels(queries, labels(), settings.data.queries,

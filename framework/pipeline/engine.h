@@ -117,12 +117,11 @@ struct ModelInfo {
 // bf16 arithmetic for 16-bit checkpoints, float32 for others, unless the file says.
 Precision choose_precision(const ModelSettings& settings, const Checkpoint& checkpoint);
 
-// kConfig for a tokenizer with ids that the model has no embedding for.
-Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model);
-
 // The data sets of a pipeline file, chosen as it says.
 Result<std::vector<Example>> read_demonstrations(const DataSettings& data);
 Result<std::vector<Example>> read_queries(const DataSettings& data);
+// Says in the log how a table of data is separated.
+void log_table(const DataSettings& data, const std::string& path, host::HostServices& services);
 // The labels to choose from, in byte order: those of the demonstrations, and of data.labels.
 Result<std::vector<std::string>> read_labels(const DataSettings& data,
                                              std::span<const Example> demonstrations);

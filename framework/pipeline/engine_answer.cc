@@ -35,14 +35,23 @@ Result<Selection> Engine::Impl::select(std::string_view text) {
 }
 
 Result<std::vector<int32_t>> Engine::Impl::query_ids(std::string_view text) const {
-  DBSA_ASSIGN_OR_RETURN(
-      std::vector<int32_t> ids,
-      computing.tokenizer->encode(query_text(prompt_format(settings.prompt), text),
-                                  {.parse_special = false}));
-  if (settings.prompt.tail.empty()) return ids;
+  const bool chat = !settings.prompt.tail.empty();  // its special tokens count
+  const Tokenize with_special = [&](std::string_view part) {
+    return computing.tokenizer->encode(part, {.parse_special = true});
+  };
+  const Tokenize plain = [&](std::string_view part) {
+    return computing.tokenizer->encode(part, {.parse_special = false});
+  };
   const PromptFormat behind = label_format(settings.prompt);
-  DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> tail,
-                        computing.tokenizer->encode(label_lead(behind)));
+  std::string lead(label_lead(behind));
+  // Labels are written with the white space before them; a free answer follows it.
+  if (settings.decoding.method == DecodingMethod::kFree) {
+    DBSA_ASSIGN_OR_RETURN(lead, free_answer_lead(behind, chat ? with_special : plain));
+  }
+  std::string query = query_text(prompt_format(settings.prompt), text);
+  if (!chat) return plain(query + lead.substr(label_lead(behind).size()));
+  DBSA_ASSIGN_OR_RETURN(std::vector<int32_t> ids, plain(query));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> tail, with_special(lead));
   ids.insert(ids.end(), tail.begin(), tail.end());
   return ids;
 }

@@ -102,6 +102,7 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   const Stopwatch setup;
   EncodeReport report;
   report.pool_id = self.pool_id;
+  log_table(self.settings.data, self.settings.data.demonstrations, self.services);
   DBSA_ASSIGN_OR_RETURN(const std::vector<Example> demonstrations,
                         read_demonstrations(self.settings.data));
   DBSA_ASSIGN_OR_RETURN(const std::vector<std::string> labels,

@@ -10,10 +10,17 @@ ModelSettings read_model(const nlohmann::json& table) {
 }
 
 DataSettings read_data(const nlohmann::json& table) {
-  return {
-      table.at("demonstrations"),      table.value("queries", ""), table.value("query_indices", ""),
-      table.value("labels", ""),       table.at("text_field"),     table.at("label_field"),
-      table.at("demonstration_count"), table.at("query_count"),    table.at("seed")};
+  const std::string delimiter = table.at("delimiter");
+  return {table.at("demonstrations"),
+          table.value("queries", ""),
+          table.value("query_indices", ""),
+          table.value("labels", ""),
+          table.at("text_field"),
+          table.at("label_field"),
+          table.at("demonstration_count"),
+          table.at("query_count"),
+          table.at("seed"),
+          delimiter == "auto" ? '\0' : delimiter.at(0)};
 }
 
 PromptSettings read_prompt(const nlohmann::json& table) {

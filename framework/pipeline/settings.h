@@ -36,6 +36,7 @@ struct DataSettings {
   int64_t demonstration_count = 0;  // 0: all
   int64_t query_count = 0;          // 0: all
   uint64_t seed = 0;
+  char delimiter = '\0';  // of .csv and .tsv files; '\0': by their headers
 };
 
 struct PromptSettings {
