@@ -6,7 +6,13 @@
 # `dbsa_plugin` alone, and beside it the manifest, taken from plugin.toml of the calling folder.
 # Both go to DBSA_PLUGIN_DIR (default: <build>/plugins), where --plugin-path finds them, and are
 # installed to <libdir>/dbsa/plugins. VENDOR defaults to DBSA_PLUGIN_VENDOR, then the project's name.
+# Where no build type is given, it is Release.
 include(GNUInstallDirs)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  message(STATUS "No build type was given: Release")
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release or RelWithDebInfo" FORCE)
+endif()
 
 function(dbsa_plugin kind name)
   cmake_parse_arguments(ARG "" "VENDOR" "SOURCES;LIBS" ${ARGN})
@@ -24,7 +30,9 @@ function(dbsa_plugin kind name)
   set(file ${ARG_VENDOR}_${kind}_${name})
   add_library(${target} MODULE ${ARG_SOURCES})
   set_target_properties(${target} PROPERTIES
-    PREFIX "" OUTPUT_NAME ${file} LIBRARY_OUTPUT_DIRECTORY ${folder}
+    # The generator expression keeps generators of several configurations from adding a folder of
+    # their own: library and manifest lie side by side.
+    PREFIX "" OUTPUT_NAME ${file} LIBRARY_OUTPUT_DIRECTORY $<1:${folder}>
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     # Otherwise the RUNPATH ends with an empty entry, the folder that the program is started in.
     BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH_USE_LINK_PATH ON)

@@ -53,6 +53,16 @@ std::vector<std::string> split_pointer(std::string_view pointer) {
   return keys;
 }
 
+std::string pointer_of_key(std::string_view dotted) {
+  std::string pointer;
+  for (size_t begin = 0; begin <= dotted.size();) {
+    const size_t end = std::min(dotted.find('.', begin), dotted.size());
+    pointer = append_pointer(pointer, dotted.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return pointer;
+}
+
 std::string dotted_name(std::string_view pointer) {
   std::string name;
   for (const std::string& key : split_pointer(pointer)) {

@@ -14,6 +14,8 @@ std::string parent_pointer(std::string_view pointer);
 std::vector<std::string> split_pointer(std::string_view pointer);
 // "retriever.k1"; array elements as "axes[2]"; keys that are no bare TOML keys are quoted.
 std::string dotted_name(std::string_view pointer);
+// The way back: "a.b" gives "/a/b".
+std::string pointer_of_key(std::string_view dotted);
 // Takes out what `pointer` leads to, if it leads to anything but the whole.
 void erase_at(std::string_view pointer, nlohmann::json& json);
 

@@ -160,7 +160,8 @@ void add_unexplained(const json& schema, const json& value, Faults& faults) {
                        [&](const Fault& fault) { return fault.pointer.starts_with(pointer); });
   };
   try {
-    valijson::Schema judge;
+    // With its own allocator it would tell of missing memory as a fault of the schema.
+    valijson::Schema judge(::operator new, ::operator delete);
     valijson::SchemaParser parser(valijson::SchemaParser::kDraft7);
     parser.populateSchema(valijson::adapters::NlohmannJsonAdapter(schema), judge);
     valijson::ValidationResults results;

@@ -41,7 +41,8 @@ int64_t kv_dtype_bytes(uint32_t dtype) {
 }
 
 AttentionBackend::AttentionBackend(Instance instance)
-    : instance_(std::move(instance)), vtable_(&instance_.vtable<dbsa_attention_backend_vtable>()) {}
+    : instance_(std::make_unique<Instance>(std::move(instance))),
+      vtable_(&instance_->vtable<dbsa_attention_backend_vtable>()) {}
 
 Result<AttentionBackend> AttentionBackend::create(const LoadedPlugin& plugin,
                                                   HostServices& services,
@@ -59,7 +60,7 @@ Status AttentionBackend::check(bool holds, const char* function, const char* wha
 }
 
 Status AttentionBackend::configure(const dbsa_attention_shape& shape) {
-  DBSA_RETURN_IF_ERROR(instance_.setup_call("configure", vtable_->configure, &shape));
+  DBSA_RETURN_IF_ERROR(instance_->setup_call("configure", vtable_->configure, &shape));
   layers_ = shape.layers;
   query_width_ = int64_t{shape.query_heads} * shape.head_dim;
   kv_width_ = int64_t{shape.kv_heads} * shape.head_dim;
@@ -67,8 +68,8 @@ Status AttentionBackend::configure(const dbsa_attention_shape& shape) {
 }
 
 std::string AttentionBackend::describe() const {
-  const PluginCallScope scope(instance_.plugin(), "describe");
-  const char* text = vtable_->describe(instance_.get());
+  const PluginCallScope scope(instance_->plugin(), "describe");
+  const char* text = vtable_->describe(instance_->get());
   return text != nullptr ? text : "";
 }
 
@@ -76,9 +77,9 @@ Result<Buffer> AttentionBackend::buffer_create(int64_t rows, int64_t width) {
   DBSA_RETURN_IF_ERROR(check(rows >= 1 && width >= 1, "buffer_create", "an empty buffer"));
   dbsa_buffer* buffer = nullptr;
   DBSA_RETURN_IF_ERROR(
-      instance_.call("buffer_create", vtable_->buffer_create, rows, width, &buffer));
-  if (buffer == nullptr) return instance_.broken("buffer_create", "returned no buffer");
-  return Buffer({buffer, instance_.get(), vtable_->buffer_destroy}, rows, width);
+      instance_->call("buffer_create", vtable_->buffer_create, rows, width, &buffer));
+  if (buffer == nullptr) return instance_->broken("buffer_create", "returned no buffer");
+  return Buffer({buffer, instance_.get(), vtable_->buffer_destroy, "buffer_destroy"}, rows, width);
 }
 
 Status AttentionBackend::upload(std::span<const float> source, int64_t first_row, int64_t rows,
@@ -87,7 +88,7 @@ Status AttentionBackend::upload(std::span<const float> source, int64_t first_row
       check(in_range(first_row, rows, buffer.rows()), "upload", "rows out of range"));
   DBSA_RETURN_IF_ERROR(check(source.size() == static_cast<size_t>(rows * buffer.width()), "upload",
                              "the source has another size"));
-  return instance_.call("upload", vtable_->upload, source.data(), first_row, rows, buffer.get());
+  return instance_->call("upload", vtable_->upload, source.data(), first_row, rows, buffer.get());
 }
 
 Status AttentionBackend::download(const Buffer& buffer, int64_t first_row, int64_t rows,
@@ -96,11 +97,11 @@ Status AttentionBackend::download(const Buffer& buffer, int64_t first_row, int64
       check(in_range(first_row, rows, buffer.rows()), "download", "rows out of range"));
   DBSA_RETURN_IF_ERROR(check(destination.size() == static_cast<size_t>(rows * buffer.width()),
                              "download", "the destination has another size"));
-  return instance_.call("download", vtable_->download, buffer.get(), first_row, rows,
-                        destination.data());
+  return instance_->call("download", vtable_->download, buffer.get(), first_row, rows,
+                         destination.data());
 }
 
-Status AttentionBackend::sync() { return instance_.call("sync", vtable_->sync); }
+Status AttentionBackend::sync() { return instance_->call("sync", vtable_->sync); }
 
 Result<Weight> AttentionBackend::weight_create(int32_t use, const dbsa_tensor& tensor) {
   const bool vector = use == DBSA_WEIGHT_VECTOR;
@@ -108,15 +109,21 @@ Result<Weight> AttentionBackend::weight_create(int32_t use, const dbsa_tensor& t
                              "weight_create", "a tensor of another rank"));
   dbsa_weight* weight = nullptr;
   DBSA_RETURN_IF_ERROR(
-      instance_.setup_call("weight_create", vtable_->weight_create, use, &tensor, &weight));
-  if (weight == nullptr) return instance_.broken("weight_create", "returned no weight");
-  return Weight({weight, instance_.get(), vtable_->weight_destroy}, vector ? 1 : tensor.shape[0],
-                tensor.shape[vector ? 0 : 1]);
+      instance_->setup_call("weight_create", vtable_->weight_create, use, &tensor, &weight));
+  if (weight == nullptr) return instance_->broken("weight_create", "returned no weight");
+  return Weight({weight, instance_.get(), vtable_->weight_destroy, "weight_destroy"},
+                vector ? 1 : tensor.shape[0], tensor.shape[vector ? 0 : 1]);
+}
+
+std::string AttentionBackend::code_path() const {
+  const PluginCallScope scope(instance_.plugin(), "code_path");
+  const char* text = vtable_->code_path(instance_.get());
+  return text != nullptr ? text : "";
 }
 
 std::string AttentionBackend::packing() const {
-  const PluginCallScope scope(instance_.plugin(), "packing");
-  const char* text = vtable_->packing(instance_.get());
+  const PluginCallScope scope(instance_->plugin(), "packing");
+  const char* text = vtable_->packing(instance_->get());
   return text != nullptr ? text : "";
 }
 
@@ -125,19 +132,19 @@ Result<std::span<const unsigned char>> AttentionBackend::weight_packed(const Wei
   uint64_t bytes = 0;
   DBSA_RETURN_IF_ERROR(check(static_cast<bool>(weight), "weight_packed", "no weight"));
   DBSA_RETURN_IF_ERROR(
-      instance_.call("weight_packed", vtable_->weight_packed, weight.get(), &packed, &bytes));
+      instance_->call("weight_packed", vtable_->weight_packed, weight.get(), &packed, &bytes));
   if (packed == nullptr || bytes == 0 || bytes % 64 != 0)
-    return instance_.broken("weight_packed", "returned no bytes, or not a multiple of 64");
+    return instance_->broken("weight_packed", "returned no bytes, or not a multiple of 64");
   return std::span(static_cast<const unsigned char*>(packed), bytes);
 }
 
 Result<Weight> AttentionBackend::weight_adopt(int64_t out, int64_t in,
                                               std::span<const unsigned char> packed) {
   dbsa_weight* weight = nullptr;
-  DBSA_RETURN_IF_ERROR(instance_.setup_call("weight_adopt", vtable_->weight_adopt, out, in,
-                                            packed.data(), packed.size(), &weight));
-  if (weight == nullptr) return instance_.broken("weight_adopt", "returned no weight");
-  return Weight({weight, instance_.get(), vtable_->weight_destroy}, out, in);
+  DBSA_RETURN_IF_ERROR(instance_->setup_call("weight_adopt", vtable_->weight_adopt, out, in,
+                                             packed.data(), packed.size(), &weight));
+  if (weight == nullptr) return instance_->broken("weight_adopt", "returned no weight");
+  return Weight({weight, instance_.get(), vtable_->weight_destroy, "weight_destroy"}, out, in);
 }
 
 Status AttentionBackend::embedding(std::span<const int32_t> ids, const Weight& table, Buffer& out) {
@@ -147,7 +154,7 @@ Status AttentionBackend::embedding(std::span<const int32_t> ids, const Weight& t
   const bool known =
       std::all_of(ids.begin(), ids.end(), [&](int32_t id) { return id >= 0 && id < table.rows(); });
   DBSA_RETURN_IF_ERROR(check(known, "embedding", "a token id outside the vocabulary"));
-  return instance_.call("embedding", vtable_->embedding, ids.data(), rows, table.get(), out.get());
+  return instance_->call("embedding", vtable_->embedding, ids.data(), rows, table.get(), out.get());
 }
 
 Status AttentionBackend::linear(const Buffer& x, int64_t rows,
@@ -163,8 +170,8 @@ Status AttentionBackend::linear(const Buffer& x, int64_t rows,
     all.push_back({sizeof(dbsa_linear_layer), 0, weight.get(), bias.get(),
                    residual != nullptr ? residual->get() : nullptr, out.get()});
   }
-  return instance_.call("linear", vtable_->linear, x.get(), rows, all.data(),
-                        static_cast<int64_t>(all.size()));
+  return instance_->call("linear", vtable_->linear, x.get(), rows, all.data(),
+                         static_cast<int64_t>(all.size()));
 }
 
 Status AttentionBackend::rms_norm(const Buffer& x, int64_t rows, const Weight& weight,
@@ -173,8 +180,8 @@ Status AttentionBackend::rms_norm(const Buffer& x, int64_t rows, const Weight& w
                                  x.width() == weight.width() && x.width() == out.width() &&
                                  &x != &out,
                              "rms_norm", "shapes do not fit"));
-  return instance_.call("rms_norm", vtable_->rms_norm, x.get(), rows, weight.get(), epsilon,
-                        out.get());
+  return instance_->call("rms_norm", vtable_->rms_norm, x.get(), rows, weight.get(), epsilon,
+                         out.get());
 }
 
 Status AttentionBackend::swiglu(const Buffer& x, int64_t rows, const SwiGluWeights& weights,
@@ -193,8 +200,8 @@ Status AttentionBackend::swiglu(const Buffer& x, int64_t rows, const SwiGluWeigh
   const dbsa_swiglu_weights all = {
       sizeof all,    0,          gate.get(),     gate_bias.get(), up.get(),
       up_bias.get(), down.get(), down_bias.get()};
-  return instance_.call("swiglu", vtable_->swiglu, x.get(), rows, &all,
-                        residual != nullptr ? residual->get() : nullptr, out.get());
+  return instance_->call("swiglu", vtable_->swiglu, x.get(), rows, &all,
+                         residual != nullptr ? residual->get() : nullptr, out.get());
 }
 
 Status AttentionBackend::layer_norm(const Buffer& x, int64_t rows, const Weight& weight,
@@ -203,14 +210,14 @@ Status AttentionBackend::layer_norm(const Buffer& x, int64_t rows, const Weight&
                                  x.width() == weight.width() && x.width() == bias.width() &&
                                  x.width() == out.width() && &x != &out,
                              "layer_norm", "shapes do not fit"));
-  return instance_.call("layer_norm", vtable_->layer_norm, x.get(), rows, weight.get(), bias.get(),
-                        epsilon, out.get());
+  return instance_->call("layer_norm", vtable_->layer_norm, x.get(), rows, weight.get(), bias.get(),
+                         epsilon, out.get());
 }
 
 Status AttentionBackend::gelu(const Buffer& x, int64_t rows, Buffer& out) {
   DBSA_RETURN_IF_ERROR(check(rows <= x.rows() && rows <= out.rows() && x.width() == out.width(),
                              "gelu", "shapes do not fit"));
-  return instance_.call("gelu", vtable_->gelu, x.get(), rows, out.get());
+  return instance_->call("gelu", vtable_->gelu, x.get(), rows, out.get());
 }
 
 Status AttentionBackend::gather_rows(const Buffer& x, std::span<const int64_t> indices,
@@ -221,8 +228,8 @@ Status AttentionBackend::gather_rows(const Buffer& x, std::span<const int64_t> i
   const bool inside = std::all_of(indices.begin(), indices.end(),
                                   [&](int64_t index) { return index >= 0 && index < x.rows(); });
   DBSA_RETURN_IF_ERROR(check(inside, "gather_rows", "an index out of range"));
-  return instance_.call("gather_rows", vtable_->gather_rows, x.get(), indices.data(), count,
-                        out.get());
+  return instance_->call("gather_rows", vtable_->gather_rows, x.get(), indices.data(), count,
+                         out.get());
 }
 
 Result<std::vector<TokenScores>> AttentionBackend::log_softmax(
@@ -240,13 +247,13 @@ Result<std::vector<TokenScores>> AttentionBackend::log_softmax(
   DBSA_RETURN_IF_ERROR(check(inside, "log_softmax", "a token outside the vocabulary"));
   std::vector<double> values(ids.size()), best_values(tokens.size());
   std::vector<int32_t> best(tokens.size());
-  DBSA_RETURN_IF_ERROR(instance_.call("log_softmax", vtable_->log_softmax, x.get(), rows,
-                                      first.data(), ids.data(), values.data(), best.data(),
-                                      best_values.data()));
+  DBSA_RETURN_IF_ERROR(instance_->call("log_softmax", vtable_->log_softmax, x.get(), rows,
+                                       first.data(), ids.data(), values.data(), best.data(),
+                                       best_values.data()));
   std::vector<TokenScores> scores;
   for (size_t r = 0; r < tokens.size(); ++r) {
     if (best[r] < 0 || best[r] >= x.width())
-      return instance_.broken("log_softmax", "returned a token outside the vocabulary");
+      return instance_->broken("log_softmax", "returned a token outside the vocabulary");
     scores.push_back(
         {{values.begin() + first[r], values.begin() + first[r + 1]}, best[r], best_values[r]});
   }
@@ -256,9 +263,9 @@ Result<std::vector<TokenScores>> AttentionBackend::log_softmax(
 Result<Kv> AttentionBackend::kv_create(int64_t tokens) {
   DBSA_RETURN_IF_ERROR(check(tokens >= 1, "kv_create", "no tokens"));
   dbsa_kv* kv = nullptr;
-  DBSA_RETURN_IF_ERROR(instance_.call("kv_create", vtable_->kv_create, tokens, &kv));
-  if (kv == nullptr) return instance_.broken("kv_create", "returned no KV");
-  return Kv({kv, instance_.get(), vtable_->kv_destroy}, tokens);
+  DBSA_RETURN_IF_ERROR(instance_->call("kv_create", vtable_->kv_create, tokens, &kv));
+  if (kv == nullptr) return instance_->broken("kv_create", "returned no KV");
+  return Kv({kv, instance_.get(), vtable_->kv_destroy, "kv_destroy"}, tokens);
 }
 
 Status AttentionBackend::kv_append(const Buffer& k, const Buffer& v, int64_t first_row,
@@ -267,24 +274,25 @@ Status AttentionBackend::kv_append(const Buffer& k, const Buffer& v, int64_t fir
                     in_range(first_token, rows, kv.tokens()) && k.width() == kv_width_ &&
                     v.width() == kv_width_ && layer >= 0 && layer < layers_;
   DBSA_RETURN_IF_ERROR(check(fits, "kv_append", "shapes do not fit"));
-  return instance_.call("kv_append", vtable_->kv_append, k.get(), v.get(), first_row, rows, layer,
-                        first_token, kv.get());
+  return instance_->call("kv_append", vtable_->kv_append, k.get(), v.get(), first_row, rows, layer,
+                         first_token, kv.get());
 }
 
 // A format that a backend made must describe the planes this host will allocate and store.
 Status AttentionBackend::check_format(const dbsa_kv_format& format, const char* function) const {
   const int64_t element = kv_dtype_bytes(format.dtype);
   if (element == 0)
-    return instance_.broken(function, "returned the unknown dtype " + std::to_string(format.dtype));
+    return instance_->broken(function,
+                             "returned the unknown dtype " + std::to_string(format.dtype));
   if (static_cast<int64_t>(format.layers) != layers_)
-    return instance_.broken(function, "returned a format of " + std::to_string(format.layers) +
-                                          " layers, the model has " + std::to_string(layers_));
+    return instance_->broken(function, "returned a format of " + std::to_string(format.layers) +
+                                           " layers, the model has " + std::to_string(layers_));
   const uint64_t least =
       2 * static_cast<uint64_t>(kv_width_) * format.tokens * static_cast<uint64_t>(element);
   constexpr uint64_t kMost = uint64_t{1} << 40;
   if (format.plane_bytes < least || format.plane_bytes > kMost)
-    return instance_.broken(function, "returned planes of " + std::to_string(format.plane_bytes) +
-                                          " bytes, expected at least " + std::to_string(least));
+    return instance_->broken(function, "returned planes of " + std::to_string(format.plane_bytes) +
+                                           " bytes, expected at least " + std::to_string(least));
   return {};
 }
 
@@ -292,14 +300,14 @@ Result<dbsa_kv_format> AttentionBackend::block_format(int64_t tokens) const {
   DBSA_RETURN_IF_ERROR(check(tokens >= 1, "block_format", "no tokens"));
   dbsa_kv_format format = {};
   format.struct_size = sizeof format;
-  DBSA_RETURN_IF_ERROR(instance_.call("block_format", vtable_->block_format, tokens, &format));
+  DBSA_RETURN_IF_ERROR(instance_->call("block_format", vtable_->block_format, tokens, &format));
   if (format.struct_size != sizeof format)
-    return instance_.broken("block_format",
-                            "returned a struct_size of " + std::to_string(format.struct_size));
+    return instance_->broken("block_format",
+                             "returned a struct_size of " + std::to_string(format.struct_size));
   if (format.tokens != static_cast<uint64_t>(tokens))
-    return instance_.broken("block_format", "returned a format of " +
-                                                std::to_string(format.tokens) + " tokens for " +
-                                                std::to_string(tokens));
+    return instance_->broken("block_format", "returned a format of " +
+                                                 std::to_string(format.tokens) + " tokens for " +
+                                                 std::to_string(tokens));
   DBSA_RETURN_IF_ERROR(check_format(format, "block_format"));
   return format;
 }
@@ -308,9 +316,11 @@ Result<Kv> AttentionBackend::block_import(const dbsa_kv_format& format, const vo
   DBSA_RETURN_IF_ERROR(
       check(planes != nullptr && format.tokens >= 1, "block_import", "an empty block"));
   dbsa_kv* kv = nullptr;
-  DBSA_RETURN_IF_ERROR(instance_.call("block_import", vtable_->block_import, &format, planes, &kv));
-  if (kv == nullptr) return instance_.broken("block_import", "returned no KV");
-  return Kv({kv, instance_.get(), vtable_->kv_destroy}, static_cast<int64_t>(format.tokens));
+  DBSA_RETURN_IF_ERROR(
+      instance_->call("block_import", vtable_->block_import, &format, planes, &kv));
+  if (kv == nullptr) return instance_->broken("block_import", "returned no KV");
+  return Kv({kv, instance_.get(), vtable_->kv_destroy, "kv_destroy"},
+            static_cast<int64_t>(format.tokens));
 }
 
 Status AttentionBackend::block_export(const Kv& kv, const dbsa_kv_format& format, int32_t layer,
@@ -318,7 +328,7 @@ Status AttentionBackend::block_export(const Kv& kv, const dbsa_kv_format& format
   DBSA_RETURN_IF_ERROR(check(kv && static_cast<int64_t>(format.tokens) <= kv.tokens() &&
                                  layer >= 0 && layer < layers_ && plane != nullptr,
                              "block_export", "the format does not fit the KV"));
-  return instance_.call("block_export", vtable_->block_export, kv.get(), &format, layer, plane);
+  return instance_->call("block_export", vtable_->block_export, kv.get(), &format, layer, plane);
 }
 
 Status AttentionBackend::block_to_token_major(const dbsa_kv_format& format, const void* plane,
@@ -326,15 +336,15 @@ Status AttentionBackend::block_to_token_major(const dbsa_kv_format& format, cons
   const uint64_t values = 2 * uint64_t{format.kv_heads} * format.head_dim * format.tokens;
   DBSA_RETURN_IF_ERROR(check(plane != nullptr && destination.size() == values,
                              "block_to_token_major", "the destination has another size"));
-  return instance_.call("block_to_token_major", vtable_->block_to_token_major, &format, plane,
-                        destination.data());
+  return instance_->call("block_to_token_major", vtable_->block_to_token_major, &format, plane,
+                         destination.data());
 }
 
 Result<Plan> AttentionBackend::plan_prepare(const dbsa_plan_description& description) {
   dbsa_plan* plan = nullptr;
-  DBSA_RETURN_IF_ERROR(instance_.call("plan_prepare", vtable_->plan_prepare, &description, &plan));
-  if (plan == nullptr) return instance_.broken("plan_prepare", "returned no plan");
-  return Plan({plan, instance_.get(), vtable_->plan_destroy}, description.rows);
+  DBSA_RETURN_IF_ERROR(instance_->call("plan_prepare", vtable_->plan_prepare, &description, &plan));
+  if (plan == nullptr) return instance_->broken("plan_prepare", "returned no plan");
+  return Plan({plan, instance_.get(), vtable_->plan_destroy, "plan_destroy"}, description.rows);
 }
 
 Status AttentionBackend::attention(const Plan& plan, int32_t layer, const Buffer& q, Buffer& out) {
@@ -342,7 +352,7 @@ Status AttentionBackend::attention(const Plan& plan, int32_t layer, const Buffer
                                  plan.rows() <= out.rows() && q.width() == query_width_ &&
                                  out.width() == query_width_ && &q != &out,
                              "attention", "shapes do not fit"));
-  return instance_.call("attention", vtable_->attention, plan.get(), layer, q.get(), out.get());
+  return instance_->call("attention", vtable_->attention, plan.get(), layer, q.get(), out.get());
 }
 
 }  // namespace dbsa::host

@@ -31,20 +31,25 @@ class BackendHandle {
   using Destroy = void (*)(void* instance, Object* object);
 
   BackendHandle() = default;
-  BackendHandle(Object* object, void* instance, Destroy destroy)
-      : object_(object), instance_(instance), destroy_(destroy) {}
+  // name: of the function that destroys, for messages.
+  BackendHandle(Object* object, const Instance* instance, Destroy destroy, const char* name)
+      : object_(object), instance_(instance), destroy_(destroy), name_(name) {}
   BackendHandle(BackendHandle&& other) noexcept
       : object_(std::exchange(other.object_, nullptr)),
         instance_(other.instance_),
-        destroy_(other.destroy_) {}
+        destroy_(other.destroy_),
+        name_(other.name_) {}
   BackendHandle& operator=(BackendHandle&& other) noexcept {
     std::swap(object_, other.object_);
     std::swap(instance_, other.instance_);
     std::swap(destroy_, other.destroy_);
+    std::swap(name_, other.name_);
     return *this;
   }
   ~BackendHandle() {
-    if (object_ != nullptr) destroy_(instance_, object_);
+    if (object_ == nullptr) return;
+    const PluginCallScope scope(instance_->plugin(), name_);
+    destroy_(instance_->get(), object_);
   }
 
   Object* get() const { return object_; }
@@ -52,8 +57,9 @@ class BackendHandle {
 
  private:
   Object* object_ = nullptr;
-  void* instance_ = nullptr;
+  const Instance* instance_ = nullptr;
   Destroy destroy_ = nullptr;
+  const char* name_ = nullptr;
 };
 
 // float32 [rows, width] on the device.
@@ -133,11 +139,13 @@ class AttentionBackend {
   static Result<AttentionBackend> create(const LoadedPlugin& plugin, HostServices& services,
                                          const nlohmann::json& config);
 
-  const std::string& plugin_id() const { return instance_.plugin().id; }
+  const std::string& plugin_id() const { return instance_->plugin().id; }
 
   // Once, before anything else. [setup]
   Status configure(const dbsa_attention_shape& shape);
   std::string describe() const;
+  // The arithmetic that was chosen on this machine, after configure; "" where there is only one.
+  std::string code_path() const;
 
   // Contents undefined. [any]
   Result<Buffer> buffer_create(int64_t rows, int64_t width);
@@ -202,7 +210,7 @@ class AttentionBackend {
   Status check(bool holds, const char* function, const char* what) const;
   Status check_format(const dbsa_kv_format& format, const char* function) const;
 
-  Instance instance_;
+  std::unique_ptr<Instance> instance_;  // handles point to it
   const dbsa_attention_backend_vtable* vtable_;
   int32_t layers_ = 0;
   int64_t query_width_ = 0;  // query_heads * head_dim

@@ -30,7 +30,8 @@ ConfigRow row_of(const std::string& name, const json& key) {
           key.contains("default") ? key["default"].dump() : "required",
           range_of(key),
           key.value("unit", ""),
-          key.value("description", "")};
+          key.value("description", "") +
+              (key.value("affects", "") == "speed" ? "; does not affect results" : "")};
 }
 
 // Comments end with their line.
@@ -101,8 +102,12 @@ std::string config_markdown(const Manifest& manifest) {
 
 std::string config_toml(const Manifest& manifest) {
   const std::string stage(kind_name(manifest.kind));
-  std::string out = "[" + stage + "]\n# " + one_line(manifest.summary) +
-                    "\nplugin = " + json(manifest.short_name()).dump() + "\n";
+  // A short name always means ours where there is one of ours.
+  const std::string ours = "dbsa." + stage + "." + std::string(manifest.short_name());
+  std::string out =
+      "[" + stage + "]\n# " + one_line(manifest.summary) + "\nplugin = " +
+      json(manifest.id == ours ? manifest.short_name() : std::string_view(manifest.id)).dump() +
+      "\n";
   const json framework = framework_keys(stage);
   for (const auto& [name, key] : framework.items())
     if (name != "plugin") out += toml_of(row_of(name, key));
@@ -138,10 +143,10 @@ json editor_schema(const PluginRegistry& registry) {
     json names = json::array();
     for (const auto& [name, key] : stage["properties"].items()) names.push_back(name);
     for (const std::string& name : manifest.config_keys) names.push_back(name);
-    json named = {{"properties", {{"plugin", {{"enum", {manifest.short_name(), manifest.id}}}}}}};
+    const std::string name = registry.name_of(manifest);
+    json named = {{"properties", {{"plugin", {{"enum", {name, manifest.id}}}}}}};
     // Without the key the default plugin is meant.
-    if (stage["properties"]["plugin"]["default"] != manifest.short_name())
-      named["required"] = {"plugin"};
+    if (stage["properties"]["plugin"]["default"] != name) named["required"] = {"plugin"};
     stage["allOf"].push_back({{"if", std::move(named)},
                               {"then",
                                {{"propertyNames", {{"enum", std::move(names)}}},

@@ -223,6 +223,7 @@ HostServices::HostServices(HostOptions options)
             return embedder != nullptr ? embedder->width() : 0;
           },
           [](void* context, const dbsa_texts* texts, float* vectors, dbsa_error* error) noexcept {
+            const PluginCallScope none(PluginCall{});  // what is computed here is not the plugin's
             return sdk::guard(error, [&] {
               return static_cast<HostServices*>(context)->impl_->embed(Texts(texts), vectors);
             });

@@ -3,6 +3,10 @@
 #include <array>
 #include <cstring>
 #include <utility>
+#include <vector>
+
+#include "config/json_pointer.h"
+#include "config/schema_check.h"
 
 namespace dbsa::host {
 namespace {
@@ -48,7 +52,8 @@ Error error_from_plugin(const LoadedPlugin& plugin, const char* function, int32_
   if (message.empty()) message = "failed with code " + std::to_string(code) + " and no message";
   std::string pointer = text_of(error.config_pointer, sizeof error.config_pointer);
   if (!pointer.empty())
-    pointer = "/" + std::string(kind_name(plugin.table->kind)) + pointer;
+    pointer = "/" + std::string(kind_name(plugin.table->kind)) +
+              (pointer.starts_with('/') ? "" : "/") + pointer;
   else if (code == DBSA_ERROR_PLUGIN || code == DBSA_ERROR_INVALID_ARGUMENT)
     message = named(plugin, function) + message;
   else
@@ -64,11 +69,25 @@ Error error_from_exception(const LoadedPlugin& plugin, const char* function,
           ""};
 }
 
+Error blame_for_undeclared_key(const LoadedPlugin& plugin, const char* function,
+                               const nlohmann::json& config, Error error) {
+  const std::vector<std::string> names = split_pointer(error.config_pointer);  // the stage first
+  if (error.code != ErrorCode::kConfig || names.size() < 2 || config.contains(names[1]))
+    return error;
+  return {ErrorCode::kPlugin,
+          named(plugin, function) + "asks for the key " + in_quotes(names[1]) +
+              ", which its manifest does not declare; the plugin's author must add [config." +
+              names[1] + "] to the manifest (it says: " + error.message + ")",
+          ""};
+}
+
 Status check_config(const LoadedPlugin& plugin, const nlohmann::json& config) {
   const std::string text = config.dump();
-  return call_plugin(plugin, "check_config", [&](dbsa_error* error) {
+  const Status status = call_plugin(plugin, "check_config", [&](dbsa_error* error) {
     return plugin.table->check_config(text.c_str(), error);
   });
+  if (status.ok()) return status;
+  return blame_for_undeclared_key(plugin, "check_config", config, status.error());
 }
 
 Result<Instance> Instance::create(const LoadedPlugin& plugin, HostServices& services,
@@ -83,9 +102,10 @@ Result<Instance> Instance::create(const LoadedPlugin& plugin, HostServices& serv
   void* instance = nullptr;
   {
     std::lock_guard lock(*plugin.setup);
-    DBSA_RETURN_IF_ERROR(call_plugin(plugin, "create", [&](dbsa_error* error) {
+    const Status made = call_plugin(plugin, "create", [&](dbsa_error* error) {
       return plugin.table->create(services.abi(), text.c_str(), &instance, error);
-    }));
+    });
+    if (!made.ok()) return blame_for_undeclared_key(plugin, "create", config, made.error());
   }
   if (instance == nullptr)
     return Error{ErrorCode::kPlugin, named(plugin, "create") + "succeeded without an instance", ""};

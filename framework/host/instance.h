@@ -71,6 +71,10 @@ Error error_from_plugin(const LoadedPlugin& plugin, const char* function, int32_
                         const dbsa_error& error);
 Error error_from_exception(const LoadedPlugin& plugin, const char* function,
                            const std::exception* cause);
+// The error of a plugin that was given `config`, every key that its manifest declares. Where it
+// complains of a key that is not among them, no user can help, and the error becomes the plugin's.
+Error blame_for_undeclared_key(const LoadedPlugin& plugin, const char* function,
+                               const nlohmann::json& config, Error error);
 
 // Makes one call into a plugin; `function` takes the error struct and returns the code.
 template <typename Call>

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "config/path_kind.h"
+#include "host/elf_check.h"
 #include "host/plugin_call.h"
 
 namespace dbsa::host {
@@ -73,7 +74,7 @@ VtableShape vtable_shape(uint32_t kind) {
                "block_import",   "block_export",  "block_to_token_major",
                "plan_prepare",   "plan_destroy",  "attention",
                "layer_norm",     "gelu",          "packing",
-               "weight_packed",  "weight_adopt",  "log_softmax"}};
+               "weight_packed",  "weight_adopt",  "log_softmax",  "code_path"}};
   }
 }
 
@@ -165,6 +166,9 @@ Result<LoadedPlugin> load_library(const Manifest& manifest) {
   if (!there.ok()) return there.error();
   if (*there == PathKind::kNothing)
     return fault(manifest, "no such file; it belongs beside " + manifest.path);
+  if (const Status whole = check_shared_library(manifest.library_path); !whole.ok())
+    return whole.error().code == ErrorCode::kPlugin ? fault(manifest, whole.error().message)
+                                                    : whole.error();
 
   dll::shared_library library;
   try {

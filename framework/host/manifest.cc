@@ -40,6 +40,35 @@ bool parse_abi(std::string_view text, uint32_t& major, uint32_t& minor) {
   return second.ec == std::errc() && second.ptr == end;
 }
 
+// Own keys of plugins that the framework reads too, by name.
+struct SharedKey {
+  std::string_view kind, name, type, format;
+  const char* use;
+};
+constexpr SharedKey kSharedKeys[] = {
+    {"mask_pattern", "anchor_blocks", "integer", "",
+     "as the number of blocks that every query is given"},
+    {"kv_store", "path", "string", "path", "as the folder in which pools lie"},
+};
+
+void check_shared_key(const std::string& kind, const std::string& name, const json& key,
+                      const std::string& pointer, Faults& faults) {
+  for (const SharedKey& shared : kSharedKeys) {
+    if (shared.kind != kind || shared.name != name) continue;
+    const auto check = [&](const char* keyword, std::string_view wanted) {
+      const std::string got = key.value(keyword, "");
+      if (got != wanted)
+        faults.add(append_pointer(pointer, keyword),
+                   "must be " + in_quotes(wanted) + ", got " +
+                       (got.empty() ? "nothing" : in_quotes(got)) +
+                       ": the framework reads the key " + name + " of every " + kind + " " +
+                       shared.use + "; choose another name if it means something else");
+    };
+    check("type", shared.type);
+    check("format", shared.format);
+  }
+}
+
 // What the schema of manifests cannot say about one key.
 void check_key(const json& key, const std::string& pointer, Faults& faults) {
   const std::string type = key.at("type");
@@ -57,8 +86,9 @@ void check_key(const json& key, const std::string& pointer, Faults& faults) {
     faults.add(append_pointer(pointer, type == "object" ? "type" : "format"),
                "a key of type object takes a plugin's table: format = \"retriever\"; no other key "
                "does");
-  if (type == "object" && key.contains("default"))
-    faults.add(append_pointer(pointer, "default"), "is not for tables");
+  for (const char* keyword : {"default", "affects"})
+    if (type == "object" && key.contains(keyword))
+      faults.add(append_pointer(pointer, keyword), "is not for tables");
   if (key.contains("minimum") && key.contains("maximum") && key["minimum"] > key["maximum"])
     faults.add(append_pointer(pointer, "maximum"),
                "must be >= minimum " + key["minimum"].dump() + ", got " + key["maximum"].dump());
@@ -91,6 +121,7 @@ Faults check(const json& manifest) {
     if (reserved.contains(name))
       faults.add(pointer, "is the framework's own key of [" + stage + "]; choose another name");
     check_key(key, pointer, faults);
+    check_shared_key(stage, name, key, pointer, faults);
   }
   return faults;
 }
@@ -146,6 +177,14 @@ Result<Manifest> manifest_of(const TomlDocument& document) {
 std::string_view Manifest::short_name() const {
   const std::string_view text = id;
   return text.substr(text.rfind('.') + 1);
+}
+
+bool Manifest::affects_results(std::string_view pointer) const {
+  const std::vector<std::string> names = split_pointer(pointer);
+  if (names.size() != 1) return true;
+  const json& keys = config_schema.at("properties");
+  const auto key = keys.find(names.front());
+  return key == keys.end() || key->value("affects", "results") != "speed";
 }
 
 Result<Manifest> load_manifest(const std::string& path) {

@@ -33,6 +33,10 @@ struct Manifest {
   std::string library_path;              // beside it
 
   std::string_view short_name() const;  // "bm25"
+  // Whether results may depend on a key of the plugin's own table, such as "/k1"; false where the
+  // manifest says `affects = "speed"`. Of a table's key ("/first/k1") the other plugin's manifest
+  // says it; here it counts as one that does.
+  bool affects_results(std::string_view pointer) const;
 };
 
 // kConfig with one line for each fault, "file:line:column: ...". kEnvironment when unreadable.

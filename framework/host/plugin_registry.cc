@@ -12,6 +12,7 @@
 #include "config/path_kind.h"
 #include "config/read_file.h"
 #include "config/schema_check.h"
+#include "config/toml_document.h"
 #include "host/library.h"
 
 namespace dbsa::host {
@@ -32,6 +33,19 @@ void add_once(std::vector<std::string>& folders, const std::string& folder) {
   std::string path = tidy(folder);
   if (std::find(folders.begin(), folders.end(), path) == folders.end())
     folders.push_back(std::move(path));
+}
+
+std::string file_name(const std::string& path) { return fs::path(path).filename().string(); }
+
+// "dbsa.retriever.bm25" -> "bm25"
+std::string_view short_name(std::string_view id) { return id.substr(id.rfind('.') + 1); }
+
+// The id that a manifest gives which cannot be used; "" where it gives none.
+std::string claimed_id(const std::string& path) {
+  const Result<TomlDocument> document = TomlDocument::load(path);
+  if (!document.ok()) return "";
+  const auto id = document->json().find("id");
+  return id != document->json().end() && id->is_string() ? id->get<std::string>() : "";
 }
 
 std::vector<std::string> manifest_files(SearchedFolder& folder) {
@@ -70,39 +84,63 @@ std::vector<std::string> plugin_search_path(std::span<const std::string> options
   return folders;
 }
 
+void PluginRegistry::add_folder(const std::string& folder) {
+  SearchedFolder searched = {folder, false, 0, ""};
+  std::map<std::string, std::vector<Manifest>> found;  // by id
+  std::vector<FailedPlugin> broken;
+  for (const std::string& file : manifest_files(searched)) {
+    ++searched.manifests;
+    Result<Manifest> manifest = load_manifest(file);
+    if (manifest.ok())
+      found[manifest->id].push_back(std::move(manifest).value());
+    else
+      broken.push_back({file, manifest.error().message});
+  }
+  searched_.push_back(std::move(searched));
+  for (auto& [id, copies] : found) {
+    if (const auto used = first_.find(id); used != first_.end()) {
+      for (const Manifest& copy : copies)
+        shadowed_.push_back({copy.kind, id, copy.path, used->second});
+      continue;
+    }
+    const Manifest& copy = copies.front();
+    auto before = broken_.find(id);
+    if (before == broken_.end()) before = broken_.find(file_name(copy.path));
+    if (before != broken_.end()) {
+      refused_[id] = {copy.kind, before->second.path + ", which is looked for before " + copy.path +
+                                     ", cannot be used: " + before->second.cause};
+      first_[id] = before->second.path;
+      for (const Manifest& other : copies)
+        shadowed_.push_back({other.kind, id, other.path, first_[id]});
+      continue;
+    }
+    first_[id] = copy.path;
+    if (copies.size() == 1) {
+      manifests_.push_back(std::move(copies.front()));
+      continue;
+    }
+    std::string cause = "more than one plugin has the id " + id + ": ";
+    for (size_t i = 0; i < copies.size(); ++i) cause += (i == 0 ? "" : " and ") + copies[i].path;
+    cause += "; remove all but one";
+    for (const Manifest& other : copies) failed_.push_back({other.path, cause});
+    refused_[id] = {copy.kind, cause};
+  }
+  for (FailedPlugin& failed : broken) {
+    if (const std::string id = claimed_id(failed.path); !id.empty()) broken_.emplace(id, failed);
+    broken_.emplace(file_name(failed.path), failed);
+    failed_.push_back(std::move(failed));
+  }
+}
+
 PluginRegistry PluginRegistry::discover(std::span<const std::string> folders) {
   PluginRegistry registry;
   std::vector<std::string> once;
   for (const std::string& folder : folders) add_once(once, folder);
-  std::vector<Manifest> found;
-  for (const std::string& folder : once) {
-    SearchedFolder searched = {folder, false, 0, ""};
-    for (const std::string& file : manifest_files(searched)) {
-      ++searched.manifests;
-      Result<Manifest> manifest = load_manifest(file);
-      if (manifest.ok())
-        found.push_back(std::move(manifest).value());
-      else
-        registry.failed_.push_back({file, manifest.error().message});
-    }
-    registry.searched_.push_back(std::move(searched));
-  }
-  std::stable_sort(found.begin(), found.end(), [](const Manifest& a, const Manifest& b) {
-    return std::tie(a.kind, a.id) < std::tie(b.kind, b.id);
-  });
-  // Of two plugins with one id neither is used: which one was meant is not ours to guess.
-  std::map<std::string, std::vector<std::string>> files_of;
-  for (const Manifest& manifest : found) files_of[manifest.id].push_back(manifest.path);
-  for (const auto& [id, files] : files_of) {
-    if (files.size() < 2) continue;
-    std::string cause = "more than one plugin has the id " + id + ": ";
-    for (size_t i = 0; i < files.size(); ++i) cause += (i == 0 ? "" : " and ") + files[i];
-    cause += "; remove all but one";
-    for (const std::string& file : files) registry.failed_.push_back({file, cause});
-    registry.twins_[id] = cause;
-  }
-  for (Manifest& manifest : found)
-    if (!registry.twins_.contains(manifest.id)) registry.manifests_.push_back(std::move(manifest));
+  for (const std::string& folder : once) registry.add_folder(folder);
+  std::stable_sort(registry.manifests_.begin(), registry.manifests_.end(),
+                   [](const Manifest& a, const Manifest& b) {
+                     return std::tie(a.kind, a.id) < std::tie(b.kind, b.id);
+                   });
   return registry;
 }
 
@@ -125,7 +163,7 @@ Error PluginRegistry::unknown(uint32_t kind, std::string_view name) const {
   std::string available;
   for (const Manifest& manifest : manifests_) {
     if (manifest.kind != kind) continue;
-    names.emplace_back(manifest.short_name());
+    names.push_back(name_of(manifest));
     available += (available.empty() ? "" : ", ") + names.back();
   }
   std::string message = "no " + std::string(kind_name(kind)) + " plugin " + in_quotes(name);
@@ -142,30 +180,51 @@ Error PluginRegistry::unknown(uint32_t kind, std::string_view name) const {
   return {ErrorCode::kPlugin, std::move(message), ""};
 }
 
+std::vector<std::string> PluginRegistry::meant(uint32_t kind, std::string_view name) const {
+  const bool full = name.find('.') != name.npos;
+  std::map<uint32_t, std::vector<std::string>> ids_of;  // by kind
+  const auto consider = [&](uint32_t of_kind, const std::string& id) {
+    if (full ? id == name : (kind == 0 || kind == of_kind) && short_name(id) == name)
+      ids_of[of_kind].push_back(id);
+  };
+  for (const Manifest& manifest : manifests_) consider(manifest.kind, manifest.id);
+  for (const auto& [id, refused] : refused_) consider(refused.kind, id);
+  std::vector<std::string> all;
+  for (auto& [of_kind, ids] : ids_of) {
+    // A stranger's plugin changes nothing for those who use ours by its short name.
+    const std::string ours = "dbsa." + std::string(kind_name(of_kind)) + "." + std::string(name);
+    if (std::find(ids.begin(), ids.end(), ours) != ids.end()) ids = {ours};
+    all.insert(all.end(), ids.begin(), ids.end());
+  }
+  return all;
+}
+
+std::string PluginRegistry::name_of(const Manifest& manifest) const {
+  std::string name(manifest.short_name());
+  return meant(manifest.kind, name) == std::vector{manifest.id} ? name : manifest.id;
+}
+
 Result<const Manifest*> PluginRegistry::find(uint32_t kind, std::string_view name) const {
-  const bool full = name.find('.') != std::string_view::npos;
-  const Manifest* match = nullptr;
-  for (const auto& [id, cause] : twins_) {
-    const bool same_name = std::string_view(id).substr(id.rfind('.') + 1) == name &&
-                           id.find("." + std::string(kind_name(kind)) + ".") != std::string::npos;
-    if (full ? id == name : same_name) return Error{ErrorCode::kPlugin, cause, ""};
+  const std::vector<std::string> ids = meant(kind, name);
+  if (ids.empty()) return unknown(kind, name);
+  if (ids.size() > 1) {
+    std::string all;
+    for (size_t i = 0; i < ids.size(); ++i)
+      all += (i == 0 ? "" : i + 1 == ids.size() ? " or " : ", ") + ids[i];
+    return Error{ErrorCode::kPlugin, in_quotes(name) + " may be " + all + "; write the full id",
+                 ""};
   }
-  for (const Manifest& manifest : manifests_) {
-    if (full && manifest.id == name && manifest.kind != kind)
-      return Error{ErrorCode::kPlugin,
-                   manifest.id + " is a " + std::string(kind_name(manifest.kind)) +
-                       " plugin, not a " + std::string(kind_name(kind)),
-                   ""};
-    if (manifest.kind != kind || (full ? manifest.id : manifest.short_name()) != name) continue;
-    if (match != nullptr)
-      return Error{
-          ErrorCode::kPlugin,
-          in_quotes(name) + " may be " + match->id + " or " + manifest.id + "; write the full id",
-          ""};
-    match = &manifest;
-  }
-  if (match == nullptr) return unknown(kind, name);
-  return match;
+  if (const auto refused = refused_.find(ids.front()); refused != refused_.end())
+    return Error{ErrorCode::kPlugin, refused->second.cause, ""};
+  const auto match =
+      std::find_if(manifests_.begin(), manifests_.end(),
+                   [&](const Manifest& manifest) { return manifest.id == ids.front(); });
+  if (kind != 0 && match->kind != kind)
+    return Error{ErrorCode::kPlugin,
+                 match->id + " is a " + std::string(kind_name(match->kind)) + " plugin, not a " +
+                     std::string(kind_name(kind)),
+                 ""};
+  return &*match;
 }
 
 Result<LoadedPlugin> PluginRegistry::load(const Manifest& manifest) {

@@ -70,11 +70,11 @@ void note_owners(const json& given, const PluginRegistry& registry, const Resolv
     std::string owners;
     for (const Manifest& manifest : registry.manifests())
       if (manifest.kind == stage.kind && manifest.config_schema.at("properties").contains(key))
-        owners += (owners.empty() ? "" : ", ") + std::string(manifest.short_name());
+        owners += (owners.empty() ? "" : ", ") + registry.name_of(manifest);
     if (!owners.empty())
-      faults.note_unknown_key("/" + std::string(kind_name(stage.kind)), key,
-                              "; " + std::string(stage.manifest->short_name()) +
-                                  " has none of that name, " + owners + " has");
+      faults.note_unknown_key(
+          "/" + std::string(kind_name(stage.kind)), key,
+          "; " + registry.name_of(*stage.manifest) + " has none of that name, " + owners + " has");
   }
 }
 
@@ -102,16 +102,26 @@ std::string absolute_path(const fs::path& folder, const std::string& path) {
   return fs::absolute(folder / path, failure).lexically_normal().string();
 }
 
-// Makes every string that the schema calls a path absolute, from `folder`. Empty ones stay.
-void resolve_paths(const json& schema, json& value, const fs::path& folder) {
+// The folder that a relative path counts from: the file's, or the current one for what was given
+// on the command line.
+fs::path folder_of(const TomlDocument& document, const std::string& pointer) {
+  const bool given = document.json().contains(json::json_pointer(pointer));
+  return given && !document.place(pointer).option.empty() ? fs::path() : document.directory();
+}
+
+// Makes every string that the schema calls a path absolute. value: the document's at `pointer`,
+// with defaults. Empty ones stay.
+void resolve_paths(const json& schema, const TomlDocument& document, const std::string& pointer,
+                   json& value) {
   if (!schema.contains("properties")) return;
   for (const auto& [key, property] : schema.at("properties").items()) {
     const auto found = value.find(key);
     if (found == value.end()) continue;
-    if (found->is_object()) resolve_paths(property, *found, folder);
+    const std::string at = append_pointer(pointer, key);
+    if (found->is_object()) resolve_paths(property, document, at, *found);
     if (!found->is_string() || property.value("format", "") != "path") continue;
     const auto& text = found->get_ref<const std::string&>();
-    if (!text.empty()) *found = absolute_path(folder, text);
+    if (!text.empty()) *found = absolute_path(folder_of(document, at), text);
   }
 }
 
@@ -140,7 +150,7 @@ void check_files(const TomlDocument& document, NamedFiles files, Faults& faults)
     const std::string text = text_at(document.json(), table, key);
     if (text.empty()) return;
     const std::string pointer = append_pointer(append_pointer("", table), key);
-    const std::string path = absolute_path(document.directory(), text);
+    const std::string path = absolute_path(folder_of(document, pointer), text);
     const Result<PathKind> kind = path_kind(path);
     if (!kind.ok())
       faults.add(pointer, kind.error().message, ErrorCode::kEnvironment);
@@ -222,7 +232,7 @@ Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginReg
   apply_defaults(schema, out.json);
   if (!out.json["selection"].contains("ratio") && !out.json["selection"].contains("count"))
     out.json["selection"]["ratio"] = kDefaultRatio;
-  resolve_paths(schema, out.json, document.directory());
+  resolve_paths(schema, document, "", out.json);
   for (ResolvedStage& stage : out.stages) {
     json& table = out.json[std::string(kind_name(stage.kind))];
     table["plugin"] = stage.manifest->id;
@@ -271,13 +281,6 @@ Status check_plugins(const ResolvedPipeline& pipeline, PluginRegistry& registry)
   return all;
 }
 
-std::string ResolvedStage::identity() const {
-  std::string text = manifest->id + " revision " + std::to_string(manifest->revision);
-  for (const InnerPlugin& part : inner)
-    text += ", " + part.manifest->id + " revision " + std::to_string(part.manifest->revision);
-  return text;
-}
-
 void offer_plugins(HostServices& services, PluginRegistry& registry) {
   services.set_plugin_opener([&services, &registry](
                                  uint32_t kind,
@@ -296,7 +299,8 @@ void offer_plugins(HostServices& services, PluginRegistry& registry) {
       return plugin.table->create(services.abi(), own.c_str(), &opened.instance, error);
     });
     if (!made.ok()) {
-      Error error = made.error();  // its pointer begins with the kind's stage; the caller's is due
+      Error error = blame_for_undeclared_key(plugin, "create", config, made.error());
+      // Its pointer begins with the kind's stage; the caller's is due.
       if (!error.config_pointer.empty()) error.config_pointer.erase(0, 1 + kind_name(kind).size());
       return error;
     }

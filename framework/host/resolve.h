@@ -27,8 +27,6 @@ struct ResolvedStage {
   const Manifest* manifest = nullptr;  // of the registry
   nlohmann::json config;               // the plugin's own keys, as create takes them
   std::vector<InnerPlugin> inner;      // in the order of the keys
-  // Id and revision, with those of the inner plugins: what results depend on.
-  std::string identity() const;
 };
 
 struct ResolvedPipeline {

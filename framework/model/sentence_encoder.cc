@@ -45,34 +45,39 @@ Status SentenceEncoder::check(const std::string& folder) {
   return parts.ok() ? Status() : Status(parts.error());
 }
 
-Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::open(const std::string& folder,
-                                                               host::AttentionBackend backend,
-                                                               const host::HostServices* cancel) {
+Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::open(
+    const std::string& folder, host::AttentionBackend backend, const host::HostServices* cancel,
+    const std::string& backend_identity) {
   DBSA_ASSIGN_OR_RETURN(Parts parts, read(folder));
+  DBSA_ASSIGN_OR_RETURN(std::string identity, content(parts, {}));
   std::unique_ptr<SentenceEncoder> out(
       new SentenceEncoder(std::move(parts), std::move(backend), cancel));
-  DBSA_RETURN_IF_ERROR(out->read_identity());
   DBSA_ASSIGN_OR_RETURN(out->model_,
                         Bert::load(out->parts_.checkpoint, out->parts_.config.bert, out->backend_));
+  out->identity_ = std::move(identity) + " backend " +
+                   (backend_identity.empty() ? out->backend_.plugin_id() : backend_identity) + " " +
+                   out->backend_.code_path();
   return out;
 }
 
-// All that enters the vectors but the backend's rounding.
-Status SentenceEncoder::read_identity() {
-  const BertConfig& bert = parts_.config.bert;
+Result<std::string> SentenceEncoder::content(const std::string& folder, const DigestCache& cache) {
+  DBSA_ASSIGN_OR_RETURN(const Parts parts, read(folder));
+  return content(parts, cache);
+}
+
+Result<std::string> SentenceEncoder::content(const Parts& parts, const DigestCache& cache) {
+  const BertConfig& bert = parts.config.bert;
   char text[160];
   std::snprintf(text, sizeof text, "bert encoder 1 heads %lld epsilon %.17g\n",
                 static_cast<long long>(bert.heads), bert.layer_norm_eps);
   DBSA_ASSIGN_OR_RETURN(const ModelFingerprint weights,
-                        fingerprint_weights(text, parts_.checkpoint, {}));
-  const TokenizerFingerprint tokenizer = parts_.tokenizer->fingerprint();
+                        fingerprint_weights(text, parts.checkpoint, cache));
+  const TokenizerFingerprint tokenizer = parts.tokenizer->fingerprint();
   std::snprintf(text, sizeof text, " tokenizer %016llx%016llx tokens %lld lowercase %d",
                 static_cast<unsigned long long>(tokenizer.high),
                 static_cast<unsigned long long>(tokenizer.low),
-                static_cast<long long>(parts_.config.max_seq_length), parts_.config.do_lower_case);
-  identity_ = "sentence_transformer 1 mean model " + weights.value.hex() + text + " backend " +
-              backend_.plugin_id();
-  return {};
+                static_cast<long long>(parts.config.max_seq_length), parts.config.do_lower_case);
+  return "sentence_transformer 1 mean model " + weights.value.hex() + text;
 }
 
 Result<std::vector<int32_t>> SentenceEncoder::encode(std::string_view text) const {

@@ -14,6 +14,7 @@
 #include "host/attention_backend.h"
 #include "host/host_services.h"
 #include "model/bert.h"
+#include "model/fingerprint.h"
 #include "model/tokenizer/tokenizer.h"
 
 namespace dbsa {
@@ -26,7 +27,11 @@ class SentenceEncoder final : public host::Embedder {
   // place.
   static Result<std::unique_ptr<SentenceEncoder>> open(const std::string& folder,
                                                        host::AttentionBackend backend,
-                                                       const host::HostServices* cancel = nullptr);
+                                                       const host::HostServices* cancel = nullptr,
+                                                       const std::string& backend_identity = "");
+
+  // The weights, the tokenizer and what else of the folder enters the vectors, as a text.
+  static Result<std::string> content(const std::string& folder, const DigestCache& cache);
 
   // What `open` says of the folder's configuration, tokenizer and weight files, short of their
   // tensors.
@@ -53,7 +58,7 @@ class SentenceEncoder final : public host::Embedder {
 
   SentenceEncoder(Parts parts, host::AttentionBackend backend, const host::HostServices* cancel);
 
-  Status read_identity();
+  static Result<std::string> content(const Parts& parts, const DigestCache& cache);
   Result<std::vector<int32_t>> encode(std::string_view text) const;
   void append_mean(std::span<const float> rows, std::vector<float>& out) const;
 

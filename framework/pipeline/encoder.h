@@ -21,8 +21,8 @@
 #include "host/kv_store.h"
 #include "model/llama.h"
 #include "pipeline/block_cache.h"
+#include "pipeline/block_key.h"
 #include "pipeline/encode_plan.h"
-#include "pipeline/identity.h"
 
 namespace dbsa {
 

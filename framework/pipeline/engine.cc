@@ -24,11 +24,8 @@ Result<std::unique_ptr<Plugins>> make_plugins(const host::ResolvedPipeline& reso
                                             resolved, DBSA_KIND_RETRIEVER, registry, services));
   DBSA_ASSIGN_OR_RETURN(auto store, host::make_plugin<host::KvStore>(resolved, DBSA_KIND_KV_STORE,
                                                                      registry, services));
-  std::string identity = resolved.stage(DBSA_KIND_RETRIEVER).identity();
-  if (services.embedder() != nullptr) identity += ", " + services.embedder()->identity();
-  return std::make_unique<Plugins>(Plugins{std::move(grouper), std::move(mask),
-                                           std::move(retriever), std::move(identity),
-                                           std::move(store)});
+  return std::make_unique<Plugins>(
+      Plugins{std::move(grouper), std::move(mask), std::move(retriever), std::move(store)});
 }
 
 // What plugins embed texts with, as [embedding] says; nullptr where there is none.
@@ -40,36 +37,41 @@ Result<std::unique_ptr<host::Embedder>> make_embedder(const EmbeddingSettings& e
   std::unique_ptr<host::Embedder> embedder;
   if (embedding.method == EmbeddingMethod::kLlmHidden) {
     DBSA_ASSIGN_OR_RETURN(
-        embedder, LlmHidden::create(*computing.model, *computing.backend, *computing.tokenizer,
-                                    services, embedding.layer, computing.digest.hex()));
+        embedder,
+        LlmHidden::create(*computing.model, *computing.backend, *computing.tokenizer, services,
+                          embedding.layer, identity_hash(computing.kv_identity)));
   } else if (embedding.method == EmbeddingMethod::kSentenceTransformer) {
     // An instance of its own: a backend has one attention shape.
     DBSA_ASSIGN_OR_RETURN(auto backend,
                           host::make_plugin<host::AttentionBackend>(
                               resolved, DBSA_KIND_ATTENTION_BACKEND, registry, services));
-    DBSA_ASSIGN_OR_RETURN(embedder,
-                          SentenceEncoder::open(embedding.path, std::move(backend), &services));
+    DBSA_ASSIGN_OR_RETURN(
+        embedder, SentenceEncoder::open(embedding.path, std::move(backend), &services,
+                                        computing.kv_identity.at("attention_backend").dump()));
   }
   return embedder;
 }
 
-// Takes what all keys have in common.
-Status identify(uint32_t backend_revision, Computing& computing) {
+// Names all that stored blocks depend on except their tokens.
+Status identify(const nlohmann::json& tables, const EmbeddingSettings& embedding,
+                const DigestCache& cache, Computing& computing) {
+  identify_model(computing.config, computing.fingerprint, computing.inputs);
+  computing.inputs.tokenizer = tokenizer_identity(*computing.tokenizer);
+  if (embedding.method == EmbeddingMethod::kSentenceTransformer) {
+    DBSA_ASSIGN_OR_RETURN(const std::string content,
+                          SentenceEncoder::content(embedding.path, cache));
+    computing.inputs.embedding = identity_hash(content);
+  }
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, computing.backend->block_format(1));
-  const ModelIdentity identity = {computing.fingerprint,
-                                  rope_identity(computing.config.rope),
-                                  tokenizer_identity(*computing.tokenizer),
-                                  computing.backend->plugin_id(),
-                                  backend_revision,
-                                  computing.model->precision().compute,
-                                  format};
-  computing.digest = identity.digest();
+  const bool half = computing.model->precision().compute == DBSA_COMPUTE_BF16;
+  computing.kv_identity = kv_identity(
+      tables, computing.inputs, {half ? "bf16" : "f32", format, computing.backend->code_path()});
   return {};
 }
 
 Result<Computing> load_model(const Settings& settings, const host::ResolvedPipeline& resolved,
                              host::PluginRegistry& registry, host::HostServices& services,
-                             OpenOptions options) {
+                             const nlohmann::json& tables, OpenOptions options) {
   Computing computing;
   const DigestCache cache = {default_cache_folder(), !options.rehash_weights};
   DBSA_RETURN_IF_ERROR(check_model_folder(settings.model.path));
@@ -96,8 +98,7 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
                         Llama::load(*computing.checkpoint, computing.config,
                                     choose_precision(settings.model, *computing.checkpoint),
                                     *computing.backend, computing.packed.get()));
-  DBSA_RETURN_IF_ERROR(
-      identify(resolved.stage(DBSA_KIND_ATTENTION_BACKEND).manifest->revision, computing));
+  DBSA_RETURN_IF_ERROR(identify(tables, settings.embedding, cache, computing));
   DBSA_ASSIGN_OR_RETURN(auto embedder,
                         make_embedder(settings.embedding, computing, resolved, registry, services));
   computing.embedder = std::make_unique<OfferedEmbedder>(services, std::move(embedder));
@@ -156,38 +157,58 @@ Result<std::unique_ptr<Engine>> Engine::open(const host::ResolvedPipeline& resol
                                              host::HostServices& services, OpenOptions options) {
   offer_plugins(services, registry);
   DBSA_ASSIGN_OR_RETURN(Settings settings, read_settings(resolved.json));
+  DBSA_ASSIGN_OR_RETURN(nlohmann::json tables, pipeline_identity(resolved));
   // Plugins ask for embeddings while they are made, so the model is there before them.
   DBSA_ASSIGN_OR_RETURN(Computing computing,
-                        load_model(settings, resolved, registry, services, options));
+                        load_model(settings, resolved, registry, services, tables, options));
   DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Plugins> plugins,
                         make_plugins(resolved, registry, services));
   auto impl = std::make_unique<Impl>(std::move(settings), services, std::move(computing),
                                      std::move(plugins));
-  impl->pool_id = dbsa::pool_id(resolved.json);
+  DBSA_RETURN_IF_ERROR(impl->identify(resolved, std::move(tables)));
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+Status Engine::Impl::identify(const host::ResolvedPipeline& resolved, nlohmann::json all) {
+  tables = std::move(all);
+  identities.pool = pool_identity(tables, computing.inputs, settings);
+  identities.kv = computing.kv_identity;
+  const host::Embedder* embedder = services.embedder();
+  DBSA_ASSIGN_OR_RETURN(
+      identities.index,
+      index_identity(resolved, tables, embedder != nullptr ? embedder->identity() : ""));
+  DBSA_ASSIGN_OR_RETURN(identities.grouper_library,
+                        library_identity(resolved.stage(DBSA_KIND_BLOCK_GROUPER)));
+  pool_id = dbsa::pool_id(identities.pool);
+  return {};
 }
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
-Result<std::vector<Example>> read_demonstrations(const DataSettings& data) {
+Result<DataRows> read_demonstrations(const DataSettings& data) {
   DBSA_ASSIGN_OR_RETURN(const std::vector<Example> all,
                         load_dataset(data.demonstrations, data.text_field, data.label_field,
                                      LabelPolicy::kRequired, data.delimiter));
-  return draw(all, data.demonstration_count, data.seed);
+  DataRows rows;
+  rows.identity = hash_rows(all);
+  DBSA_ASSIGN_OR_RETURN(rows.chosen, draw(all, data.demonstration_count, data.seed));
+  return rows;
 }
 
-Result<std::vector<std::string>> read_labels(const DataSettings& data,
-                                             std::span<const Example> demonstrations) {
+Result<LabelRows> read_labels(const DataSettings& data, std::span<const Example> demonstrations) {
+  LabelRows rows;
   std::vector<Example> labelled(demonstrations.begin(), demonstrations.end());
   if (!data.labels.empty()) {
-    // Nothing but the label is looked at, so that a file of labels alone will do.
+    // Only the label is looked at, so that a file of labels will do.
     DBSA_ASSIGN_OR_RETURN(const std::vector<Example> more,
                           load_dataset(data.labels, data.label_field, data.label_field,
                                        LabelPolicy::kRequired, data.delimiter));
     labelled.insert(labelled.end(), more.begin(), more.end());
+    rows.identity = hash_rows(more);
   }
-  return label_table(labelled);
+  rows.labels = label_table(labelled);
+  return rows;
 }
 
 void log_table(const DataSettings& data, const std::string& path, host::HostServices& services) {
@@ -195,10 +216,12 @@ void log_table(const DataSettings& data, const std::string& path, host::HostServ
   if (!text.empty()) services.log(host::LogLevel::kDebug, text);
 }
 
-Result<std::vector<Example>> read_queries(const DataSettings& data) {
-  DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries,
-                        load_dataset(data.queries, data.text_field, data.label_field,
-                                     LabelPolicy::kOptional, data.delimiter));
+Result<DataRows> read_queries(const DataSettings& data) {
+  DataRows rows;
+  std::vector<Example>& queries = rows.chosen;
+  DBSA_ASSIGN_OR_RETURN(queries, load_dataset(data.queries, data.text_field, data.label_field,
+                                              LabelPolicy::kOptional, data.delimiter));
+  rows.identity = hash_rows(queries);
   if (!data.query_indices.empty()) {
     DBSA_ASSIGN_OR_RETURN(const std::vector<int64_t> indices,
                           load_indices(data.query_indices, static_cast<int64_t>(queries.size())));
@@ -206,17 +229,29 @@ Result<std::vector<Example>> read_queries(const DataSettings& data) {
   }
   if (data.query_count > 0 && data.query_count < static_cast<int64_t>(queries.size()))
     queries.resize(static_cast<size_t>(data.query_count));
-  return queries;
+  return rows;
 }
 
-Result<std::vector<Example>> Engine::load_queries() const {
+Result<std::vector<Example>> Engine::load_queries() {
   const Settings& settings = impl_->settings;
   log_table(settings.data, settings.data.queries, impl_->services);
-  DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries, read_queries(settings.data));
+  DBSA_ASSIGN_OR_RETURN(DataRows rows, read_queries(settings.data));
+  std::vector<Example>& queries = rows.chosen;
+  impl_->computing.inputs.queries = std::move(rows.identity);
+  DBSA_ASSIGN_OR_RETURN(impl_->computing.inputs.query_indices,
+                        content_identity(settings.data.query_indices));
   if (settings.decoding.method != DecodingMethod::kFree)
     DBSA_RETURN_IF_ERROR(check_query_labels(queries, labels(), settings.data.queries,
                                             !settings.data.labels.empty()));
-  return queries;
+  return std::move(queries);
+}
+
+RunIdentity Engine::identity() const {
+  return run_identity(impl_->tables, impl_->computing.inputs);
+}
+
+std::string Engine::draw() const {
+  return draw_identity(impl_->tables, hash_list(impl_->pool.demonstrations));
 }
 
 std::vector<std::string> Engine::labels() const {

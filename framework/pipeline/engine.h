@@ -25,6 +25,7 @@
 #include "model/model_config.h"
 #include "model/tokenizer/tokenizer.h"
 #include "pipeline/encoder.h"
+#include "pipeline/identity.h"
 #include "pipeline/pool.h"
 #include "pipeline/settings.h"
 
@@ -117,14 +118,21 @@ struct ModelInfo {
 // bf16 arithmetic for 16-bit checkpoints, float32 for others, unless the file says.
 Precision choose_precision(const ModelSettings& settings, const Checkpoint& checkpoint);
 
-// The data sets of a pipeline file, chosen as it says.
-Result<std::vector<Example>> read_demonstrations(const DataSettings& data);
-Result<std::vector<Example>> read_queries(const DataSettings& data);
+// A data set of a pipeline file: what it chooses of a file, and hash_rows of the whole file.
+struct DataRows {
+  std::vector<Example> chosen;
+  std::string identity;
+};
+Result<DataRows> read_demonstrations(const DataSettings& data);
+Result<DataRows> read_queries(const DataSettings& data);
 // Says in the log how a table of data is separated.
 void log_table(const DataSettings& data, const std::string& path, host::HostServices& services);
 // The labels to choose from, in byte order: those of the demonstrations, and of data.labels.
-Result<std::vector<std::string>> read_labels(const DataSettings& data,
-                                             std::span<const Example> demonstrations);
+struct LabelRows {
+  std::vector<std::string> labels;
+  std::string identity;  // hash_rows of data.labels, "" where there is none
+};
+Result<LabelRows> read_labels(const DataSettings& data, std::span<const Example> demonstrations);
 
 struct OpenOptions {
   // Hash the weights and the packed weights again, whatever is remembered of them.
@@ -164,7 +172,12 @@ class Engine {
   int64_t batch_size() const;
 
   // The queries of the pipeline file, chosen as it says; their labels are among the pool's.
-  Result<std::vector<Example>> load_queries() const;
+  Result<std::vector<Example>> load_queries();
+
+  // What the answers depend on, once the pool is encoded and the queries are loaded; and the draw
+  // that the pool is of.
+  RunIdentity identity() const;
+  std::string draw() const;
 
   // The labels that the open pool lets choose from.
   std::vector<std::string> labels() const;

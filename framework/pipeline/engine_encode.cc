@@ -39,6 +39,37 @@ Result<std::optional<Pool>> Engine::Impl::previous_pool(bool regroup) const {
   return std::optional<Pool>();
 }
 
+// What of a pool that is there was made in another way than it would be made here.
+void Engine::Impl::warn_of_changes(const Pool& previous) const {
+  const std::string path = pool_manifest_path(settings.store_path, pool_id);
+  if (uses_stored_kv(settings) && previous.kv != identities.kv)
+    services.log(host::LogLevel::kWarning,
+                 path + ": " + kv_changes(previous.kv) + "; its blocks are encoded again");
+  if (!previous.blocks.empty() && previous.grouper_library != identities.grouper_library)
+    services.log(host::LogLevel::kWarning,
+                 path + ": its blocks were grouped by another build of " +
+                     identities.pool.at("block_grouper").at("plugin").get<std::string>() + " (" +
+                     previous.grouper_library.substr(0, 8) + ", now " +
+                     identities.grouper_library.substr(0, 8) +
+                     ") of the same revision; they stay as they are, --regroup groups them again");
+}
+
+// How stored blocks were computed otherwise than here, and what helps where only machines differ.
+std::string Engine::Impl::kv_changes(const nlohmann::json& before) const {
+  std::string text = "its blocks were computed differently (";
+  bool only_path = true;
+  for (const std::string& line : identity_differences(before, identities.kv)) {
+    text += (text.ends_with('(') ? "" : "; ") + line;
+    only_path = only_path && line.starts_with("code path");
+  }
+  text += ")";
+  if (only_path)
+    text +=
+        ". Where machines of several kinds share a store, name one path for all of them, as with "
+        "attention_backend.instructions = \"avx2\"";
+  return text;
+}
+
 // What is there, and what encoding it will take.
 Status Engine::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
                               EncodeReport& report) const {
@@ -103,13 +134,17 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   EncodeReport report;
   report.pool_id = self.pool_id;
   log_table(self.settings.data, self.settings.data.demonstrations, self.services);
-  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> demonstrations,
-                        read_demonstrations(self.settings.data));
-  DBSA_ASSIGN_OR_RETURN(const std::vector<std::string> labels,
-                        read_labels(self.settings.data, demonstrations));
+  DBSA_ASSIGN_OR_RETURN(const DataRows data, read_demonstrations(self.settings.data));
+  const std::vector<Example>& demonstrations = data.chosen;
+  DBSA_ASSIGN_OR_RETURN(const LabelRows labels, read_labels(self.settings.data, demonstrations));
+  self.computing.inputs.demonstrations = data.identity;
+  self.computing.inputs.labels = labels.identity;
   DBSA_ASSIGN_OR_RETURN(const std::optional<Pool> previous, self.previous_pool(regroup));
-  DBSA_ASSIGN_OR_RETURN(BuiltPool built, build_pool(self.parts(), self.pool_id, demonstrations,
-                                                    labels, previous ? &*previous : nullptr));
+  if (previous) self.warn_of_changes(*previous);
+  DBSA_ASSIGN_OR_RETURN(BuiltPool built, build_pool(self.parts(), demonstrations, labels.labels,
+                                                    previous ? &*previous : nullptr));
+  built.pool.demonstration_rows = data.identity;
+  built.pool.label_rows = labels.identity;
   report.index_reused = built.index_reused;
   describe(built.pool, demonstrations, report);
   DBSA_RETURN_IF_ERROR(self.encode(built, observer, report));
@@ -131,7 +166,7 @@ const Pool& Engine::pool() const { return impl_->pool; }
 
 Result<EncodeReport> Engine::encode_copy(Pool pool, const EncodeObserver& observer) {
   Impl& self = *impl_;
-  DBSA_ASSIGN_OR_RETURN(BuiltPool built, rebuild_pool(self.parts(), self.pool_id, std::move(pool)));
+  DBSA_ASSIGN_OR_RETURN(BuiltPool built, rebuild_pool(self.parts(), std::move(pool)));
   EncodeReport report;
   DBSA_RETURN_IF_ERROR(self.encode(built, observer, report));
   DBSA_RETURN_IF_ERROR(self.adopt(std::move(built.pool)));
@@ -141,12 +176,46 @@ Result<EncodeReport> Engine::encode_copy(Pool pool, const EncodeObserver& observ
 
 // What is wrong with a pool that was read is the file's fault, not the pipeline's.
 Status Engine::Impl::adopt_stored(Pool stored, const std::string& path) {
+  std::vector<std::string> table;
+  for (const PoolLabel& label : stored.labels) table.push_back(label.text);
+  Result<std::vector<PoolLabel>> labels = pool_labels(parts(), table);
+  if (!labels.ok())
+    return Error{labels.error().code, path + ": " + labels.error().message,
+                 labels.error().config_pointer};
+  stored.labels = std::move(labels).value();
   Status adopted = adopt(std::move(stored));
   if (adopted.ok()) return adopted;
   return Error{ErrorCode::kCorrupt,
                path + ": not a sound pool manifest: " + adopted.error().message +
                    "; remove the file and run `dbsa-pipe encode` again (stored blocks are reused)",
                ""};
+}
+
+// What differs between these settings and the pool of the same data that is most like them.
+std::string Engine::Impl::nearest_pool() const {
+  const auto data_of = [](const nlohmann::json& identity) {
+    return identity.value("data", nlohmann::json::object())
+        .value("demonstrations", nlohmann::json());
+  };
+  std::vector<std::string> nearest;
+  std::string name;
+  const Result<std::vector<std::string>> paths = pool_manifests(settings.store_path);
+  for (const std::string& path : paths.ok() ? *paths : std::vector<std::string>()) {
+    const Result<Pool> other = read_pool_manifest(path);
+    if (!other.ok() || !other->identity.is_object() ||
+        data_of(other->identity) != data_of(identities.pool))
+      continue;
+    std::vector<std::string> changes = identity_differences(other->identity, identities.pool);
+    if (!name.empty() && changes.size() >= nearest.size()) continue;
+    nearest = std::move(changes);
+    name = other->id;
+  }
+  constexpr size_t kMost = 5;
+  std::string text;
+  for (size_t i = 0; i < std::min(kMost, nearest.size()); ++i)
+    text += (i == 0 ? "; pool " + name + " of the same data has " : "; ") + nearest[i];
+  if (nearest.size() > kMost) text += "; and " + std::to_string(nearest.size() - kMost) + " more";
+  return text;
 }
 
 Status Engine::open_pool() {
@@ -160,22 +229,23 @@ Status Engine::open_pool() {
   Result<Pool> pool = read_pool_manifest(path);
   if (!pool.ok() && pool.error().code == ErrorCode::kNotFound)
     return Error{ErrorCode::kConfig,
-                 "no pool was encoded with these settings (" + path +
-                     " does not exist); run `dbsa-pipe encode` first",
+                 "no pool was encoded with these settings (" + path + " does not exist" +
+                     self.nearest_pool() + "); run `dbsa-pipe encode` first",
                  "/kv_store/path"};
   if (!pool.ok()) return pool.error();
-  if (pool->model != self.computing.digest)
+  if (uses_stored_kv(self.settings) && pool->kv != self.identities.kv)
     return Error{ErrorCode::kConfig,
-                 path +
-                     ": the pool was encoded with another model, tokenizer or precision; run "
-                     "`dbsa-pipe encode` again",
-                 "/model/path"};
-  const std::string& retriever = self.plugins->retriever_identity;
-  if (pool->retriever != retriever)
+                 path + ": " + self.kv_changes(pool->kv) + "; or run `dbsa-pipe encode` again",
+                 "/attention_backend/plugin"};
+  if (pool->made_index != self.identities.index) {
+    std::string changes;
+    for (const std::string& line : identity_differences(pool->made_index, self.identities.index))
+      changes += (changes.empty() ? "" : "; ") + line;
     return Error{ErrorCode::kConfig,
-                 path + ": its index was written by " + pool->retriever + ", this is " + retriever +
-                     "; run `dbsa-pipe encode` again",
+                 path + ": its retriever index was made differently (" + changes +
+                     "); run `dbsa-pipe encode` again (stored blocks are reused)",
                  "/retriever/plugin"};
+  }
   const int64_t documents = pool->documents(self.settings.retriever.by_demonstration);
   if (documents == 0) return self.adopt_stored(std::move(pool).value(), path);
   if (Status loaded = self.plugins->retriever.load(pool->index, documents); !loaded.ok())

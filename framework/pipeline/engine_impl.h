@@ -18,6 +18,7 @@
 #include "icl/label_trie.h"
 #include "model/llama.h"
 #include "pipeline/engine.h"
+#include "pipeline/identity.h"
 #include "pipeline/pool_builder.h"
 #include "pipeline/query_pass.h"
 
@@ -28,7 +29,6 @@ struct Plugins {
   host::BlockGrouper grouper;
   host::MaskPattern mask;
   host::Retriever retriever;
-  std::string retriever_identity;  // what its index depends on, but the documents
   host::KvStore store;
 };
 
@@ -60,7 +60,8 @@ struct Computing {
   std::unique_ptr<PackedWeights> packed;  // nullptr: none are kept
   std::unique_ptr<Llama> model;
   std::string fingerprint;
-  KvKey digest;  // of all that stored keys and values depend on but the tokens
+  InputIdentity inputs;        // of the model, its tokenizer and the encoder
+  nlohmann::json kv_identity;  // see identity.h
   std::unique_ptr<OfferedEmbedder> embedder;
 };
 
@@ -76,6 +77,8 @@ struct Engine::Impl {
   host::HostServices& services;
   Computing computing;
   std::unique_ptr<Plugins> plugins;
+  nlohmann::json tables;  // pipeline_identity
+  PoolIdentities identities;
   std::string pool_id;
   BlockCache cache;
   Encoder encoder;
@@ -98,13 +101,16 @@ struct Engine::Impl {
                 settings.model.chunk_tokens) {}
 
   PoolParts parts() {
-    return {settings,         computing.config, computing.digest,   *computing.tokenizer,
-            plugins->grouper, plugins->mask,    plugins->retriever, plugins->retriever_identity,
-            services};
+    return {settings,         computing.config, identities,         *computing.tokenizer,
+            plugins->grouper, plugins->mask,    plugins->retriever, services};
   }
+  Status identify(const host::ResolvedPipeline& resolved, nlohmann::json all);
   Status adopt(Pool opened);
   Status adopt_stored(Pool stored, const std::string& path);
   Result<std::optional<Pool>> previous_pool(bool regroup) const;
+  void warn_of_changes(const Pool& previous) const;
+  std::string kv_changes(const nlohmann::json& before) const;
+  std::string nearest_pool() const;
   Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;
   Status check_writable(const EncodeNeed& need) const;
   Status encode(const BuiltPool& built, const EncodeObserver& observer, EncodeReport& report);

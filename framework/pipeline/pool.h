@@ -7,6 +7,7 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -22,19 +23,24 @@ struct PoolBlock {
 
 struct PoolLabel {
   std::string text;
-  LabelTokens tokens;  // none under free decoding
+  LabelTokens tokens;  // none under free decoding and votes; not in the manifest
 };
 
 struct Pool {
-  std::string id;           // of the settings that made it, hexadecimal
-  KvKey model;              // ModelIdentity::digest the keys were made with
+  // What it is made with, see identity.h; the id is that of the first.
+  std::string id;
+  nlohmann::json identity;      // pool_identity
+  nlohmann::json kv;            // kv_identity, of the keys
+  nlohmann::json made_index;    // index_identity
+  std::string grouper_library;  // library_identity
+  // hash_rows of data.demonstrations and data.labels as they were read.
+  std::string demonstration_rows, label_rows;
   bool has_prefix = false;  // block 0 is the prompt's head, not demonstrations
   // None of a zero-shot pool, whose blocks are the prefix alone or none at all.
   std::vector<std::string> demonstrations;    // content hash of each, by id
   std::vector<int32_t> demonstration_labels;  // index in `labels` of each, by id
   std::vector<PoolBlock> blocks;
   std::vector<PoolLabel> labels;  // to choose from, in byte order of the texts
-  std::string retriever;          // plugin id and revision that wrote the index
   std::string documents_hash;     // of what was indexed
   std::string index;              // the retriever's own bytes
 

@@ -14,6 +14,8 @@
 #include "icl/label_trie.h"
 #include "icl/selection.h"
 #include "icl/tokenization.h"
+#include "pipeline/block_key.h"
+#include "pipeline/identity.h"
 #include "pipeline/regroup.h"
 
 namespace dbsa {
@@ -165,6 +167,7 @@ Result<std::vector<EncodeBlock>> plan_blocks(const PoolParts& parts,
   std::vector<int64_t> lengths;
   for (const auto& ids : token_ids) lengths.push_back(static_cast<int64_t>(ids.size()));
   const std::vector<int64_t> starts = block_starts(lengths);
+  const KvKey common = kv_digest(parts.identities.kv);
   std::vector<EncodeBlock> blocks;
   std::vector<KvKey> keys;
   blocks.reserve(lengths.size());
@@ -174,7 +177,7 @@ Result<std::vector<EncodeBlock>> plan_blocks(const PoolParts& parts,
                                                      parts.settings.mask.encode_positions));
     if (uses_stored_kv(parts.settings))
       DBSA_RETURN_IF_ERROR(check_positions(parts, plan, index, lengths[i]));
-    keys.push_back(block_key(parts.model_digest, token_ids[i], plan, index, keys));
+    keys.push_back(block_key(common, token_ids[i], plan, index, keys));
     blocks.push_back({keys.back(), std::move(token_ids[i]), std::move(plan)});
   }
   return blocks;
@@ -205,25 +208,58 @@ std::vector<std::string> documents(const PoolParts& parts, const PromptFormat& f
   return texts;
 }
 
+void identify(const PoolParts& parts, Pool& pool) {
+  pool.id = pool_id(parts.identities.pool);
+  pool.identity = parts.identities.pool;
+  pool.kv = parts.identities.kv;
+  pool.made_index = parts.identities.index;
+  pool.grouper_library = parts.identities.grouper_library;
+}
+
 // Fills in the retriever's part of a pool, from the previous one where the documents are the same.
 Result<bool> index_documents(const PoolParts& parts, std::span<const std::string> texts,
                              const Pool* previous, Pool& pool) {
   std::string all;
   for (const std::string& text : texts) all += hash_text(text);
   pool.documents_hash = hash_text(all);
-  pool.retriever = parts.retriever_identity;
   if (texts.empty()) return false;
-  if (previous != nullptr && previous->retriever == pool.retriever &&
+  if (previous != nullptr && previous->made_index == pool.made_index &&
       previous->documents_hash == pool.documents_hash) {
     const auto count = static_cast<int64_t>(texts.size());
-    if (parts.retriever.load(previous->index, count).ok()) {
+    const Status loaded = parts.retriever.load(previous->index, count);
+    if (loaded.ok()) {
       pool.index = previous->index;
       return true;
     }
+    if (loaded.error().code == ErrorCode::kCancelled) return loaded.error();
+    parts.services.log(host::LogLevel::kWarning,
+                       "the stored retriever index cannot be loaded: " + loaded.error().message +
+                           "; the index is made again");
   }
   DBSA_RETURN_IF_ERROR(parts.retriever.index(texts));
   DBSA_ASSIGN_OR_RETURN(pool.index, parts.retriever.save());
   return false;
+}
+
+}  // namespace
+
+int64_t longest_distance(const ModelConfig& model) {
+  return std::min(model.max_positions, model.sliding_window.value_or(model.max_positions));
+}
+
+std::string tokenizer_identity(const Tokenizer& tokenizer) {
+  const TokenizerFingerprint fingerprint = tokenizer.fingerprint();
+  return Hash128{fingerprint.high, fingerprint.low}.hex();
+}
+
+PromptFormat prompt_format(const PromptSettings& prompt) {
+  return {prompt.input_prefix, prompt.output_prefix, prompt.separator};
+}
+
+PromptFormat label_format(const PromptSettings& prompt) {
+  PromptFormat format = prompt_format(prompt);
+  if (!prompt.tail.empty()) format.output_prefix = prompt.tail;
+  return format;
 }
 
 Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
@@ -249,53 +285,14 @@ Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
   return labels;
 }
 
-}  // namespace
-
-int64_t longest_distance(const ModelConfig& model) {
-  return std::min(model.max_positions, model.sliding_window.value_or(model.max_positions));
-}
-
-std::string tokenizer_identity(const Tokenizer& tokenizer) {
-  const TokenizerFingerprint fingerprint = tokenizer.fingerprint();
-  return Hash128{fingerprint.high, fingerprint.low}.hex();
-}
-
-PromptFormat prompt_format(const PromptSettings& prompt) {
-  return {prompt.input_prefix, prompt.output_prefix, prompt.separator};
-}
-
-PromptFormat label_format(const PromptSettings& prompt) {
-  PromptFormat format = prompt_format(prompt);
-  if (!prompt.tail.empty()) format.output_prefix = prompt.tail;
-  return format;
-}
-
-std::string pool_id(const nlohmann::json& resolved) {
-  nlohmann::json made_with;
-  for (const char* stage : {"model", "data", "prompt", "block_grouper", "mask_pattern", "retriever",
-                            "embedding", "decoding"})
-    made_with[stage] = resolved.at(stage);
-  // These change how something is computed or asked, not the pool.
-  for (const char* key : {"chunk_tokens", "batch_size", "kv_error_queries", "packed_weights"})
-    made_with["model"].erase(key);
-  for (const char* key : {"queries", "query_indices", "query_count"}) made_with["data"].erase(key);
-  made_with["decoding"].erase("max_tokens");
-  // No demonstrations in it, so it is not the pool that other selections need.
-  const nlohmann::json& selection = resolved.at("selection");
-  if (selection.contains("count") && selection.at("count") == 0) made_with["zero_shot"] = true;
-  return hash_text(made_with.dump()).substr(0, 16);
-}
-
-Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
-                             std::span<const Example> demonstrations,
+Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> demonstrations,
                              std::span<const std::string> labels, const Pool* previous) {
   if (is_zero_shot(parts.settings.selection)) demonstrations = {};
   const PromptFormat format = prompt_format(parts.settings.prompt);
   DBSA_RETURN_IF_ERROR(check_prompt(format));
   BuiltPool built;
   Pool& pool = built.pool;
-  pool.id = id;
-  pool.model = parts.model_digest;
+  identify(parts, pool);
   pool.has_prefix = parts.settings.prompt.anchor == PromptHead::kPrefix;
   for (const Example& example : demonstrations)
     pool.demonstrations.push_back(hash_example(example).hex());
@@ -306,6 +303,8 @@ Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
         std::lower_bound(labels.begin(), labels.end(), example.label) - labels.begin()));
   DBSA_ASSIGN_OR_RETURN(const auto groups,
                         deal(parts, format, demonstrations, pool.demonstrations, previous));
+  if (previous != nullptr && !previous->blocks.empty())  // it still says where blocks are from
+    pool.grouper_library = previous->grouper_library;
   DBSA_ASSIGN_OR_RETURN(std::vector<Block> blocks, tokenise(parts, format, demonstrations, groups));
   std::vector<std::vector<int32_t>> token_ids;
   for (Block& block : blocks) token_ids.push_back(std::move(block.tokens));
@@ -337,12 +336,10 @@ Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& p
   return blocks;
 }
 
-Result<BuiltPool> rebuild_pool(const PoolParts& parts, const std::string& id, Pool pool) {
+Result<BuiltPool> rebuild_pool(const PoolParts& parts, Pool pool) {
   BuiltPool built;
   DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, token_ids(pool)));
-  pool.id = id;
-  pool.model = parts.model_digest;
-  pool.retriever = parts.retriever_identity;
+  identify(parts, pool);
   for (size_t i = 0; i < pool.blocks.size(); ++i) pool.blocks[i].key = built.blocks[i].key;
   const int64_t documents = pool.documents(parts.settings.retriever.by_demonstration);
   if (documents > 0) DBSA_RETURN_IF_ERROR(parts.retriever.load(pool.index, documents));

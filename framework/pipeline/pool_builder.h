@@ -24,16 +24,23 @@
 
 namespace dbsa {
 
+// What a pool is known by and checked against, see identity.h.
+struct PoolIdentities {
+  nlohmann::json pool;
+  nlohmann::json kv;
+  nlohmann::json index;
+  std::string grouper_library;
+};
+
 // Everything a pool is made with. Borrowed; outlives the builder's call.
 struct PoolParts {
   const Settings& settings;
   const ModelConfig& model;
-  KvKey model_digest;
+  const PoolIdentities& identities;
   const Tokenizer& tokenizer;
   host::BlockGrouper& grouper;
   const host::MaskPattern& mask;
   host::Retriever& retriever;
-  std::string retriever_identity;  // what its index depends on, but the documents
   host::HostServices& services;
 };
 
@@ -42,9 +49,6 @@ struct BuiltPool {
   std::vector<EncodeBlock> blocks;  // as pool.blocks, with plans
   bool index_reused = false;
 };
-
-// The identity of the settings a pool is made with; contents of files are not part of it.
-std::string pool_id(const nlohmann::json& resolved);
 
 // Distances between a row and a token it sees must stay below this.
 int64_t longest_distance(const ModelConfig& model);
@@ -62,14 +66,18 @@ PromptFormat label_format(const PromptSettings& prompt);
 // retriever holds the index afterwards. labels: to choose from, as read_labels gives them. A
 // zero-shot pool takes its labels and no demonstrations. Errors: kConfig for data or settings that
 // cannot work, the stage named.
-Result<BuiltPool> build_pool(const PoolParts& parts, const std::string& id,
-                             std::span<const Example> demonstrations,
+Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> demonstrations,
                              std::span<const std::string> labels, const Pool* previous);
 
 // A pool that was made with the same settings but for model.kv_dtype, under this model's keys. The
 // retriever holds the pool's index afterwards, which it is to read as its own: what documents are
 // embedded with does not depend on how blocks are stored.
-Result<BuiltPool> rebuild_pool(const PoolParts& parts, const std::string& id, Pool pool);
+Result<BuiltPool> rebuild_pool(const PoolParts& parts, Pool pool);
+
+// The labels to choose from with their tokens, where the decoding needs them. kConfig for labels
+// that cannot be told apart.
+Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
+                                           std::span<const std::string> table);
 
 // Plans and keys of an opened pool, recomputed from its token ids. kConfig when they are not those
 // of the manifest.

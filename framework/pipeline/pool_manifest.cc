@@ -58,28 +58,45 @@ json to_json(const Pool& pool) {
                       {"token_ids", ids_to_binary(block.token_ids)},
                       {"key", key_to_binary(block.key)}});
   json labels = json::array();
-  for (const PoolLabel& label : pool.labels)
-    labels.push_back({{"text", label.text},
-                      {"token_ids", ids_to_binary(label.tokens.ids)},
-                      {"terminator", ids_to_binary(label.tokens.terminator)}});
+  for (const PoolLabel& label : pool.labels) labels.push_back({{"text", label.text}});
   return {{"version", kPoolManifestVersion},
           {"id", pool.id},
-          {"model", key_to_binary(pool.model)},
+          {"identity", pool.identity},
+          {"kv", pool.kv},
           {"has_prefix", pool.has_prefix},
           {"demonstrations", pool.demonstrations},
           {"demonstration_labels", ids_to_binary(pool.demonstration_labels)},
           {"blocks", std::move(blocks)},
           {"labels", std::move(labels)},
-          {"retriever", pool.retriever},
+          {"made_index", pool.made_index},
+          {"grouper_library", pool.grouper_library},
+          {"demonstration_rows", pool.demonstration_rows},
+          {"label_rows", pool.label_rows},
           {"documents_hash", pool.documents_hash},
           {"index", json::binary(std::vector<uint8_t>(pool.index.begin(), pool.index.end()))}};
 }
 
+const json& object_at(const json& value, const char* key) {
+  const json& found = value.at(key);
+  if (!found.is_object()) throw std::invalid_argument(std::string(key) + " is no object");
+  return found;
+}
+
 Pool from_json(const json& value) {
-  if (value.at("version") != kPoolManifestVersion) throw std::invalid_argument("another version");
+  // Version 2 had other identities: it keeps its blocks from collection, and is never opened.
+  const bool old = value.at("version") == 2;
+  if (!old && value.at("version") != kPoolManifestVersion)
+    throw std::invalid_argument("another version");
   Pool pool;
   pool.id = value.at("id");
-  pool.model = key_from_binary(value.at("model"));
+  if (!old) {
+    pool.identity = object_at(value, "identity");
+    pool.kv = object_at(value, "kv");
+    pool.made_index = object_at(value, "made_index");
+    pool.grouper_library = value.at("grouper_library");
+    pool.demonstration_rows = value.at("demonstration_rows");
+    pool.label_rows = value.at("label_rows");
+  }
   pool.has_prefix = value.at("has_prefix");
   pool.demonstrations = value.at("demonstrations");
   const auto demonstrations = static_cast<int64_t>(pool.demonstrations.size());
@@ -109,11 +126,7 @@ Pool from_json(const json& value) {
   if (pool.blocks.empty() && pool.has_prefix) throw std::invalid_argument("no blocks");
   if (std::find(placed.begin(), placed.end(), 0) != placed.end())
     throw std::invalid_argument("a demonstration in no block");
-  for (const json& source : value.at("labels"))
-    pool.labels.push_back(
-        {source.at("text"),
-         {ids_from_binary(source.at("token_ids")), ids_from_binary(source.at("terminator"))}});
-  pool.retriever = value.at("retriever");
+  for (const json& source : value.at("labels")) pool.labels.push_back({source.at("text"), {}});
   pool.documents_hash = value.at("documents_hash");
   const std::vector<uint8_t>& index = value.at("index").get_binary();
   pool.index.assign(index.begin(), index.end());
@@ -123,7 +136,7 @@ Pool from_json(const json& value) {
 // Whether bytes are one CBOR item of the kind that is written here: definite lengths, no tags, few
 // levels. The library's reader recurses on nesting, so this is looked at first. Cost: O(items).
 bool is_plain_cbor(std::string_view bytes) {
-  constexpr size_t kMaxDepth = 8;
+  constexpr size_t kMaxDepth = 16;
   std::vector<uint64_t> open = {1};  // items still to come, on each level
   size_t at = 0;
   while (!open.empty()) {
@@ -215,18 +228,26 @@ Result<Pool> read_pool_manifest(const std::string& path) {
   return file.error();
 }
 
-Result<std::vector<KvKey>> pool_roots(const std::string& store_path) {
-  std::set<KvKey> keys;
+Result<std::vector<std::string>> pool_manifests(const std::string& store_path) {
+  std::vector<std::string> paths;
   std::error_code failed;
   std::filesystem::directory_iterator entry(store_path + "/pools", failed), end;
-  for (; !failed && entry != end; entry.increment(failed)) {
-    if (entry->path().extension() != ".pool") continue;
-    DBSA_ASSIGN_OR_RETURN(const Pool pool, read_pool_manifest(entry->path().string()));
-    for (const PoolBlock& block : pool.blocks) keys.insert(block.key);
-  }
+  for (; !failed && entry != end; entry.increment(failed))
+    if (entry->path().extension() == ".pool") paths.push_back(entry->path().string());
   if (failed && failed != std::errc::no_such_file_or_directory)
     return Error{ErrorCode::kEnvironment,
                  store_path + "/pools: cannot be read: " + failed.message(), ""};
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+Result<std::vector<KvKey>> pool_roots(const std::string& store_path) {
+  std::set<KvKey> keys;
+  DBSA_ASSIGN_OR_RETURN(const std::vector<std::string> paths, pool_manifests(store_path));
+  for (const std::string& path : paths) {
+    DBSA_ASSIGN_OR_RETURN(const Pool pool, read_pool_manifest(path));
+    for (const PoolBlock& block : pool.blocks) keys.insert(block.key);
+  }
   return std::vector<KvKey>(keys.begin(), keys.end());
 }
 

@@ -15,7 +15,7 @@
 
 namespace dbsa {
 
-inline constexpr int kPoolManifestVersion = 2;
+inline constexpr int kPoolManifestVersion = 3;
 
 std::string encode_pool_manifest(const Pool& pool);
 // kCorrupt for bytes that encode_pool_manifest did not write; `name` stands for the file.
@@ -23,6 +23,9 @@ Result<Pool> decode_pool_manifest(std::string_view bytes, const std::string& nam
 
 // "<store>/pools/<id>.pool"
 std::string pool_manifest_path(const std::string& store_path, const std::string& pool_id);
+
+// Paths of all pools beside a store, in byte order. kEnvironment when the folder cannot be read.
+Result<std::vector<std::string>> pool_manifests(const std::string& store_path);
 
 // kEnvironment when the disk refuses; the old manifest is then still there. One that says the same
 // is left as it is.

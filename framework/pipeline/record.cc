@@ -33,6 +33,24 @@ ordered_json scores_to_json(const std::vector<double>& scores) {
   return out;
 }
 
+ordered_json identity_to_json(const RunIdentity& identity, const std::string& draw) {
+  return {{"run", identity.run},
+          {"group", identity.group},
+          {"draw", draw},
+          {"inputs", to_json(identity.inputs)},
+          {"stages", identity.stages}};
+}
+
+ordered_json validity_to_json(const DataValidity& validity, size_t queries) {
+  return {{"queries_in_demonstrations", validity.queries_in_demonstrations.count},
+          {"texts_with_two_labels", validity.texts_with_two_labels.count},
+          {"duplicates", validity.duplicates.count},
+          {"near_equal_labels", validity.near_equal_labels.count},
+          {"labels_covered", validity.labels_covered},
+          {"labels", validity.labels},
+          {"warnings", warnings(validity, static_cast<int64_t>(queries))}};
+}
+
 ordered_json percentiles_to_json(const Percentiles& seconds) {
   return {{"mean", seconds.mean}, {"p50", seconds.p50}, {"p95", seconds.p95}};
 }
@@ -243,9 +261,11 @@ ordered_json record_to_json(const RunRecord& record, const RunTotals& totals) {
            {{"data", config.at("data").at("seed").get<uint64_t>()},
             {"block_grouper", config.at("block_grouper").at("seed").get<uint64_t>()}}},
           {"plugins", std::move(plugins)},
+          {"identity", identity_to_json(record.identity, record.draw)},
           {"model", model_to_json(record.model)},
           {"machine", machine_to_json(record.machine, record.threads)},
           {"encode", std::move(encode)},
+          {"validity", validity_to_json(record.validity, record.queries.size())},
           {"totals", totals_to_json(record, totals)},
           {"queries", std::move(queries)}};
 }

@@ -16,8 +16,10 @@
 #include "icl/metrics.h"
 #include "icl/text_metrics.h"
 #include "pipeline/engine.h"
+#include "pipeline/identity.h"
 #include "pipeline/kv_error.h"
 #include "pipeline/machine.h"
+#include "pipeline/validity.h"
 
 namespace dbsa {
 
@@ -48,7 +50,10 @@ struct RunRecord {
   ModelInfo model;
   MachineInfo machine;
   int threads = 0;
+  RunIdentity identity;
+  std::string draw;  // see draw_identity
   EncodeReport encode;
+  DataValidity validity;
   bool free_decoding = false;  // answers are texts, and scored as such, too
   std::vector<QueryRecord> queries;
   double answer_seconds = 0;        // wall time of all queries

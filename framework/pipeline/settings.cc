@@ -90,6 +90,15 @@ Status check_vote(const Settings& settings) {
                "/decoding/method"};
 }
 
+// A plugin's manifest may leave its least value out.
+Status check_anchor_blocks(const Settings& settings) {
+  if (settings.mask.anchor_blocks >= 0) return {};
+  return Error{ErrorCode::kConfig,
+               "mask_pattern.anchor_blocks: must be >= 0, got " +
+                   std::to_string(settings.mask.anchor_blocks),
+               "/mask_pattern/anchor_blocks"};
+}
+
 // Anchor blocks are selected for every query. Only a prefix block is none of the demonstrations.
 Status check_zero_shot(const Settings& settings) {
   const int64_t prefix = settings.prompt.anchor == PromptHead::kPrefix ? 1 : 0;
@@ -135,6 +144,7 @@ Result<Settings> read_settings(const nlohmann::json& resolved) {
                          decoding.at("stop")};
     settings.output_directory = resolved.at("output").at("directory");
     settings.store_path = resolved.at("kv_store").value("path", "");
+    DBSA_RETURN_IF_ERROR(check_anchor_blocks(settings));
     DBSA_RETURN_IF_ERROR(check_zero_shot(settings));
     DBSA_RETURN_IF_ERROR(check_recompute(settings));
     DBSA_RETURN_IF_ERROR(check_vote(settings));

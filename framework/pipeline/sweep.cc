@@ -1,19 +1,16 @@
 #include "pipeline/sweep.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <set>
 
 #include "config/faults.h"
+#include "config/json_pointer.h"
 #include "config/schema_check.h"
 #include "config/toml_document.h"
 #include "host/resolve.h"
+#include "pipeline/input_reader.h"
 #include "pipeline/sweep_axes.h"
 
 namespace dbsa {
@@ -21,14 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-std::string hash_of(const json& value) {
-  const std::string text = value.dump();
-  std::array<char, 17> digits;
-  std::snprintf(digits.data(), digits.size(), "%016llx",
-                static_cast<unsigned long long>(XXH3_64bits(text.data(), text.size())));
-  return digits.data();
-}
 
 // Faults of cells. What several have is told once, with the cells that have it.
 class CellFaults {
@@ -77,8 +66,9 @@ class CellMaker {
             const std::vector<std::string>& last, const host::PluginRegistry& registry)
       : document_(document), source_(source), axes_(axes), last_(last), registry_(registry) {}
 
-  Status make(Sweep& sweep) {
+  Status make(bool force_set, Sweep& sweep) {
     DBSA_RETURN_IF_ERROR(read_files());
+    if (!force_set) DBSA_RETURN_IF_ERROR(check_settings());
     CellFaults faults;
     std::vector<size_t> at(axes_.size(), 0);
     int64_t count = 0;
@@ -86,15 +76,10 @@ class CellMaker {
       for (int64_t run = 1; run <= sweep.runs; ++run) {
         SweepCell cell = chosen(at, run);
         cell.index = count++;
-        Result<json> config = resolve(at, cell, sweep.directory);
-        if (!config.ok()) {
-          faults.add(config.error(), cell.name());
+        if (const Status made = resolve(at, sweep.directory, cell); !made.ok()) {
+          faults.add(made.error(), cell.name());
           continue;
         }
-        cell.config = std::move(config).value();
-        json answers = cell.config;  // what they depend on
-        answers.erase("output");
-        cell.id = hash_of(answers);
         sweep.cells.push_back(std::move(cell));
       }
     return faults.status(count);
@@ -110,6 +95,23 @@ class CellMaker {
     return false;
   }
 
+  // A row of the report bears the name of a value that its cells then would not have.
+  Status check_settings() const {
+    for (const std::string& option : last_) {
+      const std::string key = option.substr(0, option.find('='));
+      for (const auto& [set, axis] : axis_keys_)
+        if (set == key || set.starts_with(key + ".") || key.starts_with(set + "."))
+          return Error{
+              ErrorCode::kConfig,
+              "--set " + key + ": the axis \"" + axis + "\" of " + document_.name() + " sets " +
+                  set +
+                  ", so its rows would be named after values that they do not have; choose "
+                  "a value with --only, edit the sweep file, or add --force-set",
+              ""};
+    }
+    return {};
+  }
+
   SweepCell chosen(const std::vector<size_t>& at, int64_t run) const {
     SweepCell cell;
     cell.run = run;
@@ -118,9 +120,9 @@ class CellMaker {
     return cell;
   }
 
-  // The cell's whole pipeline. Places of faults are those of the files that it is laid from.
-  Result<json> resolve(const std::vector<size_t>& at, const SweepCell& cell,
-                       const std::string& directory) const {
+  // Fills in the cell's whole pipeline and its identity. Places of faults are those of the files
+  // that it is laid from.
+  Status resolve(const std::vector<size_t>& at, const std::string& directory, SweepCell& cell) {
     const fs::path& folder = document_.directory();
     DBSA_ASSIGN_OR_RETURN(TomlDocument pipeline, empty_pipeline(document_));
     const auto lay = [&](const KeyValues& settings) {
@@ -140,7 +142,22 @@ class CellMaker {
     DBSA_RETURN_IF_ERROR(pipeline.set("output.directory", json(directory).dump()));
     DBSA_ASSIGN_OR_RETURN(host::ResolvedPipeline resolved,
                           host::resolve_pipeline(std::move(pipeline), registry_));
-    return std::move(resolved.json);
+    DBSA_ASSIGN_OR_RETURN(const json tables, pipeline_identity(resolved));
+    DBSA_ASSIGN_OR_RETURN(const InputIdentity inputs, inputs_.read(resolved));
+    cell.identity = run_identity(tables, inputs);
+    cell.speed_keys = chosen_by_axes(pipeline_speed_keys(resolved));
+    cell.config = std::move(resolved.json);
+    cell.id = identity_hash({{"run", cell.identity.run}, {"speed", cell.speed_keys}}).substr(0, 16);
+    return {};
+  }
+
+  // Those of the keys that an axis sets, by their dotted names.
+  json chosen_by_axes(const json& speed_keys) const {
+    json out = json::object();
+    for (const auto& [key, axis] : axis_keys_)
+      if (const json::json_pointer at(pointer_of_key(key)); speed_keys.contains(at))
+        out[key] = speed_keys.at(at);
+    return out;
   }
 
   // Nothing yet, for keys to be laid over; what has no place is said of the document.
@@ -154,7 +171,12 @@ class CellMaker {
     files_[""] = {};
     read_file({source_.at("base"), "/base"}, faults);
     for (const GridAxis& axis : axes_)
-      for (const GridValue& value : axis.values) read_file(value.file, faults);
+      for (const GridValue& value : axis.values) {
+        read_file(value.file, faults);
+        for (const KeyValue& set : value.settings) axis_keys_.emplace(set.key, axis.name);
+        for (const KeyValue& set : files_.at(value.file.path))
+          axis_keys_.emplace(set.key, axis.name);
+      }
     return faults.status(document_);
   }
 
@@ -176,7 +198,9 @@ class CellMaker {
   const std::vector<GridAxis>& axes_;
   const std::vector<std::string>& last_;  // "key=value"
   const host::PluginRegistry& registry_;
-  std::map<std::string, KeyValues> files_;  // by path; none for ""
+  std::map<std::string, KeyValues> files_;        // by path; none for ""
+  std::map<std::string, std::string> axis_keys_;  // dotted keys that axes set: the axis
+  InputReader inputs_;
 };
 
 // A grid is easily written that nobody can run.
@@ -221,6 +245,70 @@ nlohmann::ordered_json Sweep::to_json() const {
           {"sweep", path},          {"axes", std::move(axes_out)},
           {"runs", runs},           {"baseline", baseline},
           {"published", published}, {"cells", std::move(cells_out)}};
+}
+
+std::vector<std::pair<const SweepCell*, const SweepCell*>> Sweep::twins() const {
+  std::vector<std::pair<const SweepCell*, const SweepCell*>> pairs;
+  std::map<std::string, const SweepCell*> first;
+  for (const SweepCell& cell : cells) {
+    const auto [known, is_new] = first.emplace(cell.id, &cell);
+    if (!is_new && known->second->values != cell.values) pairs.emplace_back(&cell, known->second);
+  }
+  return pairs;
+}
+
+nlohmann::ordered_json merged_listing(const Sweep& sweep, const nlohmann::ordered_json& before) {
+  using nlohmann::ordered_json;
+  ordered_json now = sweep.to_json();
+  const auto names = [](const ordered_json& listing) {
+    std::vector<std::string> out;
+    for (const ordered_json& axis : listing.at("axes")) out.push_back(axis.at("name"));
+    return out;
+  };
+  try {
+    if (!before.is_object() || before.at("schema_version") != now.at("schema_version") ||
+        names(before) != names(now))
+      return now;
+    std::set<std::string> listed;  // values and run
+    const auto place = [](const ordered_json& cell) {
+      return json(cell.at("values")).dump() + " " + cell.at("run").dump();
+    };
+    for (const ordered_json& cell : now.at("cells")) listed.insert(place(cell));
+    ordered_json kept = ordered_json::array();
+    for (const ordered_json& cell : before.at("cells")) {
+      std::error_code absent;
+      const std::string record = cell.at("record");
+      if (!listed.contains(place(cell)) && fs::exists(sweep.directory + "/" + record, absent))
+        kept.push_back(cell);
+    }
+    if (kept.empty()) return now;
+    // The order of values is that of the longer list, where it has all of the other.
+    for (size_t i = 0; i < now.at("axes").size(); ++i) {
+      ordered_json& values = now["axes"][i]["values"];
+      ordered_json order = before.at("axes").at(i).at("values");
+      const auto has = [](const ordered_json& list, const ordered_json& value) {
+        return std::find(list.begin(), list.end(), value) != list.end();
+      };
+      const bool narrower =
+          std::all_of(values.begin(), values.end(),
+                      [&](const ordered_json& value) { return has(order, value); });
+      if (!narrower) std::swap(values, order);
+      for (const ordered_json& value : narrower ? values : order)
+        if (!has(narrower ? order : values, value)) (narrower ? order : values).push_back(value);
+      if (narrower) values = order;
+    }
+    for (const char* key : {"baseline", "published"})
+      if (now.at(key).is_null() || now.at(key).empty()) now[key] = before.at(key);
+    now["runs"] = std::max(now.at("runs").get<int64_t>(), before.at("runs").get<int64_t>());
+    auto index = static_cast<int64_t>(now.at("cells").size());
+    for (ordered_json& cell : kept) {
+      cell["index"] = index++;
+      now["cells"].push_back(std::move(cell));
+    }
+    return now;
+  } catch (const nlohmann::json::exception&) {
+    return sweep.to_json();  // what is there is no sweep.json
+  }
 }
 
 bool is_sweep_file(const TomlDocument& document) { return document.json().contains("axis"); }
@@ -271,7 +359,8 @@ Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
   for (const json& figure : source.at("published"))
     if (names_chosen(figure.at("cell"), axes)) sweep.published.push_back(figure);
   DBSA_RETURN_IF_ERROR(check_size(axes, sweep.runs, document.name()));
-  DBSA_RETURN_IF_ERROR(CellMaker(document, source, axes, choice.settings, registry).make(sweep));
+  CellMaker maker(document, source, axes, choice.settings, registry);
+  DBSA_RETURN_IF_ERROR(maker.make(choice.force_set, sweep));
   return sweep;
 }
 

@@ -16,6 +16,7 @@
 
 #include "config/toml_document.h"
 #include "host/plugin_registry.h"
+#include "pipeline/identity.h"
 
 namespace dbsa {
 
@@ -24,8 +25,12 @@ struct SweepCell {
   int64_t run = 1;
   std::vector<std::pair<std::string, std::string>> values;  // axis and value, in the axes' order
   nlohmann::json config;                                    // resolved
-  // Of the configuration without its output, 16 hexadecimal digits: what names its record. Cells
-  // that come to the same pipeline have the same one.
+  RunIdentity identity;
+  // Keys that an axis sets and that affect speed only: they tell cells apart, too, because a sweep
+  // is also run for its times. Dotted names and values.
+  nlohmann::json speed_keys;
+  // Hash of the run's identity and the speed keys, 16 hexadecimal digits: what names its record.
+  // Cells that come to the same pipeline have the same one.
   std::string id;
 
   std::string name() const;  // "method = DBSA, ratio = 0.3, run 2"
@@ -41,6 +46,10 @@ struct Sweep {
   nlohmann::json published;                                            // array
   std::vector<SweepCell> cells;
 
+  // Cells that share a record with an earlier one although their values differ: each with the
+  // earlier one.
+  std::vector<std::pair<const SweepCell*, const SweepCell*>> twins() const;
+
   // What `report` reads, and people: <directory>/sweep.json.
   nlohmann::ordered_json to_json() const;
 };
@@ -50,12 +59,19 @@ struct SweepChoice {
   std::vector<std::string> only;      // "axis=value": other values of that axis are left out
   std::vector<std::string> settings;  // "key=value" as --set takes them: set last in every cell
   std::optional<int64_t> runs;        // in place of the file's
+  bool force_set = false;             // `settings` may set keys that an axis sets
 };
 
 // Whether it is meant as a sweep file, right or wrong: it has axes.
 bool is_sweep_file(const TomlDocument& document);
 
-// Reads a sweep file and resolves every cell. One error with a line for each distinct fault, with
+// sweep.json as it is to be written over one that is there: cells of the same axes that have a
+// record in `directory` and are not among the sweep's own stay listed, so that a sweep that was
+// narrowed (--only, --runs) loses nothing of its report. before: what is there, or null.
+nlohmann::ordered_json merged_listing(const Sweep& sweep, const nlohmann::ordered_json& before);
+
+// Reads a sweep file and resolves every cell; reads the inputs that the cells name, for their
+// identities. One error with a line for each distinct fault, with
 // its place in the sweep file or in one that cells are laid from; where not all cells have it, with
 // the name of the first that does. Runs no plugin code.
 Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,

@@ -241,7 +241,7 @@ AT(dbsa_swiglu_weights, up_bias, 32);
 AT(dbsa_swiglu_weights, down, 40);
 AT(dbsa_swiglu_weights, down_bias, 48);
 
-SIZE(dbsa_attention_backend_vtable, 248);
+SIZE(dbsa_attention_backend_vtable, 256);
 AT(dbsa_attention_backend_vtable, struct_size, 0);
 AT(dbsa_attention_backend_vtable, configure, 8);
 AT(dbsa_attention_backend_vtable, describe, 16);
@@ -273,6 +273,7 @@ AT(dbsa_attention_backend_vtable, packing, 216);
 AT(dbsa_attention_backend_vtable, weight_packed, 224);
 AT(dbsa_attention_backend_vtable, weight_adopt, 232);
 AT(dbsa_attention_backend_vtable, log_softmax, 240);
+AT(dbsa_attention_backend_vtable, code_path, 248);
 
 #undef CHECK
 #undef SIZE

@@ -70,11 +70,11 @@ TEST_F(BadData, ALabelThatIsNotInTheFileOfLabels) {
   expect_refusal(
       "exit 2\nerror: $W/queries.jsonl:2: expected a label of data.labels, or one that some "
       "demonstration has, found \"dleta\"; add it to data.labels or remove the query\n",
-      set({"data.labels=labels.jsonl"}));
+      set({"data.labels=" + path("labels.jsonl")}));
 }
 
 TEST_F(BadData, AFileOfLabels) {
-  const Words labels = set({"data.labels=labels.csv"});
+  const Words labels = set({"data.labels=" + path("labels.csv")});
   expect_refusal(
       "exit 4\nerror: --set data.labels: no such file: "
       "$W/labels.csv\n",
@@ -135,7 +135,7 @@ TEST_F(BadData, AnotherKindOfFile) {
   expect_refusal(
       "exit 2\nerror: $W/pipeline.toml: expected a name that ends in .jsonl, .csv or .tsv, found "
       "\".toml\"; convert or rename the file\n",
-      set({"data.demonstrations=pipeline.toml"}));
+      set({"data.demonstrations=" + path("pipeline.toml")}));
 }
 
 // ---- positions ---------------------------------------------------------------------------------

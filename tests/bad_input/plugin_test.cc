@@ -45,6 +45,114 @@ TEST_F(BadPlugin, WithoutTheSymbol) {
       with_bad_plugins({grouper("no_symbol")}));
 }
 
+// Not a page that looks sound: `inspect` of one plugin loads and checks it as `run` does.
+TEST_F(BadPlugin, InspectRefusesWhatRunRefuses) {
+  const auto inspected = [&](const std::string& name, const std::string& option) {
+    Words words = {"inspect", "test.block_grouper." + name, "--plugin-path", DBSA_BAD_PLUGIN_DIR};
+    if (!option.empty()) words.push_back(option);
+    const ProcessResult result = cli(words);
+    EXPECT_EQ(result.out, "") << name;
+    return "exit " + std::to_string(result.exit_code) + "\n" + shortened(result.error);
+  };
+  const auto refused = [](const std::string& name, const std::string& cause) {
+    return "exit 3\nerror: plugin test.block_grouper." + name + " ($B/" + name + ".so): " + cause +
+           "\n";
+  };
+  for (const char* option : {"", "--json", "--config"})
+    EXPECT_EQ(inspected("wrong_major", option),
+              refused("wrong_major",
+                      "built for plugin interface 1.1, this dbsa-pipe has 0.1; rebuild the plugin "
+                      "with this version's headers"));
+  EXPECT_EQ(
+      inspected("wrong_revision", ""),
+      refused("wrong_revision",
+              "the library has revision 1, its manifest says 2; install both from one build"));
+  EXPECT_EQ(
+      inspected("wrong_kind", ""),
+      refused("wrong_kind", "the library is of kind retriever, its manifest says block_grouper"));
+  EXPECT_EQ(inspected("null_function", ""), refused("null_function", "its function group is null"));
+  EXPECT_EQ(inspected("no_symbol", ""),
+            refused("no_symbol",
+                    "has no symbol dbsa_plugin; its source must end with DBSA_PLUGIN(Class)"));
+  EXPECT_EQ(inspected("exits_on_load", ""),
+            refused("exits_on_load",
+                    "loading: called exit() while looking at plugins; it must return an error "
+                    "instead: use another one, or tell its author"));
+  EXPECT_EQ(inspected("aborts_on_load", ""),
+            refused("aborts_on_load",
+                    "loading: the program crashed while looking at plugins: aborted (SIGABRT)"));
+}
+
+TEST_F(BadPlugin, InspectFailedOutlivesThemAll) {
+  const ProcessResult result =
+      cli({"inspect", "--failed", "--kind", "block_grouper", "--plugin-path", DBSA_BAD_PLUGIN_DIR});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.error, "");
+  for (const char* name : {"wrong_major", "wrong_revision", "no_symbol", "undefined_symbol",
+                           "missing_library", "exits_on_load", "aborts_on_load"})
+    EXPECT_NE(shortened(result.out).find("$B/" + std::string(name) + ".plugin.toml\n"),
+              std::string::npos)
+        << name;
+  EXPECT_EQ(result.out.find("/good.plugin.toml"), std::string::npos);
+}
+
+TEST_F(BadPlugin, AsksForAKeyThatItsManifestDoesNotDeclare) {
+  expect_refusal(
+      "exit 3\n"
+      "error: plugin test.kv_store.nonsense_store ($B/nonsense_store.so): check_config: asks for "
+      "the "
+      "key \"host\", which its manifest does not declare; the plugin's author must add "
+      "[config.host] to the manifest (it says: host is missing)\n",
+      with_bad_plugins(
+          {"kv_store.plugin=test.kv_store.nonsense_store", "kv_store.fault=undeclared_in_check"}));
+  EXPECT_EQ(say("run", with_bad_plugins({"retriever.plugin=test.retriever.nonsense_retriever",
+                                         "retriever.fault=undeclared"})),
+            "exit 3\n"
+            "error: plugin test.retriever.nonsense_retriever ($B/nonsense_retriever.so): create: "
+            "asks for the key \"limit\", which its manifest does not declare; the plugin's author "
+            "must add [config.limit] to the manifest (it says: limit is missing)\n");
+}
+
+// The framework reads some keys of plugins itself.
+TEST_F(BadPlugin, AKeyThatTheFrameworkReadsIsOfAnotherType) {
+  std::filesystem::create_directories(path("plugins"));
+  workspace_.write("plugins/odd.plugin.toml",
+                   "id = \"test.mask_pattern.odd\"\nkind = \"mask_pattern\"\nrevision = 1\n"
+                   "version = \"1\"\nsummary = \"s\"\nlicence = \"MIT\"\nabi = \"0.1\"\n"
+                   "[config.anchor_blocks]\ntype = \"string\"\ndefault = \"2\"\n"
+                   "description = \"d\"\n");
+  Words words = set({"mask_pattern.plugin=odd"});
+  words.insert(words.end(), {"--plugin-path", path("plugins")});
+  const std::string said = say("run", words);
+  EXPECT_TRUE(
+      said.starts_with("exit 3\nerror: --set mask_pattern.plugin: no mask_pattern plugin "
+                       "\"odd\""))
+      << said;
+  EXPECT_NE(said.find("refused: $W/plugins/odd.plugin.toml:9:1: config.anchor_blocks.type: must be "
+                      "\"integer\", got \"string\": the framework reads the key anchor_blocks of "
+                      "every mask_pattern"),
+            std::string::npos)
+      << said;
+}
+
+TEST_F(BadPlugin, AnIndexThatCannotBeLoadedIsMadeAgainAndSaid) {
+  Words words = {"encode", path("pipeline.toml"), "--json"};
+  const Words more = with_bad_plugins(
+      {"retriever.plugin=test.retriever.nonsense_retriever", "retriever.fault=no_load"});
+  words.insert(words.end(), more.begin(), more.end());
+  const ProcessResult first = cli(words);
+  EXPECT_EQ(first.exit_code, 0);
+  EXPECT_EQ(first.error.find("warning:"), std::string::npos) << first.error;
+  const ProcessResult second = cli(words);
+  EXPECT_EQ(second.exit_code, 0);
+  EXPECT_NE(second.error.find("warning: the stored retriever index cannot be loaded: "
+                              "test.retriever.nonsense_retriever: not an index; the index is made "
+                              "again\n"),
+            std::string::npos)
+      << second.error;
+  EXPECT_EQ(nlohmann::json::parse(second.out).at("index_reused"), false);
+}
+
 TEST_F(BadPlugin, Throws) {
   expect_refusal(
       "exit 3\n"

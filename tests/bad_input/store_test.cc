@@ -212,7 +212,7 @@ TEST_F(OddStore, PackedWeights) {
 }
 
 TEST_F(BadStore, ItsPathIsAFile) {
-  EXPECT_EQ(say("encode", set({"kv_store.path=pool.jsonl"})),
+  EXPECT_EQ(say("encode", set({"kv_store.path=" + path("pool.jsonl")})),
             "exit 4\n"
             "error: --set kv_store.path: $W/pool.jsonl is no folder; name another one\n");
 }

@@ -111,9 +111,6 @@ TEST(GoodPipeline, FillsInTheDefaultsOfInnerPlugins) {
   EXPECT_EQ(retriever.inner[0].config.dump(), R"({"k1":2.0,"stemmer":"porter"})");
   EXPECT_EQ(retriever.inner[1].manifest->id, "test.retriever.dense");
   EXPECT_EQ(retriever.inner[1].config.at("encoder"), (kFolder / "cases/words").string());
-  EXPECT_EQ(retriever.identity(),
-            "test.retriever.fused revision 1, test.retriever.bm25 revision 1, "
-            "test.retriever.dense revision 1");
 }
 
 TEST(GoodPipeline, TakesOverrides) {

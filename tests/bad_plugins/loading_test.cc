@@ -90,9 +90,11 @@ TEST(Loading, NamesAFileThatIsNoLibrary) {
   Manifest manifest = **bad_plugins().find(DBSA_KIND_BLOCK_GROUPER, "good");
   manifest.library_path = manifest.path;
   manifest.id = "test.block_grouper.text";
-  EXPECT_EQ(shortened(bad_plugins().load(manifest).error().message),
-            "plugin test.block_grouper.text (<plugins>/good.plugin.toml): cannot be loaded: "
-            "invalid ELF header");
+  EXPECT_EQ(
+      shortened(bad_plugins().load(manifest).error().message),
+      "plugin test.block_grouper.text (<plugins>/good.plugin.toml): expected a shared "
+      "library, found a text file, which begins with \"id = \\\"test.block_grouper.good\\\"\\nk\"; "
+      "build the plugin again, or copy its library again");
 }
 
 }  // namespace

@@ -14,50 +14,88 @@ using dbsa::Status;
 class NonsenseBackend : public dbsa::AttentionBackend {
  public:
   static constexpr uint32_t kRevision = 1;
-  static Result<std::unique_ptr<NonsenseBackend>> create(dbsa::Host, const dbsa::Config& config) {
-    return std::make_unique<NonsenseBackend>(*config.get<std::string>("fault"));
+  static Result<std::unique_ptr<NonsenseBackend>> create(dbsa::Host host,
+                                                         const dbsa::Config& config) {
+    return std::make_unique<NonsenseBackend>(host, *config.get<std::string>("fault"));
   }
-  explicit NonsenseBackend(std::string fault) : fault_(std::move(fault)) {}
+  NonsenseBackend(dbsa::Host host, std::string fault) : host_(host), fault_(std::move(fault)) {
+    say("create");
+  }
+  ~NonsenseBackend() override { say("destroy"); }
 
   Status configure(const dbsa_attention_shape& shape) override {
+    say("configure");
     shape_ = shape;
     return {};
   }
-  const char* describe() const override { return fault_ == "describe" ? nullptr : "nonsense"; }
+  const char* describe() const override {
+    say("describe");
+    return fault_ == "describe" ? nullptr : "nonsense";
+  }
   Result<dbsa_buffer*> buffer_create(int64_t, int64_t) override {
+    say("buffer_create");
     return make<dbsa_buffer>("buffer");
   }
-  void buffer_destroy(dbsa_buffer* buffer) override { delete buffer; }
-  Status upload(const float*, int64_t, int64_t, dbsa_buffer*) override { return {}; }
-  Status download(const dbsa_buffer*, int64_t, int64_t, float*) override { return {}; }
-  Status sync() override { return {}; }
+  void buffer_destroy(dbsa_buffer* buffer) override {
+    say("buffer_destroy");
+    delete buffer;
+  }
+  Status upload(const float*, int64_t, int64_t, dbsa_buffer*) override {
+    say("upload");
+    return {};
+  }
+  Status download(const dbsa_buffer*, int64_t, int64_t, float*) override {
+    say("download");
+    return {};
+  }
+  Status sync() override {
+    say("sync");
+    return {};
+  }
   Result<dbsa_weight*> weight_create(int32_t, const dbsa_tensor&) override {
+    say("weight_create");
     return make<dbsa_weight>("weight");
   }
-  void weight_destroy(dbsa_weight* weight) override { delete weight; }
+  void weight_destroy(dbsa_weight* weight) override {
+    say("weight_destroy");
+    delete weight;
+  }
   Status embedding(const int32_t*, int64_t, const dbsa_weight*, dbsa_buffer*) override {
+    say("embedding");
     return {};
   }
   Status linear(const dbsa_buffer*, int64_t, const dbsa_linear_layer*, int64_t) override {
+    say("linear");
     return {};
   }
   Status rms_norm(const dbsa_buffer*, int64_t, const dbsa_weight*, float, dbsa_buffer*) override {
+    say("rms_norm");
     return {};
   }
   Status swiglu(const dbsa_buffer*, int64_t, const dbsa_swiglu_weights&, const dbsa_buffer*,
                 dbsa_buffer*) override {
+    say("swiglu");
     return {};
   }
   Status gather_rows(const dbsa_buffer*, const int64_t*, int64_t, dbsa_buffer*) override {
+    say("gather_rows");
     return {};
   }
-  Result<dbsa_kv*> kv_create(int64_t) override { return make<dbsa_kv>("kv"); }
-  void kv_destroy(dbsa_kv* kv) override { delete kv; }
+  Result<dbsa_kv*> kv_create(int64_t) override {
+    say("kv_create");
+    return make<dbsa_kv>("kv");
+  }
+  void kv_destroy(dbsa_kv* kv) override {
+    say("kv_destroy");
+    delete kv;
+  }
   Status kv_append(const dbsa_buffer*, const dbsa_buffer*, int64_t, int64_t, int32_t, int64_t,
                    dbsa_kv*) override {
+    say("kv_append");
     return {};
   }
   Result<dbsa_kv_format> block_format(int64_t tokens) const override {
+    say("block_format");
     dbsa_kv_format format = {};
     format.struct_size = sizeof format;
     format.layout = DBSA_KV_LAYOUT_TOKEN_MAJOR;
@@ -76,36 +114,57 @@ class NonsenseBackend : public dbsa::AttentionBackend {
     return format;
   }
   Result<dbsa_kv*> block_import(const dbsa_kv_format&, const void* const*) override {
+    say("block_import");
     return make<dbsa_kv>("import");
   }
-  Status block_export(const dbsa_kv*, const dbsa_kv_format&, int32_t, void*) override { return {}; }
+  Status block_export(const dbsa_kv*, const dbsa_kv_format&, int32_t, void*) override {
+    say("block_export");
+    return {};
+  }
   Status block_to_token_major(const dbsa_kv_format&, const void*, float*) const override {
+    say("block_to_token_major");
     return {};
   }
   Result<dbsa_plan*> plan_prepare(const dbsa_plan_description&) override {
+    say("plan_prepare");
     return make<dbsa_plan>("plan");
   }
-  void plan_destroy(dbsa_plan* plan) override { delete plan; }
+  void plan_destroy(dbsa_plan* plan) override {
+    say("plan_destroy");
+    delete plan;
+  }
   Status attention(const dbsa_plan*, int32_t, const dbsa_buffer*, dbsa_buffer*) override {
+    say("attention");
     return {};
   }
   Status layer_norm(const dbsa_buffer*, int64_t, const dbsa_weight*, const dbsa_weight*, float,
                     dbsa_buffer*) override {
+    say("layer_norm");
     return {};
   }
-  Status gelu(const dbsa_buffer*, int64_t, dbsa_buffer*) override { return {}; }
+  Status gelu(const dbsa_buffer*, int64_t, dbsa_buffer*) override {
+    say("gelu");
+    return {};
+  }
   Status log_softmax(const dbsa_buffer*, int64_t, const int64_t*, const int32_t*, double*,
                      int32_t* best, double*) override {
+    say("log_softmax");
     *best = fault_ == "best" ? 4 : 3;
     return {};
   }
 
  private:
+  // With fault = "say" logs the name of the function that was called.
+  void say(const char* function) const {
+    if (fault_ == "say") host_.log_info(function);
+  }
+
   template <typename T>
   Result<T*> make(const char* name) const {
     return fault_ == name ? nullptr : new T();
   }
 
+  dbsa::Host host_;
   std::string fault_;
   dbsa_attention_shape shape_{};
 };

@@ -11,6 +11,11 @@ int32_t group(void* instance, const dbsa_demonstrations* demonstrations, int64_t
               uint64_t, dbsa_grouping* grouping, dbsa_error* error) {
   const std::string& fault = fault_of(instance);
   const int64_t count = demonstrations->count;
+  // On the host's threads, too.
+  const dbsa_host* host = static_cast<RawInstance*>(instance)->host;
+  host->parallel_for(
+      host->context, 64, 1, [](void* argument, int64_t, int64_t) { say(argument, "group"); },
+      instance);
   end_suddenly(fault);
   if (fault == "throw") throw std::runtime_error("boom");
   if (fault == "throw_int") throw 7;

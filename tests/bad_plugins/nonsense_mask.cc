@@ -8,6 +8,7 @@ namespace {
 int32_t visible(void* instance, const int64_t* lengths, int64_t, int64_t block,
                 const dbsa_visible_sink* sink, dbsa_error*) {
   const std::string& fault = fault_of(instance);
+  say(instance, "visible");
   dbsa_visible first = {sizeof first, DBSA_SEGMENT_FULL, 0, 0, lengths[0], 0};
   dbsa_visible own = {sizeof own, DBSA_SEGMENT_CAUSAL, block, 0, lengths[block], 0};
   if (fault == "later_block") first.block = block + 1;

@@ -7,21 +7,28 @@
 
 namespace {
 
-int32_t index(void*, const dbsa_texts*, dbsa_error*) { return DBSA_OK; }
+int32_t index(void* instance, const dbsa_texts*, dbsa_error*) {
+  say(instance, "index");
+  return DBSA_OK;
+}
 
-int32_t save(void*, const dbsa_byte_sink* sink, dbsa_error*) {
+int32_t save(void* instance, const dbsa_byte_sink* sink, dbsa_error*) {
+  say(instance, "save");
   sink->write(sink->context, "ab", 2);
   return sink->write(sink->context, "c", 1);
 }
 
-int32_t load(void*, const void* data, uint64_t bytes, dbsa_error* error) {
-  if (bytes == 3 && std::memcmp(data, "abc", 3) == 0) return DBSA_OK;
+int32_t load(void* instance, const void* data, uint64_t bytes, dbsa_error* error) {
+  say(instance, "load");
+  if (fault_of(instance) != "no_load" && bytes == 3 && std::memcmp(data, "abc", 3) == 0)
+    return DBSA_OK;
   std::strcpy(error->message, "not an index");
   return DBSA_ERROR_CORRUPT;
 }
 
 int32_t query(void* instance, const char*, uint64_t, dbsa_ranking* ranking, dbsa_error*) {
   const std::string& fault = fault_of(instance);
+  say(instance, "query");
   end_suddenly(fault);
   for (int64_t i = 0; i < ranking->count; ++i) {
     ranking->ids[i] = i;

@@ -18,56 +18,79 @@ class NonsenseStore : public dbsa::KvStore {
   static Status check_config(const Config& config) {
     if (*config.get<std::string>("fault") == "config")
       return Config::fault("fault", "must be fair");
+    if (*config.get<std::string>("fault") == "undeclared_in_check")
+      DBSA_RETURN_IF_ERROR(config.get<std::string>("host"));
     return {};
   }
 
-  static Result<std::unique_ptr<NonsenseStore>> create(dbsa::Host, const Config& config) {
+  static Result<std::unique_ptr<NonsenseStore>> create(dbsa::Host host, const Config& config) {
     const std::string fault = *config.get<std::string>("fault");
     if (fault == "create_throws") throw std::runtime_error("boom");
     if (fault == "create_throws_int") throw 7;
     if (fault == "create_runs_out_of_memory") throw std::bad_alloc();
     if (fault == "create_returns_nothing") return std::unique_ptr<NonsenseStore>();
-    return std::make_unique<NonsenseStore>(fault);
+    if (fault == "undeclared") DBSA_RETURN_IF_ERROR(config.get<int64_t>("shards"));
+    return std::make_unique<NonsenseStore>(host, fault);
   }
 
-  explicit NonsenseStore(std::string fault) : fault_(std::move(fault)) {}
+  NonsenseStore(dbsa::Host host, std::string fault) : host_(host), fault_(std::move(fault)) {
+    say("create");
+  }
+  ~NonsenseStore() override { say("destroy"); }
 
   Result<bool> contains(const KvKey&) override {
+    say("contains");
     if (fault_ == "throws") throw std::runtime_error("boom");
     if (fault_ == "throws_int") throw 7;
     return true;
   }
   Result<std::unique_ptr<Lease>> get(const KvKey&) override {
+    say("get");
     if (fault_ == "no_lease") return std::unique_ptr<Lease>();
-    return std::unique_ptr<Lease>(std::make_unique<NonsenseLease>(fault_));
+    return std::unique_ptr<Lease>(std::make_unique<NonsenseLease>(*this, fault_));
   }
   Status put(const KvKey&, const dbsa_kv_format&, std::span<const void* const>) override {
+    say("put");
     return Error{ErrorCode::kEnvironment, "No space left on device", ""};
   }
-  Status publish() override { return {}; }
-  Status discard(const KvKey&) override { return {}; }
+  Status publish() override {
+    say("publish");
+    return {};
+  }
+  Status discard(const KvKey&) override {
+    say("discard");
+    return {};
+  }
   Status list(const std::function<bool(const dbsa::KvEntry&)>& entry) override {
+    say("list");
     for (int i = 0; i < 3; ++i)
       if (!entry({KvKey(), {}, 1, 2, "here"})) return Error{ErrorCode::kCancelled, "stopped", ""};
     return {};
   }
   Status check(const std::function<void(const dbsa::KvFault&)>& fault) override {
+    say("check");
     fault({std::nullopt, "here", "odd"});
     return {};
   }
   Result<uint64_t> collect(const Roots& roots, uint64_t) override {
+    say("collect");
     DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> keys, roots());
     return keys.size();
   }
-  Result<uint64_t> compact() override { return uint64_t{0}; }
+  Result<uint64_t> compact() override {
+    say("compact");
+    return uint64_t{0};
+  }
   Result<dbsa_kv_stats> stats() override {
+    say("stats");
     return dbsa_kv_stats{sizeof(dbsa_kv_stats), 1, 2, 3, 4};
   }
 
  private:
   class NonsenseLease : public Lease {
    public:
-    explicit NonsenseLease(const std::string& fault) : fault_(fault) {
+    NonsenseLease(const NonsenseStore& store, const std::string& fault)
+        : store_(store), fault_(fault) {
       format_ = {
           sizeof format_, DBSA_KV_LAYOUT_TOKEN_MAJOR, DBSA_KV_DTYPE_F32, 0, 2, 1, 2, 0, 4, 64, 0};
       planes_[0] = memory_;
@@ -80,20 +103,29 @@ class NonsenseStore : public dbsa::KvStore {
       if (fault == "null_plane") planes_[1] = nullptr;
       if (fault == "misaligned") planes_[1] = memory_ + 4;
     }
+    ~NonsenseLease() override { store_.say("release"); }
     const dbsa_kv_format& format() const override { return format_; }
     const void* const* planes() const override { return fault_ == "no_planes" ? nullptr : planes_; }
     Result<uint64_t> verify(uint32_t) override {
+      store_.say("verify_plane");
       if (fault_ == "corrupt") return Error{ErrorCode::kCorrupt, "checksum mismatch", ""};
       return uint64_t{fault_ == "verified_too_much" ? 65U : 64U};
     }
 
    private:
+    const NonsenseStore& store_;
     std::string fault_;
     dbsa_kv_format format_{};
     const void* planes_[2];
     alignas(64) char memory_[128] = {};
   };
 
+  // With fault = "say" logs the name of the function that was called.
+  void say(const char* function) const {
+    if (fault_ == "say") host_.log_info(function);
+  }
+
+  dbsa::Host host_;
   std::string fault_;
 };
 

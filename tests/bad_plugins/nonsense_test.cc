@@ -237,6 +237,30 @@ TEST(NonsenseStore, PassesEverythingThrough) {
   EXPECT_EQ(store->stats()->free_bytes, 4u);
 }
 
+// No value in a pipeline file mends it, so it is the plugin's error and not the configuration's.
+TEST(Nonsense, AKeyThatTheManifestDoesNotDeclareIsThePluginsFault) {
+  HostServices services({.threads = 1});
+  const auto missing = [](const std::string& function, const std::string& key) {
+    return function + ": asks for the key \"" + key +
+           "\", which its manifest does not declare; the plugin's author must add [config." + key +
+           "] to the manifest (it says: " + key + " is missing)";
+  };
+  EXPECT_EQ(
+      without_name(make<KvStore>(services, DBSA_KIND_KV_STORE, "nonsense_store", "undeclared"),
+                   "kv_store", "nonsense_store"),
+      missing("create", "shards"));
+  EXPECT_EQ(without_name(
+                make<Retriever>(services, DBSA_KIND_RETRIEVER, "nonsense_retriever", "undeclared"),
+                "retriever", "nonsense_retriever"),
+            missing("create", "limit"));
+  const auto plugin = load_bad(DBSA_KIND_KV_STORE, "nonsense_store");
+  ASSERT_TRUE(plugin.ok());
+  const Error error = check_config(*plugin, config("undeclared_in_check")).error();
+  EXPECT_EQ(error.code, ErrorCode::kPlugin);
+  EXPECT_EQ(error.config_pointer, "");
+  EXPECT_TRUE(error.message.ends_with(missing("check_config", "host"))) << error.message;
+}
+
 TEST(NonsenseStore, PointsAtTheKey) {
   const auto plugin = load_bad(DBSA_KIND_KV_STORE, "nonsense_store");
   ASSERT_TRUE(plugin.ok());

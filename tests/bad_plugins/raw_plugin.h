@@ -1,4 +1,4 @@
-// A plugin without the SDK's guard: its instance is the `fault` of its configuration.
+// A plugin without the SDK's guard: its instance has the `fault` of its configuration.
 #pragma once
 
 #include <dbsa/plugin.h>
@@ -7,7 +7,20 @@
 #include <cstring>
 #include <string>
 
-inline const std::string& fault_of(void* instance) { return *static_cast<std::string*>(instance); }
+struct RawInstance {
+  std::string fault;
+  const dbsa_host* host = nullptr;
+};
+
+inline const std::string& fault_of(void* instance) {
+  return static_cast<RawInstance*>(instance)->fault;
+}
+
+// With fault = "say" logs the name of the function that was called.
+inline void say(void* instance, const char* function) {
+  const dbsa_host* host = static_cast<RawInstance*>(instance)->host;
+  if (fault_of(instance) == "say") host->log(host->context, DBSA_LOG_INFO, function);
+}
 
 template <typename Vtable>
 constexpr dbsa_plugin_table raw_table(uint32_t kind, const Vtable* vtable) {
@@ -18,12 +31,21 @@ constexpr dbsa_plugin_table raw_table(uint32_t kind, const Vtable* vtable) {
           kind,
           1,
           [](const char*, dbsa_error*) -> int32_t { return DBSA_OK; },
-          [](const dbsa_host*, const char* config_json, void** instance, dbsa_error*) -> int32_t {
-            *instance = new std::string(
-                *dbsa::Config::parse(config_json)->template get<std::string>("fault"));
-            return DBSA_OK;
+          [](const dbsa_host* host, const char* config_json, void** instance,
+             dbsa_error* error) -> int32_t {
+            const auto config = dbsa::Config::parse(config_json);
+            *instance = new RawInstance{*config->template get<std::string>("fault"), host};
+            say(*instance, "create");
+            if (fault_of(*instance) != "undeclared") return DBSA_OK;
+            delete static_cast<RawInstance*>(*instance);
+            std::strcpy(error->message, "limit is missing");
+            std::strcpy(error->config_pointer, "/limit");
+            return DBSA_ERROR_CONFIG;
           },
-          [](void* instance) { delete static_cast<std::string*>(instance); },
+          [](void* instance) {
+            say(instance, "destroy");
+            delete static_cast<RawInstance*>(instance);
+          },
           vtable};
 }
 

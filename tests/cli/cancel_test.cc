@@ -81,7 +81,8 @@ TEST_F(CancelTest, AStoppedAndResumedPoolAnswersLikeAnUndisturbedOne) {
     return found;
   };
   const json resumed = answers({"run", pipeline, "--quiet"});
-  const json undisturbed = answers({"run", pipeline, "--quiet", "--set", "kv_store.path=other"});
+  const json undisturbed =
+      answers({"run", pipeline, "--quiet", "--set", "kv_store.path=" + path("other")});
   EXPECT_EQ(resumed, undisturbed);
 }
 

@@ -239,6 +239,7 @@ TEST_F(ExplainTest, ZeroShotHasAQueryAlone) {
 
 TEST_F(ExplainTest, DrawsTheMask) {
   make_pipeline(28);  // seven blocks: every one of them is named once
+  std::filesystem::create_directory(path("drawings"));
   const ProcessResult result = cli({"explain", path("pipeline.toml"), "--set",
                                     "selection.ratio=1.0", "--mask", path("drawings/mask.svg")});
   ASSERT_EQ(result.exit_code, 0) << result.error;
@@ -252,11 +253,22 @@ TEST_F(ExplainTest, DrawsTheMask) {
                    "import sys, xml.etree.ElementTree as tree; tree.parse(sys.argv[1])",
                    path("drawings/mask.svg")});
   EXPECT_EQ(parsed.exit_code, 0) << parsed.error;
-  workspace_.write("file", "");
-  const ProcessResult refused =
-      cli({"explain", path("pipeline.toml"), "--mask", path("file/mask.svg")});
+}
+
+// A misspelt path makes no folder, and nothing is computed for it.
+TEST_F(ExplainTest, APictureGoesIntoAFolderThatIsThere) {
+  const std::string pipeline = make_pipeline();
+  ProcessResult refused = cli({"explain", pipeline, "--mask", path("none/mask.svg")});
   EXPECT_EQ(refused.exit_code, 4);
-  EXPECT_THAT(refused.error, HasSubstr(path("file") + ": cannot make the folder: "));
+  EXPECT_EQ(refused.out, "");
+  EXPECT_EQ(refused.error, "error: --mask " + path("none/mask.svg") + ": no such folder: " +
+                               path("none") + "; make the folder, or name another file\n");
+  EXPECT_FALSE(std::filesystem::exists(path("none")));
+  workspace_.write("file", "");
+  refused = cli({"explain", pipeline, "--mask", path("file/mask.svg")});
+  EXPECT_EQ(refused.exit_code, 4);
+  EXPECT_EQ(refused.error, "error: --mask " + path("file/mask.svg") + ": must be in a folder, " +
+                               path("file") + " is none; make the folder, or name another file\n");
 }
 
 TEST_F(ExplainTest, APictureIsAnSvg) {

@@ -51,7 +51,7 @@ TEST_F(FilesTest, ModesAreThoseOfTheUmask) {
     const std::string store = "kv_store.path=" + root + "/store";
     under_umask({"run", pipeline, "--set", store, "--output", root + "/runs"});
     under_umask({"run", pipeline, "--set", store, "--output", root + "/runs"});
-    under_umask({"explain", pipeline, "--mask", root + "/masks/mask.svg"});
+    under_umask({"explain", pipeline, "--mask", root + "/mask.svg"});
     under_umask({"sweep", sweep});
     under_umask({"report", root + "/runs", "--no-plots"});
     under_umask({"store", "export", root + "/store", "--all", "--output", root + "/blocks"});

@@ -59,6 +59,25 @@ TEST_F(InnerPluginTest, ARecordOfLikelihoodsHasThemAll) {
   }
 }
 
+TEST_F(InnerPluginTest, AQuerysLikelihoodsHaveNames) {
+  const json record = run("[decoding]\nmethod = \"likelihood\"\n");
+  const ProcessResult result = cli({"query", path("pipeline.toml"), "card late", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  const json scores = json::parse(result.out).at("label_log_probabilities");
+  ASSERT_TRUE(scores.is_object());
+  std::vector<std::string> names;
+  double sum = 0;
+  for (const auto& [name, score] : scores.items()) {
+    names.push_back(name);
+    sum += std::exp(score.get<double>());
+  }
+  EXPECT_EQ(names, record.at("encode").at("label_names").get<std::vector<std::string>>());
+  EXPECT_NEAR(sum, 1, 1e-6);
+  const json answer = json::parse(result.out);
+  EXPECT_NEAR(scores.at(answer.at("label").get<std::string>()).get<double>(),
+              answer.at("log_probability").get<double>(), 1e-6);
+}
+
 TEST_F(InnerPluginTest, ARecordOfAVoteHasNothingThatIsComputed) {
   const json record = run("[decoding]\nmethod = \"vote\"\n");
   for (const json& query : record.at("queries")) {

@@ -56,6 +56,24 @@ TEST_F(OptionsTest, EveryCommandHasHelpWithAnExampleOfItself) {
   }
 }
 
+TEST_F(OptionsTest, HelpOfACommandIsItsHelp) {
+  for (const auto& [words, same] :
+       {std::pair{Words{"help", "run"}, Words{"run", "--help"}},
+        std::pair{Words{"help", "store"}, Words{"store", "--help"}},
+        std::pair{Words{"help", "store", "gc"}, Words{"store", "gc", "--help"}},
+        std::pair{Words{"store", "help"}, Words{"store", "--help"}},
+        std::pair{Words{"store", "help", "gc"}, Words{"store", "gc", "--help"}}}) {
+    const ProcessResult result = cli(words);
+    EXPECT_EQ(result.exit_code, 0) << words.back();
+    EXPECT_EQ(result.out, cli(same).out) << words.back();
+    EXPECT_EQ(result.error, "") << words.back();
+  }
+  const ProcessResult unknown = cli({"help", "rnu"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_EQ(unknown.error,
+            "error: unknown command \"rnu\"; did you mean \"run\"? See `dbsa-pipe --help`\n");
+}
+
 TEST_F(OptionsTest, MistakesAreNamedWithExitCode2) {
   const std::vector<Mistake> mistakes = {
       {{"rnu"}, "unknown command \"rnu\"; did you mean \"run\"? See `dbsa-pipe --help`"},

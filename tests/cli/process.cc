@@ -54,7 +54,7 @@ void Process::start_child(const std::vector<std::string>& arguments,
   if (options.terminal) {
     winsize size = {};
     size.ws_row = 40;
-    size.ws_col = 100;
+    size.ws_col = options.columns;
     if (::openpty(&out[0], &out[1], nullptr, nullptr, &size) != 0)
       throw std::runtime_error("no terminal");
   } else {

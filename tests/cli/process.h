@@ -13,7 +13,8 @@ struct ProcessOptions {
   std::string input = {};  // standard input
   // Set over this process's own.
   std::vector<std::pair<std::string, std::string>> environment = {};
-  bool terminal = false;  // standard output and error are one terminal, 100 columns wide
+  bool terminal = false;         // standard output and error are one terminal
+  unsigned short columns = 100;  // of the terminal
 };
 
 struct ProcessResult {

@@ -156,9 +156,45 @@ TEST_F(RunTest, AMeasurementThatFailsLeavesTheRecord) {
   EXPECT_EQ(record.at("queries").size(), 5u);
 }
 
+// On the command line a relative path means what it means to a shell, whichever option has it; in
+// the file it counts from the file.
+TEST_F(RunTest, PathsOfTheCommandLineCountFromTheCurrentFolder) {
+  make_pipeline();
+  edit_pipeline("path = \"store\"", "path = \"store\"\n[output]\ndirectory = \"kept\"");
+  std::filesystem::create_directories(path("here/models"));
+  std::filesystem::create_directory_symlink(path("model"), path("here/models/tiny"));
+  const auto run = [&](const std::string& options) {
+    const ProcessResult result =
+        run_process({"/bin/sh", "-c",
+                     "cd '" + path("here") + "' && exec " + command({})[0] +
+                         " run ../pipeline.toml -q " + options},
+                    {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
+    EXPECT_EQ(result.exit_code, 0) << options << ": " << result.error;
+  };
+  const auto records = [&](const std::string& folder) {
+    std::error_code absent;
+    return std::distance(std::filesystem::directory_iterator(path(folder), absent),
+                         std::filesystem::directory_iterator());
+  };
+  run("");
+  EXPECT_EQ(records("kept"), 1);
+  run("--output out");
+  EXPECT_EQ(records("here/out"), 1);
+  run("--set output.directory=out");
+  EXPECT_EQ(records("here/out"), 2);
+  run("--set 'output={directory=\"out\"}'");
+  EXPECT_EQ(records("here/out"), 3);
+  // Framework's and plugins' keys alike; what is left of the file still counts from there.
+  run("--output out --set model.path=models/tiny --set kv_store.path=mine");
+  EXPECT_EQ(records("here/out"), 4);
+  EXPECT_TRUE(std::filesystem::exists(path("here/mine/packs")));
+  EXPECT_EQ(records("kept"), 1);
+}
+
 TEST_F(RunTest, RunEqualsEncodeThenQuery) {
   const std::string pipeline = make_pipeline();
-  ASSERT_EQ(cli({"run", pipeline, "--set", "kv_store.path=other", "--set", "model.batch_size=3"})
+  ASSERT_EQ(cli({"run", pipeline, "--set", "kv_store.path=" + path("other"), "--set",
+                 "model.batch_size=3"})
                 .exit_code,
             0);
   const json record = only_record();

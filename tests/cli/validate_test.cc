@@ -157,7 +157,7 @@ TEST_F(ValidateTest, FindsWhatEmbeddingsCannotBeComputedWith) {
   EXPECT_THAT(result.error, StartsWith("error: --set embedding.layer: expected 1 to "));
   // The pipeline's own model is no encoder.
   result = cli({"validate", pipeline, "--set", "embedding.method=sentence_transformer", "--set",
-                "embedding.path=model", "--set", "retriever.plugin=faiss"});
+                "embedding.path=" + path("model"), "--set", "retriever.plugin=faiss"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.error, StartsWith("error: --set embedding.path: "));
   EXPECT_THAT(result.error, HasSubstr("model_type"));
@@ -168,8 +168,9 @@ TEST_F(ValidateTest, FindsWhatEmbeddingsCannotBeComputedWith) {
 
 TEST_F(ValidateTest, FoldersThatCannotBeMadeAreFaults) {
   const std::string pipeline = make_pipeline();
-  const ProcessResult result = cli({"validate", pipeline, "--set", "kv_store.path=pool.jsonl/a/b",
-                                    "--set", "output.directory=pool.jsonl"});
+  const ProcessResult result =
+      cli({"validate", pipeline, "--set", "kv_store.path=" + path("pool.jsonl/a/b"), "--set",
+           "output.directory=" + path("pool.jsonl")});
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_EQ(result.error, "error: --set kv_store.path: cannot make " + path("pool.jsonl/a/b") +
                               ": " + path("pool.jsonl") + " is no folder; name another one\n" +
@@ -244,7 +245,7 @@ TEST_F(ValidateTest, MissingPiecesHaveTheirExitCodes) {
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_THAT(result.error, StartsWith("error: " + path("absent.toml") + ": "));
 
-  result = cli({"validate", pipeline, "--set", "data.queries=absent.jsonl"});
+  result = cli({"validate", pipeline, "--set", "data.queries=" + path("absent.jsonl")});
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_EQ(result.error,
             "error: --set data.queries: no such file: " + path("absent.jsonl") + "\n");

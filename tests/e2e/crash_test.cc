@@ -231,7 +231,8 @@ TEST_F(FullDiskTest, WhatCannotFitIsRefusedBeforeAnythingIsComputed) {
   make_large_pipeline();
   const std::string pipeline = edit_pipeline("\"store\"", "\"disk/store\"");
   std::filesystem::create_directory(path("disk"));
-  const uint64_t bytes = encode(pipeline, {"--set", "kv_store.path=whole"}).at("bytes_stored");
+  const uint64_t bytes =
+      encode(pipeline, {"--set", "kv_store.path=" + path("whole")}).at("bytes_stored");
   DBSA_EXPECT_CHILD([&]() -> std::string {
     if (const std::string skip = store_test::private_mounts(); !skip.empty()) return skip;
     const std::string said = encode_without_room(pipeline, kDisk, 1 << 20);
@@ -246,7 +247,8 @@ TEST_F(FullDiskTest, ADiskThatFillsUpOnTheWayLeavesTheOldState) {
   make_large_pipeline();
   const std::string pipeline = edit_pipeline("\"store\"", "\"disk/store\"");
   std::filesystem::create_directory(path("disk"));
-  const uint64_t bytes = encode(pipeline, {"--set", "kv_store.path=whole"}).at("bytes_stored");
+  const uint64_t bytes =
+      encode(pipeline, {"--set", "kv_store.path=" + path("whole")}).at("bytes_stored");
   DBSA_EXPECT_CHILD([&]() -> std::string {
     if (const std::string skip = store_test::private_mounts(); !skip.empty()) return skip;
     // Room for the planes alone; indexes and what lies between planes come on top.

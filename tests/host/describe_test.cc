@@ -31,6 +31,7 @@ description = "Stemmer of English words"
 type = "string"
 format = "path"
 unit = "words | lines"
+affects = "speed"
 description = "Words to leave out"
 )",
                          "p/dbsa_retriever_bm25.plugin.toml");
@@ -51,10 +52,17 @@ unit = "block"
 k1 = 1.2
 # Stemmer of English words. string, "porter" | "none"
 stemmer = "porter"
-# Words to leave out. path [words | lines], required
+# Words to leave out; does not affect results. path [words | lines], required
 word_list = ""
 )");
   EXPECT_TRUE(TomlDocument::parse(toml, "a.toml").ok());
+}
+
+// A short name may mean one of ours.
+TEST(Describe, ATableOfAStrangersPluginNamesItsId) {
+  Manifest stranger = bm25();
+  stranger.id = "acme.retriever.bm25";
+  EXPECT_NE(config_toml(stranger).find("plugin = \"acme.retriever.bm25\"\n"), std::string::npos);
 }
 
 // A table of a stage's table ends it, so it comes last wherever its key stands.
@@ -99,7 +107,7 @@ TEST(Describe, MakesAMarkdownTable) {
 |---|---|---|---|---|---|
 | `k1` | number | `1.2` | >= 0, <= 10 |  | Saturation of a term's count |
 | `stemmer` | string | `"porter"` | "porter" \| "none" |  | Stemmer of English words |
-| `word_list` | path | required |  | words \| lines | Words to leave out |
+| `word_list` | path | required |  | words \| lines | Words to leave out; does not affect results |
 )");
   Manifest bare = bm25();
   bare.config_keys.clear();

@@ -1,7 +1,10 @@
 #include "host/manifest.h"
 
 #include <dbsa/plugin.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <filesystem>
 
 namespace dbsa::host {
 namespace {
@@ -120,6 +123,79 @@ TEST(Manifest, ATableIsThatOfAPlugin) {
                      "plugin = \"bm25\"\n")
                 .find("config.first.default: "),
             23u);
+}
+
+TEST(Manifest, SaysWhatAKeyAffects) {
+  const std::string key = "type = \"integer\"\ndefault = 1\ndescription = \"x\"\n";
+  const auto manifest =
+      parse_manifest(kHead + ("[config.threads]\naffects = \"speed\"\n" + key + "[config.k1]\n" +
+                              key + "[config.b]\naffects = \"results\"\n" + key +
+                              "[config.first]\ntype = \"object\"\nformat = \"retriever\"\n"
+                              "description = \"x\"\n"),
+                     "x.plugin.toml");
+  ASSERT_TRUE(manifest.ok()) << manifest.error().message;
+  EXPECT_FALSE(manifest->affects_results("/threads"));
+  EXPECT_TRUE(manifest->affects_results("/k1"));
+  EXPECT_TRUE(manifest->affects_results("/b"));
+  EXPECT_TRUE(manifest->affects_results("/first/threads"));
+  EXPECT_TRUE(manifest->affects_results("/none"));
+
+  const auto with_key = [](const std::string& lines) {
+    return faults_of(kHead + ("[config.k1]\ndescription = \"Saturation\"\n" + lines));
+  };
+  EXPECT_EQ(with_key("type = \"number\"\naffects = \"sped\"\n"),
+            "p/x.plugin.toml:11:1: config.k1.affects: must be one of \"results\", \"speed\", got "
+            "\"sped\"; did you mean \"speed\"?");
+  EXPECT_EQ(with_key("type = \"number\"\naffects = false\n"),
+            "p/x.plugin.toml:11:1: config.k1.affects: must be a string, got a boolean false");
+  EXPECT_EQ(with_key("type = \"object\"\nformat = \"retriever\"\naffects = \"speed\"\n"),
+            "p/x.plugin.toml:12:1: config.k1.affects: is not for tables");
+}
+
+// What is left out of the identity of results: one more key here is a decision.
+TEST(Manifest, FewKeysOfOurPluginsAffectSpeedOnly) {
+  std::vector<std::string> speed;
+  const std::filesystem::path plugins = std::filesystem::path(DBSA_SOURCE_DIR) / "plugins";
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(plugins)) {
+    if (entry.path().filename() != "plugin.toml") continue;
+    const auto manifest = load_manifest(entry.path().string());
+    ASSERT_TRUE(manifest.ok()) << manifest.error().message;
+    for (const std::string& key : manifest->config_keys)
+      if (!manifest->affects_results("/" + key)) speed.push_back(manifest->id + " " + key);
+  }
+  EXPECT_THAT(speed,
+              testing::UnorderedElementsAre(
+                  "dbsa.attention_backend.cuda memory_gib", "dbsa.kv_store.hdf5 max_bytes",
+                  "dbsa.kv_store.hdf5 pack_bytes", "dbsa.kv_store.hdf5 path",
+                  "dbsa.kv_store.hdf5 publish_interval_s", "dbsa.kv_store.memory max_bytes"));
+}
+
+TEST(Manifest, KeysThatTheFrameworkReadsHaveItsType) {
+  const auto said = [](std::string kind, const std::string& key) {
+    std::string text = kHead;
+    text.replace(text.find("\"retriever\""), 11, "\"" + kind + "\"");
+    return faults_of(text + key + "description = \"x\"\n");
+  };
+  EXPECT_EQ(said("mask_pattern", "[config.anchor_blocks]\ntype = \"string\"\ndefault = \"2\"\n"),
+            "p/x.plugin.toml:9:1: config.anchor_blocks.type: must be \"integer\", got \"string\": "
+            "the framework reads the key anchor_blocks of every mask_pattern as the number of "
+            "blocks that every query is given; choose another name if it means something else");
+  EXPECT_TRUE(said("mask_pattern", "[config.anchor_blocks]\ntype = \"number\"\n")
+                  .starts_with("p/x.plugin.toml:9:1: config.anchor_blocks.type: must be "
+                               "\"integer\", got \"number\": "));
+  EXPECT_EQ(said("kv_store", "[config.path]\ntype = \"string\"\n"),
+            "p/x.plugin.toml:8:9: config.path.format: must be \"path\", got nothing: the framework "
+            "reads the key path of every kv_store as the folder in which pools lie; choose another "
+            "name if it means something else");
+  EXPECT_NE(said("kv_store", "[config.path]\ntype = \"boolean\"\n")
+                .find("\np/x.plugin.toml:9:1: config.path.type: must be \"string\", got "
+                      "\"boolean\": the framework reads the key path "),
+            std::string::npos);
+  EXPECT_EQ(said("mask_pattern", "[config.anchor_blocks]\ntype = \"integer\"\n"), "accepted");
+  EXPECT_EQ(said("kv_store", "[config.path]\ntype = \"string\"\nformat = \"path\"\n"), "accepted");
+  // Of other kinds they are keys like any other.
+  EXPECT_EQ(said("retriever", "[config.anchor_blocks]\ntype = \"string\"\n"), "accepted");
+  EXPECT_EQ(said("retriever", "[config.path]\ntype = \"integer\"\n"), "accepted");
 }
 
 TEST(Manifest, KeepsTheFrameworksKeysFree) {

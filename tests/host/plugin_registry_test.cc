@@ -69,10 +69,11 @@ TEST_F(Registry, ABadManifestHidesNoOther) {
                 ": expected a regular file, found a folder; name a regular file");
 }
 
-TEST_F(Registry, UsesNeitherOfTwoWithOneId) {
+TEST_F(Registry, UsesNeitherOfTwoInOneFolder) {
   const std::string first = add("x/one", "dbsa.retriever.all", "retriever");
-  const std::string second = add("y/two", "dbsa.retriever.all", "retriever");
-  add("y/other", "dbsa.retriever.bm25", "retriever");
+  const std::string second = add("x/two", "dbsa.retriever.all", "retriever");
+  const std::string later = add("y/all", "dbsa.retriever.all", "retriever");
+  add("x/other", "dbsa.retriever.bm25", "retriever");
   const PluginRegistry registry =
       discover({(folder_ / "x").string(), (folder_ / "y").string(), (folder_ / "x/").string()});
   EXPECT_EQ(registry.searched().size(), 2u);  // one folder twice is one folder
@@ -82,15 +83,104 @@ TEST_F(Registry, UsesNeitherOfTwoWithOneId) {
   EXPECT_EQ(registry.find(DBSA_KIND_RETRIEVER, "dbsa.retriever.all").error().message, cause);
   ASSERT_EQ(registry.failed().size(), 2u);
   EXPECT_EQ(registry.failed()[1].path, second);
+  ASSERT_EQ(registry.shadowed().size(), 1u);  // which of the first two was meant is not known
+  EXPECT_EQ(registry.shadowed()[0].path, later);
   EXPECT_TRUE(registry.find(DBSA_KIND_RETRIEVER, "bm25").ok());
 }
 
-TEST_F(Registry, AsksForTheIdWhereANameIsNotEnough) {
+TEST_F(Registry, UsesTheFirstFoldersCopy) {
+  const std::string used = add("mine/own", "dbsa.retriever.all", "retriever");
+  const std::string second = add("theirs/all", "dbsa.retriever.all", "retriever");
+  const std::string third = add("theirs/copy", "dbsa.retriever.all", "retriever");
+  add("theirs/bm25", "dbsa.retriever.bm25", "retriever");
+  const PluginRegistry registry =
+      discover({(folder_ / "mine").string(), (folder_ / "theirs").string()});
+  EXPECT_EQ((*registry.find(DBSA_KIND_RETRIEVER, "all"))->path, used);
+  EXPECT_EQ((*registry.find(DBSA_KIND_RETRIEVER, "dbsa.retriever.all"))->path, used);
+  EXPECT_TRUE(registry.find(DBSA_KIND_RETRIEVER, "bm25").ok());
+  EXPECT_EQ(registry.manifests().size(), 2u);
+  EXPECT_TRUE(registry.failed().empty());
+  ASSERT_EQ(registry.shadowed().size(), 2u);
+  EXPECT_EQ(registry.shadowed()[0].id, "dbsa.retriever.all");
+  EXPECT_EQ(registry.shadowed()[0].path, second);
+  EXPECT_EQ(registry.shadowed()[0].used, used);
+  EXPECT_EQ(registry.shadowed()[1].path, third);
+  const PluginRegistry other =
+      discover({(folder_ / "theirs").string(), (folder_ / "mine").string()});
+  EXPECT_FALSE(other.find(DBSA_KIND_RETRIEVER, "all").ok());
+}
+
+// Whoever looks there first wants that one, not what happens to lie behind it.
+TEST_F(Registry, AManifestThatCannotBeUsedStillStandsFirst) {
+  const std::string behind = add("theirs/dbsa_retriever_all", "dbsa.retriever.all", "retriever");
+  const auto said = [&](const std::string& file, const std::string& text) {
+    fs::remove_all(folder_ / "mine");
+    fs::create_directory(folder_ / "mine");
+    std::ofstream(folder_ / "mine" / file) << text;
+    const PluginRegistry registry =
+        discover({(folder_ / "mine").string(), (folder_ / "theirs").string()});
+    EXPECT_EQ(registry.failed().size(), 1u);
+    const auto found = registry.find(DBSA_KIND_RETRIEVER, "all");
+    return found.ok() ? (*found)->path : found.error().message;
+  };
+  const std::string mine = (folder_ / "mine").string();
+  // Known by its id, or, where that cannot be read, by its name.
+  EXPECT_TRUE(said("x.plugin.toml", "id = \"dbsa.retriever.all\"\nkind = 3\n")
+                  .starts_with(mine + "/x.plugin.toml, which is looked for before " + behind +
+                               ", cannot be used: " + mine + "/x.plugin.toml:1:1: revision: "));
+  EXPECT_TRUE(said("dbsa_retriever_all.plugin.toml", "id = ")
+                  .starts_with(mine +
+                               "/dbsa_retriever_all.plugin.toml, which is looked for before " +
+                               behind + ", cannot be used: "));
+  EXPECT_EQ(said("other.plugin.toml", "id = "), behind);
+}
+
+TEST_F(Registry, AShortNameMeansOurs) {
   add("one", "dbsa.retriever.all", "retriever");
+  const std::string strange = add("two", "org.retriever.all", "retriever");
+  add("three", "dbsa.own.all", "retriever");  // begins like ours and is none
+  const PluginRegistry registry = discover({folder_.string()});
+  EXPECT_EQ((*registry.find(DBSA_KIND_RETRIEVER, "all"))->id, "dbsa.retriever.all");
+  const auto other = registry.find(DBSA_KIND_RETRIEVER, "org.retriever.all");
+  ASSERT_TRUE(other.ok());
+  EXPECT_EQ((*other)->path, strange);
+  EXPECT_EQ(registry.name_of(**other), "org.retriever.all");
+  EXPECT_EQ(registry.name_of(**registry.find(DBSA_KIND_RETRIEVER, "all")), "all");
+  EXPECT_TRUE(registry.find(DBSA_KIND_RETRIEVER, "alll")
+                  .error()
+                  .message.starts_with("no retriever plugin \"alll\"; did you mean \"all\"? "
+                                       "available: dbsa.own.all, all, org.retriever.all; "));
+}
+
+TEST_F(Registry, AShortNameOfOneStrangerMeansThatOne) {
+  add("one", "org.retriever.fast", "retriever");
+  add("two", "org.mask_pattern.fast", "mask_pattern");
+  const PluginRegistry registry = discover({folder_.string()});
+  EXPECT_EQ((*registry.find(DBSA_KIND_RETRIEVER, "fast"))->id, "org.retriever.fast");
+  EXPECT_EQ(registry.meant(0, "fast"),
+            (std::vector<std::string>{"org.mask_pattern.fast", "org.retriever.fast"}));
+}
+
+TEST_F(Registry, AsksForTheIdWhereANameIsNotEnough) {
+  add("one", "acme.retriever.all", "retriever");
   add("two", "org.retriever.all", "retriever");
+  add("three", "team.search.all", "retriever");
   const PluginRegistry registry = discover({folder_.string()});
   EXPECT_EQ(registry.find(DBSA_KIND_RETRIEVER, "all").error().message,
-            "\"all\" may be dbsa.retriever.all or org.retriever.all; write the full id");
+            "\"all\" may be acme.retriever.all, org.retriever.all or team.search.all; write the "
+            "full id");
+  EXPECT_TRUE(registry.find(DBSA_KIND_RETRIEVER, "org.retriever.all").ok());
+}
+
+// Ours that cannot be used is not replaced by a stranger's in silence.
+TEST_F(Registry, ARefusedPluginOfOursIsStillMeant) {
+  add("x/one", "dbsa.retriever.all", "retriever");
+  add("x/two", "dbsa.retriever.all", "retriever");
+  add("x/three", "org.retriever.all", "retriever");
+  const PluginRegistry registry = discover({(folder_ / "x").string()});
+  EXPECT_TRUE(registry.find(DBSA_KIND_RETRIEVER, "all")
+                  .error()
+                  .message.starts_with("more than one plugin has the id dbsa.retriever.all: "));
   EXPECT_TRUE(registry.find(DBSA_KIND_RETRIEVER, "org.retriever.all").ok());
 }
 

@@ -187,11 +187,13 @@ TEST_F(RankingTest, AnotherLayerOrModelIsAnotherIndex) {
                        std::string("[embedding]\nmethod = \"llm_hidden\"\nlayer = ") + layer);
     const auto report = open_file(file)->engine().encode(false, {});
     if (!report.ok()) throw std::runtime_error(report.error().message);
-    return std::pair(report->index_reused, read_pool_manifest(report->manifest_path)->retriever);
+    return std::pair(
+        report->index_reused,
+        read_pool_manifest(report->manifest_path)->made_index.at("embedder").get<std::string>());
   };
   const auto [fresh, one] = indexed("1");
   EXPECT_FALSE(fresh);
-  EXPECT_NE(one.find(", llm_hidden layer 1 of "), std::string::npos) << one;
+  EXPECT_EQ(one.find("llm_hidden layer 1 of "), 0u) << one;
   EXPECT_TRUE(indexed("1").first);
   const auto [other, two] = indexed("2");
   EXPECT_FALSE(other);
@@ -274,10 +276,13 @@ TEST_F(RankingTest, AHybridOfWordsAndMeaningsAnswers) {
   ASSERT_TRUE(report.ok()) << report.error().message;
   const Told expected = ask(harness->engine());
   const auto pool = read_pool_manifest(report->manifest_path);
-  EXPECT_EQ(pool->retriever.find("dbsa.retriever.hybrid revision 1, dbsa.retriever.bm25 revision "
-                                 "1, dbsa.retriever.faiss revision 2, llm_hidden layer 1 of "),
-            0u)
-      << pool->retriever;
+  const nlohmann::json& made = pool->made_index;
+  EXPECT_EQ(made.at("retriever").at("plugin"), "dbsa.retriever.hybrid");
+  EXPECT_EQ(made.at("retriever").at("first").at("plugin"), "dbsa.retriever.bm25");
+  EXPECT_EQ(made.at("retriever").at("second").at("plugin"), "dbsa.retriever.faiss");
+  EXPECT_EQ(made.at("retriever").at("second").at("revision"), 2);
+  EXPECT_TRUE(made.at("embedder").get<std::string>().starts_with("llm_hidden layer 1 of "));
+  EXPECT_EQ(made.at("library").get<std::string>().size(), 3 * 32 + 2) << "three libraries";
   auto second = open_file(file);
   ASSERT_TRUE(second->engine().open_pool().ok());
   EXPECT_TRUE(ask(second->engine()) == expected);

@@ -28,9 +28,10 @@ TEST_F(ReportCommand, RealRunsBecomeAPage) {
   const std::string pipeline = edit_pipeline("path = \"store\"", "plugin = \"memory\"");
   for (const char* seed : {"1", "2"})
     for (const char* size : {"12", "24"}) {
-      const ProcessResult ran = cli({"run", pipeline, "--quiet", "--set", "data.labels=pool.jsonl",
-                                     "--set", std::string("data.seed=") + seed, "--set",
-                                     std::string("data.demonstration_count=") + size});
+      const ProcessResult ran =
+          cli({"run", pipeline, "--quiet", "--set", "data.labels=" + path("pool.jsonl"), "--set",
+               std::string("data.seed=") + seed, "--set",
+               std::string("data.demonstration_count=") + size});
       ASSERT_EQ(ran.exit_code, 0) << ran.error;
     }
   const ProcessResult result = cli({"report", path("runs")});

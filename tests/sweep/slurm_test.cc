@@ -82,7 +82,7 @@ TEST_F(Slurm, OptionsAndOddNamesReachTheTasks) {
                                        "--only",
                                        "share=0.5",
                                        "--set",
-                                       "data.labels=pool.jsonl",
+                                       "data.labels=" + path("pool.jsonl"),
                                        "--set",
                                        "prompt.output_prefix=it's: ",
                                        "--runs",
@@ -97,11 +97,17 @@ TEST_F(Slurm, OptionsAndOddNamesReachTheTasks) {
                                        "--json"});
   ASSERT_EQ(result.exit_code, 0) << result.error;
   EXPECT_EQ(nlohmann::json::parse(result.out), nlohmann::json({{"job", "4711"}, {"shards", 1}}));
+  // Relative paths of --set count from the folder that the job was submitted in.
+  EXPECT_THAT(workspace_.read("fake/script"),
+              testing::StartsWith("#!/bin/sh\ncd '" + std::filesystem::current_path().string() +
+                                  "' && exec '"));
   EXPECT_THAT(workspace_.read("fake/script"),
               HasSubstr("' sweep '" + path("it'\\''s \"100%\" odd.toml") +
                         "' --quiet --cell \"$SLURM_ARRAY_TASK_ID\"/1 --runs 1 --threads 1 --jobs 2 "
                         "--fresh --only 'mask=self' --only 'share=0.5' --set "
-                        "'data.labels=pool.jsonl' --set 'prompt.output_prefix=it'\\''s: ' "
+                        "'data.labels=" +
+                        path("pool.jsonl") +
+                        "' --set 'prompt.output_prefix=it'\\''s: ' "
                         "--plugin-path '" +
                         path("my plugins") + "'\n"));
   EXPECT_THAT(workspace_.read("fake/words"),

@@ -17,7 +17,8 @@ namespace {
 
 // Queries as run takes them; labels are checked where the demonstrations could be read.
 Result<int64_t> check_queries(const Settings& settings, const std::vector<std::string>* labels) {
-  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> queries, read_queries(settings.data));
+  DBSA_ASSIGN_OR_RETURN(const DataRows rows, read_queries(settings.data));
+  const std::vector<Example>& queries = rows.chosen;
   if (labels != nullptr && settings.decoding.method != DecodingMethod::kFree)
     DBSA_RETURN_IF_ERROR(
         check_query_labels(queries, *labels, settings.data.queries, !settings.data.labels.empty()));
@@ -30,15 +31,15 @@ Result<CheckedData> check_data(const Settings& settings) {
   const DataSettings& data = settings.data;
   CheckedData checked;
   ErrorList faults;
-  Result<std::vector<Example>> demonstrations = read_demonstrations(data);
+  Result<DataRows> demonstrations = read_demonstrations(data);
   if (demonstrations.ok())
-    checked.demonstrations = std::move(demonstrations).value();
+    checked.demonstrations = std::move(demonstrations->chosen);
   else
     faults.add(demonstrations.error());
-  Result<std::vector<std::string>> labels = read_labels(data, checked.demonstrations);
+  Result<LabelRows> labels = read_labels(data, checked.demonstrations);
   if (!labels.ok()) faults.add(labels.error());
   const bool have_labels = faults.empty();
-  if (have_labels) checked.labels = std::move(labels).value();
+  if (have_labels) checked.labels = std::move(labels->labels);
   if (!data.queries.empty()) {
     const Result<int64_t> queries =
         check_queries(settings, have_labels ? &checked.labels : nullptr);

@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "config/atomic_file.h"
+#include "config/path_kind.h"
 #include "config/schema_check.h"
 #include "findings.h"
 #include "host/attention_backend.h"
@@ -33,7 +34,7 @@ CommandLine explain_command_line() {
                     "--json"});
   line.arguments({"PIPELINE"}, 1);
   add_pipeline_options(line);
-  line.value("mask", "FILE", "draw the mask into this SVG file");
+  line.value("mask", "FILE", "draw the mask into this SVG file, in a folder that is there");
   add_output_options(line);
   return line;
 }
@@ -116,7 +117,8 @@ uint64_t stored_bytes(Session& session, const Findings& found, Precision precisi
 // Tokens of a query, its prompt included: the mean over those of the file; 0 where it has none.
 Result<int64_t> mean_query_tokens(const Findings& found) {
   if (found.settings.data.queries.empty()) return int64_t{0};
-  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> queries, read_queries(found.settings.data));
+  DBSA_ASSIGN_OR_RETURN(const DataRows rows, read_queries(found.settings.data));
+  const std::vector<Example>& queries = rows.chosen;
   int64_t tokens = 0;
   for (const Example& query : queries) {
     DBSA_ASSIGN_OR_RETURN(
@@ -234,8 +236,8 @@ void print(const Session& session, const Findings& found, const Explanation& e,
            Terminal& terminal) {
   Table stages({{"stage"}, {"plugin"}, {"does"}});
   for (const host::ResolvedStage& stage : session.resolved().stages)
-    stages.add({std::string(host::kind_name(stage.kind)), std::string(stage.manifest->short_name()),
-                stage.manifest->summary});
+    stages.add({std::string(host::kind_name(stage.kind)),
+                session.registry().name_of(*stage.manifest), stage.manifest->summary});
   stages.print(terminal);
   const ModelConfig& m = found.model;
   terminal.out("");
@@ -293,11 +295,24 @@ Status draw_mask(const Findings& found, const Explanation& e, const std::string&
   return write_file_atomically(std::filesystem::absolute(path).string(), mask_svg(picture));
 }
 
-Status explain_pipeline(Session& session, const CommandLine& line, Terminal& terminal) {
-  if (line.has("mask") && !line.text("mask").ends_with(".svg"))
+// Before anything is computed.
+Status check_mask_name(const std::string& name) {
+  if (!name.ends_with(".svg"))
     return Error{ErrorCode::kConfig,
-                 "--mask: expected a name that ends in .svg, found " + in_quotes(line.text("mask")),
-                 ""};
+                 "--mask: expected a name that ends in .svg, found " + in_quotes(name), ""};
+  const std::string folder = std::filesystem::absolute(name).parent_path().string();
+  DBSA_ASSIGN_OR_RETURN(const PathKind kind, path_kind(folder));
+  if (kind == PathKind::kFolder) return {};
+  return Error{ErrorCode::kEnvironment,
+               "--mask " + name + ": " +
+                   (kind == PathKind::kNothing ? "no such folder: " + folder
+                                               : "must be in a folder, " + folder + " is none") +
+                   "; make the folder, or name another file",
+               ""};
+}
+
+Status explain_pipeline(Session& session, const CommandLine& line, Terminal& terminal) {
+  if (line.has("mask")) DBSA_RETURN_IF_ERROR(check_mask_name(line.text("mask")));
   set_phase("laying out the pool");
   DBSA_ASSIGN_OR_RETURN(const Findings found, find_out(session));
   if (!found.pool)

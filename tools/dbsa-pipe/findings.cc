@@ -62,11 +62,11 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
   DBSA_ASSIGN_OR_RETURN(auto retriever,
                         host::make_plugin<host::Retriever>(resolved, DBSA_KIND_RETRIEVER,
                                                            session.registry(), session.services()));
-  const PoolParts parts = {settings, model.config, KvKey{}, *model.tokenizer,  grouper,
-                           mask,     retriever,    "",      session.services()};
-  DBSA_ASSIGN_OR_RETURN(findings.pool,
-                        build_pool(parts, pool_id(resolved.json), findings.data.demonstrations,
-                                   findings.data.labels, nullptr));
+  const PoolIdentities unknown;  // the pool is not kept
+  const PoolParts parts = {settings, model.config, unknown,   *model.tokenizer,
+                           grouper,  mask,         retriever, session.services()};
+  DBSA_ASSIGN_OR_RETURN(findings.pool, build_pool(parts, findings.data.demonstrations,
+                                                  findings.data.labels, nullptr));
   return {};
 }
 

@@ -1,5 +1,5 @@
-// dbsa-pipe inspect: what plugins there are and what they take, from their manifests alone. No
-// plugin code runs, except with --failed, which also tries to load every library.
+// dbsa-pipe inspect: what plugins there are and what they take, from their manifests. The list runs
+// no plugin code; one plugin, and all with --failed, are loaded and checked as `run` would.
 #include <algorithm>
 
 #include "commands.h"
@@ -9,6 +9,7 @@
 #include "host/loaded_plugin.h"
 #include "host/needs.h"
 #include "options.h"
+#include "probe_plugin.h"
 #include "session.h"
 #include "sudden_end.h"
 
@@ -19,14 +20,18 @@ using host::Manifest;
 using host::PluginRegistry;
 
 CommandLine inspect_command_line() {
-  CommandLine line({"inspect", "[PLUGIN]",
-                    "List plugins, show one with all its properties, or find out why one is "
-                    "missing.",
-                    "PLUGIN is a full id (dbsa.retriever.bm25) or its last part (bm25).",
-                    "dbsa-pipe inspect\n"
-                    "dbsa-pipe inspect bm25\n"
-                    "dbsa-pipe inspect dbsa.retriever.bm25 --config\n"
-                    "dbsa-pipe inspect --failed"});
+  CommandLine line(
+      {"inspect", "[PLUGIN]",
+       "List plugins, show one with all its properties, or find out why one is "
+       "missing.",
+       "PLUGIN is a full id (dbsa.retriever.bm25) or its last part (bm25), which means "
+       "a plugin of\nthis program where there is one. Its library is loaded and "
+       "checked; the exit code is 3 where it\ncannot be used. Of copies in several "
+       "folders the one that is looked for first is used.",
+       "dbsa-pipe inspect\n"
+       "dbsa-pipe inspect bm25\n"
+       "dbsa-pipe inspect dbsa.retriever.bm25 --config\n"
+       "dbsa-pipe inspect --failed"});
   line.arguments({"PLUGIN"}, 0);
   line.value("kind", "KIND",
              "only plugins of this kind: block_grouper, mask_pattern, retriever, kv_store, "
@@ -63,20 +68,19 @@ Result<uint32_t> wanted_kind(const CommandLine& line) {
 Result<const Manifest*> find_plugin(const PluginRegistry& registry, uint32_t kind,
                                     const std::string& name) {
   if (kind != 0) return registry.find(kind, name);
-  std::vector<const Manifest*> matches;
-  std::vector<std::string> names;
-  for (const Manifest& manifest : registry.manifests()) {
-    if (manifest.id == name || manifest.short_name() == name) matches.push_back(&manifest);
-    names.push_back(manifest.id);
-    names.emplace_back(manifest.short_name());
-  }
-  if (matches.size() == 1) return matches.front();
-  if (matches.size() > 1) {
+  const std::vector<std::string> ids = registry.meant(0, name);
+  if (ids.size() == 1) return registry.find(0, name);
+  if (ids.size() > 1) {
     std::string all;
-    for (const Manifest* match : matches) all += (all.empty() ? "" : ", ") + match->id;
+    for (const std::string& id : ids) all += (all.empty() ? "" : ", ") + id;
     return Error{ErrorCode::kConfig,
                  in_quotes(name) + " may be any of " + all + "; write the full id or add --kind",
                  ""};
+  }
+  std::vector<std::string> names;
+  for (const Manifest& manifest : registry.manifests()) {
+    names.push_back(manifest.id);
+    names.emplace_back(manifest.short_name());
   }
   std::string folders;
   for (const host::SearchedFolder& folder : registry.searched())
@@ -87,6 +91,27 @@ Result<const Manifest*> find_plugin(const PluginRegistry& registry, uint32_t kin
                          "searched: " +
                              folders),
                ""};
+}
+
+nlohmann::json description(const PluginRegistry& registry, const Manifest& manifest) {
+  nlohmann::json out = host::describe_plugin(manifest);
+  out["shadows"] = nlohmann::json::array();
+  for (const host::ShadowedPlugin& copy : registry.shadowed())
+    if (copy.id == manifest.id) out["shadows"].push_back(copy.path);
+  return out;
+}
+
+void print_shadowed(const PluginRegistry& registry, uint32_t kind, Terminal& terminal) {
+  Table table({{"shadowed plugin"}, {"not used"}, {"used"}});
+  bool any = false;
+  for (const host::ShadowedPlugin& copy : registry.shadowed()) {
+    if (kind != 0 && copy.kind != kind) continue;
+    table.add({copy.id, copy.path, copy.used});
+    any = true;
+  }
+  if (!any) return;
+  terminal.out("");
+  table.print(terminal);
 }
 
 void print_list(const PluginRegistry& registry, uint32_t kind, Terminal& terminal) {
@@ -102,6 +127,7 @@ void print_list(const PluginRegistry& registry, uint32_t kind, Terminal& termina
     table.print(terminal);
   else
     terminal.out("no plugins found");
+  print_shadowed(registry, kind, terminal);
   if (shown == 0 || !registry.failed().empty())
     for (const host::SearchedFolder& folder : registry.searched())
       terminal.note("searched " + folder.path + (folder.exists ? "" : " (no such folder)"));
@@ -110,7 +136,7 @@ void print_list(const PluginRegistry& registry, uint32_t kind, Terminal& termina
                      " cannot be used; `dbsa-pipe inspect --failed` says why");
 }
 
-void print_plugin(const Manifest& manifest, Terminal& terminal) {
+void print_plugin(const PluginRegistry& registry, const Manifest& manifest, Terminal& terminal) {
   terminal.out(terminal.out_style(Style::kBold, manifest.id) + "  " + manifest.version);
   terminal.out(manifest.summary);
   if (!manifest.description.empty()) {
@@ -132,6 +158,8 @@ void print_plugin(const Manifest& manifest, Terminal& terminal) {
   row("licence", manifest.licence);
   row("needs", needs.empty() ? "nothing beyond the C++ runtime" : needs);
   row("library", manifest.library_path);
+  for (const host::ShadowedPlugin& copy : registry.shadowed())
+    if (copy.id == manifest.id) row("shadows", copy.path);
   if (const Status status = host::check_needs(manifest); !status.ok())
     row("here", "cannot run: " + status.error().message);
   terminal.out("");
@@ -151,8 +179,8 @@ std::vector<host::FailedPlugin> find_failed(PluginRegistry& registry, uint32_t k
   std::vector<host::FailedPlugin> failed = registry.failed();
   for (const Manifest& manifest : registry.manifests()) {
     if (kind != 0 && manifest.kind != kind) continue;
-    if (const auto loaded = registry.load(manifest); !loaded.ok())
-      failed.push_back({manifest.path, loaded.error().message});
+    if (const Status usable = probe_plugin(registry, manifest); !usable.ok())
+      failed.push_back({manifest.path, usable.error().message});
     else if (const Status status = host::check_needs(manifest); !status.ok())
       failed.push_back({manifest.path, "cannot run here: " + status.error().message});
   }
@@ -193,14 +221,15 @@ Result<int> inspect(const CommandLine& line, Terminal& terminal) {
   if (line.has("PLUGIN")) {
     DBSA_ASSIGN_OR_RETURN(const Manifest* manifest,
                           find_plugin(registry, kind, line.text("PLUGIN")));
+    DBSA_RETURN_IF_ERROR(probe_plugin(registry, *manifest));
     if (line.has("json")) {
-      terminal.out(host::describe_plugin(*manifest).dump(1));
+      terminal.out(description(registry, *manifest).dump(1));
     } else if (line.has("config")) {
       std::string table = host::config_toml(*manifest);
       while (!table.empty() && table.back() == '\n') table.pop_back();
       terminal.out(table);
     } else {
-      print_plugin(*manifest, terminal);
+      print_plugin(registry, *manifest, terminal);
     }
     return 0;
   }
@@ -215,7 +244,7 @@ Result<int> inspect(const CommandLine& line, Terminal& terminal) {
   }
   nlohmann::json all = nlohmann::json::array();
   for (const Manifest& manifest : registry.manifests())
-    if (kind == 0 || manifest.kind == kind) all.push_back(host::describe_plugin(manifest));
+    if (kind == 0 || manifest.kind == kind) all.push_back(description(registry, manifest));
   terminal.out(all.dump(1));
   return 0;
 }

@@ -44,8 +44,8 @@ void print_help(Terminal& terminal) {
     terminal.out("  " + terminal.out_style(Style::kGreen, name) + command.summary);
   }
   terminal.out(
-      "\n`dbsa-pipe COMMAND --help` shows the options of a command, `dbsa-pipe --version` "
-      "the version.\n");
+      "\n`dbsa-pipe COMMAND --help` and `dbsa-pipe help COMMAND` show the options of a command, "
+      "`dbsa-pipe\n--version` the version.\n");
   terminal.out(terminal.out_style(Style::kBold, "Example:"));
   terminal.out("  dbsa-pipe run pipelines/quickstart.toml\n");
   terminal.out(
@@ -57,10 +57,15 @@ int usage_error(Terminal& terminal, const std::string& what) {
   return fail(terminal, Error{ErrorCode::kConfig, with_hint(what, "see `dbsa-pipe --help`"), ""});
 }
 
-int dispatch(const std::vector<std::string>& words, Terminal& terminal) {
+int dispatch(std::vector<std::string> words, Terminal& terminal) {
   if (words.empty()) {
     print_help(terminal);
     return exit_code(ErrorCode::kConfig);
+  }
+  // `help store gc` is `store gc --help`.
+  if (words.front() == "help" && words.size() > 1) {
+    words.erase(words.begin());
+    words.emplace_back("--help");
   }
   const std::string& name = words.front();
   if (name == "--help" || name == "-h" || name == "help") {

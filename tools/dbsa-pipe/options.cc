@@ -187,9 +187,9 @@ void add_plugin_options(CommandLine& line) {
 
 void add_pipeline_options(CommandLine& line) {
   line.list("set", "KEY=VALUE",
-            "set a value over the file's, as in --set selection.ratio=0.5; to name a plugin drops "
-            "the own keys of the one before; a relative path counts from the file; may be given "
-            "more than once");
+            "set a value over the file's, as in --set selection.ratio=0.5; naming another plugin "
+            "removes the previous plugin's keys; relative paths are resolved against the current "
+            "folder; may be given more than once");
   line.integer("threads", "N", "threads to use (default: as many as this process may)");
   add_plugin_options(line);
 }

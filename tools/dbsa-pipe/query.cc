@@ -53,7 +53,9 @@ CommandLine query_command_line() {
 
 std::string percent(double log_probability) { return human_ratio(std::exp(log_probability)); }
 
-void print_json(const Query& query, const Answer& answer, Terminal& terminal) {
+// labels: as Engine::labels; label_log_probabilities has them as names.
+void print_json(const Query& query, const Answer& answer, const std::vector<std::string>& labels,
+                Terminal& terminal) {
   ordered_json out;
   if (!query.id.is_null()) out["id"] = ordered_json(query.id);
   const Example& example = query.example;
@@ -63,6 +65,12 @@ void print_json(const Query& query, const Answer& answer, Terminal& terminal) {
   out["correct"] =
       labelled ? ordered_json(is_right(example, answer.label.text)) : ordered_json(nullptr);
   out.update(answer_to_json(answer));
+  ordered_json& scores = out["label_log_probabilities"];
+  if (scores.is_array() && scores.size() == labels.size()) {
+    ordered_json named = ordered_json::object();
+    for (size_t i = 0; i < labels.size(); ++i) named[labels[i]] = std::move(scores[i]);
+    scores = std::move(named);
+  }
   terminal.out(out.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
 }
 
@@ -147,7 +155,11 @@ std::vector<Item> next_items(InputLines& input, const DataSettings& data, bool t
 class LineAnswers {
  public:
   LineAnswers(Engine& engine, const host::ResolvedPipeline& resolved, bool json, Terminal& terminal)
-      : engine_(engine), resolved_(resolved), json_(json), terminal_(terminal) {}
+      : engine_(engine),
+        resolved_(resolved),
+        labels_(engine.labels()),
+        json_(json),
+        terminal_(terminal) {}
 
   // An error that is not a line's own.
   Status answer(const std::vector<Item>& items) {
@@ -189,7 +201,7 @@ class LineAnswers {
  private:
   void print(const Query& query, const Answer& answer) {
     if (json_)
-      print_json(query, answer, terminal_);
+      print_json(query, answer, labels_, terminal_);
     else if (terminal_.out_is_terminal())
       print_line(query, answer, terminal_);
     else
@@ -214,6 +226,7 @@ class LineAnswers {
 
   Engine& engine_;
   const host::ResolvedPipeline& resolved_;
+  const std::vector<std::string> labels_;
   bool json_;
   Terminal& terminal_;
   int64_t answered_ = 0, faults_ = 0;
@@ -240,18 +253,32 @@ Status answer_lines(Engine& engine, Session& session, const CommandLine& line, T
   return answers.status();
 }
 
-// A query is answered from the pool alone, so a change of its data would go unnoticed.
-void warn_of_newer_data(const Session& session, const Settings& settings, Terminal& terminal) {
+// A query is answered from the pool as it was encoded, so a change of its data would go unnoticed.
+void warn_of_changed_data(const Engine& engine, Terminal& terminal) {
   namespace fs = std::filesystem;
+  const Settings& settings = engine.settings();
   std::error_code failed;
-  const fs::file_time_type encoded = fs::last_write_time(
-      pool_manifest_path(settings.store_path, pool_id(session.resolved().json)), failed);
+  const fs::file_time_type encoded =
+      fs::last_write_time(pool_manifest_path(settings.store_path, engine.pool().id), failed);
   if (failed) return;
-  for (const std::string& path : {settings.data.demonstrations, settings.data.labels})
-    if (const auto written = fs::last_write_time(path, failed); !failed && written > encoded)
-      terminal.warning(shown_path(path) +
-                       " is newer than the pool, which is answered from as it was encoded; if the "
-                       "file has changed, run `dbsa-pipe encode` again");
+  const auto newer = [&](const std::string& path) {
+    const auto written = fs::last_write_time(path, failed);
+    return !failed && written > encoded;
+  };
+  const auto warn = [&](const std::string& path) {
+    terminal.warning(shown_path(path) +
+                     " has changed since the pool was encoded, and answers are from the pool as it "
+                     "was; run `dbsa-pipe encode` again");
+  };
+  if (newer(settings.data.demonstrations)) {
+    const Result<DataRows> rows = read_demonstrations(settings.data);
+    if (!rows.ok() || rows->identity != engine.pool().demonstration_rows)
+      warn(settings.data.demonstrations);
+  }
+  if (!settings.data.labels.empty() && newer(settings.data.labels)) {
+    const Result<LabelRows> rows = read_labels(settings.data, {});
+    if (!rows.ok() || rows->identity != engine.pool().label_rows) warn(settings.data.labels);
+  }
 }
 
 Status query(Session& session, const CommandLine& line, Terminal& terminal) {
@@ -262,14 +289,14 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(engine->open_pool());
   terminal.set_progress("");
   set_phase("answering");
-  warn_of_newer_data(session, engine->settings(), terminal);
+  warn_of_changed_data(*engine, terminal);
   if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
   const Query query = {{line.text("TEXT"), ""}, nullptr};
   if (query.example.text.empty())
     return Error{ErrorCode::kConfig, "TEXT is empty; give the text to label", ""};
   DBSA_ASSIGN_OR_RETURN(const Answer answer, engine->answer(query.example.text));
   if (line.has("json"))
-    print_json(query, answer, terminal);
+    print_json(query, answer, engine->labels(), terminal);
   else if (terminal.out_is_terminal())
     print_full(answer, terminal);
   else

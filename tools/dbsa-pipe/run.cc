@@ -6,11 +6,10 @@
 #include "answers.h"
 #include "checks.h"
 #include "commands.h"
-#include "config/json_text.h"
-#include "config/read_file.h"
 #include "encode_view.h"
 #include "options.h"
 #include "pipeline/record.h"
+#include "repeat.h"
 #include "session.h"
 #include "sudden_end.h"
 #include "units.h"
@@ -148,35 +147,6 @@ void print_summary(const RunRecord& record, const RunTotals& totals, const std::
   terminal.out("record       " + shown_path(path));
 }
 
-// How many answers of a repeated run have the label that the record has.
-struct Comparison {
-  int64_t equal = 0;
-  int64_t answers = 0;
-};
-
-Result<Comparison> compare_with(const std::string& path, const RunRecord& record) {
-  DBSA_ASSIGN_OR_RETURN(const FileText file, read_file(path, kMaxRecordFileBytes));
-  nlohmann::json old;
-  if (parse_json(file.text, old))
-    return Error{ErrorCode::kRun, path + ": is no JSON any more; it has changed since", ""};
-  const nlohmann::json none = nlohmann::json::array();
-  const nlohmann::json& queries =
-      old.is_object() && old.contains("queries") ? old["queries"] : none;
-  if (!queries.is_array() || queries.size() != record.queries.size())
-    return Error{ErrorCode::kRun,
-                 path + ": has " + counted_queries(static_cast<int64_t>(queries.size())) +
-                     ", this run " + std::to_string(record.queries.size()) +
-                     "; the data has changed since",
-                 ""};
-  Comparison comparison;
-  for (size_t i = 0; i < queries.size(); ++i) {
-    ++comparison.answers;
-    comparison.equal += queries[i].is_object() && queries[i].contains("label") &&
-                        queries[i]["label"] == record.queries[i].answer.label.text;
-  }
-  return comparison;
-}
-
 // Measures what int8 changes and adds it to the record that is written by now: measuring takes
 // long, and what fails in it is no fault of the answers. kCancelled alone is an error.
 Status add_kv_error(Session& session, Pool pool, const std::string& path, const RunTotals& totals,
@@ -201,6 +171,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(check_queries_given(settings));
   DBSA_RETURN_IF_ERROR(check_folders(session.resolved()));
   DBSA_RETURN_IF_ERROR(check_data(settings));  // before hours of encoding
+  if (line.has("record")) DBSA_RETURN_IF_ERROR(check_repeatable(session, line, terminal));
   if (!line.has("quiet"))
     for (const std::string& idle : find_idle_keys(session.resolved())) terminal.warning(idle);
 
@@ -231,6 +202,8 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.pipeline_path = session.document().name();
   record.config = session.resolved().json;
   DBSA_ASSIGN_OR_RETURN(record.plugins, session.plugin_records());
+  record.identity = engine->identity();
+  record.draw = engine->draw();
   record.model = engine->model_info();
   record.machine = machine_info();
   record.threads = session.services().thread_count();

@@ -30,6 +30,7 @@ class Session {
   const TomlDocument& document() const { return resolved_.document; }
   const host::ResolvedPipeline& resolved() const { return resolved_; }
   host::PluginRegistry& registry() { return registry_; }
+  const host::PluginRegistry& registry() const { return registry_; }
   host::HostServices& services() { return services_; }
 
   Result<std::unique_ptr<Engine>> open_engine() {

@@ -13,6 +13,7 @@
 #include "pipeline/pool_manifest.h"
 #include "pipeline/record.h"
 #include "session.h"
+#include "store_roots.h"
 #include "store_target.h"
 #include "sudden_end.h"
 #include "units.h"
@@ -119,7 +120,7 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
                       files_to_json(static_cast<int64_t>(weights.paths.size()), weights.bytes)},
                      {"leftovers", files_to_json(left.files, left.bytes)},
                      {"blocks", std::move(blocks)}}
-            .dump(1));
+            .dump(1, ' ', false, ordered_json::error_handler_t::replace));
     return 0;
   }
   using enum Table::Align;
@@ -275,12 +276,14 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
                  ""};
   const auto max_bytes = static_cast<uint64_t>(bound.value_or(0));
   DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> before, target.entries());
+  DBSA_ASSIGN_OR_RETURN(const std::vector<std::string> folders,
+                        pool_folders(target, line.texts("pools")));
   const bool dry = line.has("dry-run");
   uint64_t freed = 0;
   int64_t dropped = 0;
   Leftovers left = store_leftovers(target.path());
   if (dry) {
-    DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> roots, pool_roots(target.path()));
+    DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> roots, roots_of(folders));
     for (const KvEntry& entry : to_drop(before, roots, max_bytes)) {
       freed += entry.stored_bytes;
       ++dropped;
@@ -289,8 +292,8 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
     }
   } else {
     // Fails, rather than drop what a damaged manifest may need.
-    DBSA_ASSIGN_OR_RETURN(
-        freed, target.store().collect([&] { return pool_roots(target.path()); }, max_bytes));
+    DBSA_ASSIGN_OR_RETURN(freed,
+                          target.store().collect([&] { return roots_of(folders); }, max_bytes));
     DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
     dropped = static_cast<int64_t>(before.size()) - static_cast<int64_t>(stats.blocks);
     remove_leftovers(target.path() + "/pools");
@@ -344,14 +347,21 @@ int compact_command(Words words, Terminal& terminal) {
 }
 
 int gc_command(Words words, Terminal& terminal) {
-  CommandLine line({"store gc", "STORE",
-                    "Drop blocks that no pool uses, and what killed processes left.",
-                    std::string(kStoreText) + "\nPools lie in its folder pools; remove a file "
-                                              "there to give up a pool. Of a pipeline file, what\n"
-                                              "killed runs left in output.directory goes too.",
-                    "dbsa-pipe store gc .dbsa --dry-run\n"
-                    "dbsa-pipe store gc .dbsa --max-bytes 10000000000"});
+  CommandLine line(
+      {"store gc", "STORE", "Drop blocks that no pool uses, and what killed processes left.",
+       std::string(kStoreText) + "\nPools lie in its folder pools; remove a file "
+                                 "there to give up a pool. Of a pipeline file, what\n"
+                                 "killed runs left in output.directory goes too.\n"
+                                 "Blocks that do not lie in the store's folder (on a "
+                                 "server, behind a link) may be used by\npools in "
+                                 "other folders: then --pools must name those folders.",
+       "dbsa-pipe store gc .dbsa --dry-run\n"
+       "dbsa-pipe store gc .dbsa --max-bytes 10000000000"});
   line.integer("max-bytes", "N", "drop only the oldest ones, until at most N bytes are stored");
+  line.list(
+      "pools", "DIR",
+      "keep the blocks of the pools in this folder too, the kv_store.path of another pipeline "
+      "on the same store; may be given more than once");
   line.flag("dry-run", "say what would be dropped, and drop nothing");
   return with_store(std::move(line), words, terminal, collect);
 }
@@ -387,8 +397,14 @@ void print_store_help(Terminal& terminal) {
 }  // namespace
 
 int store_command(Words words, Terminal& terminal) {
+  std::vector<std::string> asked;
+  if (words.size() > 1 && words.front() == "help") {  // `help gc` is `gc --help`
+    asked.assign(words.begin() + 1, words.end());
+    asked.emplace_back("--help");
+    words = asked;
+  }
   const std::string name = words.empty() ? "" : words.front();
-  if (name.empty() || name == "--help" || name == "-h") {
+  if (name.empty() || name == "--help" || name == "-h" || name == "help") {
     print_store_help(terminal);
     return name.empty() ? exit_code(ErrorCode::kConfig) : 0;
   }

@@ -122,18 +122,10 @@ Result<host::AttentionBackend> StoreTarget::open_backend(const dbsa_kv_format& f
 }
 
 std::vector<PoolFile> read_pools(const std::string& store_path) {
-  std::vector<std::string> paths;
-  std::error_code failed;
-  for (fs::directory_iterator entry(store_path + "/pools", failed), end; !failed && entry != end;
-       entry.increment(failed))
-    if (entry->path().extension() == ".pool") paths.push_back(entry->path().string());
-  std::sort(paths.begin(), paths.end());
   std::vector<PoolFile> pools;
-  if (failed && failed != std::errc::no_such_file_or_directory)
-    pools.push_back({store_path + "/pools",
-                     Error{ErrorCode::kEnvironment,
-                           store_path + "/pools: cannot be read: " + failed.message(), ""}});
-  for (const std::string& path : paths) pools.push_back({path, read_pool_manifest(path)});
+  const Result<std::vector<std::string>> paths = pool_manifests(store_path);
+  if (!paths.ok()) return {{store_path + "/pools", paths.error()}};
+  for (const std::string& path : *paths) pools.push_back({path, read_pool_manifest(path)});
   return pools;
 }
 

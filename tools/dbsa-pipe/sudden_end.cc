@@ -1,6 +1,7 @@
 #include "sudden_end.h"
 
 #include <signal.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include "config/exit_code.h"
 #include "host/plugin_call.h"
 #include "mapped_file.h"
+#include "terminal.h"
 
 namespace dbsa::cli {
 namespace {
@@ -25,7 +27,8 @@ namespace {
 // Handlers have no arguments of their own, so these are variables of the program.
 std::atomic<const char*> phase = "starting";
 std::atomic<bool> end_expected = false;
-std::atomic<bool> ending = false;  // a handler speaks already
+std::atomic<bool> ending = false;   // a handler speaks already
+std::atomic<bool> escapes = false;  // as a terminal may be sent
 
 constexpr std::array kCrashes = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 std::array<struct sigaction, kCrashes.size()> old_actions;
@@ -41,10 +44,10 @@ class Line {
   }
   std::string_view text() const { return {bytes_.data(), size_}; }
 
-  // To standard error, over a line of progress on a terminal.
+  // To standard error, over a line of progress on a terminal, or below it.
   void print() {
     bytes_[size_++] = '\n';
-    if (::isatty(STDERR_FILENO) != 0) write("\r\x1b[K");
+    if (::isatty(STDERR_FILENO) != 0) write(escapes ? "\r\x1b[K" : "\n");
     write(text());
   }
 
@@ -161,9 +164,26 @@ void end_at_lost_file(const siginfo_t& info) {
   ::_exit(exit_code(ErrorCode::kEnvironment));
 }
 
+// " in /lib/other.so" where the thread was in a library that the line does not name: one that a
+// plugin uses or opens, or of a thread that a plugin has started.
+void add_library(Line& line, const void* context) {
+#if defined(__x86_64__)
+  const auto* const machine = &static_cast<const ucontext_t*>(context)->uc_mcontext;
+  const std::string_view path = mapped_file_at(static_cast<uintptr_t>(machine->gregs[REG_RIP]));
+#elif defined(__aarch64__)
+  const auto* const machine = &static_cast<const ucontext_t*>(context)->uc_mcontext;
+  const std::string_view path = mapped_file_at(machine->pc);
+#else
+  const std::string_view path;
+  (void)context;
+#endif
+  const char* const named = host::current_plugin_call().library;
+  if (path.ends_with(".so") && (named == nullptr || path != named)) line.add(" in ").add(path);
+}
+
 // Says what crashed and lets the crash happen again, for the action there was before: a core dump,
 // or the report of a sanitizer.
-void on_crash(int signal_number, siginfo_t* info, void*) {
+void on_crash(int signal_number, siginfo_t* info, void* context) {
   if (ending.exchange(true)) {
     ::sleep(1);  // another thread speaks
   } else {
@@ -171,8 +191,9 @@ void on_crash(int signal_number, siginfo_t* info, void*) {
     Line line;
     line.add("error: ");
     add_plugin_call(line, "");
-    line.add("the program crashed while ").add(phase.load()).add(": ");
-    line.add(signal_text(signal_number));
+    line.add("the program crashed while ").add(phase.load());
+    if (info->si_code > 0) add_library(line, context);
+    line.add(": ").add(signal_text(signal_number));
     line.print();
   }
   for (size_t i = 0; i < kCrashes.size(); ++i) ::sigaction(kCrashes[i], &old_actions[i], nullptr);
@@ -183,6 +204,7 @@ void on_crash(int signal_number, siginfo_t* info, void*) {
 }  // namespace
 
 void watch_for_sudden_ends() {
+  escapes = escapes_wanted();
   std::atexit(on_exit);
   std::at_quick_exit(on_exit);
   std::set_terminate(on_terminate);

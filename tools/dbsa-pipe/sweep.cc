@@ -33,6 +33,7 @@ CommandLine sweep_command_line() {
   line.integer("jobs", "N", "cells that run at once (default 1)");
   line.list("only", "AXIS=VALUE", "leave out the other values of that axis; may be repeated");
   line.list("set", "KEY=VALUE", "set a key of every cell, last; may be repeated");
+  line.flag("force-set", "let --set change keys that an axis sets");
   line.integer("runs", "N", "runs of each cell, in place of the file's");
   line.value("cell", "I/N", "run the I-th of N shards alone, from 1");
   line.value("launcher", "NAME", "slurm: submit the shards as a job array with sbatch");
@@ -113,13 +114,16 @@ std::string quoted(const std::string& word) {
 
 // What each task of the job array runs.
 std::string slurm_script(const Sweep& sweep, const CommandLine& line, int64_t shards) {
-  std::string script = "#!/bin/sh\nexec " + quoted(program_path()) + " sweep " +
-                       quoted(sweep.path) + " --quiet --cell \"$SLURM_ARRAY_TASK_ID\"/" +
-                       std::to_string(shards);
+  std::string script = "#!/bin/sh\n";
+  // Relative paths of --set count from this folder.
+  if (line.has("set")) script += "cd " + quoted(std::filesystem::current_path().string()) + " && ";
+  script += "exec " + quoted(program_path()) + " sweep " + quoted(sweep.path) +
+            " --quiet --cell \"$SLURM_ARRAY_TASK_ID\"/" + std::to_string(shards);
   for (const char* option : {"runs", "threads", "jobs"})
     if (const auto number = line.number(option))
       script += std::string(" --") + option + " " + std::to_string(*number);
-  if (line.has("fresh")) script += " --fresh";
+  for (const char* option : {"fresh", "force-set"})
+    if (line.has(option)) script += std::string(" --") + option;
   for (const char* option : {"only", "set"})
     for (const std::string& word : line.texts(option))
       script += std::string(" --") + option + " " + quoted(word);
@@ -231,6 +235,19 @@ std::string describe(const std::vector<SweepOutcome::Failure>& failures) {
   return text;
 }
 
+// Rows that cannot differ should not look like a finding.
+void warn_of_twins(const Sweep& sweep, Terminal& terminal) {
+  const auto twins = sweep.twins();
+  if (twins.empty()) return;
+  const auto& [cell, earlier] = twins.front();
+  terminal.warning(
+      "\"" + cell->name() + "\" and \"" + earlier->name() +
+      "\" are the same pipeline and share one record" +
+      (twins.size() == 1
+           ? ""
+           : ", and so are " + counted(static_cast<int64_t>(twins.size()) - 1, "other pair")));
+}
+
 Status sweep_cells(const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(check_options(line));
   Shard shard;
@@ -240,10 +257,11 @@ Status sweep_cells(const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
   host::HostServices services(std::move(options));
   DBSA_ASSIGN_OR_RETURN(const host::PluginRegistry registry, discover_plugins(line));
-  DBSA_ASSIGN_OR_RETURN(
-      const Sweep sweep,
-      load_sweep(line.text("SWEEP"), {line.texts("only"), line.texts("set"), line.number("runs")},
-                 registry));
+  DBSA_ASSIGN_OR_RETURN(const Sweep sweep, load_sweep(line.text("SWEEP"),
+                                                      {line.texts("only"), line.texts("set"),
+                                                       line.number("runs"), line.has("force-set")},
+                                                      registry));
+  warn_of_twins(sweep, terminal);
   const std::vector<const SweepCell*> cells = cells_of(sweep, shard);
   if (line.has("list")) {
     list_cells(sweep, cells, line.has("json"), terminal);

@@ -17,6 +17,7 @@
 #include "child.h"
 #include "config/atomic_file.h"
 #include "config/exit_code.h"
+#include "config/json_pointer.h"
 #include "config/json_text.h"
 #include "config/read_file.h"
 #include "config/toml_document.h"
@@ -56,15 +57,20 @@ Result<nlohmann::ordered_json> read_record(const std::string& path) {
   return record;
 }
 
-// Whether a record is of a cell: made with its configuration, wherever it was written.
+// Whether a record is of a cell: its answers are those of the cell's pipeline on the inputs as they
+// are now, and its times were taken with the cell's settings.
 template <typename Json>
 bool is_record_of(const Json& record, const SweepCell& cell) {
-  if (!record.is_object() || !record.contains("config") || !record.contains("totals")) return false;
-  nlohmann::json made_with = record.at("config"), wanted = cell.config;
-  if (!made_with.is_object()) return false;
-  made_with.erase("output");
-  wanted.erase("output");
-  return made_with == wanted;
+  if (!record.is_object() || !record.contains("totals") || !record.contains("config") ||
+      !record.contains("identity") || !record.at("identity").is_object() ||
+      record.at("identity").value("run", "") != cell.identity.run)
+    return false;
+  for (const auto& [key, value] : cell.speed_keys.items()) {
+    const typename Json::json_pointer at(pointer_of_key(key));
+    if (!record.at("config").contains(at) || record.at("config").at(at) != Json(value))
+      return false;
+  }
+  return true;
 }
 
 // The processes of a sweep. Each has a folder of its own in parts/, for its record and what it
@@ -154,8 +160,10 @@ class CellRunner {
     }
     if (failed) why = ": " + process.part.path() + ": cannot be read: " + failed.message();
     if (!is_record_of(record, cell))
-      return std::optional<SweepOutcome::Failure>(
-          {cell.name(), 0, "the process ended well but left no record of its cell" + why});
+      return std::optional<SweepOutcome::Failure>({cell.name(), 0,
+                                                   "the process ended well but left no record of "
+                                                   "its cell, or its inputs changed meanwhile" +
+                                                       why});
     // So that a repeated run does not write where this one did.
     record["config"]["output"]["directory"] = sweep_.directory;
     if (!options_.fresh && cell_state(sweep_, cell) == CellState::kDone)
@@ -234,7 +242,11 @@ Status write_sweep_files(const Sweep& sweep) {
     const Result<FileText> there = read_file(path, TomlDocument::kMaxBytes);
     if (!there.ok() || there->text != text) DBSA_RETURN_IF_ERROR(write_file_atomically(path, text));
   }
-  return write_file_atomically(sweep.directory + "/sweep.json", sweep.to_json().dump(1) + "\n");
+  const std::string listing = sweep.directory + "/sweep.json";
+  Result<nlohmann::ordered_json> before = read_record(listing);
+  return write_file_atomically(
+      listing,
+      merged_listing(sweep, before.ok() ? std::move(before).value() : nullptr).dump(1) + "\n");
 }
 
 Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const SweepCell*>& cells,

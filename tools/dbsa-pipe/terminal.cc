@@ -19,7 +19,6 @@ namespace {
 
 constexpr double kRedrawSeconds = 0.1;
 constexpr double kPlainLineSeconds = 5;
-constexpr std::string_view kEraseLine = "\r\x1b[K";
 
 void write_to(std::FILE* file, std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), file);
@@ -36,11 +35,10 @@ int write_out(std::string_view text) {
   return 0;
 }
 
-bool colour_wanted() {
-  const char* no_colour = std::getenv("NO_COLOR");
+// Whether the cursor can go back to the start of its line.
+bool can_redraw() {
   const char* kind = std::getenv("TERM");
-  return (no_colour == nullptr || *no_colour == '\0') &&
-         (kind == nullptr || std::string_view(kind) != "dumb");
+  return kind == nullptr || std::string_view(kind) != "dumb";
 }
 
 bool utf8_locale() {
@@ -81,11 +79,18 @@ void keep_standard_streams_apart() {
 
 }  // namespace
 
+bool escapes_wanted() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  return (no_colour == nullptr || *no_colour == '\0') && can_redraw();
+}
+
 Terminal::Terminal()
     : out_is_terminal_(::isatty(STDOUT_FILENO) != 0),
       error_is_terminal_(::isatty(STDERR_FILENO) != 0),
-      out_colour_(out_is_terminal_ && colour_wanted()),
-      error_colour_(error_is_terminal_ && colour_wanted()) {
+      redraws_(can_redraw()),
+      escapes_(escapes_wanted()),
+      out_colour_(out_is_terminal_ && escapes_),
+      error_colour_(error_is_terminal_ && escapes_) {
   keep_standard_streams_apart();
   uint64_t number = 0;
   if (::getentropy(&number, sizeof number) == 0)
@@ -113,10 +118,15 @@ std::string Terminal::shown(std::string_view text) const {
   }
 }
 
+std::string Terminal::erase_progress() const {
+  if (escapes_) return "\r\x1b[K";
+  return "\r" + std::string(text_width(progress_), ' ') + "\r";
+}
+
 void Terminal::out(std::string_view line) {
   const std::lock_guard lock(mutex_);
   // Both streams may be one terminal.
-  if (!progress_.empty() && out_is_terminal_) write_to(stderr, kEraseLine);
+  if (!progress_.empty() && out_is_terminal_) write_to(stderr, erase_progress());
   if (out_error_ == 0) out_error_ = write_out(shown(line) + "\n");
   if (!progress_.empty() && out_is_terminal_) write_to(stderr, progress_);
 }
@@ -131,7 +141,7 @@ Status Terminal::close_out() {
 
 void Terminal::write_error_line(std::string_view line) {
   std::string text;
-  if (!progress_.empty()) text += kEraseLine;
+  if (!progress_.empty()) text += erase_progress();
   text.append(shown(line)).append("\n").append(progress_);
   write_to(stderr, text);
 }
@@ -171,8 +181,9 @@ void Terminal::set_progress(std::string_view line) {
   if (!progress_shown()) return;
   const std::lock_guard lock(mutex_);
   if (line.empty() && progress_.empty()) return;
+  const std::string erase = erase_progress();
   progress_ = shown(line);
-  write_to(stderr, std::string(kEraseLine) + progress_);
+  write_to(stderr, erase + progress_);
 }
 
 void Terminal::drop_progress() {
@@ -190,30 +201,46 @@ Progress::~Progress() { finish(); }
 
 void Progress::finish() { terminal_.set_progress(""); }
 
-std::string Progress::bar(double share, int width) const {
+std::string Progress::bar(double share, size_t width) const {
   const bool utf8 = utf8_locale();
-  const int filled = static_cast<int>(share * width);
+  const auto filled = static_cast<size_t>(share * static_cast<double>(width));
   std::string done, rest;
-  for (int i = 0; i < width; ++i)
+  for (size_t i = 0; i < width; ++i)
     (i < filled ? done : rest) += utf8 ? "━" : (i < filled ? "#" : "-");
   return terminal_.error_style(Style::kGreen, done) + terminal_.error_style(Style::kDim, rest);
 }
 
-// "10,452/24,310  1,203 tokens/s  0:11 left  <detail>"
-std::string Progress::figures(int64_t done, int64_t total, const std::string& detail) const {
+// " tokens", or "  1,203 tokens/s  0:11 left"
+std::string Progress::pace(int64_t done, int64_t total) const {
   const double seconds = clock_.seconds();
-  const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
-  std::string text = human_count(done) + "/" + human_count(total) + " ";
   // A rate taken over an instant says nothing.
-  if (done > 0 && seconds >= 0.5) {
-    text += " " + human_rate(rate) + " " + unit_ + "/s";
-    if (done < total)
-      text += "  " + clock_seconds(static_cast<double>(total - done) / rate) + " left";
-  } else {
-    text += unit_;
-  }
-  if (!detail.empty()) text += "  " + visible_text(detail);
+  if (done <= 0 || seconds < 0.5) return " " + unit_;
+  const double rate = static_cast<double>(done) / seconds;
+  std::string text = "  " + human_rate(rate) + " " + unit_ + "/s";
+  if (done < total)
+    text += "  " + clock_seconds(static_cast<double>(total - done) / rate) + " left";
   return text;
+}
+
+std::string Progress::line(int64_t done, int64_t total, const std::string& detail,
+                           std::optional<size_t> columns) const {
+  const double share = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 1;
+  std::string percent = std::to_string(static_cast<int>(100 * share)) + " %";
+  percent.insert(0, 5 - std::min<size_t>(5, percent.size()), ' ');
+  const std::string count = human_count(done) + "/" + human_count(total);
+  const std::string head = title_ + " ", middle = percent + "  ",
+                    figures = count + pace(done, total);
+  const std::string more = detail.empty() ? "" : "  " + visible_text(detail);
+  const std::string whole = head + middle + figures + more;
+  if (!columns) return whole;
+  const size_t width = text_width(whole);
+  if (width + 11 <= *columns)
+    return head + bar(share, std::min<size_t>(*columns - width - 1, 30)) + " " + middle + figures +
+           more;
+  if (text_width(head + middle + figures) <= *columns) return cut_to(whole, *columns);
+  for (const std::string& text : {head + middle + count, head + count})
+    if (text_width(text) <= *columns) return text;
+  return cut_to(count, *columns);
 }
 
 void Progress::update(int64_t done, int64_t total, const std::string& detail) {
@@ -228,22 +255,13 @@ void Progress::update(int64_t done, int64_t total, const std::string& detail) {
   if (!first && done < total && now - shown_at_ < (shown ? kRedrawSeconds : kPlainLineSeconds))
     return;
   shown_at_ = now;
-  const double share = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 1;
-  std::string percent = std::to_string(static_cast<int>(100 * share)) + " %";
-  percent.insert(0, 5 - percent.size(), ' ');
-  const std::string text = figures(done, total, detail);
   if (!shown) {
-    terminal_.note(title_ + " " + percent + "  " + text);
+    terminal_.note(line(done, total, detail, std::nullopt));
     return;
   }
-  const auto columns = static_cast<size_t>(std::max(terminal_.columns() - 1, 20));
-  const size_t fixed = text_width(title_) + 1 + percent.size() + 3;
-  size_t width = 0;  // of the bar
-  if (fixed + text_width(text) + 10 <= columns)
-    width = std::min<size_t>(columns - fixed - text_width(text), 30);
-  terminal_.set_progress(title_ + " " + bar(share, static_cast<int>(width)) +
-                         (width > 0 ? " " : "") + percent + "  " +
-                         cut_to(text, columns - std::min(columns, fixed + width)));
+  // The last column stays free: a terminal may go to the next line once it is written.
+  const int columns = std::max(terminal_.columns() - 1, 1);
+  terminal_.set_progress(line(done, total, detail, static_cast<size_t>(columns)));
 }
 
 void Table::print(Terminal& terminal) const {

@@ -2,14 +2,16 @@
 // lines, progress - to standard error. What would drive a terminal in a text is shown, not sent
 // (see visible_text.h), whatever file the text came from and wherever it goes.
 //
-// On a terminal lines are coloured (unless NO_COLOR is set) and progress is one line redrawn in
-// place; elsewhere there is no escape code, and progress is a plain line now and then.
+// On a terminal lines are coloured and progress is one line redrawn in place. With NO_COLOR it is
+// redrawn without escape codes; elsewhere, and where TERM is "dumb", there are none either, and
+// progress is a plain line now and then.
 #pragma once
 
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +20,9 @@
 #include "visible_text.h"
 
 namespace dbsa::cli {
+
+// Whether a terminal may be sent escape codes: NO_COLOR is not set, and TERM is not "dumb".
+bool escapes_wanted();
 
 enum class Style { kBold, kDim, kRed, kGreen, kYellow };
 
@@ -53,17 +58,18 @@ class Terminal {
   void set_progress(std::string_view line);
   // Lets the line stand as it is; the next one goes below.
   void drop_progress();
-  bool progress_shown() const { return error_is_terminal_ && !quiet_; }
+  bool progress_shown() const { return error_is_terminal_ && redraws_ && !quiet_; }
   int columns() const;      // of the terminal that progress is shown on
   int out_columns() const;  // of standard output's
 
  private:
   std::string styled(bool colour, Style style, std::string_view text) const;
   std::string shown(std::string_view text) const;
+  std::string erase_progress() const;            // what takes the line away
   void write_error_line(std::string_view line);  // under mutex_
 
   bool quiet_ = false;
-  bool out_is_terminal_, error_is_terminal_, out_colour_, error_colour_;
+  bool out_is_terminal_, error_is_terminal_, redraws_, escapes_, out_colour_, error_colour_;
   int out_error_ = 0;     // errno of the first line that could not be written
   std::mutex mutex_;      // the log writes from any thread
   std::string progress_;  // as it is shown
@@ -83,8 +89,12 @@ class Progress {
   void finish();
 
  private:
-  std::string bar(double share, int width) const;
-  std::string figures(int64_t done, int64_t total, const std::string& detail) const;
+  std::string bar(double share, size_t width) const;
+  std::string pace(int64_t done, int64_t total) const;
+  // With a bar, in at most `columns`: what there is no room for is left out, the counts never.
+  // Without, the whole text.
+  std::string line(int64_t done, int64_t total, const std::string& detail,
+                   std::optional<size_t> columns) const;
 
   Terminal& terminal_;
   std::string title_, unit_;

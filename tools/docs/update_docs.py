@@ -60,7 +60,10 @@ def section(plugin):
         default = f"`{value(key['default'])}`" if "default" in key else "required"
         unit = f" ({key['unit']})" if "unit" in key else ""
         allowed = limits(key) or key.get("format", key["type"])
-        lines.append(f"| `{name}` | {default} | {cell(allowed)} | {cell(key['description'])}{unit} |")
+        meaning = key["description"]
+        if key.get("affects") == "speed":
+            meaning += "; does not affect results"
+        lines.append(f"| `{name}` | {default} | {cell(allowed)} | {cell(meaning)}{unit} |")
     return "\n".join(lines)
 
 

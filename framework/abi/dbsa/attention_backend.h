@@ -238,6 +238,13 @@ typedef struct dbsa_attention_backend_vtable {
   int32_t (*log_softmax)(void* instance, const dbsa_buffer* x, int64_t rows, const int64_t* first,
                          const int32_t* ids, double* values, int32_t* best, double* best_values,
                          dbsa_error* error);
+
+  /* ---- identity ---- */
+  /* Names the arithmetic that was chosen on this machine, as it stands after configure: instances
+   * of one plugin and revision that have the same result keys and the same code path compute the
+   * same bits from the same inputs. It enters the keys of stored blocks. Valid as long as the
+   * instance. NULL: there is only one. [any] */
+  const char* (*code_path)(void* instance);
 } dbsa_attention_backend_vtable;
 
 #ifdef __cplusplus

@@ -35,6 +35,9 @@ Status CpuBackend::configure(const dbsa_attention_shape& shape) {
              (shape.compute == DBSA_COMPUTE_BF16 ? " bf16" : " f32") +
              (onednn_ == nullptr ? "" : " onednn " + onednn_identity());
   bf16_compute_ = shape.compute == DBSA_COMPUTE_BF16;
+  code_path_ = path_.name;
+  if (bf16_compute_ ? path_.onednn_bf16 : path_.onednn_f32)
+    code_path_ += ", oneDNN " + onednn_identity();
   const bool f32_kv = shape.kv_dtype == DBSA_KV_DTYPE_F32;
   const bool int8_kv = shape.kv_dtype == DBSA_KV_DTYPE_I8;
   shape_.query_heads = shape.query_heads;

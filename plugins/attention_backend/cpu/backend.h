@@ -20,6 +20,7 @@ class CpuBackend : public AttentionBackend {
 
   Status configure(const dbsa_attention_shape& shape) override;
   const char* describe() const override { return description_.c_str(); }
+  const char* code_path() const override { return code_path_.c_str(); }
 
   Result<dbsa_buffer*> buffer_create(int64_t rows, int64_t width) override;
   void buffer_destroy(dbsa_buffer* buffer) override { delete buffer; }
@@ -90,6 +91,7 @@ class CpuBackend : public AttentionBackend {
   std::shared_ptr<OneDnn> onednn_;
   std::string description_;
   std::string packing_;
+  std::string code_path_;
 
   uint64_t contents_ = 0;
   bool configured_ = false;

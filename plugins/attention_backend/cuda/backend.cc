@@ -75,6 +75,8 @@ Result<std::unique_ptr<CudaBackend>> CudaBackend::create(Host host, const Config
   DBSA_RETURN_IF_ERROR(
       check(cudaStreamCreateWithFlags(&made->stream_, cudaStreamNonBlocking), "making a stream"));
   made->device_ = std::string(properties.name);
+  made->compute_capability_ =
+      "sm_" + std::to_string(properties.major) + std::to_string(properties.minor);
   return made;
 }
 
@@ -106,10 +108,12 @@ Status CudaBackend::configure(const dbsa_attention_shape& shape) {
   kernel_ = choose_kernel(attention_shape_);
   DBSA_RETURN_IF_ERROR(check(cuda::side_by_side(&side_by_side_), "asking the GPU"));
   description_ = device_ + ", " + name_of(kernel_);
+  code_path_ = compute_capability_ + ", " + name_of(kernel_);
   if (bf16_compute_) {
     few_rows_linear_ = has_few_rows_linear();
     DBSA_ASSIGN_OR_RETURN(blas_, Blas::open(pool_));
     description_ += ", cuBLASLt " + blas_->version();
+    code_path_ += ", cuBLASLt " + blas_->version();
   }
   configured_ = true;
   return {};

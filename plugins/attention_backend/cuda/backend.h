@@ -30,6 +30,7 @@ class CudaBackend : public AttentionBackend {
   const char* describe() const override {
     return configured_ ? description_.c_str() : device_.c_str();
   }
+  const char* code_path() const override { return code_path_.c_str(); }
 
   Result<dbsa_buffer*> buffer_create(int64_t rows, int64_t width) override;
   void buffer_destroy(dbsa_buffer* buffer) override;
@@ -105,6 +106,8 @@ class CudaBackend : public AttentionBackend {
   std::shared_ptr<DevicePool> pool_;
   cudaStream_t stream_ = nullptr;
   std::string device_;
+  std::string compute_capability_;  // "sm_90"
+  std::string code_path_;
   std::string description_;
   Staging staging_;
   Transfers transfers_;

@@ -67,6 +67,9 @@ class AttentionBackend {
                              const int32_t* ids, double* values, int32_t* best,
                              double* best_values) = 0;
 
+  // Where the arithmetic depends on the machine: what was chosen. It must live as long as this.
+  virtual const char* code_path() const { return nullptr; }
+
   struct PackedBytes {
     const void* data;
     uint64_t bytes;
@@ -245,6 +248,8 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
         return sdk::backend(instance).log_softmax(x, rows, first, ids, values, best, best_values);
       });
     },
+    // identity
+    [](void* instance) noexcept { return sdk::backend(instance).code_path(); },
 };
 
 }  // namespace dbsa

@@ -1,0 +1,72 @@
+#include "pipeline/input_reader.h"
+
+#include "model/checkpoint.h"
+#include "model/fingerprint.h"
+#include "model/model_folder.h"
+#include "model/sentence_encoder.h"
+#include "model/tokenizer/tokenizer.h"
+#include "pipeline/model_fit.h"
+#include "pipeline/pool_builder.h"
+
+namespace dbsa {
+
+Result<InputIdentity> InputReader::read(const host::ResolvedPipeline& pipeline) {
+  DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(pipeline.json));
+  const DataSettings& data = settings.data;
+  InputIdentity inputs;
+  DBSA_RETURN_IF_ERROR(read_model(settings.model.path, inputs));
+  if (settings.embedding.method == EmbeddingMethod::kSentenceTransformer) {
+    DBSA_ASSIGN_OR_RETURN(inputs.embedding, encoder(settings.embedding.path));
+  }
+  DBSA_ASSIGN_OR_RETURN(inputs.demonstrations,
+                        rows(data.demonstrations, data.text_field, data.label_field,
+                             LabelPolicy::kRequired, data.delimiter));
+  DBSA_ASSIGN_OR_RETURN(inputs.queries, rows(data.queries, data.text_field, data.label_field,
+                                             LabelPolicy::kOptional, data.delimiter));
+  DBSA_ASSIGN_OR_RETURN(inputs.labels, rows(data.labels, data.label_field, data.label_field,
+                                            LabelPolicy::kRequired, data.delimiter));
+  DBSA_ASSIGN_OR_RETURN(inputs.query_indices, content_identity(data.query_indices));
+  return inputs;
+}
+
+Status InputReader::read_model(const std::string& folder, InputIdentity& inputs) {
+  const auto known = models_.find(folder);
+  if (known != models_.end()) {
+    inputs = known->second;
+    return {};
+  }
+  DBSA_RETURN_IF_ERROR(check_model_folder(folder));
+  DBSA_ASSIGN_OR_RETURN(ModelConfig config, load_model_config(folder));
+  DBSA_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::open(folder));
+  DBSA_RETURN_IF_ERROR(checkpoint.check(config));
+  DBSA_ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::load(folder));
+  fit_tokenizer(*tokenizer, config);
+  DBSA_ASSIGN_OR_RETURN(const ModelFingerprint fingerprint,
+                        fingerprint_model(config, checkpoint, {default_cache_folder(), true}));
+  identify_model(config, fingerprint.value.hex(), inputs);
+  inputs.tokenizer = tokenizer_identity(*tokenizer);
+  models_[folder] = inputs;
+  return {};
+}
+
+Result<std::string> InputReader::encoder(const std::string& folder) {
+  const auto known = encoders_.find(folder);
+  if (known != encoders_.end()) return known->second;
+  DBSA_ASSIGN_OR_RETURN(const std::string content,
+                        SentenceEncoder::content(folder, {default_cache_folder(), true}));
+  return encoders_[folder] = identity_hash(content);
+}
+
+Result<std::string> InputReader::rows(const std::string& path, const std::string& text_field,
+                                      const std::string& label_field, LabelPolicy policy,
+                                      char delimiter) {
+  if (path.empty()) return std::string();
+  const std::string name = path + '\n' + text_field + '\n' + label_field + '\n' + delimiter;
+  const auto known = rows_.find(name);
+  if (known != rows_.end()) return known->second;
+  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> rows,
+                        load_dataset(path, text_field, label_field, policy, delimiter));
+  return rows_[name] = hash_rows(rows);
+}
+
+}  // namespace dbsa

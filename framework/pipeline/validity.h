@@ -1,0 +1,41 @@
+// Whether an evaluation measures what it is thought to: what a data set may have wrong that no
+// parser notices.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "icl/dataset.h"
+
+namespace dbsa {
+
+// Something that was counted, with the first cases: "line 7 as line 3 of the demonstrations".
+struct Count {
+  int64_t count = 0;
+  std::vector<std::string> examples;  // three at most
+};
+
+// Texts are the same here if they differ only in case, white space or normal form.
+struct DataValidity {
+  Count queries_in_demonstrations;  // queries whose text a demonstration has
+  Count texts_with_two_labels;      // demonstrations' texts that stand under different labels
+  Count duplicates;                 // demonstrations that an earlier one equals, label included
+  Count near_equal_labels;          // labels that an earlier one equals in all but these
+  int64_t labels = 0;               // that answers are chosen from
+  int64_t labels_covered = 0;       // of those, expected by some query
+};
+
+// labels: to choose from. Cost: O(bytes), expected.
+DataValidity check_validity(std::span<const Example> demonstrations,
+                            std::span<const Example> queries, std::span<const std::string> labels);
+
+// One sentence for each count that should make a reader doubt the figures, with its examples.
+std::vector<std::string> warnings(const DataValidity& validity, int64_t queries);
+
+// The text in lower case, composed (NFC), with runs of white space as one space
+// and none at the ends. What is not UTF-8 stays as it is.
+std::string folded_text(const std::string& text);
+
+}  // namespace dbsa

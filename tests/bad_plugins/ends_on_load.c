@@ -1,0 +1,6 @@
+/* Ends the program when its library is loaded. */
+#include "bad_table.c"
+
+#include <stdlib.h>
+
+__attribute__((constructor)) static void end(void) { END; }

@@ -1,0 +1,328 @@
+// What each key, input and revision of a pipeline changes, key by key: a key, a table or a built-in
+// plugin without a row here fails the test.
+#include "pipeline/identity.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "config/json_pointer.h"
+#include "config/schema_check.h"
+#include "host/plugin_registry.h"
+#include "pipeline/block_key.h"
+#include "pipeline/validity.h"
+#include "tests/support/workspace.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+
+// What a change must change; nothing else.
+constexpr unsigned kNothing = 0;
+constexpr unsigned kRun = 1;    // the answers: sweep cells, records
+constexpr unsigned kGroup = 2;  // what a report groups by
+constexpr unsigned kDraw = 4;
+constexpr unsigned kPool = 8;
+constexpr unsigned kKv = 16;     // keys of blocks
+constexpr unsigned kIndex = 32;  // the retriever's index
+constexpr unsigned kAnswers = kRun | kGroup;
+constexpr unsigned kSeed = kRun | kDraw | kPool;
+constexpr unsigned kShape = kAnswers | kPool;
+
+struct Identities {
+  std::string run, group, draw, pool, kv, index;
+};
+
+class IdentityTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* folder : {"model", "encoder"})
+      std::filesystem::create_directories(workspace_.path(folder));
+    for (const char* file : {"d.jsonl", "q.jsonl", "i.json", "l.jsonl"}) workspace_.write(file, "");
+    inputs_ = {"weights",        "model",   "tokenizer", "embedding",
+               "demonstrations", "queries", "indices",   "labels"};
+  }
+
+  static json base() {
+    return json::parse(R"({
+      "model": {"path": "model"},
+      "data": {"demonstrations": "d.jsonl", "queries": "q.jsonl"},
+      "selection": {"ratio": 0.3},
+      "kv_store": {"plugin": "hdf5", "path": "store"}})");
+  }
+
+  host::ResolvedPipeline resolve(const json& pipeline) const {
+    auto document = TomlDocument::from_json(pipeline, "p.toml", workspace_.path(""));
+    auto resolved = host::resolve_pipeline(std::move(document).value(), registry_);
+    if (!resolved.ok()) throw std::runtime_error(resolved.error().message);
+    return std::move(resolved).value();
+  }
+
+  Identities identities(const host::ResolvedPipeline& resolved) const {
+    const auto tables = pipeline_identity(resolved);
+    if (!tables.ok()) throw std::runtime_error(tables.error().message);
+    const auto settings = read_settings(resolved.json);
+    const auto index = index_identity(resolved, *tables, "embedder");
+    if (!index.ok()) throw std::runtime_error(index.error().message);
+    const RunIdentity run = run_identity(*tables, inputs_);
+    return {run.run,
+            run.group,
+            draw_identity(*tables, "drawn"),
+            pool_id(pool_identity(*tables, inputs_, *settings)),
+            kv_digest(kv_identity(*tables, inputs_, arithmetic_)).hex(),
+            identity_hash(*index)};
+  }
+
+  static unsigned difference(const Identities& a, const Identities& b) {
+    const auto bit = [](const std::string& one, const std::string& two, unsigned effect) {
+      return one != two ? effect : kNothing;
+    };
+    return bit(a.run, b.run, kRun) | bit(a.group, b.group, kGroup) | bit(a.draw, b.draw, kDraw) |
+           bit(a.pool, b.pool, kPool) | bit(a.kv, b.kv, kKv) | bit(a.index, b.index, kIndex);
+  }
+
+  unsigned effect_of(const json& before, const json& after) const {
+    return difference(identities(resolve(before)), identities(resolve(after)));
+  }
+
+  Workspace workspace_;
+  host::PluginRegistry registry_ = host::PluginRegistry::discover(host::plugin_search_path({}));
+  InputIdentity inputs_;
+  KvArithmetic arithmetic_ = {"bf16", {}, "avx2"};
+};
+
+struct Row {
+  json value;  // other than the default
+  unsigned effect;
+  json needs = json::object();  // laid over the base first
+};
+
+const std::map<std::string, Row>& framework_keys() {
+  static const std::map<std::string, Row> rows = {
+      {"model.path", {"encoder", kNothing}},  // its content is an input
+      {"model.dtype", {"f32", kShape}},
+      {"model.kv_dtype", {"int8", kShape}},
+      {"model.kv_error_queries", {1, kNothing}},
+      {"model.packed_weights", {false, kNothing}},
+      {"model.chunk_tokens", {64, kNothing}},
+      {"model.batch_size", {8, kNothing}},
+      {"data.demonstrations", {"l.jsonl", kPool}},  // a pool follows its file
+      {"data.queries", {"l.jsonl", kNothing}},
+      {"data.query_indices", {"i.json", kNothing}},
+      {"data.labels", {"l.jsonl", kPool}},
+      {"data.text_field", {"t", kShape}},
+      {"data.label_field", {"l", kShape}},
+      {"data.demonstration_count", {5, kShape}},
+      {"data.query_count", {5, kAnswers}},
+      {"data.seed", {5, kSeed}},
+      {"prompt.input_prefix", {"a", kShape}},
+      {"prompt.output_prefix", {"a", kShape}},
+      {"prompt.separator", {"a", kShape}},
+      {"prompt.anchor", {"prefix", kShape}},
+      {"prompt.bos", {true, kShape}},
+      {"prompt.instruction", {"a", kShape, {{"prompt", {{"anchor", "prefix"}}}}}},
+      {"prompt.head", {"a", kShape, {{"prompt", {{"anchor", "prefix"}}}}}},
+      {"prompt.tail", {"a", kShape}},
+      {"block_grouper.plugin", {"sorted", kShape}},
+      {"block_grouper.block_size", {7, kShape}},
+      {"block_grouper.seed", {7, kSeed}},
+      {"mask_pattern.plugin", {"self", kShape}},
+      {"mask_pattern.encode_positions", {"global", kShape}},
+      {"retriever.plugin", {"all", kShape | kIndex}},
+      {"retriever.text", {"text", kShape | kIndex}},
+      {"retriever.unit", {"demonstration", kShape | kIndex}},
+      {"retriever.block_score", {"sum", kAnswers}},
+      {"embedding.method", {"llm_hidden", kShape}},
+      {"embedding.path", {"encoder", kNothing}},
+      {"embedding.layer", {1, kShape}},
+      {"selection.ratio", {0.5, kAnswers}},
+      {"selection.count", {3, kAnswers}},
+      {"selection.order", {"reversed", kAnswers}},
+      {"selection.positions", {"original", kAnswers}},
+      {"selection.recompute", {true, kAnswers}},
+      {"kv_store.plugin", {"memory", kAnswers}},
+      {"attention_backend.plugin", {"cuda", kShape | kKv}},
+      {"decoding.method", {"likelihood", kAnswers}},
+      {"decoding.max_tokens", {5, kAnswers}},
+      {"decoding.stop", {json::array({"x"}), kAnswers}},
+      {"output.directory", {"elsewhere", kNothing}},
+  };
+  return rows;
+}
+
+TEST_F(IdentityTest, EachKeyOfTheFramework) {
+  std::set<std::string> keys;
+  for (const auto& [table, schema] : pipeline_schema().at("properties").items())
+    for (const auto& [key, property] : schema.at("properties").items())
+      keys.insert(table + "." + key);
+  for (const std::string& key : keys)
+    EXPECT_TRUE(framework_keys().contains(key)) << key << " has no row: what does it change?";
+  for (const auto& [key, row] : framework_keys()) {
+    if (!keys.contains(key)) {
+      ADD_FAILURE() << key << " is no key any more";
+      continue;
+    }
+    json before = base();
+    before.merge_patch(row.needs);
+    json after = before;
+    if (key == "selection.count") after["selection"].erase("ratio");
+    if (key == "kv_store.plugin") after["kv_store"].erase("path");
+    after[json::json_pointer(pointer_of_key(key))] = row.value;
+    EXPECT_EQ(effect_of(before, after), row.effect) << key;
+  }
+}
+
+// Keys of built-in plugins that another value of is no other result; all others change results.
+const std::set<std::string> kSpeedKeys = {
+    "dbsa.attention_backend.cpu instructions",
+    "dbsa.attention_backend.cuda memory_gib",
+    "dbsa.kv_store.hdf5 path",
+    "dbsa.kv_store.hdf5 max_bytes",
+    "dbsa.kv_store.hdf5 pack_bytes",
+    "dbsa.kv_store.hdf5 publish_interval_s",
+    "dbsa.kv_store.memory max_bytes",
+};
+
+unsigned effect_of_stage(uint32_t kind) {
+  return kind == DBSA_KIND_ATTENTION_BACKEND ? kShape | kKv
+         : kind == DBSA_KIND_RETRIEVER       ? kShape | kIndex
+         : kind == DBSA_KIND_KV_STORE        ? kAnswers
+                                             : kShape;
+}
+
+TEST_F(IdentityTest, EachKeyAndRevisionOfEveryBuiltInPlugin) {
+  std::set<std::string> keys;
+  for (const host::Manifest& manifest : registry_.manifests()) {
+    const std::string stage(host::kind_name(manifest.kind));
+    host::ResolvedPipeline resolved = resolve(base());
+    host::ResolvedStage& changed = resolved.stages[manifest.kind - 1];
+    host::Manifest copy = manifest;
+    changed.manifest = &copy;
+    changed.inner.clear();
+    changed.config = json::object();
+    for (const auto& [key, property] : manifest.config_schema.at("properties").items())
+      changed.config[key] = property.value("default", json(1));
+    const Identities before = identities(resolved);
+    const unsigned all = effect_of_stage(manifest.kind);
+    for (const auto& [key, value] : changed.config.items()) {
+      keys.insert(manifest.id + " " + key);
+      const json kept = value;
+      changed.config[key] = kept.is_string() ? json("other") : json(12345);
+      const bool speed = kSpeedKeys.contains(manifest.id + " " + key);
+      const bool seed = key == "seed";
+      const unsigned expected = speed ? kNothing : seed ? (all & ~kGroup) | kDraw : all;
+      EXPECT_EQ(difference(before, identities(resolved)), expected) << manifest.id << " " << key;
+      changed.config[key] = kept;
+    }
+    ++copy.revision;
+    EXPECT_EQ(difference(before, identities(resolved)), all) << manifest.id << " revision";
+  }
+  EXPECT_GT(keys.size(), 20u);
+  for (const std::string& key : kSpeedKeys) EXPECT_TRUE(keys.contains(key)) << key << " is gone";
+}
+
+TEST_F(IdentityTest, EachInput) {
+  const host::ResolvedPipeline resolved = resolve(base());
+  const Identities before = identities(resolved);
+  const std::map<std::string, std::pair<std::string InputIdentity::*, unsigned>> members = {
+      {"weights", {&InputIdentity::weights, kPool | kKv}},  // `model` has them, too
+      {"model", {&InputIdentity::model, kAnswers}},
+      {"tokenizer", {&InputIdentity::tokenizer, kShape | kKv}},
+      {"embedding", {&InputIdentity::embedding, kShape}},  // the index has its embedder's
+      {"demonstrations", {&InputIdentity::demonstrations, kAnswers}},
+      {"queries", {&InputIdentity::queries, kAnswers}},
+      {"query_indices", {&InputIdentity::query_indices, kAnswers}},
+      {"labels", {&InputIdentity::labels, kAnswers}}};
+  EXPECT_EQ(to_json(inputs_).size() + 1, members.size()) << "an input has no row";
+  for (const auto& [name, row] : members) {
+    const std::string kept = inputs_.*row.first;
+    inputs_.*row.first = "changed";
+    EXPECT_EQ(difference(before, identities(resolved)), row.second) << name;
+    inputs_.*row.first = kept;
+  }
+  arithmetic_.code_path = "portable";
+  EXPECT_EQ(difference(before, identities(resolved)), kKv) << "the code path";
+}
+
+TEST_F(IdentityTest, APathAmongAPluginsKeysEntersByContent) {
+  host::ResolvedPipeline resolved = resolve(base());
+  host::ResolvedStage& stage = resolved.stages[DBSA_KIND_MASK_PATTERN - 1];
+  host::Manifest manifest = *stage.manifest;
+  manifest.config_schema["properties"]["table"] = {{"type", "string"}, {"format", "path"}};
+  stage.manifest = &manifest;
+  workspace_.write("table", "one");
+  stage.config["table"] = workspace_.path("table");
+  const Identities before = identities(resolved);
+  workspace_.write("copy", "one");
+  stage.config["table"] = workspace_.path("copy");
+  EXPECT_EQ(difference(before, identities(resolved)), kNothing);
+  workspace_.write("copy", "two");
+  EXPECT_EQ(difference(before, identities(resolved)), kShape);
+}
+
+TEST_F(IdentityTest, AZeroShotPoolIsNotThatOfDemonstrations) {
+  json zero = base();
+  zero["selection"] = {{"count", 0}};
+  zero["mask_pattern"] = {{"plugin", "self"}};
+  json one = zero;
+  one["selection"]["count"] = 1;
+  EXPECT_EQ(effect_of(one, zero), kAnswers | kPool);
+}
+
+TEST(HashRows, TellsRowsApart) {
+  const std::vector<Example> rows = {{"ab", "c", 1}, {"d", "e", 2}};
+  const auto other = [&](std::vector<Example> changed) {
+    return hash_rows(changed) != hash_rows(rows);
+  };
+  EXPECT_FALSE(other({{"ab", "c", 5}, {"d", "e", 9}})) << "lines are no content";
+  EXPECT_TRUE(other({{"a", "bc", 1}, {"d", "e", 2}}));
+  EXPECT_TRUE(other({{"d", "e", 1}, {"ab", "c", 2}}));
+  EXPECT_TRUE(other({{"ab", "c", 1}}));
+  EXPECT_TRUE(other({{"ab", "c", 1, {"x"}}, {"d", "e", 2}}));
+}
+
+TEST(IdentityDifferences, NameWhatDiffers) {
+  const json before = json::parse(R"({"retriever": {"plugin": "a", "revision": 1, "k": 1.5},
+      "mask": {"plugin": "m", "revision": 1},
+      "weights": "0123456789abcdef0123456789abcdef"})");
+  const json now = json::parse(R"({"retriever": {"plugin": "a", "revision": 2, "k": 1.5, "b": true},
+      "mask": {"plugin": "n", "revision": 4},
+      "weights": "1123456789abcdef0123456789abcdef"})");
+  EXPECT_EQ(identity_differences(before, now),
+            (std::vector<std::string>{"mask: \"m\", now \"n\"", "retriever.b: absent, now true",
+                                      "retriever.revision: 1, now 2",
+                                      "weights: 01234567, now 11234567"}));
+  EXPECT_TRUE(identity_differences(now, now).empty());
+}
+
+TEST(Validity, CountsWhatMakesAMeasureDoubtful) {
+  const std::vector<Example> demonstrations = {{"Where is my card?", "arrival", 1},
+                                               {"where is  my card?", "arrival", 2},
+                                               {"where is my card?", "lost", 3},
+                                               {"WHERE is my card?", "lost", 4},
+                                               {"caf\u00e9", "Arrival", 5}};
+  const std::vector<Example> queries = {{"cafe\u0301", "arrival", 1}, {"new", "lost", 2}};
+  const std::vector<std::string> labels = {"Arrival", "arrival", "lost", "never"};
+  const DataValidity found = check_validity(demonstrations, queries, labels);
+  EXPECT_EQ(found.queries_in_demonstrations.count, 1);
+  EXPECT_EQ(found.texts_with_two_labels.count, 1);
+  EXPECT_EQ(found.duplicates.count, 2);
+  EXPECT_EQ(found.near_equal_labels.count, 1);
+  EXPECT_EQ(found.labels, 4);
+  EXPECT_EQ(found.labels_covered, 2);
+  EXPECT_EQ(
+      warnings(found, 2),
+      (std::vector<std::string>{
+          "1 query is among the demonstrations (line 1 is line 5 of the demonstrations): the "
+          "figures do not show how unseen texts are answered",
+          "1 text stands under different labels in the demonstrations (line 3 as line 1)",
+          "2 demonstrations repeat an earlier one (line 2 as line 1, line 4 as line 1)",
+          "1 label differs from another one only in case, white space or normal form (\"Arrival\" "
+          "and \"arrival\"): answers with the one count as wrong for the other"}));
+  EXPECT_TRUE(warnings(check_validity({}, queries, {}), 2).empty());
+}
+
+}  // namespace
+}  // namespace dbsa
