@@ -275,7 +275,7 @@ TEST_F(RankingTest, AHybridOfWordsAndMeaningsAnswers) {
   const Told expected = ask(harness->engine());
   const auto pool = read_pool_manifest(report->manifest_path);
   EXPECT_EQ(pool->retriever.find("dbsa.retriever.hybrid revision 1, dbsa.retriever.bm25 revision "
-                                 "1, dbsa.retriever.faiss revision 2, llm_hidden layer 1 of "),
+                                 "2, dbsa.retriever.faiss revision 2, llm_hidden layer 1 of "),
             0u)
       << pool->retriever;
   auto second = open_file(file);
