@@ -166,9 +166,9 @@ Leftovers count_leftovers(const std::string& folder, bool (*is_temporary)(std::s
   return left;
 }
 
-Leftovers remove_leftovers(const std::string& folder) {
+Leftovers remove_leftovers(const std::string& folder, bool (*is_temporary)(std::string_view name)) {
   Leftovers removed;
-  find_leftovers(folder, is_temporary_name, O_RDWR, LOCK_EX,
+  find_leftovers(folder, is_temporary, O_RDWR, LOCK_EX,
                  [&](const std::string& path, uint64_t bytes) {
                    if (::unlink(path.c_str()) != 0) return;
                    ++removed.files;

@@ -44,6 +44,7 @@ struct Leftovers {
 Leftovers count_leftovers(const std::string& folder,
                           bool (*is_temporary)(std::string_view name) = is_temporary_name);
 // Returns what it has removed.
-Leftovers remove_leftovers(const std::string& folder);
+Leftovers remove_leftovers(const std::string& folder,
+                           bool (*is_temporary)(std::string_view name) = is_temporary_name);
 
 }  // namespace dbsa

@@ -116,8 +116,8 @@ Result<Weight> AttentionBackend::weight_create(int32_t use, const dbsa_tensor& t
 }
 
 std::string AttentionBackend::code_path() const {
-  const PluginCallScope scope(instance_.plugin(), "code_path");
-  const char* text = vtable_->code_path(instance_.get());
+  const PluginCallScope scope(instance_->plugin(), "code_path");
+  const char* text = vtable_->code_path(instance_->get());
   return text != nullptr ? text : "";
 }
 

@@ -1,6 +1,6 @@
-// Whether a file is a whole shared library for this machine, from its headers alone. The dynamic
-// loader maps what the headers say and reads it: of a file that was cut short, that is the end of
-// the process (SIGBUS).
+// Whether a file is a whole shared library for this machine, judged by its headers. The dynamic
+// loader maps what the headers say and reads it; if the file was cut short, that ends the process
+// (SIGBUS).
 #pragma once
 
 #include <dbsa/sdk/result.h>

@@ -34,7 +34,7 @@ struct Manifest {
 
   std::string_view short_name() const;  // "bm25"
   // Whether results may depend on a key of the plugin's own table, such as "/k1"; false where the
-  // manifest says `affects = "speed"`. Of a table's key ("/first/k1") the other plugin's manifest
+  // manifest says `affects = "speed"`. For a table's key ("/first/k1") the other plugin's manifest
   // says it; here it counts as one that does.
   bool affects_results(std::string_view pointer) const;
 };

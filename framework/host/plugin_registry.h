@@ -44,7 +44,7 @@ struct SearchedFolder {
 
 class PluginRegistry {
  public:
-  // Reads every manifest in the folders. Of one plugin in several folders the first folder's copy
+  // Reads every manifest in the folders. If several folders have a plugin, the first one's copy
   // is used; in one folder neither of two is. Runs no plugin code and never fails: a bad manifest
   // is listed in failed() and hides no other plugin. A copy of the bad one in a later folder is not
   // used: which one was meant is not ours to guess.
@@ -82,7 +82,7 @@ class PluginRegistry {
   std::vector<ShadowedPlugin> shadowed_;
   std::map<std::string, Refused> refused_;    // by id: which of its manifests is meant is not known
   std::map<std::string, std::string> first_;  // by id: the manifest of the first folder that has it
-  // Of manifests that cannot be read: by the id they give and by file name.
+  // Manifests that cannot be read, by the id they give and by file name.
   std::map<std::string, FailedPlugin> broken_;
   std::vector<SearchedFolder> searched_;
   std::map<std::string, LoadedPlugin> loaded_;  // by id

@@ -34,11 +34,10 @@ std::string CsvReader::plain_field() {
 }
 
 Result<std::string> CsvReader::quoted_field() {
-  const int64_t opened = line_;
   std::string field;
   for (++at_;; ++at_) {
     if (at_ == text_.size())
-      return fault(opened,
+      return fault(record_line_,
                    "expected a closing quote for the field that begins in this line, found "
                    "the end of the file; close it, or double a quote that is meant as text");
     if (text_[at_] == '"') {
@@ -58,7 +57,7 @@ Result<bool> CsvReader::next(std::vector<std::string>& fields) {
   if (at_ == text_.size()) return false;
   record_line_ = line_;
   spaced_ = 0;
-  const size_t begin = at_;
+  record_begin_ = at_;
   while (true) {
     if (skip_spaces_ && at_ < text_.size() && text_[at_] == ' ' && !fields.empty()) {
       at_ = std::min(text_.find_first_not_of(' ', at_), text_.size());
@@ -69,26 +68,35 @@ Result<bool> CsvReader::next(std::vector<std::string>& fields) {
       fields.push_back(std::move(field));
       if (!at_end_of_record() && text_[at_] != delimiter_)
         return fault(
-            line_,
+            record_line_,
             "expected " + (delimiter_ == ',' ? "a comma" : quote_for_message({&delimiter_, 1})) +
-                " or the end of the line after a quoted field, found " +
-                quote_for_message(text_.substr(at_, 1)) + "; double a quote that is meant as text");
+                " or the end of the line after a quoted field" +
+                (line_ == record_line_ ? "" : ", which ends in line " + std::to_string(line_)) +
+                ", found " + quote_for_message(text_.substr(at_, 1)) +
+                "; double a quote that is meant as text");
     } else {
       fields.push_back(plain_field());
       if (!at_end_of_record() && text_[at_] == '"')
-        return fault(line_,
+        return fault(record_line_,
                      "expected a field without quotes, found a quote inside it; put the "
                      "whole field in quotes and double the quotes in it");
     }
-    if (at_ - begin > kMaxRecordBytes)
+    if (at_ - record_begin_ > kMaxRecordBytes)
       return fault(record_line_, "expected a record of at most " + std::to_string(kMaxRecordBytes) +
                                      " bytes, found a longer one; look for a quote that is not "
                                      "closed");
     if (at_end_of_record()) break;
     ++at_;  // the delimiter
   }
+  record_bytes_ = at_ - record_begin_;
   skip_line_end();
   return true;
+}
+
+void CsvReader::skip_line() {
+  const size_t end = text_.find('\n', record_begin_);
+  at_ = end == text_.npos ? text_.size() : end + 1;
+  line_ = record_line_ + 1;
 }
 
 }  // namespace dbsa

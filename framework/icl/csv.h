@@ -29,8 +29,13 @@ class CsvReader {
 
   char delimiter() const { return delimiter_; }
 
-  // Where the record that `next` read begins, 1-based.
+  // Where the record that `next` read, or failed at, begins, 1-based.
   int64_t line() const { return record_line_; }
+  // Its bytes, without the line end.
+  std::string_view record() const { return text_.substr(record_begin_, record_bytes_); }
+  // After a fault: reads on behind the first line of the record, so that a quote that is not closed
+  // costs no line but its own.
+  void skip_line();
 
  private:
   Result<std::string> quoted_field();
@@ -49,6 +54,7 @@ class CsvReader {
   size_t at_ = 0;
   int64_t line_ = 1;
   int64_t record_line_ = 0;
+  size_t record_begin_ = 0, record_bytes_ = 0;
 };
 
 }  // namespace dbsa

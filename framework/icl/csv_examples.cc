@@ -6,6 +6,7 @@
 #include "icl/csv.h"
 #include "icl/example_check.h"
 #include "icl/field_names.h"
+#include "icl/utf8.h"
 
 namespace dbsa {
 namespace {
@@ -78,11 +79,42 @@ Result<int64_t> find_column(const Header& header, const std::string& field, bool
   return static_cast<int64_t>(found - header.begin());
 }
 
-// Fields as the header has them; an empty one at the end may be too many or missing.
-bool fit_header(std::vector<std::string>& fields, const Header& header) {
-  if (fields.size() == header.size() + 1 && fields.back().empty()) fields.pop_back();
-  if (fields.size() + 1 == header.size() && header.back().empty()) fields.emplace_back();
-  return fields.size() == header.size();
+struct Columns {
+  size_t count = 0;
+  bool last_is_empty = false;  // the name of the last one
+  int64_t text = 0;
+  int64_t label = -1;  // -1: there is none
+};
+
+// Whether the fields are as many as the columns; an empty one at the end may be too many or
+// missing.
+bool fit_columns(std::vector<std::string>& fields, const Columns& columns) {
+  if (fields.size() == columns.count + 1 && fields.back().empty()) fields.pop_back();
+  if (fields.size() + 1 == columns.count && columns.last_is_empty) fields.emplace_back();
+  return fields.size() == columns.count;
+}
+
+// The record that was read last.
+void read_record(const CsvReader& reader, const Columns& columns, const RowFormat& format,
+                 std::vector<std::string>& fields, Row& row) {
+  add_fault(ItemFault::kNotUtf8, check_utf8(reader.record(), format.name, reader.line()), row);
+  const size_t found = fields.size();
+  if (!fit_columns(fields, columns)) {
+    const char delimiter = reader.delimiter();
+    add_fault(ItemFault::kMalformed,
+              data_fault(
+                  format.name, reader.line(),
+                  "expected " + std::to_string(columns.count) + " fields as in the header, found " +
+                      std::to_string(found) + "; put fields with " +
+                      (delimiter == ',' ? "commas" : delimiter_name(delimiter)) + " in quotes"),
+              row);
+    return;
+  }
+  if (row.error)
+    for (std::string& field : fields) field = replace_invalid_utf8(field);
+  row.example.text = fields[static_cast<size_t>(columns.text)];
+  if (columns.label >= 0) row.example.label = fields[static_cast<size_t>(columns.label)];
+  check_row(format, row);
 }
 
 }  // namespace
@@ -124,38 +156,34 @@ std::vector<std::string> csv_columns(std::string_view text, char delimiter) {
   return header.ok() && header->has_value() ? **header : Header();
 }
 
-Result<std::vector<Example>> read_csv_examples(std::string_view text, const std::string& name,
-                                               const std::string& text_field,
-                                               const std::string& label_field, LabelPolicy policy,
-                                               char delimiter) {
-  if (delimiter == '\0') delimiter = sniff_delimiter(text, text_field, label_field);
+Result<std::vector<Row>> read_csv_rows(std::string_view text, const RowFormat& format,
+                                       char delimiter) {
+  if (delimiter == '\0') delimiter = sniff_delimiter(text, format.text_field, format.label_field);
   take_declaration(text);
-  CsvReader reader(text, name, delimiter);
-  std::vector<Example> examples;
+  CsvReader reader(text, format.name, delimiter);
+  std::vector<Row> rows;
   DBSA_ASSIGN_OR_RETURN(const std::optional<Header> header, read_header(reader));
-  if (!header) return examples;
-  DBSA_ASSIGN_OR_RETURN(const int64_t text_column,
-                        find_column(*header, text_field, false, name, reader));
-  DBSA_ASSIGN_OR_RETURN(
-      const int64_t label_column,
-      find_column(*header, label_field, policy == LabelPolicy::kOptional, name, reader));
+  if (!header) return rows;
+  DBSA_RETURN_IF_ERROR(check_utf8(reader.record(), format.name, reader.line()));
+  Columns columns = {header->size(), header->back().empty()};
+  DBSA_ASSIGN_OR_RETURN(columns.text,
+                        find_column(*header, format.text_field, false, format.name, reader));
+  DBSA_ASSIGN_OR_RETURN(columns.label,
+                        find_column(*header, format.label_field,
+                                    format.policy == LabelPolicy::kOptional, format.name, reader));
   std::vector<std::string> fields;
   while (true) {
-    DBSA_ASSIGN_OR_RETURN(const bool more, reader.next(fields));
-    if (!more) return examples;
-    const size_t found = fields.size();
-    if (!fit_header(fields, *header))
-      return data_fault(
-          name, reader.line(),
-          "expected " + std::to_string(header->size()) + " fields as in the header, found " +
-              std::to_string(found) + "; put fields with " +
-              (delimiter == ',' ? "commas" : delimiter_name(delimiter)) + " in quotes");
-    Example example;
-    example.line = reader.line();
-    example.text = fields[static_cast<size_t>(text_column)];
-    if (label_column >= 0) example.label = fields[static_cast<size_t>(label_column)];
-    DBSA_RETURN_IF_ERROR(check_example(example, name, text_field, label_field, policy));
-    examples.push_back(std::move(example));
+    const Result<bool> more = reader.next(fields);
+    if (more.ok() && !*more) return rows;
+    Row row;
+    row.example.line = reader.line();
+    if (more.ok()) {
+      read_record(reader, columns, format, fields, row);
+    } else {
+      add_fault(ItemFault::kMalformed, more.error(), row);
+      reader.skip_line();
+    }
+    rows.push_back(std::move(row));
   }
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "icl/dataset.h"
+#include "icl/example_check.h"
 
 namespace dbsa {
 
@@ -24,11 +25,10 @@ inline constexpr std::string_view kDelimiters = ",;\t|";
 char sniff_delimiter(std::string_view text, const std::string& text_field,
                      const std::string& label_field);
 
-// See load_dataset. delimiter: '\0' for the one that sniff_delimiter finds.
-Result<std::vector<Example>> read_csv_examples(std::string_view text, const std::string& name,
-                                               const std::string& text_field,
-                                               const std::string& label_field, LabelPolicy policy,
-                                               char delimiter);
+// See load_rows. Labels come as they are written. delimiter: '\0' for the one that
+// sniff_delimiter finds.
+Result<std::vector<Row>> read_csv_rows(std::string_view text, const RowFormat& format,
+                                       char delimiter);
 
 // The names of the columns, for a log; none where the header cannot be read.
 std::vector<std::string> csv_columns(std::string_view text, char delimiter);

@@ -5,10 +5,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "icl/item_error.h"
 
 namespace dbsa {
 
@@ -28,6 +31,12 @@ enum class LabelPolicy {
   kOptional,  // queries: a label may be absent, null or empty
 };
 
+// A record of a data file.
+struct Row {
+  Example example;                 // with an error: what could be read of it, the line always
+  std::optional<ItemError> error;  // why it is no example; the message begins with file:line
+};
+
 // Reads a .jsonl file (one object a line) or a .csv or .tsv file (a header row names the columns;
 // see csv_examples.h). UTF-8, with or without a BOM, LF or CRLF; empty lines are skipped. Text and
 // label are strings, not empty; a label neither begins nor ends with white space. In .jsonl files
@@ -35,12 +44,24 @@ enum class LabelPolicy {
 // one label in two normal forms is one; texts come as they are. delimiter: of .csv and .tsv files;
 // '\0': by the header.
 //
-// kEnvironment when the file cannot be read, kConfig with file:line for what is wrong in it, an
-// empty data set included. Cost: O(bytes); the file is held in memory while it is read.
+// kEnvironment when the file cannot be read; kConfig for one without a record, for one in UTF-16,
+// and for a header that lacks a column. What is wrong with one record is its own error. Cost:
+// O(bytes); the file is held in memory while it is read.
+Result<std::vector<Row>> load_rows(const std::filesystem::path& path, const std::string& text_field,
+                                   const std::string& label_field, LabelPolicy policy,
+                                   char delimiter = '\0');
+
+// The same where every record must be an example. kConfig with a line for each fault, see
+// describe_faults.
 Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
                                           const std::string& text_field,
                                           const std::string& label_field, LabelPolicy policy,
                                           char delimiter = '\0');
+
+// How many faults of a file are told one by one.
+inline constexpr size_t kMaxToldFaults = 20;
+// The errors of rows, a line each, then "<name>: and N more faults"; "" for none.
+std::string describe_faults(std::span<const Row> rows, const std::string& name);
 
 // Whether the file is read as CSV, by its name.
 bool is_table(const std::filesystem::path& path);
@@ -63,18 +84,16 @@ Result<std::vector<int64_t>> load_indices(const std::filesystem::path& path, int
 // The examples at those indices, which must be in range.
 std::vector<Example> pick(std::span<const Example> examples, std::span<const int64_t> indices);
 
-// `count` examples drawn without replacement, the same on every machine, in file order; all of them
-// for count = 0. kConfig (at /data/demonstration_count) for more than there are.
+// `count` of the numbers 0 ... available - 1, at most all, drawn without replacement, the same on
+// every machine, in ascending order. A larger count draws the same ones and more.
+std::vector<int64_t> draw_indices(int64_t available, int64_t count, uint64_t seed);
+
+// `count` examples drawn so; all of them for count = 0. kConfig (at /data/demonstration_count) for
+// more than there are.
 Result<std::vector<Example>> draw(std::span<const Example> examples, int64_t count, uint64_t seed);
 
 // The distinct labels in byte order. A label's index in this table is its number everywhere.
 std::vector<std::string> label_table(std::span<const Example> demonstrations);
-
-// Refuses a query none of whose labels is to be chosen from: it could never be answered. kConfig
-// naming `queries_path`, line and label; queries without a label pass. labels_given: the labels are
-// not those of the demonstrations alone, but of data.labels, too.
-Status check_query_labels(std::span<const Example> queries, std::span<const std::string> labels,
-                          const std::filesystem::path& queries_path, bool labels_given);
 
 // Text between double quotes with control characters escaped, cut after some 60 bytes.
 std::string quote_for_message(std::string_view text);

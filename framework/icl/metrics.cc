@@ -34,7 +34,7 @@ Scores score_answers(std::span<const std::string> expected,
       ++labels[expected[i]].right;
     } else {
       ++labels[expected[i]].wrong;
-      ++labels[predicted[i]].wrong;
+      if (!predicted[i].empty()) ++labels[predicted[i]].wrong;
     }
   }
   scores.accuracy_95 = wilson_interval(scores.correct, scores.count);

@@ -28,7 +28,8 @@ struct Scores {
 // Scores answers where an expected label is given (not ""). An answer is right when it equals the
 // expected label byte for byte. Macro-F1: the mean, each label weighing the same, of
 // F1 = 2 TP / (2 TP + FP + FN) over the labels that occur as expected or as predicted; as
-// scikit-learn's f1_score(average="macro"). Both spans have one entry a query.
+// scikit-learn's f1_score(average="macro"). A query without an answer ("") is wrong. Both spans
+// have one entry a query.
 Scores score_answers(std::span<const std::string> expected, std::span<const std::string> predicted);
 
 // The p-th percentile (0 < p <= 100) by nearest rank: the least value that p % of the values do not

@@ -223,12 +223,10 @@ Status check_selection_possible(const SelectionRule& rule, const PoolShape& pool
   return too_far(max_positions, "at least " + std::to_string(span), contiguous);
 }
 
-Status check_distances(const Selection& selection, int64_t query_tokens, int64_t max_positions) {
+int64_t spanned_positions(const Selection& selection, int64_t query_tokens) {
   int64_t first = selection.query_start;
   for (const SelectedBlock& block : selection.blocks) first = std::min(first, block.start);
-  const int64_t span = selection.query_start + query_tokens - first;
-  if (span <= max_positions) return {};
-  return too_far(max_positions, std::to_string(span), selection.query_start == selection.tokens);
+  return selection.query_start + query_tokens - first;
 }
 
 }  // namespace dbsa

@@ -85,9 +85,8 @@ std::vector<Hit> rank_blocks(std::span<const Hit> hits, std::span<const int64_t>
 Status check_selection_possible(const SelectionRule& rule, const PoolShape& pool,
                                 int64_t max_positions);
 
-// Refuses a selection whose distances exceed what the model was made for: from the first token of
-// its nearest-to-zero block to the last of `query_tokens` (the tokens to be decoded included).
-// kConfig, naming the stage.
-Status check_distances(const Selection& selection, int64_t query_tokens, int64_t max_positions);
+// Positions from the first token of the selection's nearest-to-zero block to the last of
+// `query_tokens` (the tokens to be decoded included): the longest distance that a row sees.
+int64_t spanned_positions(const Selection& selection, int64_t query_tokens);
 
 }  // namespace dbsa

@@ -36,4 +36,13 @@ std::optional<size_t> find_invalid_utf8(std::string_view text) {
   return std::nullopt;
 }
 
+std::string replace_invalid_utf8(std::string_view text) {
+  std::string valid;
+  while (const auto bad = find_invalid_utf8(text)) {
+    valid.append(text.substr(0, *bad)).append("\xEF\xBF\xBD");
+    text.remove_prefix(*bad + 1);
+  }
+  return valid.append(text);
+}
+
 }  // namespace dbsa

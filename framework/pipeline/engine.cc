@@ -1,5 +1,6 @@
 #include "pipeline/engine.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "host/make_plugin.h"
@@ -130,10 +131,7 @@ Status Engine::Impl::adopt(Pool opened) {
   for (const PoolBlock& block : pool.blocks)
     lengths.push_back(static_cast<int64_t>(block.token_ids.size()));
   block_of.clear();
-  if (settings.retriever.by_demonstration)
-    for (size_t i = pool.has_prefix ? 1 : 0; i < pool.blocks.size(); ++i)
-      block_of.insert(block_of.end(), pool.blocks[i].demonstrations.size(),
-                      static_cast<int64_t>(i) - (pool.has_prefix ? 1 : 0));
+  if (settings.retriever.by_demonstration) block_of = blocks_of_demonstrations(pool);
   trie.reset();
   tree.reset();
   const DecodingMethod method = settings.decoding.method;
@@ -216,38 +214,50 @@ void log_table(const DataSettings& data, const std::string& path, host::HostServ
   if (!text.empty()) services.log(host::LogLevel::kDebug, text);
 }
 
-Result<DataRows> read_queries(const DataSettings& data) {
-  DataRows rows;
-  std::vector<Example>& queries = rows.chosen;
-  DBSA_ASSIGN_OR_RETURN(queries, load_dataset(data.queries, data.text_field, data.label_field,
-                                              LabelPolicy::kOptional, data.delimiter));
+Result<QueryRows> read_queries(const DataSettings& data) {
+  QueryRows rows;
+  DBSA_ASSIGN_OR_RETURN(const std::vector<Row> queries,
+                        load_rows(data.queries, data.text_field, data.label_field,
+                                  LabelPolicy::kOptional, data.delimiter));
+  if (std::all_of(queries.begin(), queries.end(), [](const Row& row) { return row.error; }))
+    return Error{ErrorCode::kConfig, describe_faults(queries, data.queries), ""};
   rows.identity = hash_rows(queries);
+  std::vector<int64_t> chosen;
   if (!data.query_indices.empty()) {
-    DBSA_ASSIGN_OR_RETURN(const std::vector<int64_t> indices,
+    DBSA_ASSIGN_OR_RETURN(chosen,
                           load_indices(data.query_indices, static_cast<int64_t>(queries.size())));
-    queries = pick(queries, indices);
+  } else {
+    chosen = all_indices(queries.size());
   }
-  if (data.query_count > 0 && data.query_count < static_cast<int64_t>(queries.size()))
-    queries.resize(static_cast<size_t>(data.query_count));
+  if (data.query_count > 0) {
+    // Not the order that demonstrations are drawn in, which may come from the same file.
+    constexpr uint64_t kQueries = 0x71756572696573;  // "queries"
+    std::vector<int64_t> drawn;
+    for (const int64_t i :
+         draw_indices(static_cast<int64_t>(chosen.size()), data.query_count, data.seed ^ kQueries))
+      drawn.push_back(chosen[static_cast<size_t>(i)]);
+    chosen = std::move(drawn);
+  }
+  for (const int64_t i : chosen) rows.chosen.push_back(queries[static_cast<size_t>(i)]);
   return rows;
 }
 
-Result<std::vector<Example>> Engine::load_queries() {
-  const Settings& settings = impl_->settings;
-  log_table(settings.data, settings.data.queries, impl_->services);
-  DBSA_ASSIGN_OR_RETURN(DataRows rows, read_queries(settings.data));
-  std::vector<Example>& queries = rows.chosen;
-  impl_->computing.inputs.queries = std::move(rows.identity);
-  DBSA_ASSIGN_OR_RETURN(impl_->computing.inputs.query_indices,
-                        content_identity(settings.data.query_indices));
-  if (settings.decoding.method != DecodingMethod::kFree)
-    DBSA_RETURN_IF_ERROR(check_query_labels(queries, labels(), settings.data.queries,
-                                            !settings.data.labels.empty()));
-  return std::move(queries);
+Result<std::vector<Example>> Engine::load_queries() const {
+  const DataSettings& data = impl_->settings.data;
+  log_table(data, data.queries, impl_->services);
+  DBSA_ASSIGN_OR_RETURN(QueryRows rows, read_queries(data));
+  if (std::string faults = describe_faults(rows.chosen, data.queries); !faults.empty())
+    return Error{ErrorCode::kConfig, std::move(faults), ""};
+  std::vector<Example> queries;
+  for (Row& row : rows.chosen) queries.push_back(std::move(row.example));
+  return queries;
 }
 
-RunIdentity Engine::identity() const {
-  return run_identity(impl_->tables, impl_->computing.inputs);
+Result<RunIdentity> Engine::identity(const std::string& queries) const {
+  InputIdentity inputs = impl_->computing.inputs;
+  inputs.queries = queries;
+  DBSA_ASSIGN_OR_RETURN(inputs.query_indices, content_identity(impl_->settings.data.query_indices));
+  return run_identity(impl_->tables, inputs);
 }
 
 std::string Engine::draw() const {

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "host/host_services.h"
@@ -100,9 +101,13 @@ struct Answer {
   std::vector<AnswerBlock> blocks;  // in prompt order
   int64_t selected_tokens = 0;
   int64_t query_tokens = 0;
+  int64_t cut_tokens = 0;       // of the text, left out of query_tokens (data.truncate)
   int64_t blocks_repaired = 0;  // damaged or gone, and encoded again
   AnswerTimings seconds;
 };
+
+// What became of a query. Its own error says nothing about the others.
+using Outcome = std::variant<Answer, ItemError>;
 
 struct ModelInfo {
   std::string path;
@@ -124,9 +129,15 @@ struct DataRows {
   std::string identity;
 };
 Result<DataRows> read_demonstrations(const DataSettings& data);
-Result<DataRows> read_queries(const DataSettings& data);
 // Says in the log how a table of data is separated.
 void log_table(const DataSettings& data, const std::string& path, host::HostServices& services);
+// Queries as they stand in the file, those with an error included: query_indices count them, too.
+// query_count draws, with data.seed, and keeps the order. kConfig where none is without error.
+struct QueryRows {
+  std::vector<Row> chosen;
+  std::string identity;
+};
+Result<QueryRows> read_queries(const DataSettings& data);
 // The labels to choose from, in byte order: those of the demonstrations, and of data.labels.
 struct LabelRows {
   std::vector<std::string> labels;
@@ -163,20 +174,21 @@ class Engine {
   // for these settings and this model.
   Status open_pool();
 
-  // Answers one query against the open pool.
+  // Answers one query against the open pool. The query's own error is a kConfig error, or kPlugin.
   Result<Answer> answer(std::string_view text);
   // Answers several, in their order, the rows of all of them in the same forward passes: the same
-  // answers, sooner. A pass counts in the seconds of each answer with its share of the rows.
-  std::vector<Result<Answer>> answer_together(std::span<const std::string> texts);
+  // answers, sooner. A pass counts in the seconds of each answer with its share of the rows. An
+  // error is one that is not the query's own: of the model, the store, memory, or a cancellation.
+  std::vector<Result<Outcome>> answer_together(std::span<const std::string> texts);
   // How many queries to answer together: model.batch_size, or what is chosen for 0.
   int64_t batch_size() const;
 
-  // The queries of the pipeline file, chosen as it says; their labels are among the pool's.
-  Result<std::vector<Example>> load_queries();
+  // The queries of the pipeline file, chosen as it says. kConfig where any of them has an error.
+  Result<std::vector<Example>> load_queries() const;
 
-  // What the answers depend on, once the pool is encoded and the queries are loaded; and the draw
-  // that the pool is of.
-  RunIdentity identity() const;
+  // What the answers depend on, once the pool is encoded; and the draw that the pool is of.
+  // queries: QueryRows::identity. kEnvironment when data.query_indices cannot be read.
+  Result<RunIdentity> identity(const std::string& queries) const;
   std::string draw() const;
 
   // The labels that the open pool lets choose from.

@@ -19,41 +19,14 @@ constexpr int64_t kAutomaticBatch = 8;
 
 }  // namespace
 
-Result<Selection> Engine::Impl::select(std::string_view text) {
-  const PoolShape shape = {lengths, settings.mask.anchor_blocks, pool.has_prefix};
-  DBSA_ASSIGN_OR_RETURN(const int64_t count, selection_size(settings.selection, shape));
-  if (count == 0) return select_blocks(settings.selection, shape, {});
-  const std::string query = settings.retriever.whole_demonstrations
-                                ? query_text(prompt_format(settings.prompt), text)
-                                : std::string(text);
-  const bool single = settings.retriever.by_demonstration;
-  DBSA_ASSIGN_OR_RETURN(
-      std::vector<Hit> ranking,
-      plugins->retriever.query(query, single ? static_cast<int64_t>(block_of.size()) : count));
-  if (single) ranking = rank_blocks(ranking, block_of, settings.retriever.block_score);
-  return select_blocks(settings.selection, shape, ranking);
-}
-
-Result<std::vector<int32_t>> Engine::Impl::query_ids(std::string_view text) const {
-  const bool chat = !settings.prompt.tail.empty();  // its special tokens count
-  const Tokenize with_special = [&](std::string_view part) {
-    return computing.tokenizer->encode(part, {.parse_special = true});
-  };
-  const Tokenize plain = [&](std::string_view part) {
-    return computing.tokenizer->encode(part, {.parse_special = false});
-  };
-  const PromptFormat behind = label_format(settings.prompt);
-  std::string lead(label_lead(behind));
-  // Labels are written with the white space before them; a free answer follows it.
-  if (settings.decoding.method == DecodingMethod::kFree) {
-    DBSA_ASSIGN_OR_RETURN(lead, free_answer_lead(behind, chat ? with_special : plain));
-  }
-  std::string query = query_text(prompt_format(settings.prompt), text);
-  if (!chat) return plain(query + lead.substr(label_lead(behind).size()));
-  DBSA_ASSIGN_OR_RETURN(std::vector<int32_t> ids, plain(query));
-  DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> tail, with_special(lead));
-  ids.insert(ids.end(), tail.begin(), tail.end());
-  return ids;
+QueryContext Engine::Impl::query_context() const {
+  return {settings,
+          *computing.tokenizer,
+          &plugins->retriever,
+          {lengths, settings.mask.anchor_blocks, pool.has_prefix},
+          block_of,
+          longest_distance(computing.config),
+          longest_continuation()};
 }
 
 // How far tokens may follow the query: the longest label, or what free decoding may write.
@@ -171,23 +144,8 @@ Answer Engine::Impl::vote(const Selection& selection) const {
   return answer;
 }
 
-// What a query asks for, whatever the state of the store.
-Result<Engine::Impl::Request> Engine::Impl::make_request(std::string_view text, Selection selection,
-                                                         AnswerTimings& seconds) {
-  Request request;
-  request.selection = std::move(selection);
-  const Stopwatch tokenising;
-  DBSA_ASSIGN_OR_RETURN(request.ids, query_ids(text));
-  seconds.prefill = tokenising.seconds();
-  const auto tokens = static_cast<int64_t>(request.ids.size());
-  request.rows = tokens + continuation_tokens();
-  DBSA_RETURN_IF_ERROR(check_distances(request.selection, tokens + longest_continuation(),
-                                       longest_distance(computing.config)));
-  return request;
-}
-
 // One attempt. kCorrupt when a plane does not match, kNotFound when the store lacks a block.
-Status Engine::Impl::answer_once(const Request& request, Forward& forward, Answer& answer) {
+Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, Answer& answer) {
   const Stopwatch loading;
   std::vector<QueryPass::Selected> open;
   if (!settings.recompute) {
@@ -205,10 +163,12 @@ Status Engine::Impl::answer_once(const Request& request, Forward& forward, Answe
     }
   const auto before = static_cast<int64_t>(ids.size());
   ids.insert(ids.end(), request.ids.begin(), request.ids.end());
-  DBSA_ASSIGN_OR_RETURN(QueryPass pass,
-                        QueryPass::begin(forward, *computing.backend, services, std::move(open),
-                                         request.selection.query_start - before,
-                                         before + request.rows, settings.model.chunk_tokens));
+  DBSA_ASSIGN_OR_RETURN(
+      QueryPass pass,
+      QueryPass::begin(forward, *computing.backend, services, std::move(open),
+                       request.selection.query_start - before,
+                       before + static_cast<int64_t>(request.ids.size()) + continuation_tokens(),
+                       settings.model.chunk_tokens));
   answer.seconds.prefill += prefilling.seconds();
   const Stopwatch decoding;
   DBSA_RETURN_IF_ERROR(decode(pass, ids, answer));
@@ -254,10 +214,10 @@ Result<bool> Engine::Impl::repair(const Selection& selection, Answer& answer) {
   return mended;
 }
 
-Status Engine::Impl::answer_with_model(std::string_view text, const Selection& selection,
-                                       Forward& forward, Answer& answer) {
-  DBSA_ASSIGN_OR_RETURN(const Request request, make_request(text, selection, answer.seconds));
+Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& forward,
+                                       Answer& answer) {
   answer.query_tokens = static_cast<int64_t>(request.ids.size());
+  answer.cut_tokens = request.cut_tokens;
   // A repair mends all that is wrong with the selection. To need it again and again means a disk
   // that spoils what is written. A pass that is shared may fail for a block of another query; that
   // one gives up sooner.
@@ -279,38 +239,53 @@ Status Engine::Impl::answer_with_model(std::string_view text, const Selection& s
   }
 }
 
-Result<Answer> Engine::Impl::answer(std::string_view text, Forward& forward) {
+Result<Outcome> Engine::Impl::answer(std::string_view text, Forward& forward) {
+  const QueryContext context = query_context();
   const Stopwatch retrieving;
-  DBSA_ASSIGN_OR_RETURN(const Selection selection, select(text));
+  QueryRequest request;
+  DBSA_RETURN_IF_ERROR(select_for_query(context, text, request));
+  if (request.error) return Outcome(*std::move(request.error));
   Answer answer;
   if (settings.decoding.method == DecodingMethod::kVote) {
-    answer = vote(selection);
+    answer = vote(request.selection);
     answer.seconds.retrieve = retrieving.seconds();
   } else {
     answer.seconds.retrieve = retrieving.seconds();
-    DBSA_RETURN_IF_ERROR(answer_with_model(text, selection, forward, answer));
+    const Stopwatch tokenising;
+    DBSA_RETURN_IF_ERROR(tokenize_query(context, text, request));
+    if (request.error) return Outcome(*std::move(request.error));
+    answer.seconds.prefill = tokenising.seconds();
+    DBSA_RETURN_IF_ERROR(answer_with_model(request, forward, answer));
   }
-  for (const SelectedBlock& block : selection.blocks)
+  for (const SelectedBlock& block : request.selection.blocks)
     answer.blocks.push_back(
         {block.block, block.score, block.start, lengths[static_cast<size_t>(block.block)]});
-  answer.selected_tokens = selection.tokens;
-  return answer;
+  answer.selected_tokens = request.selection.tokens;
+  return Outcome(std::move(answer));
 }
 
 Result<Answer> Engine::answer(std::string_view text) {
   SingleForward forward(*impl_->computing.model);
-  return impl_->answer(text, forward);
+  DBSA_ASSIGN_OR_RETURN(Outcome outcome, impl_->answer(text, forward));
+  if (Answer* answer = std::get_if<Answer>(&outcome)) return std::move(*answer);
+  ItemError& error = std::get<ItemError>(outcome);
+  return Error{error.fault == ItemFault::kPlugin ? ErrorCode::kPlugin : ErrorCode::kConfig,
+               std::move(error.message), ""};
 }
 
-std::vector<Result<Answer>> Engine::answer_together(std::span<const std::string> texts) {
-  if (texts.size() == 1) return {answer(texts.front())};
-  std::vector<Result<Answer>> answers(texts.size(), Answer());
+std::vector<Result<Outcome>> Engine::answer_together(std::span<const std::string> texts) {
+  std::vector<Result<Outcome>> outcomes(texts.size(), Outcome());
+  if (texts.size() == 1) {
+    SingleForward forward(*impl_->computing.model);
+    outcomes.front() = impl_->answer(texts.front(), forward);
+    return outcomes;
+  }
   ForwardBatch batch(*impl_->computing.model, impl_->settings.model.chunk_tokens);
   batch.run_tasks(static_cast<int64_t>(texts.size()), [&](int64_t i) {
     const auto index = static_cast<size_t>(i);
-    answers[index] = impl_->answer(texts[index], batch);
+    outcomes[index] = impl_->answer(texts[index], batch);
   });
-  return answers;
+  return outcomes;
 }
 
 int64_t Engine::batch_size() const {

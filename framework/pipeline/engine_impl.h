@@ -21,6 +21,7 @@
 #include "pipeline/identity.h"
 #include "pipeline/pool_builder.h"
 #include "pipeline/query_pass.h"
+#include "pipeline/query_request.h"
 
 namespace dbsa {
 
@@ -114,23 +115,15 @@ struct Engine::Impl {
   Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;
   Status check_writable(const EncodeNeed& need) const;
   Status encode(const BuiltPool& built, const EncodeObserver& observer, EncodeReport& report);
-  Result<Selection> select(std::string_view text);
-  Result<std::vector<int32_t>> query_ids(std::string_view text) const;
+  QueryContext query_context() const;
   int64_t continuation_tokens() const;
   int64_t longest_continuation() const;
   Answer vote(const Selection& selection) const;
-  Result<Answer> answer(std::string_view text, Forward& forward);
-  Status answer_with_model(std::string_view text, const Selection& selection, Forward& forward,
-                           Answer& answer);
+  Result<Outcome> answer(std::string_view text, Forward& forward);
+  Status answer_with_model(const QueryRequest& request, Forward& forward, Answer& answer);
   Result<std::vector<QueryPass::Selected>> open_blocks(const Selection& selection);
   Status decode(QueryPass& pass, std::span<const int32_t> query, Answer& answer);
-  struct Request {
-    Selection selection;
-    std::vector<int32_t> ids;  // of the query
-    int64_t rows = 0;          // the query's, and those that its label may take
-  };
-  Result<Request> make_request(std::string_view text, Selection selection, AnswerTimings& seconds);
-  Status answer_once(const Request& request, Forward& forward, Answer& answer);
+  Status answer_once(const QueryRequest& request, Forward& forward, Answer& answer);
   Result<bool> repair(const Selection& selection, Answer& answer);
 };
 

@@ -84,6 +84,13 @@ const host::ResolvedStage* stage_of(const host::ResolvedPipeline& pipeline,
   return nullptr;
 }
 
+void add_example(const Example& example, Hasher& hasher) {
+  hasher.text(example.text);
+  const std::vector<std::string> labels = all_labels(example);
+  hasher.integer(static_cast<int64_t>(labels.size()));
+  for (const std::string& label : labels) hasher.text(label);
+}
+
 // A copy without any key called `seed`; `seeds` gets them under their dotted names.
 json without_seeds(const json& value, const std::string& name, json& seeds) {
   if (!value.is_object()) return value;
@@ -157,11 +164,17 @@ void identify_model(const ModelConfig& config, const std::string& fingerprint,
 std::string hash_rows(std::span<const Example> rows) {
   Hasher hasher;
   hasher.integer(static_cast<int64_t>(rows.size()));
-  for (const Example& row : rows) {
-    hasher.text(row.text);
-    const std::vector<std::string> labels = all_labels(row);
-    hasher.integer(static_cast<int64_t>(labels.size()));
-    for (const std::string& label : labels) hasher.text(label);
+  for (const Example& row : rows) add_example(row, hasher);
+  return hasher.finish().hex();
+}
+
+std::string hash_rows(std::span<const Row> rows) {
+  Hasher hasher;
+  hasher.integer(static_cast<int64_t>(rows.size()));
+  for (const Row& row : rows) {
+    add_example(row.example, hasher);
+    // The message has the path of the file.
+    if (row.error) hasher.text(item_fault_name(row.error->fault));
   }
   return hasher.finish().hex();
 }

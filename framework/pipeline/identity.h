@@ -45,6 +45,8 @@ void identify_model(const ModelConfig& config, const std::string& fingerprint,
 
 // Of texts and labels in order: equal rows and no others share it. Cost: O(bytes).
 std::string hash_rows(std::span<const Example> rows);
+// Of queries, those with an error included.
+std::string hash_rows(std::span<const Row> rows);
 // Of the bytes of a file; the path itself where it leads to no regular file. kEnvironment.
 Result<std::string> content_identity(const std::string& path);
 // Of texts in order.

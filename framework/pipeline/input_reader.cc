@@ -18,13 +18,11 @@ Result<InputIdentity> InputReader::read(const host::ResolvedPipeline& pipeline) 
   if (settings.embedding.method == EmbeddingMethod::kSentenceTransformer) {
     DBSA_ASSIGN_OR_RETURN(inputs.embedding, encoder(settings.embedding.path));
   }
-  DBSA_ASSIGN_OR_RETURN(inputs.demonstrations,
-                        rows(data.demonstrations, data.text_field, data.label_field,
-                             LabelPolicy::kRequired, data.delimiter));
-  DBSA_ASSIGN_OR_RETURN(inputs.queries, rows(data.queries, data.text_field, data.label_field,
-                                             LabelPolicy::kOptional, data.delimiter));
-  DBSA_ASSIGN_OR_RETURN(inputs.labels, rows(data.labels, data.label_field, data.label_field,
-                                            LabelPolicy::kRequired, data.delimiter));
+  DBSA_ASSIGN_OR_RETURN(inputs.demonstrations, rows(data.demonstrations, data.text_field,
+                                                    data.label_field, data.delimiter));
+  DBSA_ASSIGN_OR_RETURN(inputs.queries, queries(data));
+  DBSA_ASSIGN_OR_RETURN(inputs.labels,
+                        rows(data.labels, data.label_field, data.label_field, data.delimiter));
   DBSA_ASSIGN_OR_RETURN(inputs.query_indices, content_identity(data.query_indices));
   return inputs;
 }
@@ -58,14 +56,26 @@ Result<std::string> InputReader::encoder(const std::string& folder) {
 }
 
 Result<std::string> InputReader::rows(const std::string& path, const std::string& text_field,
-                                      const std::string& label_field, LabelPolicy policy,
-                                      char delimiter) {
+                                      const std::string& label_field, char delimiter) {
   if (path.empty()) return std::string();
   const std::string name = path + '\n' + text_field + '\n' + label_field + '\n' + delimiter;
   const auto known = rows_.find(name);
   if (known != rows_.end()) return known->second;
-  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> rows,
-                        load_dataset(path, text_field, label_field, policy, delimiter));
+  DBSA_ASSIGN_OR_RETURN(
+      const std::vector<Example> rows,
+      load_dataset(path, text_field, label_field, LabelPolicy::kRequired, delimiter));
+  return rows_[name] = hash_rows(rows);
+}
+
+Result<std::string> InputReader::queries(const DataSettings& data) {
+  if (data.queries.empty()) return std::string();
+  const std::string name = "queries " + data.queries + '\n' + data.text_field + '\n' +
+                           data.label_field + '\n' + data.delimiter;
+  const auto known = rows_.find(name);
+  if (known != rows_.end()) return known->second;
+  DBSA_ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                        load_rows(data.queries, data.text_field, data.label_field,
+                                  LabelPolicy::kOptional, data.delimiter));
   return rows_[name] = hash_rows(rows);
 }
 

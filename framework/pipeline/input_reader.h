@@ -23,7 +23,8 @@ class InputReader {
   Status read_model(const std::string& folder, InputIdentity& inputs);
   Result<std::string> encoder(const std::string& folder);
   Result<std::string> rows(const std::string& path, const std::string& text_field,
-                           const std::string& label_field, LabelPolicy policy, char delimiter);
+                           const std::string& label_field, char delimiter);
+  Result<std::string> queries(const DataSettings& data);
 
   std::map<std::string, InputIdentity> models_;  // by folder
   std::map<std::string, std::string> encoders_;  // by folder

@@ -10,6 +10,7 @@
 
 #include "config/atomic_file.h"
 #include "config/file_calls.h"
+#include "icl/label_coverage.h"
 
 namespace dbsa {
 namespace {
@@ -41,14 +42,12 @@ ordered_json identity_to_json(const RunIdentity& identity, const std::string& dr
           {"stages", identity.stages}};
 }
 
-ordered_json validity_to_json(const DataValidity& validity, size_t queries) {
+ordered_json validity_to_json(const DataValidity& validity) {
   return {{"queries_in_demonstrations", validity.queries_in_demonstrations.count},
           {"texts_with_two_labels", validity.texts_with_two_labels.count},
           {"duplicates", validity.duplicates.count},
           {"near_equal_labels", validity.near_equal_labels.count},
-          {"labels_covered", validity.labels_covered},
-          {"labels", validity.labels},
-          {"warnings", warnings(validity, static_cast<int64_t>(queries))}};
+          {"warnings", warnings(validity)}};
 }
 
 ordered_json percentiles_to_json(const Percentiles& seconds) {
@@ -71,6 +70,11 @@ ordered_json query_to_json(const QueryRecord& record, bool free_decoding) {
   ordered_json out = {{"line", record.query.line}, {"text", record.query.text}};
   const bool labelled = !record.query.label.empty();
   out["expected"] = labelled ? ordered_json(record.query.label) : ordered_json(nullptr);
+  if (record.error) {
+    out["correct"] = labelled ? ordered_json(false) : ordered_json(nullptr);
+    out["error"] = item_error_to_json(*record.error);
+    return out;
+  }
   const std::string& answer = record.answer.label.text;
   out["correct"] = labelled ? ordered_json(is_right(record.query, answer)) : ordered_json(nullptr);
   std::optional<TextScores> scores;
@@ -103,6 +107,7 @@ Percentiles percentiles_of(const std::vector<QueryRecord>& queries,
   std::vector<double> values;
   double sum = 0;
   for (const QueryRecord& query : queries) {
+    if (query.error) continue;
     values.push_back(seconds(query.answer.seconds));
     sum += values.back();
   }
@@ -143,7 +148,11 @@ RunTotals run_totals(const RunRecord& record) {
   RunTotals totals;
   std::vector<std::string> expected, predicted;
   CorpusTextScores texts;
+  LabelCoverage coverage(record.encode.labels);
   for (const QueryRecord& query : record.queries) {
+    coverage.add(query.query);
+    totals.answered += query.error ? 0 : 1;
+    totals.truncated += query.answer.cut_tokens > 0 ? 1 : 0;
     const std::string& answer = query.answer.label.text;
     expected.push_back(is_right(query.query, answer) ? answer : query.query.label);
     predicted.push_back(answer);
@@ -151,6 +160,8 @@ RunTotals run_totals(const RunRecord& record) {
       texts.add(answer, all_labels(query.query));
     totals.blocks_repaired += query.answer.blocks_repaired;
   }
+  totals.unknown_labels = coverage.unknown();
+  totals.labels_covered = coverage.covered();
   totals.scores = score_answers(expected, predicted);
   if (texts.count() > 0) totals.text_scores = texts.scores();
   const auto& queries = record.queries;
@@ -189,6 +200,10 @@ ordered_json encode_to_json(const EncodeReport& report) {
           {"encode_seconds", report.encode_seconds}};
 }
 
+ordered_json item_error_to_json(const ItemError& error) {
+  return {{"code", item_fault_name(error.fault)}, {"message", error.message}};
+}
+
 ordered_json answer_to_json(const Answer& answer) {
   ordered_json blocks = ordered_json::array();
   for (const AnswerBlock& block : answer.blocks)
@@ -202,7 +217,10 @@ ordered_json answer_to_json(const Answer& answer) {
           {"runner_up", label_to_json(answer.runner_up)},
           {"label_log_probabilities", scores_to_json(answer.label_log_probabilities)},
           {"blocks", std::move(blocks)},
-          {"tokens", {{"query", answer.query_tokens}, {"selected", answer.selected_tokens}}},
+          {"tokens",
+           {{"query", answer.query_tokens},
+            {"selected", answer.selected_tokens},
+            {"cut", answer.cut_tokens}}},
           {"blocks_repaired", answer.blocks_repaired},
           {"seconds",
            {{"total", t.total()},
@@ -217,7 +235,13 @@ ordered_json answer_to_json(const Answer& answer) {
 ordered_json totals_to_json(const RunRecord& record, const RunTotals& totals) {
   const Scores& scores = totals.scores;
   const bool scored = scores.count > 0;
-  ordered_json out = {{"queries", record.queries.size()}, {"labelled", scores.count}};
+  const auto queries = static_cast<int64_t>(record.queries.size());
+  ordered_json out = {{"queries", queries}, {"labelled", scores.count}};
+  out["items"] = {{"answered", totals.answered},
+                  {"errors", queries - totals.answered},
+                  {"truncated", totals.truncated},
+                  {"unknown_labels", totals.unknown_labels},
+                  {"labels_covered", totals.labels_covered}};
   out["correct"] = scored ? ordered_json(scores.correct) : ordered_json(nullptr);
   out["accuracy"] = scored ? ordered_json(scores.accuracy) : ordered_json(nullptr);
   out["accuracy_95"] = scored
@@ -265,7 +289,7 @@ ordered_json record_to_json(const RunRecord& record, const RunTotals& totals) {
           {"model", model_to_json(record.model)},
           {"machine", machine_to_json(record.machine, record.threads)},
           {"encode", std::move(encode)},
-          {"validity", validity_to_json(record.validity, record.queries.size())},
+          {"validity", validity_to_json(record.validity)},
           {"totals", totals_to_json(record, totals)},
           {"queries", std::move(queries)}};
 }

@@ -39,6 +39,7 @@ struct PluginRecord {
 struct QueryRecord {
   Example query;
   Answer answer;
+  std::optional<ItemError> error = {};  // then there is no answer
 };
 
 struct RunRecord {
@@ -66,7 +67,11 @@ struct Percentiles {
 };
 
 struct RunTotals {
-  Scores scores;                          // over queries with a label; scores.count may be 0
+  Scores scores;               // over queries with a label, errors as wrong; scores.count may be 0
+  int64_t answered = 0;        // queries without an error
+  int64_t truncated = 0;       // of these, the ones whose text was cut
+  int64_t unknown_labels = 0;  // queries with a label that the pool does not have
+  int64_t labels_covered = 0;  // labels of the pool that a query expects
   std::optional<TextScores> text_scores;  // over the same; free decoding only
   Percentiles request;                    // AnswerTimings::total()
   Percentiles retrieve, load, verify, prefill, decode, repair;
@@ -78,6 +83,8 @@ RunTotals run_totals(const RunRecord& record);
 
 // Without the assignment, which is as long as the pool.
 nlohmann::ordered_json encode_to_json(const EncodeReport& report);
+// {"code": "too_long", "message": "..."}
+nlohmann::ordered_json item_error_to_json(const ItemError& error);
 // Without the query: label, log-probabilities, blocks, tokens, seconds.
 nlohmann::ordered_json answer_to_json(const Answer& answer);
 nlohmann::ordered_json totals_to_json(const RunRecord& record, const RunTotals& totals);

@@ -18,7 +18,7 @@
 
 namespace dbsa {
 
-inline constexpr int kReportSchemaVersion = 1;
+inline constexpr int kReportSchemaVersion = 2;
 
 struct StudyPlots {
   std::vector<Plot> accuracy, latency, cost, kv;
@@ -30,7 +30,8 @@ Result<StudyPlots> draw_plots(const Study& study, const std::string& prefix);
 struct Report {
   std::string title;
   std::vector<Study> studies;
-  std::vector<StudyPlots> plots;  // one for each study, or none
+  std::vector<StudyPlots> plots;      // one for each study, or none
+  std::vector<std::string> left_out;  // faults of files that are not in it
 };
 
 // ---- the document, before it is a page or Markdown

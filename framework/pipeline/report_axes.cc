@@ -36,8 +36,7 @@ void flatten(const json& value, const std::string& name, AxisValues& out) {
 }
 
 bool makes_no_group(const std::string& key) {
-  return key == "data.seed" || key == "block_grouper.seed" || key == "retriever.seed" ||
-         key == "output.directory" || key == "kv_store.path";
+  return key.ends_with(".seed") || key == "output.directory" || key == "kv_store.path";
 }
 
 bool fits_axis(double value) {
@@ -171,12 +170,18 @@ bool value_less(const std::string& a, const std::string& b) {
   return a < b;
 }
 
+AxisValues keys_of_groups(const nlohmann::json& config) {
+  AxisValues values;
+  flatten(config, "", values);
+  std::erase_if(values, [](const auto& entry) { return makes_no_group(entry.first); });
+  return values;
+}
+
 void find_axes(StudyInput& input) {
   std::map<std::string, std::set<std::string>> values;
   std::map<std::string, size_t> holders;
   for (ReportRun& run : input.runs) {
-    flatten(run.config, "", run.values);
-    std::erase_if(run.values, [](const auto& entry) { return makes_no_group(entry.first); });
+    run.values = keys_of_groups(run.config);
     for (const auto& [key, value] : run.values) {
       values[key].insert(value);
       ++holders[key];
@@ -193,7 +198,7 @@ void find_axes(StudyInput& input) {
   for (const ReportRun& run : input.runs)
     for (const auto& [key, value] : run.values) axes[key].insert(value);
   for (const auto& [key, found] : axes) {
-    SweepAxis axis{key, {found.begin(), found.end()}};
+    SweepAxis axis{key, {found.begin(), found.end()}, false};
     std::sort(axis.values.begin(), axis.values.end(), value_less);
     input.axes.push_back(std::move(axis));
   }
@@ -205,10 +210,11 @@ std::optional<NumericAxis> find_numeric_axis(const std::vector<ReportGroup>& gro
     const std::optional<std::vector<double>> x = quantities_of(groups, quantity);
     if (!x) continue;
     for (const SweepAxis& axis : axes)
-      if (has_digits(axis))
+      if (has_digits(axis) && !axis.is_identity)
         if (auto numeric = numeric_along(groups, axis, *x, quantity.label)) return numeric;
   }
   for (const SweepAxis& axis : axes) {
+    if (axis.is_identity) continue;
     std::vector<double> x;
     for (const ReportGroup& group : groups) {
       const auto value = group.values.find(axis.name);

@@ -4,50 +4,14 @@
 #include <set>
 
 #include "pipeline/report.h"
+#include "pipeline/report_sections.h"
 #include "pipeline/report_summary.h"
 #include "pipeline/report_text.h"
 
 namespace dbsa {
 namespace {
 
-constexpr const char* kNothing = "–";
 constexpr double kMiB = 1 << 20;
-
-// ---- the left columns of every table: which group
-// ------------------------------------------------
-
-class GroupTable {
- public:
-  explicit GroupTable(const Study& study) : study_(study) {
-    for (const SweepAxis& axis : study.input.axes)
-      if (axis.values.size() > 1) axes_.push_back(&axis);
-    if (axes_.empty()) table_.columns.push_back({"group"});
-    for (const SweepAxis* axis : axes_) table_.columns.push_back({axis->name});
-  }
-
-  void column(const std::string& title) { table_.columns.push_back({title, true}); }
-  void text_column(const std::string& title) { table_.columns.push_back({title}); }
-
-  void add(size_t index, std::vector<ReportCell> cells) {
-    const ReportGroup& group = study_.groups[index];
-    std::vector<ReportCell> row;
-    if (axes_.empty()) row.push_back({group.name});
-    for (const SweepAxis* axis : axes_) {
-      const auto value = group.values.find(axis->name);
-      row.push_back({value == group.values.end() ? kNothing : value->second});
-    }
-    for (ReportCell& cell : cells) row.push_back(std::move(cell));
-    table_.rows.push_back(std::move(row));
-  }
-
-  ReportTable take() { return std::move(table_); }
-  bool empty() const { return table_.rows.empty(); }
-
- private:
-  const Study& study_;
-  std::vector<const SweepAxis*> axes_;
-  ReportTable table_;
-};
 
 void add_figures(ReportSection& section, const std::vector<Plot>* plots,
                  const std::string& caption) {
@@ -63,13 +27,8 @@ std::string row_caption(const Study& study) {
   return names.empty() ? "" : " Rows: " + names + ".";
 }
 
-std::string interval_text(const std::optional<Summary>& summary, int digits) {
-  if (!summary || !summary->interval) return kNothing;
-  return fixed(summary->interval->low, digits) + "–" + fixed(summary->interval->high, digits);
-}
-
 std::string mean_text(const std::optional<Summary>& summary, int digits) {
-  return summary ? fixed(summary->mean, digits) : kNothing;
+  return summary ? fixed(summary->mean, digits) : kNoFigure;
 }
 
 // ---- accuracy
@@ -99,29 +58,34 @@ std::set<size_t> best_groups(const Study& study) {
 ReportSection accuracy_section(const Study& study, const StudyPlots* plots) {
   ReportSection section{3, "Accuracy", {}};
   add_figures(section, plots ? &plots->accuracy : nullptr,
-              "Mean accuracy over runs, with its 95 % interval." +
+              "Mean accuracy over draws, with its 95 % interval." +
                   (study.numeric ? "" : row_caption(study)));
   const std::set<std::string> scores = score_names(study);
   const std::set<size_t> best = best_groups(study);
   GroupTable table(study);
-  for (const char* title : {"runs", "accuracy", "95 %", "s.d.", "macro-F1"}) table.column(title);
+  for (const char* title : {"runs", "draws", "accuracy", "95 %", "s.d.", "macro-F1"})
+    table.column(title);
   for (const std::string& name : scores) table.column(name);
+  bool few_draws = false;
   for (size_t i = 0; i < study.groups.size(); ++i) {
     const ReportGroup& group = study.groups[i];
+    few_draws = few_draws || queries_only(group.accuracy);
     std::vector<ReportCell> row = {
         {grouped(static_cast<double>(group.runs.size()))},
+        {grouped(static_cast<double>(group.draws))},
         {mean_text(group.accuracy, 3), best.contains(i)},
         {interval_text(group.accuracy, 3)},
         {group.accuracy && group.accuracy->deviation ? fixed(*group.accuracy->deviation, 3)
-                                                     : kNothing},
+                                                     : kNoFigure},
         {mean_text(group.macro_f1, 3)}};
     for (const std::string& name : scores) {
       const auto score = group.scores.find(name);
-      row.push_back({score == group.scores.end() ? kNothing : significant(score->second.mean, 3)});
+      row.push_back({score == group.scores.end() ? kNoFigure : significant(score->second.mean, 3)});
     }
     table.add(i, std::move(row));
   }
   section.parts.emplace_back(table.take());
+  explain_queries_only(few_draws, section);
   return section;
 }
 
@@ -213,102 +177,18 @@ ReportSection cost_section(const Study& study, const StudyPlots* plots) {
   return section;
 }
 
-// ---- ratios, published figures
-// -------------------------------------------------------------------
-
-ReportCell ratio_cell(const std::optional<ReportRatio>& ratio) {
-  if (!ratio) return {kNothing};
-  std::string text = significant(ratio->value.mean, 3);
-  if (ratio->value.interval)
-    text += " (" + significant(ratio->value.interval->low, 3) + "–" +
-            significant(ratio->value.interval->high, 3) + ")";
-  return {text + (ratio->paired ? "" : " †")};
-}
-
-bool is_unpaired(const std::optional<ReportRatio>& ratio) { return ratio && !ratio->paired; }
-
-std::optional<ReportSection> ratio_section(const Study& study) {
-  if (!study.input.baseline) return {};
-  ReportSection section{3, "Against the baseline", {}};
-  GroupTable table(study);
-  for (const char* title : {"accuracy", "request time", "setup, in requests"}) table.column(title);
-  bool unpaired = false;
-  for (size_t i = 0; i < study.groups.size(); ++i) {
-    const ReportGroup& group = study.groups[i];
-    if (group.is_baseline || (!group.accuracy_ratio && !group.request_ratio)) continue;
-    for (const auto* ratio : {&group.accuracy_ratio, &group.request_ratio, &group.setup_ratio})
-      unpaired = unpaired || is_unpaired(*ratio);
-    table.add(i, {ratio_cell(group.accuracy_ratio), ratio_cell(group.request_ratio),
-                  ratio_cell(group.setup_ratio)});
-  }
-  std::string name;
-  for (const auto& [axis, value] : *study.input.baseline)
-    name += (name.empty() ? "" : ", ") + axis + " = " + value;
-  section.parts.emplace_back(
-      "Ratios to the group with " + name +
-      " and the same values of all other axes; below 1: less than it. The "
-      "setup counts in requests of that group: what a request costs it is 1.");
-  if (table.empty())
-    section.parts.emplace_back("No group has a baseline that ran.");
-  else
-    section.parts.emplace_back(table.take());
-  if (unpaired) section.parts.emplace_back("† Of the means: no runs with equal seeds to pair.");
-  return section;
-}
-
-std::optional<ReportSection> published_section(const Study& study) {
-  if (study.published.empty()) return {};
-  ReportSection section{3, "Beside published figures", {}};
-  GroupTable table(study);
-  table.text_column("figure");
-  for (const char* title : {"ours", "95 %", "published", "difference"}) table.column(title);
-  table.text_column("source");
-  for (const PublishedRow& row : study.published) {
-    const std::string figure = row.figure.metric == "accuracy"        ? "accuracy"
-                               : row.figure.metric == "request_ratio" ? "request time, ratio"
-                                                                      : "setup, in requests";
-    const bool share = row.figure.metric == "accuracy";
-    const auto text = [&](double value) { return share ? fixed(value, 3) : significant(value, 3); };
-    const double difference = row.ours ? row.ours->mean - row.figure.value : 0;
-    table.add(row.group, {{figure},
-                          {row.ours ? text(row.ours->mean) : kNothing},
-                          {share ? interval_text(row.ours, 3) : interval_text(row.ours, 2)},
-                          {text(row.figure.value)},
-                          {row.ours ? (difference > 0 ? "+" : "") + text(difference) : kNothing},
-                          {row.figure.source}});
-  }
-  section.parts.emplace_back(table.take());
-  return section;
-}
-
-// ---- cells without a record
-// ----------------------------------------------------------------------
-
-std::optional<ReportSection> lost_section(const Study& study) {
-  if (study.input.lost.empty()) return {};
-  ReportSection section{3, "Failed and missing", {}};
-  ReportTable table;
-  table.columns = {{"cell"}, {"run", true}, {"exit code", true}, {"what happened"}};
-  for (const LostCell& cell : study.input.lost)
-    table.rows.push_back({{cell.name},
-                          {std::to_string(cell.run)},
-                          {cell.exit_code ? std::to_string(*cell.exit_code) : kNothing},
-                          {cell.exit_code ? cell.message : "has not run"}});
-  section.parts.emplace_back(std::move(table));
-  return section;
-}
-
 // ---- the study, the whole
 // ------------------------------------------------------------------------
 
 void add_study(const Study& study, const StudyPlots* plots, ReportDocument& document) {
   const bool repeats = study.input.title == document.title;
   document.sections.push_back({2, repeats ? "Summary" : study.input.title, {study_summary(study)}});
+  for (const std::string& note : study.notes) document.sections.back().parts.emplace_back(note);
   document.sections.push_back(accuracy_section(study, plots));
   document.sections.push_back(latency_section(study, plots));
   document.sections.push_back(memory_section(study, plots));
   document.sections.push_back(cost_section(study, plots));
-  for (auto section : {ratio_section(study), published_section(study), lost_section(study)})
+  for (auto section : {baseline_section(study), published_section(study), lost_section(study)})
     if (section) document.sections.push_back(std::move(*section));
 }
 
@@ -318,6 +198,7 @@ ReportDocument report_document(const Report& report) {
   ReportDocument document{report.title, lead_text(report), {}};
   for (size_t i = 0; i < report.studies.size(); ++i)
     add_study(report.studies[i], i < report.plots.size() ? &report.plots[i] : nullptr, document);
+  if (!report.left_out.empty()) document.sections.push_back(left_out_section(report));
   document.sections.push_back(method_section());
   return document;
 }

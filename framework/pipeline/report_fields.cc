@@ -66,16 +66,32 @@ std::optional<double> ReportFields::number_or_null(const std::string& pointer) c
   return number(pointer);
 }
 
+std::optional<double> ReportFields::share_or_null(const std::string& pointer) const {
+  const std::optional<double> share = number_or_null(pointer);
+  if (!share || *share <= 1) return share;
+  wrong(pointer, "a number from 0 to 1");
+  return {};
+}
+
 std::map<std::string, std::string> ReportFields::texts(const std::string& pointer) const {
+  return all_texts(pointer, /*or_null=*/false);
+}
+
+std::map<std::string, std::string> ReportFields::texts_or_null(const std::string& pointer) const {
+  return all_texts(pointer, /*or_null=*/true);
+}
+
+std::map<std::string, std::string> ReportFields::all_texts(const std::string& pointer,
+                                                           bool or_null) const {
   std::map<std::string, std::string> out;
   const json* value = find(pointer);
   bool good = value != nullptr && value->is_object();
   if (good)
     for (const auto& [name, text] : value->items()) {
-      good = good && text.is_string();
+      good = good && (text.is_string() || (or_null && text.is_null()));
       if (text.is_string()) out[name] = text.get<std::string>();
     }
-  if (!good) wrong(pointer, "an object of strings");
+  if (!good) wrong(pointer, or_null ? "an object of strings and null" : "an object of strings");
   return out;
 }
 

@@ -32,6 +32,10 @@ class ReportFields {
   std::optional<double> number_or_null(const std::string& pointer) const;
   // An object whose values are all strings.
   std::map<std::string, std::string> texts(const std::string& pointer) const;
+  // The same, without those that are null.
+  std::map<std::string, std::string> texts_or_null(const std::string& pointer) const;
+  // A number from 0 to 1.
+  std::optional<double> share_or_null(const std::string& pointer) const;
   // "an array"; an empty one where it is none.
   const nlohmann::json& array(const std::string& pointer) const;
 
@@ -40,6 +44,8 @@ class ReportFields {
   const std::string& file() const { return file_; }
 
  private:
+  std::map<std::string, std::string> all_texts(const std::string& pointer, bool or_null) const;
+
   const nlohmann::json& root_;
   std::string file_, pointer_;
   std::vector<std::string>& faults_;

@@ -19,10 +19,15 @@ class Reader {
  public:
   void read(const std::string& path) {
     const Result<PathKind> kind = path_kind(path);
-    if (!kind.ok() || *kind == PathKind::kNothing)
-      return unreadable(
-          path + ": expected a folder of a sweep, a folder of result records or a record, " +
-          (kind.ok() ? "but there is nothing" : "got an error: " + kind.error().message));
+    if (!kind.ok()) return unreadable(kind.error().message);
+    if (*kind == PathKind::kNothing) {
+      // Whoever wrote the path meant another one.
+      missing_.push_back(
+          path +
+          ": expected a folder of a sweep, a folder of result records or a record, but there is "
+          "nothing");
+      return;
+    }
     if (*kind != PathKind::kFolder) return read_loose(path);
     const Result<PathKind> sweep = path_kind((fs::path(path) / "sweep.json").string());
     if (!sweep.ok()) return unreadable(sweep.error().message);
@@ -32,24 +37,26 @@ class Reader {
       read_sweep(path);
   }
 
-  Result<std::vector<StudyInput>> finish() && {
-    if (!faults_.empty() || !unreadable_.empty()) {
-      std::string lines;
-      for (const auto* list : {&faults_, &unreadable_})
-        for (const std::string& line : *list) lines += (lines.empty() ? "" : "\n") + line;
-      return Error{faults_.empty() ? ErrorCode::kEnvironment : ErrorCode::kConfig, lines, ""};
-    }
+  Result<ReportInput> finish() && {
     if (!loose_.runs.empty()) {
       loose_.title = "Runs";
       loose_.path = loose_.runs.front().path;
       loose_.cells = static_cast<int64_t>(loose_.runs.size());
       studies_.push_back(std::move(loose_));
     }
-    return std::move(studies_);
+    std::vector<std::string> left_out = faults_;
+    left_out.insert(left_out.end(), unreadable_.begin(), unreadable_.end());
+    if (missing_.empty() && !studies_.empty())
+      return ReportInput{std::move(studies_), std::move(left_out)};
+    left_out.insert(left_out.end(), missing_.begin(), missing_.end());
+    std::string lines;
+    for (const std::string& line : left_out) lines += (lines.empty() ? "" : "\n") + line;
+    return Error{faults_.empty() ? ErrorCode::kEnvironment : ErrorCode::kConfig, lines, ""};
   }
 
  private:
   void unreadable(std::string line) { unreadable_.push_back(std::move(line)); }
+  size_t fault_count() const { return faults_.size() + unreadable_.size(); }
 
   std::optional<std::string> contents(const std::string& path) {
     Result<FileText> file = read_file(path, kMaxRecordFileBytes);
@@ -95,26 +102,28 @@ class Reader {
     if (!sweep) return;
     StudyInput& study = sweep->study;
     study.path = path;
-    const size_t before = faults_.size() + unreadable_.size();
+    const size_t before = fault_count();
     for (const ListedCell& cell : sweep->cells) read_cell(path, cell, study);
-    if (study.runs.empty() && faults_.size() + unreadable_.size() == before)
-      return unreadable(path +
-                        ": expected the record of at least one cell in records/, but none "
-                        "has ended well yet");
-    studies_.push_back(std::move(study));
+    if (!study.runs.empty()) return studies_.push_back(std::move(study));
+    if (fault_count() == before)
+      unreadable(path +
+                 ": expected the record of at least one cell in records/, but none has ended well "
+                 "yet");
   }
 
   void read_cell(const std::string& folder, const ListedCell& cell, StudyInput& study) {
     const std::string path = (fs::path(folder) / cell.record).string();
-    if (const Result<PathKind> kind = path_kind(path); !kind.ok()) {
-      unreadable(kind.error().message);
-      return;
-    } else if (*kind == PathKind::kNothing) {
+    const Result<PathKind> kind = path_kind(path);
+    if (kind.ok() && *kind == PathKind::kNothing) {
       study.lost.push_back(lost_cell(folder, cell));
       return;
     }
-    std::optional<ReportRun> run = record(path);
-    if (!run) return;
+    if (!kind.ok()) unreadable(kind.error().message);
+    std::optional<ReportRun> run = kind.ok() ? record(path) : std::nullopt;
+    if (!run) {
+      study.lost.push_back({cell.name, cell.run, {}, "its record is damaged or cannot be read"});
+      return;
+    }
     run->values = cell.values;
     study.runs.push_back(*std::move(run));
   }
@@ -123,10 +132,11 @@ class Reader {
     LostCell lost{cell.name, cell.run, {}, ""};
     const fs::path name = fs::path(cell.record).filename();
     const std::string path = (fs::path(folder) / "failures" / name).string();
-    if (const Result<PathKind> kind = path_kind(path); !kind.ok()) {
+    const Result<PathKind> kind = path_kind(path);
+    if (kind.ok() && *kind == PathKind::kNothing) return lost;
+    lost.message = "what happened was noted, but the note is damaged or cannot be read";
+    if (!kind.ok()) {
       unreadable(kind.error().message);
-      return lost;
-    } else if (*kind == PathKind::kNothing) {
       return lost;
     }
     const std::optional<std::string> text = contents(path);
@@ -134,21 +144,23 @@ class Reader {
     const auto root =
         parse_report_json(path, *text, "a failure that `dbsa-pipe sweep` noted", faults_);
     if (!root) return lost;
+    const size_t before = faults_.size();
     const ReportFields fields(*root, path, "", faults_);
-    lost.exit_code = fields.integer("/exit_code", INT32_MIN);
-    lost.message = fields.text("/message");
-    return lost;
+    const int64_t exit_code = fields.integer("/exit_code", INT32_MIN);
+    const std::string message = fields.text("/message");
+    if (faults_.size() > before) return lost;
+    return {cell.name, cell.run, exit_code, message};
   }
 
   std::vector<StudyInput> studies_;
   StudyInput loose_;
   std::set<std::string> seen_;
-  std::vector<std::string> faults_, unreadable_;
+  std::vector<std::string> missing_, faults_, unreadable_;
 };
 
 }  // namespace
 
-Result<std::vector<StudyInput>> read_report_input(std::span<const std::string> paths) {
+Result<ReportInput> read_report_input(std::span<const std::string> paths) {
   Reader reader;
   for (const std::string& path : paths) reader.read(path);
   return std::move(reader).finish();

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "icl/metrics.h"
+#include "pipeline/report_identity.h"
 
 namespace dbsa {
 
@@ -23,12 +23,30 @@ inline constexpr std::array<const char*, 6> kStages = {"retrieve", "load",   "ve
 
 using AxisValues = std::map<std::string, std::string>;  // axis -> value
 
+// One answer of a record.
+struct ReportAnswer {
+  uint64_t query = 0;  // the same in every record where line and text are
+  std::optional<bool> correct;
+  std::optional<double> seconds;  // nothing where answering failed
+};
+
+// What a record says of its own evaluation; counts of what makes figures say less than they seem
+// to.
+struct Validity {
+  int64_t queries_in_demonstrations = 0, texts_with_two_labels = 0, duplicates = 0,
+          near_equal_labels = 0;
+  int64_t labels_covered = 0, labels = 0;  // by the expected labels of the queries; of all labels
+  std::vector<std::string> warnings;
+};
+
 // What a report needs of one result record. Times in seconds, sizes in bytes.
 struct ReportRun {
   std::string path;      // of the record
   std::string pipeline;  // path of the pipeline file
   AxisValues values;     // of a sweep's cell; empty for a loose record
   nlohmann::json config;
+  ReportIdentity identity;
+  std::optional<Validity> validity;
   uint64_t data_seed = 0, grouper_seed = 0;
   std::string program_version, started_at;
   std::string model;    // last part of the folder's path
@@ -39,7 +57,7 @@ struct ReportRun {
   uint64_t memory_bytes = 0;  // of the machine
   int64_t queries = 0;
   std::optional<double> accuracy, macro_f1;  // nothing without labelled queries
-  std::optional<Interval> accuracy_95;
+  std::vector<ReportAnswer> answers;
   std::map<std::string, double> scores;  // other figures of the totals
   double request_mean = 0, request_p50 = 0, request_p95 = 0;
   std::array<double, kStages.size()> stages = {};  // means
@@ -53,6 +71,7 @@ struct ReportRun {
 struct SweepAxis {
   std::string name;
   std::vector<std::string> values;
+  bool is_identity = false;  // what groups of equal values differ in; see report_identity.h
 };
 
 struct PublishedFigure {
@@ -62,12 +81,12 @@ struct PublishedFigure {
   std::string source;
 };
 
-// A cell without a record.
+// A cell without a record that can be used.
 struct LostCell {
   std::string name;
   int64_t run = 0;
-  std::optional<int64_t> exit_code;  // nothing: it has not run
-  std::string message;
+  std::optional<int64_t> exit_code;  // nothing: it has not run, or its record is damaged
+  std::string message;               // "": it has not run
 };
 
 // One sweep, or all loose records together.
@@ -83,10 +102,17 @@ struct StudyInput {
   std::vector<ReportRun> runs;
 };
 
+struct ReportInput {
+  std::vector<StudyInput> studies;
+  // Files that are damaged or cannot be read, a line for each fault.
+  std::vector<std::string> left_out;
+};
+
 // Sweeps in the order of the paths, loose records last. Each path is a folder with a sweep.json, a
-// folder of records or a record. On bad input all faults, a line each: kConfig for files that are
-// not what they should be, kEnvironment for what cannot be read.
-Result<std::vector<StudyInput>> read_report_input(std::span<const std::string> paths);
+// folder of records or a record. A file that is damaged or cannot be read is left out, and named.
+// An error, with all faults, a line each, where a path leads to nothing or no record is left:
+// kConfig for files that are not what they should be, kEnvironment for what cannot be read.
+Result<ReportInput> read_report_input(std::span<const std::string> paths);
 
 // The same for text that is at hand; `file` is the name for messages. Each fault is appended.
 std::optional<ReportRun> parse_record(const std::string& file, std::string_view text,

@@ -44,7 +44,8 @@ class LinePlot {
     const bool logarithmic = suits_log(x_);
     std::string head = plot_head(430) + range_command('x', x_, logarithmic) +
                        range_command('y', y_, false) + value_ticks(ticks_, x_, logarithmic) +
-                       "set xlabel " + gnuplot_text(numeric_.label) + "\nset ylabel 'accuracy'\n";
+                       "set xlabel " + gnuplot_text(cut_text(numeric_.label, 80)) +
+                       "\nset ylabel 'accuracy'\n";
     for (size_t i = 0; i < panel.items.size(); ++i)
       add_series(panel.items[i], i, dodge(i, panel.items.size(), logarithmic), logarithmic);
     Plot plot{panel.title, head + data_ + "plot " + commands_ + "\n", std::move(legend_), ""};
@@ -151,8 +152,7 @@ Plot row_plot(const Study& study, const std::vector<size_t>& groups, const Panel
     const auto y = static_cast<double>(row);
     rows.push_back({group.accuracy->mean, y, interval.low, interval.high});
     if (const auto value = published_accuracy(study, index)) published.push_back({*value, y});
-    ticks += (row == 0 ? "" : ", ") + gnuplot_text(row_label(study, index, panel)) + " " +
-             std::to_string(row);
+    ticks += (row == 0 ? "" : ", ") + gnuplot_tick(row_label(study, index, panel), y);
     widen(x, study, index);
   }
   Plot plot{panel.title, "", {}, ""};

@@ -88,7 +88,8 @@ std::string row_label(const Study& study, size_t group, const Panel& panel) {
   for (const SweepAxis& axis : study.input.axes) {
     if (axis.values.size() < 2 || axis.name == panel.axis) continue;
     const auto value = values.find(axis.name);
-    label += (label.empty() ? "" : " · ") + (value == values.end() ? "–" : value->second);
+    label += (label.empty() ? "" : " · ") + (axis.is_identity ? axis.name + " " : "") +
+             (value == values.end() ? "–" : value->second);
   }
   return cut_text(label.empty() ? study.groups[group].name : label, 42);
 }
@@ -164,7 +165,7 @@ std::string value_ticks(std::vector<double> values, const Range& range, bool log
       text.erase(text.find_last_not_of('0') + 1);
       if (text.back() == '.') text.pop_back();
     }
-    ticks += (ticks.empty() ? "" : ", ") + gnuplot_text(text) + " " + plot_number(value);
+    ticks += (ticks.empty() ? "" : ", ") + gnuplot_tick(text, value);
   }
   return "set xtics (" + ticks + ")\n";
 }
@@ -181,8 +182,7 @@ std::string decade_ticks(char axis, const Range& range, const std::string& unit)
       if (part > 1 && !fine) break;
       const double value = part * std::pow(10.0, power);
       ticks += (ticks.empty() ? "" : ", ") +
-               gnuplot_text(significant(value, 1) + (unit.empty() ? "" : " " + unit)) + " " +
-               plot_number(value);
+               gnuplot_tick(significant(value, 1) + (unit.empty() ? "" : " " + unit), value);
     }
   return std::string("set ") + axis + "tics (" + ticks + ")\n";
 }

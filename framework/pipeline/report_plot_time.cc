@@ -38,8 +38,8 @@ Bars make_bars(const Study& study, const Panel& panel, const Unit& unit) {
       left = right;
     }
     bars.most = std::max(bars.most, left);
-    bars.ticks += (row == 0 ? "" : ", ") + gnuplot_text(row_label(study, panel.items[row], panel)) +
-                  " " + std::to_string(row);
+    bars.ticks +=
+        (row == 0 ? "" : ", ") + gnuplot_tick(row_label(study, panel.items[row], panel), y);
     bars.totals += "set label " + gnuplot_text(significant(left, 3)) + " at " + plot_number(left) +
                    "," + plot_number(y) + " left offset 0.6,0\n";
   }

@@ -1,8 +1,13 @@
 // One result record, as far as a report needs it.
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <set>
 
+#include "pipeline/identity.h"
 #include "pipeline/record.h"
 #include "pipeline/report_fields.h"
 #include "pipeline/report_input.h"
@@ -68,11 +73,8 @@ void read_scores(const json& totals, std::map<std::string, double>& scores) {
 
 void read_totals(const ReportFields& fields, ReportRun& run) {
   run.queries = fields.integer("/totals/queries");
-  run.accuracy = fields.number_or_null("/totals/accuracy");
-  run.macro_f1 = fields.number_or_null("/totals/macro_f1");
-  if (run.accuracy)
-    run.accuracy_95 =
-        Interval{fields.number("/totals/accuracy_95/0"), fields.number("/totals/accuracy_95/1")};
+  run.accuracy = fields.share_or_null("/totals/accuracy");
+  run.macro_f1 = fields.share_or_null("/totals/macro_f1");
   run.request_mean = fields.number("/totals/request_seconds/mean");
   run.request_p50 = fields.number("/totals/request_seconds/p50");
   run.request_p95 = fields.number("/totals/request_seconds/p95");
@@ -105,11 +107,82 @@ void read_description(const ReportFields& fields, ReportRun& run) {
   run.tokens = fields.number("/encode/tokens");
 }
 
-void read_selected(const ReportFields& fields, ReportRun& run) {
+bool is_error(const json& query) { return query.is_object() && query.contains("error"); }
+
+// Equal in all records for a query of equal line and text.
+uint64_t query_number(int64_t line, const std::string& text) {
+  return XXH3_64bits_withSeed(text.data(), text.size(), static_cast<uint64_t>(line));
+}
+
+void read_answer(const ReportFields& fields, const std::string& at, ReportAnswer& answer) {
+  const json* correct = fields.find(at + "/correct");
+  if (correct != nullptr && correct->is_boolean())
+    answer.correct = correct->get<bool>();
+  else if (correct != nullptr && !correct->is_null())
+    fields.wrong(at + "/correct", "true, false or null");
+  answer.seconds = fields.number(at + "/seconds/total");
+}
+
+// A query that could not be answered counts as wrong where the totals count it.
+void count_errors(const ReportFields& fields, ReportRun& run) {
+  const auto right_or_wrong = std::count_if(run.answers.begin(), run.answers.end(),
+                                            [](const auto& a) { return a.correct.has_value(); });
+  if (fields.integer("/totals/labelled") <= right_or_wrong) return;
   const json& queries = fields.array("/queries");
   for (size_t i = 0; i < queries.size(); ++i)
-    run.selected_tokens += fields.number("/queries/" + std::to_string(i) + "/tokens/selected") /
-                           static_cast<double>(queries.size());
+    if (is_error(queries[i]) && queries[i].contains("expected") &&
+        queries[i].at("expected").is_string())
+      run.answers[i].correct = false;
+}
+
+// Also a hash of what was asked.
+std::string read_answers(const ReportFields& fields, ReportRun& run) {
+  const json& queries = fields.array("/queries");
+  std::vector<std::string> asked;
+  std::set<uint64_t> numbers;
+  int64_t answered = 0;
+  for (size_t i = 0; i < queries.size(); ++i) {
+    const std::string at = "/queries/" + std::to_string(i);
+    const int64_t line = fields.integer(at + "/line");
+    const std::string text = fields.text(at + "/text");
+    const json* expected = fields.find(at + "/expected");
+    for (const std::string& part :
+         {std::to_string(line), text,
+          expected != nullptr && expected->is_string() ? expected->get<std::string>() : ""})
+      asked.push_back(part);
+    ReportAnswer& answer = run.answers.emplace_back();
+    answer.query = query_number(line, text);
+    while (!numbers.insert(answer.query).second) ++answer.query;
+    if (is_error(queries[i])) continue;
+    read_answer(fields, at, answer);
+    run.selected_tokens += fields.number(at + "/tokens/selected");
+    ++answered;
+  }
+  if (answered > 0) run.selected_tokens /= static_cast<double>(answered);
+  count_errors(fields, run);
+  return hash_list(asked);
+}
+
+std::optional<Validity> read_validity(const ReportFields& fields) {
+  const json* found = fields.find("/validity");
+  if (found == nullptr || found->is_null()) return {};
+  if (!found->is_object()) fields.wrong("/validity", "an object or null");
+  Validity validity;
+  const auto count = [&](const char* name) {
+    const std::string at = std::string("/validity/") + name;
+    return fields.find(at) == nullptr ? 0 : fields.integer(at);
+  };
+  validity.queries_in_demonstrations = count("queries_in_demonstrations");
+  validity.texts_with_two_labels = count("texts_with_two_labels");
+  validity.duplicates = count("duplicates");
+  validity.near_equal_labels = count("near_equal_labels");
+  validity.labels_covered = count("labels_covered");
+  validity.labels = count("labels");
+  if (fields.find("/validity/warnings") == nullptr) return validity;
+  const size_t warnings = fields.array("/validity/warnings").size();
+  for (size_t i = 0; i < warnings; ++i)
+    validity.warnings.push_back(fields.text("/validity/warnings/" + std::to_string(i)));
+  return validity;
 }
 
 }  // namespace
@@ -125,7 +198,8 @@ std::optional<ReportRun> parse_record(const std::string& file, std::string_view 
   run.path = file;
   read_totals(fields, run);
   read_description(fields, run);
-  read_selected(fields, run);
+  read_identity(fields, read_answers(fields, run), run.identity);
+  run.validity = read_validity(fields);
   const json* config = fields.find("/config");
   if (config != nullptr && config->is_object()) run.config = *config;
   if (faults.size() > before) return {};

@@ -1,13 +1,12 @@
-// What a report says about repeated runs: means with their intervals, ratios of paired runs, and
-// where one way of answering becomes cheaper than another.
+// What a report says about repeated runs: means with their intervals, and where one way of
+// answering becomes cheaper than another.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <utility>
 
-#include "icl/metrics.h"
+#include "pipeline/report_intervals.h"
 
 namespace dbsa {
 
@@ -15,21 +14,17 @@ struct Summary {
   int64_t count = 0;
   double mean = 0;
   std::optional<double> deviation;   // with n - 1; from two values on
-  std::optional<Interval> interval;  // 95 % of the mean, Student's t; from two values on
+  std::optional<Interval> interval;  // 95 % of the mean, see report_intervals.h
+  Covers covers;                     // of the interval
 };
 
-// The value that a Student's t of `degrees` >= 1 degrees of freedom exceeds in magnitude with
-// probability 0.05.
-double student_t_95(int64_t degrees);
-
-// Nothing for no values.
+// Without an interval. Nothing for no values.
 std::optional<Summary> summarize(std::span<const double> values);
 
-// A summary whose interval ends where a share can end.
-Summary clamped_to_share(Summary summary);
+// For times and sizes of runs: with an interval that covers other runs, from kFewDraws values on.
+std::optional<Summary> summarize_positive(std::span<const double> values);
 
-// Of first / second for each pair; pairs with a second of 0 are left out.
-std::optional<Summary> summarize_ratios(std::span<const std::pair<double, double>> pairs);
+void set_interval(Summary& summary, const std::optional<CoveredInterval>& interval);
 
 // Time as a line: what is paid once, and for each request. Seconds.
 struct Cost {

@@ -1,6 +1,7 @@
 // Studies: what read_report_input found, put into groups of runs and analysed.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -12,20 +13,21 @@
 
 namespace dbsa {
 
-// A ratio to the baseline, over pairs of runs with equal seeds, that of accuracies over pairs of
-// draws; where no seeds agree, of the means.
-struct ReportRatio {
+// A figure held against the baseline's, over pairs of runs with equal seeds, of accuracies over
+// pairs of draws; where no seeds agree, of the means and without an interval.
+struct Comparison {
   Summary value;
   bool paired = true;
 };
 
-// Runs that differ in their seeds only.
+// Runs of one identity.group, which differ in their draws only, and of equal axis values.
 struct ReportGroup {
   std::string name;
   AxisValues values;
   std::vector<ReportRun> runs;
 
-  // Over the draws: runs of one pipeline, seeds included, count as one. Times are over all runs.
+  // Over the draws: runs of one draw count as one. Times are over all runs.
+  int64_t draws = 0;
   std::optional<Summary> accuracy, macro_f1;
   std::map<std::string, Summary> scores;
   Summary request_mean, request_p50, request_p95;
@@ -35,9 +37,10 @@ struct ReportGroup {
   double kv_bytes = 0, peak_memory_bytes = 0;
   double demonstrations = 0, blocks = 0, tokens = 0, selected_tokens = 0;
 
+  std::optional<Validity> validity;  // the most of any run
   bool is_baseline = false;
-  // To the baseline's accuracy and request time; the setup to one request of the baseline.
-  std::optional<ReportRatio> accuracy_ratio, request_ratio, setup_ratio;
+  // From the baseline's accuracy; to its request time; the setup to one request of the baseline.
+  std::optional<Comparison> accuracy_difference, request_ratio, setup_ratio;
 };
 
 // Two groups, by index.
@@ -72,18 +75,59 @@ struct Study {
   std::optional<NumericAxis> numeric;
   std::vector<BreakEven> break_even;  // within bundles, by ascending requests
   std::vector<PublishedRow> published;
+  std::vector<std::string> notes;  // sentences that a reader of the figures must know
 };
 
 Study analyse_study(StudyInput input);
 
 // What analyse_study is made of.
-// Runs of equal axis values, in the order of the axes.
+// Runs of equal axis values and equal identity, in the order of the axes.
 std::vector<ReportGroup> group_runs(std::vector<ReportRun> runs,
                                     const std::vector<SweepAxis>& axes);
-// Gives loose records axes and values: the configuration's keys that differ between them, but for
+// Gives loose records axes and values: the configuration's keys that differ between them, except
 // seeds, output.directory and kv_store.path.
 void find_axes(StudyInput& input);
+// The configuration's keys, dotted, that tell groups apart, with their values.
+AxisValues keys_of_groups(const nlohmann::json& config);
+// Where groups of equal values differ in identity: adds what they differ in to axes and values, and
+// a note on each.
+void name_differences(std::vector<ReportGroup>& groups, StudyInput& input,
+                      std::vector<std::string>& notes);
+// What else a reader must know: records without identity, libraries, validity. Fills in validity.
+void add_notes(std::vector<ReportGroup>& groups, std::vector<std::string>& notes);
 void fill_statistics(ReportGroup& group);
+// Comparisons with the group that has the baseline's values and else the same.
+void compare_with_baseline(const StudyInput& input, std::vector<ReportGroup>& groups);
+
+// All runs of one identity.draw: a repetition says nothing of what other draws would give.
+struct Draw {
+  std::vector<const ReportRun*> runs;
+  double value = 0;  // the mean over its runs
+};
+// In the order of their first runs; of those that have a value.
+template <typename Value>
+std::vector<Draw> draws_of(const std::vector<ReportRun>& runs, Value value) {
+  std::vector<Draw> draws;
+  std::map<std::string, size_t> known;  // index into draws
+  for (const ReportRun& run : runs) {
+    if (!value(run)) continue;
+    const auto [it, is_new] = known.emplace(run.identity.draw, draws.size());
+    if (is_new) draws.emplace_back();
+    draws[it->second].runs.push_back(&run);
+  }
+  for (Draw& draw : draws) {
+    for (const ReportRun* run : draw.runs) draw.value += *value(*run);
+    draw.value /= static_cast<double>(draw.runs.size());
+  }
+  return draws;
+}
+// Query -> share of the draw's runs that answered it correctly. Only queries with a label.
+std::map<uint64_t, double> correct_answers(const Draw& draw);
+// Query -> seconds. Only queries that were answered.
+std::map<uint64_t, double> answer_seconds(const ReportRun& run);
+// How far each cell is from the mean of all, relative to that mean; nothing for a mean of 0.
+std::vector<LayoutCell> relative_deviations(std::vector<LayoutCell> cells);
+
 std::optional<NumericAxis> find_numeric_axis(const std::vector<ReportGroup>& groups,
                                              const std::vector<SweepAxis>& axes);
 // "dbsa · trec", of axes that have more than one value; loose records' with their keys. `skip`:

@@ -65,30 +65,37 @@ std::string lead_text(const Report& report) {
 }
 
 ReportSection method_section() {
-  return {
-      2,
-      "How the figures are made",
-      {"A group holds runs that differ in their seeds only: in the draw of demonstrations and "
-       "how they are dealt into blocks. Accuracy is the mean over its runs; s.d. is their "
-       "standard deviation (n - 1). The 95 % interval is Student's t of that mean, so it covers "
-       "the choice of demonstrations; for a single run it is Wilson's, which covers the choice "
-       "of queries. Runs with all seeds equal count as one here, with their mean: they repeat one "
-       "draw. An interval never leaves 0 to 1.",
-       "Times are means over runs of what each record gives: the mean, median and 95th "
-       "percentile of its requests. Setup is all that comes before the first request, of runs "
-       "that found nothing in the store. Total time is setup + n x mean request. A ratio is the "
-       "mean of the ratios of runs with equal seeds."}};
+  return {2,
+          "How the figures are made",
+          {"A group holds runs that differ only in their draw: in which demonstrations were drawn "
+           "and how they are dealt into blocks. Data, model, tokenizer, queries, labels, plugins "
+           "with their revisions and all settings that answers depend on are the same. Runs of "
+           "one draw count as one, with their mean. Accuracy is the mean over draws; s.d. is "
+           "their standard deviation (n - 1).",
+           "The 95 % intervals cover the choice of demonstrations and the choice of queries: "
+           "draws and queries are a crossed layout, from which the variances of draws, of queries "
+           "and of the rest are estimated. With fewer than three draws an interval covers only "
+           "the choice of queries. For an accuracy it is Wilson's, with the number of independent "
+           "answers that would vary as much; for a difference it is Newcombe's, made from both "
+           "accuracies' intervals and the correlation of their means over the draws and queries "
+           "that both groups have; for a time or a ratio it is Student's t on a logarithmic "
+           "scale. Macro-F1 and other scores have no interval.",
+           "Times are means over runs of what each record gives: the mean, median and 95th "
+           "percentile of its requests. Setup is all that comes before the first request, of runs "
+           "that found nothing in the store. Total time is setup + n x mean request. A ratio is "
+           "that of the means over runs with equal seeds."}};
 }
 
 std::string study_summary(const Study& study) {
-  const auto failed =
-      std::count_if(study.input.lost.begin(), study.input.lost.end(),
-                    [](const LostCell& cell) { return cell.exit_code.has_value(); });
-  const auto missing = static_cast<int64_t>(study.input.lost.size()) - failed;
+  int64_t failed = 0, missing = 0, damaged = 0;
+  for (const LostCell& cell : study.input.lost)
+    ++(cell.exit_code ? failed : cell.message.empty() ? missing : damaged);
   std::string text = study.input.is_sweep ? std::to_string(study.run_count) + " of " +
                                                 counted(study.input.cells, "cell") + " ended well"
                                           : counted(study.run_count, "record");
   if (failed > 0) text += ", " + std::to_string(failed) + " failed";
+  if (damaged > 0)
+    text += ", " + std::to_string(damaged) + (damaged == 1 ? " has" : " have") + " a damaged file";
   if (missing > 0) text += ", " + std::to_string(missing) + " did not run";
   text += "; " + counted(static_cast<int64_t>(study.groups.size()), "group") + ".";
   const ReportGroup* best = nullptr;

@@ -31,7 +31,7 @@ std::vector<SweepAxis> read_axes(const ReportFields& fields) {
   const size_t count = fields.array("/axes").size();
   for (size_t i = 0; i < count; ++i) {
     const std::string at = "/axes/" + std::to_string(i);
-    SweepAxis axis{fields.text(at + "/name"), {}};
+    SweepAxis axis{fields.text(at + "/name"), {}, false};
     const size_t values = fields.array(at + "/values").size();
     for (size_t k = 0; k < values; ++k)
       axis.values.push_back(fields.text(at + "/values/" + std::to_string(k)));
@@ -90,11 +90,29 @@ bool stays_inside(const std::string& path) {
   return true;
 }
 
+// Values that an axis does not list are added to it: those of the last sweep into the folder stand
+// there, and it may have been a narrower one.
+AxisValues read_cell_values(const ReportFields& fields, const std::string& at,
+                            std::vector<SweepAxis>& axes) {
+  AxisValues values = fields.texts(at);
+  for (const auto& entry : values) {
+    const std::string& name = entry.first;
+    const auto axis =
+        std::find_if(axes.begin(), axes.end(), [&](const SweepAxis& a) { return a.name == name; });
+    if (axis == axes.end())
+      fields.fault(at, "expected names of axes, got " + in_quotes(name));
+    else if (std::find(axis->values.begin(), axis->values.end(), entry.second) ==
+             axis->values.end())
+      axis->values.push_back(entry.second);
+  }
+  return values;
+}
+
 ListedCell read_cell(const ReportFields& fields, const std::string& at,
-                     const std::vector<SweepAxis>& axes) {
+                     std::vector<SweepAxis>& axes) {
   ListedCell cell;
   cell.run = fields.integer(at + "/run", 1);
-  cell.values = read_values(fields, at + "/values", axes);
+  cell.values = read_cell_values(fields, at + "/values", axes);
   if (cell.values.size() < axes.size()) fields.fault(at + "/values", "expected one of each axis");
   cell.name = fields.text(at + "/name");
   cell.record = fields.text(at + "/record");
@@ -117,13 +135,14 @@ std::optional<SweepFile> parse_sweep(const std::string& file, std::string_view t
   study.is_sweep = true;
   study.title = fields.text("/title");
   study.axes = read_axes(fields);
+  // Before what refers to values: a sweep may list cells of more values than it ran last.
+  const size_t cells = fields.array("/cells").size();
+  for (size_t i = 0; i < cells; ++i)
+    sweep.cells.push_back(read_cell(fields, "/cells/" + std::to_string(i), study.axes));
   const json* baseline = fields.find("/baseline");
   if (baseline != nullptr && !baseline->is_null())
     study.baseline = read_values(fields, "/baseline", study.axes);
   study.published = read_published(fields, study.axes);
-  const size_t cells = fields.array("/cells").size();
-  for (size_t i = 0; i < cells; ++i)
-    sweep.cells.push_back(read_cell(fields, "/cells/" + std::to_string(i), study.axes));
   study.cells = static_cast<int64_t>(cells);
   if (faults.size() > before) return {};
   return sweep;

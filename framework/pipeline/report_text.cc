@@ -7,10 +7,38 @@
 #include <cstdio>
 #include <vector>
 
+#include "model/tokenizer/utf8.h"
+#include "pipeline/report_study.h"
+
 namespace dbsa {
 namespace {
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+bool breaks_line(char32_t c) {
+  return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
+}
+
+// Valid UTF-8 in one line.
+std::string one_line(std::string_view text) {
+  const std::string valid = utf8::to_valid(text);
+  std::string out;
+  for (size_t at = 0; at < valid.size();) {
+    const char32_t c = utf8::next(valid, at);
+    utf8::append(out, breaks_line(c) ? U' ' : c);
+  }
+  return out;
+}
+
+// Whether a spreadsheet computes the text. Some skip white space, some take full-width signs.
+bool starts_formula(const std::string& text) {
+  static constexpr std::u32string_view kSigns = U"=+-@\uff1d\uff0b\uff0d\uff20";
+  for (size_t at = 0; at < text.size();) {
+    const char32_t c = utf8::next(text, at);
+    if (c == ' ' || breaks_line(c) || utf8::is_white_space(c)) continue;
+    return kSigns.find(c) != kSigns.npos;
+  }
+  return false;
+}
+
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
 template <typename... Values>
@@ -24,7 +52,7 @@ std::string format(const char* pattern, Values... values) {
 
 std::string html_text(std::string_view text) {
   std::string out;
-  for (const char c : text) {
+  for (const char c : one_line(text)) {
     if (c == '&')
       out += "&amp;";
     else if (c == '<')
@@ -36,25 +64,27 @@ std::string html_text(std::string_view text) {
     else if (c == '\'')
       out += "&#39;";
     else
-      out += is_control(c) ? ' ' : c;
+      out += c;
   }
   return out;
 }
 
 std::string markdown_text(std::string_view text) {
-  static constexpr std::string_view kMarkup = "\\`*_[]<>|~&$";
+  static constexpr std::string_view kMarkup = "\\`*_[]<>|~&$#^{}@";
   std::string out;
-  for (const char c : text) {
+  for (const char c : one_line(text)) {
     if (kMarkup.find(c) != kMarkup.npos) out += '\\';
-    out += is_control(c) ? ' ' : c;
+    out += c;
   }
   return out;
 }
 
 std::string csv_field(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == text.npos) return std::string(text);
+  std::string field = utf8::to_valid(text);
+  if (starts_formula(field) && !as_number(field)) field.insert(0, "'");
+  if (field.find_first_of(",;\t\"\r\n") == field.npos) return field;
   std::string out = "\"";
-  for (const char c : text) {
+  for (const char c : field) {
     if (c == '"') out += '"';
     out += c;
   }
@@ -63,11 +93,20 @@ std::string csv_field(std::string_view text) {
 
 std::string gnuplot_text(std::string_view text) {
   std::string out = "'";
-  for (const char c : text) {
+  for (const char c : one_line(text)) {
     if (c == '\'') out += '\'';
-    out += is_control(c) ? ' ' : c;
+    out += c;
   }
   return out + "'";
+}
+
+std::string gnuplot_tick(std::string_view text, double at) {
+  std::string format;
+  for (const char c : text) {
+    if (c == '%') format += '%';
+    format += c;
+  }
+  return gnuplot_text(format) + " " + exact(at);
 }
 
 std::string cut_text(const std::string& text, size_t width) {
@@ -106,6 +145,11 @@ std::string with_interval(const Summary& summary, int digits) {
     text += " (" + fixed(summary.interval->low, digits) + " to " +
             fixed(summary.interval->high, digits) + ")";
   return text;
+}
+
+std::string covers_text(const Covers& covers, const std::string& rows) {
+  if (!covers.columns) return covers.rows ? rows : "";
+  return covers.rows ? rows + " and queries" : "queries";
 }
 
 std::string exact(double value) {

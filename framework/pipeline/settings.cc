@@ -11,6 +11,7 @@ ModelSettings read_model(const nlohmann::json& table) {
 
 DataSettings read_data(const nlohmann::json& table) {
   const std::string delimiter = table.at("delimiter");
+  const std::string truncate = table.at("truncate");
   return {table.at("demonstrations"),
           table.value("queries", ""),
           table.value("query_indices", ""),
@@ -20,7 +21,11 @@ DataSettings read_data(const nlohmann::json& table) {
           table.at("demonstration_count"),
           table.at("query_count"),
           table.at("seed"),
-          delimiter == "auto" ? '\0' : delimiter.at(0)};
+          delimiter == "auto" ? '\0' : delimiter.front(),
+          table.at("on_error") == "fail" ? OnError::kFail : OnError::kReport,
+          truncate == "left"    ? Truncate::kLeft
+          : truncate == "right" ? Truncate::kRight
+                                : Truncate::kNone};
 }
 
 PromptSettings read_prompt(const nlohmann::json& table) {

@@ -26,6 +26,9 @@ struct ModelSettings {
   bool packed_weights = false;   // kept beside the store
 };
 
+enum class OnError { kReport, kFail };
+enum class Truncate { kNone, kLeft, kRight };
+
 struct DataSettings {
   std::string demonstrations;
   std::string queries;        // empty: none given
@@ -36,7 +39,9 @@ struct DataSettings {
   int64_t demonstration_count = 0;  // 0: all
   int64_t query_count = 0;          // 0: all
   uint64_t seed = 0;
-  char delimiter = '\0';  // of .csv and .tsv files; '\0': by their headers
+  char delimiter = '\0';                // of .csv and .tsv files; '\0': by their headers
+  OnError on_error = OnError::kReport;  // of a query
+  Truncate truncate = Truncate::kNone;  // the side that texts are cut on
 };
 
 struct PromptSettings {

@@ -50,8 +50,8 @@ std::string folded_text(const std::string& text) {
   return out;
 }
 
-DataValidity check_validity(std::span<const Example> demonstrations,
-                            std::span<const Example> queries, std::span<const std::string> labels) {
+DataValidity check_validity(std::span<const Example> demonstrations, std::span<const Row> queries,
+                            std::span<const std::string> labels) {
   DataValidity found;
   std::unordered_map<std::string, const Example*> first;  // by text
   std::unordered_map<std::string, std::set<std::vector<std::string>>> labels_of;
@@ -67,18 +67,15 @@ DataValidity check_validity(std::span<const Example> demonstrations,
     else if (seen.size() == 2)
       add(as, found.texts_with_two_labels);
   }
-  std::set<std::string> expected;
-  for (const Example& query : queries) {
-    for (std::string& label : all_labels(query)) expected.insert(std::move(label));
-    const auto known = first.find(folded_text(query.text));
+  for (const Row& row : queries) {
+    if (row.error) continue;
+    const auto known = first.find(folded_text(row.example.text));
     if (known != first.end())
-      add(line(query) + " is " + line(*known->second) + " of the demonstrations",
+      add(line(row.example) + " is " + line(*known->second) + " of the demonstrations",
           found.queries_in_demonstrations);
   }
   std::unordered_map<std::string, std::string> label_seen;
   for (const std::string& label : labels) {
-    ++found.labels;
-    found.labels_covered += expected.contains(label);
     const auto [known, is_new] = label_seen.emplace(folded_text(label), label);
     if (!is_new)
       add(quote_for_message(known->second) + " and " + quote_for_message(label),
@@ -87,7 +84,7 @@ DataValidity check_validity(std::span<const Example> demonstrations,
   return found;
 }
 
-std::vector<std::string> warnings(const DataValidity& validity, int64_t queries) {
+std::vector<std::string> warnings(const DataValidity& validity) {
   std::vector<std::string> out;
   if (const Count& count = validity.queries_in_demonstrations; count.count > 0)
     out.push_back(counted(count.count, "query is", "queries are") + " among the demonstrations (" +
@@ -102,13 +99,6 @@ std::vector<std::string> warnings(const DataValidity& validity, int64_t queries)
     out.push_back(counted(count.count, "label differs", "labels differ") +
                   " from another one only in case, white space or normal form (" + joined(count) +
                   "): answers with the one count as wrong for the other");
-  // Half of the labels, where there are queries enough for all of them.
-  if (validity.labels_covered > 0 && validity.labels_covered * 2 < validity.labels &&
-      queries >= validity.labels)
-    out.push_back("the " + std::to_string(queries) + " queries cover " +
-                  std::to_string(validity.labels_covered) + " of " +
-                  std::to_string(validity.labels) +
-                  " labels: is the file sorted by label? data.query_count takes the first of it");
   return out;
 }
 

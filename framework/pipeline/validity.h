@@ -23,16 +23,14 @@ struct DataValidity {
   Count texts_with_two_labels;      // demonstrations' texts that stand under different labels
   Count duplicates;                 // demonstrations that an earlier one equals, label included
   Count near_equal_labels;          // labels that an earlier one equals in all but these
-  int64_t labels = 0;               // that answers are chosen from
-  int64_t labels_covered = 0;       // of those, expected by some query
 };
 
 // labels: to choose from. Cost: O(bytes), expected.
-DataValidity check_validity(std::span<const Example> demonstrations,
-                            std::span<const Example> queries, std::span<const std::string> labels);
+DataValidity check_validity(std::span<const Example> demonstrations, std::span<const Row> queries,
+                            std::span<const std::string> labels);
 
 // One sentence for each count that should make a reader doubt the figures, with its examples.
-std::vector<std::string> warnings(const DataValidity& validity, int64_t queries);
+std::vector<std::string> warnings(const DataValidity& validity);
 
 // The text in lower case, composed (NFC), with runs of white space as one space
 // and none at the ends. What is not UTF-8 stays as it is.

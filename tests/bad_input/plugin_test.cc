@@ -229,6 +229,28 @@ TEST_F(BadEnd, ACrashNamesThePluginAndItsCall) {
   }
 }
 
+// Where the call is another plugin's, or no plugin's, the library that crashed is named.
+TEST_F(BadEnd, ACrashOutsideOfTheCalledPluginNamesTheLibrary) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers report it first";
+  const std::string crashed = ": segmentation fault (SIGSEGV)\n";
+  EXPECT_EQ(
+      said_of("run", "write_nowhere"),
+      "exit -11\n" + std::string(kGroup) + "the program crashed while encoding the pool" + crashed);
+  EXPECT_EQ(said_of("run", "write_nowhere_in_a_thread"),
+            "exit -11\nerror: the program crashed while encoding the pool, in "
+            "$B/nonsense_grouper.so" +
+                crashed);
+  edit_pipeline("[selection]",
+                "[retriever]\nplugin = \"hybrid\"\n[retriever.first]\nplugin = \"all\"\n"
+                "[retriever.second]\nplugin = \"test.retriever.nonsense_retriever\"\n"
+                "fault = \"write_nowhere\"\n[selection]");
+  EXPECT_EQ(
+      say("run", with_bad_plugins({})),
+      "exit -11\nerror: plugin dbsa.retriever.hybrid ($P/dbsa_retriever_hybrid.so): query: the "
+      "program crashed while answering queries, in $B/nonsense_retriever.so" +
+          crashed);
+}
+
 TEST_F(BadPlugin, TwoOfOneId) {
   for (const char* name : {"one", "two"}) {
     std::filesystem::create_directories(path("plugins"));
@@ -265,8 +287,34 @@ TEST_F(BadPlugin, ARetrieverWithNonsenseSizes) {
   EXPECT_EQ(say("run", with_bad_plugins({"retriever.plugin=test.retriever.nonsense_retriever",
                                          "retriever.fault=too_many"})),
             "exit 3\n"
-            "error: plugin test.retriever.nonsense_retriever ($B/nonsense_retriever.so): query: "
-            "returned 4 hits, asked for 3\n");
+            "error: $W/queries.jsonl:1: plugin test.retriever.nonsense_retriever "
+            "($B/nonsense_retriever.so): query: returned 4 hits, asked for 3\n");
+  EXPECT_FALSE(std::filesystem::exists(path("runs")) && !std::filesystem::is_empty(path("runs")));
+}
+
+// What fails for one query is that query's error; what fails for all is the run's (above).
+TEST_F(BadPlugin, ARetrieverThatFailsForOneQuery) {
+  workspace_.write("queries.jsonl", "{\"text\": \"boom\"}\n" + workspace_.read("queries.jsonl"));
+  Words words = {"run", path("pipeline.toml"), "--quiet"};
+  const Words plugin = with_bad_plugins(
+      {"retriever.plugin=test.retriever.nonsense_retriever", "retriever.fault=one_text"});
+  words.insert(words.end(), plugin.begin(), plugin.end());
+  ProcessResult result = cli(words);
+  EXPECT_EQ(result.exit_code, 2);
+  const std::string why = "test.retriever.nonsense_retriever: cannot rank for this text";
+  EXPECT_EQ(shortened(result.error),
+            "error: $W/queries.jsonl:1: " + why + "\nerror: 1 of 6 queries was not answered\n");
+  const nlohmann::json query = only_record().at("queries").at(0);
+  EXPECT_EQ(query.at("error").at("code"), "plugin");
+
+  words[0] = "query";
+  words.emplace_back("--json");
+  result = cli(words, {.input = "{\"text\": \"boom\"}\n{\"text\": \"card\"}\n"});
+  EXPECT_EQ(result.exit_code, 2) << result.error;
+  EXPECT_EQ(json_lines(result.out).at(0).at("error").at("code"), "plugin");
+  EXPECT_TRUE(json_lines(result.out).at(1).contains("label"));
+  result = cli(words, {.input = "{\"text\": \"boom\"}\n{\"text\": \"boom 2\"}\n"});
+  EXPECT_EQ(result.exit_code, 3) << "no query could be ranked";
 }
 
 TEST_F(BadPlugin, AStoreWithNonsenseSizes) {
@@ -275,6 +323,14 @@ TEST_F(BadPlugin, AStoreWithNonsenseSizes) {
                                          "kv_store.fault=many_layers"})),
             "exit 3\nerror: plugin test.kv_store.nonsense_store ($B/nonsense_store.so): get: "
             "returned a format of 4294967295 layers\n");
+}
+
+// The signal of a write to it is not the end of the program.
+TEST_F(BadPlugin, AStoreWhosePeerIsGone) {
+  edit_pipeline("path = \"store\"\n", "");
+  EXPECT_EQ(say("run", with_bad_plugins({"kv_store.plugin=test.kv_store.nonsense_store",
+                                         "kv_store.fault=dead_peer"})),
+            "exit 4\nerror: test.kv_store.nonsense_store: the server is gone: Broken pipe\n");
 }
 
 TEST_F(BadPlugin, ABackendWithNonsenseSizes) {

@@ -157,7 +157,7 @@ TEST_F(BadSurroundings, TooLittleMemoryIsAnError) {
       const ProcessResult result =
           in_shell("ulimit -v " + std::to_string(kib) + "; exec \"$@\"", words);
       const std::string said = result.error;
-      // Of a library, before the program's own main.
+      // A library ended it, before the program's own main.
       if (said == "terminate called without an active exception\n") continue;
       const bool enough = result.exit_code == 0 && said.empty();
       step = enough ? 1024 : 128;

@@ -1,4 +1,4 @@
-// What is said of a plugin that crashes: while a function of it runs, on whatever thread, that is
+// What is said of a plugin that crashes: while a function of it runs, on any thread, that is
 // the call that current_plugin_call gives. The plugins log the name of each function in it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

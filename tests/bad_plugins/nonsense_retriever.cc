@@ -1,6 +1,7 @@
 #include <dbsa/retriever.h>
 
 #include <cmath>
+#include <string_view>
 
 #include "raw_plugin.h"
 #include "sudden_ends.h"
@@ -26,10 +27,16 @@ int32_t load(void* instance, const void* data, uint64_t bytes, dbsa_error* error
   return DBSA_ERROR_CORRUPT;
 }
 
-int32_t query(void* instance, const char*, uint64_t, dbsa_ranking* ranking, dbsa_error*) {
+int32_t query(void* instance, const char* text, uint64_t length, dbsa_ranking* ranking,
+              dbsa_error* error) {
   const std::string& fault = fault_of(instance);
   say(instance, "query");
   end_suddenly(fault);
+  if (fault == "one_text" &&
+      std::string_view(text, length).find("boom") != std::string_view::npos) {
+    std::strcpy(error->message, "cannot rank for this text");
+    return DBSA_ERROR_RUN;
+  }
   for (int64_t i = 0; i < ranking->count; ++i) {
     ranking->ids[i] = i;
     ranking->scores[i] = -static_cast<double>(i);

@@ -1,5 +1,7 @@
 #include <dbsa/sdk/kv_store.h>
 
+#include <unistd.h>
+
 #include <stdexcept>
 
 namespace {
@@ -42,6 +44,12 @@ class NonsenseStore : public dbsa::KvStore {
     say("contains");
     if (fault_ == "throws") throw std::runtime_error("boom");
     if (fault_ == "throws_int") throw 7;
+    if (fault_ == "dead_peer") {
+      int ends[2] = {};
+      if (::pipe(ends) == 0) ::close(ends[0]);
+      if (::write(ends[1], "?", 1) < 0)
+        return Error{ErrorCode::kEnvironment, "the server is gone: Broken pipe", ""};
+    }
     return true;
   }
   Result<std::unique_ptr<Lease>> get(const KvKey&) override {

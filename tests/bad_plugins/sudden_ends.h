@@ -2,6 +2,7 @@
 #pragma once
 
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <string>
@@ -17,11 +18,19 @@
 // As where an exception meets a function of a library that is noexcept.
 [[gnu::noinline]] inline void cannot_throw(const std::string& fault) noexcept { throw_for(fault); }
 
+// Not a signal that is sent: the instruction is the plugin's.
+[[gnu::noinline]] inline void write_nowhere() {
+  volatile uintptr_t address = 16;
+  *reinterpret_cast<volatile int*>(address) = 1;
+}
+
 inline void end_suddenly(const std::string& fault) {
   if (fault == "exit") std::exit(0);
   if (fault == "quick_exit") std::quick_exit(0);
   if (fault == "exit_of_a_thread") std::thread([] { std::exit(0); }).join();
   if (fault == "crash") std::raise(SIGSEGV);
+  if (fault == "write_nowhere") write_nowhere();
+  if (fault == "write_nowhere_in_a_thread") std::thread(write_nowhere).join();
   if (fault == "abort") std::abort();
   cannot_throw(fault);
 }

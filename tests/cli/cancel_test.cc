@@ -86,26 +86,6 @@ TEST_F(CancelTest, AStoppedAndResumedPoolAnswersLikeAnUndisturbedOne) {
   EXPECT_EQ(resumed, undisturbed);
 }
 
-TEST_F(CancelTest, ARunStoppedWhileAnsweringKeepsThePoolAndWritesNoRecord) {
-  const std::string pipeline = make_pipeline(24, 5000);
-  Process process(command({"run", pipeline}));
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  // The pool's manifest is written when encoding is done.
-  while (!std::filesystem::exists(path("store/pools")) && !process.ended() &&
-         std::chrono::steady_clock::now() < give_up)
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  process.send_signal(SIGINT);
-  const ProcessResult stopped = process.wait();
-  EXPECT_EQ(stopped.exit_code, 130) << stopped.error;
-  EXPECT_EQ(stopped.out, "");
-  EXPECT_THAT(stopped.error, testing::ContainsRegex(
-                                 "\nstopped after [0-9,]+ of 5,000 queries; no result record is "
-                                 "written, the encoded pool is kept\n$"));
-  EXPECT_TRUE(std::filesystem::is_empty(path("runs")));
-  EXPECT_EQ(json::parse(cli({"encode", pipeline, "--json"}).out).at("blocks_encoded"), 0);
-}
-
 // As under nohup, and as a shell starts what is to run in the background.
 TEST_F(CancelTest, SignalsThatWereIgnoredBeforeStayIgnored) {
   const std::string pipeline = make_pipeline();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
@@ -47,7 +48,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     require(line.text == expected);
     const auto query = parse_query(line.text, number, "text", "label");
     const std::string place = "standard input:" + std::to_string(number) + ": ";
-    require(query.ok() ? !query->example.text.empty() : query.error().message.starts_with(place));
+    require(query.error ? query.error->message.starts_with(place) : !query.example.text.empty());
+    require(query.id.empty() || nlohmann::json::accept(query.id));
   }
   require(rest.empty() && !input.failed());
   ::close(file);

@@ -1,9 +1,12 @@
 // query: texts and JSON lines against an encoded pool.
 #include <gmock/gmock.h>
 
+#include <signal.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <sstream>
 
 #include "tests/cli/cli_fixture.h"
 
@@ -53,6 +56,69 @@ TEST_F(QueryTest, LinesAreAnsweredOneByOneAndIdsPassThrough) {
   EXPECT_EQ(answers[1].at("expected"), "alpha");
   EXPECT_EQ(answers[1].at("correct"), answers[1].at("label") == "alpha");
   EXPECT_FALSE(answers[2].contains("id"));
+}
+
+// A number that no double holds, spaces, escapes: the bytes that came in go out.
+TEST_F(QueryTest, AnIdComesBackByteForByte) {
+  const std::vector<std::string> ids = {"123456789012345678901234567890",
+                                        "1.10",
+                                        "-0",
+                                        "1e2",
+                                        "\"a\\u00e9\\\"b\"",
+                                        "[1, 2.50]",
+                                        "{\"b\" : 1, \"a\":2}",
+                                        "true",
+                                        "\"\"",
+                                        "\"x}, {\\\\\""};
+  std::string input;
+  for (const std::string& id : ids) {
+    input += "{\"text\": \"card\", \"id\" : " + id + " , \"other\": {\"id\": 5}}\n";
+    input += "{\"\\u0069d\": 1, \"id\":" + id + "}\n";  // the last one counts, also of an error
+  }
+  input += "{\"text\": \"card\", \"id\": null}\n{\"text\": \"card\"}\n";
+  const ProcessResult result = cli({"query", pipeline_, "--json"}, {.input = input});
+  EXPECT_EQ(result.exit_code, 2);
+  std::vector<std::string> lines;
+  std::istringstream out(result.out);
+  for (std::string line; std::getline(out, line);) lines.push_back(line);
+  ASSERT_EQ(lines.size(), 2 * ids.size() + 2);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    EXPECT_THAT(lines[2 * i], testing::StartsWith("{\"id\":" + ids[i] + ",\"text\":\"card\","));
+    EXPECT_THAT(lines[2 * i + 1],
+                testing::StartsWith("{\"id\":" + ids[i] + ",\"line\":" + std::to_string(2 * i + 2) +
+                                    ",\"error\":{\"code\":\"bad_field\","));
+  }
+  EXPECT_THAT(lines[2 * ids.size()], testing::StartsWith("{\"text\":"));
+  EXPECT_THAT(lines[2 * ids.size() + 1], testing::StartsWith("{\"text\":"));
+}
+
+TEST_F(QueryTest, OnErrorFailEndsAtTheFirstBadLine) {
+  const std::string input = "{\"text\": \"card\"}\n{\"txt\": 1, \"id\": 7}\n{\"text\": \"pin\"}\n";
+  const std::string told = "standard input:2: the object has no \"text\"";
+  ProcessResult result =
+      cli({"query", pipeline_, "--json", "--set", "data.on_error=fail"}, {.input = input});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error, "error: " + told + "\n");
+  const std::vector<json> answers = json_lines(result.out);
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers[1],
+            (json{{"id", 7}, {"line", 2}, {"error", {{"code", "bad_field"}, {"message", told}}}}));
+  result = cli({"query", pipeline_, "--set", "data.on_error=fail"}, {.input = input});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.error, "error: " + told + "\n");
+}
+
+// A peer that goes away, of a plugin for one, is an error of the write that notices, not the end.
+TEST_F(QueryTest, ABrokenPipeDoesNotEndTheProcess) {
+  Process query(command({"query", pipeline_}),
+                {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
+  query.write_input("{\"text\": \"card\"}\n");
+  query.read_line();
+  query.send_signal(SIGPIPE);
+  query.write_input("{\"text\": \"pin\"}\n");
+  const ProcessResult result = query.wait();
+  EXPECT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("\t"));
 }
 
 // Weights that are read in place: nothing can be computed without them.
@@ -114,20 +180,30 @@ TEST_F(QueryTest, LinesMayBeLong) {
 TEST_F(QueryTest, ABadLineIsNamedAndTheOthersAreAnswered) {
   const std::string deep =
       "{\"text\": \"a\", \"id\": " + std::string(50000, '[') + std::string(50000, ']') + "}";
-  const std::vector<std::pair<std::string, std::string>> cases = {
-      {"{\"text\": ", "not JSON; expected one object a line"},
-      {"[1]", "expected an object, found an array"},
-      {"{\"txt\": \"a\"}", "the object has no \"text\""},
-      {"{\"text\": 3}", "\"text\": expected a string that is not empty, found an integer 3"},
-      {"{\"text\": \"\"}", "\"text\": expected a string that is not empty, found a string \"\""},
-      {"{\"text\": \"a\", \"label\": 1}", "\"label\": expected a string, found an integer 1"},
-      {"{\"text\": \"a\", \"label\": [\"b\", 1]}",
+  struct Case {
+    std::string line, code, message;
+  };
+  const std::vector<Case> cases = {
+      {"{\"text\": ", "malformed", "not JSON; expected one object a line"},
+      {"[1]", "malformed", "expected an object, found an array"},
+      {"{\"txt\": \"a\"}", "bad_field", "the object has no \"text\""},
+      {"{\"text\": 3}", "bad_field",
+       "\"text\": expected a string that is not empty, found an integer 3"},
+      {"{\"text\": \"\"}", "empty_text",
+       "\"text\": expected a string that is not empty, found a string \"\""},
+      {"{\"text\": \" \\t\"}", "empty_text",
+       "\"text\": expected a string that is not empty, found a string \" \\t\""},
+      {"{\"text\": \"caf\xE9\"}", "not_utf8",
+       "expected UTF-8, found the byte 0xE9 at byte 14 of the line"},
+      {"{\"text\": \"a\", \"label\": 1}", "bad_label",
+       "\"label\": expected a string, found an integer 1"},
+      {"{\"text\": \"a\", \"label\": [\"b\", 1]}", "bad_label",
        "\"label\": expected a string in the array, found an integer 1"},
-      {deep, "JSON nested deeper than 64 levels; expected an object with a text"},
-      {std::string(50000, '['),
+      {deep, "malformed", "JSON nested deeper than 64 levels; expected an object with a text"},
+      {std::string(50000, '['), "malformed",
        "JSON nested deeper than 64 levels; expected an object with a text"},
   };
-  for (const auto& [line, message] : cases) {
+  for (const auto& [line, code, message] : cases) {
     const std::string told = "standard input:2: " + message;
     const std::string input = "{\"text\": \"card\"}\n" + line + "\n{\"text\": \"pin\"}\n";
     for (const char* together : {"1", "4"}) {
@@ -139,7 +215,7 @@ TEST_F(QueryTest, ABadLineIsNamedAndTheOthersAreAnswered) {
       const std::vector<json> answers = json_lines(result.out);
       ASSERT_EQ(answers.size(), 3u);
       EXPECT_EQ(answers[0].at("text"), "card");
-      EXPECT_EQ(answers[1], (json{{"line", 2}, {"error", told}}));
+      EXPECT_EQ(answers[1], (json{{"line", 2}, {"error", {{"code", code}, {"message", told}}}}));
       EXPECT_EQ(answers[2].at("text"), "pin");
     }
     // Without --json an empty line keeps its place.
@@ -163,8 +239,10 @@ TEST_F(QueryTest, ALineThatIsTooLongIsSkipped) {
   EXPECT_EQ(answers[1],
             (json{{"line", 2},
                   {"error",
-                   "standard input:2: expected a line of at most 4194304 bytes, found a longer "
-                   "one; write one object a line"}}));
+                   {{"code", "malformed"},
+                    {"message",
+                     "standard input:2: expected a line of at most 4194304 bytes, found a longer "
+                     "one; write one object a line"}}}}));
   EXPECT_EQ(answers[2].at("text"), "pin");
   EXPECT_EQ(answers[3].at("line"), 4);
 }
@@ -184,10 +262,12 @@ TEST_F(QueryTest, ATextThatIsTooLongForTheModelIsNamed) {
   EXPECT_EQ(answers[0],
             (json{{"id", 7},
                   {"line", 1},
-                  {"error", "standard input:1: " + pipeline_ +
-                                ":14:2: selection: expected at most 1000 positions, the model's, "
-                                "from the first selected block to the query's end, found 1126; "
-                                "lower selection.ratio or count, or shorten the query"}}));
+                  {"error",
+                   {{"code", "too_long"},
+                    {"message",
+                     "standard input:1: expected a prompt of at most 1000 positions, the model's, "
+                     "found 1126, of which the query takes 515; shorten the text, write "
+                     "data.truncate = \"left\" or \"right\", or select fewer blocks"}}}}));
   EXPECT_EQ(answers[1].at("text"), "pin");
 }
 

@@ -60,6 +60,26 @@ TEST(RecordTest, TotalsScoreLabelledQueriesOnly) {
   EXPECT_EQ(totals.blocks_repaired, 3);
 }
 
+TEST(RecordTest, AnErrorCountsAsWrongWhereALabelIsExpected) {
+  RunRecord record;
+  record.encode.labels = {"a", "b", "c"};
+  record.queries = {answered("a", "a", 1), answered("b", "b", 3), answered("x", "a", 5),
+                    answered("b", "", 0), answered("", "", 0)};
+  for (const size_t i : {size_t{3}, size_t{4}})
+    record.queries[i].error = ItemError{ItemFault::kTooLong, "q.jsonl:4: too long"};
+  record.queries[1].answer.cut_tokens = 7;
+  const RunTotals totals = run_totals(record);
+  EXPECT_EQ(totals.scores.count, 4);
+  EXPECT_EQ(totals.scores.correct, 2);
+  EXPECT_EQ(totals.answered, 3);
+  EXPECT_EQ(totals.truncated, 1);
+  EXPECT_EQ(totals.unknown_labels, 1);
+  EXPECT_EQ(totals.labels_covered, 2);
+  EXPECT_EQ(totals.request.p50, 3) << "no time of what was not answered";
+  // a: 2 of 3, b: 2 of 3, x: 0; an error is no label.
+  EXPECT_NEAR(totals.scores.macro_f1, (2.0 / 3 + 2.0 / 3 + 0) / 3, 1e-12);
+}
+
 TEST(RecordTest, FreeTextsAreScoredAgainstAllTheirLabels) {
   RunRecord record;
   record.queries = {answered("a blue pub", "the  blue pub", 1), answered("", "ignored", 1),

@@ -18,7 +18,9 @@ TEST_F(ValidateTest, ASoundPipelineIsOkWithItsStages) {
   EXPECT_EQ(result.error, "");
   EXPECT_THAT(result.out, StartsWith("ok\n"));
   EXPECT_THAT(result.out, HasSubstr("dbsa.retriever.bm25"));
-  EXPECT_THAT(result.out, HasSubstr("data   24 demonstrations, 4 labels, 5 queries\n"));
+  EXPECT_THAT(result.out,
+              HasSubstr("data   24 demonstrations, 4 labels, 5 queries, which expect 4 of the "
+                        "labels\n"));
   EXPECT_THAT(result.out, HasSubstr("pool   6 blocks, "));
   // Nothing is computed and nothing is left behind.
   EXPECT_FALSE(std::filesystem::exists(path("store")));
@@ -266,13 +268,60 @@ TEST_F(ValidateTest, FaultsOfModelAndDataAreNamedTogether) {
   EXPECT_THAT(result.error, HasSubstr("error: " + path("pool.jsonl") + ":2:"));
 }
 
-TEST_F(ValidateTest, ALabelThatNoDemonstrationHasIsAFault) {
+TEST_F(ValidateTest, ALabelThatNoDemonstrationHasIsWarnedOf) {
   const std::string pipeline = make_pipeline();
   workspace_.write("queries.jsonl", "{\"text\": \"a\", \"label\": \"alhpa\"}\n");
   const ProcessResult result = cli({"validate", pipeline});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.error,
+            "warning: 1 of 1 query expects a label that no demonstration has, such as \"alhpa\" (" +
+                path("queries.jsonl") +
+                ":1); they count as wrong: add demonstrations with these labels, or name a file "
+                "with all labels in data.labels\n");
+  EXPECT_EQ(nlohmann::json::parse(cli({"validate", pipeline, "--json"}).out).at("warnings").size(),
+            1u);
+  EXPECT_EQ(cli({"validate", pipeline, "--set", "decoding.method=free"}).error, "")
+      << "texts are not chosen from labels";
+}
+
+// Lengths of blocks are known without a pass of the model, so every query is measured.
+TEST_F(ValidateTest, QueriesThatCannotBeAnsweredAreFaults) {
+  const std::string pipeline = make_pipeline();
+  std::string queries = workspace_.read("queries.jsonl"), faults;
+  for (int i = 0; i < 23; ++i) {
+    queries += i == 3 ? "{\"text\": \"caf\xE9\"}\n"
+                      : nlohmann::json{{"text", std::string(140000, 'a')}}.dump() + "\n";
+    if (i >= 20) continue;
+    faults += "error: " + path("queries.jsonl") + ":" + std::to_string(i + 6) + ": ";
+    faults += i == 3 ? "expected UTF-8, found the byte 0xE9 at byte 14 of the line; convert the "
+                       "file to UTF-8\n"
+                     : "expected a prompt of at most 131072 positions, the model's, found 140626, "
+                       "of which the query takes 140015; shorten the text, write data.truncate = "
+                       "\"left\" or \"right\", or select fewer blocks\n";
+  }
+  workspace_.write("queries.jsonl", queries);
+  faults += "error: " + path("queries.jsonl") + ": and 3 more faults\n";
+  ProcessResult result = cli({"validate", pipeline});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(result.error, StartsWith("error: " + path("queries.jsonl") + ":1: "));
-  EXPECT_THAT(result.error, HasSubstr("\"alhpa\""));
+  EXPECT_EQ(result.error, faults);
+  result = cli({"validate", pipeline, "--json"});
+  EXPECT_EQ(result.exit_code, 2);
+  const nlohmann::json out = nlohmann::json::parse(result.out);
+  EXPECT_EQ(out.at("ok"), false);
+  EXPECT_EQ(out.at("faults").size(), 21u);
+  // Neither a vote nor a text that may be cut is too long.
+  workspace_.write("queries.jsonl",
+                   nlohmann::json{{"text", std::string(140000, 'a')}}.dump() + "\n");
+  EXPECT_EQ(cli({"validate", pipeline}).exit_code, 2);
+  EXPECT_EQ(cli({"validate", pipeline, "--set", "decoding.method=vote"}).exit_code, 0);
+  // Where embeddings would be computed, it is measured beside no block.
+  EXPECT_EQ(cli({"validate", pipeline, "--set", "embedding.method=llm_hidden", "--set",
+                 "retriever.plugin=random"})
+                .exit_code,
+            2);
+  result = cli({"validate", pipeline, "--set", "data.truncate=left", "--json"});
+  EXPECT_EQ(result.exit_code, 0) << result.out;
+  EXPECT_EQ(nlohmann::json::parse(result.out).at("truncated"), 1);
 }
 
 TEST_F(ValidateTest, ABlockBeyondTheModelsPositionsIsAFault) {

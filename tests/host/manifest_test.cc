@@ -193,7 +193,7 @@ TEST(Manifest, KeysThatTheFrameworkReadsHaveItsType) {
             std::string::npos);
   EXPECT_EQ(said("mask_pattern", "[config.anchor_blocks]\ntype = \"integer\"\n"), "accepted");
   EXPECT_EQ(said("kv_store", "[config.path]\ntype = \"string\"\nformat = \"path\"\n"), "accepted");
-  // Of other kinds they are keys like any other.
+  // In other kinds they are keys like any other.
   EXPECT_EQ(said("retriever", "[config.anchor_blocks]\ntype = \"string\"\n"), "accepted");
   EXPECT_EQ(said("retriever", "[config.path]\ntype = \"integer\"\n"), "accepted");
 }

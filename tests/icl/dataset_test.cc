@@ -2,9 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
-#include <set>
 
+#include "icl/label_coverage.h"
 #include "icl/nfc.h"
 #include "icl/utf8.h"
 #include "tests/icl/temporary_file.h"
@@ -295,9 +296,11 @@ TEST(Labels, AreOneInEveryNormalForm) {
   EXPECT_TRUE(is_right({"c", decomposed, 1}, composed));
   EXPECT_EQ(label_table(Examples{{"a", decomposed, 1}, {"b", composed, 2}}),
             (std::vector<std::string>{composed}));
-  EXPECT_TRUE(check_query_labels(Examples{{"a", decomposed, 1}}, std::vector<std::string>{composed},
-                                 "q.jsonl", false)
-                  .ok());
+  const std::vector<std::string> labels = {composed};
+  LabelCoverage coverage(labels);
+  coverage.add({"a", decomposed, 1});
+  EXPECT_EQ(coverage.covered(), 1);
+  EXPECT_EQ(coverage.unknown(), 0);
   EXPECT_EQ(to_nfc("a\xCC\xA3\xCC\x88"), "\xE1\xBA\xA1\xCC\x88");
   EXPECT_EQ(to_nfc("a\xCC\x88\xCC\xA3"), "\xE1\xBA\xA1\xCC\x88") << "marks in either order";
   EXPECT_EQ(to_nfc("\xE2\x84\xAB"), "\xC3\x85") << "the sign of the angstrom";
@@ -384,6 +387,13 @@ TEST(Draw, KeepsFileOrderAndDependsOnTheSeedAlone) {
   EXPECT_EQ(lines, (std::vector<int64_t>{1, 2, 6, 9}));
 }
 
+TEST(Draw, ALargerDrawHasTheSmallerOne) {
+  const std::vector<int64_t> few = draw_indices(50, 10, 3), many = draw_indices(50, 20, 3);
+  ASSERT_EQ(many.size(), 20u);
+  EXPECT_TRUE(std::includes(many.begin(), many.end(), few.begin(), few.end()));
+  EXPECT_EQ(draw_indices(3, 10, 3), (std::vector<int64_t>{0, 1, 2}));
+}
+
 TEST(Draw, RefusesMoreThanThereAre) {
   const auto drawn = draw(numbered(3), 4, 0);
   ASSERT_FALSE(drawn.ok());
@@ -399,24 +409,166 @@ TEST(Labels, AreSortedAndDistinct) {
             (std::vector<std::string>{"x", "y"}));
 }
 
-TEST(Labels, QueriesMayHaveNoOther) {
-  const std::vector<std::string> labels = {"x", "y"};
-  EXPECT_TRUE(
-      check_query_labels(Examples{{"a", "y", 1}, {"b", "", 2}}, labels, "q.jsonl", false).ok());
-  EXPECT_TRUE(check_query_labels(Examples{{"a", "z", 1, {"y"}}}, labels, "q.jsonl", false).ok())
-      << "one label of several is enough";
-  const Status status =
-      check_query_labels(Examples{{"a", "y", 1}, {"b", "z\n", 7}}, labels, "data/q.jsonl", false);
-  ASSERT_FALSE(status.ok());
-  EXPECT_EQ(status.error().code, ErrorCode::kConfig);
-  EXPECT_EQ(status.error().message,
-            "data/q.jsonl:7: expected a label that some demonstration has, found \"z\\n\"; add a "
-            "demonstration with it, name a file with all labels in data.labels, or remove the "
-            "query");
+// ---- one bad record is one error ----------------------------------------------------------------
+
+// "line code label" of every row, without a code where it is an example.
+std::vector<std::string> rows_of(const std::string& name, const std::string& bytes,
+                                 LabelPolicy policy = LabelPolicy::kOptional) {
+  TemporaryFile file(name, bytes);
+  const auto rows = load_rows(file.path(), "text", "label", policy);
+  EXPECT_TRUE(rows.ok()) << rows.error().message;
+  std::vector<std::string> found;
+  for (const Row& row : *rows) {
+    found.push_back(std::to_string(row.example.line) + " " +
+                    (row.error ? item_fault_name(row.error->fault) : "-") + " " +
+                    row.example.label);
+    if (row.error) {
+      EXPECT_TRUE(row.error->message.starts_with(file.path().string() + ":" +
+                                                 std::to_string(row.example.line) + ": "))
+          << row.error->message;
+    }
+  }
+  return found;
+}
+
+TEST(Rows, ABadLineOfJsonlLeavesTheOthers) {
+  EXPECT_EQ(rows_of("a.jsonl",
+                    "{\"text\": \"one\", \"label\": \"x\"}\n"
+                    "{\"text\": \n"
+                    "{\"text\": \"  \", \"label\": \"x\"}\n"
+                    "\n"
+                    "{\"text\": \"caf\xE9\", \"label\": \"y\"}\n"
+                    "{\"label\": [\"x\", \"y\"]}\n"
+                    "[1]\n"
+                    "{\"text\": \"two\", \"label\": 3}\n"
+                    "{\"text\": \"two\", \"label\": \" x\"}\n"
+                    "{\"text\": \"two\", \"label\": [\"\", \"x\"]}\n"
+                    "{\"text\": \"last\"}"),
+            (std::vector<std::string>{"1 - x", "2 malformed ", "3 empty_text x", "5 not_utf8 y",
+                                      "6 bad_field x", "7 malformed ", "8 bad_label ",
+                                      "9 bad_label ", "10 bad_label ", "11 - "}));
+  EXPECT_EQ(rows_of("a.jsonl", "{\"text\":\"" + std::string(kMaxRecordBytes, 'a') + "\"}\n{}\n"),
+            (std::vector<std::string>{"1 malformed ", "2 bad_field "}));
+}
+
+TEST(Rows, ABadRecordOfCsvLeavesTheOthers) {
   EXPECT_EQ(
-      check_query_labels(Examples{{"b", "z", 7}}, labels, "data/q.jsonl", true).error().message,
-      "data/q.jsonl:7: expected a label of data.labels, or one that some demonstration has, "
-      "found \"z\"; add it to data.labels or remove the query");
+      rows_of("a.csv",
+              "text,label\n"
+              "one,x\n"
+              ",x\n"
+              "two, too,y\n"
+              "caf\xE9,y\n"
+              "5\" pipe,x\n"
+              "\"a\"b,x\n"
+              "two, x\n"
+              "\"three\nlines\nlong\",z\n"
+              "last,"),
+      (std::vector<std::string>{"2 - x", "3 empty_text x", "4 malformed ", "5 not_utf8 y",
+                                "6 malformed ", "7 malformed ", "8 bad_label ", "9 - z", "12 - "}));
+}
+
+// A quote that is not closed takes no record with it but its own.
+TEST(Rows, AnOpenQuoteCostsItsOwnLine) {
+  EXPECT_EQ(rows_of("a.csv", "text,label\none,x\n\"two,x\nthree,y\nfour,y\n"),
+            (std::vector<std::string>{"2 - x", "3 malformed ", "4 - y", "5 - y"}));
+  EXPECT_EQ(rows_of("a.csv", "text,label\n\"one,x\n\"two\",x\nthree,y\n"),
+            (std::vector<std::string>{"2 malformed ", "3 - x", "4 - y"}));
+}
+
+// All faults of a file of demonstrations are told at once.
+TEST(Rows, TwentyFaultsAreListedAndTheOthersCounted) {
+  const auto message = [](int faults) {
+    std::string bytes = "{\"text\": \"one\", \"label\": \"x\"}\n";
+    for (int i = 0; i < faults; ++i) bytes += "{\"text\": \"\", \"label\": \"x\"}\n";
+    TemporaryFile file("a.jsonl", bytes);
+    std::string text =
+        load_dataset(file.path(), "text", "label", LabelPolicy::kRequired).error().message;
+    const std::string folder = file.path().parent_path().string() + "/";
+    for (size_t at = 0; (at = text.find(folder, at)) != text.npos;) text.erase(at, folder.size());
+    return text;
+  };
+  const auto expected = [](int listed) {
+    std::string text;
+    for (int i = 0; i < listed; ++i)
+      text += (i == 0 ? "" : "\n") + ("a.jsonl:" + std::to_string(i + 2)) +
+              ": expected a text in field \"text\", found an empty one; fill it in or remove the "
+              "record";
+    return text;
+  };
+  EXPECT_EQ(message(2), expected(2));
+  EXPECT_EQ(message(20), expected(20));
+  EXPECT_EQ(message(21), expected(20) + "\na.jsonl: and 1 more fault");
+  EXPECT_EQ(message(147), expected(20) + "\na.jsonl: and 127 more faults");
+}
+
+TEST(Rows, AHeaderThatIsWrongIsOfTheWholeFile) {
+  for (const char* bytes :
+       {"utterance,label\none,x\n", "text,label,label\none,x,y\n", "te\xFFxt,label\none,x\n"}) {
+    TemporaryFile file("a.csv", bytes);
+    EXPECT_FALSE(load_rows(file.path(), "text", "label", LabelPolicy::kOptional).ok()) << bytes;
+  }
+}
+
+// ---- labels of queries and of the pool ---------------------------------------------------------
+
+using Warnings = std::vector<std::string>;
+
+Warnings coverage_warnings(const Examples& queries, const std::vector<std::string>& labels,
+                           bool labels_given = false) {
+  LabelCoverage coverage(labels);
+  for (const Example& query : queries) coverage.add(query);
+  return coverage.warnings("q.jsonl", labels_given);
+}
+
+TEST(Coverage, CountsWhatQueriesExpect) {
+  const std::vector<std::string> labels = {"w", "x", "y"};
+  LabelCoverage coverage(labels);
+  for (const Example& query : Examples{{"a", "y", 1},
+                                       {"b", "", 2},
+                                       {"c", "z", 3, {"y"}},
+                                       {"d", "z", 4},
+                                       {"e", "y", 5},
+                                       {"f", "w", 6}})
+    coverage.add(query);
+  EXPECT_EQ(coverage.labels(), 3);
+  EXPECT_EQ(coverage.labelled(), 5);
+  EXPECT_EQ(coverage.covered(), 2);
+  EXPECT_EQ(coverage.unknown(), 1) << "one label of several is enough";
+}
+
+TEST(Coverage, WarnsOfLabelsThatNoDemonstrationHas) {
+  const std::vector<std::string> labels = {"x", "y"};
+  EXPECT_EQ(coverage_warnings({{"a", "y", 1}, {"b", "", 2}}, labels), Warnings());
+  EXPECT_EQ(coverage_warnings({{"a", "x", 1}, {"b", "z\n", 7}}, labels),
+            Warnings({"1 of 2 queries expects a label that no demonstration has, such as \"z\\n\" "
+                      "(q.jsonl:7); they count as wrong: add demonstrations with these labels, or "
+                      "name a file with all labels in data.labels"}));
+  EXPECT_EQ(coverage_warnings({{"a", "x", 1},
+                               {"b", "d", 2},
+                               {"c", "b", 3},
+                               {"c", "c", 4},
+                               {"c", "a", 5},
+                               {"c", "d", 6}},
+                              labels, true),
+            Warnings({"5 of 6 queries expect a label that no demonstration has, and data.labels "
+                      "neither, such as \"a\" (q.jsonl:5), \"b\" (q.jsonl:3), \"c\" "
+                      "(q.jsonl:4); they count as wrong: add demonstrations with these labels"}));
+}
+
+TEST(Coverage, WarnsOfQueriesOfFewLabels) {
+  std::vector<std::string> labels;
+  for (char c = 'a'; c <= 'j'; ++c) labels.emplace_back(1, c);
+  Examples queries;
+  for (int i = 0; i < 100; ++i) queries.push_back({"t", labels[static_cast<size_t>(i % 4)], i});
+  EXPECT_EQ(coverage_warnings(queries, labels),
+            Warnings({"100 queries expect 4 of the 10 labels, so the accuracy says nothing about "
+                      "the others; for a file that is sorted by label, draw with "
+                      "data.query_count"}));
+  queries.push_back({"t", "j", 101});
+  EXPECT_EQ(coverage_warnings(queries, labels), Warnings()) << "half of them is enough";
+  EXPECT_EQ(coverage_warnings({{"t", "a", 1}, {"t", "b", 2}}, labels), Warnings())
+      << "two queries cannot expect more than two";
 }
 
 TEST(Utf8, AcceptsWhatUnicodeCallsWellFormed) {
@@ -428,6 +580,11 @@ TEST(Utf8, AcceptsWhatUnicodeCallsWellFormed) {
        {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
         "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xC2", "\xE1\x80", "\xF1\x80\x80", "\xE1\x80\x41"})
     EXPECT_EQ(find_invalid_utf8(std::string("ab") + text), 2u);
+}
+
+TEST(Utf8, RepairsByteByByte) {
+  EXPECT_EQ(replace_invalid_utf8("caf\xC3\xA9"), "caf\xC3\xA9");
+  EXPECT_EQ(replace_invalid_utf8("a\xFF\xE1\x80z"), "a\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz");
 }
 
 TEST(Messages, QuoteTextSafely) {

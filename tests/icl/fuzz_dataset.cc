@@ -9,6 +9,7 @@
 #include <string>
 
 #include "icl/dataset.h"
+#include "icl/utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
@@ -25,11 +26,20 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::fclose(file);
   const auto policy =
       (data[0] & 2) != 0 ? dbsa::LabelPolicy::kRequired : dbsa::LabelPolicy::kOptional;
-  const auto examples =
-      dbsa::load_dataset(path, "text", "label", policy, (data[0] & 4) != 0 ? ';' : '\0');
+  const char delimiter = (data[0] & 4) != 0 ? ';' : '\0';
+  const auto examples = dbsa::load_dataset(path, "text", "label", policy, delimiter);
   if (examples.ok())
     for (const dbsa::Example& example : *examples)
       if (example.text.empty() || example.line < 1) std::abort();
+  // Each record is an example or an error with its place.
+  const auto rows = dbsa::load_rows(path, "text", "label", policy, delimiter);
+  if (examples.ok() && (!rows.ok() || rows->size() != examples->size())) std::abort();
+  if (rows.ok())
+    for (const dbsa::Row& row : *rows) {
+      if (row.example.line < 1 || (!row.error && row.example.text.empty())) std::abort();
+      if (dbsa::find_invalid_utf8(row.example.text + row.example.label)) std::abort();
+      if (row.error && !row.error->message.starts_with(path + ":")) std::abort();
+    }
   const auto indices = dbsa::load_indices(path, 10);
   if (indices.ok())
     for (const int64_t index : *indices)

@@ -127,11 +127,12 @@ plugin = "cpu"
     std::vector<std::string> texts;
     for (const Example& query : *queries) texts.push_back(query.text);
     Told told;
-    for (const Result<Answer>& answer : engine.answer_together(texts)) {
-      if (!answer.ok()) throw std::runtime_error(answer.error().message);
-      told.labels.push_back(answer->label.text);
-      told.log_probabilities.push_back(answer->label.log_probability);
-      told.repaired += answer->blocks_repaired;
+    for (const Result<Outcome>& outcome : engine.answer_together(texts)) {
+      if (!outcome.ok()) throw std::runtime_error(outcome.error().message);
+      const Answer& answer = std::get<Answer>(*outcome);
+      told.labels.push_back(answer.label.text);
+      told.log_probabilities.push_back(answer.label.log_probability);
+      told.repaired += answer.blocks_repaired;
     }
     return told;
   }

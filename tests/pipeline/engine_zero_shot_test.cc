@@ -165,7 +165,7 @@ TEST_F(EngineTest, AFewDemonstrationsChooseFromAllLabels) {
   auto harness = open({{"data.demonstration_count", "1"}, {"selection.ratio", "1.0"}});
   ASSERT_TRUE(harness->engine().encode(false, {}).ok());
   EXPECT_EQ(harness->engine().labels().size(), 1u);
-  EXPECT_FALSE(harness->engine().load_queries().ok());
+  EXPECT_EQ(ask(harness->engine()).labels.size(), 4u) << "a label may be one that cannot be chosen";
 }
 
 TEST_F(EngineTest, AFileOfLabelsAddsToThoseOfTheDemonstrations) {

@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   ReportRun other = *run;
   other.config["selection"] = 1;
   input.runs = {*std::move(run), std::move(other)};
-  Report report{"Fuzz", {}, {}};
+  Report report{"Fuzz", {}, {}, {}};
   report.studies.push_back(analyse_study(std::move(input)));
   const ReportDocument document = report_document(report);
   if (report_html(document).empty() || report_markdown(document).empty() ||

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "tests/cli/schema_judge.h"
 #include "tests/report/records.h"
 
@@ -28,6 +30,10 @@ TEST(ReportInput, ARecordIsRead) {
   EXPECT_EQ(run.data_seed, 3u);
   EXPECT_EQ(run.setup, 7);
   EXPECT_EQ(run.selected_tokens, 200);  // the mean of 100 and 300
+  EXPECT_EQ(run.answers.size(), 100u);
+  EXPECT_EQ(std::count_if(run.answers.begin(), run.answers.end(),
+                          [](const ReportAnswer& answer) { return *answer.correct; }),
+            75);
   EXPECT_EQ(run.model, "tiny");
   EXPECT_EQ(run.dataset, "bank/train.jsonl");
   EXPECT_EQ(run.stages[3], 0.01);
@@ -43,10 +49,11 @@ TEST(ReportInput, SweepsAndRecordsBecomeStudies) {
   const std::string b = workspace.write("runs/b.json", make_record({.seed = 2}).dump());
   workspace.write("runs/notes.txt", "not a record");
   // b.json twice counts once.
-  const auto inputs = read_report_input(std::vector{b, sweep, workspace.path("runs")});
-  ASSERT_TRUE(inputs.ok()) << inputs.error().message;
-  ASSERT_EQ(inputs->size(), 2u);
-  const StudyInput& study = (*inputs)[0];
+  const auto input = read_report_input(std::vector{b, sweep, workspace.path("runs")});
+  ASSERT_TRUE(input.ok()) << input.error().message;
+  EXPECT_THAT(input->left_out, testing::ElementsAre());
+  ASSERT_EQ(input->studies.size(), 2u);
+  const StudyInput& study = input->studies[0];
   EXPECT_EQ(study.title, "Masks");
   EXPECT_EQ(study.cells, 8);
   EXPECT_EQ(study.runs.size(), 6u);
@@ -55,7 +62,7 @@ TEST(ReportInput, SweepsAndRecordsBecomeStudies) {
   EXPECT_FALSE(study.lost[0].exit_code);
   EXPECT_EQ(study.lost[1].exit_code, 4);
   EXPECT_EQ(study.lost[1].message, "out of memory");
-  EXPECT_EQ((*inputs)[1].runs.size(), 2u);
+  EXPECT_EQ(input->studies[1].runs.size(), 2u);
 }
 
 TEST(ReportInput, AllFaultsAreNamedAtOnce) {
@@ -88,6 +95,65 @@ TEST(ReportInput, AllFaultsAreNamedAtOnce) {
           none +
           ": expected a folder of a sweep, a folder of result records or a record, but there is "
           "nothing");
+}
+
+// What cannot be read is named; the rest is reported.
+TEST(ReportInput, DamagedRecordsAreLeftOut) {
+  const Workspace workspace;
+  const std::string sweep = write_sweep(workspace, "sweep", 1, {4});
+  const std::string cut =
+      workspace.write("sweep/records/0002.json", make_record({}).dump().substr(0, 500));
+  const std::string failure = workspace.write("sweep/failures/0004.json", "{");
+  workspace.write("runs/good.json", make_record({}).dump());
+  const std::string foreign = workspace.write("runs/package.json", R"({"name": "npm"})");
+  workspace.write("later/notes.txt", "");
+  const auto input =
+      read_report_input(std::vector{sweep, workspace.path("runs"), workspace.path("later")});
+  ASSERT_TRUE(input.ok()) << input.error().message;
+  ASSERT_EQ(input->studies.size(), 2u);
+  const StudyInput& study = input->studies[0];
+  EXPECT_EQ(study.runs.size(), 2u);
+  ASSERT_EQ(study.lost.size(), 2u);
+  EXPECT_EQ(study.lost[0].name, "dense/200/1");
+  EXPECT_EQ(study.lost[0].message, "its record is damaged or cannot be read");
+  EXPECT_EQ(study.lost[1].message,
+            "what happened was noted, but the note is damaged or cannot be read");
+  EXPECT_THAT(
+      input->left_out,
+      testing::ElementsAre(
+          cut +
+              ": expected a result record of `dbsa-pipe run`, got what is no JSON at byte 501; the "
+              "file is damaged or cut short",
+          failure +
+              ": expected a failure that `dbsa-pipe sweep` noted, got what is no JSON at byte "
+              "2; the file is damaged or cut short",
+          foreign + ": expected a result record of `dbsa-pipe run`, got other JSON: its "
+                    "program.name is not \"dbsa-pipe\", or it has no schema_version",
+          workspace.path("later") +
+              ": expected a sweep.json or result records (*.json), the folder has none"));
+}
+
+// A narrower sweep into the same folder lists fewer values than there are records of.
+TEST(ReportInput, CellsOfValuesThatAnAxisDoesNotListAreRead) {
+  const Workspace workspace;
+  const std::string folder = write_sweep(workspace, "sweep", 1);
+  json sweep = make_sweep(1);
+  sweep["axes"][1]["values"] = {"200"};
+  workspace.write("sweep/sweep.json", sweep.dump());
+  const auto input = read_report_input(std::vector{folder});
+  ASSERT_TRUE(input.ok()) << input.error().message;
+  EXPECT_EQ(input->studies[0].runs.size(), 4u);
+  EXPECT_THAT(input->studies[0].axes[1].values, testing::ElementsAre("200", "100"));
+}
+
+TEST(ReportInput, AccuraciesAreShares) {
+  json record = make_record({});
+  record["totals"]["accuracy"] = 1.5;
+  std::vector<std::string> faults;
+  EXPECT_FALSE(parse_record("r.json", record.dump(), faults));
+  EXPECT_THAT(faults, testing::ElementsAre(
+                          "r.json: totals.accuracy: expected a number from 0 to 1, got a number "
+                          "1.5"));
 }
 
 TEST(ReportInput, EmptyFoldersAndEmptyFiles) {
@@ -127,13 +193,13 @@ TEST(ReportInput, FaultsOfASweep) {
   EXPECT_THAT(
       sweep_faults(sweep),
       testing::ElementsAre(
+          "sweep.json: cells[0].record: expected a path inside the folder of the sweep, got a "
+          "string \"../elsewhere.json\"",
+          "sweep.json: cells[1].values: expected one of each axis",
           "sweep.json: baseline: expected a value of the axis \"method\", got \"denes\"",
           "sweep.json: baseline: expected names of axes, got \"model\"",
           "sweep.json: published[0].metric: expected \"accuracy\", \"request_ratio\" or "
-          "\"setup_ratio\", got a string \"f1\"",
-          "sweep.json: cells[0].record: expected a path inside the folder of the sweep, got a "
-          "string \"../elsewhere.json\"",
-          "sweep.json: cells[1].values: expected one of each axis"));
+          "\"setup_ratio\", got a string \"f1\""));
   sweep = make_sweep(1);
   sweep["schema_version"] = 2;
   EXPECT_THAT(sweep_faults(sweep),

@@ -101,6 +101,21 @@ TEST_F(ReportCommand, BadInputIsNamedAndNothingIsWritten) {
   EXPECT_EQ(cli({"report", path("none")}).exit_code, 4);
 }
 
+// A record that was cut short, beside whole ones.
+TEST_F(ReportCommand, ADamagedRecordIsAWarning) {
+  workspace_.write("runs/a.json", make_record({}).dump());
+  const std::string cut = workspace_.write("runs/b.json", make_record({}).dump().substr(0, 500));
+  const ProcessResult result = cli({"report", path("runs"), "--no-plots", "--quiet"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.error,
+            "warning: " + cut +
+                ": expected a result record of `dbsa-pipe run`, got what is no JSON at "
+                "byte 501; the file is damaged or cut short; left out\n");
+  const std::string text = workspace_.read("runs/report/report.md");
+  EXPECT_THAT(text, HasSubstr("## Left out"));
+  EXPECT_THAT(text, HasSubstr("got what is no JSON at byte 501"));
+}
+
 TEST_F(ReportCommand, TheCommandLine) {
   const ProcessResult none = cli({"report"});
   EXPECT_EQ(none.exit_code, 2);

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
+
+#include "pipeline/identity.h"
 
 namespace dbsa {
 namespace {
@@ -13,16 +16,26 @@ using nlohmann::json;
 
 json percentiles(double mean) { return {{"mean", mean}, {"p50", 0.9 * mean}, {"p95", 1.5 * mean}}; }
 
+int64_t right_answers(const RecordFigures& figures) {
+  return std::llround(figures.accuracy.value_or(0) * static_cast<double>(kRecordQueries));
+}
+
 json totals_of(const RecordFigures& figures) {
-  json totals = {{"queries", 2},
-                 {"labelled", figures.accuracy ? 2 : 0},
-                 {"correct", figures.accuracy ? json(1) : json(nullptr)},
+  json totals = {{"queries", kRecordQueries},
+                 {"labelled", figures.accuracy ? kRecordQueries : 0},
+                 {"items",
+                  {{"answered", kRecordQueries},
+                   {"errors", 0},
+                   {"truncated", 0},
+                   {"unknown_labels", 0},
+                   {"labels_covered", 2}}},
+                 {"correct", figures.accuracy ? json(right_answers(figures)) : json(nullptr)},
                  {"accuracy", figures.accuracy ? json(*figures.accuracy) : json(nullptr)},
                  {"accuracy_95", figures.accuracy ? json({0.1, 0.9}) : json(nullptr)},
                  {"text_scores", nullptr},
                  {"macro_f1", figures.accuracy ? json(*figures.accuracy) : json(nullptr)},
                  {"setup_seconds", figures.setup},
-                 {"answer_seconds", 2 * figures.request},
+                 {"answer_seconds", static_cast<double>(kRecordQueries) * figures.request},
                  {"request_seconds", percentiles(figures.request)},
                  {"kv_bytes", 1000 * figures.demonstrations},
                  {"kv_error", nullptr},
@@ -36,23 +49,32 @@ json totals_of(const RecordFigures& figures) {
   return totals;
 }
 
-json query_of(double seconds, int64_t selected) {
-  json query = {{"line", 1},
-                {"text", "card lost"},
-                {"expected", nullptr},
-                {"correct", nullptr},
-                {"label", "alpha"},
+// Query i, from 0: odd ones take half as long again as even ones, and select three times as much.
+json query_of(const RecordFigures& figures, int64_t i) {
+  const bool right = (37 * i + 11 * figures.seed) % kRecordQueries < right_answers(figures);
+  const double seconds = (i % 2 == 0 ? 0.8 : 1.2) * figures.request;
+  json query = {{"line", i + 1},
+                {"text", "card " + std::to_string(i + 1) + " lost"},
+                {"expected", figures.accuracy ? json("alpha") : json(nullptr)},
+                {"correct", figures.accuracy ? json(right) : json(nullptr)},
+                {"label", right ? "alpha" : "beta"},
                 {"log_probability", -0.5},
                 {"runner_up", nullptr},
                 {"label_log_probabilities", nullptr},
                 {"text_scores", nullptr},
                 {"blocks", json::array()},
-                {"tokens", {{"query", 7}, {"selected", selected}}},
+                {"tokens", {{"query", 7}, {"selected", i % 2 == 0 ? 100 : 300}, {"cut", 0}}},
                 {"blocks_repaired", 0},
                 {"seconds", {{"total", seconds}, {"prefill", seconds}}}};
   for (const char* stage : {"retrieve", "load", "verify", "decode", "repair"})
     query["seconds"][stage] = 0;
   return query;
+}
+
+json queries_of_record(const RecordFigures& figures) {
+  json queries = json::array();
+  for (int64_t i = 0; i < kRecordQueries; ++i) queries.push_back(query_of(figures, i));
+  return queries;
 }
 
 json config_of(const RecordFigures& figures) {
@@ -122,23 +144,49 @@ json make_record(const RecordFigures& figures) {
             {"blocks_repaired", 0},
             {"index_reused", false},
             {"labels", 4},
-            {"demonstrations_hash", hash},
+            {"demonstrations_hash", hash_list(std::vector{std::to_string(figures.seed),
+                                                          std::to_string(figures.demonstrations)})},
             {"blocks_hash", hash},
             {"label_names", {"alpha", "beta"}},
             {"setup_seconds", figures.setup},
             {"encode_seconds", figures.setup},
             {"assignment", json::array()}}},
           {"totals", totals_of(figures)},
-          {"queries", {query_of(figures.request, 100), query_of(figures.request, 300)}}};
+          {"queries", queries_of_record(figures)}};
 }
 
-ReportRun make_run(const RecordFigures& figures, AxisValues values) {
+json with_identity(json record, const IdentityWords& words) {
+  const auto hash = [](std::vector<std::string> parts) { return hash_list(parts); };
+  json config = record.at("config");
+  for (const char* table : {"data", "block_grouper"}) config[table].erase("seed");
+  config.erase("output");
+  config["kv_store"].erase("path");
+  record["identity"] = {{"run", hash({record.dump()})},
+                        {"group", hash({words.model, words.demonstrations, words.queries,
+                                        words.retriever, config.dump()})},
+                        {"draw", hash({words.demonstrations, record.at("seeds").dump()})},
+                        {"inputs",
+                         {{"model", hash({words.model})},
+                          {"tokenizer", hash({"tokenizer"})},
+                          {"embedding", nullptr},
+                          {"demonstrations", hash({words.demonstrations})},
+                          {"queries", hash({words.queries})},
+                          {"labels", nullptr}}},
+                        {"stages", {{"retriever", hash({words.retriever})}}}};
+  return record;
+}
+
+ReportRun read_run(const json& record, AxisValues values) {
   std::vector<std::string> faults;
-  auto run = parse_record("record.json", make_record(figures).dump(), faults);
+  auto run = parse_record("record.json", record.dump(), faults);
   for (const std::string& fault : faults) ADD_FAILURE() << fault;
   if (!run) return {};
   run->values = std::move(values);
   return *std::move(run);
+}
+
+ReportRun make_run(const RecordFigures& figures, AxisValues values) {
+  return read_run(make_record(figures), std::move(values));
 }
 
 json make_sweep(int64_t runs) {

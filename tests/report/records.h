@@ -22,10 +22,19 @@ struct RecordFigures {
   std::string mask = "dbsa";
 };
 
-// Accepted by schemas/results.schema.json.
+// In a record: each is a hundredth of the accuracy. Which are right differs between seeds.
+inline constexpr int64_t kRecordQueries = 100;
+
+// Accepted by schemas/results.schema.json, without an identity: as an earlier version wrote it.
 nlohmann::json make_record(const RecordFigures& figures);
+// With an identity. Each part is made of a word that stands for its content.
+struct IdentityWords {
+  std::string model = "model", demonstrations = "train", queries = "test", retriever = "bm25 1";
+};
+nlohmann::json with_identity(nlohmann::json record, const IdentityWords& words = {});
 // The record as a report reads it; any fault is a test failure.
 ReportRun make_run(const RecordFigures& figures, AxisValues values = {});
+ReportRun read_run(const nlohmann::json& record, AxisValues values = {});
 
 // sweep.json of the axes method (dense, DBSA) and size (100, 200), `runs` runs, baseline dense. The
 // cell of method m, size s and run r is number (2 m + s) runs + r, counted from 0, 0, 1.

@@ -20,7 +20,7 @@ StudyInput loose(std::vector<ReportRun> runs) {
 StudyInput sweep(std::vector<ReportRun> runs) {
   StudyInput input = loose(std::move(runs));
   input.is_sweep = true;
-  input.axes = {{"method", {"dense", "DBSA"}}, {"set", {"trec", "nlu"}}};
+  input.axes = {{"method", {"dense", "DBSA"}, false}, {"set", {"trec", "nlu"}, false}};
   input.baseline = AxisValues{{"method", "dense"}};
   return input;
 }
@@ -69,13 +69,25 @@ TEST(ReportStudy, PathsAreShownByTheLastPartsThatTellThemApart) {
                                            "data.demonstrations=trec/train.jsonl"));
 }
 
-TEST(ReportStudy, ASingleRunHasItsOwnWilsonInterval) {
+TEST(ReportStudy, ASingleRunHasWilsonsInterval) {
   const Study one = analyse_study(loose({make_run({.accuracy = 0.5})}));
-  EXPECT_EQ(one.groups[0].accuracy->interval->low, 0.1);
-  const Study two =
-      analyse_study(loose({make_run({.accuracy = 0.5, .seed = 1}), make_run({.seed = 2})}));
-  EXPECT_EQ(two.groups[0].accuracy->interval->low, 0.5);
-  EXPECT_EQ(two.groups[0].accuracy->deviation, 0);
+  EXPECT_NEAR(one.groups[0].accuracy->interval->low, wilson_interval(50, 100).low, 1e-12);
+  EXPECT_EQ(one.groups[0].accuracy->covers, (Covers{false, true}));
+}
+
+// Runs that agree have the spread of their queries, not none.
+TEST(ReportStudy, EqualAccuraciesOfDrawsHaveAnInterval) {
+  for (const int64_t draws : {2, 3, 5}) {
+    std::vector<ReportRun> runs;
+    for (int64_t seed = 1; seed <= draws; ++seed)
+      runs.push_back(make_run({.accuracy = 0.5, .seed = seed}));
+    const Study study = analyse_study(loose(runs));
+    const Summary& accuracy = *study.groups.at(0).accuracy;
+    EXPECT_EQ(accuracy.deviation, 0);
+    EXPECT_LT(accuracy.interval->low, 0.47);
+    EXPECT_GT(accuracy.interval->high, 0.53);
+    EXPECT_EQ(accuracy.covers, (Covers{draws >= 3, true}));
+  }
 }
 
 TEST(ReportStudy, RunsOfEqualSeedsAreOneDrawAndManyTimings) {
@@ -84,7 +96,7 @@ TEST(ReportStudy, RunsOfEqualSeedsAreOneDrawAndManyTimings) {
   const ReportGroup& one = repeated.groups.at(0);
   EXPECT_EQ(one.runs.size(), 2u);
   EXPECT_EQ(one.accuracy->count, 1);
-  EXPECT_EQ(one.accuracy->interval->low, 0.1);  // Wilson's, of the record
+  EXPECT_NEAR(one.accuracy->interval->low, wilson_interval(50, 100).low, 1e-12);
   EXPECT_FALSE(one.accuracy->deviation);
   EXPECT_EQ(one.request_mean.count, 2);
   EXPECT_EQ(one.request_mean.mean, 2);
@@ -99,26 +111,31 @@ TEST(ReportStudy, RunsOfEqualSeedsAreOneDrawAndManyTimings) {
 }
 
 TEST(ReportStudy, ARetrieverThatDrawsMakesADraw) {
-  ReportRun first = make_run({.accuracy = 0.4}), second = make_run({.accuracy = 0.6});
-  second.config["retriever"]["seed"] = 1;
-  const Study study = analyse_study(loose({first, second}));
+  nlohmann::json first = make_record({.accuracy = 0.4}), second = make_record({.accuracy = 0.6});
+  second["config"]["retriever"]["seed"] = 1;
+  const Study study = analyse_study(loose({read_run(first), read_run(second)}));
+  ASSERT_EQ(study.groups.size(), 1u);
   EXPECT_EQ(study.groups[0].accuracy->count, 2);
 }
 
-TEST(ReportStudy, ARatioOfAccuraciesIsOfDraws) {
+TEST(ReportStudy, ADifferenceOfAccuraciesIsOfDraws) {
   const Study study =
       analyse_study(sweep({make_run({.accuracy = 0.5, .seed = 1}, cell("dense", "trec")),
                            make_run({.accuracy = 0.5, .seed = 1}, cell("dense", "trec")),
                            make_run({.accuracy = 0.4, .seed = 1}, cell("DBSA", "trec")),
                            make_run({.accuracy = 0.4, .seed = 1}, cell("DBSA", "trec"))}));
   const ReportGroup& group = study.groups.at(1);
-  EXPECT_EQ(group.accuracy_ratio->value.count, 1);
-  EXPECT_NEAR(group.accuracy_ratio->value.mean, 0.8, 1e-12);
-  EXPECT_FALSE(group.accuracy_ratio->value.interval);
+  const Summary& difference = group.accuracy_difference->value;
+  EXPECT_EQ(difference.count, 1);
+  EXPECT_NEAR(difference.mean, -0.1, 1e-12);
+  EXPECT_EQ(difference.covers, (Covers{false, true}));
+  // All that is right here is right there: narrower than two samples of their own would allow.
+  EXPECT_GT(difference.interval->low, -0.19);
+  EXPECT_LT(difference.interval->high, -0.03);
   EXPECT_EQ(group.request_ratio->value.count, 2);
 }
 
-TEST(ReportStudy, RatiosArePairedBySeedWithinTheOtherAxes) {
+TEST(ReportStudy, ComparisonsArePairedBySeedWithinTheOtherAxes) {
   const Study study = analyse_study(sweep(
       {make_run({.accuracy = 0.5, .seed = 1, .request = 2}, cell("dense", "trec")),
        make_run({.accuracy = 0.8, .seed = 2, .request = 4}, cell("dense", "trec")),
@@ -129,15 +146,38 @@ TEST(ReportStudy, RatiosArePairedBySeedWithinTheOtherAxes) {
   EXPECT_THAT(names_of(study),
               ElementsAre("dense · trec", "dense · nlu", "DBSA · trec", "DBSA · nlu"));
   EXPECT_TRUE(study.groups[0].is_baseline);
-  EXPECT_FALSE(study.groups[0].accuracy_ratio);
+  EXPECT_FALSE(study.groups[0].accuracy_difference);
   const ReportGroup& trec = study.groups[2];
-  EXPECT_TRUE(trec.accuracy_ratio->paired);
-  EXPECT_NEAR(trec.accuracy_ratio->value.mean, 0.75, 1e-12);  // of 0.5 / 0.5 and 0.4 / 0.8
-  EXPECT_NEAR(trec.request_ratio->value.mean, 1, 1e-12);      // of 3 / 2 and 2 / 4
-  EXPECT_NEAR(trec.setup_ratio->value.mean, 4, 1e-12);        // of 10 / 2 and 12 / 4
+  EXPECT_TRUE(trec.accuracy_difference->paired);
+  EXPECT_NEAR(trec.accuracy_difference->value.mean, -0.2, 1e-12);  // of 0 and -0.4
+  EXPECT_NEAR(trec.request_ratio->value.mean, 5.0 / 6, 1e-12);     // of 2 + 3 and 4 + 2
+  EXPECT_NEAR(trec.setup_ratio->value.mean, 22.0 / 6, 1e-12);
+  EXPECT_FALSE(trec.setup_ratio->value.interval);  // two runs
   const ReportGroup& nlu = study.groups[3];
-  EXPECT_FALSE(nlu.accuracy_ratio->paired);  // seeds 8 and 9
-  EXPECT_NEAR(nlu.accuracy_ratio->value.mean, 1.0 / 3, 1e-12);
+  EXPECT_FALSE(nlu.accuracy_difference->paired);  // seeds 8 and 9
+  EXPECT_NEAR(nlu.accuracy_difference->value.mean, -0.6, 1e-12);
+  EXPECT_FALSE(nlu.accuracy_difference->value.interval);
+}
+
+// Times that differ wildly from run to run.
+TEST(ReportStudy, IntervalsOfTimesAndRatiosArePositive) {
+  std::vector<ReportRun> runs;
+  for (int64_t seed = 1; seed <= 3; ++seed) {
+    runs.push_back(make_run({.seed = seed, .request = seed == 2 ? 5 : 0.01, .setup = 1},
+                            cell("dense", "trec")));
+    runs.push_back(
+        make_run({.seed = seed, .request = seed == 3 ? 1 : 0.01, .setup = seed == 1 ? 50 : 0.1},
+                 cell("DBSA", "trec")));
+  }
+  const Study study = analyse_study(sweep(std::move(runs)));
+  const ReportGroup& group = study.groups.at(1);
+  for (const Summary& summary : {group.request_ratio->value, group.setup_ratio->value, group.setup,
+                                 group.request_mean, group.request_p50, group.request_p95}) {
+    ASSERT_TRUE(summary.interval);
+    EXPECT_GT(summary.interval->low, 0);
+    EXPECT_LT(summary.interval->low, summary.mean);
+    EXPECT_GT(summary.interval->high, summary.mean);
+  }
 }
 
 TEST(ReportStudy, SetupIsOfRunsThatFoundNothingInTheStore) {
@@ -215,6 +255,22 @@ TEST(ReportStudy, FurtherTotalsAreScores) {
   EXPECT_EQ(group.scores.at("rouge_l").mean, 0.25);
   EXPECT_EQ(group.scores.at("chrf").mean, 40.5);
   EXPECT_EQ(group.scores.at("exact_match").mean, 0.125);
+}
+
+// What became of the queries is no score, and one with an error has no tokens.
+TEST(ReportStudy, QueriesWithAnErrorCountForAccuracyOnly) {
+  nlohmann::json record = make_record({});
+  record["totals"]["items"] = {{"answered", 2}, {"errors", 1}};
+  record["queries"].push_back({{"line", 3},
+                               {"text", ""},
+                               {"expected", nullptr},
+                               {"correct", nullptr},
+                               {"error", {{"code", "empty_text"}, {"message", "m"}}}});
+  std::vector<std::string> faults;
+  const auto run = parse_record("r.json", record.dump(), faults);
+  ASSERT_TRUE(run) << faults.front();
+  EXPECT_EQ(run->selected_tokens, 200);
+  EXPECT_TRUE(run->scores.empty());
 }
 
 TEST(ReportStudy, ValuesAreOrderedAsPeopleDo) {

@@ -25,6 +25,7 @@ TEST(ReportText, Markdown) {
 TEST(ReportText, CsvReadsBack) {
   EXPECT_EQ(csv_field("plain text"), "plain text");
   EXPECT_EQ(csv_field("a,\"b\"\nc"), "\"a,\"\"b\"\"\nc\"");
+  EXPECT_EQ(csv_field("a;b"), "\"a;b\"");
   const std::vector<std::string> fields = {"a,b", "\"", "x\r\ny", "", "ä"};
   std::string line;
   for (size_t i = 0; i < fields.size(); ++i) line += (i > 0 ? "," : "") + csv_field(fields[i]);
@@ -32,6 +33,26 @@ TEST(ReportText, CsvReadsBack) {
   std::vector<std::string> read;
   ASSERT_TRUE(*reader.next(read));
   EXPECT_EQ(read, fields);
+}
+
+TEST(ReportText, ATextOfCsvIsNoFormula) {
+  for (const char* text : {"=1+1", "+1", "-x", "@A1", " =1", "\t=1", "\u00a0=1", "\uff1d1"})
+    EXPECT_THAT(csv_field(text),
+                testing::AnyOf(std::string("'") + text, std::string("\"'") + text + "\""));
+  for (const char* number : {"-1", "-0.25", "-1e3", "12"}) EXPECT_EQ(csv_field(number), number);
+  EXPECT_EQ(csv_field("a=b"), "a=b");
+}
+
+TEST(ReportText, ATickIsNoFormat) {
+  EXPECT_EQ(gnuplot_tick("30 % of x's", 2),
+            "'30 %% of x'"
+            "'s' 2");
+}
+
+TEST(ReportText, WhatIntervalsCover) {
+  EXPECT_EQ(covers_text({true, true}, "draws"), "draws and queries");
+  EXPECT_EQ(covers_text({true, false}, "runs"), "runs");
+  EXPECT_EQ(covers_text({false, true}, "draws"), "queries");
 }
 
 TEST(ReportText, Gnuplot) {
@@ -55,7 +76,7 @@ TEST(ReportText, Numbers) {
   EXPECT_EQ(grouped(1234567), "1,234,567");
   EXPECT_EQ(grouped(-1234), "-1,234");
   EXPECT_EQ(exact(0.1), "0.1");
-  EXPECT_EQ(with_interval({2, 0.5, {}, Interval{0.4, 0.6}}, 2), "0.50 (0.40 to 0.60)");
+  EXPECT_EQ(with_interval({2, 0.5, {}, Interval{0.4, 0.6}, {}}, 2), "0.50 (0.40 to 0.60)");
 }
 
 TEST(Gnuplot, HostileTextIsDrawnAndDoesNothingElse) {

@@ -85,6 +85,8 @@ TEST_F(SweepCommand, AnswersDoNotDependOnJobsOrShards) {
                                              {"cells", 2},
                                              {"before", 0},
                                              {"done", 2},
+                                             {"stopped", 0},
+                                             {"with_errors", 0},
                                              {"failures", json::array()}}));
   }
   EXPECT_EQ(answers(), one);
@@ -184,12 +186,25 @@ set = { "data.demonstration_count" = 1000 }
 
 TEST_F(SweepCommand, AMessageOfManyCellsIsToldOnce) {
   const std::string sweep = make_sweep();
-  workspace_.write("queries.jsonl", "{\"text\": \"a\", \"label\": \"no such label\"}\n");
+  workspace_.write("queries.jsonl", "{\"text\": \"a\", \"label\": \" no such label\"}\n");
   const ProcessResult result = cli({"sweep", sweep, "--only", "mask=self", "--json"});
   EXPECT_EQ(result.exit_code, 5);
   EXPECT_EQ(json::parse(result.out).at("failures").size(), 4u);
   EXPECT_THAT(result.error, HasSubstr("no such label"));
   EXPECT_THAT(result.error, HasSubstr("and 3 other cells: exit code"));
+}
+
+// `run` ends with 2 then, and with a record.
+TEST_F(SweepCommand, ACellWithAQueryThatHasNoAnswerIsDone) {
+  const std::string sweep = make_sweep();
+  workspace_.write("queries.jsonl", workspace_.read("queries.jsonl") + "{\"text\": \"\"}\n");
+  const Words words = {"sweep", sweep, "--only", "mask=self", "--runs", "1"};
+  const ProcessResult result = cli(words);
+  EXPECT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.out, HasSubstr("run, 0 had a record, 0 failed"));
+  EXPECT_THAT(result.error, HasSubstr("have queries without an answer, which count as wrong"));
+  EXPECT_THAT(files("out/failures"), IsEmpty());
+  EXPECT_THAT(cli(words).out, HasSubstr(": 0 run, "));
 }
 
 TEST_F(SweepCommand, WhatIsNoRecordOfTheCellIsNotTakenForOne) {

@@ -13,19 +13,6 @@
 #include "pipeline/engine.h"
 
 namespace dbsa::cli {
-namespace {
-
-// Queries as run takes them; labels are checked where the demonstrations could be read.
-Result<int64_t> check_queries(const Settings& settings, const std::vector<std::string>* labels) {
-  DBSA_ASSIGN_OR_RETURN(const DataRows rows, read_queries(settings.data));
-  const std::vector<Example>& queries = rows.chosen;
-  if (labels != nullptr && settings.decoding.method != DecodingMethod::kFree)
-    DBSA_RETURN_IF_ERROR(
-        check_query_labels(queries, *labels, settings.data.queries, !settings.data.labels.empty()));
-  return static_cast<int64_t>(queries.size());
-}
-
-}  // namespace
 
 Result<CheckedData> check_data(const Settings& settings) {
   const DataSettings& data = settings.data;
@@ -38,18 +25,35 @@ Result<CheckedData> check_data(const Settings& settings) {
     faults.add(demonstrations.error());
   Result<LabelRows> labels = read_labels(data, checked.demonstrations);
   if (!labels.ok()) faults.add(labels.error());
-  const bool have_labels = faults.empty();
-  if (have_labels) checked.labels = std::move(labels->labels);
+  if (labels.ok()) checked.labels = std::move(labels->labels);
   if (!data.queries.empty()) {
-    const Result<int64_t> queries =
-        check_queries(settings, have_labels ? &checked.labels : nullptr);
-    if (queries.ok())
-      checked.queries = *queries;
-    else
+    Result<QueryRows> queries = read_queries(data);
+    if (queries.ok()) {
+      checked.queries = std::move(queries->chosen);
+      checked.query_rows = std::move(queries->identity);
+    } else {
       faults.add(queries.error());
+    }
   }
   DBSA_RETURN_IF_ERROR(faults.status());
   return checked;
+}
+
+Status query_faults(const Settings& settings, const CheckedData& data) {
+  std::string faults = describe_faults(data.queries, settings.data.queries);
+  if (faults.empty()) return {};
+  return Error{ErrorCode::kConfig, std::move(faults), ""};
+}
+
+LabelCoverage cover_labels(const CheckedData& data) {
+  LabelCoverage coverage(data.labels);
+  for (const Row& row : data.queries) coverage.add(row.example);
+  return coverage;
+}
+
+std::vector<std::string> label_warnings(const Settings& settings, const CheckedData& data) {
+  if (settings.decoding.method == DecodingMethod::kFree) return {};
+  return cover_labels(data).warnings(settings.data.queries, !settings.data.labels.empty());
 }
 
 Status check_folders(const host::ResolvedPipeline& resolved) {

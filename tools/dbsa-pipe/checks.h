@@ -9,18 +9,29 @@
 
 #include "host/resolve.h"
 #include "icl/dataset.h"
+#include "icl/label_coverage.h"
 #include "pipeline/settings.h"
 
 namespace dbsa::cli {
 
 struct CheckedData {
   std::vector<Example> demonstrations;  // drawn
-  int64_t queries = 0;                  // that run would answer
+  std::vector<Row> queries;             // that run would answer, those with an error included
+  std::string query_rows;               // QueryRows::identity
   std::vector<std::string> labels;      // to choose from
 };
 
-// Reads demonstrations, queries and indices. All faults in one error, a line each.
+// Reads demonstrations, queries and indices. All faults in one error, a line each,
+// except those of single queries.
 Result<CheckedData> check_data(const Settings& settings);
+
+// The errors of queries as one; see describe_faults.
+Status query_faults(const Settings& settings, const CheckedData& data);
+
+// How many labels of the pool the queries expect; see LabelCoverage.
+LabelCoverage cover_labels(const CheckedData& data);
+// Its warnings. None where answers are free texts.
+std::vector<std::string> label_warnings(const Settings& settings, const CheckedData& data);
 
 // Whether folders that a run writes into are there or can be made, as far as that shows without
 // making them. All faults in one kEnvironment error, a line each with its place.

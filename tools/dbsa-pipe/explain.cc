@@ -116,18 +116,17 @@ uint64_t stored_bytes(Session& session, const Findings& found, Precision precisi
 
 // Tokens of a query, its prompt included: the mean over those of the file; 0 where it has none.
 Result<int64_t> mean_query_tokens(const Findings& found) {
-  if (found.settings.data.queries.empty()) return int64_t{0};
-  DBSA_ASSIGN_OR_RETURN(const DataRows rows, read_queries(found.settings.data));
-  const std::vector<Example>& queries = rows.chosen;
-  int64_t tokens = 0;
-  for (const Example& query : queries) {
-    DBSA_ASSIGN_OR_RETURN(
-        const std::vector<int32_t> ids,
-        found.tokenizer->encode(query_text(prompt_format(found.settings.prompt), query.text),
-                                {.parse_special = false}));
+  int64_t tokens = 0, count = 0;
+  for (const Row& query : found.data.queries) {
+    if (query.error) continue;
+    DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
+                          found.tokenizer->encode(
+                              query_text(prompt_format(found.settings.prompt), query.example.text),
+                              {.parse_special = false}));
     tokens += static_cast<int64_t>(ids.size());
+    ++count;
   }
-  return queries.empty() ? 0 : tokens / static_cast<int64_t>(queries.size());
+  return count == 0 ? 0 : tokens / count;
 }
 
 Explanation explain(Session& session, const Findings& found, int64_t query_tokens) {
@@ -210,7 +209,7 @@ nlohmann::ordered_json to_json(const Session& session, const Findings& found,
         {"kv_bytes", e.kv_bytes}}},
       {"encode", {{"pairs", e.pairs}, {"dense_pairs", e.dense_pairs}, {"work", work(e.encode)}}},
       {"request",
-       {{"queries", found.data.queries},
+       {{"queries", found.data.queries.size()},
         {"query_tokens", e.query_tokens},
         {"selected_blocks", e.selected_blocks},
         {"selected_tokens", e.selected_tokens},
@@ -266,7 +265,7 @@ void print(const Session& session, const Findings& found, const Explanation& e,
     terminal.out("encode     nothing: no stored keys and values are used");
   }
   print_request(found, e, terminal);
-  terminal.out("queries    " + human_count(found.data.queries));
+  terminal.out("queries    " + human_count(static_cast<int64_t>(found.data.queries.size())));
 }
 
 Status draw_mask(const Findings& found, const Explanation& e, const std::string& path) {

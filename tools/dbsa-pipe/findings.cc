@@ -1,14 +1,20 @@
 #include "findings.h"
 
+#include <algorithm>
+
 #include "host/block_grouper.h"
 #include "host/make_plugin.h"
 #include "host/mask_pattern.h"
 #include "host/retriever.h"
+#include "icl/label_tree.h"
+#include "icl/label_trie.h"
+#include "item_errors.h"
 #include "model/checkpoint.h"
 #include "model/llm_hidden.h"
 #include "model/model_folder.h"
 #include "model/sentence_encoder.h"
 #include "pipeline/model_fit.h"
+#include "pipeline/query_request.h"
 
 namespace dbsa::cli {
 namespace {
@@ -49,6 +55,69 @@ Status check_embedding(const EmbeddingSettings& embedding, const ModelConfig* mo
   return Error{encoder.error().code, encoder.error().message, "/embedding/path"};
 }
 
+// How far tokens may follow a query: the longest label, or what free decoding may write.
+Result<int64_t> longest_answer(const Settings& settings, const Pool& pool) {
+  if (settings.decoding.method == DecodingMethod::kFree) return settings.decoding.max_tokens;
+  std::vector<LabelTokens> tokens;
+  std::vector<std::string> names;
+  for (const PoolLabel& label : pool.labels) {
+    tokens.push_back(label.tokens);
+    names.push_back(label.text);
+  }
+  int64_t longest = 0;
+  if (settings.decoding.method == DecodingMethod::kLikelihood) {
+    const LabelTree tree(tokens);
+    for (const TreeToken& row : tree.rows()) longest = std::max<int64_t>(longest, row.depth + 1);
+    return longest;
+  }
+  DBSA_ASSIGN_OR_RETURN(const LabelTrie trie, LabelTrie::build(tokens, names));
+  for (const LabelTrie::Node& node : trie.nodes()) longest = std::max<int64_t>(longest, node.depth);
+  return longest;
+}
+
+// Makes every query's request, short of computing it. A text that cannot be answered becomes its
+// error. Without a retriever, and so without a pool, a text is only too long where it does not fit
+// beside no block at all.
+Status check_requests(const Settings& settings, const CheckedModel& model,
+                      const host::Retriever* retriever, Findings& findings) {
+  if (settings.decoding.method == DecodingMethod::kVote) return {};  // no model reads the query
+  int64_t answer_tokens = 1;
+  std::vector<int64_t> lengths, block_of;
+  if (retriever != nullptr) {
+    const Pool& pool = findings.pool->pool;
+    DBSA_ASSIGN_OR_RETURN(answer_tokens, longest_answer(settings, pool));
+    for (const PoolBlock& block : pool.blocks)
+      lengths.push_back(static_cast<int64_t>(block.token_ids.size()));
+    if (settings.retriever.by_demonstration) block_of = blocks_of_demonstrations(pool);
+  }
+  const bool has_prefix = retriever != nullptr && findings.pool->pool.has_prefix;
+  const QueryContext context = {settings,     *model.tokenizer,
+                                retriever,    {lengths, settings.mask.anchor_blocks, has_prefix},
+                                block_of,     longest_distance(model.config),
+                                answer_tokens};
+  ItemErrors errors(OnError::kReport);
+  for (Row& row : findings.data.queries) {
+    if (row.error) continue;
+    const std::string& text = row.example.text;
+    QueryRequest request;
+    if (retriever != nullptr) DBSA_RETURN_IF_ERROR(select_for_query(context, text, request));
+    if (!request.error) DBSA_RETURN_IF_ERROR(tokenize_query(context, text, request));
+    findings.truncated += request.cut_tokens > 0 ? 1 : 0;
+    if (!request.error) {
+      errors.add_answer();
+      continue;
+    }
+    row.error = std::move(request.error);
+    row.error->message =
+        settings.data.queries + ":" + std::to_string(row.example.line) + ": " + row.error->message;
+    DBSA_RETURN_IF_ERROR(errors.add(*row.error));
+  }
+  // A plugin that fails for every query is not the queries' fault.
+  if (Status all = errors.status("query"); !all.ok() && all.error().code == ErrorCode::kPlugin)
+    return all;
+  return {};
+}
+
 // Deals, tokenises and plans the blocks: finds those that the model cannot take.
 Status check_pool(Session& session, const Settings& settings, const CheckedModel& model,
                   Findings& findings) {
@@ -67,7 +136,7 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
                            grouper,  mask,         retriever, session.services()};
   DBSA_ASSIGN_OR_RETURN(findings.pool, build_pool(parts, findings.data.demonstrations,
                                                   findings.data.labels, nullptr));
-  return {};
+  return check_requests(settings, model, &retriever, findings);
 }
 
 }  // namespace
@@ -100,9 +169,10 @@ Result<Findings> find_out(Session& session) {
   DBSA_RETURN_IF_ERROR(faults.status());
   findings.data = std::move(data).value();
   // Embeddings are computed by the model or an encoder, which goes further than this command does.
-  if (settings.embedding.method == EmbeddingMethod::kNone)
-    if (const Status pool = check_pool(session, settings, *model, findings); !pool.ok())
-      return session.resolved().located(pool.error());
+  const Status pool = settings.embedding.method == EmbeddingMethod::kNone
+                          ? check_pool(session, settings, *model, findings)
+                          : check_requests(settings, *model, nullptr, findings);
+  if (!pool.ok()) return session.resolved().located(pool.error());
   findings.model = std::move(model->config);
   findings.precision = model->precision;
   findings.tokenizer = std::move(model->tokenizer);

@@ -22,6 +22,7 @@ struct Findings {
   Precision precision;
   std::unique_ptr<Tokenizer> tokenizer;
   CheckedData data;
+  int64_t truncated = 0;  // queries whose text would be cut; where there is a pool
   // Not made where it needs embeddings, which are computed.
   std::optional<BuiltPool> pool;
 
@@ -29,7 +30,9 @@ struct Findings {
   int64_t tokens() const;  // of the pool
 };
 
-// Checks model, data and pool. All faults in one error with their places.
+// Checks model, data and pool, and makes the request of every query, short of computing it: what is
+// wrong with one becomes its error in data.queries. All other faults in one error with their
+// places.
 Result<Findings> find_out(Session& session);
 
 }  // namespace dbsa::cli

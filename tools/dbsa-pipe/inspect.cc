@@ -24,10 +24,10 @@ CommandLine inspect_command_line() {
       {"inspect", "[PLUGIN]",
        "List plugins, show one with all its properties, or find out why one is "
        "missing.",
-       "PLUGIN is a full id (dbsa.retriever.bm25) or its last part (bm25), which means "
-       "a plugin of\nthis program where there is one. Its library is loaded and "
-       "checked; the exit code is 3 where it\ncannot be used. Of copies in several "
-       "folders the one that is looked for first is used.",
+       "PLUGIN is a full id (dbsa.retriever.bm25) or its last part (bm25), which means this\n"
+       "program's own plugin if there is one. The library is loaded and checked; the exit code is "
+       "3\n"
+       "if it cannot be used. If several folders have the plugin, the first one's copy is used.",
        "dbsa-pipe inspect\n"
        "dbsa-pipe inspect bm25\n"
        "dbsa-pipe inspect dbsa.retriever.bm25 --config\n"

@@ -105,6 +105,10 @@ int main(int argc, char** argv) {
   dbsa::cli::watch_for_sudden_ends();
   // A file that would outgrow `ulimit -f` is an error to report, not the end.
   ::signal(SIGXFSZ, SIG_IGN);
+  // A peer that is gone, of a plugin or behind a pipe, is an error of the call that notices. Not
+  // ignored, which programs that are started would inherit.
+  const bool pipes_ignored = ::signal(SIGPIPE, [](int) {}) == SIG_IGN;
+  if (pipes_ignored) ::signal(SIGPIPE, SIG_IGN);
   dbsa::cli::Terminal terminal;
   int code = 5;
   try {
@@ -112,10 +116,17 @@ int main(int argc, char** argv) {
   } catch (...) {
     code = dbsa::cli::fail(terminal, dbsa::cli::describe_exception());
   }
-  if (const dbsa::Status written = terminal.close_out(); !written.ok()) {
+  const dbsa::Status written = terminal.close_out();
+  dbsa::cli::expect_end();
+  // A reader that leaves ends the program without a word, as other programs.
+  if (terminal.reader_left() && !pipes_ignored) {
+    ::signal(SIGPIPE, SIG_DFL);
+    if (code == 0) ::raise(SIGPIPE);
+    return code;
+  }
+  if (!written.ok()) {
     const int failed = dbsa::cli::fail(terminal, written.error());
     if (code == 0) code = failed;
   }
-  dbsa::cli::expect_end();
   return code;
 }

@@ -4,14 +4,15 @@
 // answered as they come, those that are there together. At a terminal, lines are texts.
 #include <unistd.h>
 
-#include <array>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
 
 #include "commands.h"
+#include "icl/utf8.h"
 #include "input_lines.h"
+#include "item_errors.h"
 #include "options.h"
 #include "pipeline/pool_builder.h"
 #include "pipeline/pool_manifest.h"
@@ -36,10 +37,11 @@ CommandLine query_command_line() {
        "terminal each line is a text.\nOf lines that are there already, model.batch_size are "
        "answered together.\n\nThe pool must have been encoded (`dbsa-pipe encode` or "
        "`run`) with the same settings.\nOne line a query: label, tab, log-probability; with --json "
-       "one JSON object a query.\nA line that is no query, or has more than 4 MiB, is answered by "
-       "an "
-       "empty line and a message on\nstandard error, with --json by an object with \"line\" and "
-       "\"error\"; the others are answered, and the\nexit code is 2.",
+       "one JSON object a query.\nA line that cannot be answered (it is no query, or its text is "
+       "too "
+       "long ...) gets an empty line and a\nmessage on standard error, with --json an object with "
+       "\"line\" and \"error\" {\"code\", \"message\"}; the\nothers are answered, and the exit "
+       "code is 2. With data.on_error = \"fail\" it ends the command.",
        "dbsa-pipe query pipeline.toml \"my card has not arrived\"\n"
        "dbsa-pipe query pipeline.toml --json < queries.jsonl > answers.jsonl"});
   line.arguments({"PIPELINE", "TEXT"}, 1);
@@ -53,11 +55,17 @@ CommandLine query_command_line() {
 
 std::string percent(double log_probability) { return human_ratio(std::exp(log_probability)); }
 
+// The id comes first, byte for byte as it was given.
+void print_object(const Query& query, const ordered_json& rest, Terminal& terminal) {
+  std::string text = rest.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  if (!query.id.empty()) text = "{\"id\":" + query.id + "," + text.substr(1);
+  terminal.out(text);
+}
+
 // labels: as Engine::labels; label_log_probabilities has them as names.
 void print_json(const Query& query, const Answer& answer, const std::vector<std::string>& labels,
                 Terminal& terminal) {
   ordered_json out;
-  if (!query.id.is_null()) out["id"] = ordered_json(query.id);
   const Example& example = query.example;
   const bool labelled = !example.label.empty();
   out["text"] = example.text;
@@ -71,7 +79,7 @@ void print_json(const Query& query, const Answer& answer, const std::vector<std:
     for (size_t i = 0; i < labels.size(); ++i) named[labels[i]] = std::move(scores[i]);
     scores = std::move(named);
   }
-  terminal.out(out.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+  print_object(query, out, terminal);
 }
 
 void print_plain(const Answer& answer, Terminal& terminal) {
@@ -110,33 +118,22 @@ void print_full(const Answer& answer, Terminal& terminal) {
                human_seconds(t.decode) + ")");
 }
 
-// A line of standard input that has come in.
-struct Item {
+Query read_query(const InputLine& line, int64_t number, bool typed, const DataSettings& data) {
+  if (!line.too_long && typed) return typed_query(line.text, number);
+  if (!line.too_long) return parse_query(line.text, number, data.text_field, data.label_field);
   Query query;
-  int64_t line = 0;
-  std::optional<Error> fault = {};  // why it is no query
-};
-
-Item read_item(const InputLine& line, int64_t number, bool typed, const DataSettings& data) {
-  Item item = {{{line.text, ""}, nullptr}, number};
-  if (line.too_long) {
-    item.fault = bad_line(number, "expected a line of at most " + std::to_string(kMaxRecordBytes) +
-                                      " bytes, found a longer one; write one object a line");
-  } else if (!typed) {
-    Result<Query> parsed = parse_query(line.text, number, data.text_field, data.label_field);
-    if (parsed.ok())
-      item.query = std::move(parsed).value();
-    else
-      item.fault = std::move(parsed).error();
-  }
-  return item;
+  query.example.line = number;
+  query.error = bad_line(ItemFault::kMalformed, number,
+                         "expected a line of at most " + std::to_string(kMaxRecordBytes) +
+                             " bytes, found a longer one; write one object a line");
+  return query;
 }
 
-// The items of the lines that are there, `most` at most; waits for the first alone. None at the
+// The queries of the lines that are there, `most` at most; waits only for the first. None at the
 // end.
-std::vector<Item> next_items(InputLines& input, const DataSettings& data, bool typed, size_t most,
-                             Terminal& terminal) {
-  std::vector<Item> items;
+std::vector<Query> next_queries(InputLines& input, const DataSettings& data, bool typed,
+                                size_t most, Terminal& terminal) {
+  std::vector<Query> queries;
   InputLine line;
   const auto next = [&] {
     if (typed) terminal.set_progress("> ");
@@ -144,59 +141,54 @@ std::vector<Item> next_items(InputLines& input, const DataSettings& data, bool t
     terminal.drop_progress();  // what was typed stands after it
     return true;
   };
-  while (items.size() < most && (items.empty() || input.ready()) && next())
+  while (queries.size() < most && (queries.empty() || input.ready()) && next())
     if (line.text.find_first_not_of(" \t") != line.text.npos || line.too_long)
-      items.push_back(read_item(line, input.number(), typed, data));
-  return items;
+      queries.push_back(read_query(line, input.number(), typed, data));
+  return queries;
 }
 
 // Answers lines as they come. A line that cannot be answered stops no other: it gets an error in
 // its place, and the command ends with that error's exit code.
 class LineAnswers {
  public:
-  LineAnswers(Engine& engine, const host::ResolvedPipeline& resolved, bool json, Terminal& terminal)
+  LineAnswers(Engine& engine, bool json, Terminal& terminal)
       : engine_(engine),
-        resolved_(resolved),
         labels_(engine.labels()),
         json_(json),
-        terminal_(terminal) {}
+        terminal_(terminal),
+        errors_(engine.settings().data.on_error) {}
 
-  // An error that is not a line's own.
-  Status answer(const std::vector<Item>& items) {
+  // An error that is not a line's own, or that data.on_error lets end the command.
+  Status answer(std::vector<Query> queries) {
     std::vector<std::string> texts;
-    for (const Item& item : items)
-      if (!item.fault) texts.push_back(item.query.example.text);
-    std::vector<Result<Answer>> answers;
-    if (!texts.empty()) answers = engine_.answer_together(texts);
-    auto next = answers.begin();
-    for (const Item& item : items) {
-      if (item.fault) {
-        print_fault(item, *item.fault);
-        continue;
+    for (const Query& query : queries)
+      if (!query.error) texts.push_back(query.example.text);
+    std::vector<Result<Outcome>> outcomes;
+    if (!texts.empty()) outcomes = engine_.answer_together(texts);
+    auto next = outcomes.begin();
+    for (Query& query : queries) {
+      std::optional<Answer> answer;
+      if (!query.error) {
+        DBSA_ASSIGN_OR_RETURN(Outcome outcome, std::move(*next++));
+        if (const ItemError* error = std::get_if<ItemError>(&outcome))
+          query.error = bad_line(error->fault, query.example.line, error->message);
+        else
+          answer = std::get<Answer>(std::move(outcome));
       }
-      const Result<Answer>& answer = *next++;
-      if (answer.ok()) {
-        ++answered_;
-        print(item.query, *answer);
-      } else if (answer.error().code == ErrorCode::kConfig) {
-        print_fault(item, bad_line(item.line, resolved_.located(answer.error()).message));
+      if (answer) {
+        errors_.add_answer();
+        print(query, *answer);
       } else {
-        return answer.error();
+        print_error(query);
+        DBSA_RETURN_IF_ERROR(errors_.add(*query.error));
       }
     }
     return {};
   }
 
-  int64_t answered() const { return answered_; }
-
+  int64_t answered() const { return errors_.answered(); }
   // kConfig where some line got no answer.
-  Status status() const {
-    if (faults_ == 0) return {};
-    return Error{ErrorCode::kConfig,
-                 human_count(faults_) + " of " + counted(answered_ + faults_, "line") +
-                     (faults_ == 1 ? " was" : " were") + " not answered",
-                 ""};
-  }
+  Status status() const { return errors_.status("line"); }
 
  private:
   void print(const Query& query, const Answer& answer) {
@@ -210,26 +202,23 @@ class LineAnswers {
 
   // Without --json an empty line keeps the place, so that the n-th line still answers the n-th
   // query.
-  void print_fault(const Item& item, const Error& fault) {
-    ++faults_;
+  void print_error(const Query& query) {
     if (json_) {
-      ordered_json out;
-      if (!item.query.id.is_null()) out["id"] = ordered_json(item.query.id);
-      out["line"] = item.line;
-      out["error"] = fault.message;
-      terminal_.out(out.dump(-1, ' ', false, ordered_json::error_handler_t::replace));
+      print_object(query,
+                   {{"line", query.example.line}, {"error", item_error_to_json(*query.error)}},
+                   terminal_);
       return;
     }
-    terminal_.error(fault.message);
+    // What ends the command is told at its end.
+    if (engine_.settings().data.on_error == OnError::kReport) terminal_.error(query.error->message);
     if (!terminal_.out_is_terminal()) terminal_.out("");
   }
 
   Engine& engine_;
-  const host::ResolvedPipeline& resolved_;
   const std::vector<std::string> labels_;
   bool json_;
   Terminal& terminal_;
-  int64_t answered_ = 0, faults_ = 0;
+  ItemErrors errors_;
 };
 
 Status answer_lines(Engine& engine, Session& session, const CommandLine& line, Terminal& terminal) {
@@ -237,18 +226,18 @@ Status answer_lines(Engine& engine, Session& session, const CommandLine& line, T
   if (typed) terminal.note("Type a text and Enter; Ctrl-D ends.");
   InputLines input(STDIN_FILENO, kMaxRecordBytes,
                    [&session] { return session.services().cancelled(); });
-  LineAnswers answers(engine, session.resolved(), line.has("json"), terminal);
+  LineAnswers answers(engine, line.has("json"), terminal);
   const auto most = static_cast<size_t>(engine.batch_size());
   while (!session.services().cancelled() && !terminal.out_failed()) {
-    const std::vector<Item> items =
-        next_items(input, engine.settings().data, typed, most, terminal);
-    if (items.empty()) break;
-    DBSA_RETURN_IF_ERROR(answers.answer(items));
+    std::vector<Query> queries = next_queries(input, engine.settings().data, typed, most, terminal);
+    if (queries.empty()) break;
+    DBSA_RETURN_IF_ERROR(answers.answer(std::move(queries)));
   }
   terminal.set_progress("");
   if (session.services().cancelled())
     return Error{ErrorCode::kCancelled, "stopped after " + counted(answers.answered(), "answer"),
                  ""};
+  if (terminal.out_failed()) return {};  // which close_out() tells
   if (input.failed()) return Error{ErrorCode::kEnvironment, "standard input: cannot be read", ""};
   return answers.status();
 }
@@ -291,9 +280,11 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   set_phase("answering");
   warn_of_changed_data(*engine, terminal);
   if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
-  const Query query = {{line.text("TEXT"), ""}, nullptr};
+  const Query query = {{line.text("TEXT"), ""}};
   if (query.example.text.empty())
     return Error{ErrorCode::kConfig, "TEXT is empty; give the text to label", ""};
+  if (find_invalid_utf8(query.example.text))
+    return Error{ErrorCode::kConfig, "TEXT is not UTF-8; give it in UTF-8", ""};
   DBSA_ASSIGN_OR_RETURN(const Answer answer, engine->answer(query.example.text));
   if (line.has("json"))
     print_json(query, answer, engine->labels(), terminal);

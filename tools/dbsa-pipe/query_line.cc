@@ -1,43 +1,141 @@
 #include "query_line.h"
 
-#include <optional>
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "config/json_text.h"
 #include "config/schema_check.h"
+#include "icl/utf8.h"
 
 namespace dbsa::cli {
+namespace {
 
-Error bad_line(int64_t number, const std::string& what) {
-  return Error{ErrorCode::kConfig, "standard input:" + std::to_string(number) + ": " + what, ""};
+bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+// ---- the bytes of an id ------------------------------------------------------------------------
+
+// Behind the string that begins at `at`.
+size_t string_end(std::string_view text, size_t at) {
+  for (++at; at < text.size() && text[at] != '"'; ++at)
+    if (text[at] == '\\') ++at;
+  return std::min(at + 1, text.size());
 }
 
-Result<Query> parse_query(std::string_view line, int64_t number, const std::string& text_field,
-                          const std::string& label_field) {
-  nlohmann::json value;
-  const std::optional<JsonFault> fault = parse_json(line, value);
-  if (fault && fault->kind == JsonFault::Kind::kTooDeep)
-    return bad_line(number, "JSON nested deeper than " + std::to_string(kMaxJsonDepth) +
-                                " levels; expected an object with a text");
-  if (fault) return bad_line(number, "not JSON; expected one object a line");
-  if (!value.is_object()) return bad_line(number, "expected an object, found " + described(value));
-  const auto text = value.find(text_field);
-  if (text == value.end()) return bad_line(number, "the object has no " + in_quotes(text_field));
-  if (!text->is_string() || text->get_ref<const std::string&>().empty())
-    return bad_line(number, in_quotes(text_field) + ": expected a string that is not empty, " +
-                                "found " + described(*text));
-  Query query = {{text->get<std::string>(), ""}, value.value("id", nlohmann::json())};
-  const auto label = value.find(label_field);
-  if (label == value.end() || label->is_null()) return query;
+// Behind the value that begins at `at`: at the comma or brace that follows.
+size_t value_end(std::string_view text, size_t at) {
+  int depth = 0;
+  while (at < text.size()) {
+    const char c = text[at];
+    if (c == '"') {
+      at = string_end(text, at);
+      continue;
+    }
+    if (depth == 0 && (c == ',' || c == '}' || c == ']')) break;
+    depth += c == '{' || c == '[' ? 1 : 0;
+    depth -= c == '}' || c == ']' ? 1 : 0;
+    ++at;
+  }
+  return at;
+}
+
+// The value under "id" in an object, as it is written there: a parser would round long numbers. The
+// last of several, as for the parser. object: sound JSON.
+std::string raw_id(std::string_view object) {
+  std::string id;
+  for (size_t at = object.find('"'); at < object.size(); at = object.find('"', at)) {
+    const size_t key_end = string_end(object, at);
+    const auto key = nlohmann::json::parse(object.substr(at, key_end - at), nullptr, false);
+    size_t begin = object.find(':', key_end) + 1;
+    while (begin < object.size() && is_space(object[begin])) ++begin;
+    at = value_end(object, begin);
+    size_t end = at;
+    while (end > begin && is_space(object[end - 1])) --end;
+    if (key == "id") id = object.substr(begin, end - begin);
+  }
+  return id == "null" ? "" : id;
+}
+
+// ------------------------------------------------------------------------------------------------
+
+std::optional<ItemError> utf8_error(std::string_view line, int64_t number) {
+  const std::optional<size_t> bad = find_invalid_utf8(line);
+  if (!bad) return {};
+  char hex[8];
+  std::snprintf(hex, sizeof hex, "0x%02X", static_cast<unsigned char>(line[*bad]));
+  return bad_line(ItemFault::kNotUtf8, number,
+                  "expected UTF-8, found the byte " + std::string(hex) + " at byte " +
+                      std::to_string(*bad + 1) + " of the line");
+}
+
+std::optional<ItemError> read_text(const nlohmann::json& object, const std::string& field,
+                                   Example& example) {
+  const auto text = object.find(field);
+  if (text == object.end())
+    return bad_line(ItemFault::kBadField, example.line, "the object has no " + in_quotes(field));
+  if (text->is_string()) example.text = text->get<std::string>();
+  if (!std::all_of(example.text.begin(), example.text.end(), is_space)) return {};
+  return bad_line(
+      text->is_string() ? ItemFault::kEmptyText : ItemFault::kBadField, example.line,
+      in_quotes(field) + ": expected a string that is not empty, found " + described(*text));
+}
+
+std::optional<ItemError> read_labels(const nlohmann::json& object, const std::string& field,
+                                     Example& example) {
+  const auto label = object.find(field);
+  if (label == object.end() || label->is_null()) return {};
   const nlohmann::json labels = label->is_array() ? *label : nlohmann::json::array({*label});
-  for (const nlohmann::json& one : labels) {
+  for (const nlohmann::json& one : labels)
     if (!one.is_string())
-      return bad_line(number, in_quotes(label_field) + ": expected a string" +
-                                  (label->is_array() ? " in the array" : "") + ", found " +
-                                  described(one));
+      return bad_line(ItemFault::kBadLabel, example.line,
+                      in_quotes(field) + ": expected a string" +
+                          (label->is_array() ? " in the array" : "") + ", found " + described(one));
+  for (const nlohmann::json& one : labels) {
     std::string& place =
-        &one == &labels.front() ? query.example.label : query.example.more_labels.emplace_back();
+        &one == &labels.front() ? example.label : example.more_labels.emplace_back();
     place = one.get<std::string>();
   }
+  return {};
+}
+
+}  // namespace
+
+ItemError bad_line(ItemFault fault, int64_t number, const std::string& what) {
+  return {fault, "standard input:" + std::to_string(number) + ": " + what};
+}
+
+Query parse_query(std::string_view line, int64_t number, const std::string& text_field,
+                  const std::string& label_field) {
+  Query query;
+  query.example.line = number;
+  query.error = utf8_error(line, number);
+  const auto fail = [&](std::optional<ItemError> error) {
+    if (!query.error) query.error = std::move(error);
+  };
+  const std::string repaired = query.error ? replace_invalid_utf8(line) : "";
+  if (query.error) line = repaired;
+  nlohmann::json value;
+  const std::optional<JsonFault> wrong = parse_json(line, value);
+  if (wrong && wrong->kind == JsonFault::Kind::kTooDeep) {
+    fail(bad_line(ItemFault::kMalformed, number,
+                  "JSON nested deeper than " + std::to_string(kMaxJsonDepth) +
+                      " levels; expected an object with a text"));
+  } else if (wrong) {
+    fail(bad_line(ItemFault::kMalformed, number, "not JSON; expected one object a line"));
+  } else if (!value.is_object()) {
+    fail(bad_line(ItemFault::kMalformed, number, "expected an object, found " + described(value)));
+  } else {
+    if (value.contains("id")) query.id = raw_id(line);
+    fail(read_text(value, text_field, query.example));
+    fail(read_labels(value, label_field, query.example));
+  }
+  return query;
+}
+
+Query typed_query(std::string_view line, int64_t number) {
+  Query query = {{std::string(line), "", number}};
+  query.error = utf8_error(line, number);
   return query;
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,15 +11,17 @@
 namespace dbsa::cli {
 
 struct Query {
-  Example example;
-  nlohmann::json id;  // null where none is given
+  Example example;                      // with an error: what could be read; the line always
+  std::string id = {};                  // as the line has it, JSON; "" where none is given
+  std::optional<ItemError> error = {};  // the message begins with "standard input:<line>: "
 };
 
-// kConfig, beginning with "standard input:<number>: ", for what is no query.
-Result<Query> parse_query(std::string_view line, int64_t number, const std::string& text_field,
-                          const std::string& label_field);
+Query parse_query(std::string_view line, int64_t number, const std::string& text_field,
+                  const std::string& label_field);
+// A line that is a text, as people type it.
+Query typed_query(std::string_view line, int64_t number);
 
 // "standard input:3: ..."
-Error bad_line(int64_t number, const std::string& what);
+ItemError bad_line(ItemFault fault, int64_t number, const std::string& what);
 
 }  // namespace dbsa::cli

@@ -104,8 +104,11 @@ Result<Comparison> compare_with(const std::string& path, const RunRecord& record
   Comparison comparison;
   for (size_t i = 0; i < queries.size(); ++i) {
     ++comparison.answers;
-    comparison.equal += queries[i].is_object() && queries[i].contains("label") &&
-                        queries[i]["label"] == record.queries[i].answer.label.text;
+    const QueryRecord& query = record.queries[i];
+    const char* part = query.error ? "error" : "label";
+    if (!queries[i].is_object() || !queries[i].contains(part)) continue;
+    comparison.equal += query.error ? queries[i]["error"] == item_error_to_json(*query.error)
+                                    : queries[i]["label"] == query.answer.label.text;
   }
   return comparison;
 }

@@ -21,8 +21,9 @@ CommandLine report_command_line() {
   CommandLine line({"report", "PATH...", "Make tables and plots of sweeps and result records.",
                     "Each PATH is a folder of `dbsa-pipe sweep`, a folder of result records, or a "
                     "record.\nWrites report.html, report.md and report.csv. Runs that differ in "
-                    "their seeds only\nare one group, shown with mean and 95 % interval. The plots "
-                    "are drawn by gnuplot.",
+                    "their draw of\ndemonstrations only are one group, shown with mean and 95 % "
+                    "interval. A damaged record\nis named and left out. The plots are drawn by "
+                    "gnuplot.",
                     "dbsa-pipe report runs/\n"
                     "dbsa-pipe report sweeps/masks sweeps/sizes --output report --title Masks"});
   line.argument_list("PATH");
@@ -52,9 +53,10 @@ Result<Report> make_report(const CommandLine& line, const std::vector<std::strin
                            Terminal& terminal) {
   set_phase("reading records");
   terminal.set_progress("reading records ...");
-  DBSA_ASSIGN_OR_RETURN(std::vector<StudyInput> inputs, read_report_input(paths));
+  DBSA_ASSIGN_OR_RETURN(ReportInput input, read_report_input(paths));
   Report report;
-  for (StudyInput& input : inputs) report.studies.push_back(analyse_study(std::move(input)));
+  for (StudyInput& study : input.studies) report.studies.push_back(analyse_study(std::move(study)));
+  report.left_out = std::move(input.left_out);
   report.title = title_of(line, report.studies);
   if (line.has("no-plots")) return report;
   set_phase("drawing plots");
@@ -113,6 +115,9 @@ Status make(const CommandLine& line, Terminal& terminal) {
   const std::vector<std::string> paths = line.texts("PATH");
   DBSA_ASSIGN_OR_RETURN(const Report report, make_report(line, paths, terminal));
   terminal.set_progress("");
+  for (const std::string& fault : report.left_out) terminal.warning(fault + "; left out");
+  for (const Study& study : report.studies)
+    for (const std::string& note : study.notes) terminal.note(note);
   set_phase("writing the report");
   if (line.has("json"))
     terminal.out(report_json(report).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));

@@ -3,13 +3,14 @@
 #include <ctime>
 #include <filesystem>
 
-#include "answers.h"
 #include "checks.h"
 #include "commands.h"
 #include "encode_view.h"
+#include "measure_kv_error.h"
 #include "options.h"
 #include "pipeline/record.h"
 #include "repeat.h"
+#include "run_answers.h"
 #include "session.h"
 #include "sudden_end.h"
 #include "units.h"
@@ -18,66 +19,28 @@ namespace dbsa::cli {
 namespace {
 
 CommandLine run_command_line() {
-  CommandLine line({"run", "[PIPELINE]", "Encode a pool and answer every query of a pipeline file.",
-                    "Encodes the demonstrations that are not in the store yet, answers the "
-                    "queries from the\nencoded blocks, prints a summary and writes a result record "
-                    "to output.directory.\nCtrl-C stops cleanly and keeps what is encoded.",
-                    "dbsa-pipe run pipelines/quickstart.toml\n"
-                    "dbsa-pipe run --record runs/pipeline-20260131T120000Z.json\n"
-                    "dbsa-pipe run pipeline.toml --set selection.ratio=0.5 --json"});
+  CommandLine line(
+      {"run", "[PIPELINE]", "Encode a pool and answer every query of a pipeline file.",
+       "Encodes the demonstrations that are not in the store yet, answers the "
+       "queries from the\nencoded blocks, prints a summary and writes a result record "
+       "to output.directory.\nCtrl-C stops cleanly and keeps what is encoded and "
+       "answered: the same command continues.\nA query that cannot be answered (its "
+       "text is empty, too long, not UTF-8 ...) gets an error in the\nrecord and counts "
+       "as wrong; the others are answered, and the exit code is 2. With\n"
+       "data.on_error = \"fail\" the first one ends the run.",
+       "dbsa-pipe run pipelines/quickstart.toml\n"
+       "dbsa-pipe run --record runs/pipeline-20260131T120000Z.json\n"
+       "dbsa-pipe run pipeline.toml --set selection.ratio=0.5 --json"});
   line.arguments({"PIPELINE"}, 0);
   add_pipeline_options(line);
   add_model_options(line);
   line.value("output", "DIR", "write the result record here (output.directory)");
   line.value("record", "RECORD",
              "repeat the run of a result record, in place of PIPELINE, and compare its answers");
+  line.flag("fresh", "answer all queries again, also those that a stopped run has answered");
   line.flag("regroup", "deal all demonstrations into blocks anew");
   add_output_options(line);
   return line;
-}
-
-// Answers all queries, as many together as the pipeline says.
-Status answer_queries(Engine& engine, Session& session, std::vector<Example> queries,
-                      Terminal& terminal, RunRecord& record) {
-  const Stopwatch clock;
-  Progress progress(terminal, "answering ", "queries");
-  const auto total = static_cast<int64_t>(queries.size());
-  int64_t labelled = 0, correct = 0;
-  progress.update(0, total);
-  std::vector<std::string> texts;
-  for (const Example& query : queries) texts.push_back(query.text);
-  const auto take = [&](Answer answer) {
-    Example& query = queries[record.queries.size()];
-    if (!query.label.empty()) {
-      ++labelled;
-      correct += is_right(query, answer.label.text) ? 1 : 0;
-    }
-    record.queries.push_back({std::move(query), std::move(answer)});
-    std::string detail;
-    if (labelled > 0)
-      detail = "accuracy " +
-               human_ratio(static_cast<double>(correct) / static_cast<double>(labelled)) +
-               " so far";
-    progress.update(static_cast<int64_t>(record.queries.size()), total, detail);
-  };
-  if (Status answered = answer_each(engine, session.services(), texts, take); !answered.ok()) {
-    Error error = std::move(answered).error();
-    const auto done = static_cast<int64_t>(record.queries.size());
-    if (error.code == ErrorCode::kCancelled)
-      error.message = "stopped after " + human_count(done) + " of " + counted_queries(total) +
-                      "; no result record is written" +
-                      (engine.settings().store_path.empty() ? "" : ", the encoded pool is kept");
-    // Faults of plugins and of the machine are not the query's.
-    if (error.code == ErrorCode::kConfig || error.code == ErrorCode::kRun)
-      error.message = "query of line " + std::to_string(queries[static_cast<size_t>(done)].line) +
-                      ": " + error.message;
-    return error;
-  }
-  record.answer_seconds = clock.seconds();
-  progress.finish();
-  terminal.note("answered   " + counted_queries(total) + " in " +
-                human_seconds(record.answer_seconds));
-  return {};
 }
 
 void print_scores(const Scores& scores, Terminal& terminal) {
@@ -95,6 +58,21 @@ void print_scores(const Scores& scores, Terminal& terminal) {
   terminal.out(line);
   std::snprintf(text.data(), text.size(), "macro-F1     %.4f", scores.macro_f1);
   terminal.out(text.data());
+}
+
+// What does not show in the scores of the answers.
+void print_items(const RunRecord& record, const RunTotals& totals, Terminal& terminal) {
+  if (totals.scores.count > 0 && !record.free_decoding)
+    terminal.out("labels       " + human_count(totals.labels_covered) + " of " +
+                 human_count(static_cast<int64_t>(record.encode.labels.size())) +
+                 " expected by a query");
+  const auto queries = static_cast<int64_t>(record.queries.size());
+  if (totals.truncated > 0)
+    terminal.out("truncated    " + human_count(totals.truncated) + " of " +
+                 counted_queries(queries) + " (data.truncate)");
+  if (totals.answered < queries)
+    terminal.out("errors       " + human_count(queries - totals.answered) + " of " +
+                 counted_queries(queries) + ", which count as wrong");
 }
 
 void print_text_scores(const TextScores& scores, Terminal& terminal) {
@@ -122,6 +100,7 @@ void print_summary(const RunRecord& record, const RunTotals& totals, const std::
   terminal.out("");
   print_scores(totals.scores, terminal);
   if (totals.text_scores) print_text_scores(*totals.text_scores, terminal);
+  print_items(record, totals, terminal);
   terminal.out("setup        " + human_seconds(record.encode.setup_seconds) + "  (" +
                counted(totals.blocks_encoded, "block") + " encoded, " +
                human_count(totals.blocks_reused) + " reused)");
@@ -170,10 +149,20 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(session.resolved().json));
   DBSA_RETURN_IF_ERROR(check_queries_given(settings));
   DBSA_RETURN_IF_ERROR(check_folders(session.resolved()));
-  DBSA_RETURN_IF_ERROR(check_data(settings));  // before hours of encoding
+  log_table(settings.data, settings.data.queries, session.services());
+  DBSA_ASSIGN_OR_RETURN(CheckedData data, check_data(settings));  // before hours of encoding
   if (line.has("record")) DBSA_RETURN_IF_ERROR(check_repeatable(session, line, terminal));
-  if (!line.has("quiet"))
+  if (settings.data.on_error == OnError::kFail) DBSA_RETURN_IF_ERROR(query_faults(settings, data));
+  if (!line.has("quiet")) {
     for (const std::string& idle : find_idle_keys(session.resolved())) terminal.warning(idle);
+    for (const std::string& label : label_warnings(settings, data)) terminal.warning(label);
+  }
+  record.validity = check_validity(data.demonstrations, data.queries, data.labels);
+  if (!line.has("quiet"))
+    for (const std::string& doubt : warnings(record.validity)) terminal.warning(doubt);
+  std::vector<Row> queries = std::move(data.queries);
+  const std::string query_rows = std::move(data.query_rows);
+  data = {};  // encoding reads the demonstrations itself
 
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
@@ -193,18 +182,18 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.free_decoding = settings.decoding.method == DecodingMethod::kFree;
   view.finish(record.encode);
 
-  set_phase("answering queries");
-  DBSA_ASSIGN_OR_RETURN(std::vector<Example> queries, engine->load_queries());
-  DBSA_RETURN_IF_ERROR(answer_queries(*engine, session, std::move(queries), terminal, record));
-
-  set_phase("writing the result record");
   record.program_version = kProgramVersion;
   record.pipeline_path = session.document().name();
   record.config = session.resolved().json;
   DBSA_ASSIGN_OR_RETURN(record.plugins, session.plugin_records());
-  record.identity = engine->identity();
+  DBSA_ASSIGN_OR_RETURN(record.identity, engine->identity(query_rows));
   record.draw = engine->draw();
   record.model = engine->model_info();
+  set_phase("answering queries");
+  DBSA_ASSIGN_OR_RETURN(RunAnswers answers, answer_queries(*engine, session, std::move(queries),
+                                                           line.has("fresh"), terminal, record));
+
+  set_phase("writing the result record");
   record.machine = machine_info();
   record.threads = session.services().thread_count();
   record.peak_memory_bytes = peak_memory_bytes();
@@ -212,6 +201,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const std::string path,
                         write_record(settings.output_directory, record.pipeline_path,
                                      record.started, record_to_json(record, totals)));
+  remove_journal(answers, terminal);
   Status measured;
   if (wants_kv_error(settings, record)) {
     set_phase("measuring what int8 changes");
@@ -239,7 +229,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
                    counted(comparison.answers, "answer") + " as in " +
                    shown_path(line.text("record")));
   }
-  return measured;
+  return measured.ok() ? answers.items : measured;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "config/nearest_name.h"
 #include "config/schema_check.h"
 #include "model/packed_weights.h"
+#include "pipeline/journal.h"
 #include "pipeline/pool_manifest.h"
 #include "pipeline/record.h"
 #include "session.h"
@@ -269,6 +270,11 @@ std::vector<KvEntry> to_drop(const std::vector<KvEntry>& entries, const std::vec
   return drop;
 }
 
+// What stopped runs leave in the folder of their records.
+bool is_left_by_run(std::string_view name) {
+  return is_temporary_name(name) || is_journal_name(name);
+}
+
 Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
   const std::optional<int64_t> bound = line.number("max-bytes");
   if (bound && *bound < 1)
@@ -301,11 +307,12 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
     const Leftovers still = store_leftovers(target.path());
     left.files = std::max<int64_t>(0, left.files - still.files);
     left.bytes -= std::min(left.bytes, still.bytes);
-    if (!target.output_directory().empty()) {
-      const Leftovers records = remove_leftovers(target.output_directory());
-      left.files += records.files;
-      left.bytes += records.bytes;
-    }
+  }
+  if (const std::string& records = target.output_directory(); !records.empty()) {
+    const Leftovers found =
+        dry ? count_leftovers(records, is_left_by_run) : remove_leftovers(records, is_left_by_run);
+    left.files += found.files;
+    left.bytes += found.bytes;
   }
   if (line.has("json"))
     terminal.out(ordered_json{{"dry_run", dry},
@@ -350,8 +357,9 @@ int gc_command(Words words, Terminal& terminal) {
   CommandLine line(
       {"store gc", "STORE", "Drop blocks that no pool uses, and what killed processes left.",
        std::string(kStoreText) + "\nPools lie in its folder pools; remove a file "
-                                 "there to give up a pool. Of a pipeline file, what\n"
-                                 "killed runs left in output.directory goes too.\n"
+                                 "there to give up a pool. If STORE is a pipeline\n"
+                                 "file, what stopped runs left in output.directory goes too, "
+                                 "the answers they kept included.\n"
                                  "Blocks that do not lie in the store's folder (on a "
                                  "server, behind a link) may be used by\npools in "
                                  "other folders: then --pools must name those folders.",

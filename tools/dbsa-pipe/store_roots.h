@@ -12,8 +12,8 @@
 namespace dbsa::cli {
 
 // The folders whose pools use a store: its own, and those that --pools names. A store whose blocks
-// lie in its own folder (kv_store.path) is used by the pools in that folder. Of another one, such
-// as a server or packs behind a link, pools in other folders may use blocks, too, and nothing here
+// lie in its own folder (kv_store.path) is used by the pools in that folder. If its blocks lie
+// elsewhere, on a server or behind a link, pools in other folders may use them, and nothing here
 // tells which folders there are: kConfig unless --pools says it. kEnvironment for a folder without
 // pools.
 Result<std::vector<std::string>> pool_folders(StoreTarget& target,

@@ -164,7 +164,7 @@ void end_at_lost_file(const siginfo_t& info) {
   ::_exit(exit_code(ErrorCode::kEnvironment));
 }
 
-// " in /lib/other.so" where the thread was in a library that the line does not name: one that a
+// ", in /lib/other.so" where the thread was in a library that the line does not name: one that a
 // plugin uses or opens, or of a thread that a plugin has started.
 void add_library(Line& line, const void* context) {
 #if defined(__x86_64__)
@@ -178,7 +178,7 @@ void add_library(Line& line, const void* context) {
   (void)context;
 #endif
   const char* const named = host::current_plugin_call().library;
-  if (path.ends_with(".so") && (named == nullptr || path != named)) line.add(" in ").add(path);
+  if (path.ends_with(".so") && (named == nullptr || path != named)) line.add(", in ").add(path);
 }
 
 // Says what crashed and lets the crash happen again, for the action there was before: a core dump,

@@ -205,13 +205,16 @@ void print_outcome(const Sweep& sweep, const SweepOutcome& outcome, const Comman
                                         {"cells", outcome.cells},
                                         {"before", outcome.before},
                                         {"done", outcome.done},
+                                        {"stopped", outcome.stopped},
+                                        {"with_errors", outcome.with_errors},
                                         {"failures", std::move(failures)}}
                      .dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
     return;
   }
   terminal.out("cells      " + human_count(outcome.cells) + ": " + human_count(outcome.done) +
                " run, " + human_count(outcome.before) + " had a record, " +
-               human_count(static_cast<int64_t>(outcome.failures.size())) + " failed");
+               human_count(static_cast<int64_t>(outcome.failures.size())) + " failed" +
+               (outcome.stopped > 0 ? ", " + human_count(outcome.stopped) + " stopped" : ""));
   terminal.out("records    " + shown_path(sweep.directory));
 }
 
@@ -277,6 +280,14 @@ Status sweep_cells(const CommandLine& line, Terminal& terminal) {
       run_cells(sweep, cells, {jobs, child_options(line, jobs, threads), line.has("fresh")},
                 services, terminal));
   print_outcome(sweep, outcome, line, terminal);
+  if (outcome.with_errors > 0)
+    terminal.warning(counted(outcome.with_errors, "cell") +
+                     " have queries without an answer, which count as wrong; the records say why");
+  if (outcome.failures.empty() && outcome.stopped > 0)
+    return Error{ErrorCode::kCancelled,
+                 counted(outcome.stopped, "cell") +
+                     " stopped by a signal; run the same command again for the others",
+                 ""};
   if (outcome.failures.empty()) return {};
   return Error{ErrorCode::kRun, describe(outcome.failures), ""};
 }

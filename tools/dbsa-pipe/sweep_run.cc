@@ -86,6 +86,7 @@ class CellRunner {
   CellRunner& operator=(const CellRunner&) = delete;
 
   size_t running() const { return running_.size(); }
+  int64_t with_errors() const { return with_errors_; }
 
   Status start(const SweepCell& cell) {
     DBSA_ASSIGN_OR_RETURN(PartFolder part, PartFolder::make(path("parts"), cell.id));
@@ -127,11 +128,14 @@ class CellRunner {
   Result<std::optional<SweepOutcome::Failure>> finish(const Process& process, int code) {
     const SweepCell& cell = *process.cell;
     std::optional<SweepOutcome::Failure> failure;
-    if (code == 0) {
+    // Where queries have an error instead of an answer, the code tells it, and there is a record.
+    const bool may_have_errors = code == exit_code(ErrorCode::kConfig);
+    if (code == 0 || may_have_errors) {
       DBSA_ASSIGN_OR_RETURN(failure, take_record(process));
-    } else {
-      failure = {cell.name(), code, last_lines(process.part.path() + "/log.txt")};
     }
+    if (may_have_errors && !failure) ++with_errors_;
+    if (code != 0 && (failure || !may_have_errors))
+      failure = {cell.name(), code, last_lines(process.part.path() + "/log.txt")};
     // Another sweep may have made the record meanwhile.
     if (failure && !options_.fresh && cell_state(sweep_, cell) == CellState::kDone) failure = {};
     if (!failure) {
@@ -187,6 +191,7 @@ class CellRunner {
   const SweepOptions& options_;
   std::map<pid_t, Process> running_;
   bool stopping_ = false;
+  int64_t with_errors_ = 0;
 };
 
 // Cells of one pipeline.
@@ -280,15 +285,18 @@ Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const Sweep
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
       continue;
     }
-    if (failure)
+    if (failure && is_cancelled(failure->exit_code))
+      outcome.stopped += cells_of[ended->id];
+    else if (failure)
       outcome.failures.insert(outcome.failures.end(), cells_of[ended->id], *failure);
     else
       outcome.done += cells_of[ended->id];
     const auto failed = static_cast<int64_t>(outcome.failures.size());
-    progress.update(outcome.done + failed, total,
+    progress.update(outcome.done + outcome.stopped + failed, total,
                     failed > 0 ? human_count(failed) + " failed" : ended->name());
   }
   progress.finish();
+  outcome.with_errors = runner.with_errors();
   remove_stale_parts(sweep.directory + "/parts");
   if (told)
     return Error{ErrorCode::kCancelled,

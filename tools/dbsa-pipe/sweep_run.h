@@ -29,6 +29,8 @@ struct SweepOutcome {
     std::string message;
   };
   std::vector<Failure> failures;
+  int64_t stopped = 0;      // by a signal that only their process got; they have no record
+  int64_t with_errors = 0;  // of those run now: their record has queries without an answer
 };
 
 enum class CellState {

@@ -9,6 +9,7 @@
 
 #include <dbsa/sdk/result.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -40,6 +41,7 @@ class Terminal {
   void out(std::string_view line);
   // Whether a line could not be written: the reader is gone, or the disk is full.
   bool out_failed() const { return out_error_ != 0; }
+  bool reader_left() const { return out_error_ == EPIPE; }
   // Ends standard output. kEnvironment where anything could not be written.
   Status close_out();
   // A line for people, on standard error; left out when quiet.

@@ -7,6 +7,7 @@
 #include "host/needs.h"
 #include "options.h"
 #include "pipeline/model_fit.h"
+#include "pipeline/validity.h"
 #include "session.h"
 #include "sudden_end.h"
 #include "units.h"
@@ -15,13 +16,15 @@ namespace dbsa::cli {
 namespace {
 
 CommandLine validate_command_line() {
-  CommandLine line({"validate", "PIPELINE",
-                    "Check a pipeline file and all that it names: everything short of computing.",
-                    "Checks keys, values and plugins, the model's configuration, weights and "
-                    "tokenizer, the data\nfiles, and the blocks that would be made. Every fault is "
-                    "a line of its own.",
-                    "dbsa-pipe validate pipeline.toml\n"
-                    "dbsa-pipe validate pipeline.toml --set selection.count=16 --json"});
+  CommandLine line(
+      {"validate", "PIPELINE",
+       "Check a pipeline file and all that it names: everything short of computing.",
+       "Checks keys, values and plugins, the model's configuration, weights and "
+       "tokenizer, the data\nfiles, the blocks that would be made, and that every query fits the "
+       "model's positions beside the\nblocks that are selected for it. Every fault is "
+       "a line; of each data file up to 20 are listed.",
+       "dbsa-pipe validate pipeline.toml\n"
+       "dbsa-pipe validate pipeline.toml --set selection.count=16 --json"});
   line.arguments({"PIPELINE"}, 1);
   add_pipeline_options(line);
   add_output_options(line);
@@ -52,13 +55,20 @@ void print_findings(const Session& session, const Findings& findings, Terminal& 
   stages.print(terminal);
   terminal.out("");
   const CheckedData& data = findings.data;
+  const LabelCoverage coverage = cover_labels(data);
   terminal.out("model  " + findings.model.model_type + ", " +
                counted(findings.model.layers, "layer") + ", " +
                counted(parameter_count(findings.model), "parameter"));
   terminal.out("data   " +
                counted(static_cast<int64_t>(data.demonstrations.size()), "demonstration") + ", " +
                counted(static_cast<int64_t>(data.labels.size()), "label") + ", " +
-               counted_queries(data.queries));
+               counted_queries(static_cast<int64_t>(data.queries.size())) +
+               (coverage.labelled() > 0
+                    ? ", which expect " + human_count(coverage.covered()) + " of the labels"
+                    : ""));
+  if (findings.truncated > 0)
+    terminal.out("       " + counted_queries(findings.truncated) +
+                 " cut to the model's positions (data.truncate)");
   if (!findings.pool)
     terminal.out("pool   not made: its blocks or its index need embeddings, which are computed");
   else
@@ -75,9 +85,15 @@ std::vector<std::string> warnings_of(const Session& session, const Findings& fin
   const Settings& settings = findings.settings;
   for (const std::string& warning : model_warnings(settings, findings.model, *findings.tokenizer))
     warnings.push_back(warning);
-  if (settings.data.query_count > findings.data.queries && findings.data.queries > 0)
+  const auto queries = static_cast<int64_t>(findings.data.queries.size());
+  if (settings.data.query_count > queries && queries > 0)
     warn("/data/query_count", "is " + human_count(settings.data.query_count) + ", and there are " +
-                                  counted_queries(findings.data.queries));
+                                  counted_queries(queries));
+  for (std::string& doubt : dbsa::warnings(check_validity(
+           findings.data.demonstrations, findings.data.queries, findings.data.labels)))
+    warnings.push_back(std::move(doubt));
+  for (std::string& label : label_warnings(settings, findings.data))
+    warnings.push_back(std::move(label));
   if (findings.blocks() > 1 && settings.mask.anchor_blocks >= findings.blocks())
     warn("/mask_pattern/anchor_blocks", "makes anchors of all " +
                                             counted(findings.blocks(), "block") +
@@ -107,7 +123,9 @@ nlohmann::ordered_json findings_to_json(const Session& session, const Findings& 
             {"parameters", parameter_count(findings.model)}}},
           {"demonstrations", findings.data.demonstrations.size()},
           {"labels", findings.data.labels.size()},
-          {"queries", findings.data.queries},
+          {"queries", findings.data.queries.size()},
+          {"labels_covered", cover_labels(findings.data).covered()},
+          {"truncated", findings.truncated},
           {"blocks", findings.blocks()},
           {"tokens", findings.tokens()}};
 }
@@ -139,6 +157,8 @@ int validate_command(Words words, Terminal& terminal) {
   if (!session.ok()) return report(session.error(), line, terminal);
   const Result<Findings> findings = find_out(**session);
   if (!findings.ok()) return report(findings.error(), line, terminal);
+  if (const Status queries = query_faults(findings->settings, findings->data); !queries.ok())
+    return report(queries.error(), line, terminal);
   if (line.has("json"))
     terminal.out(findings_to_json(**session, *findings).dump(1));
   else

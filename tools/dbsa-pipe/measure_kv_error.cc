@@ -1,6 +1,9 @@
-#include "answers.h"
+#include "measure_kv_error.h"
 
 #include <algorithm>
+#include <functional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "encode_view.h"
@@ -8,24 +11,32 @@
 
 namespace dbsa::cli {
 
-Status answer_each(Engine& engine, const host::HostServices& services,
-                   std::span<const std::string> texts, const std::function<void(Answer)>& take) {
+namespace {
+
+// Answers texts that had an answer before, as many together as the pipeline says.
+Status answer_again(Engine& engine, const host::HostServices& services,
+                    std::span<const std::string> texts, const std::function<void(Answer)>& take) {
   const auto together = static_cast<size_t>(engine.batch_size());
   for (size_t i = 0; i < texts.size(); i += together) {
     if (services.cancelled()) return Error{ErrorCode::kCancelled, "", ""};
-    for (Result<Answer>& answer :
+    for (Result<Outcome>& outcome :
          engine.answer_together(texts.subspan(i, std::min(together, texts.size() - i)))) {
-      if (!answer.ok()) return std::move(answer).error();
-      take(std::move(answer).value());
+      if (!outcome.ok()) return std::move(outcome).error();
+      if (const ItemError* error = std::get_if<ItemError>(&*outcome))
+        return Error{ErrorCode::kRun, error->message, ""};
+      take(std::get<Answer>(std::move(outcome).value()));
     }
   }
   return {};
 }
 
+}  // namespace
+
 bool wants_kv_error(const Settings& settings, const RunRecord& record) {
   return settings.model.kv_dtype == "int8" && settings.model.kv_error_queries > 0 &&
          settings.decoding.method != DecodingMethod::kVote && record.encode.kv_bytes > 0 &&
-         !record.queries.empty();
+         std::any_of(record.queries.begin(), record.queries.end(),
+                     [](const QueryRecord& query) { return !query.error; });
 }
 
 Result<KvError> measure_kv_error(Session& session, Pool pool, const RunRecord& record,
@@ -40,19 +51,20 @@ Result<KvError> measure_kv_error(Session& session, Pool pool, const RunRecord& r
                         engine->encode_copy(std::move(pool), view.observer()));
   view.finish(encoded);
 
-  const auto count = static_cast<size_t>(std::min<int64_t>(
-      engine->settings().model.kv_error_queries, static_cast<int64_t>(record.queries.size())));
+  const auto most = static_cast<size_t>(engine->settings().model.kv_error_queries);
   std::vector<std::string> texts;
   std::vector<Answer> quantised, reference;
-  for (size_t i = 0; i < count; ++i) {
-    texts.push_back(record.queries[i].query.text);
-    quantised.push_back(record.queries[i].answer);
+  for (const QueryRecord& query : record.queries) {
+    if (query.error || texts.size() == most) continue;
+    texts.push_back(query.query.text);
+    quantised.push_back(query.answer);
   }
+  const auto count = static_cast<int64_t>(texts.size());
   Progress progress(terminal, "comparing ", "queries");
-  progress.update(0, static_cast<int64_t>(count));
-  DBSA_RETURN_IF_ERROR(answer_each(*engine, session.services(), texts, [&](Answer answer) {
+  progress.update(0, count);
+  DBSA_RETURN_IF_ERROR(answer_again(*engine, session.services(), texts, [&](Answer answer) {
     reference.push_back(std::move(answer));
-    progress.update(static_cast<int64_t>(reference.size()), static_cast<int64_t>(count));
+    progress.update(static_cast<int64_t>(reference.size()), count);
   }));
   progress.finish();
   const KvError error = compare_answers(quantised, reference);

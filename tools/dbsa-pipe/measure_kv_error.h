@@ -1,9 +1,5 @@
-// Queries answered one batch after another, and what int8 changes in the answers.
+// What int8 keys and values change in the answers of a run.
 #pragma once
-
-#include <functional>
-#include <span>
-#include <string>
 
 #include "pipeline/kv_error.h"
 #include "pipeline/record.h"
@@ -11,11 +7,6 @@
 #include "terminal.h"
 
 namespace dbsa::cli {
-
-// Answers texts in their order, as many together as the pipeline says, and hands each answer over
-// at once. The first error ends it; kCancelled when the user stopped it.
-Status answer_each(Engine& engine, const host::HostServices& services,
-                   std::span<const std::string> texts, const std::function<void(Answer)>& take);
 
 // Whether a run has to measure what int8 changes: asked to, and with answers that may differ.
 bool wants_kv_error(const Settings& settings, const RunRecord& record);
