@@ -468,6 +468,37 @@ TEST(Rows, ABadRecordOfCsvLeavesTheOthers) {
                                 "6 malformed ", "7 malformed ", "8 bad_label ", "9 - z", "12 - "}));
 }
 
+TEST(Rows, ABadRecordIsOneErrorUnderAnyDelimiter) {
+  const std::string decomposed = "me\xCC\x81te\xCC\x81o", composed = "m\xC3\xA9t\xC3\xA9o";
+  EXPECT_EQ(rows_of("a.tsv",
+                    "text;label;\n"
+                    "one, two;" +
+                        decomposed +
+                        "\n"
+                        "a;b;c;d\n"
+                        ";" +
+                        decomposed +
+                        ";\n"
+                        "\"two\"s;x\n"
+                        "caf\xE9;" +
+                        decomposed +
+                        "\n"
+                        "last;y;\n"),
+            (std::vector<std::string>{"2 - " + composed, "3 malformed ", "4 empty_text " + composed,
+                                      "5 malformed ", "6 not_utf8 " + composed, "7 - y"}));
+  EXPECT_EQ(fault("a.csv", "text;label\n\"one\ntwo\"s;x\na;b;c\n"),
+            "a.csv:2: expected \";\" or the end of the line after a quoted field, which ends in "
+            "line 3, found \"s\"; double a quote that is meant as text");
+  EXPECT_EQ(fault("a.csv", "text;label\none;x\na;b;c\n"),
+            "a.csv:3: expected 2 fields as in the header, found 3; put fields with \";\" in "
+            "quotes");
+}
+
+TEST(Rows, ALabelUnderASimilarNameIsAnErrorOfTheLine) {
+  EXPECT_EQ(rows_of("a.jsonl", "{\"text\":\"one\",\"Label\":\"x\"}\n{\"text\":\"two\"}\n"),
+            (std::vector<std::string>{"1 bad_label ", "2 - "}));
+}
+
 // A quote that is not closed takes no record with it but its own.
 TEST(Rows, AnOpenQuoteCostsItsOwnLine) {
   EXPECT_EQ(rows_of("a.csv", "text,label\none,x\n\"two,x\nthree,y\nfour,y\n"),
