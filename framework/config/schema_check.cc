@@ -160,8 +160,7 @@ void add_unexplained(const json& schema, const json& value, Faults& faults) {
                        [&](const Fault& fault) { return fault.pointer.starts_with(pointer); });
   };
   try {
-    // With its own allocator it would tell of missing memory as a fault of the schema.
-    valijson::Schema judge(::operator new, ::operator delete);
+    valijson::Schema judge;
     valijson::SchemaParser parser(valijson::SchemaParser::kDraft7);
     parser.populateSchema(valijson::adapters::NlohmannJsonAdapter(schema), judge);
     valijson::ValidationResults results;
@@ -175,6 +174,9 @@ void add_unexplained(const json& schema, const json& value, Faults& faults) {
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& cause) {
+    // How the library tells of missing memory.
+    if (std::string_view(cause.what()).starts_with("Failed to allocate memory"))
+      throw std::bad_alloc();
     faults.add("", std::string("the schema cannot be used: ") + cause.what());
   }
 }

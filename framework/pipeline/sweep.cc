@@ -143,11 +143,18 @@ class CellMaker {
     DBSA_ASSIGN_OR_RETURN(host::ResolvedPipeline resolved,
                           host::resolve_pipeline(std::move(pipeline), registry_));
     DBSA_ASSIGN_OR_RETURN(const json tables, pipeline_identity(resolved));
-    DBSA_ASSIGN_OR_RETURN(const InputIdentity inputs, inputs_.read(resolved));
-    cell.identity = run_identity(tables, inputs);
     cell.speed_keys = chosen_by_axes(pipeline_speed_keys(resolved));
+    json named_by = {{"speed", cell.speed_keys}};
+    if (const Result<InputIdentity> inputs = inputs_.read(resolved); inputs.ok()) {
+      cell.identity = run_identity(tables, *inputs);
+      named_by["run"] = cell.identity.run;
+    } else {
+      // The cell will say what is wrong with them when it runs, and stop no other.
+      named_by["config"] = resolved.json;
+      named_by["config"].erase("output");
+    }
+    cell.id = identity_hash(named_by).substr(0, 16);
     cell.config = std::move(resolved.json);
-    cell.id = identity_hash({{"run", cell.identity.run}, {"speed", cell.speed_keys}}).substr(0, 16);
     return {};
   }
 

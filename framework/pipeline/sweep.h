@@ -25,7 +25,7 @@ struct SweepCell {
   int64_t run = 1;
   std::vector<std::pair<std::string, std::string>> values;  // axis and value, in the axes' order
   nlohmann::json config;                                    // resolved
-  RunIdentity identity;
+  RunIdentity identity;  // empty where the inputs cannot be read; no record is the cell's then
   // Keys that an axis sets and that affect speed only: they tell cells apart, too, because a sweep
   // is also run for its times. Dotted names and values.
   nlohmann::json speed_keys;

@@ -301,15 +301,22 @@ TEST_F(QueryTest, NoDataIsRead) {
   EXPECT_EQ(cli({"validate", pipeline_}).exit_code, 4);
 }
 
-TEST_F(QueryTest, WarnsOfDataThatIsNewerThanThePool) {
+TEST_F(QueryTest, WarnsOfDataThatHasChangedSinceThePoolWasEncoded) {
   namespace fs = std::filesystem;
+  const auto touch = [&] {
+    fs::last_write_time(path("pool.jsonl"),
+                        fs::file_time_type::clock::now() + std::chrono::seconds(5));
+  };
   EXPECT_EQ(cli({"query", pipeline_, "card"}).error, "");
-  fs::last_write_time(path("pool.jsonl"),
-                      fs::file_time_type::clock::now() + std::chrono::seconds(5));
+  touch();
+  EXPECT_EQ(cli({"query", pipeline_, "card"}).error, "") << "a newer time is no change";
+  workspace_.write("pool.jsonl",
+                   workspace_.read("pool.jsonl") + "{\"text\": \"more\", \"label\": \"alpha\"}\n");
+  touch();
   const ProcessResult result = cli({"query", pipeline_, "card"});
   EXPECT_EQ(result.exit_code, 0);
-  EXPECT_THAT(result.error,
-              testing::StartsWith("warning: " + path("pool.jsonl") + " is newer than the pool, "));
+  EXPECT_THAT(result.error, testing::StartsWith("warning: " + path("pool.jsonl") +
+                                                " has changed since the pool was encoded, "));
 }
 
 TEST_F(QueryTest, AnEmptyTextIsRefused) {

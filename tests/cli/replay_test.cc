@@ -69,8 +69,9 @@ TEST_F(ReplayTest, DataThatHasChangedIsTold) {
   workspace_.write("queries.jsonl", "{\"text\": \"card\"}\n");
   const ProcessResult result = cli({"run", "--record", path("record.json")});
   EXPECT_EQ(result.exit_code, 5);
-  EXPECT_THAT(result.error, HasSubstr("error: " + path("record.json") +
-                                      ": has 5 queries, this run 1; the data has changed since\n"));
+  EXPECT_THAT(result.error,
+              HasSubstr("error: " + path("record.json") +
+                        ": cannot be repeated, because this has changed since: queries: "));
 }
 
 TEST_F(ReplayTest, FaultsHaveTheRecordsName) {

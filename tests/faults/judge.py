@@ -11,6 +11,8 @@ from workspace import Report, shim_environment
 
 # Deaths that a library causes and that SECURITY.md names: (call, library in the trace).
 LIBRARY_DEATHS = {("malloc", "valijson::"), ("malloc", "libhdf5"), ("malloc", "libdnnl"), ("mmap", "libdnnl")}
+# Errors that a library makes of missing memory without saying so; SECURITY.md names these, too.
+LIBRARY_ERRORS = {("malloc", "libhdf5"), ("malloc", "ld-linux")}
 
 # A message says which file, or what was being done ...
 NAMES_SOMETHING = re.compile(r"/|\.(toml|jsonl?|h5|pool)\b|standard (input|output)|gnuplot|out of memory")
@@ -72,9 +74,9 @@ def symbols(frames, known={}):
     return names
 
 
-def known_death(call, names):
+def comes_of(libraries, call, names):
     return any(call == known and any(name.startswith(library) for name in names)
-               for known, library in LIBRARY_DEATHS)
+               for known, library in libraries)
 
 
 def system_text(error):
@@ -87,10 +89,10 @@ def judge_end(done, call, error, report):
     """Faults of how the command ended."""
     if done.hung:
         return [("hung", "it did not end")]
-    known = known_death(call, symbols(report.frames))
+    names = symbols(report.frames)
     if done.died:
-        return [] if known else [("died", done.died)]
-    if done.code == 0:
+        return [] if comes_of(LIBRARY_DEATHS, call, names) else [("died", done.died)]
+    if done.code == 0 or comes_of(LIBRARY_ERRORS, call, names):
         return []
     if done.code not in (2, 3, 4, 5):
         return [("message", f"exit code {done.code}")]
@@ -103,7 +105,7 @@ def judge_end(done, call, error, report):
     vague = [line for line in errors if not NAMES_SOMETHING.search(line)]
     if vague:
         return [("message", f"it names neither a file nor what was done: {vague[0]}")]
-    if known and "SIGSEGV" in told:
+    if comes_of(LIBRARY_DEATHS, call, names) and "SIGSEGV" in told:
         return []  # of a cell's process
     if system_text(error) not in told and not TELLS_CAUSE.search(told):
         return [("cause", f"it does not say {system_text(error)!r}")]

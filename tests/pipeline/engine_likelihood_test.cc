@@ -98,12 +98,12 @@ TEST_F(LikelihoodTest, EqualsAPassForEachLabelUnderEveryMask) {
           if (block.block == static_cast<int64_t>(piece)) return true;
         return false;
       };
-      const double worst =
-          worst_difference(told->label_log_probabilities,
-                           oracle_label_log_probabilities(*oracle, prompt, pool->labels));
+      const double worst = worst_difference(
+          told->label_log_probabilities,
+          oracle_label_log_probabilities(*oracle, prompt, harness->engine().pool().labels));
       std::cout << c.what << ": " << worst << "\n";
       EXPECT_LE(worst, kLabelTolerance) << c.what;
-      expect_sound(*told, pool->labels);
+      expect_sound(*told, harness->engine().pool().labels);
     }
   }
 }
@@ -127,9 +127,9 @@ TEST_F(LikelihoodTest, EqualsAPassForEachLabelWhereBlocksStandEndToEnd) {
     prompt.query = query_ids("question c about topic 2");
     prompt.piece_sees = [](size_t, size_t) { return false; };
     prompt.query_sees = [](size_t) { return true; };
-    const double worst =
-        worst_difference(told->label_log_probabilities,
-                         oracle_label_log_probabilities(*oracle, prompt, pool->labels));
+    const double worst = worst_difference(
+        told->label_log_probabilities,
+        oracle_label_log_probabilities(*oracle, prompt, harness->engine().pool().labels));
     std::cout << order << ": " << worst << "\n";
     EXPECT_LE(worst, kLabelTolerance);
   }

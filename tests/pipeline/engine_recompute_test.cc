@@ -41,9 +41,9 @@ TEST_F(EngineTest, RecomputedBlocksAreOneDensePromptWithTheQuery) {
       prompt.query = *(*tokenizer)->encode("query: something about topic 1\nintent:");
       prompt.piece_sees = [](size_t, size_t) { return true; };
       prompt.query_sees = [](size_t) { return true; };
-      const double worst =
-          worst_difference(told->label_log_probabilities,
-                           oracle_label_log_probabilities(*oracle, prompt, pool->labels));
+      const double worst = worst_difference(
+          told->label_log_probabilities,
+          oracle_label_log_probabilities(*oracle, prompt, harness->engine().pool().labels));
       std::cout << order << (prefix ? " with a prefix: " : ": ") << worst << "\n";
       EXPECT_LE(worst, kLabelTolerance);
     }

@@ -23,7 +23,8 @@ class PaperSweeps : public SweepTest {
       const std::string data = "data/" + entry.path().stem().string();
       std::string lines;
       for (int i = 0; i < 20; ++i)
-        lines += json{{"text", "message " + std::to_string(i)}, {"label", i % 2 == 0 ? "a" : "b"}}
+        lines += json{{"text", data + " message " + std::to_string(i)},
+                      {"label", i % 2 == 0 ? "a" : "b"}}
                      .dump() +
                  "\n";
       workspace_.write(data + "/train.jsonl", lines);
@@ -68,7 +69,8 @@ TEST_F(PaperSweeps, OneRunsWithASmallModel) {
   make_pipeline();
   const ProcessResult result =
       cli({"sweep", path("pipelines/paper/accuracy.toml"), "--only", "data=trec", "--runs", "1",
-           "--set", "model.path=" + path("model"), "--set", "data.demonstration_count=20"});
+           "--force-set", "--set", "model.path=" + path("model"), "--set",
+           "data.demonstration_count=20"});
   EXPECT_EQ(result.exit_code, 0) << result.error;
   EXPECT_THAT(result.out, testing::HasSubstr("10: 10 run, 0 had a record, 0 failed"));
 }

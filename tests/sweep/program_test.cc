@@ -172,16 +172,15 @@ set = { "data.demonstration_count" = 1000 }
   EXPECT_EQ(failure.at("exit_code"), 2);
   EXPECT_THAT(failure.at("message").get<std::string>(), HasSubstr("data.demonstration_count"));
 
-  // The next call tries again, and forgets the failure when all is well.
-  const auto before = stamps();
+  // The next call tries again, and forgets the failure when all is well. Cells of other data are
+  // other cells.
   EXPECT_THAT(cli(words).out, HasSubstr("4: 0 run, 2 had a record, 2 failed"));
   std::string line, pool;
   for (int i = 0; i < 50; ++i) pool += workspace_.read("pool.jsonl");
   workspace_.write("pool.jsonl", pool);
-  EXPECT_THAT(cli(words).out, HasSubstr("4: 2 run, 2 had a record, 0 failed"));
+  EXPECT_THAT(cli(words).out, HasSubstr("4: 4 run, 0 had a record, 0 failed"));
   EXPECT_THAT(files("out/failures"), IsEmpty());
-  auto after = stamps();
-  for (const auto& [name, stamp] : before) EXPECT_EQ(after[name], stamp);
+  EXPECT_THAT(cli(words).out, HasSubstr("4: 0 run, 4 had a record, 0 failed"));
 }
 
 TEST_F(SweepCommand, AMessageOfManyCellsIsToldOnce) {

@@ -61,8 +61,9 @@ Result<nlohmann::ordered_json> read_record(const std::string& path) {
 // are now, and its times were taken with the cell's settings.
 template <typename Json>
 bool is_record_of(const Json& record, const SweepCell& cell) {
-  if (!record.is_object() || !record.contains("totals") || !record.contains("config") ||
-      !record.contains("identity") || !record.at("identity").is_object() ||
+  if (cell.identity.run.empty() || !record.is_object() || !record.contains("totals") ||
+      !record.contains("config") || !record.contains("identity") ||
+      !record.at("identity").is_object() ||
       record.at("identity").value("run", "") != cell.identity.run)
     return false;
   for (const auto& [key, value] : cell.speed_keys.items()) {
@@ -238,6 +239,20 @@ CellState cell_state(const Sweep& sweep, const SweepCell& cell) {
   return is_record_of(record, cell) ? CellState::kDone : CellState::kForeign;
 }
 
+// Failures of cells that are no more: their inputs have changed, and they have other names now.
+static void forget_failures(const std::string& directory, const nlohmann::ordered_json& listing) {
+  std::set<std::string> listed;
+  for (const nlohmann::ordered_json& cell : listing.at("cells"))
+    listed.insert(fs::path(cell.at("failure").get<std::string>()).filename().string());
+  std::error_code failed;
+  std::vector<fs::path> gone;
+  for (fs::directory_iterator entry(directory + "/failures", failed), end; !failed && entry != end;
+       entry.increment(failed))
+    if (entry->path().extension() == ".json" && !listed.contains(entry->path().filename().string()))
+      gone.push_back(entry->path());
+  for (const fs::path& path : gone) fs::remove(path, failed);
+}
+
 Status write_sweep_files(const Sweep& sweep) {
   std::set<std::string> written;
   for (const SweepCell& cell : sweep.cells) {
@@ -247,11 +262,13 @@ Status write_sweep_files(const Sweep& sweep) {
     const Result<FileText> there = read_file(path, TomlDocument::kMaxBytes);
     if (!there.ok() || there->text != text) DBSA_RETURN_IF_ERROR(write_file_atomically(path, text));
   }
-  const std::string listing = sweep.directory + "/sweep.json";
-  Result<nlohmann::ordered_json> before = read_record(listing);
-  return write_file_atomically(
-      listing,
-      merged_listing(sweep, before.ok() ? std::move(before).value() : nullptr).dump(1) + "\n");
+  const std::string path = sweep.directory + "/sweep.json";
+  Result<nlohmann::ordered_json> before = read_record(path);
+  const nlohmann::ordered_json listing =
+      merged_listing(sweep, before.ok() ? std::move(before).value() : nullptr);
+  DBSA_RETURN_IF_ERROR(write_file_atomically(path, listing.dump(1) + "\n"));
+  forget_failures(sweep.directory, listing);
+  return {};
 }
 
 Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const SweepCell*>& cells,
