@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "config/file_calls.h"
+#include "config/lfs_pointer.h"
 
 namespace dbsa {
 namespace {
@@ -105,7 +106,10 @@ Result<FileText> read_file(const std::string& path, uint64_t max_bytes) {
     DBSA_ASSIGN_OR_RETURN(std::string text, file.read(0, max_bytes + 1, before.bytes));
     if (text.size() > max_bytes) return too_large("a larger one");
     DBSA_ASSIGN_OR_RETURN(const FileIdentity after, file.identity());
-    if (after == before) return FileText{std::move(text), after};
+    if (after != before) continue;
+    if (const std::string fault = lfs_pointer_fault(text); !fault.empty())
+      return unreadable(path, fault);
+    return FileText{std::move(text), after};
   }
   return unreadable(path, "is being written by another program; start again once it is complete");
 }

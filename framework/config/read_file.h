@@ -18,8 +18,8 @@ struct FileText {
 };
 
 // The whole file. kNotFound when there is none; kEnvironment, with the cause, when it is not a
-// regular file, has more than `max_bytes`, cannot be read, or is being written: it is read again
-// when it changed meanwhile, three times in all.
+// regular file, has more than `max_bytes`, cannot be read, is a Git LFS pointer, or is being
+// written: it is read again when it changed meanwhile, three times in all.
 Result<FileText> read_file(const std::string& path, uint64_t max_bytes);
 
 // The last `bytes` of a file as it is now, all of it where it is shorter. Errors as above.

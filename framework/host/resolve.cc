@@ -5,6 +5,7 @@
 
 #include "config/json_pointer.h"
 #include "config/json_text.h"
+#include "config/model_path.h"
 #include "config/path_kind.h"
 #include "config/schema_check.h"
 #include "host/instance.h"
@@ -154,11 +155,14 @@ void check_files(const TomlDocument& document, NamedFiles files, Faults& faults)
     if (!kind.ok())
       faults.add(pointer, kind.error().message, ErrorCode::kEnvironment);
     else if (*kind == PathKind::kNothing)
-      faults.add(pointer, std::string("no such ") + (folder ? "folder: " : "file: ") + path,
+      faults.add(pointer,
+                 folder ? "no such folder: " + path + absent_model_hint(text, path)
+                        : "no such file: " + path,
                  ErrorCode::kEnvironment);
     else if ((*kind == PathKind::kFolder) != folder)
       faults.add(pointer,
-                 folder ? "must be a folder: " + path : "must be a file, is a folder: " + path,
+                 folder ? "must be a folder: " + path + model_file_hint(path)
+                        : "must be a file, is a folder: " + path,
                  ErrorCode::kEnvironment);
   };
   if (files == NamedFiles::kNone) return;

@@ -37,29 +37,41 @@ struct Row {
   std::optional<ItemError> error;  // why it is no example; the message begins with file:line
 };
 
-// Reads a .jsonl file (one object a line) or a .csv file (a header row names the columns). UTF-8,
-// with or without a BOM, LF or CRLF; empty lines are skipped. Text and label are strings, not
-// empty; a label neither begins nor ends with white space. In .jsonl files the label may be an
-// array of them, which are all right.
+// Reads a .jsonl file (one object a line) or a .csv or .tsv file (a header row names the columns;
+// see csv_examples.h). UTF-8, with or without a BOM, LF or CRLF; empty lines are skipped. Text and
+// label are strings, not empty; a label neither begins nor ends with white space. In .jsonl files
+// the label may be an array of them, which are all right. Labels come in Unicode form C, so that
+// one label in two normal forms is one; texts come as they are. delimiter: of .csv and .tsv files;
+// '\0': by the header.
 //
-// kEnvironment when the file cannot be read; kConfig for one without a record, and for a header
-// that lacks a column. What is wrong with one record is its own error. Cost: O(bytes); the file is
-// held in memory while it is read.
+// kEnvironment when the file cannot be read; kConfig for one without a record, for one in UTF-16,
+// and for a header that lacks a column. What is wrong with one record is its own error. Cost:
+// O(bytes); the file is held in memory while it is read.
 Result<std::vector<Row>> load_rows(const std::filesystem::path& path, const std::string& text_field,
-                                   const std::string& label_field, LabelPolicy policy);
+                                   const std::string& label_field, LabelPolicy policy,
+                                   char delimiter = '\0');
 
 // The same where every record must be an example. kConfig with a line for each fault, see
 // describe_faults.
 Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
                                           const std::string& text_field,
-                                          const std::string& label_field, LabelPolicy policy);
+                                          const std::string& label_field, LabelPolicy policy,
+                                          char delimiter = '\0');
 
 // How many faults of a file are told one by one.
 inline constexpr size_t kMaxToldFaults = 20;
 // The errors of rows, a line each, then "<name>: and N more faults"; "" for none.
 std::string describe_faults(std::span<const Row> rows, const std::string& name);
 
-// Whether the answer is, byte for byte, a label of the example; false where it has none.
+// Whether the file is read as CSV, by its name.
+bool is_table(const std::filesystem::path& path);
+
+// "FILE: fields are separated by a comma, by the header; columns "text"", for a log; "" for other
+// files. Reads the start of the file.
+std::string describe_table(const std::filesystem::path& path, const std::string& text_field,
+                           const std::string& label_field, char delimiter);
+
+// Whether the answer equals a label of the example in Unicode form C; false where it has none.
 bool is_right(const Example& example, std::string_view answer);
 
 // All labels of the example, `label` first; none where it has none.

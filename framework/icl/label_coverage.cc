@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "icl/nfc.h"
+
 namespace dbsa {
 
 void LabelCoverage::add(const Example& query) {
@@ -9,8 +11,9 @@ void LabelCoverage::add(const Example& query) {
   ++labelled_;
   bool known = false;
   for (const std::string& label : all_labels(query)) {
-    const auto found = std::lower_bound(labels_.begin(), labels_.end(), label);
-    if (found == labels_.end() || *found != label) continue;
+    const std::string composed = to_nfc(label);
+    const auto found = std::lower_bound(labels_.begin(), labels_.end(), composed);
+    if (found == labels_.end() || *found != composed) continue;
     known = true;
     auto expected = expected_[static_cast<size_t>(found - labels_.begin())];
     if (!expected) ++covered_;

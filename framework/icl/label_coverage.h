@@ -15,7 +15,7 @@ namespace dbsa {
 
 class LabelCoverage {
  public:
-  // labels: of the pool, in byte order. They outlive this object.
+  // labels: of the pool, in Unicode form C and byte order. They outlive this object.
   explicit LabelCoverage(std::span<const std::string> labels)
       : labels_(labels), expected_(labels.size()) {}
 

@@ -33,8 +33,10 @@ Result<std::vector<LabelTokens>> tokenize_labels(std::span<const std::string> la
   std::vector<LabelTokens> result;
   result.reserve(labels.size());
   for (const std::string& label : labels) {
-    DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> whole,
-                          tokenize(format.output_prefix + label + format.separator));
+    const Result<std::vector<int32_t>> tokenised =
+        tokenize(format.output_prefix + label + format.separator);
+    if (!tokenised.ok()) return fault(label, tokenised.error().message, "");
+    const std::vector<int32_t>& whole = *tokenised;
     if (whole.size() <= lead_ids.size() ||
         !std::equal(lead_ids.begin(), lead_ids.end(), whole.begin()))
       return fault(label,

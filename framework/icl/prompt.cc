@@ -1,5 +1,7 @@
 #include "icl/prompt.h"
 
+#include <algorithm>
+
 namespace dbsa {
 namespace {
 
@@ -42,6 +44,20 @@ std::string_view label_lead(const PromptFormat& format) { return strip_end(forma
 
 std::string_view label_gap(const PromptFormat& format) {
   return std::string_view(format.output_prefix).substr(label_lead(format).size());
+}
+
+Result<std::string> free_answer_lead(const PromptFormat& format, const Tokenize& tokenize) {
+  const std::string_view lead = label_lead(format), gap = label_gap(format);
+  // A word stands for the answer.
+  DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> shown, tokenize(format.output_prefix + "a"));
+  for (size_t kept = gap.size();; --kept) {
+    std::string text = std::string(lead) + std::string(gap.substr(0, kept));
+    DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, tokenize(text));
+    if (ids.size() <= shown.size() && std::equal(ids.begin(), ids.end(), shown.begin()))
+      return text;
+    // Where nothing fits, one token spans prefix and answer.
+    if (kept == 0) return format.output_prefix;
+  }
 }
 
 }  // namespace dbsa

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "icl/dataset.h"
+#include "icl/tokenization.h"
 
 namespace dbsa {
 
@@ -31,5 +32,10 @@ std::string query_text(const PromptFormat& format, std::string_view text);
 // with the first; every label follows the second.
 std::string_view label_lead(const PromptFormat& format);
 std::string_view label_gap(const PromptFormat& format);
+
+// The output prefix as far as it stands before a free answer: with the white space at its end that
+// demonstrations show as tokens of its own ("intent:\n"), without what joins the answer's first
+// token (the space of "intent: "), which the model writes. Cost: some tokenisations of the prefix.
+Result<std::string> free_answer_lead(const PromptFormat& format, const Tokenize& tokenize);
 
 }  // namespace dbsa

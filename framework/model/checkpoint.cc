@@ -7,6 +7,7 @@
 
 #include "config/path_kind.h"
 #include "model/json_reader.h"
+#include "model/tensor_faults.h"
 
 namespace dbsa {
 namespace {
@@ -42,6 +43,19 @@ Result<std::map<std::string, std::string>> read_index(const std::string& path) {
   }
   if (out.empty()) return wrong("/weight_map: expected at least one tensor, found none");
   return out;
+}
+
+Error wrong_index(const std::string& index, const std::string& what) {
+  return Error{ErrorCode::kEnvironment, index + ": " + what, {}};
+}
+
+// "'a', 'b' and 3 more".
+std::string quoted(const std::vector<std::string>& names, size_t most) {
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), most); ++i)
+    text += (i == 0 ? "'" : ", '") + names[i] + "'";
+  if (names.size() > most) text += " and " + std::to_string(names.size() - most) + " more";
+  return text;
 }
 
 bool is_stored_rope(std::string_view name) { return name.ends_with("rotary_emb.inv_freq"); }
@@ -109,39 +123,61 @@ Result<Checkpoint> Checkpoint::open(const std::string& folder) {
   DBSA_ASSIGN_OR_RETURN(const auto weight_map, read_index(index));
   std::set<std::string> names;
   for (const auto& [tensor, file] : weight_map) names.insert(file);
-  std::map<std::string, size_t> number;
+  std::vector<std::string> missing;
   for (const std::string& name : names) {
-    const std::string path = (fs::path(folder) / name).string();
-    DBSA_ASSIGN_OR_RETURN(const PathKind shard, path_kind(path));
-    if (shard == PathKind::kNothing) {
-      return Error{ErrorCode::kEnvironment,
-                   index + ": names the file '" + name + "', which is not there; fetch it",
-                   {}};
-    }
-    DBSA_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(path));
-    for (const auto& entry : file.entries()) {
-      auto it = weight_map.find(entry.name);
-      if (it == weight_map.end() || it->second != name) {
-        return Error{ErrorCode::kEnvironment,
-                     path + ": tensor '" + entry.name + "' is not listed for this file in " +
-                         kIndex + "; fetch the index and the shards of one version",
-                     {}};
-      }
-    }
-    number[name] = out.files_.size();
+    DBSA_ASSIGN_OR_RETURN(const PathKind shard, path_kind((fs::path(folder) / name).string()));
+    if (shard == PathKind::kNothing) missing.push_back(name);
+  }
+  if (missing.size() == 1)
+    return wrong_index(index, "names the file '" + missing[0] + "', which is not there; fetch it");
+  if (!missing.empty())
+    return wrong_index(index, "names " + std::to_string(missing.size()) + " of its " +
+                                  std::to_string(names.size()) + " files that are not there: " +
+                                  quoted(missing, missing.size()) + "; fetch them");
+  for (const std::string& name : names) {
+    DBSA_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open((fs::path(folder) / name).string()));
     out.files_.push_back(std::move(file));
   }
-  for (const auto& [tensor, name] : weight_map) {
-    const size_t i = number[name];
-    if (out.files_[i].find(tensor) == nullptr) {
-      return Error{ErrorCode::kEnvironment,
-                   index + ": tensor '" + tensor + "' is not in '" + name +
-                       "'; fetch the index and the shards of one version",
-                   {}};
-    }
-    out.place_[tensor] = i;
-  }
+  DBSA_RETURN_IF_ERROR(out.place_tensors(index, weight_map));
   return out;
+}
+
+// files_ are the index's, ascending by name.
+Status Checkpoint::place_tensors(const std::string& index,
+                                 const std::map<std::string, std::string>& weight_map) {
+  const auto listed_here = [&](size_t i, const std::string& tensor) {
+    const auto it = weight_map.find(tensor);
+    return it != weight_map.end() && it->second == fs::path(files_[i].path()).filename().string();
+  };
+  for (size_t i = 0; i < files_.size(); ++i)
+    for (const SafetensorsEntry& entry : files_[i].entries())
+      if (listed_here(i, entry.name)) place_[entry.name] = i;
+  for (size_t i = 0; i < files_.size(); ++i) {
+    for (const SafetensorsEntry& entry : files_[i].entries()) {
+      const auto [at, placed] = place_.emplace(entry.name, i);
+      if (placed || at->second == i || listed_here(at->second, entry.name)) continue;
+      const SafetensorsEntry* other = files_[at->second].find(entry.name);
+      if (other->shape == entry.shape && other->dtype_name == entry.dtype_name &&
+          std::ranges::equal(files_[at->second].bytes(*other), files_[i].bytes(entry)))
+        continue;
+      return wrong_index(index, "tensor '" + entry.name + "' differs in '" +
+                                    files_[at->second].path() + "' and '" + files_[i].path() +
+                                    "' and is listed for neither; fetch the index and the shards "
+                                    "of one version");
+    }
+  }
+  std::vector<std::string> nowhere;
+  for (const auto& [tensor, file] : weight_map)
+    if (!place_.contains(tensor)) nowhere.push_back(tensor);
+  if (nowhere.size() == 1)
+    return wrong_index(index, "tensor '" + nowhere[0] + "' is not in '" +
+                                  weight_map.at(nowhere[0]) +
+                                  "'; fetch the index and the shards of one version");
+  if (!nowhere.empty())
+    return wrong_index(index, std::to_string(nowhere.size()) +
+                                  " tensors are in none of its files: " + quoted(nowhere, 3) +
+                                  "; fetch the index and the shards of one version");
+  return {};
 }
 
 Result<TensorView> Checkpoint::find(std::string_view name) const {
@@ -166,15 +202,17 @@ Result<TensorView> Checkpoint::tensor(std::string_view name, std::span<const int
 }
 
 Status Checkpoint::check(const ModelConfig& config) const {
-  std::string faults;
-  const auto add = [&](const std::string& fault) {
-    if (!fault.empty()) faults += (faults.empty() ? "" : "\n") + fault;
-  };
+  TensorFaults faults;
   std::set<std::string, std::less<>> known;
   for (const TensorSpec& spec : expected_tensors(config)) {
     known.insert(spec.name);
-    auto view = tensor(spec);
-    if (!view.ok()) add(view.error().message);
+    if (!contains(spec.name)) {
+      faults.add(folder_ + ": $ missing; the checkpoint is incomplete or does not fit config.json",
+                 spec.name);
+      continue;
+    }
+    const auto view = tensor(spec);
+    if (!view.ok()) faults.add_message(view.error().message, spec.name);
   }
   for (const auto& [name, file] : place_) {
     if (known.contains(name) || is_stored_rope(name)) continue;
@@ -184,16 +222,35 @@ Status Checkpoint::check(const ModelConfig& config) const {
           std::memcmp(head->data, table->data, head->bytes) == 0) {
         continue;
       }
-      add(files_[file].path() + ": tensor 'lm_head.weight' differs from the embeddings although " +
-          "tie_word_embeddings is true in config.json; correct the one that is wrong");
+      faults.add_message(
+          files_[file].path() + ": tensor 'lm_head.weight' differs from the embeddings although " +
+              "tie_word_embeddings is true in config.json; correct the one that is wrong",
+          name);
       continue;
     }
-    add(files_[file].path() + ": tensor '" + name +
-        "' does not belong to a model of this config.json; the model is of a kind that is not " +
-        "supported or the two do not fit together");
+    faults.add(
+        files_[file].path() +
+            ": $ not part of a model of this config.json; the model is of a kind that is not "
+            "supported or the two do not fit together",
+        name);
   }
-  if (faults.empty()) return {};
-  return Error{ErrorCode::kConfig, faults, {}};
+  const std::string text = faults.text();
+  if (text.empty()) return {};
+  return Error{ErrorCode::kConfig, text, {}};
+}
+
+const unsigned char* Checkpoint::aligned(const TensorView& view) const {
+  const uintptr_t alignment = view.dtype == TensorDtype::kF32 ? 4 : 2;
+  if (reinterpret_cast<uintptr_t>(view.data) % alignment == 0) return view.data;
+  std::vector<uint32_t>& copy = copies_[std::string(view.name)];
+  copy.resize((view.bytes + 3) / 4);
+  if (view.bytes > 0) std::memcpy(copy.data(), view.data, view.bytes);
+  return reinterpret_cast<const unsigned char*>(copy.data());
+}
+
+bool Checkpoint::is_read_from(size_t file, std::string_view name) const {
+  const auto it = place_.find(name);
+  return it != place_.end() && it->second == file;
 }
 
 Status Checkpoint::check_unchanged() const {
@@ -204,6 +261,7 @@ Status Checkpoint::check_unchanged() const {
 void Checkpoint::release_pages(std::string_view name) const {
   auto it = place_.find(name);
   if (it == place_.end()) return;
+  if (const auto copy = copies_.find(name); copy != copies_.end()) copies_.erase(copy);
   const SafetensorsFile& file = files_[it->second];
   if (const SafetensorsEntry* entry = file.find(name)) file.release_pages(*entry);
 }

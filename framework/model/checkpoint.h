@@ -1,5 +1,8 @@
 // The weights of a Hugging Face model folder: model.safetensors, or the shards that
 // model.safetensors.index.json names. Mapped, not copied.
+//
+// A tensor is read from the shard that the index names for it; one that is not there, or that the
+// index does not list, from the shard that holds it.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -33,34 +36,44 @@ class Checkpoint {
   // Maps all files and checks their headers and the index. Fails with kEnvironment.
   static Result<Checkpoint> open(const std::string& folder);
 
-  // A tensor of type F32, F16 or BF16 and of exactly this shape. Fails with kConfig if it is
-  // missing, of another type or of another shape.
+  // A tensor of type F32, F16 or BF16 and of exactly this shape, not aligned where its file does
+  // not align it. Fails with kConfig if it is missing, of another type or of another shape.
   Result<TensorView> tensor(std::string_view name, std::span<const int64_t> shape) const;
   Result<TensorView> tensor(const TensorSpec& spec) const { return tensor(spec.name, spec.shape); }
+
+  // A tensor's bytes at an address that suits its type: in the mapping, or else a copy that is kept
+  // until release_pages. Not for several threads at once.
+  const unsigned char* aligned(const TensorView& view) const;
+
+  // Whether the tensor is read from the file of this index in files().
+  bool is_read_from(size_t file, std::string_view name) const;
 
   bool contains(std::string_view name) const { return place_.find(name) != place_.end(); }
 
   // The checkpoint holds exactly the tensors of this configuration: a missing one would be made up,
   // an unknown one might change the result. Stored RoPE frequencies are ignored, as transformers
-  // ignores them; a stored head beside tied embeddings must equal them. Fails with kConfig, every
-  // fault on a line.
+  // ignores them; a stored head beside tied embeddings must equal them. Fails with kConfig, faults
+  // of one kind on a line.
   Status check(const ModelConfig& config) const;
 
   // See SafetensorsFile::check_unchanged; of all files.
   Status check_unchanged() const;
 
-  // See SafetensorsFile::release_pages.
+  // See SafetensorsFile::release_pages. Drops a copy that `aligned` made.
   void release_pages(std::string_view name) const;
 
   // Ascending by path.
   std::span<const SafetensorsFile> files() const { return files_; }
 
  private:
+  Status place_tensors(const std::string& index,
+                       const std::map<std::string, std::string>& weight_map);
   Result<TensorView> find(std::string_view name) const;
 
   std::string folder_;
   std::vector<SafetensorsFile> files_;
   std::map<std::string, size_t, std::less<>> place_;  // tensor name -> index in files_
+  mutable std::map<std::string, std::vector<uint32_t>, std::less<>> copies_;
 };
 
 }  // namespace dbsa

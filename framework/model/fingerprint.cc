@@ -152,9 +152,11 @@ Result<ModelFingerprint> fingerprint_weights(const std::string& config,
                                              const DigestCache& cache) {
   ModelFingerprint out;
   std::map<std::string, std::string> tensors;  // name -> its line
-  for (const SafetensorsFile& file : checkpoint.files()) {
+  for (size_t i = 0; i < checkpoint.files().size(); ++i) {
+    const SafetensorsFile& file = checkpoint.files()[i];
     DBSA_ASSIGN_OR_RETURN(Digests digests, tensor_digests(file, cache, &out.bytes_hashed));
     for (const auto& entry : file.entries()) {
+      if (!checkpoint.is_read_from(i, entry.name)) continue;
       tensors[entry.name] = std::to_string(entry.name.size()) + " " + entry.name + " " +
                             entry.dtype_name + " " + shape_text(entry.shape) + " " +
                             digests[entry.name] + "\n";

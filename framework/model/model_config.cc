@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "model/generation_config.h"
 #include "model/json_reader.h"
 #include "model/rope_config.h"
 
@@ -242,7 +243,9 @@ Result<ModelConfig> read_config(const std::string& file, const json& root) {
 Result<ModelConfig> load_model_config(const std::string& folder) {
   const std::string file = (std::filesystem::path(folder) / "config.json").string();
   DBSA_ASSIGN_OR_RETURN(const json root, read_json_file(file));
-  return read_config(file, root);
+  DBSA_ASSIGN_OR_RETURN(ModelConfig config, read_config(file, root));
+  DBSA_RETURN_IF_ERROR(read_generation_config(folder, config));
+  return config;
 }
 
 Result<ModelConfig> parse_model_config(const std::string& file, const std::string& text) {

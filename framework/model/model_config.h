@@ -44,11 +44,15 @@ struct ModelConfig {
   // be refused.
   std::optional<int64_t> sliding_window;
   std::optional<int64_t> bos_token_id;
-  std::vector<int64_t> eos_token_ids;  // may be empty
-  std::string torch_dtype;             // "" if not said
+  std::vector<int64_t> eos_token_ids;  // of both files; may be empty
+  // What the files ask of text generation and greedy decoding does not do, as
+  // "generation_config.json: repetition_penalty = 1.1".
+  std::vector<std::string> ignored_generation;
+  std::string torch_dtype;  // "" if not said
 };
 
-// Reads <folder>/config.json. Fails with kEnvironment if it cannot be read or is not JSON, with
+// Reads <folder>/config.json, and generation_config.json beside it where it is there (see
+// generation_config.h). Fails with kEnvironment if a file cannot be read or is not JSON, with
 // kConfig for its faults: all of them, one a line, each "file: /key: what".
 Result<ModelConfig> load_model_config(const std::string& folder);
 

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <utility>
 
+#include "config/lfs_pointer.h"
+
 namespace dbsa {
 namespace {
 
@@ -38,6 +40,10 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
     file.map_ = static_cast<unsigned char*>(map);
     file.map_bytes_ = bytes;
   }
+  const std::string_view start(reinterpret_cast<const char*>(file.map_),
+                               std::min<uint64_t>(bytes, 512));
+  if (const std::string fault = lfs_pointer_fault(start); !fault.empty())
+    return environment(path, fault);
   DBSA_ASSIGN_OR_RETURN(file.header_, parse_safetensors_header(path, bytes, {file.map_, bytes}));
   return file;
 }
@@ -81,12 +87,6 @@ Result<TensorView> SafetensorsFile::tensor(std::string_view name) const {
                      "; convert the checkpoint to one of these types (quantised checkpoints are "
                      "not read)",
                  {}};
-  }
-  const uint64_t alignment = entry->dtype == TensorDtype::kF32 ? 4 : 2;
-  if (entry->begin % alignment != 0) {
-    return environment(label, "starts at byte " + std::to_string(entry->begin) +
-                                  ", expected a multiple of " + std::to_string(alignment) +
-                                  "; save the checkpoint again with a current safetensors");
   }
   return TensorView{entry->name, entry->dtype, entry->shape, map_ + entry->begin, entry->bytes};
 }

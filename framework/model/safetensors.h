@@ -20,7 +20,8 @@ struct TensorView {
   std::string_view name;
   TensorDtype dtype = TensorDtype::kOther;
   std::span<const int64_t> shape;
-  const unsigned char* data = nullptr;  // aligned for dtype
+  // At any address: the format asks for no alignment, and older writers give none.
+  const unsigned char* data = nullptr;
   uint64_t bytes = 0;
 };
 
@@ -45,8 +46,7 @@ class SafetensorsFile {
   const SafetensorsEntry* find(std::string_view name) const;  // nullptr if absent
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
 
-  // A tensor of type F32, F16 or BF16. Fails with kNotFound if absent, kConfig for another type,
-  // kEnvironment if its bytes are not aligned for their type.
+  // A tensor of type F32, F16 or BF16. Fails with kNotFound if absent, kConfig for another type.
   Result<TensorView> tensor(std::string_view name) const;
 
   // The bytes of an entry of any type.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "model/fingerprint.h"
+#include "model/model_folder.h"
 #include "model/tokenizer/unicode.h"
 
 namespace dbsa {
@@ -20,6 +21,7 @@ SentenceEncoder::SentenceEncoder(Parts parts, host::AttentionBackend backend,
     : parts_(std::move(parts)), backend_(std::move(backend)), cancel_(cancel) {}
 
 Result<SentenceEncoder::Parts> SentenceEncoder::read(const std::string& folder) {
+  DBSA_RETURN_IF_ERROR(check_model_folder(folder));
   DBSA_ASSIGN_OR_RETURN(SentenceConfig config, load_sentence_config(folder));
   DBSA_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(config.model_folder));
   DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(config.model_folder));
@@ -34,13 +36,7 @@ Result<SentenceEncoder::Parts> SentenceEncoder::read(const std::string& folder) 
                    {}};
     *id = *found;
   }
-  const int64_t vocab_size = parts.config.bert.vocab_size;
-  if (parts.tokenizer->vocab_size() > vocab_size)
-    return Error{ErrorCode::kConfig,
-                 name + ": has ids up to " + std::to_string(parts.tokenizer->vocab_size() - 1) +
-                     ", but vocab_size of config.json is " + std::to_string(vocab_size) +
-                     "; take both from one model",
-                 {}};
+  parts.tokenizer->limit_ids(parts.config.bert.vocab_size);
   return parts;
 }
 

@@ -46,7 +46,7 @@ Status WeightLoader::read(const std::string& name, std::vector<int64_t> shape, i
   std::vector<int64_t> strides(shape.size(), 1);
   if (shape.size() == 2) strides[0] = shape[1];
   dbsa_tensor tensor = {};
-  tensor.data = const_cast<unsigned char*>(view.data);
+  tensor.data = const_cast<unsigned char*>(checkpoint_.aligned(view));
   tensor.device = {DBSA_DEVICE_CPU, 0};
   tensor.ndim = static_cast<int32_t>(shape.size());
   tensor.dtype = abi_dtype(view.dtype);

@@ -6,8 +6,10 @@
 #include "host/make_plugin.h"
 #include "model/fingerprint.h"
 #include "model/llm_hidden.h"
+#include "model/model_folder.h"
 #include "model/sentence_encoder.h"
 #include "pipeline/engine_impl.h"
+#include "pipeline/model_fit.h"
 
 namespace dbsa {
 namespace {
@@ -73,12 +75,16 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
                              const nlohmann::json& tables, OpenOptions options) {
   Computing computing;
   const DigestCache cache = {default_cache_folder(), !options.rehash_weights};
+  DBSA_RETURN_IF_ERROR(check_model_folder(settings.model.path));
   DBSA_ASSIGN_OR_RETURN(computing.config, load_model_config(settings.model.path));
   DBSA_ASSIGN_OR_RETURN(Checkpoint opened, Checkpoint::open(settings.model.path));
   computing.checkpoint = std::make_unique<Checkpoint>(std::move(opened));
   DBSA_RETURN_IF_ERROR(computing.checkpoint->check(computing.config));
   DBSA_ASSIGN_OR_RETURN(computing.tokenizer, Tokenizer::load(settings.model.path));
-  DBSA_RETURN_IF_ERROR(check_tokenizer_fits(*computing.tokenizer, computing.config));
+  fit_tokenizer(*computing.tokenizer, computing.config);
+  for (const std::string& warning :
+       model_warnings(settings, computing.config, *computing.tokenizer))
+    services.log(host::LogLevel::kWarning, warning);
   DBSA_ASSIGN_OR_RETURN(
       auto backend, host::make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
                                                               registry, services));
@@ -116,16 +122,6 @@ Precision choose_precision(const ModelSettings& settings, const Checkpoint& chec
                        : compute_half                ? DBSA_KV_DTYPE_BF16
                                                      : DBSA_KV_DTYPE_F32;
   return precision;
-}
-
-Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model) {
-  if (tokenizer.vocab_size() <= model.vocab_size) return {};
-  return Error{ErrorCode::kConfig,
-               tokenizer.name() + ": the tokenizer has ids up to " +
-                   std::to_string(tokenizer.vocab_size() - 1) + " and the model's vocab_size is " +
-                   std::to_string(model.vocab_size) +
-                   "; use the tokenizer that was published with the model",
-               "/model/path"};
 }
 
 Status Engine::Impl::adopt(Pool opened) {
@@ -189,9 +185,9 @@ Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
 Result<DataRows> read_demonstrations(const DataSettings& data) {
-  DBSA_ASSIGN_OR_RETURN(
-      const std::vector<Example> all,
-      load_dataset(data.demonstrations, data.text_field, data.label_field, LabelPolicy::kRequired));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> all,
+                        load_dataset(data.demonstrations, data.text_field, data.label_field,
+                                     LabelPolicy::kRequired, data.delimiter));
   DataRows rows;
   rows.identity = hash_rows(all);
   DBSA_ASSIGN_OR_RETURN(rows.chosen, draw(all, data.demonstration_count, data.seed));
@@ -203,9 +199,9 @@ Result<LabelRows> read_labels(const DataSettings& data, std::span<const Example>
   std::vector<Example> labelled(demonstrations.begin(), demonstrations.end());
   if (!data.labels.empty()) {
     // Only the label is looked at, so that a file of labels will do.
-    DBSA_ASSIGN_OR_RETURN(
-        const std::vector<Example> more,
-        load_dataset(data.labels, data.label_field, data.label_field, LabelPolicy::kRequired));
+    DBSA_ASSIGN_OR_RETURN(const std::vector<Example> more,
+                          load_dataset(data.labels, data.label_field, data.label_field,
+                                       LabelPolicy::kRequired, data.delimiter));
     labelled.insert(labelled.end(), more.begin(), more.end());
     rows.identity = hash_rows(more);
   }
@@ -213,11 +209,16 @@ Result<LabelRows> read_labels(const DataSettings& data, std::span<const Example>
   return rows;
 }
 
+void log_table(const DataSettings& data, const std::string& path, host::HostServices& services) {
+  const std::string text = describe_table(path, data.text_field, data.label_field, data.delimiter);
+  if (!text.empty()) services.log(host::LogLevel::kDebug, text);
+}
+
 Result<QueryRows> read_queries(const DataSettings& data) {
   QueryRows rows;
-  DBSA_ASSIGN_OR_RETURN(
-      const std::vector<Row> queries,
-      load_rows(data.queries, data.text_field, data.label_field, LabelPolicy::kOptional));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<Row> queries,
+                        load_rows(data.queries, data.text_field, data.label_field,
+                                  LabelPolicy::kOptional, data.delimiter));
   if (std::all_of(queries.begin(), queries.end(), [](const Row& row) { return row.error; }))
     return Error{ErrorCode::kConfig, describe_faults(queries, data.queries), ""};
   rows.identity = hash_rows(queries);
@@ -243,6 +244,7 @@ Result<QueryRows> read_queries(const DataSettings& data) {
 
 Result<std::vector<Example>> Engine::load_queries() const {
   const DataSettings& data = impl_->settings.data;
+  log_table(data, data.queries, impl_->services);
   DBSA_ASSIGN_OR_RETURN(QueryRows rows, read_queries(data));
   if (std::string faults = describe_faults(rows.chosen, data.queries); !faults.empty())
     return Error{ErrorCode::kConfig, std::move(faults), ""};

@@ -123,15 +123,14 @@ struct ModelInfo {
 // bf16 arithmetic for 16-bit checkpoints, float32 for others, unless the file says.
 Precision choose_precision(const ModelSettings& settings, const Checkpoint& checkpoint);
 
-// kConfig for a tokenizer with ids that the model has no embedding for.
-Status check_tokenizer_fits(const Tokenizer& tokenizer, const ModelConfig& model);
-
 // A data set of a pipeline file: what it chooses of a file, and hash_rows of the whole file.
 struct DataRows {
   std::vector<Example> chosen;
   std::string identity;
 };
 Result<DataRows> read_demonstrations(const DataSettings& data);
+// Says in the log how a table of data is separated.
+void log_table(const DataSettings& data, const std::string& path, host::HostServices& services);
 // Queries as they stand in the file, those with an error included: query_indices count them, too.
 // query_count draws, with data.seed, and keeps the order. kConfig where none is without error.
 struct QueryRows {

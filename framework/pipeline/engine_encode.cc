@@ -133,6 +133,7 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   const Stopwatch setup;
   EncodeReport report;
   report.pool_id = self.pool_id;
+  log_table(self.settings.data, self.settings.data.demonstrations, self.services);
   DBSA_ASSIGN_OR_RETURN(const DataRows data, read_demonstrations(self.settings.data));
   const std::vector<Example>& demonstrations = data.chosen;
   DBSA_ASSIGN_OR_RETURN(const LabelRows labels, read_labels(self.settings.data, demonstrations));

@@ -2,8 +2,10 @@
 
 #include "model/checkpoint.h"
 #include "model/fingerprint.h"
+#include "model/model_folder.h"
 #include "model/sentence_encoder.h"
 #include "model/tokenizer/tokenizer.h"
+#include "pipeline/model_fit.h"
 #include "pipeline/pool_builder.h"
 
 namespace dbsa {
@@ -16,10 +18,11 @@ Result<InputIdentity> InputReader::read(const host::ResolvedPipeline& pipeline) 
   if (settings.embedding.method == EmbeddingMethod::kSentenceTransformer) {
     DBSA_ASSIGN_OR_RETURN(inputs.embedding, encoder(settings.embedding.path));
   }
-  DBSA_ASSIGN_OR_RETURN(inputs.demonstrations,
-                        rows(data.demonstrations, data.text_field, data.label_field));
+  DBSA_ASSIGN_OR_RETURN(inputs.demonstrations, rows(data.demonstrations, data.text_field,
+                                                    data.label_field, data.delimiter));
   DBSA_ASSIGN_OR_RETURN(inputs.queries, queries(data));
-  DBSA_ASSIGN_OR_RETURN(inputs.labels, rows(data.labels, data.label_field, data.label_field));
+  DBSA_ASSIGN_OR_RETURN(inputs.labels,
+                        rows(data.labels, data.label_field, data.label_field, data.delimiter));
   DBSA_ASSIGN_OR_RETURN(inputs.query_indices, content_identity(data.query_indices));
   return inputs;
 }
@@ -30,10 +33,12 @@ Status InputReader::read_model(const std::string& folder, InputIdentity& inputs)
     inputs = known->second;
     return {};
   }
-  DBSA_ASSIGN_OR_RETURN(const ModelConfig config, load_model_config(folder));
+  DBSA_RETURN_IF_ERROR(check_model_folder(folder));
+  DBSA_ASSIGN_OR_RETURN(ModelConfig config, load_model_config(folder));
   DBSA_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::open(folder));
   DBSA_RETURN_IF_ERROR(checkpoint.check(config));
   DBSA_ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::load(folder));
+  fit_tokenizer(*tokenizer, config);
   DBSA_ASSIGN_OR_RETURN(const ModelFingerprint fingerprint,
                         fingerprint_model(config, checkpoint, {default_cache_folder(), true}));
   identify_model(config, fingerprint.value.hex(), inputs);
@@ -51,25 +56,26 @@ Result<std::string> InputReader::encoder(const std::string& folder) {
 }
 
 Result<std::string> InputReader::rows(const std::string& path, const std::string& text_field,
-                                      const std::string& label_field) {
+                                      const std::string& label_field, char delimiter) {
   if (path.empty()) return std::string();
-  const std::string name = path + '\n' + text_field + '\n' + label_field;
+  const std::string name = path + '\n' + text_field + '\n' + label_field + '\n' + delimiter;
   const auto known = rows_.find(name);
   if (known != rows_.end()) return known->second;
-  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> rows,
-                        load_dataset(path, text_field, label_field, LabelPolicy::kRequired));
+  DBSA_ASSIGN_OR_RETURN(
+      const std::vector<Example> rows,
+      load_dataset(path, text_field, label_field, LabelPolicy::kRequired, delimiter));
   return rows_[name] = hash_rows(rows);
 }
 
 Result<std::string> InputReader::queries(const DataSettings& data) {
   if (data.queries.empty()) return std::string();
-  const std::string name =
-      "queries " + data.queries + '\n' + data.text_field + '\n' + data.label_field;
+  const std::string name = "queries " + data.queries + '\n' + data.text_field + '\n' +
+                           data.label_field + '\n' + data.delimiter;
   const auto known = rows_.find(name);
   if (known != rows_.end()) return known->second;
-  DBSA_ASSIGN_OR_RETURN(
-      const std::vector<Row> rows,
-      load_rows(data.queries, data.text_field, data.label_field, LabelPolicy::kOptional));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                        load_rows(data.queries, data.text_field, data.label_field,
+                                  LabelPolicy::kOptional, data.delimiter));
   return rows_[name] = hash_rows(rows);
 }
 

@@ -23,7 +23,7 @@ class InputReader {
   Status read_model(const std::string& folder, InputIdentity& inputs);
   Result<std::string> encoder(const std::string& folder);
   Result<std::string> rows(const std::string& path, const std::string& text_field,
-                           const std::string& label_field);
+                           const std::string& label_field, char delimiter);
   Result<std::string> queries(const DataSettings& data);
 
   std::map<std::string, InputIdentity> models_;  // by folder

@@ -44,11 +44,31 @@ std::optional<size_t> find_stop(std::string_view text, std::span<const std::stri
   return first;
 }
 
+std::optional<std::string> text_before_stop(const Tokenizer& tokenizer,
+                                            std::span<const int32_t> ids,
+                                            std::span<const std::string> stops) {
+  const auto literal = [&](size_t count) {
+    return tokenizer.decode(ids.first(count), {.skip_special = false});
+  };
+  const std::string whole = literal(ids.size());
+  const std::optional<size_t> at = find_stop(whole, stops);
+  if (!at) return std::nullopt;
+  // The tokens that lie before the stop, then the rest of the one that it begins in.
+  size_t count = ids.size();
+  std::string before = whole;
+  while (before.size() > *at || !whole.starts_with(before)) before = literal(--count);
+  std::string text = tokenizer.decode(ids.first(count));
+  if (count < ids.size() && !tokenizer.is_special(ids[count]))
+    text += whole.substr(before.size(), *at - before.size());
+  return text;
+}
+
 Result<Generated> decode_free(const Tokenizer& tokenizer, std::span<const std::string> stops,
                               std::span<const int64_t> end_ids, int64_t max_tokens, QueryPass& pass,
                               std::span<const int32_t> query) {
   Generated generated;
   std::vector<int32_t> ids;
+  std::optional<std::string> stopped;
   DBSA_ASSIGN_OR_RETURN(host::TokenScores scores, pass.extend(query, {}));
   for (;;) {
     if (!std::isfinite(scores.best_value))
@@ -57,15 +77,12 @@ Result<Generated> decode_free(const Tokenizer& tokenizer, std::span<const std::s
     ++generated.tokens;
     if (std::find(end_ids.begin(), end_ids.end(), scores.best) != end_ids.end()) break;
     ids.push_back(scores.best);
-    generated.text = tokenizer.decode(ids);
-    if (const std::optional<size_t> end = find_stop(generated.text, stops)) {
-      generated.text.resize(*end);
-      break;
-    }
-    if (generated.tokens == max_tokens) break;
+    stopped = text_before_stop(tokenizer, ids, stops);
+    if (stopped || generated.tokens == max_tokens) break;
     DBSA_ASSIGN_OR_RETURN(scores, pass.extend({&ids.back(), 1}, {}));
   }
-  generated.text = std::string(trim(generated.text));
+  const std::string text = stopped ? *std::move(stopped) : tokenizer.decode(ids);
+  generated.text = tokenizer.clean_up(std::string(trim(text)));
   return generated;
 }
 

@@ -33,10 +33,18 @@ struct Generated {
 // that a stop may span tokens. Cost: O(bytes) a stop.
 std::optional<size_t> find_stop(std::string_view text, std::span<const std::string> stops);
 
+// The text of the ids before the first stop, or nothing where they hold none. Stops are looked for
+// in the text with special tokens written out, so that one may be or hold a special token
+// ("<|im_end|>"); the result is without them. Cost: O(bytes) a stop, and where one is found
+// decoding for each token behind it.
+std::optional<std::string> text_before_stop(const Tokenizer& tokenizer,
+                                            std::span<const int32_t> ids,
+                                            std::span<const std::string> stops);
+
 // Takes the likeliest token behind the query until the text holds one of the stops, an
 // end-of-sequence id comes, or max_tokens are written. The text ends before the stop, white space
-// at both ends removed. The white space before an answer is written, too: a stop in it ends the
-// answer before it begins.
+// at both ends removed, cleaned up as the model's folder says. The white space before an answer is
+// written, too: a stop in it ends the answer before it begins.
 Result<Generated> decode_free(const Tokenizer& tokenizer, std::span<const std::string> stops,
                               std::span<const int64_t> end_ids, int64_t max_tokens, QueryPass& pass,
                               std::span<const int32_t> query);

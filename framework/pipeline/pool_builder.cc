@@ -48,22 +48,33 @@ Result<std::optional<int32_t>> bos_id(const PoolParts& parts) {
   return std::optional<int32_t>(static_cast<int32_t>(*parts.model.bos_token_id));
 }
 
-// Token counts of single demonstrations, on all threads.
+// An error of the tokenizer with the place of its text: "FILE:LINE: ".
+Error at_demonstration(const PoolParts& parts, const Example& example, Error error) {
+  error.message = parts.settings.data.demonstrations + ":" + std::to_string(example.line) + ": " +
+                  error.message;
+  return error;
+}
+
+// Token counts of single demonstrations, on all threads. Of several faults the first counts.
 Result<std::vector<int64_t>> count_all(const PoolParts& parts, const PromptFormat& format,
                                        std::span<const Example> demonstrations) {
   std::vector<int64_t> counts(demonstrations.size());
   std::optional<Error> failure;
+  size_t failed = demonstrations.size();
   std::mutex mutex;
+  const Tokenize tokenize = tokenize_with(parts.tokenizer, false);
   parts.services.parallel_for(
       static_cast<int64_t>(demonstrations.size()), 64, [&](int64_t begin, int64_t end) {
-        auto some = count_tokens(
-            demonstrations.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
-            format, tokenize_with(parts.tokenizer, false));
-        if (some.ok()) {
-          std::copy(some->begin(), some->end(), counts.begin() + begin);
-        } else {
+        for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+          const auto one = count_tokens(demonstrations.subspan(i, 1), format, tokenize);
+          if (one.ok()) {
+            counts[i] = one->front();
+            continue;
+          }
           std::lock_guard lock(mutex);
-          failure = some.error();
+          if (i < failed) failure = at_demonstration(parts, demonstrations[i], one.error());
+          failed = std::min(failed, i);
+          return;
         }
       });
   if (failure) return *failure;
@@ -102,16 +113,26 @@ Result<std::vector<Block>> tokenise(const PoolParts& parts, const PromptFormat& 
   DBSA_ASSIGN_OR_RETURN(const std::optional<int32_t> bos, bos_id(parts));
   std::vector<Block> blocks;
   if (prompt.anchor == PromptHead::kPrefix) {
-    DBSA_ASSIGN_OR_RETURN(Block prefix,
-                          build_prefix_block(bos, prompt.head, prompt.instruction, format, plain,
-                                             tokenize_with(parts.tokenizer, true)));
-    blocks.push_back(std::move(prefix));
+    const Tokenize special = tokenize_with(parts.tokenizer, true);
+    Result<Block> prefix =
+        build_prefix_block(bos, prompt.head, prompt.instruction, format, plain, special);
+    if (!prefix.ok()) {
+      Error error = std::move(prefix).error();
+      if (error.config_pointer.empty())  // the tokenizer's
+        error.config_pointer = special(prompt.head).ok() ? "/prompt/instruction" : "/prompt/head";
+      return error;
+    }
+    blocks.push_back(std::move(prefix).value());
   }
-  DBSA_ASSIGN_OR_RETURN(
-      std::vector<Block> rest,
+  Result<std::vector<Block>> rest =
       build_blocks(demonstrations, groups, format, plain,
-                   prompt.anchor == PromptHead::kFirstBlocks ? bos : std::nullopt));
-  std::move(rest.begin(), rest.end(), std::back_inserter(blocks));
+                   prompt.anchor == PromptHead::kFirstBlocks ? bos : std::nullopt);
+  if (!rest.ok()) {
+    // Blocks that were dealt before were not counted now.
+    DBSA_RETURN_IF_ERROR(count_all(parts, format, demonstrations));
+    return std::move(rest).error();
+  }
+  std::move(rest->begin(), rest->end(), std::back_inserter(blocks));
   return blocks;
 }
 

@@ -26,16 +26,50 @@ Result<std::vector<Hit>> rank(const QueryContext& context, std::string_view text
   return rank_blocks(hits, context.block_of, settings.block_score);
 }
 
-// Tokens of the prompt with this text.
-Result<std::vector<int32_t>> prompt_ids(const QueryContext& context, std::string_view text) {
+// What follows the text in every prompt, besides what query_text puts there.
+struct PromptEnd {
+  std::string joined;         // tokenised with the query, up to a free answer
+  std::vector<int32_t> tail;  // tokens of the tail, whose special tokens count
+};
+
+Result<PromptEnd> prompt_end(const QueryContext& context) {
   const PromptSettings& prompt = context.settings.prompt;
-  DBSA_ASSIGN_OR_RETURN(
-      std::vector<int32_t> ids,
-      context.tokenizer.encode(query_text(prompt_format(prompt), text), {.parse_special = false}));
-  if (prompt.tail.empty()) return ids;
-  DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> tail,
-                        context.tokenizer.encode(label_lead(label_format(prompt))));
-  ids.insert(ids.end(), tail.begin(), tail.end());
+  const bool chat = !prompt.tail.empty();
+  const Tokenize tokenize = [&](std::string_view part) {
+    return context.tokenizer.encode(part, {.parse_special = chat});
+  };
+  const PromptFormat behind = label_format(prompt);
+  std::string lead(label_lead(behind));
+  // Labels are written with the white space before them; a free answer follows it.
+  if (context.settings.decoding.method == DecodingMethod::kFree) {
+    DBSA_ASSIGN_OR_RETURN(lead, free_answer_lead(behind, tokenize));
+  }
+  PromptEnd end;
+  if (!chat) {
+    end.joined = lead.substr(label_lead(behind).size());
+  } else {
+    DBSA_ASSIGN_OR_RETURN(end.tail, tokenize(lead));
+  }
+  return end;
+}
+
+// The same with the place of a fault, which is the pipeline file's and not a text's.
+Result<PromptEnd> located_prompt_end(const QueryContext& context) {
+  Result<PromptEnd> end = prompt_end(context);
+  if (end.ok() || !end.error().config_pointer.empty()) return end;
+  Error error = std::move(end).error();
+  error.config_pointer =
+      context.settings.prompt.tail.empty() ? "/prompt/output_prefix" : "/prompt/tail";
+  return error;
+}
+
+// Tokens of the prompt with this text.
+Result<std::vector<int32_t>> prompt_ids(const QueryContext& context, const PromptEnd& end,
+                                        std::string_view text) {
+  const std::string query = query_text(prompt_format(context.settings.prompt), text) + end.joined;
+  DBSA_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
+                        context.tokenizer.encode(query, {.parse_special = false}));
+  ids.insert(ids.end(), end.tail.begin(), end.tail.end());
   return ids;
 }
 
@@ -58,7 +92,8 @@ std::string part_of(const Tokenizer& tokenizer, std::span<const int32_t> ids, si
 }
 
 // Cuts the text until its request fits, or nothing is left of it.
-Status cut_text(const QueryContext& context, std::string_view text, QueryRequest& request) {
+Status cut_text(const QueryContext& context, const PromptEnd& end, std::string_view text,
+                QueryRequest& request) {
   DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
                         context.tokenizer.encode(text, {.parse_special = false}));
   auto kept = static_cast<int64_t>(ids.size());
@@ -69,7 +104,7 @@ Status cut_text(const QueryContext& context, std::string_view text, QueryRequest
     const std::string cut =
         part_of(context.tokenizer, ids, static_cast<size_t>(kept), context.settings.data.truncate);
     if (cut.find_first_not_of(" \t\n\v\f\r") == cut.npos) return {};
-    DBSA_ASSIGN_OR_RETURN(request.ids, prompt_ids(context, cut));
+    DBSA_ASSIGN_OR_RETURN(request.ids, prompt_ids(context, end, cut));
     request.cut_tokens = static_cast<int64_t>(ids.size()) - kept;
   }
   return {};
@@ -112,7 +147,8 @@ Status select_for_query(const QueryContext& context, std::string_view text, Quer
 }
 
 Status tokenize_query(const QueryContext& context, std::string_view text, QueryRequest& request) {
-  Result<std::vector<int32_t>> ids = prompt_ids(context, text);
+  DBSA_ASSIGN_OR_RETURN(const PromptEnd end, located_prompt_end(context));
+  Result<std::vector<int32_t>> ids = prompt_ids(context, end, text);
   if (!ids.ok() && ids.error().code != ErrorCode::kConfig) return std::move(ids).error();
   if (!ids.ok()) {
     request.error = ItemError{ItemFault::kNotTokenizable, ids.error().message};
@@ -123,7 +159,7 @@ Status tokenize_query(const QueryContext& context, std::string_view text, QueryR
   if (over <= 0) return {};
   const auto tokens = static_cast<int64_t>(request.ids.size());
   if (context.settings.data.truncate != Truncate::kNone)
-    DBSA_RETURN_IF_ERROR(cut_text(context, text, request));
+    DBSA_RETURN_IF_ERROR(cut_text(context, end, text, request));
   if (excess(context, request) > 0) request.error = too_long(context, tokens, over);
   return {};
 }

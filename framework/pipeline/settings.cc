@@ -10,6 +10,7 @@ ModelSettings read_model(const nlohmann::json& table) {
 }
 
 DataSettings read_data(const nlohmann::json& table) {
+  const std::string delimiter = table.at("delimiter");
   const std::string truncate = table.at("truncate");
   return {table.at("demonstrations"),
           table.value("queries", ""),
@@ -20,6 +21,7 @@ DataSettings read_data(const nlohmann::json& table) {
           table.at("demonstration_count"),
           table.at("query_count"),
           table.at("seed"),
+          delimiter == "auto" ? '\0' : delimiter.front(),
           table.at("on_error") == "fail" ? OnError::kFail : OnError::kReport,
           truncate == "left"    ? Truncate::kLeft
           : truncate == "right" ? Truncate::kRight

@@ -39,6 +39,7 @@ struct DataSettings {
   int64_t demonstration_count = 0;  // 0: all
   int64_t query_count = 0;          // 0: all
   uint64_t seed = 0;
+  char delimiter = '\0';                // of .csv and .tsv files; '\0': by their headers
   OnError on_error = OnError::kReport;  // of a query
   Truncate truncate = Truncate::kNone;  // the side that texts are cut on
 };

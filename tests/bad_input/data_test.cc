@@ -77,9 +77,8 @@ TEST_F(BadData, AFileOfLabels) {
       labels);
   workspace_.write("labels.csv", "name\ndelta\n");
   expect_refusal(
-      "exit 2\nerror: $W/labels.csv:1: expected a column \"label\", found \"name\"; name the "
-      "columns "
-      "in [data] text_field and label_field\n",
+      "exit 2\nerror: $W/labels.csv:1: expected a column \"label\", found \"name\" separated "
+      "by a comma; name the columns in [data] text_field and label_field, or set data.delimiter\n",
       labels);
   workspace_.write("labels.csv", "label\n\n");
   expect_refusal(
@@ -135,7 +134,7 @@ TEST_F(BadData, ThePipelineFileItself) {
 
 TEST_F(BadData, AnotherKindOfFile) {
   expect_refusal(
-      "exit 2\nerror: $W/pipeline.toml: expected a name that ends in .jsonl or .csv, found "
+      "exit 2\nerror: $W/pipeline.toml: expected a name that ends in .jsonl, .csv or .tsv, found "
       "\".toml\"; convert or rename the file\n",
       set({"data.demonstrations=" + path("pipeline.toml")}));
 }

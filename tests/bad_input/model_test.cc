@@ -80,24 +80,34 @@ TEST_F(BadModel, ATensorThatIsMissing) {
       "exit 2\n"
       "error: $W/model: tensor 'model.norm.weight' is missing; the checkpoint is incomplete or "
       "does not fit config.json\n"
-      "error: $W/model/model.safetensors: tensor 'model.extra.weight' does not belong to a model "
-      "of this config.json; the model is of a kind that is not supported or the two do not fit "
+      "error: $W/model/model.safetensors: tensor 'model.extra.weight' is not part of a model of "
+      "this config.json; the model is of a kind that is not supported or the two do not fit "
       "together\n");
 }
 
-TEST_F(BadModel, ATokenizerThatDoesNotFit) {
-  std::string text = workspace_.read("model/tokenizer.json");
-  json tokenizer = json::parse(text);
+// An id beyond the model's vocabulary is refused where a text holds it, and only there.
+TEST_F(BadModel, ATokenizerWithMoreIdsThanTheModel) {
+  json tokenizer = json::parse(workspace_.read("model/tokenizer.json"));
   json extra = tokenizer["added_tokens"].back();
   extra["id"] = 400;
   extra["content"] = "<|extra|>";
+  extra["special"] = false;
   tokenizer["added_tokens"].push_back(extra);
   workspace_.write("model/tokenizer.json", tokenizer.dump());
-  expect_refusal(
-      "exit 2\n"
-      "error: $W/pipeline.toml:2:1: model.path: $W/model/tokenizer.json: the tokenizer has ids up "
-      "to 400 and the model's vocab_size is 320; use the tokenizer that was published with the "
-      "model\n");
+  EXPECT_EQ(cli({"validate", path("pipeline.toml")}).exit_code, 0);
+  json row = json::parse(
+      workspace_.read("pool.jsonl").substr(0, workspace_.read("pool.jsonl").find('\n')));
+  row["text"] = "some <|extra|> text";
+  workspace_.write("pool.jsonl", workspace_.read("pool.jsonl") + row.dump() + "\n");
+  const std::string said = say("validate");
+  EXPECT_TRUE(said.starts_with("exit 2\nerror: $W/pool.jsonl:")) << said;
+  EXPECT_NE(
+      said.find(": $W/model/tokenizer.json: the text holds the token \"<|extra|>\" with id 400, "
+                "and the model has embeddings for ids below 320 (vocab_size of config.json); "
+                "remove it from the text, or use the tokenizer that was published with the "
+                "model\n"),
+      said.npos)
+      << said;
 }
 
 TEST_F(BadModel, AFileThatIsAPipe) {
@@ -127,6 +137,33 @@ TEST_F(BadModel, ATokenizerWhoseStepsMultiplyTheText) {
   const std::string said = say("validate");
   EXPECT_TRUE(said.starts_with("exit 2\nerror: ")) << said;
   EXPECT_NE(said.find("$W/model/tokenizer.json: normalizer.normalizers["), said.npos) << said;
+}
+
+TEST_F(BadModel, GitLfsPointers) {
+  const std::string pointer =
+      "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 453952\n";
+  const std::string fault =
+      ": is a Git LFS pointer, which stands for a file of 453952 bytes that was not fetched; run "
+      "`git lfs pull` in its folder, or fetch the file itself\n";
+  for (const char* name :
+       {"model/model.safetensors", "model/tokenizer.json", "model/config.json"}) {
+    const std::string kept = workspace_.read(name);
+    workspace_.write(name, pointer);
+    expect_refusal(std::string("exit 4\nerror: $W/") + name + fault);
+    workspace_.write(name, kept);
+  }
+  workspace_.write("pool.jsonl", pointer);
+  expect_refusal("exit 4\nerror: $W/pool.jsonl" + fault);
+}
+
+TEST_F(BadModel, ALoraAdapter) {
+  std::filesystem::rename(path("model/model.safetensors"), path("model/adapter_model.safetensors"));
+  workspace_.write("model/adapter_config.json", "{}");
+  expect_refusal(
+      "exit 4\n"
+      "error: $W/model: is a LoRA adapter, not a whole model; merge it into its base model: "
+      "`AutoPeftModelForCausalLM.from_pretrained(FOLDER).merge_and_unload().save_pretrained(OUT)` "
+      "of peft, with the tokenizer beside it, and name OUT\n");
 }
 
 TEST_F(BadModel, WithoutWeights) {

@@ -116,6 +116,24 @@ TEST_F(BadPipelineFile, MissingFiles) {
       "error: $W/pipeline.toml:5:1: data.demonstrations: no such file: $W/pool.jsonl\n");
 }
 
+TEST_F(BadPipelineFile, AModelThatIsNoFolder) {
+  edit_pipeline("path = \"model\"", "path = \"meta-llama/Llama-3.1-8B\"");
+  expect_refusal(
+      "exit 4\n"
+      "error: $W/pipeline.toml:2:1: model.path: no such folder: $W/meta-llama/Llama-3.1-8B; "
+      "nothing "
+      "is fetched from the Hugging Face hub: for a model of that name there run `hf download "
+      "meta-llama/Llama-3.1-8B --local-dir FOLDER` and name FOLDER\n");
+  edit_pipeline("path = \"meta-llama/Llama-3.1-8B\"", "path = \"model.gguf\"");
+  workspace_.write("model.gguf", "GGUF\3");
+  expect_refusal(
+      "exit 4\n"
+      "error: $W/pipeline.toml:2:1: model.path: must be a folder: $W/model.gguf; it is a GGUF "
+      "file, "
+      "a format that is not read: fetch the model as a Hugging Face folder with safetensors "
+      "weights, or convert it\n");
+}
+
 TEST_F(BadPipelineFile, UnknownPlugin) {
   edit_pipeline("plugin = \"dbsa\"", "plugin = \"casual\"");
   int manifests = 0;  // one more where there is nvcc

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "icl/label_coverage.h"
+#include "icl/nfc.h"
 #include "icl/utf8.h"
 #include "tests/icl/temporary_file.h"
 
@@ -140,9 +141,9 @@ TEST(Dataset, RefusesEmptyMissingAndUnknownFiles) {
   EXPECT_EQ(fault("a.jsonl", "\n \n\r\n"), "a.jsonl" + empty);
   EXPECT_EQ(fault("a.csv", ""), "a.csv" + empty);
   EXPECT_EQ(fault("a.csv", "text,label\n"), "a.csv" + empty);
-  EXPECT_EQ(fault("a.tsv", "text\tlabel\n"),
-            "a.tsv: expected a name that ends in .jsonl or .csv, found \".tsv\"; convert or rename "
-            "the file");
+  EXPECT_EQ(fault("a.txt", "text\tlabel\n"),
+            "a.txt: expected a name that ends in .jsonl, .csv or .tsv, found \".txt\"; convert or "
+            "rename the file");
   const auto missing = load_dataset("no/such.jsonl", "text", "label", LabelPolicy::kRequired);
   ASSERT_FALSE(missing.ok());
   EXPECT_EQ(missing.error().code, ErrorCode::kEnvironment);
@@ -174,13 +175,12 @@ TEST(Csv, ReadsQuotesLineEndsAndOrderOfColumns) {
 
 TEST(Csv, SaysWhatIsWrongAndWhere) {
   const std::string header = "text,label\n";
-  EXPECT_EQ(fault("a.csv", "utterance,label\none,x\n"),
-            "a.csv:1: expected a column \"text\", found \"utterance\", \"label\"; name the columns "
-            "in [data] text_field and label_field");
+  EXPECT_EQ(
+      fault("a.csv", "utterance,label\none,x\n"),
+      "a.csv:1: expected a column \"text\", found \"utterance\", \"label\" separated by a comma; "
+      "name the columns in [data] text_field and label_field, or set data.delimiter");
   EXPECT_EQ(fault("a.csv", "text,label,label\none,x,y\n"),
             "a.csv:1: expected one column \"label\", found several; rename the others");
-  EXPECT_EQ(fault("a.csv", "text;label\none;x\n"),
-            "a.csv:1: expected a column \"text\", found \"text;label\"; separate fields by commas");
   EXPECT_EQ(fault("a.csv", header + "one,x\ntwo, too,y\n"),
             "a.csv:3: expected 2 fields as in the header, found 3; put fields with commas in "
             "quotes");
@@ -205,6 +205,106 @@ TEST(Csv, SaysWhatIsWrongAndWhere) {
   EXPECT_EQ(fault("a.csv", header + "one,x\n\xC0\xAF,y\n"),
             "a.csv:3: expected UTF-8, found the byte 0xC0 at byte 1 of the line; convert the file "
             "to UTF-8");
+}
+
+TEST(Csv, ColumnsAreFoundWhateverStandsAroundTheirNames) {
+  const Examples one = {{"one", "x", 2}};
+  for (const char* header : {"text , label", " text,label ", "text,\"label\"", "\"text\",label\t",
+                             "\xEF\xBB\xBFtext,\xC2\xA0label", "text,label\r"})
+    EXPECT_EQ(load("a.csv", std::string(header) + "\r\none,x\r\n"), one) << header;
+  EXPECT_EQ(load("a.csv", "text,label\r\r\none,x\r\r\ntwo,y\r\r\n"),
+            (Examples{{"one", "x", 2}, {"two", "y", 3}}));
+  // Spaces behind every delimiter of the header are no part of fields, quoted ones included.
+  EXPECT_EQ(load("a.csv", "id, text, label\n1, one, x\n2, \"two, 2\", \"y\"\n3,three,z\n"),
+            (Examples{{"one", "x", 2}, {"two, 2", "y", 3}, {"three", "z", 4}}));
+  EXPECT_EQ(load("a.csv", "id, text,label\n1, one,x\n"), (Examples{{" one", "x", 2}}))
+      << "not behind every one";
+  // An empty field at the end of some records.
+  EXPECT_EQ(load("a.csv", "text,label,\none,x,\ntwo,y\n"),
+            (Examples{{"one", "x", 2}, {"two", "y", 3}}));
+  EXPECT_EQ(load("a.csv", "text,label\none,x,\ntwo,y\n"),
+            (Examples{{"one", "x", 2}, {"two", "y", 3}}));
+}
+
+TEST(Csv, TheHeaderShowsTheDelimiter) {
+  for (const char delimiter : {',', ';', '\t', '|'}) {
+    const auto row = [&](const char* text, const char* label) {
+      return std::string(text) + delimiter + label + "\n";
+    };
+    for (const char* name : {"a.csv", "a.tsv"})
+      EXPECT_EQ(load(name, row("text", "label") + row("\"a, b; c | d\te\"", "x")),
+                (Examples{{"a, b; c | d\te", "x", 2}}))
+          << name << delimiter;
+  }
+  EXPECT_EQ(load("a.csv", "id,no;text;label\n1,2;one, two;x\n"), (Examples{{"one, two", "x", 2}}))
+      << "the one that gives the columns";
+  EXPECT_EQ(load("a.csv", "sep=;\ntext;label\none;x\n"), (Examples{{"one", "x", 3}}));
+  EXPECT_EQ(load("a.csv", "text\none; two\n", LabelPolicy::kOptional),
+            (Examples{{"one; two", "", 2}}));
+  TemporaryFile file("a.csv", "text;x|label\none;two|y\n");
+  const auto given = load_dataset(file.path(), "text;x", "label", LabelPolicy::kRequired, '|');
+  ASSERT_TRUE(given.ok()) << given.error().message;
+  EXPECT_EQ(*given, (Examples{{"one;two", "y", 2}}));
+  EXPECT_TRUE(
+      describe_table(file.path(), "text", "x|label", '\0')
+          .ends_with("a.csv: fields are separated by \";\", by the header; columns \"text\", "
+                     "\"x|label\""));
+  EXPECT_TRUE(
+      describe_table(file.path(), "text", "label", '\t')
+          .ends_with("a.csv: fields are separated by a tab, as data.delimiter says; columns "
+                     "\"text;x|label\""));
+  EXPECT_EQ(describe_table("a.jsonl", "text", "label", '\0'), "");
+}
+
+TEST(Csv, ANameThatIsNearlyRightIsNoAbsentColumn) {
+  const std::string advice =
+      " Name the columns in [data] text_field and label_field, or set data.delimiter";
+  for (const LabelPolicy policy : {LabelPolicy::kRequired, LabelPolicy::kOptional}) {
+    EXPECT_EQ(fault("a.csv", "text;Label\none;x\n", ErrorCode::kConfig, policy),
+              "a.csv:1: expected a column \"label\", found \"text\", \"Label\" separated by "
+              "\";\"; did you mean \"Label\"?" +
+                  advice);
+    EXPECT_EQ(
+        fault("a.csv", "text,LABEL\none,x\n", ErrorCode::kConfig, policy),
+        "a.csv:1: expected a column \"label\", found \"text\", \"LABEL\" separated by a comma; "
+        "did you mean \"LABEL\"?" +
+            advice);
+    EXPECT_EQ(fault("a.csv", "text\tlabels\none\tx\n", ErrorCode::kConfig, policy),
+              "a.csv:1: expected a column \"label\", found \"text\", \"labels\" separated by a "
+              "tab; did you mean \"labels\"?" +
+                  advice);
+    EXPECT_EQ(fault("a.jsonl", "{\"text\":\"one\",\"Label\":\"x\"}\n", ErrorCode::kConfig, policy),
+              "a.jsonl:1: expected a field \"label\", found \"Label\", \"text\"; did you mean "
+              "\"Label\"? Name the fields in [data] text_field and label_field");
+  }
+  EXPECT_EQ(fault("a.csv", "text,label\rone,x\rtwo,y"),
+            "a.csv:1: expected a column \"label\", found \"text\", \"label\\rone\", "
+            "\"x\\rtwo\", \"y\" separated by a comma; lines end in CR only: convert the file's "
+            "line ends to LF");
+  EXPECT_EQ(fault("a.csv", std::string("\xFF\xFEt\0e\0", 6)),
+            "a.csv:1: expected UTF-8, found UTF-16; convert the file to UTF-8");
+}
+
+TEST(Labels, AreOneInEveryNormalForm) {
+  const std::string composed = "m\xC3\xA9t\xC3\xA9o", decomposed = "me\xCC\x81te\xCC\x81o";
+  const Examples read =
+      load("a.jsonl", "{\"text\":\"" + decomposed + "\",\"label\":\"" + decomposed +
+                          "\"}\n{\"text\":\"b\",\"label\":[\"x\",\"" + decomposed + "\"]}\n");
+  EXPECT_EQ(read, (Examples{{decomposed, composed, 1}, {"b", "x", 2, {composed}}}))
+      << "texts stay as they are";
+  EXPECT_TRUE(is_right(read[0], decomposed) && is_right(read[0], composed));
+  EXPECT_TRUE(is_right({"c", decomposed, 1}, composed));
+  EXPECT_EQ(label_table(Examples{{"a", decomposed, 1}, {"b", composed, 2}}),
+            (std::vector<std::string>{composed}));
+  const std::vector<std::string> labels = {composed};
+  LabelCoverage coverage(labels);
+  coverage.add({"a", decomposed, 1});
+  EXPECT_EQ(coverage.covered(), 1);
+  EXPECT_EQ(coverage.unknown(), 0);
+  EXPECT_EQ(to_nfc("a\xCC\xA3\xCC\x88"), "\xE1\xBA\xA1\xCC\x88");
+  EXPECT_EQ(to_nfc("a\xCC\x88\xCC\xA3"), "\xE1\xBA\xA1\xCC\x88") << "marks in either order";
+  EXPECT_EQ(to_nfc("\xE2\x84\xAB"), "\xC3\x85") << "the sign of the angstrom";
+  EXPECT_EQ(to_nfc("\xFF e\xCC\x81"), "\xFF e\xCC\x81") << "not UTF-8";
 }
 
 // A fault in any byte is noticed or harmless, never worse.
@@ -366,6 +466,37 @@ TEST(Rows, ABadRecordOfCsvLeavesTheOthers) {
               "last,"),
       (std::vector<std::string>{"2 - x", "3 empty_text x", "4 malformed ", "5 not_utf8 y",
                                 "6 malformed ", "7 malformed ", "8 bad_label ", "9 - z", "12 - "}));
+}
+
+TEST(Rows, ABadRecordIsOneErrorUnderAnyDelimiter) {
+  const std::string decomposed = "me\xCC\x81te\xCC\x81o", composed = "m\xC3\xA9t\xC3\xA9o";
+  EXPECT_EQ(rows_of("a.tsv",
+                    "text;label;\n"
+                    "one, two;" +
+                        decomposed +
+                        "\n"
+                        "a;b;c;d\n"
+                        ";" +
+                        decomposed +
+                        ";\n"
+                        "\"two\"s;x\n"
+                        "caf\xE9;" +
+                        decomposed +
+                        "\n"
+                        "last;y;\n"),
+            (std::vector<std::string>{"2 - " + composed, "3 malformed ", "4 empty_text " + composed,
+                                      "5 malformed ", "6 not_utf8 " + composed, "7 - y"}));
+  EXPECT_EQ(fault("a.csv", "text;label\n\"one\ntwo\"s;x\na;b;c\n"),
+            "a.csv:2: expected \";\" or the end of the line after a quoted field, which ends in "
+            "line 3, found \"s\"; double a quote that is meant as text");
+  EXPECT_EQ(fault("a.csv", "text;label\none;x\na;b;c\n"),
+            "a.csv:3: expected 2 fields as in the header, found 3; put fields with \";\" in "
+            "quotes");
+}
+
+TEST(Rows, ALabelUnderASimilarNameIsAnErrorOfTheLine) {
+  EXPECT_EQ(rows_of("a.jsonl", "{\"text\":\"one\",\"Label\":\"x\"}\n{\"text\":\"two\"}\n"),
+            (std::vector<std::string>{"1 bad_label ", "2 - "}));
 }
 
 // A quote that is not closed takes no record with it but its own.

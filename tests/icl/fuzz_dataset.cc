@@ -26,12 +26,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::fclose(file);
   const auto policy =
       (data[0] & 2) != 0 ? dbsa::LabelPolicy::kRequired : dbsa::LabelPolicy::kOptional;
-  const auto examples = dbsa::load_dataset(path, "text", "label", policy);
+  const char delimiter = (data[0] & 4) != 0 ? ';' : '\0';
+  const auto examples = dbsa::load_dataset(path, "text", "label", policy, delimiter);
   if (examples.ok())
     for (const dbsa::Example& example : *examples)
       if (example.text.empty() || example.line < 1) std::abort();
   // Each record is an example or an error with its place.
-  const auto rows = dbsa::load_rows(path, "text", "label", policy);
+  const auto rows = dbsa::load_rows(path, "text", "label", policy, delimiter);
   if (examples.ok() && (!rows.ok() || rows->size() != examples->size())) std::abort();
   if (rows.ok())
     for (const dbsa::Row& row : *rows) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/icl/toy_tokenizer.h"
+
 namespace dbsa::testing {
 namespace {
 
@@ -25,6 +27,24 @@ TEST(Prompt, ALabelFollowsTheQueryAsInADemonstration) {
   }
   EXPECT_EQ(label_lead(kBanking), "intent:");
   EXPECT_EQ(label_gap(kBanking), " ");
+}
+
+// White space that is a token of its own stays before a free answer; a space that joins the
+// answer's first token is left to the model.
+TEST(Prompt, AFreeAnswerFollowsTheWhiteSpaceThatDemonstrationsShow) {
+  const auto lead = [](const std::string& prefix, std::vector<std::string> pieces) {
+    const ToyTokenizer tokenizer(std::move(pieces));
+    return *free_answer_lead({"", prefix, "##"}, tokenizer.tokenize());
+  };
+  EXPECT_EQ(lead("intent: ", {" a"}), "intent:");
+  EXPECT_EQ(lead("intent: ", {}), "intent: ") << "the space is a token";
+  EXPECT_EQ(lead("intent:\n", {" a"}), "intent:\n");
+  EXPECT_EQ(lead("intent:\n", {":\n", " a"}), "intent:\n") << "one token with the colon";
+  EXPECT_EQ(lead("intent:\n ", {" a"}), "intent:\n");
+  EXPECT_EQ(lead("intent:  ", {" a"}), "intent: ");
+  EXPECT_EQ(lead("intent:\n\n", {"\n\n"}), "intent:\n\n");
+  EXPECT_EQ(lead("=>", {}), "=>");
+  EXPECT_EQ(lead("=> ", {"=> a"}), "=> ") << "one token spans prefix and answer";
 }
 
 TEST(Prompt, RefusesFormatsWithoutALeadOrSeparator) {

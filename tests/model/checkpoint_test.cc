@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 #include <utility>
 
@@ -117,9 +118,73 @@ TEST(Checkpoint, NamesEveryTensorThatDoesNotFit) {
                 ": tensor 'lm_head.weight' differs from the embeddings although "
                 "tie_word_embeddings is true in config.json; correct the one that is wrong\n" +
                 path +
-                ": tensor 'model.layers.0.self_attn.q_norm.weight' does not belong to a model of "
-                "this config.json; the model is of a kind that is not supported or the two do not "
-                "fit together");
+                ": tensor 'model.layers.0.self_attn.q_norm.weight' is not part of a model of this "
+                "config.json; the model is of a kind that is not supported or the two do not fit "
+                "together");
+}
+
+// A checkpoint of three layers for a configuration of twelve, and other shapes.
+TEST(Checkpoint, FaultsOfOneKindAreOneLine) {
+  TemporaryFolder folder;
+  const std::string path = folder.file("model.safetensors");
+  ModelConfig config;
+  config.hidden_size = 4;
+  config.intermediate_size = 6;
+  config.layers = 12;
+  config.heads = 2;
+  config.kv_heads = 1;
+  config.head_dim = 2;
+  config.vocab_size = 5;
+  std::vector<TestTensor> tensors;
+  for (TensorSpec spec : expected_tensors(config)) {
+    if (spec.name == "lm_head.weight") continue;
+    if (spec.name.ends_with("up_proj.weight")) spec.shape[0] = 7;
+    const bool left_out = spec.name.find("layers.3.") != spec.name.npos ||
+                          spec.name.find("layers.4.") != spec.name.npos ||
+                          spec.name == "model.layers.6.mlp.down_proj.weight";
+    if (!left_out) tensors.push_back(f32(spec.name, spec.shape));
+  }
+  for (const char* layer : {"12", "13"})
+    for (const char* name : {"a", "b"})
+      tensors.push_back(f32("model.layers." + std::string(layer) + "." + name, {1}));
+  write_file(path, safetensors_bytes(tensors));
+  const Status status = opened(folder.path()).check(config);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(
+      status.error().message,
+      path +
+          ": tensor 'model.layers.*.mlp.up_proj.weight': expected shape [6, 4], found [7, 4]; "
+          "config.json and the weights do not fit together (layers 0-2, 5-11)\n" +
+          folder.path() +
+          ": 20 tensors (layers 3-4: input_layernorm.weight, mlp.gate_proj.weight, "
+          "mlp.up_proj.weight, post_attention_layernorm.weight and 4 more; layers 3-4, 6: "
+          "mlp.down_proj.weight; lm_head.weight) are missing; the checkpoint is incomplete or does "
+          "not fit config.json\n" +
+          path +
+          ": 4 tensors (layers 12-13: a, b) are not part of a model of this config.json; the model "
+          "is of a kind that is not supported or the two do not fit together");
+}
+
+// Written without padding, as the format allows: every tensor begins at an odd byte.
+TEST(Checkpoint, TensorsNeedNotBeAligned) {
+  TemporaryFolder folder;
+  std::string header = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                       R"("b":{"dtype":"BF16","shape":[1],"data_offsets":[8,10]}})";
+  if (header.size() % 2 == 0) header += ' ';
+  std::string data(10, '\0');
+  const float values[] = {1.5f, -2.0f};
+  std::memcpy(data.data(), values, sizeof values);
+  write_file(folder.file("model.safetensors"), safetensors_bytes(header, data));
+  const Checkpoint checkpoint = opened(folder.path());
+  const auto view = checkpoint.tensor("a", std::vector<int64_t>{2});
+  ASSERT_TRUE(view.ok()) << view.error().message;
+  ASSERT_NE(reinterpret_cast<uintptr_t>(view->data) % 4, 0u);
+  const auto* aligned = reinterpret_cast<const float*>(checkpoint.aligned(*view));
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(aligned) % 4, 0u);
+  EXPECT_EQ(aligned[0], 1.5f);
+  EXPECT_EQ(aligned[1], -2.0f);
+  checkpoint.release_pages("a");
+  EXPECT_TRUE(checkpoint.tensor("b", std::vector<int64_t>{1}).ok());
 }
 
 TEST(Checkpoint, RefusesFoldersWithoutWeights) {
@@ -157,15 +222,46 @@ TEST_F(ShardedCheckpoint, IsOneCheckpoint) {
   EXPECT_TRUE(checkpoint.tensor("b", std::vector<int64_t>{2}).ok());
 }
 
-TEST_F(ShardedCheckpoint, RefusesWhatDoesNotFitTogether) {
+// The index decides; where it does not, the shard that holds the tensor.
+TEST_F(ShardedCheckpoint, TensorsThatTheIndexPlacesElsewhere) {
+  const auto first_byte = [&](const std::string& name) {
+    const Checkpoint checkpoint = opened(folder.path());
+    return static_cast<int>(*checkpoint.tensor(name, std::vector<int64_t>{1})->data);
+  };
+  EXPECT_EQ(open_with(R"({"a":"2.safetensors","b":"2.safetensors","x":"1.safetensors"})"),
+            index +
+                ": tensor 'x' is not in '1.safetensors'; fetch the index and the shards of one "
+                "version");
+  write_file(folder.file("2.safetensors"),
+             safetensors_bytes({f32("b", {2}), {"a", "F32", {1}, std::string("\7\0\0\0", 4)}}));
+  EXPECT_EQ(open_with(R"({"a":"1.safetensors","b":"2.safetensors"})"), "");
+  EXPECT_EQ(first_byte("a"), 1);
+  EXPECT_EQ(open_with(R"({"a":"2.safetensors","b":"2.safetensors"})"), "") << "1 is not named";
+  EXPECT_EQ(first_byte("a"), 7);
+  write_file(folder.file("1.safetensors"), safetensors_bytes({f32("c", {1})}));
+  EXPECT_EQ(open_with(R"({"a":"1.safetensors","b":"2.safetensors"})"), "");
+  EXPECT_EQ(first_byte("a"), 7);
+  EXPECT_EQ(first_byte("c"), 1) << "which the index does not list";
+  const std::string one = folder.file("1.safetensors"), two = folder.file("2.safetensors");
+  write_file(one, safetensors_bytes({f32("a", {1})}));
+  EXPECT_EQ(open_with(R"({"b":"2.safetensors","z":"1.safetensors"})"),
+            index + ": tensor 'a' differs in '" + one + "' and '" + two +
+                "' and is listed for neither; fetch the index and the shards of one version");
+}
+
+TEST_F(ShardedCheckpoint, NamesAllThatIsMissing) {
   const std::string versions = "; fetch the index and the shards of one version";
   EXPECT_EQ(open_with(R"({"a":"1.safetensors","b":"3.safetensors"})"),
             index + ": names the file '3.safetensors', which is not there; fetch it");
+  EXPECT_EQ(open_with(R"({"a":"1.safetensors","b":"3.safetensors","c":"4.safetensors"})"),
+            index +
+                ": names 2 of its 3 files that are not there: '3.safetensors', "
+                "'4.safetensors'; fetch them");
   EXPECT_EQ(open_with(R"({"a":"1.safetensors","b":"2.safetensors","c":"2.safetensors"})"),
             index + ": tensor 'c' is not in '2.safetensors'" + versions);
-  EXPECT_EQ(open_with(R"({"a":"1.safetensors","c":"2.safetensors"})"),
-            folder.file("2.safetensors") + ": tensor 'b' is not listed for this file in " + kIndex +
-                versions);
+  EXPECT_EQ(open_with(R"({"a":"1.safetensors","c":"1.safetensors","d":"1.safetensors",
+                          "e":"1.safetensors","f":"1.safetensors"})"),
+            index + ": 4 tensors are in none of its files: 'c', 'd', 'e' and 1 more" + versions);
 }
 
 TEST_F(ShardedCheckpoint, RefusesPathsOutOfTheFolder) {

@@ -50,9 +50,12 @@ std::vector<double> block_scores(const std::vector<std::string>& documents, cons
   host::PluginRegistry registry =
       host::PluginRegistry::discover(std::vector<std::string>{DBSA_PLUGIN_DIR});
   const auto plugin = registry.load(**registry.find(DBSA_KIND_RETRIEVER, "bm25"));
-  auto bm25 = host::Retriever::create(
-      *plugin, services,
-      {{"k1", 1.2}, {"b", 0.75}, {"stemmer", "porter"}, {"stop_words", "english"}});
+  auto bm25 = host::Retriever::create(*plugin, services,
+                                      {{"k1", 1.2},
+                                       {"b", 0.75},
+                                       {"stemmer", "porter"},
+                                       {"stop_words", "english"},
+                                       {"character_ngrams", 0}});
   EXPECT_TRUE(bm25.ok());
   EXPECT_TRUE(bm25->index(documents).ok());
   std::vector<double> of_document(documents.size(), 0);

@@ -228,6 +228,51 @@ TEST_F(EngineTest, FreeDecodingAndPrefixHeadsWork) {
   EXPECT_EQ(static_cast<int>(answer->blocks.size()), 1 + kBlocks / 2);
 }
 
+// White space that ends the prompt as a token of its own stays before a free answer; labels are
+// written with it.
+TEST_F(EngineTest, FreeAnswersFollowTheLineEndOfThePrompt) {
+  const auto query_tokens = [&](const std::string& method, EngineHarness::Overrides overrides) {
+    overrides.push_back({"decoding.method", "\"" + method + "\""});
+    overrides.push_back({"decoding.max_tokens", "1"});
+    auto harness = open(overrides);
+    const auto report = harness->engine().encode(false, {});
+    EXPECT_TRUE(report.ok()) << report.error().message;
+    const auto answer = harness->engine().answer("something about topic 1");
+    EXPECT_TRUE(answer.ok()) << answer.error().message;
+    return answer.ok() ? answer->query_tokens : -1;
+  };
+  const EngineHarness::Overrides line = {{"prompt.output_prefix", "\"intent:\\n\""}};
+  const EngineHarness::Overrides bare = {{"prompt.output_prefix", "\"intent:\""}};
+  EXPECT_EQ(query_tokens("free", line), query_tokens("free", bare) + 1);
+  EXPECT_EQ(query_tokens("trie", line), query_tokens("trie", bare));
+  const EngineHarness::Overrides tail = {{"prompt.tail", "\"\\nassistant\\n\""}};
+  const EngineHarness::Overrides bare_tail = {{"prompt.tail", "\"\\nassistant\""}};
+  EXPECT_EQ(query_tokens("free", tail), query_tokens("free", bare_tail) + 1);
+  EXPECT_EQ(query_tokens("trie", tail), query_tokens("trie", bare_tail));
+}
+
+TEST_F(EngineTest, WarnsOfWhatTheModelsFolderSaysOtherwise) {
+  workspace_.write("model/tokenizer_config.json", R"({"add_bos_token": true})");
+  workspace_.write("model/generation_config.json", R"({"repetition_penalty": 1.1})");
+  const std::string missing =
+      "prompt.bos = false, and the model's tokenizer puts a BOS token before every text, so "
+      "answers "
+      "may be worse without it; set prompt.bos = true";
+  const std::string penalty =
+      "generation_config.json: repetition_penalty = 1.1 is not applied: answers are the likeliest "
+      "tokens";
+  EXPECT_EQ(open({})->warnings(), std::vector<std::string>{missing});
+  EXPECT_EQ(open({{"decoding.method", "\"free\""}})->warnings(),
+            (std::vector<std::string>{missing, penalty}));
+  EXPECT_TRUE(open({{"decoding.method", "\"vote\""}})->warnings().empty());
+  workspace_.write("model/tokenizer_config.json", R"({"add_bos_token": false})");
+  EXPECT_TRUE(open({})->warnings().empty());
+  EXPECT_EQ(open({{"prompt.bos", "true"}})->warnings(),
+            std::vector<std::string>{
+                "prompt.bos = true, and the model's tokenizer puts no BOS token before a text, so "
+                "the model may not know it there; set prompt.bos = false"});
+}
+
 // What is written without stops must end at any two characters of it; each is a token of its own.
 TEST_F(EngineTest, FreeDecodingEndsAtAStopString) {
   const auto write = [&](const std::string& stop) {

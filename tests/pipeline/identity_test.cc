@@ -12,12 +12,14 @@
 #include "host/plugin_registry.h"
 #include "pipeline/block_key.h"
 #include "pipeline/validity.h"
+#include "tests/icl/temporary_file.h"
 #include "tests/support/workspace.h"
 
 namespace dbsa {
 namespace {
 
 using nlohmann::json;
+using testing::TemporaryFile;
 
 // What a change must change; nothing else.
 constexpr unsigned kNothing = 0;
@@ -114,6 +116,7 @@ const std::map<std::string, KeyRow>& framework_keys() {
       {"data.labels", {"l.jsonl", kPool}},
       {"data.text_field", {"t", kShape}},
       {"data.label_field", {"l", kShape}},
+      {"data.delimiter", {";", kShape}},
       {"data.demonstration_count", {5, kShape}},
       {"data.query_count", {5, kAnswers}},
       {"data.seed", {5, kSeed}},
@@ -283,6 +286,18 @@ TEST(HashRows, TellsRowsApart) {
   EXPECT_TRUE(other({{"d", "e", 1}, {"ab", "c", 2}}));
   EXPECT_TRUE(other({{"ab", "c", 1}}));
   EXPECT_TRUE(other({{"ab", "c", 1, {"x"}}, {"d", "e", 2}}));
+}
+
+// A file may have its labels in any normal form.
+TEST(HashRows, AreOneForEveryNormalFormOfLabels) {
+  TemporaryFile composed("a.jsonl", "{\"text\": \"t\", \"label\": \"m\\u00e9t\\u00e9o\"}\n[1]\n");
+  TemporaryFile decomposed("a.csv", "text;label\nt;me\xCC\x81te\xCC\x81o\n1;2;3\n");
+  const auto hash = [](const TemporaryFile& file) {
+    const auto rows = load_rows(file.path(), "text", "label", LabelPolicy::kOptional);
+    EXPECT_TRUE(rows.ok()) << rows.error().message;
+    return hash_rows(*rows);
+  };
+  EXPECT_EQ(hash(composed), hash(decomposed));
 }
 
 TEST(IdentityDifferences, NameWhatDiffers) {

@@ -19,7 +19,7 @@ struct Grouper {
 
 const Grouper kGroupers[] = {
     {"block_grouper_bm25_kmeans",
-     R"("k1": 1.2, "b": 0.75, "stemmer": "porter", "stop_words": "english", )"},
+     R"("k1": 1.2, "b": 0.75, "stemmer": "porter", "stop_words": "english", "character_ngrams": 0, )"},
     {"block_grouper_embedding_kmeans", ""},
 };
 

@@ -13,7 +13,7 @@ namespace {
 
 // The test's host takes a library's name for the plugin's.
 constexpr const char* kBm25Plugin =
-    R"({"plugin": "retriever_bm25", "k1": 1.2, "b": 0.75, "stemmer": "none", "stop_words": "none"})";
+    R"({"plugin": "retriever_bm25", "k1": 1.2, "b": 0.75, "stemmer": "none", "stop_words": "none", "character_ngrams": 0})";
 constexpr const char* kFlatPlugin =
     R"({"plugin": "retriever_faiss", "index": "Flat", "search_parameters": ""})";
 

@@ -129,9 +129,11 @@ TEST_F(BadSentenceModel, WrongLengthOrPrompt) {
 TEST_F(BadSentenceModel, TokenizerThatDoesNotFit) {
   set("config.json", "/vocab_size", 100);
   EXPECT_EQ(message(),
-            "$M/tokenizer.json: has ids up to 144, but vocab_size of config.json is 100; "
-            "take both from one model");
+            "$M/model.safetensors: tensor 'embeddings.word_embeddings.weight': expected shape "
+            "[100, 40], found [145, 40]; config.json and the weights do not fit together")
+      << "ids beyond the model are refused where a text holds them";
   remove("tokenizer.json");
+  remove("tokenizer_config.json");
   write_file(folder_.file("vocab.txt"), "[UNK]\n[CLS]\na\n");
   EXPECT_EQ(message(),
             "$M/vocab.txt: the vocabulary has no token [SEP]; expected the tokenizer of "

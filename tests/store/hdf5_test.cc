@@ -1,4 +1,5 @@
 // The HDF5 store alone: the folder, the files in it, several instances on one store.
+#include "child_process.h"
 #include "plugins/kv_store/hdf5/pack_name.h"
 #include "plugins/kv_store/hdf5/pack_reader.h"
 #include "store_fixture.h"
@@ -37,6 +38,22 @@ TEST_F(Hdf5StoreTest, OpeningAndReadingMakeNoFiles) {
   uint64_t freed = 0;
   EXPECT_EQ(store->collect({}, 0, &freed).message, "");
   EXPECT_FALSE(std::filesystem::exists(root()));
+}
+
+// Cluster profiles set it; HDF5 lets it override what a program asks for. HDF5 reads it once, in
+// the process that uses it first, so each value gets a process of its own.
+TEST_F(Hdf5StoreTest, HDF5sOwnLocksStayOffWhateverTheEnvironmentSays) {
+  for (const char* value : {"TRUE", "1", "FALSE", "0", "BEST_EFFORT"}) {
+    const std::filesystem::path place = folder_.path() / value;
+    const std::string said = run_in_child([&]() -> std::string {
+      ::setenv("HDF5_USE_FILE_LOCKING", value, 1);
+      Store store("hdf5", hdf5_config(place));
+      if (const Outcome put = store.put(make_block(1)); !put.ok()) return put.message;
+      return store.publish().message;
+    });
+    EXPECT_EQ(said, "") << value;
+    EXPECT_TRUE(Store("hdf5", hdf5_config(place)).contains(make_block(1).key)) << value;
+  }
 }
 
 TEST_F(Hdf5StoreTest, BadPathsAreRefused) {

@@ -1,7 +1,9 @@
 #include "checks.h"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -88,6 +90,7 @@ std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved) 
        {"/embedding/layer", "/embedding/method", "llm_hidden"},
        {"/retriever/block_score", "/retriever/unit", "demonstration"},
        {"/model/kv_error_queries", "/model/kv_dtype", "int8"}}};
+  static constexpr const char* kDataFiles[] = {"demonstrations", "queries", "labels"};
   std::vector<std::string> idle;
   const auto at = [](const nlohmann::json& json, const std::string& pointer) {
     const nlohmann::json::json_pointer found(pointer);
@@ -105,6 +108,14 @@ std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved) 
                                                value.dump() + ", only with \"" + key.value + "\"")
                        .message);
   }
+  const nlohmann::json& data = resolved.json.at("data");
+  const bool no_table = std::none_of(std::begin(kDataFiles), std::end(kDataFiles),
+                                     [&](auto key) { return is_table(data.value(key, "")); });
+  if (no_table && at(resolved.document.json(), "/data/delimiter").is_string() &&
+      data.at("delimiter") != "auto")
+    idle.push_back(
+        resolved.fault("/data/delimiter", "has no effect: no data file is a .csv or .tsv file")
+            .message);
   return idle;
 }
 

@@ -11,7 +11,9 @@
 #include "item_errors.h"
 #include "model/checkpoint.h"
 #include "model/llm_hidden.h"
+#include "model/model_folder.h"
 #include "model/sentence_encoder.h"
+#include "pipeline/model_fit.h"
 #include "pipeline/query_request.h"
 
 namespace dbsa::cli {
@@ -25,6 +27,7 @@ struct CheckedModel {
 
 Result<CheckedModel> check_model(const ModelSettings& settings) {
   const std::string& folder = settings.path;
+  DBSA_RETURN_IF_ERROR(check_model_folder(folder));
   CheckedModel model;
   ErrorList faults;
   Result<ModelConfig> config = load_model_config(folder);
@@ -34,8 +37,8 @@ Result<CheckedModel> check_model(const ModelSettings& settings) {
   if (!weights.ok()) faults.add(weights.error());
   if (config.ok() && weights.ok()) faults.add(weights->check(*config));
   if (!tokenizer.ok()) faults.add(tokenizer.error());
-  if (config.ok() && tokenizer.ok()) faults.add(check_tokenizer_fits(**tokenizer, *config));
   DBSA_RETURN_IF_ERROR(faults.status());
+  fit_tokenizer(**tokenizer, *config);
   model.precision = choose_precision(settings, *weights);
   model.config = std::move(config).value();
   model.tokenizer = std::move(tokenizer).value();

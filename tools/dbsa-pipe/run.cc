@@ -149,6 +149,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(session.resolved().json));
   DBSA_RETURN_IF_ERROR(check_queries_given(settings));
   DBSA_RETURN_IF_ERROR(check_folders(session.resolved()));
+  log_table(settings.data, settings.data.queries, session.services());
   DBSA_ASSIGN_OR_RETURN(CheckedData data, check_data(settings));  // before hours of encoding
   if (line.has("record")) DBSA_RETURN_IF_ERROR(check_repeatable(session, line, terminal));
   if (settings.data.on_error == OnError::kFail) DBSA_RETURN_IF_ERROR(query_faults(settings, data));

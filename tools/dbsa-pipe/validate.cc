@@ -6,6 +6,7 @@
 #include "findings.h"
 #include "host/needs.h"
 #include "options.h"
+#include "pipeline/model_fit.h"
 #include "pipeline/validity.h"
 #include "session.h"
 #include "sudden_end.h"
@@ -82,6 +83,8 @@ std::vector<std::string> warnings_of(const Session& session, const Findings& fin
     warnings.push_back(session.resolved().fault(pointer, text).message);
   };
   const Settings& settings = findings.settings;
+  for (const std::string& warning : model_warnings(settings, findings.model, *findings.tokenizer))
+    warnings.push_back(warning);
   const auto queries = static_cast<int64_t>(findings.data.queries.size());
   if (settings.data.query_count > queries && queries > 0)
     warn("/data/query_count", "is " + human_count(settings.data.query_count) + ", and there are " +

@@ -74,6 +74,7 @@ Status BpeModel::add_merges(const std::vector<std::pair<std::string, std::string
     // A pair listed twice keeps its later rank, as in the reference.
     const uint64_t pair = uint64_t(ids[0]) << 32 | uint64_t(ids[1]);
     slot(pair) = {pair, static_cast<int32_t>(rank), ids[2]};
+    made_.push_back(ids[2]);
   }
   return {};
 }
@@ -149,6 +150,7 @@ Status BpeModel::encode(std::string_view piece, Scratch& scratch, std::vector<in
     }
   }
   scratch.symbols.clear();
+  scratch.symbols.reserve(piece.size());  // what is not written takes no memory
   DBSA_RETURN_IF_ERROR(split(piece, scratch.symbols));
   if (scratch.symbols.size() <= kShort) {
     merge_short(scratch);
@@ -188,44 +190,56 @@ void BpeModel::merge_short(Scratch& scratch) const {
 // since they were pushed are recognised by the id they would make.
 void BpeModel::merge_long(Scratch& scratch) const {
   using Candidate = Scratch::Candidate;
-  std::vector<Scratch::Node>& nodes = scratch.nodes;
+  std::vector<int32_t>& ids = scratch.symbols;
+  std::vector<int32_t>& previous = scratch.previous;
+  std::vector<int32_t>& next = scratch.next;
   std::vector<Candidate>& heap = scratch.heap;
   const auto later = [](const Candidate& a, const Candidate& b) {
     return a.rank != b.rank ? a.rank > b.rank : a.position > b.position;
   };
-  const int32_t n = static_cast<int32_t>(scratch.symbols.size());
-  nodes.resize(static_cast<size_t>(n));
+  const size_t n = ids.size();
+  previous.resize(n);
+  next.resize(n);
   heap.clear();
-  const auto node = [&](int32_t i) -> Scratch::Node& { return nodes[static_cast<size_t>(i)]; };
-  for (int32_t i = 0; i < n; ++i)
-    node(i) = {scratch.symbols[static_cast<size_t>(i)], i - 1, i + 1 < n ? i + 1 : -1};
+  heap.reserve(n);
+  for (size_t i = 0; i < n; ++i) {
+    previous[i] = static_cast<int32_t>(i) - 1;
+    next[i] = i + 1 < n ? static_cast<int32_t>(i) + 1 : -1;
+  }
+  const auto find = [&](int32_t i) {
+    const auto left = static_cast<size_t>(i);
+    return find_merge(ids[left], ids[static_cast<size_t>(next[left])]);
+  };
   const auto candidate = [&](int32_t i) {
-    const Merge* merge = find_merge(node(i).id, node(node(i).next).id);
+    const Merge* merge = find(i);
     if (merge == nullptr) return false;
-    heap.push_back({merge->rank, i, merge->id});
+    heap.push_back({merge->rank, i});
     return true;
   };
-  for (int32_t i = 0; i + 1 < n; ++i) candidate(i);
+  for (size_t i = 0; i + 1 < n; ++i) candidate(static_cast<int32_t>(i));
   std::make_heap(heap.begin(), heap.end(), later);
   while (!heap.empty()) {
     std::pop_heap(heap.begin(), heap.end(), later);
     const Candidate top = heap.back();
     heap.pop_back();
-    Scratch::Node& left = node(top.position);
-    if (left.id < 0 || left.next < 0) continue;
-    Scratch::Node& right = node(left.next);
-    const Merge* merge = find_merge(left.id, right.id);
-    if (merge == nullptr || merge->id != top.id) continue;
-    left.id = top.id;
-    right.id = -1;
-    left.next = right.next;
-    if (right.next >= 0) node(right.next).previous = top.position;
-    if (left.previous >= 0 && candidate(left.previous))
+    const auto left = static_cast<size_t>(top.position);
+    if (ids[left] < 0 || next[left] < 0) continue;
+    const auto right = static_cast<size_t>(next[left]);
+    const int32_t made = made_[static_cast<size_t>(top.rank)];
+    const Merge* merge = find(top.position);
+    if (merge == nullptr || merge->id != made) continue;
+    ids[left] = made;
+    ids[right] = -1;
+    next[left] = next[right];
+    if (next[right] >= 0) previous[static_cast<size_t>(next[right])] = top.position;
+    if (previous[left] >= 0 && candidate(previous[left]))
       std::push_heap(heap.begin(), heap.end(), later);
-    if (left.next >= 0 && candidate(top.position)) std::push_heap(heap.begin(), heap.end(), later);
+    if (next[left] >= 0 && candidate(top.position)) std::push_heap(heap.begin(), heap.end(), later);
   }
-  scratch.symbols.clear();
-  for (int32_t i = 0; i >= 0; i = node(i).next) scratch.symbols.push_back(node(i).id);
+  size_t left = 0;
+  for (int32_t i = 0; i >= 0; i = next[static_cast<size_t>(i)])
+    ids[left++] = ids[static_cast<size_t>(i)];
+  ids.resize(left);
 }
 
 }  // namespace dbsa

@@ -62,22 +62,18 @@ class BpeModel {
   std::vector<int32_t> by_code_point_;  // ids of characters below kDirect, -1: none
   std::vector<int32_t> by_byte_;        // ids of <0x00> to <0xFF>, -1: none
   std::vector<Merge> merges_;
+  std::vector<int32_t> made_;  // by rank: the id that the merge makes
   uint64_t mask_ = 0;
 };
 
+// At most some 20 bytes for each character of a piece.
 struct BpeModel::Scratch {
-  struct Node {
-    int32_t id;
-    int32_t previous;
-    int32_t next;
-  };
   struct Candidate {
     int32_t rank;
     int32_t position;
-    int32_t id;
   };
   std::vector<int32_t> symbols;
-  std::vector<Node> nodes;
+  std::vector<int32_t> previous, next;  // of each symbol that is left
   std::vector<Candidate> heap;
 };
 

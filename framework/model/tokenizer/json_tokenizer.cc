@@ -90,6 +90,17 @@ Result<std::vector<AddedToken>> read_added_tokens(const json& root, const TokenT
   return tokens;
 }
 
+// Whether a post_processor puts a special token before a text: a template, by itself or as one step
+// of a Sequence, whose `single` begins with one.
+bool begins_with_token(const json& processor) {
+  if (!processor.is_object()) return false;
+  if (const json steps = member(processor, "processors"); steps.is_array())
+    return std::any_of(steps.begin(), steps.end(), begins_with_token);
+  const json single = member(processor, "single");
+  return single.is_array() && !single.empty() && single[0].is_object() &&
+         single[0].contains("SpecialToken");
+}
+
 Result<AddedTokenMatcher> make_matcher(const std::vector<AddedToken>& tokens, bool normalized,
                                        const TextNormalizer& normalizer) {
   std::vector<AddedToken> chosen;
@@ -152,11 +163,6 @@ Result<JsonTokenizer::Parts> JsonTokenizer::read_parts(const TokenizerJson& file
                std::move(*model), std::move(*added)};
 }
 
-Result<std::unique_ptr<Tokenizer>> JsonTokenizer::read(std::string_view bytes, std::string name) {
-  DBSA_ASSIGN_OR_RETURN(const TokenizerJson file, read_tokenizer_json(bytes, name));
-  return assemble(file, bytes, std::move(name));
-}
-
 Result<std::unique_ptr<Tokenizer>> JsonTokenizer::assemble(const TokenizerJson& file,
                                                            std::string_view bytes,
                                                            std::string name) {
@@ -166,8 +172,12 @@ Result<std::unique_ptr<Tokenizer>> JsonTokenizer::assemble(const TokenizerJson& 
   Result<AddedTokenMatcher> normalized = make_matcher(parts.added, true, parts.normalizer);
   if (!normalized)
     return make_error(normalized.error().code, name + ": " + normalized.error().message);
-  return std::unique_ptr<Tokenizer>(new JsonTokenizer(std::move(name), bytes, std::move(parts),
-                                                      std::move(*raw), std::move(*normalized)));
+  std::unique_ptr<JsonTokenizer> tokenizer(new JsonTokenizer(
+      std::move(name), bytes, std::move(parts), std::move(*raw), std::move(*normalized)));
+  // One without a post_processor does not say; many that were made for this have none.
+  if (const json processor = member(file.root, "post_processor"); processor.is_object())
+    tokenizer->set_adds_bos(begins_with_token(processor));
+  return std::unique_ptr<Tokenizer>(std::move(tokenizer));
 }
 
 Result<std::vector<int32_t>> JsonTokenizer::encode_valid(std::string_view utf8,
@@ -213,14 +223,20 @@ Error JsonTokenizer::in_file(Error error) const {
 
 Status JsonTokenizer::encode_text(std::string_view text, bool first, TextBounds& bounds,
                                   TokenModel::Scratch& scratch, std::vector<int32_t>& ids) const {
+  struct Encoder final : PieceSink {
+    const TokenModel& model;
+    TokenModel::Scratch& scratch;
+    std::vector<int32_t>& ids;
+
+    Encoder(const TokenModel& token_model, TokenModel::Scratch& memory, std::vector<int32_t>& out)
+        : model(token_model), scratch(memory), ids(out) {}
+    Status take(std::string_view piece, bool) override { return model.encode(piece, scratch, ids); }
+  };
   if (text.empty()) return {};
-  PieceList list{std::string(text), {{0, text.size(), first}}, &bounds};
-  if (const Status split = parts_.pre_tokenizer.apply(list); !split) return in_file(split.error());
-  bounds.use(list.text.size());
-  for (const Piece& piece : list.pieces) {
-    const Status coded = parts_.model.encode(list.view(piece), scratch, ids);
-    if (!coded) return in_file(coded.error());
-  }
+  Encoder encoder(parts_.model, scratch, ids);
+  const Result<size_t> made = parts_.pre_tokenizer.apply(text, first, &bounds, encoder);
+  if (!made.ok()) return in_file(made.error());
+  bounds.use(*made);
   return {};
 }
 

@@ -16,9 +16,7 @@ namespace dbsa {
 
 class JsonTokenizer final : public Tokenizer {
  public:
-  // Errors begin with "NAME: ".
-  static Result<std::unique_ptr<Tokenizer>> read(std::string_view bytes, std::string name);
-  // From what was read already; `bytes` decide the fingerprint.
+  // From what was read already; `bytes` decide the fingerprint. Errors begin with "NAME: ".
   static Result<std::unique_ptr<Tokenizer>> assemble(const TokenizerJson& file,
                                                      std::string_view bytes, std::string name);
 

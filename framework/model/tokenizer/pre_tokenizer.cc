@@ -1,6 +1,8 @@
 #include "model/tokenizer/pre_tokenizer.h"
 
 #include <optional>
+#include <span>
+#include <utility>
 
 #include "model/tokenizer/bert_characters.h"
 #include "model/tokenizer/byte_level.h"
@@ -17,42 +19,46 @@ namespace {
 constexpr std::string_view kGpt2Pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
-// Cuts every piece at the matches that `find` reports in it.
+// Cuts a piece at the matches that `find` hands to its argument, one after the other.
 template <typename Find>
-Status split_pieces(PieceList& list, SplitBehavior behavior, bool invert, const Find& find) {
-  std::vector<Piece> out;
-  std::vector<ByteSpan> matches;
-  for (const Piece& piece : list.pieces) {
-    matches.clear();
-    const std::string_view text = list.view(piece);
-    DBSA_RETURN_IF_ERROR(find(text, matches));
-    for (const ByteSpan& span : split_at(text.size(), matches, behavior, invert)) {
-      out.push_back(
-          {piece.begin + span.first, piece.begin + span.second, piece.first && span.first == 0});
-    }
+Status split_piece(std::string_view piece, bool first, SplitBehavior behavior, bool invert,
+                   PieceSink& next, const Find& find) {
+  const auto give = [&](ByteSpan span) {
+    return next.take(piece.substr(span.first, span.second - span.first), first && span.first == 0);
+  };
+  Splitter splitter(behavior, invert, give);
+  DBSA_RETURN_IF_ERROR(find([&](ByteSpan match) { return splitter.match(match); }));
+  return splitter.finish(piece.size());
+}
+
+template <typename Give>
+Status find_regex(const SplitRegex& regex, std::string_view text, const TextBounds* bounds,
+                  const Give& give) {
+  const auto deadline =
+      bounds == nullptr ? SplitRegex::Clock::time_point::max() : bounds->deadline();
+  SplitRegex::Matches matches(regex, text, deadline);
+  for (ByteSpan match;;) {
+    DBSA_ASSIGN_OR_RETURN(const bool found, matches.next(match));
+    if (!found) return {};
+    DBSA_RETURN_IF_ERROR(give(match));
   }
-  list.pieces = std::move(out);
+}
+
+template <typename Give>
+Status find_literal(std::string_view literal, std::string_view text, const Give& give) {
+  for (size_t at = text.find(literal); at != std::string_view::npos;
+       at = text.find(literal, at + literal.size()))
+    DBSA_RETURN_IF_ERROR(give(ByteSpan{at, at + literal.size()}));
   return {};
 }
 
-Status find_in(const PieceList& list, const SplitRegex& regex, std::string_view text,
-               std::vector<ByteSpan>& matches) {
-  if (list.bounds == nullptr) return regex.find_all(text, matches);
-  return regex.find_all(text, matches, list.bounds->deadline());
-}
-
-// Writes every piece anew.
-template <typename Rewrite>
-void rewrite_pieces(PieceList& list, const Rewrite& rewrite) {
-  std::string out;
-  out.reserve(list.text.size() + list.text.size() / 2);
-  for (Piece& piece : list.pieces) {
-    const size_t begin = out.size();
-    rewrite(list.view(piece), piece.first, out);
-    piece.begin = begin;
-    piece.end = out.size();
+template <typename Is, typename Give>
+Status find_characters(const Is& is_one, std::string_view text, const Give& give) {
+  for (size_t pos = 0; pos < text.size();) {
+    const size_t begin = pos;
+    if (is_one(utf8::next(text, pos))) DBSA_RETURN_IF_ERROR(give(ByteSpan{begin, pos}));
   }
-  list.text = std::move(out);
+  return {};
 }
 
 class SplitStep : public PreTokenizer::Step {
@@ -64,22 +70,15 @@ class SplitStep : public PreTokenizer::Step {
         behavior_(behavior),
         invert_(invert) {}
 
-  Status apply(PieceList& list) const override {
-    return split_pieces(list, behavior_, invert_,
-                        [&](std::string_view text, std::vector<ByteSpan>& matches) -> Status {
-                          if (regex_) return find_in(list, *regex_, text, matches);
-                          find_literal(text, matches);
-                          return {};
-                        });
+  Status apply(std::string_view piece, bool first, const TextBounds* bounds,
+               PieceSink& next) const override {
+    return split_piece(piece, first, behavior_, invert_, next, [&](const auto& give) {
+      return regex_ ? find_regex(*regex_, piece, bounds, give)
+                    : find_literal(literal_, piece, give);
+    });
   }
 
  private:
-  void find_literal(std::string_view text, std::vector<ByteSpan>& matches) const {
-    for (size_t at = text.find(literal_); at != std::string_view::npos;
-         at = text.find(literal_, at + literal_.size()))
-      matches.emplace_back(at, at + literal_.size());
-  }
-
   std::optional<SplitRegex> regex_;  // or else:
   std::string literal_;
   SplitBehavior behavior_;
@@ -91,26 +90,40 @@ class ByteLevelStep : public PreTokenizer::Step {
   ByteLevelStep(std::optional<SplitRegex> regex, bool add_prefix_space)
       : regex_(std::move(regex)), add_prefix_space_(add_prefix_space) {}
 
-  Status apply(PieceList& list) const override {
-    if (add_prefix_space_) {
-      rewrite_pieces(list, [](std::string_view text, bool, std::string& out) {
-        if (!text.starts_with(' ')) out += ' ';
-        out += text;
-      });
+  Status apply(std::string_view piece, bool first, const TextBounds* bounds,
+               PieceSink& next) const override {
+    std::string prefixed;
+    if (add_prefix_space_ && !piece.starts_with(' ')) {
+      prefixed.reserve(piece.size() + 1);
+      prefixed += ' ';
+      prefixed += piece;
+      piece = prefixed;
     }
-    if (regex_) {
-      DBSA_RETURN_IF_ERROR(split_pieces(list, SplitBehavior::kIsolated, false,
-                                        [&](std::string_view text, std::vector<ByteSpan>& matches) {
-                                          return find_in(list, *regex_, text, matches);
-                                        }));
-    }
-    rewrite_pieces(
-        list, [&](std::string_view text, bool, std::string& out) { alphabet_.append(text, out); });
-    return {};
+    Alphabet alphabet(alphabet_, next);
+    if (!regex_) return alphabet.take(piece, first);
+    return split_piece(piece, first, SplitBehavior::kIsolated, false, alphabet,
+                       [&](const auto& give) { return find_regex(*regex_, piece, bounds, give); });
   }
   bool prepends_space() const override { return add_prefix_space_; }
 
  private:
+  // Hands pieces on with their bytes written as characters.
+  class Alphabet final : public PieceSink {
+   public:
+    Alphabet(const ByteLevelAlphabet& alphabet, PieceSink& next)
+        : alphabet_(alphabet), next_(next) {}
+    Status take(std::string_view piece, bool first) override {
+      written_.clear();
+      alphabet_.append(piece, written_);
+      return next_.take(written_, first);
+    }
+
+   private:
+    const ByteLevelAlphabet& alphabet_;
+    PieceSink& next_;
+    std::string written_;
+  };
+
   ByteLevelAlphabet alphabet_;
   std::optional<SplitRegex> regex_;
   bool add_prefix_space_;
@@ -120,15 +133,11 @@ class DigitsStep : public PreTokenizer::Step {
  public:
   explicit DigitsStep(bool individual) : individual_(individual) {}
 
-  Status apply(PieceList& list) const override {
-    return split_pieces(list, individual_ ? SplitBehavior::kIsolated : SplitBehavior::kContiguous,
-                        false, [](std::string_view text, std::vector<ByteSpan>& matches) -> Status {
-                          for (size_t pos = 0; pos < text.size();) {
-                            const size_t begin = pos;
-                            if (is_number(utf8::next(text, pos))) matches.emplace_back(begin, pos);
-                          }
-                          return {};
-                        });
+  Status apply(std::string_view piece, bool first, const TextBounds*,
+               PieceSink& next) const override {
+    const auto behavior = individual_ ? SplitBehavior::kIsolated : SplitBehavior::kContiguous;
+    return split_piece(piece, first, behavior, false, next,
+                       [&](const auto& give) { return find_characters(is_number, piece, give); });
   }
 
  private:
@@ -138,22 +147,27 @@ class DigitsStep : public PreTokenizer::Step {
 // Cuts at white space, which is dropped, and around every punctuation character.
 class BertStep : public PreTokenizer::Step {
  public:
-  Status apply(PieceList& list) const override {
-    DBSA_RETURN_IF_ERROR(split_at_each(list, SplitBehavior::kRemoved, utf8::is_white_space));
-    return split_at_each(list, SplitBehavior::kIsolated, is_bert_punctuation);
+  Status apply(std::string_view piece, bool first, const TextBounds*,
+               PieceSink& next) const override {
+    Punctuation punctuation(next);
+    return split_piece(
+        piece, first, SplitBehavior::kRemoved, false, punctuation,
+        [&](const auto& give) { return find_characters(utf8::is_white_space, piece, give); });
   }
 
  private:
-  static Status split_at_each(PieceList& list, SplitBehavior behavior, bool (*is_one)(char32_t)) {
-    return split_pieces(list, behavior, false,
-                        [&](std::string_view text, std::vector<ByteSpan>& matches) -> Status {
-                          for (size_t pos = 0; pos < text.size();) {
-                            const size_t begin = pos;
-                            if (is_one(utf8::next(text, pos))) matches.emplace_back(begin, pos);
-                          }
-                          return {};
-                        });
-  }
+  class Punctuation final : public PieceSink {
+   public:
+    explicit Punctuation(PieceSink& next) : next_(next) {}
+    Status take(std::string_view piece, bool first) override {
+      return split_piece(
+          piece, first, SplitBehavior::kIsolated, false, next_,
+          [&](const auto& give) { return find_characters(is_bert_punctuation, piece, give); });
+    }
+
+   private:
+    PieceSink& next_;
+  };
 };
 
 class MetaspaceStep : public PreTokenizer::Step {
@@ -162,26 +176,22 @@ class MetaspaceStep : public PreTokenizer::Step {
   MetaspaceStep(std::string replacement, Prepend prepend, bool split)
       : replacement_(std::move(replacement)), prepend_(prepend), split_(split) {}
 
-  Status apply(PieceList& list) const override {
-    rewrite_pieces(list, [&](std::string_view text, bool first, std::string& out) {
-      const bool wanted = prepend_ == Prepend::kAlways || (prepend_ == Prepend::kFirst && first);
-      if (wanted && !text.starts_with(' ') && !text.starts_with(replacement_)) out += replacement_;
-      for (const char c : text) {
-        if (c == ' ') {
-          out += replacement_;
-        } else {
-          out += c;
-        }
+  Status apply(std::string_view piece, bool first, const TextBounds*,
+               PieceSink& next) const override {
+    std::string text;
+    text.reserve(piece.size() + piece.size() / 2);
+    const bool wanted = prepend_ == Prepend::kAlways || (prepend_ == Prepend::kFirst && first);
+    if (wanted && !piece.starts_with(' ') && !piece.starts_with(replacement_)) text += replacement_;
+    for (const char c : piece) {
+      if (c == ' ') {
+        text += replacement_;
+      } else {
+        text += c;
       }
-    });
-    if (!split_) return {};
-    return split_pieces(list, SplitBehavior::kMergedWithNext, false,
-                        [&](std::string_view text, std::vector<ByteSpan>& matches) -> Status {
-                          for (size_t at = text.find(replacement_); at != std::string_view::npos;
-                               at = text.find(replacement_, at + replacement_.size()))
-                            matches.emplace_back(at, at + replacement_.size());
-                          return {};
-                        });
+    }
+    if (!split_) return next.take(text, first);
+    return split_piece(text, first, SplitBehavior::kMergedWithNext, false, next,
+                       [&](const auto& give) { return find_literal(replacement_, text, give); });
   }
   bool prepends_space() const override { return prepend_ != Prepend::kNever; }
 
@@ -288,6 +298,9 @@ Status PreTokenizer::read_into(const ComponentReader& reader, std::vector<Placed
         "\" is not supported; known: BertPreTokenizer, ByteLevel, Digits, Metaspace, Sequence, "
         "Split");
   }
+  if (steps.size() == kMaxSteps)
+    return reader.unsupported("more than " + std::to_string(kMaxSteps) +
+                              " steps are not supported");
   steps.push_back({std::move(step), reader.step_place(type)});
   return {};
 }
@@ -299,13 +312,38 @@ Result<PreTokenizer> PreTokenizer::read(const nlohmann::json& value) {
   return result;
 }
 
-Status PreTokenizer::apply(PieceList& list) const {
-  for (const auto& [step, place] : steps_) {
-    DBSA_RETURN_IF_ERROR(step->apply(list));
-    if (list.bounds != nullptr && list.text.size() > list.bounds->left())
-      return list.bounds->exceeded(place);
+// Takes what the step before it made, within the bounds, through the steps from its own on.
+class PreTokenizer::Stage final : public PieceSink {
+ public:
+  Stage(std::span<const PlacedStep> steps, size_t index, const TextBounds* bounds, PieceSink& next)
+      : steps_(steps), index_(index), bounds_(bounds), next_(next) {}
+
+  Status take(std::string_view piece, bool first) override {
+    made_ += piece.size();
+    if (index_ > 0 && bounds_ != nullptr && made_ > bounds_->left())
+      return bounds_->exceeded(steps_[index_ - 1].place);
+    if (index_ == steps_.size()) return next_.take(piece, first);
+    return steps_[index_].step->apply(piece, first, bounds_, next_);
   }
-  return {};
+  size_t made() const { return made_; }
+
+ private:
+  std::span<const PlacedStep> steps_;
+  size_t index_;
+  const TextBounds* bounds_;
+  PieceSink& next_;  // the stage of the next step, or the text's sink
+  size_t made_ = 0;
+};
+
+Result<size_t> PreTokenizer::apply(std::string_view text, bool first, const TextBounds* bounds,
+                                   PieceSink& sink) const {
+  std::vector<Stage> stages;  // from the last to the first
+  stages.reserve(steps_.size() + 1);
+  PieceSink* next = &sink;
+  for (size_t i = steps_.size() + 1; i-- > 0;)
+    next = &stages.emplace_back(steps_, i, bounds, *next);
+  DBSA_RETURN_IF_ERROR(next->take(text, first));
+  return stages.front().made();
 }
 
 bool PreTokenizer::prepends_space() const {

@@ -14,32 +14,30 @@
 
 namespace dbsa {
 
-struct Piece {
-  size_t begin = 0;
-  size_t end = 0;
-  bool first = false;  // begins where the whole text begins
-};
+// Receives the pieces of a text, in order, as soon as each is known: no list of them is kept, so
+// that a text of many megabytes takes no multiple of its size.
+class PieceSink {
+ public:
+  // first: the piece begins where the whole text begins. An error ends the text.
+  virtual Status take(std::string_view piece, bool first) = 0;
 
-// A text and its pieces, in order; bytes between pieces are dropped.
-struct PieceList {
-  std::string text;
-  std::vector<Piece> pieces;
-  const TextBounds* bounds = nullptr;  // none: the text may become anything
-
-  std::string_view view(const Piece& piece) const {
-    return std::string_view(text).substr(piece.begin, piece.end - piece.begin);
-  }
+ protected:
+  ~PieceSink() = default;
 };
 
 class PreTokenizer {
  public:
+  static constexpr size_t kMaxSteps = 64;
+
   // From the file's value; null means none. Supported: BertPreTokenizer, ByteLevel, Split,
-  // Digits, Metaspace, Sequence.
+  // Digits, Metaspace, Sequence, kMaxSteps in all.
   static Result<PreTokenizer> read(const nlohmann::json& value);
 
-  // Splits and rewrites the pieces. Error (kConfig) from SplitRegex::find_all, or where a step
-  // leaves the bounds.
-  Status apply(PieceList& list) const;
+  // Splits and rewrites `text`; returns the bytes of the pieces. bounds: nullptr: the text may
+  // become anything. Error: the sink's, or kConfig from SplitRegex, or where a step leaves the
+  // bounds.
+  Result<size_t> apply(std::string_view text, bool first, const TextBounds* bounds,
+                       PieceSink& sink) const;
 
   // Whether some step puts a space or U+2581 before a text.
   bool prepends_space() const;
@@ -47,7 +45,9 @@ class PreTokenizer {
   class Step {
    public:
     virtual ~Step() = default;
-    virtual Status apply(PieceList& list) const = 0;
+    // Hands what becomes of a piece to `next`.
+    virtual Status apply(std::string_view piece, bool first, const TextBounds* bounds,
+                         PieceSink& next) const = 0;
     virtual bool prepends_space() const { return false; }
   };
 
@@ -56,6 +56,7 @@ class PreTokenizer {
     std::shared_ptr<const Step> step;
     std::string place;  // for messages
   };
+  class Stage;
   static Status read_into(const class ComponentReader& reader, std::vector<PlacedStep>& steps);
 
   std::vector<PlacedStep> steps_;

@@ -4,6 +4,8 @@
 
 #include <pcre2.h>
 
+#include <new>
+
 namespace dbsa {
 namespace {
 
@@ -22,12 +24,6 @@ template <typename T, void (*Free)(T*)>
 struct Freer {
   void operator()(T* p) const { Free(p); }
 };
-using MatchData =
-    std::unique_ptr<pcre2_match_data_8, Freer<pcre2_match_data_8, pcre2_match_data_free_8>>;
-using MatchContext = std::unique_ptr<pcre2_match_context_8,
-                                     Freer<pcre2_match_context_8, pcre2_match_context_free_8>>;
-using JitStack =
-    std::unique_ptr<pcre2_jit_stack_8, Freer<pcre2_jit_stack_8, pcre2_jit_stack_free_8>>;
 
 }  // namespace
 
@@ -64,43 +60,72 @@ Result<SplitRegex> SplitRegex::compile(std::string_view pattern) {
   return regex;
 }
 
+SplitRegex::Matches::Matches(const SplitRegex& regex, std::string_view text,
+                             Clock::time_point deadline)
+    : regex_(regex),
+      text_(text),
+      deadline_(deadline),
+      data_(pcre2_match_data_create_from_pattern_8(regex.code_.get(), nullptr)),
+      context_(pcre2_match_context_create_8(nullptr)) {
+  if (data_ == nullptr || context_ == nullptr) {
+    pcre2_match_data_free_8(data_);
+    pcre2_match_context_free_8(context_);
+    throw std::bad_alloc();
+  }
+  pcre2_set_match_limit_8(context_, kMatchLimit);
+  pcre2_set_heap_limit_8(context_, kHeapLimitKib);
+}
+
+SplitRegex::Matches::~Matches() {
+  pcre2_match_data_free_8(data_);
+  pcre2_match_context_free_8(context_);
+  if (stack_ != nullptr) pcre2_jit_stack_free_8(stack_);
+}
+
+int SplitRegex::Matches::find() {
+  return pcre2_match_8(regex_.code_.get(), reinterpret_cast<PCRE2_SPTR8>(text_.data()),
+                       text_.size(), at_, PCRE2_NO_UTF_CHECK, data_, context_);
+}
+
+Result<bool> SplitRegex::Matches::next(Span& match) {
+  if (at_ >= text_.size()) return false;
+  if (Clock::now() > deadline_)
+    return make_error(ErrorCode::kConfig,
+                      "the regular expression \"" + regex_.pattern_ +
+                          "\" takes too long: it got as far as byte " + std::to_string(at_) +
+                          " of a piece of text in the 30 s that a text may take; fetch the "
+                          "tokenizer again");
+  int found = find();
+  if (found == PCRE2_ERROR_JIT_STACKLIMIT && stack_ == nullptr) {
+    stack_ = pcre2_jit_stack_create_8(kJitStackStart, kJitStackLimit, nullptr);
+    pcre2_jit_stack_assign_8(context_, nullptr, stack_);
+    found = find();
+  }
+  if (found < 0 && found != PCRE2_ERROR_NOMATCH) {
+    return make_error(ErrorCode::kConfig, "the regular expression \"" + regex_.pattern_ +
+                                              "\" cannot be matched at byte " +
+                                              std::to_string(at_) +
+                                              " of a piece of text: " + pcre2_message(found));
+  }
+  const PCRE2_SIZE* span = pcre2_get_ovector_pointer_8(data_);
+  // A lookahead may report an end before the start; compile() refused empty matches.
+  if (found < 0 || span[1] <= span[0]) {
+    at_ = text_.size();
+    return false;
+  }
+  match = {span[0], span[1]};
+  at_ = span[1];
+  return true;
+}
+
 Status SplitRegex::find_all(std::string_view text, std::vector<Span>& matches,
                             Clock::time_point deadline) const {
-  const MatchData data(pcre2_match_data_create_from_pattern_8(code_.get(), nullptr));
-  const MatchContext context(pcre2_match_context_create_8(nullptr));
-  pcre2_set_match_limit_8(context.get(), kMatchLimit);
-  pcre2_set_heap_limit_8(context.get(), kHeapLimitKib);
-  JitStack stack;
-  for (size_t pos = 0; pos < text.size();) {
-    if (Clock::now() > deadline)
-      return make_error(ErrorCode::kConfig,
-                        "the regular expression \"" + pattern_ +
-                            "\" takes too long: it got as far as byte " + std::to_string(pos) +
-                            " of a piece of text in the 30 s that a text may take; fetch the "
-                            "tokenizer again");
-    const auto match = [&] {
-      return pcre2_match_8(code_.get(), reinterpret_cast<PCRE2_SPTR8>(text.data()), text.size(),
-                           pos, PCRE2_NO_UTF_CHECK, data.get(), context.get());
-    };
-    int found = match();
-    if (found == PCRE2_ERROR_JIT_STACKLIMIT && !stack) {
-      stack.reset(pcre2_jit_stack_create_8(kJitStackStart, kJitStackLimit, nullptr));
-      pcre2_jit_stack_assign_8(context.get(), nullptr, stack.get());
-      found = match();
-    }
-    if (found == PCRE2_ERROR_NOMATCH) break;
-    if (found < 0) {
-      return make_error(ErrorCode::kConfig,
-                        "the regular expression \"" + pattern_ + "\" cannot be matched at byte " +
-                            std::to_string(pos) + " of a piece of text: " + pcre2_message(found));
-    }
-    const PCRE2_SIZE* span = pcre2_get_ovector_pointer_8(data.get());
-    // A lookahead may report an end before the start; compile() refused empty matches.
-    if (span[1] <= span[0]) break;
-    matches.emplace_back(span[0], span[1]);
-    pos = span[1];
+  Matches all(*this, text, deadline);
+  for (Span match;;) {
+    DBSA_ASSIGN_OR_RETURN(const bool found, all.next(match));
+    if (!found) return {};
+    matches.push_back(match);
   }
-  return {};
 }
 
 }  // namespace dbsa

@@ -37,9 +37,34 @@ class SplitRegex {
   static Result<SplitRegex> compile(std::string_view pattern);
 
   using Clock = std::chrono::steady_clock;
-  // Appends the matches in `text` (valid UTF-8), in order, not overlapping. Error (kConfig) when a
-  // match needs more steps or memory than the limits allow, or when they are not all found by the
-  // deadline: many matches may each need almost as much as one is allowed.
+  // The matches in `text` (valid UTF-8), in order, not overlapping, one after the other. Borrows
+  // regex and text.
+  class Matches {
+   public:
+    Matches(const SplitRegex& regex, std::string_view text,
+            Clock::time_point deadline = Clock::time_point::max());
+    ~Matches();
+    Matches(const Matches&) = delete;
+    Matches& operator=(const Matches&) = delete;
+
+    // False at the end. Error (kConfig) when the match needs more steps or memory than the limits
+    // allow, or when it is not found by the deadline: many matches may each need almost as much as
+    // one is allowed.
+    Result<bool> next(Span& match);
+
+   private:
+    int find();
+
+    const SplitRegex& regex_;
+    std::string_view text_;
+    Clock::time_point deadline_;
+    size_t at_ = 0;
+    pcre2_real_match_data_8* data_;
+    pcre2_real_match_context_8* context_;
+    pcre2_real_jit_stack_8* stack_ = nullptr;  // made where PCRE2's own does not do
+  };
+
+  // Appends all of them; the error of Matches::next.
   Status find_all(std::string_view text, std::vector<Span>& matches,
                   Clock::time_point deadline = Clock::time_point::max()) const;
 

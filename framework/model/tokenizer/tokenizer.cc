@@ -1,12 +1,15 @@
 #include "model/tokenizer/tokenizer.h"
 
+#include <algorithm>
 #include <exception>
 
 #include "config/path_kind.h"
 #include "config/read_file.h"
+#include "model/tokenizer/companion_tokens.h"
 #include "model/tokenizer/json_tokenizer.h"
 #include "model/tokenizer/make_error.h"
 #include "model/tokenizer/sentencepiece_tokenizer.h"
+#include "model/tokenizer/text_normalizer.h"
 #include "model/tokenizer/utf8.h"
 #include "model/tokenizer/vocab_txt.h"
 #define XXH_INLINE_ALL
@@ -24,6 +27,24 @@ Result<std::string> tokenizer_bytes(const std::filesystem::path& path) {
   return make_error(ErrorCode::kEnvironment, file.error().message);
 }
 
+// What is there instead, and what makes one of the three files of it.
+Error no_tokenizer(const std::filesystem::path& folder) {
+  const auto there = [&](const char* name) {
+    std::error_code ignored;
+    return std::filesystem::exists(folder / name, ignored);
+  };
+  const std::string expected =
+      ": no tokenizer found; expected tokenizer.json, tokenizer.model or vocab.txt in this folder";
+  std::string fix;
+  if (there("vocab.json") && there("merges.txt"))
+    fix =
+        ". vocab.json and merges.txt are not read: `AutoTokenizer.from_pretrained(FOLDER)"
+        ".save_pretrained(FOLDER)` of transformers makes a tokenizer.json of them";
+  else if (there("tekken.json"))
+    fix = ". tekken.json is not read: fetch tokenizer.json of the model in transformers' format";
+  return make_error(ErrorCode::kEnvironment, folder.string() + expected + fix);
+}
+
 }  // namespace
 
 Tokenizer::Tokenizer(std::string name, std::string_view file_bytes) : name_(std::move(name)) {
@@ -31,40 +52,62 @@ Tokenizer::Tokenizer(std::string name, std::string_view file_bytes) : name_(std:
   fingerprint_ = {hash.high64, hash.low64};
 }
 
-Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::filesystem::path& model_dir) {
-  const std::filesystem::path json = model_dir / "tokenizer.json";
-  const std::filesystem::path model = model_dir / "tokenizer.model";
-  DBSA_ASSIGN_OR_RETURN(const PathKind json_kind, path_kind(json.string()));
-  if (json_kind != PathKind::kNothing) {
-    DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(json));
-    return from_json(bytes, json.string());
-  }
-  DBSA_ASSIGN_OR_RETURN(const PathKind model_kind, path_kind(model.string()));
-  if (model_kind != PathKind::kNothing) {
-    DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(model));
-    return from_sentencepiece(bytes, model.string());
-  }
-  const std::filesystem::path vocab = model_dir / "vocab.txt";
-  DBSA_ASSIGN_OR_RETURN(const PathKind vocab_kind, path_kind(vocab.string()));
-  if (vocab_kind != PathKind::kNothing) {
-    const std::filesystem::path config = model_dir / "tokenizer_config.json";
-    DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(vocab));
-    std::string config_bytes;
-    DBSA_ASSIGN_OR_RETURN(const PathKind config_kind, path_kind(config.string()));
-    if (config_kind != PathKind::kNothing) {
-      DBSA_ASSIGN_OR_RETURN(config_bytes, tokenizer_bytes(config));
-    }
-    return from_vocab_txt(bytes, vocab.string(), config_bytes, config.string());
-  }
-  return make_error(ErrorCode::kEnvironment, model_dir.string() +
-                                                 ": no tokenizer found; expected tokenizer.json, "
-                                                 "tokenizer.model or vocab.txt in this folder");
+void Tokenizer::extend_fingerprint(std::string_view text) {
+  std::string all(reinterpret_cast<const char*>(&fingerprint_), sizeof fingerprint_);
+  all += text;
+  const XXH128_hash_t hash = XXH3_128bits(all.data(), all.size());
+  fingerprint_ = {hash.high64, hash.low64};
 }
 
-Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view bytes, std::string name) {
+void Tokenizer::take_settings(const CompanionFiles& companions) {
+  if (companions.add_bos_token) adds_bos_ = companions.add_bos_token;
+  eos_token_ = companions.eos_token;
+  clean_up_ = companions.clean_up_tokenization_spaces;
+  if (clean_up_) extend_fingerprint("clean_up_tokenization_spaces");
+}
+
+Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::filesystem::path& model_dir) {
+  const auto is_there = [&](const char* name) -> Result<bool> {
+    DBSA_ASSIGN_OR_RETURN(const PathKind kind, path_kind((model_dir / name).string()));
+    return kind != PathKind::kNothing;
+  };
+  const std::string json = (model_dir / "tokenizer.json").string();
+  const std::string model = (model_dir / "tokenizer.model").string();
+  const std::string vocab = (model_dir / "vocab.txt").string();
+  const std::string config = (model_dir / "tokenizer_config.json").string();
+  DBSA_ASSIGN_OR_RETURN(const bool has_json, is_there("tokenizer.json"));
+  DBSA_ASSIGN_OR_RETURN(const bool has_model, is_there("tokenizer.model"));
+  DBSA_ASSIGN_OR_RETURN(const bool has_vocab, is_there("vocab.txt"));
+  if (!has_json && !has_model && !has_vocab) return no_tokenizer(model_dir);
+  DBSA_ASSIGN_OR_RETURN(const CompanionFiles companions, read_companion_files(model_dir));
+  if (has_json) {
+    DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(json));
+    return from_json(bytes, json, companions);
+  }
+  if (has_model) {
+    DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(model));
+    return from_sentencepiece(bytes, model, companions);
+  }
+  DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(vocab));
+  std::string config_bytes;
+  DBSA_ASSIGN_OR_RETURN(const bool has_config, is_there("tokenizer_config.json"));
+  if (has_config) {
+    DBSA_ASSIGN_OR_RETURN(config_bytes, tokenizer_bytes(config));
+  }
+  return from_vocab_txt(bytes, vocab, config_bytes, config, companions);
+}
+
+Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view bytes, std::string name,
+                                                        const CompanionFiles& companions) {
   // Allocation and the JSON library may throw; nothing else does.
   try {
-    return JsonTokenizer::read(bytes, name);
+    DBSA_ASSIGN_OR_RETURN(TokenizerJson file, read_tokenizer_json(bytes, name));
+    DBSA_ASSIGN_OR_RETURN(const std::string more, add_companion_tokens(companions, name, file));
+    DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer,
+                          JsonTokenizer::assemble(file, bytes, name));
+    if (!more.empty()) tokenizer->extend_fingerprint(more);
+    tokenizer->take_settings(companions);
+    return tokenizer;
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& e) {
@@ -75,11 +118,16 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view bytes, 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::from_vocab_txt(std::string_view bytes,
                                                              std::string name,
                                                              std::string_view config,
-                                                             const std::string& config_name) {
+                                                             const std::string& config_name,
+                                                             const CompanionFiles& companions) {
   try {
-    DBSA_ASSIGN_OR_RETURN(const TokenizerJson file,
-                          read_vocab_txt(bytes, name, config, config_name));
-    return JsonTokenizer::assemble(file, std::string(bytes) + file.root.dump(), name);
+    DBSA_ASSIGN_OR_RETURN(TokenizerJson file, read_vocab_txt(bytes, name, config, config_name));
+    DBSA_RETURN_IF_ERROR(add_companion_tokens(companions, name, file));
+    DBSA_ASSIGN_OR_RETURN(
+        std::unique_ptr<Tokenizer> tokenizer,
+        JsonTokenizer::assemble(file, std::string(bytes) + file.root.dump(), name));
+    tokenizer->take_settings(companions);
+    return tokenizer;
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& e) {
@@ -88,8 +136,12 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::from_vocab_txt(std::string_view by
 }
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::from_sentencepiece(std::string_view bytes,
-                                                                 std::string name) {
-  return SentencePieceTokenizer::read(bytes, std::move(name));
+                                                                 std::string name,
+                                                                 const CompanionFiles& companions) {
+  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer,
+                        SentencePieceTokenizer::read(bytes, std::move(name), companions));
+  tokenizer->take_settings(companions);
+  return tokenizer;
 }
 
 Status Tokenizer::check_utf8(std::string_view text) {
@@ -102,7 +154,27 @@ Status Tokenizer::check_utf8(std::string_view text) {
 Result<std::vector<int32_t>> Tokenizer::encode(std::string_view utf8, EncodeOptions options) const {
   DBSA_RETURN_IF_ERROR(check_utf8(utf8));
   if (utf8.empty()) return std::vector<int32_t>();
-  return encode_valid(utf8, options);
+  DBSA_ASSIGN_OR_RETURN(std::vector<int32_t> ids, encode_valid(utf8, options));
+  const auto beyond =
+      std::find_if(ids.begin(), ids.end(), [&](int32_t id) { return id >= id_limit_; });
+  if (beyond == ids.end()) return ids;
+  return make_error(ErrorCode::kConfig,
+                    name_ + ": the text holds the token \"" +
+                        decode(std::span(&*beyond, 1), {.skip_special = false}) + "\" with id " +
+                        std::to_string(*beyond) + ", and the model has embeddings for ids below " +
+                        std::to_string(id_limit_) +
+                        " (vocab_size of config.json); remove it from the text, or use the "
+                        "tokenizer that was published with the model");
+}
+
+std::string Tokenizer::clean_up(std::string text) const {
+  // As transformers' clean_up_tokenization, in its order.
+  constexpr std::string_view kRules[][2] = {
+      {" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
+      {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+  if (!clean_up_) return text;
+  for (const auto& [from, to] : kRules) text = replace_all(text, from, to);
+  return text;
 }
 
 }  // namespace dbsa

@@ -16,10 +16,11 @@
 //   tokenizer.model    whatever libsentencepiece reads (BPE, unigram; its own normaliser).
 //   vocab.txt          WordPiece; tokenizer_config.json beside it says whether case and accents
 //                      count.
-// Anything else in the file (another model type, an unknown component, dropout, a regular
-// expression whose meaning differs between Oniguruma and PCRE2) is refused by name. Three things
-// are read past on purpose, because `encode` yields the ids of the text and nothing else:
-// post_processor (it only adds BOS and the like), truncation and padding.
+// Beside each of them tokenizer_config.json, special_tokens_map.json and added_tokens.json are
+// read, see companion_files.h. Anything else in the file (another model type, an unknown component,
+// dropout, a regular expression whose meaning differs between Oniguruma and PCRE2) is refused by
+// name. Three things are read past on purpose, because `encode` yields the ids of the text and
+// nothing else: post_processor (it only adds BOS and the like), truncation and padding.
 //
 // Special and added tokens. By default `encode` finds added tokens in the text, as Hugging Face
 // does: "</s>" in a demonstration becomes the one id of </s>. That is what a chat template needs
@@ -29,10 +30,11 @@
 // belong to the vocabulary and stay recognised. For tokenizer.model the control and unknown pieces
 // play the role of special tokens, as in Hugging Face's conversion of such files.
 //
-// Start of a text. Nothing is added for BOS. The Llama-2 kind (and sentencepiece's dummy prefix)
-// puts one U+2581, a space, before every text and, in the older ("legacy") conversions, after every
-// special token; encoding blocks one by one therefore gives each block such a space, which is what
-// the reference does for a text of its own. starts_with_space() tells whether this happens.
+// Start of a text. Nothing is added for BOS; adds_bos() tells whether the folder would. The Llama-2
+// kind (and sentencepiece's dummy prefix) puts one U+2581, a space, before every text and, in the
+// older ("legacy") conversions, after every special token; encoding blocks one by one therefore
+// gives each block such a space, which is what the reference does for a text of its own.
+// starts_with_space() tells whether this happens.
 //
 // Text must be UTF-8. Invalid bytes are refused with their offset (kConfig), as is a character that
 // the vocabulary cannot express where the file has no unk_token (Hugging Face drops it silently).
@@ -51,6 +53,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model/tokenizer/companion_files.h"
+
 namespace dbsa {
 
 struct EncodeOptions {
@@ -63,7 +67,8 @@ struct DecodeOptions {
   bool skip_special = true;
 };
 
-// XXH3 128-bit hash of the tokenizer file's bytes (of vocab.txt: with its settings).
+// XXH3 128-bit hash of all that decides ids and text: the tokenizer file's bytes, and what the
+// files beside it add to them.
 struct TokenizerFingerprint {
   uint64_t high = 0;
   uint64_t low = 0;
@@ -72,20 +77,22 @@ struct TokenizerFingerprint {
 
 class Tokenizer {
  public:
-  // Reads tokenizer.json, else tokenizer.model, else vocab.txt, from the directory. Errors:
-  // kEnvironment for a missing, unreadable or damaged file, kConfig for one that uses something
-  // unsupported.
+  // Reads tokenizer.json, else tokenizer.model, else vocab.txt, from the directory, and the files
+  // beside it. Errors: kEnvironment for a missing, unreadable or damaged file, kConfig for one that
+  // uses something unsupported.
   static Result<std::unique_ptr<Tokenizer>> load(const std::filesystem::path& model_dir);
 
   // The same from the bytes of one file; `name` stands for the path in messages.
-  static Result<std::unique_ptr<Tokenizer>> from_json(std::string_view bytes, std::string name);
-  static Result<std::unique_ptr<Tokenizer>> from_sentencepiece(std::string_view bytes,
-                                                               std::string name);
+  static Result<std::unique_ptr<Tokenizer>> from_json(std::string_view bytes, std::string name,
+                                                      const CompanionFiles& companions = {});
+  static Result<std::unique_ptr<Tokenizer>> from_sentencepiece(
+      std::string_view bytes, std::string name, const CompanionFiles& companions = {});
 
   // BERT's; config: the bytes of tokenizer_config.json, empty where there is none.
   static Result<std::unique_ptr<Tokenizer>> from_vocab_txt(std::string_view bytes, std::string name,
                                                            std::string_view config,
-                                                           const std::string& config_name);
+                                                           const std::string& config_name,
+                                                           const CompanionFiles& companions = {});
 
   virtual ~Tokenizer() = default;
   Tokenizer(const Tokenizer&) = delete;
@@ -94,7 +101,12 @@ class Tokenizer {
   // What encode says of a text that is not UTF-8.
   static Status check_utf8(std::string_view text);
 
-  // Ids of the text; no BOS, EOS or template is added. Empty text gives no ids.
+  // Ids from `limit` on are refused from now on: the model has no embeddings for them. A tokenizer
+  // may have more, for tokens that no text holds (padding). Not while other threads encode.
+  void limit_ids(int64_t limit) { id_limit_ = limit; }
+
+  // Ids of the text; no BOS, EOS or template is added. Empty text gives no ids. kConfig, naming the
+  // token, for an id beyond the limit.
   Result<std::vector<int32_t>> encode(std::string_view utf8, EncodeOptions options = {}) const;
 
   // Text of the ids, always valid UTF-8: bytes that form no character become U+FFFD. Ids outside
@@ -113,7 +125,20 @@ class Tokenizer {
   // Whether a text of its own gets a space in front ("dummy prefix").
   virtual bool starts_with_space() const = 0;
 
-  // Identity of the file, for block keys.
+  // Whether the folder puts BOS before a text (`add_bos_token`, or the template of a
+  // tokenizer.json's post_processor); nothing where it does not say.
+  std::optional<bool> adds_bos() const { return adds_bos_; }
+
+  // Id of the folder's eos_token, where it names one.
+  std::optional<int32_t> eos_id() const {
+    return eos_token_.empty() ? std::nullopt : token_id(eos_token_);
+  }
+
+  // A decoded answer as the folder wants it: with clean_up_tokenization_spaces without the space
+  // before English punctuation and contractions, else as it is.
+  std::string clean_up(std::string text) const;
+
+  // Identity of the files, for block keys.
   TokenizerFingerprint fingerprint() const { return fingerprint_; }
 
   // The path or name the tokenizer was read from.
@@ -126,9 +151,20 @@ class Tokenizer {
   virtual Result<std::vector<int32_t>> encode_valid(std::string_view utf8,
                                                     EncodeOptions options) const = 0;
 
+  // What the post_processor does; tokenizer_config.json may say otherwise.
+  void set_adds_bos(bool adds_bos) { adds_bos_ = adds_bos; }
+  // `text` counts in the fingerprint, too.
+  void extend_fingerprint(std::string_view text);
+
  private:
+  void take_settings(const CompanionFiles& companions);
+
   std::string name_;
   TokenizerFingerprint fingerprint_;
+  int64_t id_limit_ = int64_t{1} << 31;
+  std::optional<bool> adds_bos_;
+  std::string eos_token_;
+  bool clean_up_ = false;
 };
 
 }  // namespace dbsa

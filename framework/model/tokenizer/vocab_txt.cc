@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "config/json_text.h"
+#include "model/tokenizer/companion_tokens.h"
 #include "model/tokenizer/component_reader.h"
 #include "model/tokenizer/make_error.h"
 #include "model/tokenizer/token_table.h"
@@ -98,13 +99,11 @@ Result<TokenizerJson> read_vocab_txt(std::string_view vocab, const std::string& 
         std::any_of(std::begin(kSpecial), std::end(kSpecial),
                     [&](const auto& known) { return entry.first == known.second; });
     if (!special) continue;
-    added.push_back({{"id", entry.second},
-                     {"content", entry.first},
-                     {"single_word", false},
-                     {"lstrip", false},
-                     {"rstrip", false},
-                     {"normalized", false},
-                     {"special", true}});
+    AddedToken token;
+    token.id = static_cast<int32_t>(entry.second);
+    token.content = entry.first;
+    token.special = true;
+    added.push_back(added_token_json(token));
   }
   out.root["added_tokens"] = std::move(added);
   return out;

@@ -61,7 +61,7 @@ grouping::SparseRows weigh(const Counted& counted, const text::Bm25Weights& weig
 
 class Bm25Kmeans final : public BlockGrouper {
  public:
-  static constexpr uint32_t kRevision = 1;
+  static constexpr uint32_t kRevision = 2;
 
   static Result<std::unique_ptr<Bm25Kmeans>> create(Host host, const Config& config) {
     auto grouper = std::make_unique<Bm25Kmeans>(host);
@@ -77,6 +77,11 @@ class Bm25Kmeans final : public BlockGrouper {
   Result<Blocks> group(const Demonstrations& demonstrations, int64_t block_size,
                        uint64_t seed) override {
     DBSA_RETURN_IF_ERROR(grouping::check_block_size(block_size));
+    text::ScriptCounts scripts;
+    for (int64_t i = 0; i < demonstrations.texts.size(); ++i) scripts.add(demonstrations.texts[i]);
+    if (const std::string warning = text::script_warning(scripts, analysis_); !warning.empty())
+      host_.log_warning("block grouper bm25_kmeans: " + warning +
+                        " (block_grouper.plugin = \"embedding_kmeans\")");
     DBSA_ASSIGN_OR_RETURN(const Counted counted, count_terms(demonstrations.texts, analysis_));
     const grouping::SparseRows rows = weigh(counted, weights_);
     const auto start = [&](int64_t clusters, Random& random) -> Result<grouping::Centroids> {

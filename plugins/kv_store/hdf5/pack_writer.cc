@@ -15,6 +15,7 @@
 
 #include "pack_name.h"
 #include "store_lock.h"
+#include "unlocked_driver.h"
 
 #ifndef H5_HAVE_THREADSAFE
 #error "dbsa.kv_store.hdf5 needs an HDF5 library built with --enable-threadsafe, as Debian's is"
@@ -189,7 +190,8 @@ Status PackWriter::create_file() {
   H5Pset_alignment(access.get(), 1, kPlaneAlignment);
   H5Pset_meta_block_size(access.get(), kMetadataBlockBytes);
   H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);
-  H5Pset_file_locking(access.get(), false, true);  // the lock on it is ours
+  if (!set_unlocked_driver(access.get(), temporary_.string()))  // the lock on it is ours
+    return hdf5_error("making a new pack");
   file_ = own_file(H5Fcreate(temporary_.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()));
   if (!file_.valid()) return hdf5_error("making a new pack");
   reserved_ = 0;  // making the file truncated it, reservation included

@@ -12,7 +12,7 @@ namespace {
 
 class Bm25 final : public Retriever {
  public:
-  static constexpr uint32_t kRevision = 1;
+  static constexpr uint32_t kRevision = 2;
 
   static Result<std::unique_ptr<Bm25>> create(Host host, const Config& config) {
     text::Bm25Weights weights;
@@ -27,6 +27,10 @@ class Bm25 final : public Retriever {
 
   Status index(Texts documents) override {
     index_.reset();
+    text::ScriptCounts scripts;
+    for (int64_t i = 0; i < documents.size(); ++i) scripts.add(documents[i]);
+    if (const std::string warning = text::script_warning(scripts, options_); !warning.empty())
+      host_.log_warning("retriever bm25: " + warning + " (retriever.plugin = \"faiss\")");
     DBSA_ASSIGN_OR_RETURN(index_, bm25::Index::build(documents, options_, weights_));
     return {};
   }

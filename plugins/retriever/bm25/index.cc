@@ -14,15 +14,14 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "saved indexes are little-endian");
 
 constexpr char kMagic[8] = {'D', 'B', 'S', 'A', 'B', 'M', '2', '5'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 // Begins a saved index; then term_text, term_ends, posting_ends, documents, frequencies, lengths.
 struct Header {
   char magic[8];
   uint32_t version;
-  uint32_t stemmer;
-  uint32_t stop_words;
   uint32_t reserved;
+  uint64_t analyzer;  // XXH3 of AnalyzerOptions::identity()
   uint64_t text_bytes;
   uint64_t terms;
   uint64_t postings;
@@ -30,6 +29,11 @@ struct Header {
   uint64_t checksum;  // XXH3 of the header with 0 here, and then of all that follows
 };
 static_assert(sizeof(Header) == 64);
+
+uint64_t analyzer_hash(const text::AnalyzerOptions& options) {
+  const std::string identity = options.identity();
+  return XXH3_64bits(identity.data(), identity.size());
+}
 
 uint64_t checksum(Header header, std::string_view body) {
   header.checksum = 0;
@@ -188,8 +192,7 @@ std::string Index::serialize() const {
   Header header = {};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   header.version = kVersion;
-  header.stemmer = static_cast<uint32_t>(options_.stemmer);
-  header.stop_words = static_cast<uint32_t>(options_.stop_words);
+  header.analyzer = analyzer_hash(options_);
   header.text_bytes = term_text_.size();
   header.terms = term_ends_.size() - 1;
   header.postings = documents_.size();
@@ -209,9 +212,8 @@ Result<Index> Index::parse(std::string_view bytes, const text::AnalyzerOptions& 
   if (header.version != kVersion)
     return corrupt("expected version " + std::to_string(kVersion) + ", found " +
                    std::to_string(header.version));
-  if (header.stemmer != static_cast<uint32_t>(options.stemmer) ||
-      header.stop_words != static_cast<uint32_t>(options.stop_words))
-    return corrupt("it was made with another stemmer or other stop words");
+  if (header.analyzer != analyzer_hash(options))
+    return corrupt("it was made with another stemmer, other stop words or other n-grams");
   // Each count is at most the body's size, so the sum cannot overflow.
   const uint64_t limit = body.size();
   if (header.text_bytes > limit || header.terms > limit || header.postings > limit ||

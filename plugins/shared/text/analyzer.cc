@@ -3,66 +3,51 @@
 #include <libstemmer.h>
 #include <utf8proc.h>
 
-#include "plugins/shared/text/stop_words.h"
+#include <algorithm>
+#include <new>
+
+#include "plugins/shared/text/characters.h"
 
 namespace dbsa::text {
 namespace {
 
-struct Character {
-  int32_t code = -1;  // -1 for a byte that is not UTF-8
-  size_t bytes = 1;
-};
-
-Character decode(std::string_view text) {
-  if (const auto byte = static_cast<unsigned char>(text[0]); byte < 0x80) return {byte, 1};
-  int32_t code = -1;
-  const auto bytes = utf8proc_iterate(reinterpret_cast<const uint8_t*>(text.data()),
-                                      static_cast<utf8proc_ssize_t>(text.size()), &code);
-  if (bytes <= 0) return {};
-  return {code, static_cast<size_t>(bytes)};
-}
-
-bool is_word_character(int32_t code) {
-  if (code < 0x80)
-    return (code >= 'a' && code <= 'z') || (code >= 'A' && code <= 'Z') ||
-           (code >= '0' && code <= '9');
-  switch (utf8proc_category(code)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO:
-      return true;
-    default:
-      return false;
-  }
-}
-
 bool is_apostrophe(int32_t code) { return code == '\'' || code == 0x2019; }
 
-void append_lower(int32_t code, std::string& word) {
-  if (code < 0x80) {
-    word += static_cast<char>(code >= 'A' && code <= 'Z' ? code + 32 : code);
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+// In lower case, by Unicode's simple mapping, and form C before and after: the composed and the
+// decomposed spelling of a letter become one.
+void fold(std::string& word) {
+  if (is_ascii(word)) {
+    for (char& c : word)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
     return;
   }
-  uint8_t bytes[4];
-  const auto count = utf8proc_encode_char(utf8proc_tolower(code), bytes);
-  word.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(count));
+  word = to_nfc(std::move(word));
+  std::string lower;
+  for (std::string_view rest = word; !rest.empty();) {
+    const Character c = decode(rest);
+    append_utf8(utf8proc_tolower(c.code), lower);
+    rest.remove_prefix(c.bytes);
+  }
+  word = to_nfc(std::move(lower));
 }
 
 }  // namespace
 
 Result<AnalyzerOptions> AnalyzerOptions::read(const Config& config) {
-  DBSA_ASSIGN_OR_RETURN(const std::string stemmer, config.get<std::string>("stemmer"));
-  DBSA_ASSIGN_OR_RETURN(const std::string stop_words, config.get<std::string>("stop_words"));
-  return AnalyzerOptions{stemmer == "porter" ? Stemmer::kPorter : Stemmer::kNone,
-                         stop_words == "english" ? StopWords::kEnglish : StopWords::kNone};
+  AnalyzerOptions options;
+  DBSA_ASSIGN_OR_RETURN(options.stemmer, config.get<std::string>("stemmer"));
+  DBSA_ASSIGN_OR_RETURN(options.stop_words, config.get<std::string>("stop_words"));
+  DBSA_ASSIGN_OR_RETURN(options.character_ngrams, config.get<int64_t>("character_ngrams"));
+  return options;
+}
+
+std::string AnalyzerOptions::identity() const {
+  return "analyzer 2 " + stemmer + " " + stop_words + " " + std::to_string(character_ngrams);
 }
 
 void Analyzer::Free::operator()(sb_stemmer* stemmer) const { sb_stemmer_delete(stemmer); }
@@ -70,24 +55,49 @@ void Analyzer::Free::operator()(sb_stemmer* stemmer) const { sb_stemmer_delete(s
 Result<Analyzer> Analyzer::create(const AnalyzerOptions& options) {
   Analyzer analyzer;
   analyzer.options_ = options;
-  if (options.stemmer == Stemmer::kPorter) {
-    analyzer.stemmer_.reset(sb_stemmer_new("porter", "UTF_8"));
+  if (options.stemmer != "none") {
+    analyzer.stemmer_.reset(sb_stemmer_new(options.stemmer.c_str(), "UTF_8"));
     if (!analyzer.stemmer_)
-      return Error{ErrorCode::kEnvironment, "libstemmer has no \"porter\" algorithm for UTF-8",
+      return Error{ErrorCode::kEnvironment,
+                   "libstemmer has no \"" + options.stemmer +
+                       "\" algorithm for UTF-8; install a newer one, or set stemmer = \"none\"",
                    "/stemmer"};
   }
+  if (options.stop_words != "none") {
+    analyzer.stop_words_ = find_stop_words(options.stop_words);
+    if (analyzer.stop_words_ == nullptr)
+      return Error{
+          ErrorCode::kConfig,
+          "stop_words: there is no list \"" + options.stop_words + "\"; set it to \"none\"",
+          "/stop_words"};
+  }
+  for (const char* language : {"french", "italian", "catalan"})
+    if (options.stemmer == language) analyzer.cuts_at_apostrophe_ = true;
   return analyzer;
 }
 
+void Analyzer::start(std::string_view text) {
+  rest_ = text;
+  word_.clear();
+  ngram_ = 0;
+}
+
+// The next run of word characters, as it stands in the text but for apostrophes; cut where a script
+// without spaces begins or ends, where such a script is cut into n-grams.
 bool Analyzer::next_word() {
   word_.clear();
+  unspaced_ = false;
   while (!rest_.empty()) {
     const Character c = decode(rest_);
     if (is_word_character(c.code)) {
-      append_lower(c.code, word_);
+      const bool unspaced = options_.character_ngrams > 0 && is_unspaced(c.code);
+      if (word_.empty()) unspaced_ = unspaced;
+      if (unspaced != unspaced_) return true;
+      word_ += rest_.substr(0, c.bytes);
     } else if (!word_.empty()) {
       const std::string_view after = rest_.substr(c.bytes);
-      if (!is_apostrophe(c.code) || after.empty() || !is_word_character(decode(after).code))
+      if (cuts_at_apostrophe_ || !is_apostrophe(c.code) || after.empty() ||
+          !is_word_character(decode(after).code))
         return true;
     }
     rest_.remove_prefix(c.bytes);
@@ -95,21 +105,65 @@ bool Analyzer::next_word() {
   return !word_.empty();
 }
 
+// The n characters from ngram_ on; the first shorter run is whole.
+std::string_view Analyzer::next_ngram() {
+  const auto characters = [&](size_t from, int64_t count) {
+    size_t at = from;
+    for (; count > 0 && at < word_.size(); --count)
+      at += decode(std::string_view(word_).substr(at)).bytes;
+    return at;
+  };
+  const size_t begin = ngram_;
+  const size_t end = characters(begin, options_.character_ngrams);
+  ngram_ = end == word_.size() ? end : characters(begin, 1);
+  return std::string_view(word_).substr(begin, end - begin);
+}
+
+std::string_view Analyzer::stem() {
+  if (!stemmer_) return word_;
+  const auto* stem =
+      sb_stemmer_stem(stemmer_.get(), reinterpret_cast<const sb_symbol*>(word_.data()),
+                      static_cast<int>(word_.size()));
+  if (stem == nullptr) throw std::bad_alloc();
+  return {reinterpret_cast<const char*>(stem),
+          static_cast<size_t>(sb_stemmer_length(stemmer_.get()))};
+}
+
 bool Analyzer::next(std::string_view& term) {
+  if (unspaced_ && ngram_ < word_.size()) {
+    term = next_ngram();
+    return true;
+  }
   while (next_word()) {
-    if (options_.stop_words == StopWords::kEnglish && is_english_stop_word(word_)) continue;
-    term = word_;
-    if (stemmer_) {
-      const auto* stem =
-          sb_stemmer_stem(stemmer_.get(), reinterpret_cast<const sb_symbol*>(word_.data()),
-                          static_cast<int>(word_.size()));
-      if (stem == nullptr) throw std::bad_alloc();
-      term = {reinterpret_cast<const char*>(stem),
-              static_cast<size_t>(sb_stemmer_length(stemmer_.get()))};
+    fold(word_);
+    ngram_ = 0;
+    if (unspaced_) {
+      term = next_ngram();
+      return true;
     }
+    if (stop_words_ != nullptr && stop_words_->contains(word_)) continue;
+    term = stem();
     return true;
   }
   return false;
+}
+
+void ScriptCounts::add(std::string_view text) {
+  while (!text.empty()) {
+    const Character c = decode(text);
+    text.remove_prefix(c.bytes);
+    if (!is_word_character(c.code)) continue;
+    ++letters;
+    unspaced += is_unspaced(c.code) ? 1 : 0;
+  }
+}
+
+std::string script_warning(const ScriptCounts& counts, const AnalyzerOptions& options) {
+  if (options.character_ngrams > 0 || counts.unspaced * 20 <= counts.letters) return "";
+  return std::to_string(counts.unspaced * 100 / counts.letters) +
+         " % of the letters are of scripts that write no spaces between words (Chinese, Japanese, "
+         "Thai, ...), so whole sentences count as single words and hardly any is found again; set "
+         "character_ngrams = 2 beside this plugin, or compare embeddings";
 }
 
 }  // namespace dbsa::text

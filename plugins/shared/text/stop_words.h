@@ -1,12 +1,23 @@
-// English stop words.
+// Stop words of some languages: function words, which say little about what a text is about.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 namespace dbsa::text {
 
-// Whether a word, in lower case and without apostrophes, is an English function word: an article,
-// pronoun, auxiliary verb, preposition, conjunction, interrogative or a common particle.
-bool is_english_stop_word(std::string_view word);
+// Articles, pronouns, auxiliary verbs, prepositions, conjunctions, interrogatives and common
+// particles of a language.
+struct StopWords {
+  std::string_view language;  // by libstemmer's name
+  std::span<const std::string_view> words;
+
+  // word: in lower case and form C, without apostrophes.
+  bool contains(std::string_view word) const;
+};
+
+// The list of a language, or nullptr. There are lists for Danish, Dutch, English, French, German,
+// Italian, Norwegian, Portuguese, Russian, Spanish and Swedish.
+const StopWords* find_stop_words(std::string_view language);
 
 }  // namespace dbsa::text

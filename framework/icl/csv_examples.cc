@@ -1,0 +1,190 @@
+#include "icl/csv_examples.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "icl/csv.h"
+#include "icl/example_check.h"
+#include "icl/field_names.h"
+#include "icl/utf8.h"
+
+namespace dbsa {
+namespace {
+
+using Header = std::vector<std::string>;
+
+// A name without white space and byte order marks around it.
+std::string trimmed_name(std::string_view name) {
+  constexpr std::string_view kBlanks[] = {" ",  "\t", "\r",       "\n",
+                                          "\v", "\f", "\xC2\xA0", "\xEF\xBB\xBF"};
+  for (bool again = true; again;) {
+    again = false;
+    for (const std::string_view blank : kBlanks) {
+      if (name.starts_with(blank)) {
+        name.remove_prefix(blank.size());
+        again = true;
+      } else if (name.ends_with(blank)) {
+        name.remove_suffix(blank.size());
+        again = true;
+      }
+    }
+  }
+  return std::string(name);
+}
+
+// The next record's fields as names of columns, and whether spaces stand before all but the first;
+// nothing at the end of the file.
+Result<std::optional<Header>> read_header(CsvReader& reader) {
+  Header header;
+  reader.skip_spaces(true);
+  DBSA_ASSIGN_OR_RETURN(const bool more, reader.next(header));
+  if (!more) return std::optional<Header>();
+  reader.skip_spaces(header.size() > 1 &&
+                     reader.spaced() == static_cast<int64_t>(header.size()) - 1);
+  for (std::string& name : header) name = trimmed_name(name);
+  return std::optional<Header>(std::move(header));
+}
+
+// "sep=;" as the first line: its delimiter, and what is behind the line.
+std::optional<char> take_declaration(std::string_view& text) {
+  if (!text.starts_with("sep=") || text.size() < 6) return std::nullopt;
+  const char delimiter = text[4];
+  const std::string_view behind = text.substr(5);
+  const size_t end = behind.starts_with("\r\n") ? 2 : behind.starts_with('\n') ? 1 : 0;
+  if (end == 0) return std::nullopt;
+  text = behind.substr(end - 1);  // the line end stays, so that lines are counted right
+  return delimiter;
+}
+
+// The column of a field, or -1 where it is absent and may be.
+Result<int64_t> find_column(const Header& header, const std::string& field, bool optional,
+                            const std::string& name, const CsvReader& reader) {
+  const auto found = std::find(header.begin(), header.end(), field);
+  if (found == header.end()) {
+    if (optional && nearly_named(field, header).empty()) return int64_t{-1};
+    const bool old_line_ends = std::any_of(header.begin(), header.end(), [](const auto& column) {
+      return column.find('\r') != std::string::npos;
+    });
+    return data_fault(
+        name, reader.line(),
+        "expected a column " + quote_for_message(field) + ", found " + quote_names(header) +
+            " separated by " + delimiter_name(reader.delimiter()) +
+            (old_line_ends ? "; lines end in CR only: convert the file's line ends to LF"
+                           : name_advice(field, header, "columns") + ", or set data.delimiter"));
+  }
+  if (std::find(found + 1, header.end(), field) != header.end())
+    return data_fault(
+        name, reader.line(),
+        "expected one column " + quote_for_message(field) + ", found several; rename the others");
+  return static_cast<int64_t>(found - header.begin());
+}
+
+struct Columns {
+  size_t count = 0;
+  bool last_is_empty = false;  // the name of the last one
+  int64_t text = 0;
+  int64_t label = -1;  // -1: there is none
+};
+
+// Whether the fields are as many as the columns; an empty one at the end may be too many or
+// missing.
+bool fit_columns(std::vector<std::string>& fields, const Columns& columns) {
+  if (fields.size() == columns.count + 1 && fields.back().empty()) fields.pop_back();
+  if (fields.size() + 1 == columns.count && columns.last_is_empty) fields.emplace_back();
+  return fields.size() == columns.count;
+}
+
+// The record that was read last.
+void read_record(const CsvReader& reader, const Columns& columns, const RowFormat& format,
+                 std::vector<std::string>& fields, Row& row) {
+  add_fault(ItemFault::kNotUtf8, check_utf8(reader.record(), format.name, reader.line()), row);
+  const size_t found = fields.size();
+  if (!fit_columns(fields, columns)) {
+    const char delimiter = reader.delimiter();
+    add_fault(ItemFault::kMalformed,
+              data_fault(
+                  format.name, reader.line(),
+                  "expected " + std::to_string(columns.count) + " fields as in the header, found " +
+                      std::to_string(found) + "; put fields with " +
+                      (delimiter == ',' ? "commas" : delimiter_name(delimiter)) + " in quotes"),
+              row);
+    return;
+  }
+  if (row.error)
+    for (std::string& field : fields) field = replace_invalid_utf8(field);
+  row.example.text = fields[static_cast<size_t>(columns.text)];
+  if (columns.label >= 0) row.example.label = fields[static_cast<size_t>(columns.label)];
+  check_row(format, row);
+}
+
+}  // namespace
+
+std::string delimiter_name(char delimiter) {
+  return delimiter == ','    ? "a comma"
+         : delimiter == '\t' ? "a tab"
+                             : quote_for_message({&delimiter, 1});
+}
+
+char sniff_delimiter(std::string_view text, const std::string& text_field,
+                     const std::string& label_field) {
+  if (const std::optional<char> declared = take_declaration(text)) return *declared;
+  char best = kDelimiters.front();
+  std::pair<int, size_t> best_score = {-1, 0};
+  for (const char delimiter : kDelimiters) {
+    CsvReader reader(text, "", delimiter);
+    const Result<std::optional<Header>> header = read_header(reader);
+    if (!header.ok() || !header->has_value()) continue;
+    const Header& names = **header;
+    const auto has = [&](const std::string& field) {
+      return std::find(names.begin(), names.end(), field) != names.end() ? 2
+             : !nearly_named(field, names).empty()                       ? 1
+                                                                         : 0;
+    };
+    const std::pair<int, size_t> score = {has(text_field) + has(label_field), names.size()};
+    if (score > best_score) {
+      best = delimiter;
+      best_score = score;
+    }
+  }
+  return best;
+}
+
+std::vector<std::string> csv_columns(std::string_view text, char delimiter) {
+  take_declaration(text);
+  CsvReader reader(text, "", delimiter);
+  const Result<std::optional<Header>> header = read_header(reader);
+  return header.ok() && header->has_value() ? **header : Header();
+}
+
+Result<std::vector<Row>> read_csv_rows(std::string_view text, const RowFormat& format,
+                                       char delimiter) {
+  if (delimiter == '\0') delimiter = sniff_delimiter(text, format.text_field, format.label_field);
+  take_declaration(text);
+  CsvReader reader(text, format.name, delimiter);
+  std::vector<Row> rows;
+  DBSA_ASSIGN_OR_RETURN(const std::optional<Header> header, read_header(reader));
+  if (!header) return rows;
+  DBSA_RETURN_IF_ERROR(check_utf8(reader.record(), format.name, reader.line()));
+  Columns columns = {header->size(), header->back().empty()};
+  DBSA_ASSIGN_OR_RETURN(columns.text,
+                        find_column(*header, format.text_field, false, format.name, reader));
+  DBSA_ASSIGN_OR_RETURN(columns.label,
+                        find_column(*header, format.label_field,
+                                    format.policy == LabelPolicy::kOptional, format.name, reader));
+  std::vector<std::string> fields;
+  while (true) {
+    const Result<bool> more = reader.next(fields);
+    if (more.ok() && !*more) return rows;
+    Row row;
+    row.example.line = reader.line();
+    if (more.ok()) {
+      read_record(reader, columns, format, fields, row);
+    } else {
+      add_fault(ItemFault::kMalformed, more.error(), row);
+      reader.skip_line();
+    }
+    rows.push_back(std::move(row));
+  }
+}
+
+}  // namespace dbsa

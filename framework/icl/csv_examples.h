@@ -1,0 +1,39 @@
+// Examples from CSV.
+//
+// The first record names the columns. Around a name white space does not count, nor does a byte
+// order mark; where every name but the first has spaces before it ("text, label"), spaces behind
+// delimiters are no part of fields anywhere in the file. An empty field at the end of some records
+// is passed over, as exports write it. A first line "sep=;" says the delimiter, as for Excel.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "icl/dataset.h"
+#include "icl/example_check.h"
+
+namespace dbsa {
+
+// Delimiters that are told apart, the likeliest first.
+inline constexpr std::string_view kDelimiters = ",;\t|";
+
+// The delimiter under which the header of a file has the most of the two columns, then the most
+// columns, then the first of kDelimiters.
+char sniff_delimiter(std::string_view text, const std::string& text_field,
+                     const std::string& label_field);
+
+// See load_rows. Labels come as they are written. delimiter: '\0' for the one that
+// sniff_delimiter finds.
+Result<std::vector<Row>> read_csv_rows(std::string_view text, const RowFormat& format,
+                                       char delimiter);
+
+// The names of the columns, for a log; none where the header cannot be read.
+std::vector<std::string> csv_columns(std::string_view text, char delimiter);
+
+// A delimiter for messages: a comma, a tab, or the character in quotes.
+std::string delimiter_name(char delimiter);
+
+}  // namespace dbsa

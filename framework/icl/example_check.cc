@@ -1,0 +1,78 @@
+#include "icl/example_check.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "icl/utf8.h"
+
+namespace dbsa {
+namespace {
+
+bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+Status check_text(const Example& example, const RowFormat& format) {
+  if (!is_blank(example.text)) return {};
+  return data_fault(format.name, example.line,
+                    "expected a text in field " + quote_for_message(format.text_field) +
+                        ", found an empty one; fill it in or remove the record");
+}
+
+Status check_labels(const Example& example, const RowFormat& format) {
+  if (example.label.empty() && format.policy == LabelPolicy::kOptional) return {};
+  DBSA_RETURN_IF_ERROR(check_label(example.label, example.line, format));
+  for (const std::string& label : example.more_labels)
+    DBSA_RETURN_IF_ERROR(check_label(label, example.line, format));
+  return {};
+}
+
+}  // namespace
+
+Error data_fault(const std::string& name, int64_t line, const std::string& what) {
+  return Error{ErrorCode::kConfig, name + ":" + std::to_string(line) + ": " + what, ""};
+}
+
+bool is_blank(std::string_view text) { return std::all_of(text.begin(), text.end(), is_white); }
+
+Status check_utf8(std::string_view text, const std::string& name, int64_t first_line) {
+  const auto bad = find_invalid_utf8(text);
+  if (!bad) return {};
+  const std::string_view before = text.substr(0, *bad);
+  const auto lines = std::count(before.begin(), before.end(), '\n');
+  const size_t line_begin = before.rfind('\n') + 1;  // npos + 1 = 0
+  char hex[8];
+  std::snprintf(hex, sizeof hex, "0x%02X", static_cast<unsigned char>(text[*bad]));
+  return data_fault(name, first_line + lines,
+                    "expected UTF-8, found the byte " + std::string(hex) + " at byte " +
+                        std::to_string(*bad - line_begin + 1) +
+                        " of the line; convert the file to UTF-8");
+}
+
+Status check_label(const std::string& label, int64_t line, const RowFormat& format) {
+  if (is_blank(label))
+    return data_fault(format.name, line,
+                      "expected a label in field " + quote_for_message(format.label_field) +
+                          ", found an empty one; fill it in or remove the record");
+  if (is_white(label.front()) || is_white(label.back()))
+    return data_fault(format.name, line,
+                      "expected a label without white space around it, found " +
+                          quote_for_message(label) + "; remove the white space");
+  return {};
+}
+
+void add_fault(ItemFault kind, const Status& status, Row& row) {
+  if (!status.ok() && !row.error) row.error = ItemError{kind, status.error().message};
+}
+
+void drop_labels(const Status& why, Row& row) {
+  add_fault(ItemFault::kBadLabel, why, row);
+  row.example.label.clear();
+  row.example.more_labels.clear();
+}
+
+void check_row(const RowFormat& format, Row& row) {
+  if (!row.error) add_fault(ItemFault::kEmptyText, check_text(row.example, format), row);
+  if (const Status labels = check_labels(row.example, format); !labels.ok())
+    drop_labels(labels, row);
+}
+
+}  // namespace dbsa

@@ -1,0 +1,44 @@
+// What every format asks of an example.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "icl/dataset.h"
+
+namespace dbsa {
+
+// A data file and what is read of it.
+struct RowFormat {
+  std::string name;  // of the file, for messages
+  std::string text_field;
+  std::string label_field;
+  LabelPolicy policy = LabelPolicy::kRequired;
+};
+
+// kConfig "NAME:LINE: what".
+Error data_fault(const std::string& name, int64_t line, const std::string& what);
+
+// Whether it is empty or ASCII white space.
+bool is_blank(std::string_view text);
+
+// kConfig naming the first byte that is not UTF-8. first_line: that of the text's first byte.
+Status check_utf8(std::string_view text, const std::string& name, int64_t first_line);
+
+// A label that is not blank and has no white space around it.
+Status check_label(const std::string& label, int64_t line, const RowFormat& format);
+
+// Gives the row the error of `status`; the first fault of a row is the one that is told.
+void add_fault(ItemFault kind, const Status& status, Row& row);
+
+// The labels of the row are none: tells why, and drops them.
+void drop_labels(const Status& why, Row& row);
+
+// A text that is not blank, and labels as far as the policy asks for them. A label that is none is
+// dropped.
+void check_row(const RowFormat& format, Row& row);
+
+}  // namespace dbsa

@@ -1,0 +1,47 @@
+#include "icl/field_names.h"
+
+#include "config/nearest_name.h"
+#include "icl/dataset.h"
+
+namespace dbsa {
+namespace {
+
+// Lower case, without what is neither letter nor digit nor beyond ASCII, without a final s.
+std::string folded(std::string_view name) {
+  std::string out;
+  for (const char c : name) {
+    if (c >= 'A' && c <= 'Z')
+      out += static_cast<char>(c + ('a' - 'A'));
+    else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || static_cast<signed char>(c) < 0)
+      out += c;
+  }
+  if (out.size() > 1 && out.back() == 's') out.pop_back();
+  return out;
+}
+
+}  // namespace
+
+std::string nearly_named(std::string_view field, std::span<const std::string> names) {
+  const std::string wanted = folded(field);
+  for (const std::string& name : names)
+    if (name != field && folded(name) == wanted) return name;
+  return "";
+}
+
+std::string quote_names(std::span<const std::string> names) {
+  std::string text;
+  for (const std::string& name : names)
+    text += (text.empty() ? "" : ", ") + quote_for_message(name);
+  return text.empty() ? "none" : text;
+}
+
+std::string name_advice(std::string_view field, std::span<const std::string> names,
+                        const std::string& what) {
+  const std::string same = nearly_named(field, names);
+  const std::string near =
+      same.empty() ? did_you_mean(field, names) : "; did you mean " + quote_for_message(same) + "?";
+  return (near.empty() ? "; name the " : near + " Name the ") + what +
+         " in [data] text_field and label_field";
+}
+
+}  // namespace dbsa

@@ -1,0 +1,23 @@
+// Names of fields and columns: which one was meant.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dbsa {
+
+// The first of the names that differs from `field` in case, white space, punctuation or a final s
+// only ("Label", " label", "labels"), "" where none does. Who has such a column means it.
+std::string nearly_named(std::string_view field, std::span<const std::string> names);
+
+// "a", "b" in quotes, or none.
+std::string quote_names(std::span<const std::string> names);
+
+// What to do where no field has the name: "; did you mean "b"? Name the fields in [data] text_field
+// and label_field". what: "fields" or "columns".
+std::string name_advice(std::string_view field, std::span<const std::string> names,
+                        const std::string& what);
+
+}  // namespace dbsa

@@ -1,0 +1,34 @@
+#include "pipeline/model_fit.h"
+
+#include <algorithm>
+
+namespace dbsa {
+
+void fit_tokenizer(Tokenizer& tokenizer, ModelConfig& model) {
+  tokenizer.limit_ids(model.vocab_size);
+  const std::optional<int32_t> end = tokenizer.eos_id();
+  std::vector<int64_t>& ends = model.eos_token_ids;
+  if (end && *end < model.vocab_size && std::find(ends.begin(), ends.end(), *end) == ends.end())
+    ends.push_back(*end);
+}
+
+std::vector<std::string> model_warnings(const Settings& settings, const ModelConfig& model,
+                                        const Tokenizer& tokenizer) {
+  std::vector<std::string> warnings;
+  const bool computes = settings.decoding.method != DecodingMethod::kVote;
+  const std::optional<bool> adds_bos = tokenizer.adds_bos();
+  if (computes && settings.prompt.bos && adds_bos && !*adds_bos)
+    warnings.push_back(
+        "prompt.bos = true, and the model's tokenizer puts no BOS token before a "
+        "text, so the model may not know it there; set prompt.bos = false");
+  if (computes && !settings.prompt.bos && adds_bos && *adds_bos && model.bos_token_id)
+    warnings.push_back(
+        "prompt.bos = false, and the model's tokenizer puts a BOS token before every "
+        "text, so answers may be worse without it; set prompt.bos = true");
+  if (settings.decoding.method == DecodingMethod::kFree)
+    for (const std::string& setting : model.ignored_generation)
+      warnings.push_back(setting + " is not applied: answers are the likeliest tokens");
+  return warnings;
+}
+
+}  // namespace dbsa
