@@ -59,8 +59,7 @@ std::vector<std::string> model_folders_below(const fs::path& folder) {
   const fs::path& where = is_folder(snapshots) ? snapshots : folder;
   std::error_code ignored;
   for (const std::string& name : names_in(where))
-    if (fs::exists(where / name / "config.json", ignored))
-      found.push_back((where / name).string());
+    if (fs::exists(where / name / "config.json", ignored)) found.push_back((where / name).string());
   return found;
 }
 
