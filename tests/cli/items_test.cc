@@ -55,7 +55,8 @@ TEST_F(ItemsTest, ABadQueryIsAnErrorAndTheOthersAreAnswered) {
           "expected JSON, found a fault at byte 2 of the line; check quotes, commas and "
           "braces before it",
       place(10) +
-          "expected a field \"text\", found \"txt\"; name the fields in [data] text_field "
+          "expected a field \"text\", found \"txt\"; did you mean \"txt\"? Name the fields in "
+          "[data] text_field "
           "and label_field"};
   std::string said;
   for (const std::string& message : messages) said += "error: " + message + "\n";

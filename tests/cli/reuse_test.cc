@@ -81,7 +81,7 @@ TEST_F(ReuseTest, ARebuiltLibraryMakesItsIndexAgainAndKeepsBlocksAndRecords) {
   const ProcessResult again =
       cli({"run", "--record", path("record.json"), "--plugin-path", folder, "--output", path("x")});
   EXPECT_EQ(again.exit_code, 0) << again.error;
-  EXPECT_THAT(again.error, HasSubstr("dbsa.retriever.bm25 is another build of its revision 1"));
+  EXPECT_THAT(again.error, HasSubstr("dbsa.retriever.bm25 is another build of its revision "));
 }
 
 TEST_F(ReuseTest, BlocksOfAnotherCodePathAreEncodedAgain) {
