@@ -74,6 +74,19 @@ bool is_record_of(const Json& record, const SweepCell& cell) {
   return true;
 }
 
+// Whether a process of this sweep has written it for the cell. Where the sweep could not read the
+// inputs, the process could.
+template <typename Json>
+bool is_new_record_of(const Json& record, const SweepCell& cell) {
+  if (!cell.identity.run.empty()) return is_record_of(record, cell);
+  if (!record.is_object() || !record.contains("totals") || !record.contains("config")) return false;
+  nlohmann::json made_with = record.at("config"), wanted = cell.config;
+  if (!made_with.is_object()) return false;
+  made_with.erase("output");
+  wanted.erase("output");
+  return made_with == wanted;
+}
+
 // The processes of a sweep. Each has a folder of its own in parts/, for its record and what it
 // says, whatever other sweeps run the same cell.
 class CellRunner {
@@ -164,7 +177,7 @@ class CellRunner {
         why = ": " + found.error().message;
     }
     if (failed) why = ": " + process.part.path() + ": cannot be read: " + failed.message();
-    if (!is_record_of(record, cell))
+    if (!is_new_record_of(record, cell))
       return std::optional<SweepOutcome::Failure>({cell.name(), 0,
                                                    "the process ended well but left no record of "
                                                    "its cell, or its inputs changed meanwhile" +
