@@ -36,7 +36,6 @@ struct Validity {
   int64_t queries_in_demonstrations = 0, texts_with_two_labels = 0, duplicates = 0,
           near_equal_labels = 0;
   int64_t labels_covered = 0, labels = 0;  // by the expected labels of the queries; of all labels
-  std::vector<std::string> warnings;
 };
 
 // What a report needs of one result record. Times in seconds, sizes in bytes.

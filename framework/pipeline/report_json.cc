@@ -49,8 +49,7 @@ ordered_json validity_to_json(const std::optional<Validity>& validity) {
           {"duplicates", validity->duplicates},
           {"near_equal_labels", validity->near_equal_labels},
           {"labels_covered", validity->labels_covered},
-          {"labels", validity->labels},
-          {"warnings", validity->warnings}};
+          {"labels", validity->labels}};
 }
 
 ordered_json values_to_json(const AxisValues& values) {

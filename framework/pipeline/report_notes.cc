@@ -60,9 +60,6 @@ std::optional<Validity> worst_of(const ReportGroup& group) {
       worst.labels = validity.labels;
       worst.labels_covered = validity.labels_covered;
     }
-    for (const std::string& warning : validity.warnings)
-      if (std::find(worst.warnings.begin(), worst.warnings.end(), warning) == worst.warnings.end())
-        worst.warnings.push_back(warning);
   }
   return most;
 }
@@ -84,10 +81,12 @@ void note_validity(const ReportGroup& group, std::vector<std::string>& notes) {
   add(worst.duplicates, "duplicate", "duplicates");
   add(worst.near_equal_labels, "label is nearly equal to another",
       "labels are nearly equal to another");
-  if (worst.labels_covered < worst.labels)
-    parts.push_back("the queries cover " + std::to_string(worst.labels_covered) + " of " +
+  // As `run` warns; of free answers no label is known.
+  const int64_t queries = group.runs.front().queries;
+  if (worst.labels_covered > 0 && 2 * worst.labels_covered < std::min(worst.labels, queries))
+    parts.push_back("the " + std::to_string(queries) + " queries cover " +
+                    std::to_string(worst.labels_covered) + " of " +
                     number_of(worst.labels, "label", "labels"));
-  parts.insert(parts.end(), worst.warnings.begin(), worst.warnings.end());
   if (!parts.empty()) notes.push_back("Warning: " + group.name + ": " + joined(parts, "; ") + ".");
 }
 

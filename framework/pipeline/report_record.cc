@@ -176,12 +176,10 @@ std::optional<Validity> read_validity(const ReportFields& fields) {
   validity.texts_with_two_labels = count("texts_with_two_labels");
   validity.duplicates = count("duplicates");
   validity.near_equal_labels = count("near_equal_labels");
-  validity.labels_covered = count("labels_covered");
-  validity.labels = count("labels");
-  if (fields.find("/validity/warnings") == nullptr) return validity;
-  const size_t warnings = fields.array("/validity/warnings").size();
-  for (size_t i = 0; i < warnings; ++i)
-    validity.warnings.push_back(fields.text("/validity/warnings/" + std::to_string(i)));
+  if (fields.find("/totals/items/labels_covered") != nullptr) {
+    validity.labels_covered = fields.integer("/totals/items/labels_covered");
+    validity.labels = static_cast<int64_t>(fields.array("/encode/label_names").size());
+  }
   return validity;
 }
 

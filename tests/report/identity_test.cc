@@ -223,17 +223,19 @@ TEST(ReportIdentity, ValidityIsALineForEachGroup) {
                             {"texts_with_two_labels", 1},
                             {"duplicates", 0},
                             {"near_equal_labels", 2},
-                            {"labels_covered", 3},
-                            {"labels", 77},
-                            {"warnings", {"the file is sorted"}}};
+                            {"warnings", {"said in other words"}}};
+  records[0]["totals"]["queries"] = 100;
+  records[0]["totals"]["items"]["labels_covered"] = 3;
+  records[0]["encode"]["label_names"] = std::vector<std::string>(77, "label");
   records[1]["validity"] = {{"queries_in_demonstrations", 5}, {"duplicates", 1}};
   const Study study = study_of(records);
   EXPECT_THAT(
       study.notes,
       ElementsAre("Warning: bank: 5 queries are also demonstrations; 1 text has two labels; "
-                  "1 duplicate; 2 labels are nearly equal to another; the queries cover 3 of "
-                  "77 labels; the file is sorted."));
-  records[0]["validity"] = {{"queries_in_demonstrations", 0}, {"labels_covered", 2}, {"labels", 2}};
+                  "1 duplicate; 2 labels are nearly equal to another; the 100 queries cover "
+                  "3 of 77 labels."));
+  records[0]["totals"]["items"]["labels_covered"] = 77;
+  records[0]["validity"] = {{"queries_in_demonstrations", 0}};
   records[1]["validity"] = nullptr;
   EXPECT_THAT(study_of(records).notes, ElementsAre());
 }

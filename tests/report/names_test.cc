@@ -68,7 +68,6 @@ StudyInput study_with(const std::string& name, bool with_quantity) {
       record["model"]["path"] = "/models/" + name;
       record["machine"]["cpu"] = name;
       record["totals"]["scores"] = {{name, 0.5}};
-      record["validity"] = {{"warnings", {name}}};
       record["config"]["data"]["demonstrations"] = "/data/" + name;
       input.runs.push_back(
           read_run(record, {{name, value}, {"size", std::to_string(size) + " " + name}}));
