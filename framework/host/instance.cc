@@ -83,7 +83,7 @@ Error blame_for_undeclared_key(const LoadedPlugin& plugin, const char* function,
 
 Status check_config(const LoadedPlugin& plugin, const nlohmann::json& config) {
   const std::string text = config.dump();
-  const Status status = call_plugin(plugin, "check_config", [&](dbsa_error* error) {
+  Status status = call_plugin(plugin, "check_config", [&](dbsa_error* error) {
     return plugin.table->check_config(text.c_str(), error);
   });
   if (status.ok()) return status;

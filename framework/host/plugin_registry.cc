@@ -91,10 +91,12 @@ void PluginRegistry::add_folder(const std::string& folder) {
   for (const std::string& file : manifest_files(searched)) {
     ++searched.manifests;
     Result<Manifest> manifest = load_manifest(file);
-    if (manifest.ok())
-      found[manifest->id].push_back(std::move(manifest).value());
-    else
+    if (!manifest.ok()) {
       broken.push_back({file, manifest.error().message});
+      continue;
+    }
+    std::vector<Manifest>& copies = found[manifest->id];
+    copies.push_back(std::move(manifest).value());
   }
   searched_.push_back(std::move(searched));
   for (auto& [id, copies] : found) {

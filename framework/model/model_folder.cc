@@ -75,7 +75,7 @@ std::string quoted_list(const std::vector<std::string>& names) {
 std::string pytorch_weights(const std::vector<std::string>& names) {
   for (const char* ending : {"pytorch_model.bin", "pytorch_model.bin.index.json", ".pth", ".pt",
                              ".bin", "tf_model.h5", "flax_model.msgpack"})
-    if (const std::string name = first_with(names, ending);
+    if (std::string name = first_with(names, ending);
         !name.empty() && name != "training_args.bin" && name != "optimizer.pt" &&
         name != "scheduler.pt")
       return name;

@@ -231,7 +231,7 @@ std::string Progress::line(int64_t done, int64_t total, const std::string& detai
   const std::string head = title_ + " ", middle = percent + "  ",
                     figures = count + pace(done, total);
   const std::string more = detail.empty() ? "" : "  " + visible_text(detail);
-  const std::string whole = head + middle + figures + more;
+  std::string whole = head + middle + figures + more;
   if (!columns) return whole;
   const size_t width = text_width(whole);
   if (width + 11 <= *columns)
