@@ -169,6 +169,8 @@ TEST_F(IdentityTest, EachKeyOfTheFramework) {
       ADD_FAILURE() << key << " is no key any more";
       continue;
     }
+    // Not every build has it.
+    if (row.value == "cuda" && !registry_.find(DBSA_KIND_ATTENTION_BACKEND, "cuda").ok()) continue;
     json before = base();
     before.merge_patch(row.needs);
     json after = before;
@@ -225,7 +227,9 @@ TEST_F(IdentityTest, EachKeyAndRevisionOfEveryBuiltInPlugin) {
     EXPECT_EQ(difference(before, identities(resolved)), all) << manifest.id << " revision";
   }
   EXPECT_GT(keys.size(), 20u);
-  for (const std::string& key : kSpeedKeys) EXPECT_TRUE(keys.contains(key)) << key << " is gone";
+  for (const std::string& key : kSpeedKeys)
+    if (registry_.find(0, key.substr(0, key.find(' '))).ok())  // not every build has it
+      EXPECT_TRUE(keys.contains(key)) << key << " is gone";
 }
 
 TEST_F(IdentityTest, EachInput) {
