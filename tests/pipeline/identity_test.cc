@@ -227,9 +227,10 @@ TEST_F(IdentityTest, EachKeyAndRevisionOfEveryBuiltInPlugin) {
     EXPECT_EQ(difference(before, identities(resolved)), all) << manifest.id << " revision";
   }
   EXPECT_GT(keys.size(), 20u);
-  for (const std::string& key : kSpeedKeys)
-    if (registry_.find(0, key.substr(0, key.find(' '))).ok())  // not every build has it
-      EXPECT_TRUE(keys.contains(key)) << key << " is gone";
+  for (const std::string& key : kSpeedKeys) {
+    if (!registry_.find(0, key.substr(0, key.find(' '))).ok()) continue;  // not in every build
+    EXPECT_TRUE(keys.contains(key)) << key << " is gone";
+  }
 }
 
 TEST_F(IdentityTest, EachInput) {
