@@ -161,7 +161,7 @@ class CellMaker {
   // Those of the keys that an axis sets, by their dotted names.
   json chosen_by_axes(const json& speed_keys) const {
     json out = json::object();
-    for (const auto& [key, axis] : axis_keys_)
+    for (const std::string& key : set_keys_)
       if (const json::json_pointer at(pointer_of_key(key)); speed_keys.contains(at))
         out[key] = speed_keys.at(at);
     return out;
@@ -178,13 +178,28 @@ class CellMaker {
     files_[""] = {};
     read_file({source_.at("base"), "/base"}, faults);
     for (const GridAxis& axis : axes_)
-      for (const GridValue& value : axis.values) {
-        read_file(value.file, faults);
-        for (const KeyValue& set : value.settings) axis_keys_.emplace(set.key, axis.name);
-        for (const KeyValue& set : files_.at(value.file.path))
-          axis_keys_.emplace(set.key, axis.name);
-      }
+      for (const GridValue& value : axis.values) read_file(value.file, faults);
+    for (const GridAxis& axis : axes_) add_axis_keys(axis);
     return faults.status(document_);
+  }
+
+  // The keys that the axis sets, and those that it varies: not those that all of its values set
+  // alike, as files of whole pipelines do.
+  void add_axis_keys(const GridAxis& axis) {
+    std::map<std::string, std::map<size_t, json>> set;  // key -> values by place on the axis
+    for (size_t i = 0; i < axis.values.size(); ++i) {
+      for (const KeyValue& setting : files_.at(axis.values[i].file.path))
+        set[setting.key][i] = setting.value;
+      for (const KeyValue& setting : axis.values[i].settings) set[setting.key][i] = setting.value;
+    }
+    for (const auto& [key, values] : set) {
+      set_keys_.insert(key);
+      const json& first = values.begin()->second;
+      const bool alike = values.size() == axis.values.size() &&
+                         std::all_of(values.begin(), values.end(),
+                                     [&](const auto& value) { return value.second == first; });
+      if (!alike) axis_keys_.emplace(key, axis.name);
+    }
   }
 
   void read_file(const GridPart& file, Faults& faults) {
@@ -206,7 +221,8 @@ class CellMaker {
   const std::vector<std::string>& last_;  // "key=value"
   const host::PluginRegistry& registry_;
   std::map<std::string, KeyValues> files_;        // by path; none for ""
-  std::map<std::string, std::string> axis_keys_;  // dotted keys that axes set: the axis
+  std::set<std::string> set_keys_;                // dotted keys that axes set
+  std::map<std::string, std::string> axis_keys_;  // of those, the ones that vary: the axis
   InputReader inputs_;
 };
 

@@ -69,8 +69,7 @@ TEST_F(PaperSweeps, OneRunsWithASmallModel) {
   make_pipeline();
   const ProcessResult result =
       cli({"sweep", path("pipelines/paper/accuracy.toml"), "--only", "data=trec", "--runs", "1",
-           "--force-set", "--set", "model.path=" + path("model"), "--set",
-           "data.demonstration_count=20"});
+           "--set", "model.path=" + path("model"), "--set", "data.demonstration_count=20"});
   EXPECT_EQ(result.exit_code, 0) << result.error;
   EXPECT_THAT(result.out, testing::HasSubstr("10: 10 run, 0 had a record, 0 failed"));
 }

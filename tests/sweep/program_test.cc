@@ -192,6 +192,8 @@ values = [1, 2]
   const ProcessResult first = cli({"sweep", sweep});
   EXPECT_THAT(first.out, HasSubstr("2: 2 run, 0 had a record")) << first.error;
   EXPECT_THAT(files("out/records"), testing::SizeIs(2));
+  EXPECT_THAT(cli({"sweep", sweep, "--only", "batch=2"}).out,
+              HasSubstr("1: 0 run, 1 had a record"));
   EXPECT_THAT(cli({"sweep", sweep, "--set", "model.chunk_tokens=64"}).out,
               HasSubstr("2: 0 run, 2 had a record"));
 }
