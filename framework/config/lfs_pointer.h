@@ -1,4 +1,4 @@
-// Git LFS pointers: what a clone holds in place of a large file that was not fetched.
+// Git LFS pointers: what a clone holds instead of a large file that was not fetched.
 #pragma once
 
 #include <string>

@@ -280,6 +280,25 @@ std::vector<std::pair<const SweepCell*, const SweepCell*>> Sweep::twins() const 
   return pairs;
 }
 
+namespace {
+
+// All values of an axis, in the order that was there before if it has all of those now.
+nlohmann::ordered_json merged_values(const nlohmann::ordered_json& now,
+                                     const nlohmann::ordered_json& before) {
+  const auto has = [](const nlohmann::ordered_json& list, const nlohmann::ordered_json& value) {
+    return std::find(list.begin(), list.end(), value) != list.end();
+  };
+  const bool narrower =
+      std::all_of(now.begin(), now.end(), [&](const auto& value) { return has(before, value); });
+  if (narrower) return before;
+  nlohmann::ordered_json all = now;
+  for (const nlohmann::ordered_json& value : before)
+    if (!has(all, value)) all.push_back(value);
+  return all;
+}
+
+}  // namespace
+
 nlohmann::ordered_json merged_listing(const Sweep& sweep, const nlohmann::ordered_json& before) {
   using nlohmann::ordered_json;
   ordered_json now = sweep.to_json();
@@ -305,20 +324,9 @@ nlohmann::ordered_json merged_listing(const Sweep& sweep, const nlohmann::ordere
         kept.push_back(cell);
     }
     if (kept.empty()) return now;
-    // The order of values is that of the longer list, where it has all of the other.
     for (size_t i = 0; i < now.at("axes").size(); ++i) {
       ordered_json& values = now["axes"][i]["values"];
-      ordered_json order = before.at("axes").at(i).at("values");
-      const auto has = [](const ordered_json& list, const ordered_json& value) {
-        return std::find(list.begin(), list.end(), value) != list.end();
-      };
-      const bool narrower =
-          std::all_of(values.begin(), values.end(),
-                      [&](const ordered_json& value) { return has(order, value); });
-      if (!narrower) std::swap(values, order);
-      for (const ordered_json& value : narrower ? values : order)
-        if (!has(narrower ? order : values, value)) (narrower ? order : values).push_back(value);
-      if (narrower) values = order;
+      values = merged_values(values, before.at("axes").at(i).at("values"));
     }
     for (const char* key : {"baseline", "published"})
       if (now.at(key).is_null() || now.at(key).empty()) now[key] = before.at(key);

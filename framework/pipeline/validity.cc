@@ -1,6 +1,5 @@
 #include "pipeline/validity.h"
 
-#include <map>
 #include <set>
 #include <unordered_map>
 

@@ -19,7 +19,7 @@ std::optional<SplitBehavior> split_behavior(std::string_view name);
 
 // Turns the matches in a text, one after the other, into pieces, which go to `sink`, a callable
 // Status(ByteSpan), as soon as their ends are known. With `invert` the stretches between matches
-// count as the matches. Pieces are not empty. No memory, whatever the number of matches.
+// count as the matches. Pieces are not empty. No memory, for any number of matches.
 template <typename Sink>
 class Splitter {
  public:

@@ -2,7 +2,7 @@
 //
 // The packs' locks are ours (store_lock.h). HDF5 would take its own besides, on the same file, and
 // fail: the environment variable HDF5_USE_FILE_LOCKING, which cluster profiles set, overrides what
-// H5Pset_file_locking asks for. A driver without lock functions cannot lock, whatever is set.
+// H5Pset_file_locking asks for. A driver without lock functions cannot lock, with any setting.
 #pragma once
 
 #include <hdf5.h>

@@ -82,8 +82,8 @@ void Analyzer::start(std::string_view text) {
   ngram_ = 0;
 }
 
-// The next run of word characters, as it stands in the text but for apostrophes; cut where a script
-// without spaces begins or ends, where such a script is cut into n-grams.
+// The next run of word characters, as it stands in the text except for apostrophes; cut where a
+// script without spaces begins or ends, where such a script is cut into n-grams.
 bool Analyzer::next_word() {
   word_.clear();
   unspaced_ = false;
