@@ -20,6 +20,11 @@ std::string pcre2_message(int code) {
   return reinterpret_cast<const char*>(buffer);
 }
 
+// PCRE2 says with these codes, not by throwing, that malloc() returned null.
+void throw_if_out_of_memory(int code) {
+  if (code == PCRE2_ERROR_NOMEMORY || code == PCRE2_ERROR_HEAP_FAILED) throw std::bad_alloc();
+}
+
 template <typename T, void (*Free)(T*)>
 struct Freer {
   void operator()(T* p) const { Free(p); }
@@ -37,6 +42,7 @@ Result<SplitRegex> SplitRegex::compile(std::string_view pattern) {
   std::unique_ptr<pcre2_compile_context_8,
                   Freer<pcre2_compile_context_8, pcre2_compile_context_free_8>>
       context(pcre2_compile_context_create_8(nullptr));
+  if (context == nullptr) throw std::bad_alloc();
   pcre2_set_newline_8(context.get(), PCRE2_NEWLINE_LF);
   int error = 0;
   PCRE2_SIZE offset = 0;
@@ -44,6 +50,7 @@ Result<SplitRegex> SplitRegex::compile(std::string_view pattern) {
       reinterpret_cast<PCRE2_SPTR8>(translated.data()), translated.size(),
       PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &offset, context.get());
   if (code == nullptr) {
+    throw_if_out_of_memory(error);
     return make_error(ErrorCode::kConfig, "the regular expression \"" + std::string(pattern) +
                                               "\" does not compile: " + pcre2_message(error));
   }
@@ -98,10 +105,12 @@ Result<bool> SplitRegex::Matches::next(Span& match) {
   int found = find();
   if (found == PCRE2_ERROR_JIT_STACKLIMIT && stack_ == nullptr) {
     stack_ = pcre2_jit_stack_create_8(kJitStackStart, kJitStackLimit, nullptr);
+    if (stack_ == nullptr) throw std::bad_alloc();
     pcre2_jit_stack_assign_8(context_, nullptr, stack_);
     found = find();
   }
   if (found < 0 && found != PCRE2_ERROR_NOMATCH) {
+    throw_if_out_of_memory(found);
     return make_error(ErrorCode::kConfig, "the regular expression \"" + regex_.pattern_ +
                                               "\" cannot be matched at byte " +
                                               std::to_string(at_) +
