@@ -7,16 +7,15 @@
 #include <xxhash.h>
 
 #include <cstdint>
-#include <memory>
 #include <string_view>
 
 namespace dbsa {
 
 class Hasher {
  public:
-  Hasher() : state_(XXH3_createState(), &XXH3_freeState) { XXH3_128bits_reset(state_.get()); }
+  Hasher() { XXH3_128bits_reset(&state_); }
 
-  void bytes(const void* data, size_t size) { XXH3_128bits_update(state_.get(), data, size); }
+  void bytes(const void* data, size_t size) { XXH3_128bits_update(&state_, data, size); }
   void integer(int64_t value) { bytes(&value, sizeof value); }
   void text(std::string_view value) {
     integer(static_cast<int64_t>(value.size()));
@@ -24,12 +23,12 @@ class Hasher {
   }
   KvKey finish() const {
     XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_.get()));
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state_));
     return KvKey::from(canonical.digest);
   }
 
  private:
-  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state_;
+  XXH3_state_t state_;
 };
 
 }  // namespace dbsa

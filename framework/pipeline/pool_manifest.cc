@@ -28,10 +28,17 @@ XXH128_canonical_t checksum(std::string_view bytes) {
   return canonical;
 }
 
+// Not json::binary, whose result is destroyed half made, with a crash, where memory runs out.
+json to_binary(std::vector<uint8_t> bytes) {
+  json value(json::value_t::binary);
+  value.get_binary() = json::binary_t(std::move(bytes));
+  return value;
+}
+
 json ids_to_binary(const std::vector<int32_t>& ids) {
   std::vector<uint8_t> bytes(ids.size() * sizeof(int32_t));
   if (!bytes.empty()) std::memcpy(bytes.data(), ids.data(), bytes.size());
-  return json::binary(std::move(bytes));
+  return to_binary(std::move(bytes));
 }
 
 std::vector<int32_t> ids_from_binary(const json& value) {
@@ -42,7 +49,7 @@ std::vector<int32_t> ids_from_binary(const json& value) {
 }
 
 json key_to_binary(const KvKey& key) {
-  return json::binary(std::vector<uint8_t>(key.bytes.begin(), key.bytes.end()));
+  return to_binary(std::vector<uint8_t>(key.bytes.begin(), key.bytes.end()));
 }
 
 KvKey key_from_binary(const json& value) {
@@ -73,7 +80,7 @@ json to_json(const Pool& pool) {
           {"demonstration_rows", pool.demonstration_rows},
           {"label_rows", pool.label_rows},
           {"documents_hash", pool.documents_hash},
-          {"index", json::binary(std::vector<uint8_t>(pool.index.begin(), pool.index.end()))}};
+          {"index", to_binary(std::vector<uint8_t>(pool.index.begin(), pool.index.end()))}};
 }
 
 const json& object_at(const json& value, const char* key) {

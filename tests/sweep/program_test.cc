@@ -269,6 +269,40 @@ set = { "data.demonstration_count" = 1000 }
   EXPECT_THAT(cli(words).out, HasSubstr("4: 0 run, 4 had a record, 0 failed"));
 }
 
+// What needs the pool, such as how many blocks there are, shows long after a file was read.
+TEST_F(SweepCommand, CellsThatCannotRunAreToldBeforeTheFirstComputes) {
+  const std::string sweep = make_sweep(kLongCell, R"(
+[[axis]]
+name = "blocks"
+[[axis.value]]
+name = "a share"
+[[axis.value]]
+name = "too many"
+set = { "selection.count" = 1000 }
+)");
+  const Words words = {"sweep", sweep, "--only", "mask=self"};
+  Process process(command(words), {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+  // Both runs of "too many", whose shares are the same.
+  ASSERT_TRUE(wait_for([&] { return process.ended() || files("out/failures").size() == 2; }));
+  EXPECT_THAT(files("out/records"), IsEmpty());
+  const ProcessResult result = process.wait();
+  EXPECT_EQ(result.exit_code, 5);
+  EXPECT_THAT(result.out, HasSubstr("8: 4 run, 0 had a record, 4 failed"));
+  EXPECT_THAT(result.error, HasSubstr("\nwarning: 4 cells cannot run, the others do:\n"
+                                      "share = 0.5, mask = self, blocks = too many, run 1 and 1 "
+                                      "other cell: exit code 2: "));
+  EXPECT_THAT(result.error, HasSubstr("selection.count"));
+  // Queries do not stop a cell, unless the pipeline says so.
+  workspace_.write("queries.jsonl", workspace_.read("queries.jsonl") + "{\"text\": \"\"}\n");
+  EXPECT_THAT(
+      cli({"sweep", sweep, "--only", "blocks=a share", "--only", "share=0.5", "--runs", "1"}).out,
+      HasSubstr("2: 2 run, 0 had a record, 0 failed"));
+  const ProcessResult strict =
+      cli({"sweep", sweep, "--only", "blocks=a share", "--only", "share=0.5", "--runs", "1",
+           "--set", "data.on_error=fail", "--fresh"});
+  EXPECT_THAT(strict.out, HasSubstr("2: 0 run, 0 had a record, 2 failed"));
+}
+
 TEST_F(SweepCommand, AMessageOfManyCellsIsToldOnce) {
   const std::string sweep = make_sweep();
   workspace_.write("queries.jsonl", "{\"text\": \"a\", \"label\": \" no such label\"}\n");

@@ -120,7 +120,7 @@ Status check_requests(const Settings& settings, const CheckedModel& model,
 
 // Deals, tokenises and plans the blocks: finds those that the model cannot take.
 Status check_pool(Session& session, const Settings& settings, const CheckedModel& model,
-                  Findings& findings) {
+                  QueryChecks query_checks, Findings& findings) {
   const host::ResolvedPipeline& resolved = session.resolved();
   DBSA_ASSIGN_OR_RETURN(
       auto grouper, host::make_plugin<host::BlockGrouper>(resolved, DBSA_KIND_BLOCK_GROUPER,
@@ -136,6 +136,7 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
                            grouper,  mask,         retriever, session.services()};
   DBSA_ASSIGN_OR_RETURN(findings.pool, build_pool(parts, findings.data.demonstrations,
                                                   findings.data.labels, nullptr));
+  if (query_checks == QueryChecks::kNone) return {};
   return check_requests(settings, model, &retriever, findings);
 }
 
@@ -149,7 +150,7 @@ int64_t Findings::tokens() const {
   return sum;
 }
 
-Result<Findings> find_out(Session& session) {
+Result<Findings> find_out(Session& session, QueryChecks query_checks) {
   const Result<Settings> read = read_settings(session.resolved().json);
   if (!read.ok()) return session.resolved().located(read.error());
   const Settings& settings = *read;
@@ -169,9 +170,11 @@ Result<Findings> find_out(Session& session) {
   DBSA_RETURN_IF_ERROR(faults.status());
   findings.data = std::move(data).value();
   // Embeddings are computed by the model or an encoder, which goes further than this command does.
-  const Status pool = settings.embedding.method == EmbeddingMethod::kNone
-                          ? check_pool(session, settings, *model, findings)
-                          : check_requests(settings, *model, nullptr, findings);
+  Status pool;
+  if (settings.embedding.method == EmbeddingMethod::kNone)
+    pool = check_pool(session, settings, *model, query_checks, findings);
+  else if (query_checks == QueryChecks::kEach)
+    pool = check_requests(settings, *model, nullptr, findings);
   if (!pool.ok()) return session.resolved().located(pool.error());
   findings.model = std::move(model->config);
   findings.precision = model->precision;

@@ -30,9 +30,11 @@ struct Findings {
   int64_t tokens() const;  // of the pool
 };
 
-// Checks model, data and pool, and makes the request of every query, short of computing it: what is
-// wrong with one becomes its error in data.queries. All other faults in one error with their
-// places.
-Result<Findings> find_out(Session& session);
+enum class QueryChecks { kEach, kNone };
+
+// Checks model, data and pool and, with kEach, makes the request of every query, short of computing
+// it: what is wrong with one becomes its error in data.queries. All other faults in one error with
+// their places.
+Result<Findings> find_out(Session& session, QueryChecks query_checks = QueryChecks::kEach);
 
 }  // namespace dbsa::cli

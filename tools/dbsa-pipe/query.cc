@@ -65,7 +65,7 @@ void print_object(const Query& query, const ordered_json& rest, Terminal& termin
 // labels: as Engine::labels; label_log_probabilities has them as names.
 void print_json(const Query& query, const Answer& answer, const std::vector<std::string>& labels,
                 Terminal& terminal) {
-  ordered_json out;
+  ordered_json out = ordered_json::object();
   const Example& example = query.example;
   const bool labelled = !example.label.empty();
   out["text"] = example.text;

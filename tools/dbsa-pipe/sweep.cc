@@ -18,17 +18,18 @@ namespace dbsa::cli {
 namespace {
 
 CommandLine sweep_command_line() {
-  CommandLine line({"sweep", "SWEEP", "Run every cell of a sweep file and keep their records.",
-                    "A sweep file names a base pipeline and axes over its keys; each cell is a "
-                    "pipeline of its\nown, run as a process of its own. Cells that have a record "
-                    "are not run again: a sweep that\nwas stopped goes on where it was, and one "
-                    "that was extended runs what is new. A cell that\nfails is written down and "
-                    "stops no other.",
-                    "dbsa-pipe sweep pipelines/paper/ablations.toml --jobs 2\n"
-                    "dbsa-pipe sweep sweep.toml --list\n"
-                    "dbsa-pipe sweep sweep.toml --cell 3/8\n"
-                    "dbsa-pipe sweep sweep.toml --launcher slurm --shards 8\n"
-                    "dbsa-pipe report runs/sweep"});
+  CommandLine line(
+      {"sweep", "SWEEP", "Run every cell of a sweep file and keep their records.",
+       "A sweep file names a base pipeline and axes over its keys; each cell is a "
+       "pipeline of its\nown, run as a process of its own. Cells that have a record "
+       "are not run again: a sweep that\nwas stopped goes on where it was, and one "
+       "that was extended runs what is new. All cells\nare checked before the "
+       "first computes anything. A cell that fails is written down and stops no\nother.",
+       "dbsa-pipe sweep pipelines/paper/ablations.toml --jobs 2\n"
+       "dbsa-pipe sweep sweep.toml --list\n"
+       "dbsa-pipe sweep sweep.toml --cell 3/8\n"
+       "dbsa-pipe sweep sweep.toml --launcher slurm --shards 8\n"
+       "dbsa-pipe report runs/sweep"});
   line.arguments({"SWEEP"}, 1);
   line.integer("jobs", "N", "cells that run at once (default 1)");
   line.list("only", "AXIS=VALUE", "leave out the other values of that axis; may be repeated");
@@ -216,26 +217,6 @@ void print_outcome(const Sweep& sweep, const SweepOutcome& outcome, const Comman
                human_count(static_cast<int64_t>(outcome.failures.size())) + " failed" +
                (outcome.stopped > 0 ? ", " + human_count(outcome.stopped) + " stopped" : ""));
   terminal.out("records    " + shown_path(sweep.directory));
-}
-
-// Each message once, with the first cell that ended so.
-std::string describe(const std::vector<SweepOutcome::Failure>& failures) {
-  std::vector<std::pair<const SweepOutcome::Failure*, int64_t>> kinds;
-  for (const SweepOutcome::Failure& failure : failures) {
-    const auto known = std::find_if(kinds.begin(), kinds.end(), [&](const auto& kind) {
-      return kind.first->message == failure.message && kind.first->exit_code == failure.exit_code;
-    });
-    if (known == kinds.end())
-      kinds.emplace_back(&failure, 0);
-    else
-      ++known->second;
-  }
-  std::string text;
-  for (const auto& [failure, others] : kinds)
-    text += (text.empty() ? "" : "\n") + failure->cell +
-            (others > 0 ? " and " + counted(others, "other cell") : "") + ": exit code " +
-            std::to_string(failure->exit_code) + ": " + failure->message;
-  return text;
 }
 
 // Rows that cannot differ should not look like a finding.

@@ -6,8 +6,11 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <string_view>
 #include <utility>
 #include <vector>
+
+#include "config/read_file.h"
 
 namespace dbsa::cli {
 namespace {
@@ -53,6 +56,22 @@ Result<PartFolder> PartFolder::make(const std::string& parts, const std::string&
     code = ENOENT;
   }
   return file_error(parts, "make a folder there", code);
+}
+
+std::string said_last(const std::string& path) {
+  constexpr size_t kMost = 2000;
+  Result<std::string> end = read_file_end(path, kMost + 2);
+  if (!end.ok()) return "it failed, and its log is lost: " + end.error().message;
+  std::string text = std::move(end).value();
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  if (text.size() > kMost) text.erase(0, text.find('\n') + 1);
+  // A process that was at its end has written results before.
+  constexpr std::string_view kError = "error: ";
+  size_t error = text.find("\nerror: ");
+  error = text.starts_with(kError) ? 0 : error == text.npos ? error : error + 1;
+  if (error != text.npos) text.erase(0, error + kError.size());
+  if (text.empty()) return "it failed, and its log says nothing: " + path;
+  return text;
 }
 
 void remove_stale_parts(const std::string& parts) {

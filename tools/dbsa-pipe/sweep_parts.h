@@ -31,6 +31,9 @@ class PartFolder {
   Descriptor folder_;
 };
 
+// The end of what a process said in its log: its error, where it told one.
+std::string said_last(const std::string& log);
+
 // Removes the folders that sweeps which were killed have left, and `parts` where it is empty.
 void remove_stale_parts(const std::string& parts);
 

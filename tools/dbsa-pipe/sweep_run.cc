@@ -1,8 +1,8 @@
 #include "sweep_run.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "child.h"
+#include "children.h"
 #include "config/atomic_file.h"
 #include "config/exit_code.h"
 #include "config/json_pointer.h"
@@ -24,6 +25,7 @@
 #include "config/toml_writer.h"
 #include "pipeline/record.h"
 #include "session.h"
+#include "sweep_check.h"
 #include "sweep_parts.h"
 #include "units.h"
 
@@ -31,23 +33,6 @@ namespace dbsa::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-// The end of what a cell's process said.
-std::string last_lines(const std::string& path) {
-  constexpr size_t kMost = 2000;
-  Result<std::string> end = read_file_end(path, kMost + 2);
-  if (!end.ok()) return "it failed, and its log is lost: " + end.error().message;
-  std::string text = std::move(end).value();
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  if (text.size() > kMost) text.erase(0, text.find('\n') + 1);
-  // A process that was at its end has written results before.
-  constexpr std::string_view kError = "error: ";
-  size_t error = text.find("\nerror: ");
-  error = text.starts_with(kError) ? 0 : error == text.npos ? error : error + 1;
-  if (error != text.npos) text.erase(0, error + kError.size());
-  if (text.empty()) return "it failed, and its log says nothing: " + path;
-  return text;
-}
 
 // null where it is no JSON.
 Result<nlohmann::ordered_json> read_record(const std::string& path) {
@@ -87,19 +72,24 @@ bool is_new_record_of(const Json& record, const SweepCell& cell) {
   return made_with == wanted;
 }
 
+Status write_failure(const Sweep& sweep, const SweepCell& cell,
+                     const SweepOutcome::Failure& failure) {
+  const nlohmann::ordered_json text = {{"index", cell.index},
+                                       {"name", failure.cell},
+                                       {"exit_code", failure.exit_code},
+                                       {"message", failure.message}};
+  return write_file_atomically(
+      sweep.directory + "/" + cell_failure_path(cell),
+      text.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
 // The processes of a sweep. Each has a folder of its own in parts/, for its record and what it
 // says, whatever other sweeps run the same cell.
 class CellRunner {
  public:
   CellRunner(const Sweep& sweep, const SweepOptions& options) : sweep_(sweep), options_(options) {}
-  ~CellRunner() {
-    stop(SIGKILL);
-    for (const auto& [child, process] : running_) ::waitpid(child, nullptr, 0);
-  }
-  CellRunner(const CellRunner&) = delete;
-  CellRunner& operator=(const CellRunner&) = delete;
 
-  size_t running() const { return running_.size(); }
+  size_t running() const { return children_.running(); }
   int64_t with_errors() const { return with_errors_; }
 
   Status start(const SweepCell& cell) {
@@ -107,27 +97,24 @@ class CellRunner {
     std::vector<std::string> words = {program_path(), "run",      path(cell_pipeline_path(cell)),
                                       "--quiet",      "--output", part.path()};
     words.insert(words.end(), options_.child_options.begin(), options_.child_options.end());
-    DBSA_ASSIGN_OR_RETURN(const pid_t child, start_child(words, part.path() + "/log.txt"));
-    running_[child] = {&cell, std::move(part)};
+    DBSA_RETURN_IF_ERROR(children_.start(started_, words, part.path() + "/log.txt"));
+    processes_[started_++] = {&cell, std::move(part)};
     return {};
   }
 
   // Takes in a process that has ended, if there is one; its cell, or nullptr. No failure
   // means that the cell has its record now.
   Result<const SweepCell*> reap(std::optional<SweepOutcome::Failure>& failure) {
-    for (const auto& [child, process] : running_) {
-      int status = 0;
-      if (::waitpid(child, &status, WNOHANG) != child) continue;
-      const auto ended = running_.extract(child);
-      DBSA_ASSIGN_OR_RETURN(failure, finish(ended.mapped(), child_exit_code(status)));
-      return ended.mapped().cell;
-    }
-    return nullptr;
+    const std::optional<Children::Ended> ended = children_.reap();
+    if (!ended) return nullptr;
+    const auto process = processes_.extract(ended->task);
+    DBSA_ASSIGN_OR_RETURN(failure, finish(process.mapped(), ended->exit_code));
+    return process.mapped().cell;
   }
 
   void stop(int signal_number) {
     stopping_ = true;
-    for (const auto& [child, process] : running_) ::kill(child, signal_number);
+    children_.stop(signal_number);
   }
 
  private:
@@ -149,14 +136,14 @@ class CellRunner {
     }
     if (may_have_errors && !failure) ++with_errors_;
     if (code != 0 && (failure || !may_have_errors))
-      failure = {cell.name(), code, last_lines(process.part.path() + "/log.txt")};
+      failure = {cell.name(), code, said_last(process.part.path() + "/log.txt")};
     // Another sweep may have made the record meanwhile.
     if (failure && !options_.fresh && cell_state(sweep_, cell) == CellState::kDone) failure = {};
     if (!failure) {
       std::error_code failed;
       fs::remove(path(cell_failure_path(cell)), failed);
     } else if (!stopping_ && !is_cancelled(code)) {
-      DBSA_RETURN_IF_ERROR(write_failure(cell, *failure));
+      DBSA_RETURN_IF_ERROR(write_failure(sweep_, cell, *failure));
     }
     return failure;
   }
@@ -191,19 +178,11 @@ class CellRunner {
     return std::optional<SweepOutcome::Failure>();
   }
 
-  Status write_failure(const SweepCell& cell, const SweepOutcome::Failure& failure) const {
-    const nlohmann::ordered_json text = {{"index", cell.index},
-                                         {"name", failure.cell},
-                                         {"exit_code", failure.exit_code},
-                                         {"message", failure.message}};
-    return write_file_atomically(
-        path(cell_failure_path(cell)),
-        text.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
-  }
-
   const Sweep& sweep_;
   const SweepOptions& options_;
-  std::map<pid_t, Process> running_;
+  std::map<size_t, Process> processes_;  // that run, by their number
+  size_t started_ = 0;
+  Children children_;  // last: ends before the folders go
   bool stopping_ = false;
   int64_t with_errors_ = 0;
 };
@@ -239,7 +218,52 @@ std::vector<Task> open_tasks(const Sweep& sweep, const std::vector<const SweepCe
   return tasks;
 }
 
+// Takes out what `validate` finds cannot run, and says so while nothing has been computed yet.
+Status drop_faulty(const Sweep& sweep, const SweepOptions& options,
+                   const host::HostServices& services, Terminal& terminal, std::vector<Task>& tasks,
+                   SweepOutcome& outcome) {
+  std::vector<const SweepCell*> cells;
+  for (const Task& task : tasks) cells.push_back(task.cell);
+  DBSA_ASSIGN_OR_RETURN(const auto faults, check_cells(sweep, cells, options, services, terminal));
+  std::vector<Task> sound;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    if (!faults[i]) {
+      sound.push_back(tasks[i]);
+      continue;
+    }
+    const SweepCell& cell = *tasks[i].cell;
+    const SweepOutcome::Failure failure = {cell.name(), faults[i]->exit_code, faults[i]->message};
+    outcome.failures.insert(outcome.failures.end(), tasks[i].cells, failure);
+    DBSA_RETURN_IF_ERROR(write_failure(sweep, cell, failure));
+  }
+  tasks = std::move(sound);
+  if (!outcome.failures.empty() && !tasks.empty())
+    terminal.warning(counted(static_cast<int64_t>(outcome.failures.size()), "cell") +
+                     " cannot run, the others do:\n" + describe(outcome.failures));
+  return {};
+}
+
 }  // namespace
+
+// Each message once, with the first cell that ended so.
+std::string describe(const std::vector<SweepOutcome::Failure>& failures) {
+  std::vector<std::pair<const SweepOutcome::Failure*, int64_t>> kinds;
+  for (const SweepOutcome::Failure& failure : failures) {
+    const auto known = std::find_if(kinds.begin(), kinds.end(), [&](const auto& kind) {
+      return kind.first->message == failure.message && kind.first->exit_code == failure.exit_code;
+    });
+    if (known == kinds.end())
+      kinds.emplace_back(&failure, 0);
+    else
+      ++known->second;
+  }
+  std::string text;
+  for (const auto& [failure, others] : kinds)
+    text += (text.empty() ? "" : "\n") + failure->cell +
+            (others > 0 ? " and " + counted(others, "other cell") : "") + ": exit code " +
+            std::to_string(failure->exit_code) + ": " + failure->message;
+  return text;
+}
 
 CellState cell_state(const Sweep& sweep, const SweepCell& cell) {
   const std::string path = sweep.directory + "/" + cell_record_path(cell);
@@ -289,14 +313,17 @@ Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const Sweep
                                Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(write_sweep_files(sweep));
   SweepOutcome outcome;
-  const std::vector<Task> tasks = open_tasks(sweep, cells, options.fresh, terminal);
+  std::vector<Task> tasks = open_tasks(sweep, cells, options.fresh, terminal);
   std::map<std::string, int64_t> cells_of;  // by id
   int64_t total = 0;
   for (const Task& task : tasks) total += cells_of[task.cell->id] = task.cells;
   outcome.cells = static_cast<int64_t>(cells.size());
   outcome.before = outcome.cells - total;
+  // A single one makes these checks itself, at once.
+  if (tasks.size() > 1)
+    DBSA_RETURN_IF_ERROR(drop_faulty(sweep, options, services, terminal, tasks, outcome));
   Progress progress(terminal, "sweeping  ", "cells");
-  progress.update(0, total);
+  progress.update(static_cast<int64_t>(outcome.failures.size()), total);
   CellRunner runner(sweep, options);
   bool told = false;
   for (size_t next = 0; (next < tasks.size() && !told) || runner.running() > 0;) {

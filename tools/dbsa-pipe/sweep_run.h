@@ -15,7 +15,7 @@ namespace dbsa::cli {
 
 struct SweepOptions {
   int64_t jobs = 1;
-  std::vector<std::string> child_options;  // for each `run`: --threads and the like
+  std::vector<std::string> child_options;  // of its process: --threads and the like
   bool fresh = false;                      // repeat cells that have a record
 };
 
@@ -33,6 +33,9 @@ struct SweepOutcome {
   int64_t with_errors = 0;  // of those run now: their record has queries without an answer
 };
 
+// A line for each message, with the first cell that ended so and how many others did.
+std::string describe(const std::vector<SweepOutcome::Failure>& failures);
+
 enum class CellState {
   kOpen,
   kDone,     // has its record
@@ -41,9 +44,9 @@ enum class CellState {
 // Reads the record.
 CellState cell_state(const Sweep& sweep, const SweepCell& cell);
 
-// Writes sweep.json and the cells' pipeline files, then runs what has no record yet. A cell that
-// fails is written down and stops no other; cells of one pipeline are run as one. Several sweeps
-// may work in one folder. kCancelled once those that ran have ended.
+// Writes sweep.json and the cells' pipeline files, checks what has no record yet (check_cells),
+// then runs it. A cell that fails is written down and stops no other; cells of one pipeline are run
+// as one. Several sweeps may work in one folder. kCancelled once those that ran have ended.
 Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const SweepCell*>& cells,
                                const SweepOptions& options, const host::HostServices& services,
                                Terminal& terminal);

@@ -50,6 +50,13 @@ std::string AnalyzerOptions::identity() const {
   return "analyzer 2 " + stemmer + " " + stop_words + " " + std::to_string(character_ngrams);
 }
 
+// sb_stemmer_new() returns null both for an algorithm that it lacks and without memory.
+static bool has_stemmer(std::string_view algorithm) {
+  for (const char** name = sb_stemmer_list(); *name != nullptr; ++name)
+    if (algorithm == *name) return true;
+  return false;
+}
+
 void Analyzer::Free::operator()(sb_stemmer* stemmer) const { sb_stemmer_delete(stemmer); }
 
 Result<Analyzer> Analyzer::create(const AnalyzerOptions& options) {
@@ -57,6 +64,7 @@ Result<Analyzer> Analyzer::create(const AnalyzerOptions& options) {
   analyzer.options_ = options;
   if (options.stemmer != "none") {
     analyzer.stemmer_.reset(sb_stemmer_new(options.stemmer.c_str(), "UTF_8"));
+    if (!analyzer.stemmer_ && has_stemmer(options.stemmer)) throw std::bad_alloc();
     if (!analyzer.stemmer_)
       return Error{ErrorCode::kEnvironment,
                    "libstemmer has no \"" + options.stemmer +
