@@ -122,7 +122,7 @@ Status PackedWeights::add(const std::string& name, const host::Weight& weight) {
 void PackedWeights::keep() {
   if (added_.empty()) return;
   uint64_t bytes = 0;
-  nlohmann::json header;
+  nlohmann::json header = nlohmann::json::object();
   std::map<std::string, std::string> digests;
   std::vector<std::string_view> pieces(1);
   for (const auto& [name, packed] : added_) {

@@ -12,7 +12,7 @@ from workspace import Report, shim_environment
 # Deaths that a library causes and that SECURITY.md names: (call, library in the trace).
 LIBRARY_DEATHS = {("malloc", "valijson::"), ("malloc", "libhdf5"), ("malloc", "libdnnl"), ("mmap", "libdnnl")}
 # Errors that a library makes of missing memory without saying so; SECURITY.md names these, too.
-LIBRARY_ERRORS = {("malloc", "libhdf5"), ("malloc", "ld-linux")}
+LIBRARY_ERRORS = {("malloc", "libhdf5"), ("malloc", "ld-linux"), ("malloc", "toml::")}
 
 # A message says which file, or what was being done ...
 NAMES_SOMETHING = re.compile(r"/|\.(toml|jsonl?|h5|pool)\b|standard (input|output)|gnuplot|out of memory")

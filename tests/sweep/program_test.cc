@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -196,6 +197,43 @@ values = [1, 2]
               HasSubstr("1: 0 run, 1 had a record"));
   EXPECT_THAT(cli({"sweep", sweep, "--set", "model.chunk_tokens=64"}).out,
               HasSubstr("2: 0 run, 2 had a record"));
+}
+
+// What a cell has answered is not answered again, unless its inputs have changed.
+TEST_F(SweepCommand, ACellThatWasStoppedContinues) {
+  const std::string sweep = make_sweep(kLongCell);
+  const Words words = {"sweep", sweep, "--only", "mask=self", "--only", "share=0.5", "--runs", "1"};
+  const auto lines = [&] {
+    int64_t count = 0;
+    for (const std::string& name : files("out/journals"))
+      count += std::ranges::count(workspace_.read("out/journals/" + name), '\n');
+    return count;
+  };
+  const auto stop_half_way = [&] {
+    Process process(command(words), {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+    EXPECT_TRUE(wait_for([&] { return process.ended() || lines() > 5; }));
+    process.send_signal(SIGTERM);
+    EXPECT_EQ(process.wait().exit_code, 128 + SIGTERM);
+    EXPECT_GT(lines(), 5);
+    return files("out/journals");
+  };
+  const std::vector<std::string> journal = stop_half_way();
+  ASSERT_THAT(journal, testing::SizeIs(1));
+  const std::string kept = workspace_.read("out/journals/" + journal[0]);
+  const size_t first = kept.find('\n') + 1;  // behind the header
+  const json answered = json::parse(kept.substr(first, kept.find('\n', first) - first));
+  EXPECT_THAT(cli(words).out, HasSubstr("1: 1 run, 0 had a record, 0 failed"));
+  EXPECT_THAT(files("out"), ElementsAre("cells", "records", "sweep.json"));
+  // Its first answer, down to its time, is the one of the journal.
+  const json record = json::parse(workspace_.read(record_of(sweep, 2)));
+  EXPECT_EQ(record.at("queries")[0].at("seconds"), answered.at("answer").at("seconds"));
+  ASSERT_EQ(record.at("queries").size(), static_cast<size_t>(kLongCell));
+  // A journal of a cell that is no more goes.
+  fs::remove_all(path("out/records"));
+  ASSERT_THAT(stop_half_way(), testing::SizeIs(1));
+  workspace_.write("queries.jsonl", workspace_.read("queries.jsonl") + "{\"text\": \"more\"}\n");
+  EXPECT_THAT(cli(words).out, HasSubstr("1: 1 run, 0 had a record, 0 failed"));
+  EXPECT_THAT(files("out"), ElementsAre("cells", "records", "sweep.json"));
 }
 
 TEST_F(SweepCommand, ListsCellsAndRunsNone) {

@@ -37,6 +37,7 @@ CommandLine run_command_line() {
   line.value("output", "DIR", "write the result record here (output.directory)");
   line.value("record", "RECORD",
              "repeat the run of a result record, in place of PIPELINE, and compare its answers");
+  line.value("journal", "DIR", "keep answers here as they come (default: output.directory)");
   line.flag("fresh", "answer all queries again, also those that a stopped run has answered");
   line.flag("regroup", "deal all demonstrations into blocks anew");
   add_output_options(line);
@@ -190,8 +191,10 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.draw = engine->draw();
   record.model = engine->model_info();
   set_phase("answering queries");
+  const JournalChoice journal = {
+      line.has("journal") ? line.text("journal") : settings.output_directory, line.has("fresh")};
   DBSA_ASSIGN_OR_RETURN(RunAnswers answers, answer_queries(*engine, session, std::move(queries),
-                                                           line.has("fresh"), terminal, record));
+                                                           journal, terminal, record));
 
   set_phase("writing the result record");
   record.machine = machine_info();

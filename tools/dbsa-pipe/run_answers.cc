@@ -24,10 +24,10 @@ class RunQueries {
         progress_(terminal, "answering ", "queries") {}
 
   // Takes over what an earlier process has answered.
-  Status open_journal(bool fresh) {
+  Status open_journal(const JournalChoice& choice) {
     Result<Journal> opened =
-        Journal::open(engine_.settings().output_directory, record_.pipeline_path,
-                      journal_identity(record_, queries_), record_.encode, queries_, fresh);
+        Journal::open(choice.folder, record_.pipeline_path, journal_identity(record_, queries_),
+                      record_.encode, queries_, choice.fresh);
     if (!opened.ok()) {
       warn_of_journal(opened.error());
       return {};
@@ -181,9 +181,10 @@ class RunQueries {
 }  // namespace
 
 Result<RunAnswers> answer_queries(Engine& engine, Session& session, std::vector<Row> queries,
-                                  bool fresh, Terminal& terminal, RunRecord& record) {
+                                  const JournalChoice& journal, Terminal& terminal,
+                                  RunRecord& record) {
   RunQueries run(engine, session, std::move(queries), terminal, record);
-  DBSA_RETURN_IF_ERROR(run.open_journal(fresh));
+  DBSA_RETURN_IF_ERROR(run.open_journal(journal));
   DBSA_RETURN_IF_ERROR(run.answer_all());
   terminal.note("answered   " + counted_queries(static_cast<int64_t>(record.queries.size())) +
                 " in " + human_seconds(record.answer_seconds));

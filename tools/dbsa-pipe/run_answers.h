@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "pipeline/engine.h"
@@ -17,11 +18,17 @@ struct RunAnswers {
   Status items;                    // kConfig where a query has no answer: their errors, a line each
 };
 
+struct JournalChoice {
+  std::string folder;
+  bool fresh = false;  // not to be continued after
+};
+
 // Fills in record.queries and record.answer_seconds; the rest of the record says what the run is.
-// Continues a run that was stopped, unless it shall be fresh. An error is one of the whole run; on
+// Continues a run that was stopped. An error is one of the whole run; on
 // kCancelled the answers so far are kept.
 Result<RunAnswers> answer_queries(Engine& engine, Session& session, std::vector<Row> queries,
-                                  bool fresh, Terminal& terminal, RunRecord& record);
+                                  const JournalChoice& journal, Terminal& terminal,
+                                  RunRecord& record);
 
 // Removes the journal of a run whose record is written.
 void remove_journal(RunAnswers& answers, Terminal& terminal);

@@ -34,6 +34,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Where the answers of cells that were stopped are.
+constexpr const char* kJournals = "journals";
+
 // null where it is no JSON.
 Result<nlohmann::ordered_json> read_record(const std::string& path) {
   nlohmann::ordered_json record;
@@ -94,8 +97,12 @@ class CellRunner {
 
   Status start(const SweepCell& cell) {
     DBSA_ASSIGN_OR_RETURN(PartFolder part, PartFolder::make(path("parts"), cell.id));
-    std::vector<std::string> words = {program_path(), "run",      path(cell_pipeline_path(cell)),
-                                      "--quiet",      "--output", part.path()};
+    DBSA_RETURN_IF_ERROR(make_folders(path(kJournals)));
+    std::vector<std::string> words = {
+        program_path(), "run",          path(cell_pipeline_path(cell)),
+        "--quiet",      "--output",     part.path(),
+        "--journal",    path(kJournals)};
+    if (options_.fresh) words.emplace_back("--fresh");
     words.insert(words.end(), options_.child_options.begin(), options_.child_options.end());
     DBSA_RETURN_IF_ERROR(children_.start(started_, words, part.path() + "/log.txt"));
     processes_[started_++] = {&cell, std::move(part)};
@@ -276,17 +283,20 @@ CellState cell_state(const Sweep& sweep, const SweepCell& cell) {
   return is_record_of(record, cell) ? CellState::kDone : CellState::kForeign;
 }
 
-// Failures of cells that are no more: their inputs have changed, and they have other names now.
-static void forget_failures(const std::string& directory, const nlohmann::ordered_json& listing) {
-  std::set<std::string> listed;
+// Failures and journals of cells that are no more: their inputs have changed, and they have other
+// names now.
+static void forget_cells(const std::string& directory, const nlohmann::ordered_json& listing) {
+  std::set<std::string> listed;  // ids, with which the names begin
   for (const nlohmann::ordered_json& cell : listing.at("cells"))
-    listed.insert(fs::path(cell.at("failure").get<std::string>()).filename().string());
+    listed.insert(fs::path(cell.at("failure").get<std::string>()).stem().string());
   std::error_code failed;
   std::vector<fs::path> gone;
-  for (fs::directory_iterator entry(directory + "/failures", failed), end; !failed && entry != end;
-       entry.increment(failed))
-    if (entry->path().extension() == ".json" && !listed.contains(entry->path().filename().string()))
-      gone.push_back(entry->path());
+  for (const char* folder : {"failures", kJournals})
+    for (fs::directory_iterator entry(directory + "/" + folder, failed), end;
+         !failed && entry != end; entry.increment(failed)) {
+      const std::string name = entry->path().filename().string();
+      if (!listed.contains(name.substr(0, name.find_first_of("-.")))) gone.push_back(entry->path());
+    }
   for (const fs::path& path : gone) fs::remove(path, failed);
 }
 
@@ -304,7 +314,7 @@ Status write_sweep_files(const Sweep& sweep) {
   const nlohmann::ordered_json listing =
       merged_listing(sweep, before.ok() ? std::move(before).value() : nullptr);
   DBSA_RETURN_IF_ERROR(write_file_atomically(path, listing.dump(1) + "\n"));
-  forget_failures(sweep.directory, listing);
+  forget_cells(sweep.directory, listing);
   return {};
 }
 
@@ -355,6 +365,8 @@ Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const Sweep
   progress.finish();
   outcome.with_errors = runner.with_errors();
   remove_stale_parts(sweep.directory + "/parts");
+  std::error_code used;
+  fs::remove(sweep.directory + "/" + kJournals, used);  // where it is empty
   if (told)
     return Error{ErrorCode::kCancelled,
                  "stopped after " + counted(outcome.done, "cell") +
