@@ -1,4 +1,5 @@
 #include "config/atomic_file.h"
+#include "config/absolute_path.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -20,7 +21,9 @@ namespace fs = std::filesystem;
 constexpr std::string_view kMark = ".tmp-";
 constexpr size_t kLetters = 6;
 
-std::string folder_of(const std::string& path) { return fs::absolute(path).parent_path().string(); }
+std::string folder_of(const std::string& path) {
+  return fs::path(absolute_path(path)).parent_path().string();
+}
 
 // A locked file beside the one it is to become; removed with this object unless it was renamed.
 class TemporaryFile {

@@ -1,4 +1,5 @@
 #include "config/file_calls.h"
+#include "config/absolute_path.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -49,7 +50,7 @@ Status sync_folder(const std::string& folder) {
 Status make_folders(const std::string& folder) {
   std::vector<fs::path> missing;
   std::error_code failed;
-  for (fs::path at = fs::absolute(folder).lexically_normal(); !fs::exists(at, failed) && !failed;
+  for (fs::path at = absolute_path(folder); !at.empty() && !fs::exists(at, failed) && !failed;
        at = at.parent_path())
     missing.push_back(at);
   failed.clear();

@@ -12,8 +12,9 @@ std::string folder_fault(const std::string& folder) {
   namespace fs = std::filesystem;
   fs::path nearest = folder;
   std::error_code failed;
-  while (!fs::exists(nearest, failed) && nearest.has_relative_path())
+  while (!nearest.empty() && !fs::exists(nearest, failed) && nearest.has_relative_path())
     nearest = nearest.parent_path();
+  if (nearest.empty()) nearest = ".";
   std::string why = "is no folder; name another one";
   if (fs::is_directory(nearest, failed)) {
     if (::access(nearest.c_str(), W_OK | X_OK) == 0) return "";

@@ -1,4 +1,5 @@
 #include "config/toml_document.h"
+#include "config/absolute_path.h"
 
 // Deeper values are refused by the parser itself.
 #define TOML_MAX_NESTED_VALUES 16
@@ -176,9 +177,8 @@ std::string to_text(const Place& place) {
 }
 
 Result<TomlDocument> TomlDocument::load(const std::string& path) {
-  std::error_code failure;
   // Paths in the file become absolute with it, and they are kept as JSON.
-  if (!is_utf8(std::filesystem::absolute(path, failure).string()))
+  if (!is_utf8(absolute_path(path)))
     return Error{ErrorCode::kEnvironment,
                  path +
                      ": cannot be read: its path is not UTF-8 text; rename the file or the "

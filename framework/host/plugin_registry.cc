@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <tuple>
 
+#include "config/absolute_path.h"
 #include "config/nearest_name.h"
 #include "config/path_kind.h"
 #include "config/read_file.h"
@@ -23,9 +24,8 @@ namespace fs = std::filesystem;
 // One spelling for each folder, so that none is searched twice.
 std::string tidy(const std::string& folder) {
   std::error_code failure;
-  fs::path path = fs::weakly_canonical(folder, failure);
-  if (failure) path = fs::absolute(folder, failure).lexically_normal();
-  return path.string();
+  const fs::path path = fs::weakly_canonical(folder, failure);
+  return failure ? absolute_path(folder) : path.string();
 }
 
 void add_once(std::vector<std::string>& folders, const std::string& folder) {

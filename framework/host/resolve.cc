@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "config/absolute_path.h"
 #include "config/json_pointer.h"
 #include "config/json_text.h"
 #include "config/model_path.h"
@@ -97,11 +98,6 @@ void merge_schema(json& pipeline, const std::string& stage, const json& plugin) 
   if (!table["required"].empty()) pipeline["required"].push_back(stage);
 }
 
-std::string absolute_path(const fs::path& folder, const std::string& path) {
-  std::error_code failure;
-  return fs::absolute(folder / path, failure).lexically_normal().string();
-}
-
 // The folder that a relative path counts from: the file's, or the current one for what was given
 // on the command line.
 fs::path folder_of(const TomlDocument& document, const std::string& pointer) {
@@ -121,7 +117,7 @@ void resolve_paths(const json& schema, const TomlDocument& document, const std::
     if (found->is_object()) resolve_paths(property, document, at, *found);
     if (!found->is_string() || property.value("format", "") != "path") continue;
     const auto& text = found->get_ref<const std::string&>();
-    if (!text.empty()) *found = absolute_path(folder_of(document, at), text);
+    if (!text.empty()) *found = absolute_path(folder_of(document, at) / text);
   }
 }
 
@@ -150,7 +146,7 @@ void check_files(const TomlDocument& document, NamedFiles files, Faults& faults)
     const std::string text = text_at(document.json(), table, key);
     if (text.empty()) return;
     const std::string pointer = append_pointer(append_pointer("", table), key);
-    const std::string path = absolute_path(folder_of(document, pointer), text);
+    const std::string path = absolute_path(folder_of(document, pointer) / text);
     const Result<PathKind> kind = path_kind(path);
     if (!kind.ok())
       faults.add(pointer, kind.error().message, ErrorCode::kEnvironment);

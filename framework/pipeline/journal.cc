@@ -11,6 +11,7 @@
 #include <limits>
 #include <optional>
 
+#include "config/absolute_path.h"
 #include "config/json_text.h"
 #include "config/read_file.h"
 
@@ -231,7 +232,7 @@ Status Journal::sync() {
   if (!file_.valid()) return {};
   if (uninterrupted([&] { return ::fsync(file_.get()); }) != 0)
     return file_error(path_, "sync", errno);
-  return sync_folder(std::filesystem::absolute(path_).parent_path().string());
+  return sync_folder(std::filesystem::path(absolute_path(path_)).parent_path().string());
 }
 
 Status Journal::remove() {

@@ -4,6 +4,7 @@
 #include <limits>
 #include <span>
 
+#include "config/absolute_path.h"
 #include "config/json_pointer.h"
 #include "config/schema_check.h"
 
@@ -102,16 +103,12 @@ KeyValues flattened(const TomlDocument& document, const std::string& pointer) {
   return plugins_first(std::move(settings));
 }
 
-std::string absolute_path(const fs::path& folder, const std::string& path) {
-  return fs::absolute(folder / path).lexically_normal().string();
-}
-
 Status lay_over(const KeyValues& settings, const fs::path& folder, TomlDocument& pipeline) {
   for (const std::string& pointer : displaced(settings, pipeline.json())) pipeline.erase(pointer);
   for (const auto& [key, given, place] : settings) {
     json value = given;
     if (value.is_string() && !value.get_ref<const std::string&>().empty() && is_path(key))
-      value = absolute_path(folder, value.get<std::string>());
+      value = absolute_path(folder / value.get<std::string>());
     if (const Status status = pipeline.put(names_of(key), std::move(value), place); !status.ok())
       return Error{ErrorCode::kConfig,
                    to_text(place) + ": " + (key.size() > 80 ? in_quotes(key) : key) + ": " +

@@ -38,6 +38,4 @@ Status lay_over(const KeyValues& settings, const std::filesystem::path& folder,
 // kConfig, too, for what is no KEY=VALUE.
 Status set_over(const std::vector<std::string>& options, TomlDocument& pipeline);
 
-std::string absolute_path(const std::filesystem::path& folder, const std::string& path);
-
 }  // namespace dbsa

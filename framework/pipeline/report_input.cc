@@ -15,6 +15,13 @@ namespace {
 namespace fs = std::filesystem;
 
 // Collects studies and faults of all paths.
+// The same for all paths that lead to a file.
+std::string one_name(const std::string& path) {
+  std::error_code failed;
+  const fs::path name = fs::canonical(path, failed);
+  return failed ? path : name.string();
+}
+
 class Reader {
  public:
   void read(const std::string& path) {
@@ -75,8 +82,7 @@ class Reader {
 
   // A record that two paths lead to counts once.
   void read_loose(const std::string& path) {
-    std::error_code failed;
-    if (!seen_.insert(fs::canonical(path, failed).string()).second) return;
+    if (!seen_.insert(one_name(path)).second) return;
     if (std::optional<ReportRun> run = record(path)) loose_.runs.push_back(*std::move(run));
   }
 
@@ -96,8 +102,7 @@ class Reader {
   }
 
   void read_sweep(const std::string& path) {
-    std::error_code failed;
-    if (!seen_.insert(fs::canonical(path, failed).string()).second) return;
+    if (!seen_.insert(one_name(path)).second) return;
     const std::string file = (fs::path(path) / "sweep.json").string();
     const std::optional<std::string> text = contents(file);
     if (!text) return;

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "config/absolute_path.h"
 #include "config/faults.h"
 #include "config/json_pointer.h"
 #include "config/schema_check.h"
@@ -366,15 +367,15 @@ Result<Sweep> load_sweep(const std::string& path, const SweepChoice& choice,
                    ""};
   const fs::path& folder = document.directory();
   if (const std::string base = source.at("base"); !base.empty())
-    source["base"] = absolute_path(folder, base);
+    source["base"] = absolute_path(folder / base);
 
   Sweep sweep;
-  sweep.path = absolute_path("", path);
+  sweep.path = absolute_path(path);
   const std::string stem = fs::path(path).stem().string();
   sweep.title = source.at("title").get<std::string>();
   if (sweep.title.empty()) sweep.title = stem;
   const std::string directory = source.at("output").at("directory");
-  sweep.directory = absolute_path(folder, directory.empty() ? "runs/" + stem : directory);
+  sweep.directory = absolute_path(folder / (directory.empty() ? "runs/" + stem : directory));
   sweep.runs = choice.runs.value_or(source.at("runs").get<int64_t>());
   if (sweep.runs < 1 || sweep.runs > 10000)
     return Error{ErrorCode::kConfig,

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "config/absolute_path.h"
 #include "config/faults.h"
 #include "config/json_pointer.h"
 #include "config/schema_check.h"
@@ -54,7 +55,7 @@ class AxisReader {
       const std::string at = pointer + "/value/" + std::to_string(i);
       axis.values.push_back(
           {values[i].at("name"),
-           {file.empty() ? "" : absolute_path(document_.directory(), file), at + "/file"},
+           {file.empty() ? "" : absolute_path(document_.directory() / file), at + "/file"},
            flattened(document_, at + "/set")});
     }
   }

@@ -31,6 +31,22 @@ key = "selection.ratio"
 values = [0.5, 1.0]
 )";
 
+TEST_F(FilesTest, WhereTheCurrentFolderWasRemovedAbsolutePathsWork) {
+  const std::string pipeline = make_pipeline();
+  const auto from_nowhere = [&](const std::string& words) {
+    const std::string script = "mkdir " + path("gone") + " && cd " + path("gone") + " && rmdir " +
+                               path("gone") + " && exec " + command({})[0] + " " + words;
+    return Process({"/bin/sh", "-c", script}, {}).wait();
+  };
+  const ProcessResult run = from_nowhere("run " + pipeline);
+  EXPECT_EQ(run.exit_code, 0) << run.error;
+  const ProcessResult relative = from_nowhere("run " + pipeline + " --output here");
+  EXPECT_EQ(relative.exit_code, 4);
+  EXPECT_THAT(relative.error, HasSubstr("here"));
+  EXPECT_THAT(relative.error, HasSubstr("No such file or directory"));
+  EXPECT_THAT(relative.error, testing::Not(HasSubstr("filesystem error")));
+}
+
 // Every kind of file the program writes, under one folder.
 TEST_F(FilesTest, ModesAreThoseOfTheUmask) {
   const std::string pipeline = make_pipeline();

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "commands.h"
+#include "config/absolute_path.h"
 #include "config/atomic_file.h"
 #include "config/path_kind.h"
 #include "config/schema_check.h"
@@ -291,7 +292,7 @@ Status draw_mask(const Findings& found, const Explanation& e, const std::string&
   answer.query_tokens = e.query_tokens;
   for (const SelectedBlock& block : selection.blocks) answer.blocks.push_back(block.block);
   picture.answer = std::move(answer);
-  return write_file_atomically(std::filesystem::absolute(path).string(), mask_svg(picture));
+  return write_file_atomically(absolute_path(path), mask_svg(picture));
 }
 
 // Before anything is computed.
@@ -299,7 +300,7 @@ Status check_mask_name(const std::string& name) {
   if (!name.ends_with(".svg"))
     return Error{ErrorCode::kConfig,
                  "--mask: expected a name that ends in .svg, found " + in_quotes(name), ""};
-  const std::string folder = std::filesystem::absolute(name).parent_path().string();
+  const std::string folder = std::filesystem::path(absolute_path(name)).parent_path().string();
   DBSA_ASSIGN_OR_RETURN(const PathKind kind, path_kind(folder));
   if (kind == PathKind::kFolder) return {};
   return Error{ErrorCode::kEnvironment,

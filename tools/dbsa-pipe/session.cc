@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "cancel.h"
+#include "config/absolute_path.h"
 #include "config/json_pointer.h"
 #include "config/json_text.h"
 #include "config/read_file.h"
@@ -29,7 +30,7 @@ Status apply_settings(const CommandLine& line, TomlDocument& document) {
                    std::string("--output: expected the name of a folder, found ") +
                        (given.empty() ? "an empty text" : "a text that is not UTF-8"),
                    ""};
-    const std::string folder = std::filesystem::absolute(given).string();
+    const std::string folder = absolute_path(given);
     DBSA_RETURN_IF_ERROR(document.set("output.directory", nlohmann::json(folder).dump()));
   }
   return {};

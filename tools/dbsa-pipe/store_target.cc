@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <tuple>
 
+#include "config/absolute_path.h"
 #include "config/path_kind.h"
 #include "config/schema_check.h"
 #include "host/resolve.h"
@@ -36,7 +37,7 @@ Status StoreTarget::open_folder(const std::string& path) {
   // A store's own folder, so that nothing is read, or cleaned, where no store was.
   DBSA_ASSIGN_OR_RETURN(const PathKind packs, path_kind(path + "/packs"));
   if (packs != PathKind::kFolder) return no_store(path, "not a KV store: it has no folder packs");
-  path_ = fs::absolute(path).lexically_normal().string();
+  path_ = absolute_path(path);
   while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
   DBSA_ASSIGN_OR_RETURN(const host::Manifest* manifest,
                         registry_.find(DBSA_KIND_KV_STORE, "dbsa.kv_store.hdf5"));

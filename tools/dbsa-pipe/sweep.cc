@@ -6,6 +6,7 @@
 #include "cancel.h"
 #include "child.h"
 #include "commands.h"
+#include "config/absolute_path.h"
 #include "config/exit_code.h"
 #include "config/file_calls.h"
 #include "options.h"
@@ -102,7 +103,7 @@ std::vector<std::string> child_options(const CommandLine& line, int64_t jobs, in
                                     std::to_string(line.number("threads").value_or(share))};
   for (const std::string& folder : line.texts("plugin-path")) {
     words.emplace_back("--plugin-path");
-    words.push_back(std::filesystem::absolute(folder).string());
+    words.push_back(absolute_path(folder));
   }
   return words;
 }
@@ -117,7 +118,7 @@ std::string quoted(const std::string& word) {
 std::string slurm_script(const Sweep& sweep, const CommandLine& line, int64_t shards) {
   std::string script = "#!/bin/sh\n";
   // Relative paths of --set count from this folder.
-  if (line.has("set")) script += "cd " + quoted(std::filesystem::current_path().string()) + " && ";
+  if (line.has("set")) script += "cd " + quoted(absolute_path(".")) + " && ";
   script += "exec " + quoted(program_path()) + " sweep " + quoted(sweep.path) +
             " --quiet --cell \"$SLURM_ARRAY_TASK_ID\"/" + std::to_string(shards);
   for (const char* option : {"runs", "threads", "jobs"})
@@ -129,7 +130,7 @@ std::string slurm_script(const Sweep& sweep, const CommandLine& line, int64_t sh
     for (const std::string& word : line.texts(option))
       script += std::string(" --") + option + " " + quoted(word);
   for (const std::string& folder : line.texts("plugin-path"))
-    script += " --plugin-path " + quoted(std::filesystem::absolute(folder).string());
+    script += " --plugin-path " + quoted(absolute_path(folder));
   return script + "\n";
 }
 
