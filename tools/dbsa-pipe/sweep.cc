@@ -118,7 +118,7 @@ std::string quoted(const std::string& word) {
 std::string slurm_script(const Sweep& sweep, const CommandLine& line, int64_t shards) {
   std::string script = "#!/bin/sh\n";
   // Relative paths of --set count from this folder.
-  if (line.has("set")) script += "cd " + quoted(absolute_path(".")) + " && ";
+  if (line.has("set")) script += "cd " + quoted(std::filesystem::current_path().string()) + " && ";
   script += "exec " + quoted(program_path()) + " sweep " + quoted(sweep.path) +
             " --quiet --cell \"$SLURM_ARRAY_TASK_ID\"/" + std::to_string(shards);
   for (const char* option : {"runs", "threads", "jobs"})
