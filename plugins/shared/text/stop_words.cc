@@ -8,6 +8,43 @@ namespace {
 
 // Of each language, sorted in byte order. Words stand as the analyser makes them: in lower case and
 // form C, without apostrophes.
+constexpr std::string_view kArabic[] = {
+    "أن",   "أنا",  "أنت",   "أنتم",   "أو",      "أي",   "أين",  "إذا",   "إلى",   "إن",   "الا",
+    "التي", "الذي", "الذين", "اللذان", "اللواتي", "انه",  "انها", "او",    "اي",    "بعد",  "بعض",
+    "بل",   "بين",  "تحت",   "تكون",   "تلك",     "ثم",   "حتى",  "حول",   "حيث",   "خلال", "دون",
+    "ذات",  "ذلك",  "سوف",   "ضد",     "عبر",     "على",  "عليه", "عليها", "عن",    "عند",  "عندما",
+    "غير",  "فوق",  "في",    "فيه",    "فيها",    "قبل",  "قد",   "كان",   "كانت",  "كذلك", "كل",
+    "كم",   "كما",  "كيف",   "لا",     "لقد",     "لك",   "لكن",  "لم",    "لماذا", "لن",   "له",
+    "لها",  "لهم",  "ليس",   "ليست",   "ما",      "ماذا", "متى",  "مع",    "من",    "منذ",  "منه",
+    "منها", "نحن",  "نعم",   "هذا",    "هذه",     "هل",   "هم",   "هنا",   "هناك",  "هو",   "هي",
+    "و",    "ولا",  "ولم",   "وهو",    "وهي",     "يا",   "يكون",
+};
+static_assert(std::is_sorted(std::begin(kArabic), std::end(kArabic)));
+
+constexpr std::string_view kCatalan[] = {
+    "a",       "abans",    "així",      "això",   "al",        "algun",    "alguna",  "algunes",
+    "alguns",  "als",      "amb",       "aquell", "aquella",   "aquelles", "aquells", "aquest",
+    "aquesta", "aquestes", "aquests",   "aquí",   "bé",        "cada",     "com",     "contra",
+    "d",       "da",       "de",        "del",    "dels",      "des",      "després", "doncs",
+    "durant",  "e",        "el",        "ell",    "ella",      "elles",    "ells",    "els",
+    "em",      "en",       "encara",    "ens",    "entre",     "era",      "eren",    "es",
+    "estan",   "estava",   "està",      "et",     "fa",        "fer",      "fins",    "ha",
+    "haver",   "havia",    "he",        "hem",    "hi",        "ho",       "i",       "ja",
+    "jo",      "l",        "la",        "les",    "li",        "llavors",  "lo",      "m",
+    "ma",      "mateix",   "mateixa",   "me",     "mentre",    "mes",      "meu",     "meus",
+    "meva",    "meves",    "molt",      "molta",  "moltes",    "molts",    "més",     "n",
+    "ne",      "no",       "nosaltres", "o",      "on",        "per",      "perquè",  "però",
+    "poc",     "pot",      "potser",    "qual",   "qualsevol", "quan",     "quant",   "quanta",
+    "que",     "qui",      "quin",      "quina",  "quines",    "quins",    "què",     "s",
+    "sa",      "se",       "sense",     "ser",    "seu",       "seus",     "seva",    "seves",
+    "si",      "sobre",    "som",       "sota",   "sí",        "són",      "t",       "ta",
+    "també",   "tan",      "tant",      "te",     "teu",       "teus",     "teva",    "teves",
+    "tot",     "tota",     "totes",     "tots",   "tu",        "un",       "una",     "unes",
+    "uns",     "us",       "va",        "van",    "vosaltres", "vostra",   "vostre",  "vostres",
+    "és",
+};
+static_assert(std::is_sorted(std::begin(kCatalan), std::end(kCatalan)));
+
 constexpr std::string_view kDanish[] = {
     "ad",    "af",     "aldrig",  "alle",    "alt",     "altid",  "anden",  "andet",   "andre",
     "at",    "blev",   "blive",   "bliver",  "da",      "de",     "dem",    "den",     "denne",
@@ -70,6 +107,31 @@ constexpr std::string_view kEnglish[] = {
 };
 static_assert(std::is_sorted(std::begin(kEnglish), std::end(kEnglish)));
 
+constexpr std::string_view kFinnish[] = {
+    "ei",      "eikä",    "eivät",   "emme",    "en",      "et",      "ette",   "että",
+    "he",      "heidän",  "heidät",  "heille",  "heiltä",  "heitä",   "hän",    "häneen",
+    "hänelle", "häneltä", "hänen",   "hänessä", "hänestä", "hänet",   "häntä",  "ja",
+    "jo",      "johon",   "joiden",  "joihin",  "joita",   "joka",    "jokin",  "joko",
+    "jolla",   "jolle",   "jolta",   "jona",    "jonka",   "jos",     "joskus", "jossa",
+    "josta",   "jota",    "jotain",  "jotka",   "jotta",   "kanssa",  "keiden", "keitä",
+    "kenelle", "kenen",   "ketkä",   "ketä",    "koska",   "kuin",    "kuinka", "kuka",
+    "kun",     "kyllä",   "lisäksi", "me",      "meidän",  "meidät",  "meille", "meiltä",
+    "meitä",   "mihin",   "miksi",   "mikä",    "mille",   "millä",   "miltä",  "minkä",
+    "minua",   "minulla", "minulle", "minulta", "minun",   "minut",   "minä",   "missä",
+    "mistä",   "miten",   "mitkä",   "mitä",    "mm",      "mukaan",  "mutta",  "myös",
+    "ne",      "niiden",  "niille",  "niin",    "niistä",  "niitä",   "no",     "noin",
+    "nuo",     "nyt",     "näiden",  "näissä",  "näitä",   "nämä",    "ole",    "olemme",
+    "olen",    "olet",    "olette",  "oli",     "olimme",  "olin",    "olisi",  "olisivat",
+    "olit",    "olitte",  "olivat",  "olla",    "olleet",  "ollut",   "on",     "ovat",
+    "poikki",  "se",      "sekä",    "sen",     "siellä",  "siihen",  "siinä",  "siitä",
+    "sille",   "sillä",   "siltä",   "sinua",   "sinulla", "sinulle", "sinun",  "sinut",
+    "sinä",    "sitten",  "sitä",    "tai",     "te",      "teidän",  "teidät", "teille",
+    "teitä",   "tuo",     "tuohon",  "tuolla",  "tuon",    "tuossa",  "tuota",  "tähän",
+    "tämä",    "tämän",   "tässä",   "tästä",   "tätä",    "vaan",    "vai",    "vaikka",
+    "vain",    "voi",
+};
+static_assert(std::is_sorted(std::begin(kFinnish), std::end(kFinnish)));
+
 constexpr std::string_view kFrench[] = {
     "afin",   "ai",     "aie",   "aient",  "ait",     "alors",   "après",   "as",    "au",
     "aucun",  "aucune", "aussi", "autre",  "autres",  "aux",     "avaient", "avais", "avait",
@@ -124,6 +186,105 @@ constexpr std::string_view kGerman[] = {
     "über",
 };
 static_assert(std::is_sorted(std::begin(kGerman), std::end(kGerman)));
+
+constexpr std::string_view kGreek[] = {
+    "έτσι",   "έχει",  "έχεις",  "έχετε",  "έχουμε",  "έχουν",   "έχω",    "ή",        "ήδη",
+    "ήμουν",  "ήσουν", "ήταν",   "αλλά",   "αν",      "αντί",    "από",    "αργότερα", "αυτά",
+    "αυτές",  "αυτή",  "αυτής",  "αυτοί",  "αυτού",   "αυτούς",  "αυτό",   "αυτός",    "αυτών",
+    "για",    "δε",    "δεν",    "εάν",    "είμαι",   "είμαστε", "είναι",  "είσαι",    "είστε",
+    "εγώ",    "εκεί",  "εκείνη", "εκείνο", "εκείνος", "εμάς",    "εμείς",  "ενώ",      "επί",
+    "επειδή", "εσείς", "εσύ",    "η",      "θα",      "κάθε",    "κάποια", "κάποιο",   "κάποιος",
+    "κάτι",   "και",   "κατά",   "κι",     "μέσα",    "μέχρι",   "μία",    "μα",       "μας",
+    "με",     "μετά",  "μη",     "μην",    "μια",     "μου",     "να",     "ναι",      "ο",
+    "οι",     "ου",    "πάνω",   "παρά",   "πια",     "πιο",     "ποια",   "ποιο",     "ποιος",
+    "που",    "πού",   "πρέπει", "πριν",   "προς",    "πως",     "πόσο",   "πότε",     "πώς",
+    "σαν",    "σας",   "σε",     "στα",    "στη",     "στην",    "στης",   "στις",     "στο",
+    "στον",   "στους", "στων",   "συ",     "τα",      "τη",      "την",    "της",      "τι",
+    "τις",    "το",    "τον",    "του",    "τους",    "των",     "τόσο",   "τότε",     "τώρα",
+    "ως",     "ό",     "όμως",   "όπου",   "όπως",    "όσο",     "όταν",   "ότι",
+};
+static_assert(std::is_sorted(std::begin(kGreek), std::end(kGreek)));
+
+constexpr std::string_view kHindi[] = {
+    "अंदर",   "अगर",   "अत",   "अपना", "अपनी", "अपने",  "अब",   "आदि",   "आप",    "इत",   "इन",
+    "इनका",  "इनके",   "इन्हें",  "इस",   "इसका", "इसकी", "इसके",  "इसमें",   "इसलिए", "इसी",  "इसे",
+    "उन",    "उनका",  "उनकी", "उनके",  "उन्हें",  "उस",   "उसका", "उसकी",  "उसके",   "उसी",  "उसे",
+    "एक",    "और",    "कई",   "कब",   "कर",   "करता", "करते",  "करना",  "करने",   "कहाँ",  "का",
+    "कितना", "किया",  "किस",  "किसी", "किसे",  "की",   "कुछ",   "के",     "कैसे",    "को",   "कोई",
+    "कौन",   "क्या",   "क्यों",  "गई",   "गए",   "गया",  "जब",   "जहाँ",   "जा",    "जिस",  "जिसे",
+    "जैसे",    "जो",    "तक",   "तब",   "तरह",  "तुम",   "तो",   "था",    "थी",    "थे",    "दिया",
+    "दो",    "द्वारा", "न",    "नहीं",  "ना",   "ने",    "पर",   "फिर",   "बहुत",   "बाद",  "भी",
+    "मत",    "मुझे",    "में",    "मेरा",  "मेरी",  "मेरे",   "मैं",    "यदि",   "यह",    "यहाँ",  "या",
+    "ये",     "रहा",   "रही",  "रहे",   "लिए",  "लेकिन", "व",    "वह",    "वहाँ",   "वे",    "वो",
+    "सकता",  "सकते",   "सब",   "सभी",  "साथ",  "से",    "हम",   "हमारा", "हमारी", "हमारे", "ही",
+    "हुआ",    "हुई",    "हुए",   "हूँ",    "है",    "हैं",    "हो",   "होता",  "होती",  "होते",  "होना",
+    "होने",
+};
+static_assert(std::is_sorted(std::begin(kHindi), std::end(kHindi)));
+
+constexpr std::string_view kHungarian[] = {
+    "a",       "abban",   "ahhoz",        "ahogy",    "ahol",
+    "aki",     "akik",    "akkor",        "alatt",    "amely",
+    "amelyek", "amelyet", "ami",          "amikor",   "amit",
+    "amíg",    "annak",   "arra",         "arról",    "az",
+    "azok",    "azon",    "azonban",      "azt",      "aztán",
+    "azután",  "azért",   "be",           "belül",    "benne",
+    "bár",     "cikk",    "csak",         "de",       "e",
+    "ebben",   "eddig",   "egy",          "egyes",    "egyik",
+    "egyéb",   "együtt",  "el",           "ellen",    "elég",
+    "elő",     "először", "előtt",        "ennek",    "erre",
+    "ez",      "ezek",    "ezen",         "ezt",      "ezzel",
+    "ezért",   "fel",     "felé",         "ha",       "hanem",
+    "hiszen",  "hogy",    "hogyan",       "hol",      "honnan",
+    "hova",    "ide",     "igen",         "ill",      "illetve",
+    "ilyen",   "is",      "ismét",        "itt",      "jó",
+    "kell",    "kellett", "keresztül",    "ki",       "kik",
+    "kit",     "kívül",   "köszönhetően", "között",   "közül",
+    "le",      "legyen",  "lehet",        "lehetett", "lenne",
+    "lenni",   "lesz",    "lett",         "ma",       "maga",
+    "magát",   "majd",    "meg",          "mellett",  "mely",
+    "melyek",  "mert",    "mi",           "miatt",    "mik",
+    "mikor",   "milyen",  "minden",       "mint",     "mintha",
+    "mit",     "mivel",   "miért",        "most",     "már",
+    "más",     "mégis",   "míg",          "módon",    "na",
+    "nagyon",  "ne",      "nekem",        "neki",     "nem",
+    "nincs",   "olyan",   "ott",          "pedig",    "persze",
+    "rá",      "s",       "saját",        "sem",      "semmi",
+    "sok",     "sokkal",  "szemben",      "szerint",  "szinte",
+    "számára", "talán",   "te",           "tehát",    "teljes",
+    "tovább",  "továbbá", "több",         "ugyanis",  "után",
+    "utána",   "vagy",    "vagyok",       "van",      "vannak",
+    "vele",    "vissza",  "viszont",      "volna",    "volt",
+    "voltak",  "voltam",  "voltunk",      "által",    "általában",
+    "át",      "én",      "így",          "össze",    "úgy",
+    "új",      "ő",       "ők",           "őket",
+};
+static_assert(std::is_sorted(std::begin(kHungarian), std::end(kHungarian)));
+
+constexpr std::string_view kIndonesian[] = {
+    "ada",       "adalah",       "adapun",  "agar",     "akan",     "aku",       "anda",
+    "antara",    "apa",          "apabila", "apakah",   "atas",     "atau",      "bagai",
+    "bagaimana", "bagaimanapun", "bagi",    "bahkan",   "bahwa",    "banyak",    "beberapa",
+    "begitu",    "belum",        "berapa",  "bila",     "bisa",     "boleh",     "bukan",
+    "bukankah",  "dalam",        "dan",     "dapat",    "dari",     "daripada",  "demi",
+    "demikian",  "dengan",       "di",      "dia",      "dimana",   "dimanakah", "dulu",
+    "hal",       "hanya",        "harus",   "hingga",   "ia",       "ialah",     "ini",
+    "itu",       "jadi",         "jangan",  "jika",     "jikalau",  "juga",      "kalau",
+    "kami",      "kamu",         "kapan",   "karena",   "kau",      "ke",        "kecuali",
+    "kemudian",  "kenapa",       "kepada",  "ketika",   "kita",     "kok",       "lagi",
+    "lain",      "lalu",         "lebih",   "maka",     "mana",     "masih",     "mau",
+    "melainkan", "mengapa",      "mereka",  "meski",    "meskipun", "mungkin",   "namun",
+    "nya",       "oleh",         "pada",    "paling",   "para",     "per",       "pernah",
+    "pula",      "pun",          "saat",    "saja",     "sama",     "sambil",    "sampai",
+    "sangat",    "saya",         "se",      "sebab",    "sebagai",  "sebelum",   "sebuah",
+    "sedang",    "sedangkan",    "segala",  "sehingga", "sejak",    "selain",    "selalu",
+    "selama",    "semua",        "seorang", "seperti",  "sering",   "serta",     "sesuatu",
+    "setelah",   "setiap",       "siapa",   "siapakah", "suatu",    "sudah",     "supaya",
+    "tanpa",     "tapi",         "telah",   "tentang",  "terhadap", "tersebut",  "tetapi",
+    "tiap",      "tidak",        "untuk",   "walau",    "walaupun", "yaitu",     "yakni",
+    "yang",
+};
+static_assert(std::is_sorted(std::begin(kIndonesian), std::end(kIndonesian)));
 
 constexpr std::string_view kItalian[] = {
     "a",        "abbia",    "abbiamo", "abbiano", "ad",     "agli",    "ai",      "al",
@@ -198,6 +359,34 @@ constexpr std::string_view kPortuguese[] = {
 };
 static_assert(std::is_sorted(std::begin(kPortuguese), std::end(kPortuguese)));
 
+constexpr std::string_view kRomanian[] = {
+    "a",        "abia",    "acea",    "aceasta", "această", "acei",   "aceia",   "acel",
+    "acela",    "acele",   "acelea",  "acest",   "acesta",  "aceste", "acestea", "acești",
+    "aceștia",  "acolo",   "acum",    "ai",      "aici",    "al",     "ale",     "alt",
+    "alta",     "altceva", "alte",    "altă",    "alți",    "am",     "ar",      "are",
+    "as",       "asta",    "astfel",  "asupra",  "atunci",  "atât",   "au",      "avea",
+    "avem",     "aveți",   "azi",     "aș",      "ca",      "care",   "ce",      "cel",
+    "celor",    "ceva",    "chiar",   "cine",    "cineva",  "cu",     "cui",     "cum",
+    "cumva",    "când",    "cât",     "câte",    "câți",    "că",     "cărei",   "căror",
+    "cărui",    "către",   "da",      "dacă",    "dar",     "de",     "deci",    "deja",
+    "deoarece", "departe", "despre",  "deși",    "din",     "dintre", "doar",    "după",
+    "ea",       "ei",      "el",      "ele",     "era",     "erau",   "este",    "eu",
+    "ești",     "face",    "fi",      "fie",     "fiecare", "fiind",  "foarte",  "fost",
+    "fără",     "i",       "iar",     "la",      "le",      "li",     "lor",     "lui",
+    "mai",      "mea",     "mei",     "mele",    "meu",     "mi",     "mie",     "mine",
+    "mult",     "multe",   "multă",   "mulți",   "ne",      "nici",   "nimeni",  "nimic",
+    "niște",    "noastre", "noastră", "noi",     "nostru",  "noștri", "nu",      "o",
+    "ori",      "oricare", "orice",   "pe",      "pentru",  "peste",  "poate",   "prea",
+    "prin",     "printre", "sa",      "sale",    "sau",     "se",     "sub",     "sunt",
+    "suntem",   "sunteți", "sus",     "să",      "său",     "ta",     "tale",    "te",
+    "tine",     "toate",   "toată",   "tot",     "totuși",  "toți",   "tu",      "tău",
+    "un",       "una",     "unde",    "unei",    "unele",   "uneori", "unor",    "unui",
+    "unul",     "vi",      "voastre", "voastră", "voi",     "vom",    "vor",     "vostru",
+    "voștri",   "vreo",    "vreun",   "vă",      "îi",      "îl",     "îmi",     "în",
+    "înainte",  "încă",    "între",   "îți",     "și",      "ți",     "ție",
+};
+static_assert(std::is_sorted(std::begin(kRomanian), std::end(kRomanian)));
+
 constexpr std::string_view kRussian[] = {
     "а",       "без",     "более",   "больше",  "будет", "будто", "бы",      "был",     "была",
     "были",    "было",    "быть",    "в",       "вам",   "вами",  "вас",     "ваш",     "ваша",
@@ -271,11 +460,37 @@ constexpr std::string_view kSwedish[] = {
 };
 static_assert(std::is_sorted(std::begin(kSwedish), std::end(kSwedish)));
 
+constexpr std::string_view kTurkish[] = {
+    "acaba",   "ama",      "ancak",      "artık",   "aslında",  "az",     "bana",    "bazen",
+    "bazı",    "belki",    "ben",        "benden",  "beni",     "benim",  "beri",    "bile",
+    "bir",     "biraz",    "biri",       "birkaç",  "birçok",   "birşey", "biz",     "bizden",
+    "bize",    "bizi",     "bizim",      "bu",      "buna",     "bunda",  "bundan",  "bunlar",
+    "bunları", "bunların", "bunu",       "bunun",   "burada",   "böyle",  "da",      "daha",
+    "dahi",    "de",       "defa",       "değil",   "diye",     "diğer",  "dolayı",  "en",
+    "eğer",    "gibi",     "göre",       "hangi",   "hatta",    "hem",    "hep",     "hepsi",
+    "her",     "herkes",   "hiç",        "hiçbir",  "ile",      "ise",    "için",    "işte",
+    "kadar",   "karşı",    "kendi",      "kendine", "kendini",  "ki",     "kim",     "kime",
+    "kimi",    "kimse",    "madem",      "mi",      "mu",       "mü",     "mı",      "nasıl",
+    "ne",      "neden",    "nedir",      "nerede",  "nereye",   "niye",   "niçin",   "o",
+    "olan",    "olarak",   "oldu",       "olduğu",  "olduğunu", "olmak",  "olsa",    "olur",
+    "ona",     "ondan",    "onlar",      "onlara",  "onlardan", "onları", "onların", "onu",
+    "onun",    "orada",    "oysa",       "pek",     "rağmen",   "sadece", "sana",    "sanki",
+    "sen",     "senden",   "seni",       "senin",   "siz",      "sizden", "size",    "sizi",
+    "sizin",   "sonra",    "tarafından", "tüm",     "var",      "ve",     "veya",    "ya",
+    "yani",    "yapmak",   "yerine",     "yine",    "yok",      "zaten",  "çok",     "çünkü",
+    "öyle",    "üzere",    "şey",        "şimdi",   "şu",       "şuna",   "şunda",   "şundan",
+    "şunu",    "şunun",    "şöyle",
+};
+static_assert(std::is_sorted(std::begin(kTurkish), std::end(kTurkish)));
+
 constexpr StopWords kLists[] = {
-    {"danish", kDanish},       {"dutch", kDutch},           {"english", kEnglish},
-    {"french", kFrench},       {"german", kGerman},         {"italian", kItalian},
-    {"norwegian", kNorwegian}, {"portuguese", kPortuguese}, {"russian", kRussian},
-    {"spanish", kSpanish},     {"swedish", kSwedish}};
+    {"arabic", kArabic},     {"catalan", kCatalan},     {"danish", kDanish},
+    {"dutch", kDutch},       {"english", kEnglish},     {"finnish", kFinnish},
+    {"french", kFrench},     {"german", kGerman},       {"greek", kGreek},
+    {"hindi", kHindi},       {"hungarian", kHungarian}, {"indonesian", kIndonesian},
+    {"italian", kItalian},   {"norwegian", kNorwegian}, {"portuguese", kPortuguese},
+    {"romanian", kRomanian}, {"russian", kRussian},     {"spanish", kSpanish},
+    {"swedish", kSwedish},   {"turkish", kTurkish}};
 
 }  // namespace
 
