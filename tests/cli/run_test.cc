@@ -310,10 +310,11 @@ TEST_F(RunTest, WithoutQueriesRunSaysWhatToDo) {
   edit_pipeline("queries = \"queries.jsonl\"", "");
   const ProcessResult result = cli({"run", pipeline});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_EQ(result.error,
-            "error: " + pipeline +
-                ":4:2: data.queries: no queries given; name a .jsonl or .csv file here, or use "
-                "`dbsa-pipe query`\n");
+  EXPECT_EQ(
+      result.error,
+      "error: " + pipeline +
+          ":4:2: data.queries: no queries given; name a .jsonl, .csv or .tsv file here, or use "
+          "`dbsa-pipe query`\n");
 }
 
 TEST_F(RunTest, AFolderForRecordsThatCannotBeMadeIsNamedBeforeAnythingIsEncoded) {

@@ -122,7 +122,7 @@ std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved) 
 Status check_queries_given(const Settings& settings) {
   if (!settings.data.queries.empty()) return {};
   return Error{ErrorCode::kConfig,
-               "no queries given; name a .jsonl or .csv file here, or use `dbsa-pipe query`",
+               "no queries given; name a .jsonl, .csv or .tsv file here, or use `dbsa-pipe query`",
                "/data/queries"};
 }
 
