@@ -54,6 +54,9 @@ struct EncodeReport {
   std::vector<std::string> labels;  // to choose from, in byte order
   std::string demonstrations_hash;  // of their texts and labels in order, hexadecimal
   std::string blocks_hash;          // of the keys of all blocks in order, hexadecimal
+  // Whether the blocks are those of a new store, not some that have kept what they held through
+  // edits of the demonstrations.
+  bool dealt_at_once = true;
   // Of each block: the lines of the data file its demonstrations stand on. None of a prefix block.
   std::vector<std::vector<int64_t>> assignment;
   double setup_seconds = 0;   // all of stage one: reading, tokens, index and encoding
@@ -160,7 +163,8 @@ class Engine {
   ~Engine();
 
   // Stage one. Encodes what the store lacks, publishes it and the pool's manifest, and opens the
-  // pool. regroup deals all demonstrations anew. kCancelled keeps what is encoded.
+  // pool. regroup: blocks as a new store would have them, where they are not. kCancelled keeps what
+  // is encoded.
   Result<EncodeReport> encode(bool regroup, const EncodeObserver& observer);
 
   // The open pool, for encode_copy of another engine.

@@ -22,14 +22,15 @@ void describe(const Pool& pool, std::span<const Example> demonstrations, EncodeR
       lines.push_back(demonstrations[static_cast<size_t>(id)].line);
   }
   report.blocks_hash = hash_list(keys);
+  report.dealt_at_once = pool.is_dealt_at_once();
 }
 
 }  // namespace
 
 // The pool these settings made before. A damaged manifest is no reason to stop: all in it can be
 // made again.
-Result<std::optional<Pool>> Engine::Impl::previous_pool(bool regroup) const {
-  if (settings.store_path.empty() || regroup) return std::optional<Pool>();
+Result<std::optional<Pool>> Engine::Impl::previous_pool() const {
+  if (settings.store_path.empty()) return std::optional<Pool>();
   Result<Pool> previous = read_pool_manifest(pool_manifest_path(settings.store_path, pool_id));
   if (previous.ok()) return std::optional<Pool>(std::move(previous).value());
   if (previous.error().code == ErrorCode::kCorrupt)
@@ -40,18 +41,29 @@ Result<std::optional<Pool>> Engine::Impl::previous_pool(bool regroup) const {
 }
 
 // What of a pool that is there was made in another way than it would be made here.
-void Engine::Impl::warn_of_changes(const Pool& previous) const {
+void Engine::Impl::warn_of_changes(const Pool& previous, Dealing dealing) const {
   const std::string path = pool_manifest_path(settings.store_path, pool_id);
   if (uses_stored_kv(settings) && previous.kv != identities.kv)
     services.log(host::LogLevel::kWarning,
                  path + ": " + kv_changes(previous.kv) + "; its blocks are encoded again");
-  if (!previous.blocks.empty() && previous.grouper_library != identities.grouper_library)
+  if (dealing == Dealing::kKeep && !previous.blocks.empty() &&
+      previous.grouper_library != identities.grouper_library)
     services.log(host::LogLevel::kWarning,
                  path + ": its blocks were grouped by another build of " +
                      identities.pool.at("block_grouper").at("plugin").get<std::string>() + " (" +
                      previous.grouper_library.substr(0, 8) + ", now " +
                      identities.grouper_library.substr(0, 8) +
                      ") of the same revision; they stay as they are, --regroup groups them again");
+}
+
+// Accuracy depends on which demonstrations stand together.
+void Engine::Impl::warn_of_kept_blocks(const Pool& made) const {
+  if (made.is_dealt_at_once()) return;
+  services.log(
+      host::LogLevel::kWarning,
+      pool_manifest_path(settings.store_path, pool_id) +
+          ": the demonstrations have changed since they were dealt into blocks, which keep "
+          "what they held; a new store would deal them otherwise, and so does --regroup");
 }
 
 // How stored blocks were computed otherwise than here, and what helps where only machines differ.
@@ -139,10 +151,12 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   DBSA_ASSIGN_OR_RETURN(const LabelRows labels, read_labels(self.settings.data, demonstrations));
   self.computing.inputs.demonstrations = data.identity;
   self.computing.inputs.labels = labels.identity;
-  DBSA_ASSIGN_OR_RETURN(const std::optional<Pool> previous, self.previous_pool(regroup));
-  if (previous) self.warn_of_changes(*previous);
+  DBSA_ASSIGN_OR_RETURN(const std::optional<Pool> previous, self.previous_pool());
+  const Dealing dealing = regroup ? Dealing::kAsNew : Dealing::kKeep;
+  if (previous) self.warn_of_changes(*previous, dealing);
   DBSA_ASSIGN_OR_RETURN(BuiltPool built, build_pool(self.parts(), demonstrations, labels.labels,
-                                                    previous ? &*previous : nullptr));
+                                                    previous ? &*previous : nullptr, dealing));
+  self.warn_of_kept_blocks(built.pool);
   built.pool.demonstration_rows = data.identity;
   built.pool.label_rows = labels.identity;
   report.index_reused = built.index_reused;

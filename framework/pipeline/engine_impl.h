@@ -108,8 +108,9 @@ struct Engine::Impl {
   Status identify(const host::ResolvedPipeline& resolved, nlohmann::json all);
   Status adopt(Pool opened);
   Status adopt_stored(Pool stored, const std::string& path);
-  Result<std::optional<Pool>> previous_pool(bool regroup) const;
-  void warn_of_changes(const Pool& previous) const;
+  Result<std::optional<Pool>> previous_pool() const;
+  void warn_of_changes(const Pool& previous, Dealing dealing) const;
+  void warn_of_kept_blocks(const Pool& made) const;
   std::string kv_changes(const nlohmann::json& before) const;
   std::string nearest_pool() const;
   Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;

@@ -7,6 +7,7 @@
 #include "host/attention_backend.h"
 #include "host/plugin_registry.h"
 #include "model/rope.h"
+#include "pipeline/block_key.h"
 #include "pipeline/hasher.h"
 
 namespace dbsa {
@@ -158,6 +159,9 @@ void identify_model(const ModelConfig& config, const std::string& fingerprint,
   inputs.weights = identity_hash({{"weights", fingerprint}, {"rope", rope_identity(config.rope)}});
   json ids = {{"weights", inputs.weights}, {"end", config.eos_token_ids}};
   ids["begin"] = config.bos_token_id ? json(*config.bos_token_id) : json();
+  // How far a prompt may reach, and so which queries are too long.
+  ids["positions"] = config.max_positions;
+  ids["window"] = config.sliding_window ? json(*config.sliding_window) : json();
   inputs.model = identity_hash(ids);
 }
 
@@ -228,7 +232,7 @@ json pool_identity(const json& tables, const InputIdentity& inputs, const Settin
   out["model"]["tokenizer"] = inputs.tokenizer;
   out["embedding"]["content"] = inputs.embedding;
   // No demonstrations in it, so it is not the pool that other selections need.
-  if (is_zero_shot(settings.selection)) out["data"]["demonstrations"] = false;
+  if (is_zero_shot(settings.selection)) out["data"]["zero_shot"] = true;
   return out;
 }
 
@@ -277,15 +281,16 @@ RunIdentity run_identity(const json& tables, const InputIdentity& inputs) {
     group[table] = without_seeds(values, table, seeds);
   }
   group["inputs"] = to_json(inputs);
+  group["encode revision"] = kEncodeRevision;
   identity.group = identity_hash(group);
   identity.run = identity_hash({{"group", identity.group}, {"seeds", seeds}});
   return identity;
 }
 
-std::string draw_identity(const json& tables, const std::string& demonstrations_hash) {
+std::string draw_identity(const json& tables, const std::string& blocks_hash) {
   json seeds = json::object();
   without_seeds(tables, "", seeds);
-  return identity_hash({{"demonstrations", demonstrations_hash}, {"seeds", seeds}});
+  return identity_hash({{"blocks", blocks_hash}, {"seeds", seeds}});
 }
 
 std::vector<std::string> identity_differences(const json& before, const json& now) {

@@ -102,8 +102,9 @@ struct RunIdentity {
 };
 RunIdentity run_identity(const nlohmann::json& tables, const InputIdentity& inputs);
 
-// The draw of a run: its demonstrations (hash of those drawn) and every key called `seed`.
-std::string draw_identity(const nlohmann::json& tables, const std::string& demonstrations_hash);
+// The draw of a run: its demonstrations as they stand in their blocks (a hash), and every key
+// called `seed`.
+std::string draw_identity(const nlohmann::json& tables, const std::string& blocks_hash);
 
 // "retriever.revision: 1, now 2" for each value that differs, hashes cut to 8 digits.
 std::vector<std::string> identity_differences(const nlohmann::json& before,

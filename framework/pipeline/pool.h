@@ -33,6 +33,9 @@ struct Pool {
   nlohmann::json kv;            // kv_identity, of the keys
   nlohmann::json made_index;    // index_identity
   std::string grouper_library;  // library_identity
+  // hash_list of the demonstrations that were dealt into blocks at once. Where it is not that of
+  // `demonstrations`, the blocks have kept what they held through edits of the file.
+  std::string dealt;
   // hash_rows of data.demonstrations and data.labels as they were read.
   std::string demonstration_rows, label_rows;
   bool has_prefix = false;  // block 0 is the prompt's head, not demonstrations
@@ -43,6 +46,8 @@ struct Pool {
   std::vector<PoolLabel> labels;  // to choose from, in byte order of the texts
   std::string documents_hash;     // of what was indexed
   std::string index;              // the retriever's own bytes
+
+  bool is_dealt_at_once() const;
 
   // What a retriever ranks: blocks of demonstrations, or single demonstrations, block after block.
   int64_t documents(bool by_demonstration) const {

@@ -243,6 +243,8 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
 
 }  // namespace
 
+bool Pool::is_dealt_at_once() const { return dealt == hash_list(demonstrations); }
+
 int64_t longest_distance(const ModelConfig& model) {
   return std::min(model.max_positions, model.sliding_window.value_or(model.max_positions));
 }
@@ -286,7 +288,8 @@ Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
 }
 
 Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> demonstrations,
-                             std::span<const std::string> labels, const Pool* previous) {
+                             std::span<const std::string> labels, const Pool* previous,
+                             Dealing dealing) {
   if (is_zero_shot(parts.settings.selection)) demonstrations = {};
   const PromptFormat format = prompt_format(parts.settings.prompt);
   DBSA_RETURN_IF_ERROR(check_prompt(format));
@@ -301,10 +304,14 @@ Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> de
   for (const Example& example : demonstrations)  // `labels` is sorted and has them all
     pool.demonstration_labels.push_back(static_cast<int32_t>(
         std::lower_bound(labels.begin(), labels.end(), example.label) - labels.begin()));
-  DBSA_ASSIGN_OR_RETURN(const auto groups,
-                        deal(parts, format, demonstrations, pool.demonstrations, previous));
-  if (previous != nullptr && !previous->blocks.empty())  // it still says where blocks are from
-    pool.grouper_library = previous->grouper_library;
+  const std::string all = hash_list(pool.demonstrations);
+  const bool kept = previous != nullptr && !previous->blocks.empty() &&
+                    (dealing == Dealing::kKeep ||
+                     (previous->dealt == all && previous->grouper_library == pool.grouper_library));
+  DBSA_ASSIGN_OR_RETURN(const auto groups, deal(parts, format, demonstrations, pool.demonstrations,
+                                                kept ? previous : nullptr));
+  pool.dealt = kept ? previous->dealt : all;
+  if (kept) pool.grouper_library = previous->grouper_library;  // it still says what dealt them
   DBSA_ASSIGN_OR_RETURN(std::vector<Block> blocks, tokenise(parts, format, demonstrations, groups));
   std::vector<std::vector<int32_t>> token_ids;
   for (Block& block : blocks) token_ids.push_back(std::move(block.tokens));

@@ -62,12 +62,18 @@ PromptFormat prompt_format(const PromptSettings& prompt);
 // one.
 PromptFormat label_format(const PromptSettings& prompt);
 
-// previous: the pool as it was, to keep assignments and the index; nullptr deals all anew. The
+enum class Dealing {
+  kKeep,   // demonstrations stay in the blocks that they are in; new ones are dealt
+  kAsNew,  // the blocks are those that a new store would have
+};
+
+// previous: the pool as it was, to keep the index and, with kKeep, assignments; or nullptr. The
 // retriever holds the index afterwards. labels: to choose from, as read_labels gives them. A
 // zero-shot pool takes its labels and no demonstrations. Errors: kConfig for data or settings that
 // cannot work, the stage named.
 Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> demonstrations,
-                             std::span<const std::string> labels, const Pool* previous);
+                             std::span<const std::string> labels, const Pool* previous,
+                             Dealing dealing = Dealing::kKeep);
 
 // A pool that was made with the same settings but for model.kv_dtype, under this model's keys. The
 // retriever holds the pool's index afterwards, which it is to read as its own: what documents are

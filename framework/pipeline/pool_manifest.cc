@@ -77,6 +77,7 @@ json to_json(const Pool& pool) {
           {"labels", std::move(labels)},
           {"made_index", pool.made_index},
           {"grouper_library", pool.grouper_library},
+          {"dealt", pool.dealt},
           {"demonstration_rows", pool.demonstration_rows},
           {"label_rows", pool.label_rows},
           {"documents_hash", pool.documents_hash},
@@ -101,6 +102,7 @@ Pool from_json(const json& value) {
     pool.kv = object_at(value, "kv");
     pool.made_index = object_at(value, "made_index");
     pool.grouper_library = value.at("grouper_library");
+    pool.dealt = value.at("dealt");
     pool.demonstration_rows = value.at("demonstration_rows");
     pool.label_rows = value.at("label_rows");
   }

@@ -196,6 +196,7 @@ ordered_json encode_to_json(const EncodeReport& report) {
           {"labels", report.labels.size()},
           {"demonstrations_hash", report.demonstrations_hash},
           {"blocks_hash", report.blocks_hash},
+          {"dealt_at_once", report.dealt_at_once},
           {"setup_seconds", report.setup_seconds},
           {"encode_seconds", report.encode_seconds}};
 }

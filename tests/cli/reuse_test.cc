@@ -133,6 +133,78 @@ TEST_F(ReuseTest, DrawsOfOneFileAreOneGroup) {
   ASSERT_EQ(report.at("studies")[0].at("groups").size(), 1u);
 }
 
+// Which demonstrations stand together is part of what answers depend on.
+TEST_F(ReuseTest, BlocksThatWereKeptThroughAnEditAreAnotherDraw) {
+  const std::string pool = workspace_.read("pool.jsonl");
+  const size_t half = pool.find('\n', pool.size() / 2) + 1;
+  workspace_.write("pool.jsonl", pool.substr(half));
+  EXPECT_TRUE(run().at("encode").at("dealt_at_once"));
+  workspace_.write("pool.jsonl", pool);
+  fs::remove_all(path("runs"));
+  const json grown = run();
+  EXPECT_FALSE(grown.at("encode").at("dealt_at_once"));
+  EXPECT_THAT(grown.at("said").get<std::string>(),
+              HasSubstr(": the demonstrations have changed since they were dealt into blocks"));
+  const json fresh = run({"--set", "kv_store.path=" + path("other")});
+  EXPECT_TRUE(fresh.at("encode").at("dealt_at_once"));
+  EXPECT_NE(grown.at("encode").at("assignment"), fresh.at("encode").at("assignment"));
+  EXPECT_EQ(grown.at("identity").at("run"), fresh.at("identity").at("run"));
+  EXPECT_NE(grown.at("identity").at("draw"), fresh.at("identity").at("draw"));
+  const json report = json::parse(cli({"report", path("runs"), "--json", "--no-plots"}).out);
+  ASSERT_EQ(report.at("studies")[0].at("groups").size(), 1u);
+  EXPECT_EQ(report.at("studies")[0].at("groups")[0].at("accuracy").at("count"), 2);
+
+  workspace_.write("fresh.json", fresh.dump());
+  const Words again = {"run",
+                       "--record",
+                       path("fresh.json"),
+                       "--output",
+                       path("x"),
+                       "--set",
+                       "kv_store.path=" + path("store")};
+  EXPECT_THAT(cli(again).error, HasSubstr("its blocks hold other demonstrations (draw: "));
+  json record = fresh;
+  record["config"]["kv_store"]["path"] = path("store");
+  workspace_.write("fresh.json", record.dump());
+  const Words plain = {"run", "--record", path("fresh.json"), "--output", path("x")};
+  const ProcessResult refused = cli(plain);
+  EXPECT_EQ(refused.exit_code, 5);
+  EXPECT_THAT(refused.error, HasSubstr("repeat it with --regroup"));
+  Words regrouped = plain;
+  regrouped.emplace_back("--regroup");
+  const ProcessResult repeated = cli(regrouped);
+  EXPECT_EQ(repeated.exit_code, 0) << repeated.error;
+  EXPECT_THAT(repeated.out, HasSubstr("repeated     5 of 5 answers"));
+  // Nothing is dealt or indexed where that would change nothing.
+  EXPECT_TRUE(run({"--regroup"}).at("encode").at("index_reused"));
+  EXPECT_EQ(run().at("encode").at("assignment"), fresh.at("encode").at("assignment"));
+}
+
+TEST_F(ReuseTest, ZeroShotPoolsOfOtherLabelsAreOthers) {
+  const Words zero = {"--set", "selection.count=0", "--set", "mask_pattern.plugin=self"};
+  const json first = run(zero);
+  workspace_.write("other.jsonl",
+                   "{\"text\": \"a\", \"label\": \"x\"}\n"
+                   "{\"text\": \"b\", \"label\": \"y\"}\n");
+  Words query = {"query", path("pipeline.toml"), "card", "--set",
+                 "data.demonstrations=" + path("other.jsonl")};
+  query.insert(query.end(), zero.begin(), zero.end());
+  const ProcessResult result = cli(query);
+  EXPECT_EQ(result.exit_code, 2) << result.out;
+  EXPECT_THAT(result.error, HasSubstr("dbsa-pipe encode"));
+}
+
+// They decide which queries are too long.
+TEST_F(ReuseTest, PositionsOfTheModelArePartOfARun) {
+  const json first = run();
+  json config = json::parse(workspace_.read("model/config.json"));
+  config["max_position_embeddings"] = config.at("max_position_embeddings").get<int>() / 2;
+  workspace_.write("model/config.json", config.dump());
+  const json second = run();
+  EXPECT_EQ(second.at("encode").at("blocks_encoded"), 0) << "keys and values are the same";
+  EXPECT_NE(second.at("identity").at("group"), first.at("identity").at("group"));
+}
+
 TEST_F(ReuseTest, ARecordOfOtherInputsIsNotRepeated) {
   const json record = run();
   workspace_.write("record.json", record.dump());

@@ -324,6 +324,20 @@ TEST_F(SharedStoreTest, AFolderWithoutPoolsIsRefused) {
                               path("stroe/pools") + "\n");
 }
 
+// HDF5 has closed files by a driver that it had freed: glibc fills what is freed with other bytes.
+TEST_F(StoreCommandTest, WritingAPackUsesNoFreedMemory) {
+  make_pipeline();
+  const ProcessOptions perturbed = {.environment = {{"MALLOC_PERTURB_", "165"}}};
+  for (const Words& words :
+       {Words{"encode", path("pipeline.toml")},
+        Words{"encode", path("pipeline.toml"), "--set", "block_grouper.seed=7"},
+        Words{"store", "compact", path("store")}}) {
+    const ProcessResult result = cli(words, perturbed);
+    EXPECT_EQ(result.exit_code, 0) << result.error;
+  }
+  EXPECT_EQ(cli({"store", "verify", path("store")}).exit_code, 0);
+}
+
 TEST_F(StoreCommandTest, CompactKeepsEveryBlock) {
   add_unrooted_blocks();
   const std::set<std::string> before = keys();

@@ -20,6 +20,7 @@ Pool sample_pool() {
   pool.kv = {{"code path", "avx2"}};
   pool.made_index = {{"retriever", {{"plugin", "dbsa.retriever.bm25"}, {"revision", 1}}}};
   pool.grouper_library = "cc";
+  pool.dealt = "dd";
   pool.demonstration_rows = "dd";
   pool.label_rows = "ee";
   pool.has_prefix = true;
@@ -40,6 +41,7 @@ void expect_equal(const Pool& a, const Pool& b) {
   EXPECT_EQ(a.kv, b.kv);
   EXPECT_EQ(a.made_index, b.made_index);
   EXPECT_EQ(a.grouper_library, b.grouper_library);
+  EXPECT_EQ(a.dealt, b.dealt);
   EXPECT_EQ(a.demonstration_rows, b.demonstration_rows);
   EXPECT_EQ(a.label_rows, b.label_rows);
   EXPECT_EQ(a.has_prefix, b.has_prefix);

@@ -142,6 +142,21 @@ TEST_F(SweepCommand, CellsWhoseInputsChangedAreRunAgain) {
   EXPECT_THAT(outcome(), HasSubstr("2: 2 run, 0 had a record"));
 }
 
+TEST_F(SweepCommand, CellsDoNotDependOnWhatTheStoreHadBefore) {
+  const std::string sweep = make_sweep();
+  const std::string pool = workspace_.read("pool.jsonl");
+  workspace_.write("pool.jsonl", pool.substr(pool.find('\n', pool.size() / 2) + 1));
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet"}).exit_code, 0);
+  workspace_.write("pool.jsonl", pool);
+  fs::remove_all(path("out"));
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet"}).exit_code, 0);
+  const auto after_an_edit = answers();
+  fs::remove_all(path("out"));
+  fs::remove_all(path("store"));
+  ASSERT_EQ(cli({"sweep", sweep, "--quiet"}).exit_code, 0);
+  EXPECT_EQ(answers(), after_an_edit);
+}
+
 TEST_F(SweepCommand, ANarrowerSweepKeepsTheOtherRowsOfTheReport) {
   const std::string sweep = make_sweep();
   ASSERT_EQ(cli({"sweep", sweep, "--quiet"}).exit_code, 0);

@@ -21,7 +21,7 @@ CommandLine encode_command_line() {
   line.arguments({"PIPELINE"}, 1);
   add_pipeline_options(line);
   add_model_options(line);
-  line.flag("regroup", "deal all demonstrations into blocks anew");
+  line.flag("regroup", "deal demonstrations into blocks as a new store would");
   add_output_options(line);
   return line;
 }

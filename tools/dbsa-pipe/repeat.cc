@@ -43,6 +43,20 @@ void warn_of_builds(const json& before, const json& now, Terminal& terminal) {
                          plugin.at("library_hash").get<std::string>().substr(0, 8) + ")");
 }
 
+// With --set a difference is asked for.
+Status not_repeated(const std::string& changes, const std::string& remedy, const CommandLine& line,
+                    Terminal& terminal) {
+  const std::string path = line.text("record");
+  if (!line.texts("set").empty()) {
+    terminal.warning("this does not repeat " + shown_path(path) + ": " + changes);
+    return {};
+  }
+  return Error{
+      ErrorCode::kRun,
+      path + ": cannot be repeated, because this has changed since: " + changes + "; " + remedy,
+      ""};
+}
+
 }  // namespace
 
 Status check_repeatable(const Session& session, const CommandLine& line, Terminal& terminal) {
@@ -77,14 +91,21 @@ Status check_repeatable(const Session& session, const CommandLine& line, Termina
   if (changes.empty()) return {};
   std::string text;
   for (const std::string& change : changes) text += (text.empty() ? "" : "; ") + change;
-  if (!line.texts("set").empty()) {
-    terminal.warning("this does not repeat " + shown_path(path) + ": " + text);
-    return {};
-  }
-  return Error{ErrorCode::kRun,
-               path + ": cannot be repeated, because this has changed since: " + text +
-                   "; bring it back, or run the pipeline file for a new record",
-               ""};
+  return not_repeated(text, "bring it back, or run the pipeline file for a new record", line,
+                      terminal);
+}
+
+Status check_draw(const std::string& draw, const CommandLine& line, Terminal& terminal) {
+  DBSA_ASSIGN_OR_RETURN(const FileText file, read_file(line.text("record"), kMaxRecordFileBytes));
+  json record;
+  if (parse_json(file.text, record, "queries")) return {};  // check_repeatable could read it
+  const json before = record.value("identity", json::object()).value("draw", json());
+  if (!before.is_string() || before == draw) return {};
+  return not_repeated(
+      "its blocks hold other demonstrations (draw: " + before.get<std::string>().substr(0, 8) +
+          ", now " + draw.substr(0, 8) +
+          "), because of the two stores one has kept its blocks through an edit",
+      "repeat it with --regroup, or with the store that it was run with", line, terminal);
 }
 
 Result<Comparison> compare_with(const std::string& path, const RunRecord& record) {

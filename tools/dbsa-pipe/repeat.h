@@ -18,6 +18,10 @@ namespace dbsa::cli {
 // plugin's revision is a warning, too.
 Status check_repeatable(const Session& session, const CommandLine& line, Terminal& terminal);
 
+// Once the pool is made: kRun where its blocks hold the demonstrations otherwise than the record's,
+// and so for another draw; with --set a warning.
+Status check_draw(const std::string& draw, const CommandLine& line, Terminal& terminal);
+
 // How many answers have the label that the record has.
 struct Comparison {
   int64_t equal = 0;

@@ -39,7 +39,7 @@ CommandLine run_command_line() {
              "repeat the run of a result record, in place of PIPELINE, and compare its answers");
   line.value("journal", "DIR", "keep answers here as they come (default: output.directory)");
   line.flag("fresh", "answer all queries again, also those that a stopped run has answered");
-  line.flag("regroup", "deal all demonstrations into blocks anew");
+  line.flag("regroup", "deal demonstrations into blocks as a new store would");
   add_output_options(line);
   return line;
 }
@@ -177,6 +177,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
     return Error{ErrorCode::kCancelled, view.stopped_message(!settings.store_path.empty()), ""};
   if (!encoded.ok()) return std::move(encoded).error();
   record.encode = std::move(encoded).value();
+  if (line.has("record")) DBSA_RETURN_IF_ERROR(check_draw(engine->draw(), line, terminal));
   if (!record.encode.manifest_written.ok())
     terminal.warning(record.encode.manifest_written.error().message +
                      "; the queries are answered, but `dbsa-pipe query` will not find this pool");

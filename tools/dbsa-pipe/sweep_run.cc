@@ -102,6 +102,8 @@ class CellRunner {
         program_path(), "run",          path(cell_pipeline_path(cell)),
         "--quiet",      "--output",     part.path(),
         "--journal",    path(kJournals)};
+    // So that cells do not depend on what the store had before.
+    words.emplace_back("--regroup");
     if (options_.fresh) words.emplace_back("--fresh");
     words.insert(words.end(), options_.child_options.begin(), options_.child_options.end());
     DBSA_RETURN_IF_ERROR(children_.start(started_, words, part.path() + "/log.txt"));
