@@ -326,7 +326,6 @@ TEST_F(SharedStoreTest, AFolderWithoutPoolsIsRefused) {
 
 // HDF5 has closed files by a driver that it had freed: glibc fills what is freed with other bytes.
 TEST_F(StoreCommandTest, WritingAPackUsesNoFreedMemory) {
-  make_pipeline();
   const ProcessOptions perturbed = {.environment = {{"MALLOC_PERTURB_", "165"}}};
   for (const Words& words :
        {Words{"encode", path("pipeline.toml")},
