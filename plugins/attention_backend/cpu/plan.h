@@ -4,6 +4,10 @@
 // chunks of kChunk tokens that begin at multiples of kChunk of the KV object, and these in parts of
 // kPartTokens or a little more. Within a part softmax runs on; parts are then merged in order. Rows
 // are grouped into tiles for speed only.
+//
+// A tile holds rows of one range, or several whole ranges that begin with the same segments, as the
+// branches of a label tree and queries on the same blocks do: these are then read once for all of
+// its rows, and what follows for each range by itself.
 #pragma once
 
 #include "kernels.h"
@@ -32,14 +36,21 @@ struct Part {
 };
 
 struct Range {
+  int64_t first_row;
+  int64_t rows;
   int64_t first_part;
   int64_t parts;
+  int64_t first_piece;
+  int64_t pieces;
 };
 
 struct Tile {
-  int64_t range;
   int64_t first_row;
   int64_t rows;
+  int64_t first_range;
+  int64_t ranges;
+  int64_t shared_pieces;  // the first ones of each range, which are the same; of one range all
+  int64_t parts;          // the most that one of the ranges has
 };
 
 using attention_plan::shift;
