@@ -51,7 +51,8 @@ Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
 
 Result<Decision> decode_greedily(const LabelTrie& trie, QueryPass& pass,
                                  std::span<const int32_t> query) {
-  std::vector<int32_t> written;  // in the pass
+  const int64_t before = pass.length();
+  std::vector<int32_t> written;  // in the pass since
   return decide_greedily(trie, [&](int32_t node) -> Result<std::vector<double>> {
     std::vector<int32_t> tokens(query.begin(), query.end());
     const std::vector<int32_t> path = trie.path(node);
@@ -59,7 +60,7 @@ Result<Decision> decode_greedily(const LabelTrie& trie, QueryPass& pass,
     const auto common =
         std::mismatch(tokens.begin(), tokens.end(), written.begin(), written.end()).first -
         tokens.begin();
-    pass.truncate(common);
+    pass.truncate(before + common);
     DBSA_ASSIGN_OR_RETURN(host::TokenScores scores,
                           pass.extend(std::span(tokens).subspan(static_cast<size_t>(common)),
                                       tokens_of_children(trie, node)));

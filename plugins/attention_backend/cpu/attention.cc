@@ -64,26 +64,34 @@ class Run {
   float* own_states() const { return host_.scratch<float>(1, 2 * state_floats()); }
 
  private:
-  // Rows first_row.. of the plan, their states, and scratch for so many.
+  // Rows of a tile that take a step, and scratch for as many as the tile has.
   struct Rows {
-    int64_t first_row;
+    int64_t first_row;  // of the plan
     int64_t rows;
     int64_t kv_head;
     AttentionState state;
-    void* rotated;
-    int64_t rotated_by;  // kNoShift at first
+    void* rotated;  // [rows * group] queries
+    int64_t* by;    // [rows]: the shift for which each is rotated
     float* scores;
     void* weights;
-    int64_t* low;
+    int64_t* low;  // [rows * group]
     int64_t* high;
     uint32_t* widened;  // of int8 only
   };
   Rows all_rows(const Unit& unit, const AttentionState& state) const;
-  // Those of the range's pieces first..last - 1 that lie in a part of it.
-  void run_pieces(Rows rows, const Range& range, int64_t part, int64_t first, int64_t last) const;
-  void run_piece(Rows& rows, const Piece& piece, const Piece* next) const;
-  void rotate_rows(Rows& rows, int64_t by) const;
-  void fetch_ahead(const Piece& next, int64_t kv_head, AttendArgs& args) const;
+  Rows rows_of(const Step& step, const Tile& tile, const Rows& all) const;
+  void run_step(const Step& step, const Step* next, const Rows& rows) const;
+  bool prepare_rows(const Step& step, const Rows& rows) const;
+  void rotate_row(int64_t index, int64_t by, const Rows& rows) const;
+  void fetch_ahead(const Step& next, int64_t kv_head, AttendArgs& args) const;
+  // Of the step's first range; all have the same KV object.
+  const dbsa_kv& kv_of(const Step& step) const {
+    const Range& range = plan_.ranges[static_cast<size_t>(step.first_range)];
+    return *segment_of(plan_.pieces[static_cast<size_t>(range.first_piece + step.piece)]).kv;
+  }
+  const dbsa_segment& segment_of(const Piece& piece) const {
+    return plan_.segments[static_cast<size_t>(piece.segment)];
+  }
   int64_t query_bytes() const { return head_dim_ * (shape_.arithmetic == kBf16Dot ? 2 : 4); }
 
   const Host& host_;
@@ -98,31 +106,30 @@ class Run {
   const int64_t group_;
 };
 
-// Rotates query rows for a shift, always from the rows as given, and rounds once.
-void Run::rotate_rows(Rows& rows, int64_t by) const {
-  rows.rotated_by = by;
+// Rotates a row's queries for a shift, always from the row as given, and rounds once.
+void Run::rotate_row(int64_t index, int64_t by, const Rows& rows) const {
+  if (rows.by[index] == by) return;
+  rows.by[index] = by;
   const int64_t half = head_dim_ / 2;
   float* row_f32 = host_.scratch<float>(2, head_dim_);
-  for (int64_t i = 0; i < rows.rows; ++i) {
-    const int64_t row = rows.first_row + i;
-    const float* cosine = plan_.rotations.cosine(plan_.positions[static_cast<size_t>(row)] - by);
-    for (int64_t g = 0; g < group_; ++g) {
-      const float* from = q_ + (row * shape_.query_heads + rows.kv_head * group_ + g) * head_dim_;
-      char* to = static_cast<char*>(rows.rotated) + (i * group_ + g) * query_bytes();
-      if (shape_.arithmetic == kBf16Dot) {
-        kernels_.rotate(from, cosine, cosine + half, half, shape_.scale, row_f32);
-        kernels_.to_bf16(row_f32, head_dim_, reinterpret_cast<uint16_t*>(to));
-      } else {
-        kernels_.rotate(from, cosine, cosine + half, half, shape_.scale,
-                        reinterpret_cast<float*>(to));
-      }
+  const int64_t row = rows.first_row + index;
+  const float* cosine = plan_.rotations.cosine(plan_.positions[static_cast<size_t>(row)] - by);
+  for (int64_t g = 0; g < group_; ++g) {
+    const float* from = q_ + (row * shape_.query_heads + rows.kv_head * group_ + g) * head_dim_;
+    char* to = static_cast<char*>(rows.rotated) + (index * group_ + g) * query_bytes();
+    if (shape_.arithmetic == kBf16Dot) {
+      kernels_.rotate(from, cosine, cosine + half, half, shape_.scale, row_f32);
+      kernels_.to_bf16(row_f32, head_dim_, reinterpret_cast<uint16_t*>(to));
+    } else {
+      kernels_.rotate(from, cosine, cosine + half, half, shape_.scale,
+                      reinterpret_cast<float*>(to));
     }
   }
 }
 
-// Says where the piece after this one begins.
-void Run::fetch_ahead(const Piece& next, int64_t kv_head, AttendArgs& args) const {
-  const dbsa_kv& kv = *plan_.segments[static_cast<size_t>(next.segment)].kv;
+// Says where the step after this one begins.
+void Run::fetch_ahead(const Step& next, int64_t kv_head, AttendArgs& args) const {
+  const dbsa_kv& kv = kv_of(next);
   if (kv.layout.type == KvType::kInt8) return;
   const auto* plane = static_cast<const char*>(kv.planes[static_cast<size_t>(layer_)]);
   const KvLayout::Head head = kv.layout.head(kv.tokens, kv_head);
@@ -132,36 +139,73 @@ void Run::fetch_ahead(const Piece& next, int64_t kv_head, AttendArgs& args) cons
 }
 
 Run::Rows Run::all_rows(const Unit& unit, const AttentionState& state) const {
-  const int64_t merged = unit.tile->rows * group_;
+  const int64_t count = unit.tile->rows;
+  const int64_t merged = count * group_;
   Rows rows = {};
   rows.first_row = unit.tile->first_row;
-  rows.rows = unit.tile->rows;
+  rows.rows = count;
   rows.kv_head = unit.kv_head;
   rows.state = state;
   rows.rotated = host_.scratch<char>(3, merged * query_bytes());
-  rows.rotated_by = kNoShift;
   rows.scores = host_.scratch<float>(4, merged * kChunk);
   rows.weights = host_.scratch<uint16_t>(5, merged * kChunk);
-  rows.low = host_.scratch<int64_t>(6, 2 * merged);
+  rows.low = host_.scratch<int64_t>(6, 2 * merged + count);
   rows.high = rows.low + merged;
+  rows.by = rows.high + merged;
+  std::fill_n(rows.by, count, kNoShift);
   if (shape_.stored.type == KvType::kInt8)
     rows.widened = host_.scratch<uint32_t>(7, kChunk * (head_dim_ + v_width_) / 2);
   return rows;
 }
 
-void Run::run_piece(Rows& rows, const Piece& piece, const Piece* next) const {
-  const dbsa_segment& segment = plan_.segments[static_cast<size_t>(piece.segment)];
+// Those of the step's ranges that lie in the tile.
+Run::Rows Run::rows_of(const Step& step, const Tile& tile, const Rows& all) const {
+  if (step.ranges == tile.ranges) return all;
+  const Range& first = plan_.ranges[static_cast<size_t>(step.first_range)];
+  const Range& last = plan_.ranges[static_cast<size_t>(step.first_range + step.ranges - 1)];
+  Rows rows = all;
+  rows.first_row = std::max(first.first_row, tile.first_row);
+  rows.rows = std::min(last.first_row + last.rows, tile.first_row + tile.rows) - rows.first_row;
+  const int64_t before = rows.first_row - tile.first_row;
+  const int64_t merged = before * group_;
+  rows.state = {all.state.m + merged, all.state.l + merged * kGroup,
+                all.state.acc + merged * v_width_, rows.rows * group_};
+  rows.rotated = static_cast<char*>(all.rotated) + merged * query_bytes();
+  rows.by += before;
+  return rows;
+}
+
+// Sets what each row sees of its own range's piece, and rotates it for that; whether any sees
+// something.
+bool Run::prepare_rows(const Step& step, const Rows& rows) const {
   bool seen = false;
+  const Range* range = plan_.ranges.data() + step.first_range;
+  const Piece* piece = plan_.pieces.data() + range->first_piece + step.piece;
   for (int64_t i = 0; i < rows.rows; ++i) {
-    const Interval tokens =
-        visible_tokens(segment, plan_.positions[static_cast<size_t>(rows.first_row + i)]);
-    seen = seen || (tokens.begin < piece.end && tokens.end > piece.begin);
+    const int64_t row = rows.first_row + i;
+    if (row == range->first_row + range->rows) {
+      ++range;
+      piece = plan_.pieces.data() + range->first_piece + step.piece;
+    }
+    const dbsa_segment& segment = segment_of(*piece);
+    Interval tokens = visible_tokens(segment, plan_.positions[static_cast<size_t>(row)]);
+    tokens.begin = std::max(tokens.begin, piece->begin);
+    tokens.end = std::min(tokens.end, piece->end);
+    if (tokens.begin < tokens.end) {
+      seen = true;
+      rotate_row(i, shift(segment), rows);
+    } else {
+      tokens = {step.end, step.end};
+    }
     std::fill_n(rows.low + i * group_, group_, tokens.begin);
     std::fill_n(rows.high + i * group_, group_, tokens.end);
   }
-  if (!seen) return;
-  if (rows.rotated_by != shift(segment)) rotate_rows(rows, shift(segment));
-  const dbsa_kv& kv = *segment.kv;
+  return seen;
+}
+
+void Run::run_step(const Step& step, const Step* next, const Rows& rows) const {
+  if (!prepare_rows(step, rows)) return;
+  const dbsa_kv& kv = kv_of(step);
   const auto* plane = static_cast<const char*>(kv.planes[static_cast<size_t>(layer_)]);
   const KvLayout::Head head = kv.layout.head(kv.tokens, rows.kv_head);
   AttendArgs args = {};
@@ -177,8 +221,8 @@ void Run::run_piece(Rows& rows, const Piece& piece, const Piece* next) const {
   }
   args.head_dim = head_dim_;
   args.v_width = v_width_;
-  args.begin = piece.begin;
-  args.end = piece.end;
+  args.begin = step.begin;
+  args.end = step.end;
   args.low = rows.low;
   args.high = rows.high;
   args.scores = rows.scores;
@@ -187,35 +231,15 @@ void Run::run_piece(Rows& rows, const Piece& piece, const Piece* next) const {
   kernels_.attend[shape_.arithmetic](args);
 }
 
-void Run::run_pieces(Rows rows, const Range& range, int64_t part, int64_t first,
-                     int64_t last) const {
-  if (part >= range.parts) return;
-  const Part& of = plan_.parts[static_cast<size_t>(range.first_part + part)];
-  const int64_t begin = std::max(of.first_piece, range.first_piece + first);
-  const int64_t end = std::min(of.first_piece + of.pieces, range.first_piece + last);
-  const Piece* const pieces = plan_.pieces.data();
-  for (int64_t p = begin; p < end; ++p) {
-    const bool more = p + 1 < range.first_piece + range.pieces;
-    run_piece(rows, pieces[p], more ? pieces + p + 1 : nullptr);
-  }
-}
-
-// What the ranges of the tile share, for all of its rows; then the rest of each.
 void Run::run_part(const Unit& unit, int64_t part, const AttentionState& state) const {
   clear(state);
   const Tile& tile = *unit.tile;
-  const Range* const ranges = plan_.ranges.data() + tile.first_range;
+  const Part& of = plan_.parts[static_cast<size_t>(tile.first_part + part)];
   const Rows all = all_rows(unit, state);
-  run_pieces(all, ranges[0], part, 0, tile.shared_pieces);
-  if (tile.ranges == 1) return;
-  for (const Range* range = ranges; range < ranges + tile.ranges; ++range) {
-    const int64_t before = (range->first_row - tile.first_row) * group_;
-    Rows own = all;
-    own.first_row = range->first_row;
-    own.rows = range->rows;
-    own.state = {state.m + before, state.l + before * kGroup, state.acc + before * v_width_,
-                 range->rows * group_};
-    run_pieces(own, *range, part, tile.shared_pieces, range->pieces);
+  for (int64_t i = of.first_step; i < of.first_step + of.steps; ++i) {
+    const Step* const step = plan_.steps.data() + i;
+    const bool more = part + 1 < tile.parts || i + 1 < of.first_step + of.steps;
+    run_step(*step, more ? step + 1 : nullptr, rows_of(*step, tile, all));
   }
 }
 
