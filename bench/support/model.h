@@ -27,6 +27,7 @@ class Model {
   std::string backend() { return backend_.describe(); }
   host::AttentionBackend& ops() { return backend_; }
   Llama& llama() { return *llama_; }
+  const host::HostServices& services() { return plugins_.services(); }
   host::Kv make_kv(int64_t tokens) { return must(backend_.kv_create(tokens)); }
   std::vector<int32_t> random_ids(int64_t count);
 

@@ -1,7 +1,9 @@
 #include "icl/label_trie.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
+#include <utility>
 
 namespace dbsa {
 namespace {
@@ -60,18 +62,19 @@ Result<LabelTrie> LabelTrie::build(std::span<const LabelTokens> tokens,
   // Inserted in label order, so children are found in the order of their least label.
   std::vector<Node> loose(1);
   std::vector<std::vector<int32_t>> loose_children(1);
+  std::map<std::pair<int32_t, int32_t>, int32_t> child_of;  // by parent and token
   for (int32_t label = 0; label < static_cast<int32_t>(sequences.size()); ++label) {
     int32_t at = 0;
+    ++loose[0].label_count;
     for (const int32_t token : sequences[label]) {
-      const auto& siblings = loose_children[at];
-      const auto found = std::find_if(siblings.begin(), siblings.end(),
-                                      [&](int32_t n) { return loose[n].token == token; });
-      if (found != siblings.end()) {
-        at = *found;
+      const auto made = static_cast<int32_t>(loose.size());
+      const auto [child, is_new] = child_of.try_emplace({at, token}, made);
+      if (!is_new) {
+        at = child->second;
+        ++loose[at].label_count;
         continue;
       }
-      const auto made = static_cast<int32_t>(loose.size());
-      loose.push_back({token, at, loose[at].depth + 1, -1, label, 0, 0});
+      loose.push_back({token, at, loose[at].depth + 1, -1, label, 1, 0, 0});
       loose_children[at].push_back(made);
       loose_children.emplace_back();
       at = made;
@@ -81,7 +84,6 @@ Result<LabelTrie> LabelTrie::build(std::span<const LabelTokens> tokens,
 
   // Renumbered depth first.
   LabelTrie trie;
-  trie.label_count_ = static_cast<int32_t>(sequences.size());
   std::vector<int32_t> number(loose.size());
   std::vector<int32_t> stack = {0};
   while (!stack.empty()) {

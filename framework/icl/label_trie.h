@@ -23,6 +23,7 @@ class LabelTrie {
     int32_t depth = 0;        // tokens from the root
     int32_t label = -1;       // of a leaf; -1 elsewhere
     int32_t min_label = 0;    // the least label of this subtree
+    int32_t label_count = 0;  // of this subtree
     int32_t first_child = 0;  // in the list of children
     int32_t child_count = 0;
   };
@@ -33,7 +34,8 @@ class LabelTrie {
                                  std::span<const std::string> names);
 
   int32_t size() const { return static_cast<int32_t>(nodes_.size()); }
-  int32_t label_count() const { return label_count_; }
+  // Nodes that are no leaves, the root aside: tokens that a pass may have to compute.
+  int32_t inner_count() const { return size() - 1 - nodes_[0].label_count; }
   const Node& node(int32_t i) const { return nodes_[i]; }
   std::span<const Node> nodes() const { return nodes_; }
 
@@ -56,7 +58,6 @@ class LabelTrie {
  private:
   std::vector<Node> nodes_;
   std::vector<int32_t> children_;
-  int32_t label_count_ = 0;
 };
 
 }  // namespace dbsa

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -9,6 +11,12 @@
 #include "model/weight_loader.h"
 
 namespace dbsa {
+namespace {
+
+// Of a pass that are computed at once where only some of them are asked for: 64 MiB.
+constexpr int64_t kLogits = int64_t{64} * 1024 * 1024 / static_cast<int64_t>(sizeof(float));
+
+}  // namespace
 
 struct Llama::Layer {
   host::Weight attention_norm, feed_forward_norm;
@@ -20,9 +28,11 @@ struct Llama::Layer {
 // Grown to the largest pass so far.
 struct Llama::Activations {
   int64_t rows = 0;
+  int64_t last_rows = 0;
   int64_t logit_rows = 0;
-  host::Buffer x, normed, q, k, v, attended;   // [rows, *]
-  host::Buffer last_x, last_attended, logits;  // [logit_rows, *]
+  host::Buffer x, normed, q, k, v, attended;  // [rows, *]
+  host::Buffer last_x, last_attended;         // [last_rows, *]
+  host::Buffer logits;                        // [logit_rows, vocabulary]
 };
 
 Llama::Llama(const Checkpoint& checkpoint, const ModelConfig& config, Precision precision,
@@ -118,7 +128,8 @@ Status Llama::load_weights() {
                      config_.vocab_size, hidden, head_);
 }
 
-Status Llama::reserve(int64_t rows, int64_t logit_rows) {
+// last_rows: that are wanted of the last layer; logit_rows: of these, computed at once.
+Status Llama::reserve(int64_t rows, int64_t last_rows, int64_t logit_rows) {
   Activations& a = *activations_;
   const int64_t hidden = config_.hidden_size;
   const int64_t q_width = config_.heads * config_.head_dim;
@@ -135,13 +146,17 @@ Status Llama::reserve(int64_t rows, int64_t logit_rows) {
     }
     a.rows = rows;
   }
-  if (logit_rows > a.logit_rows) {
-    for (const auto& [buffer, width] : {std::pair{&a.last_x, hidden},
-                                        {&a.last_attended, q_width},
-                                        {&a.logits, config_.vocab_size}}) {
+  if (last_rows > a.last_rows) {
+    for (const auto& [buffer, width] :
+         {std::pair{&a.last_x, hidden}, {&a.last_attended, q_width}}) {
       *buffer = host::Buffer();
-      DBSA_ASSIGN_OR_RETURN(*buffer, backend_.buffer_create(logit_rows, width));
+      DBSA_ASSIGN_OR_RETURN(*buffer, backend_.buffer_create(last_rows, width));
     }
+    a.last_rows = last_rows;
+  }
+  if (logit_rows > a.logit_rows) {
+    a.logits = host::Buffer();
+    DBSA_ASSIGN_OR_RETURN(a.logits, backend_.buffer_create(logit_rows, config_.vocab_size));
     a.logit_rows = logit_rows;
   }
   return {};
@@ -216,7 +231,7 @@ Status Llama::finish_layer(const Layer& layer, int64_t rows) {
 
 Result<std::vector<float>> Llama::hidden_states(const ForwardInput& input, int32_t layers) {
   const auto rows = static_cast<int64_t>(input.ids.size());
-  DBSA_RETURN_IF_ERROR(reserve(rows, 0));
+  DBSA_RETURN_IF_ERROR(reserve(rows, 0, 0));
   DBSA_ASSIGN_OR_RETURN(const host::Plan plan, prepare(input));
   Activations& a = *activations_;
   DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_, a.x));
@@ -231,12 +246,13 @@ Result<std::vector<float>> Llama::hidden_states(const ForwardInput& input, int32
   return states;
 }
 
-// Leaves them in the activations.
-Status Llama::compute_logits(const ForwardInput& input, std::span<const int64_t> logit_rows,
-                             const LayerHook& before_layer, const LayerHook& kv_written) {
+// Leaves the residual stream of the wanted rows in last_x.
+Status Llama::compute_layers(const ForwardInput& input, std::span<const int64_t> wanted_rows,
+                             int64_t logit_rows, const LayerHook& before_layer,
+                             const LayerHook& kv_written) {
   const auto rows = static_cast<int64_t>(input.ids.size());
-  const auto wanted = static_cast<int64_t>(logit_rows.size());
-  DBSA_RETURN_IF_ERROR(reserve(rows, wanted));
+  const auto wanted = static_cast<int64_t>(wanted_rows.size());
+  DBSA_RETURN_IF_ERROR(reserve(rows, wanted, logit_rows));
   DBSA_ASSIGN_OR_RETURN(const host::Plan plan, prepare(input));
   Activations& a = *activations_;
   DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_, a.x));
@@ -254,25 +270,33 @@ Status Llama::compute_logits(const ForwardInput& input, std::span<const int64_t>
       continue;
     }
     // After the last attention only the wanted rows matter.
-    DBSA_RETURN_IF_ERROR(backend_.gather_rows(a.x, logit_rows, a.last_x));
-    DBSA_RETURN_IF_ERROR(backend_.gather_rows(a.attended, logit_rows, a.last_attended));
+    DBSA_RETURN_IF_ERROR(backend_.gather_rows(a.x, wanted_rows, a.last_x));
+    DBSA_RETURN_IF_ERROR(backend_.gather_rows(a.attended, wanted_rows, a.last_attended));
     DBSA_RETURN_IF_ERROR(
         backend_.linear(a.last_attended, wanted, {{l.o, l.o_bias, &a.last_x, a.last_x}}));
     DBSA_RETURN_IF_ERROR(feed_forward(l, wanted, a.last_x));
   }
-  if (wanted == 0) return backend_.sync();
-  DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.last_x, wanted, norm_, epsilon(), a.normed));
-  return backend_.linear(a.normed, wanted, {{head_, host::Weight(), nullptr, a.logits}});
+  return wanted == 0 ? backend_.sync() : Status();
+}
+
+// Of the first `rows` rows of x.
+Status Llama::compute_logits(const host::Buffer& x, int64_t rows) {
+  Activations& a = *activations_;
+  DBSA_RETURN_IF_ERROR(backend_.rms_norm(x, rows, norm_, epsilon(), a.normed));
+  return backend_.linear(a.normed, rows, {{head_, host::Weight(), nullptr, a.logits}});
 }
 
 Result<std::vector<float>> Llama::forward(const ForwardInput& input,
                                           std::span<const int64_t> logit_rows,
                                           const LayerHook& before_layer,
                                           const LayerHook& kv_written) {
-  DBSA_RETURN_IF_ERROR(compute_logits(input, logit_rows, before_layer, kv_written));
   const auto wanted = static_cast<int64_t>(logit_rows.size());
+  DBSA_RETURN_IF_ERROR(compute_layers(input, logit_rows, wanted, before_layer, kv_written));
   std::vector<float> logits(static_cast<size_t>(wanted * config_.vocab_size));
-  if (wanted > 0) DBSA_RETURN_IF_ERROR(backend_.download(activations_->logits, 0, wanted, logits));
+  if (wanted > 0) {
+    DBSA_RETURN_IF_ERROR(compute_logits(activations_->last_x, wanted));
+    DBSA_RETURN_IF_ERROR(backend_.download(activations_->logits, 0, wanted, logits));
+  }
   DBSA_RETURN_IF_ERROR(check_unchanged());
   return logits;
 }
@@ -286,10 +310,26 @@ Result<std::vector<host::TokenScores>> Llama::score(const ForwardInput& input,
     rows.push_back(ask.row);
     tokens.push_back(ask.tokens);
   }
-  DBSA_RETURN_IF_ERROR(compute_logits(input, rows, before_layer, nullptr));
+  const auto wanted = static_cast<int64_t>(rows.size());
+  const int64_t at_once = std::min(wanted, std::max<int64_t>(1, kLogits / config_.vocab_size));
+  DBSA_RETURN_IF_ERROR(compute_layers(input, rows, at_once, before_layer, nullptr));
+  Activations& a = *activations_;
   std::vector<host::TokenScores> scores;
-  if (!asks.empty()) {
-    DBSA_ASSIGN_OR_RETURN(scores, backend_.log_softmax(activations_->logits, tokens));
+  for (int64_t first = 0; first < wanted; first += at_once) {
+    const int64_t count = std::min(at_once, wanted - first);
+    if (first == 0) {
+      DBSA_RETURN_IF_ERROR(compute_logits(a.last_x, count));
+    } else {
+      std::vector<int64_t> next(static_cast<size_t>(count));
+      std::iota(next.begin(), next.end(), first);
+      DBSA_RETURN_IF_ERROR(backend_.gather_rows(a.last_x, next, a.x));
+      DBSA_RETURN_IF_ERROR(compute_logits(a.x, count));
+    }
+    DBSA_ASSIGN_OR_RETURN(
+        std::vector<host::TokenScores> some,
+        backend_.log_softmax(a.logits, std::span(tokens).subspan(static_cast<size_t>(first),
+                                                                 static_cast<size_t>(count))));
+    std::move(some.begin(), some.end(), std::back_inserter(scores));
   }
   DBSA_RETURN_IF_ERROR(check_unchanged());
   return scores;

@@ -75,7 +75,8 @@ class Llama {
                                      const LayerHook& before_layer = nullptr,
                                      const LayerHook& kv_written = nullptr);
 
-  // The same pass, of whose logits these alone leave the backend, [asks].
+  // The same pass, of whose logits only these leave the backend, [asks]. Logits are computed for as
+  // many rows at once as 64 MiB hold.
   Result<std::vector<host::TokenScores>> score(const ForwardInput& input,
                                                std::span<const ScoreAsk> asks,
                                                const LayerHook& before_layer = nullptr);
@@ -96,9 +97,11 @@ class Llama {
   float epsilon() const { return static_cast<float>(config_.rms_norm_eps); }
   Status load_weights();
   Status check_unchanged() const;
-  Status reserve(int64_t rows, int64_t logit_rows);
-  Status compute_logits(const ForwardInput& input, std::span<const int64_t> logit_rows,
-                        const LayerHook& before_layer, const LayerHook& kv_written);
+  Status reserve(int64_t rows, int64_t last_rows, int64_t logit_rows);
+  Status compute_layers(const ForwardInput& input, std::span<const int64_t> wanted_rows,
+                        int64_t logit_rows, const LayerHook& before_layer,
+                        const LayerHook& kv_written);
+  Status compute_logits(const host::Buffer& x, int64_t rows);
   Result<host::Plan> prepare(const ForwardInput& input);
   Status append_kv(const ForwardInput& input, int32_t layer);
   Status write_kv(const ForwardInput& input, int32_t layer, bool queries);

@@ -84,8 +84,8 @@ struct AnswerTimings {
 
 struct AnswerLabel {
   std::string text;
-  // Natural logarithm. trie and likelihood: of the label among all labels; vote: of its share of
-  // the votes; free: of the generated text.
+  // Natural logarithm. trie, greedy_trie and likelihood: of the label among all labels; vote: of
+  // its share of the votes; free: of the generated text.
   double log_probability = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <utility>
 
+#include "icl/best_first_walk.h"
 #include "icl/prompt.h"
 #include "pipeline/engine_impl.h"
 #include "pipeline/label_decoder.h"
@@ -42,9 +43,13 @@ int64_t Engine::Impl::longest_continuation() const {
   return longest;
 }
 
-// How many tokens of them are computed at once: a tree is wider than it is long.
+// Room for tokens behind the query. A tree is wider than it is long; of a trie, a walk takes a few
+// requests' worth, and makes room for more where it needs them.
 int64_t Engine::Impl::continuation_tokens() const {
-  return tree ? static_cast<int64_t>(tree->rows().size()) : longest_continuation();
+  if (tree) return static_cast<int64_t>(tree->rows().size());
+  if (settings.decoding.method == DecodingMethod::kTrie)
+    return std::min<int64_t>(trie->inner_count(), 4 * BestFirstWalk::kFirstTokens);
+  return longest_continuation();
 }
 
 Result<std::vector<QueryPass::Selected>> Engine::Impl::open_blocks(const Selection& selection) {
@@ -86,7 +91,7 @@ void normalise(std::vector<double>& scores) {
 // query: the tokens that the pass computes before the answer.
 Status Engine::Impl::decode(QueryPass& pass, std::span<const int32_t> query, Answer& answer) {
   if (tree) {
-    DBSA_ASSIGN_OR_RETURN(std::vector<double> scores, pass.extend(query, *tree));
+    DBSA_ASSIGN_OR_RETURN(std::vector<double> scores, decode_likelihood(*tree, pass, query));
     normalise(scores);
     const std::vector<size_t> best = best_two(scores);
     answer.label = {pool.labels[best[0]].text, scores[best[0]]};
@@ -103,7 +108,9 @@ Status Engine::Impl::decode(QueryPass& pass, std::span<const int32_t> query, Ans
     answer.label = {generated.text, generated.log_probability};
     return {};
   }
-  DBSA_ASSIGN_OR_RETURN(const Decision decision, decode_trie(*trie, pass, query));
+  DBSA_ASSIGN_OR_RETURN(const Decision decision, settings.decoding.method == DecodingMethod::kTrie
+                                                     ? decode_best_first(*trie, pass, query)
+                                                     : decode_greedily(*trie, pass, query));
   const auto named = [&](const LabelScore& score) {
     return AnswerLabel{pool.labels[static_cast<size_t>(score.label)].text, score.log_probability};
   };

@@ -14,8 +14,8 @@
 #include "host/kv_store.h"
 #include "host/mask_pattern.h"
 #include "host/retriever.h"
-#include "icl/label_tree.h"
 #include "icl/label_trie.h"
+#include "icl/likelihood_tree.h"
 #include "model/llama.h"
 #include "pipeline/engine.h"
 #include "pipeline/identity.h"
@@ -88,9 +88,9 @@ struct Engine::Impl {
   Pool pool;
   std::vector<EncodeBlock> blocks;  // with plans; of an opened pool only once a repair needs them
   std::vector<int64_t> lengths;
-  std::optional<LabelTrie> trie;  // under trie
-  std::optional<LabelTree> tree;  // under likelihood
-  std::vector<int64_t> block_of;  // of each document, where single demonstrations are ranked
+  std::optional<LabelTrie> trie;       // under trie and greedy_trie
+  std::optional<LikelihoodTree> tree;  // under likelihood
+  std::vector<int64_t> block_of;       // of each document, where single demonstrations are ranked
 
   Impl(Settings s, host::HostServices& host_services, Computing c, std::unique_ptr<Plugins> p)
       : settings(std::move(s)),

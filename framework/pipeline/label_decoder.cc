@@ -3,27 +3,84 @@
 #include <algorithm>
 #include <cmath>
 
+#include "icl/best_first_walk.h"
+#include "icl/greedy_walk.h"
+
 namespace dbsa {
 
-Result<Decision> decode_trie(const LabelTrie& trie, QueryPass& pass,
-                             std::span<const int32_t> query) {
-  std::vector<int32_t> written;  // in the pass
-  return decide(trie, [&](int32_t node) -> Result<std::vector<double>> {
+namespace {
+
+std::vector<int32_t> tokens_of_children(const LabelTrie& trie, int32_t node) {
+  std::vector<int32_t> tokens;
+  for (const int32_t child : trie.children(node)) tokens.push_back(trie.node(child).token);
+  return tokens;
+}
+
+}  // namespace
+
+Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
+                                   std::span<const int32_t> query) {
+  BestFirstWalk walk(trie);
+  std::vector<int32_t> row_of(static_cast<size_t>(trie.size()), -1);
+  int32_t row_count = 0;
+  for (std::vector<int32_t> nodes = walk.next(); !nodes.empty(); nodes = walk.next()) {
+    std::vector<TreeToken> rows;
+    std::vector<int32_t> asking;  // nodes
+    for (const int32_t node : nodes) {
+      const LabelTrie::Node& at = trie.node(node);
+      if (node > 0) {
+        rows.push_back({at.token, row_of[static_cast<size_t>(at.parent)], at.depth - 1});
+        row_of[static_cast<size_t>(node)] = row_count++;
+      }
+      if (trie.is_branching(node)) asking.push_back(node);
+    }
+    std::vector<std::vector<int32_t>> tokens;
+    for (const int32_t node : asking) tokens.push_back(tokens_of_children(trie, node));
+    std::vector<QueryPass::TreeAsk> asks;
+    for (size_t i = 0; i < asking.size(); ++i)
+      asks.push_back({row_of[static_cast<size_t>(asking[i])], tokens[i]});
+    size_t answered = 0;
+    DBSA_RETURN_IF_ERROR(
+        pass.extend(nodes.front() == 0 ? query : std::span<const int32_t>(), rows, asks,
+                    [&](const QueryPass::TreeAsk&, const host::TokenScores& scores) {
+                      return walk.supply(asking[answered++], scores.values);
+                    }));
+  }
+  return walk.decision();
+}
+
+Result<Decision> decode_greedily(const LabelTrie& trie, QueryPass& pass,
+                                 std::span<const int32_t> query) {
+  const int64_t before = pass.length();
+  std::vector<int32_t> written;  // in the pass since
+  return decide_greedily(trie, [&](int32_t node) -> Result<std::vector<double>> {
     std::vector<int32_t> tokens(query.begin(), query.end());
     const std::vector<int32_t> path = trie.path(node);
     tokens.insert(tokens.end(), path.begin(), path.end());
     const auto common =
         std::mismatch(tokens.begin(), tokens.end(), written.begin(), written.end()).first -
         tokens.begin();
-    pass.truncate(common);
-    std::vector<int32_t> asked;
-    for (const int32_t child : trie.children(node)) asked.push_back(trie.node(child).token);
-    DBSA_ASSIGN_OR_RETURN(
-        host::TokenScores scores,
-        pass.extend(std::span(tokens).subspan(static_cast<size_t>(common)), asked));
+    pass.truncate(before + common);
+    DBSA_ASSIGN_OR_RETURN(host::TokenScores scores,
+                          pass.extend(std::span(tokens).subspan(static_cast<size_t>(common)),
+                                      tokens_of_children(trie, node)));
     written = std::move(tokens);
     return std::move(scores.values);
   });
+}
+
+Result<std::vector<double>> decode_likelihood(const LikelihoodTree& tree, QueryPass& pass,
+                                              std::span<const int32_t> query) {
+  std::vector<QueryPass::TreeAsk> asks;
+  for (int32_t row = -1; row < static_cast<int32_t>(tree.rows().size()); ++row)
+    asks.push_back({row, tree.next_tokens(row)});
+  std::vector<double> edges = tree.make_edges();
+  DBSA_RETURN_IF_ERROR(
+      pass.extend(query, tree.rows(), asks,
+                  [&](const QueryPass::TreeAsk& ask, const host::TokenScores& scores) {
+                    return tree.supply(ask.row, scores.values, edges);
+                  }));
+  return tree.log_likelihoods(edges);
 }
 
 namespace {

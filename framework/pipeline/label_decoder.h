@@ -10,18 +10,29 @@
 #include <string_view>
 #include <vector>
 
+#include "icl/label_score.h"
 #include "icl/label_trie.h"
-#include "icl/trie_walk.h"
+#include "icl/likelihood_tree.h"
 #include "model/tokenizer/tokenizer.h"
 #include "pipeline/query_pass.h"
 
 namespace dbsa {
 
-// Walks the label trie greedily behind the query, whose ids it appends to the pass. Each branching
-// node that is looked at costs one pass over the tokens that lead to it from the nearest node
-// already computed.
-Result<Decision> decode_trie(const LabelTrie& trie, QueryPass& pass,
-                             std::span<const int32_t> query);
+// All three append the query's ids to the pass.
+
+// The likeliest label and the second likeliest (BestFirstWalk). Each request of the walk is one
+// pass over its tokens, the first one together with the query.
+Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
+                                   std::span<const int32_t> query);
+
+// Walks the label trie greedily (GreedyWalk). Each branching node that is looked at costs one pass
+// over the tokens that lead to it from the nearest node already computed.
+Result<Decision> decode_greedily(const LabelTrie& trie, QueryPass& pass,
+                                 std::span<const int32_t> query);
+
+// The log-likelihood of each label, [labels], in one pass.
+Result<std::vector<double>> decode_likelihood(const LikelihoodTree& tree, QueryPass& pass,
+                                              std::span<const int32_t> query);
 
 struct Generated {
   std::string text;

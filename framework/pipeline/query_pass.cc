@@ -11,7 +11,7 @@ Result<QueryPass> QueryPass::begin(Forward& forward, host::AttentionBackend& bac
                                    const host::HostServices& services,
                                    std::vector<Selected> selected, int64_t start, int64_t capacity,
                                    int64_t chunk_tokens) {
-  QueryPass pass(forward, services, std::move(selected), start, chunk_tokens);
+  QueryPass pass(forward, backend, services, std::move(selected), start, chunk_tokens);
   DBSA_ASSIGN_OR_RETURN(pass.kv_, backend.kv_create(capacity));
   return pass;
 }
@@ -19,67 +19,81 @@ Result<QueryPass> QueryPass::begin(Forward& forward, host::AttentionBackend& bac
 Result<host::TokenScores> QueryPass::extend(std::span<const int32_t> ids,
                                             std::span<const int32_t> asked) {
   host::TokenScores last;
-  DBSA_RETURN_IF_ERROR(extend(ids, asked, nullptr, [&](int32_t, host::TokenScores scores) {
+  const TreeAsk ask = {-1, asked};
+  DBSA_RETURN_IF_ERROR(extend(ids, {}, {&ask, 1}, [&](const TreeAsk&, host::TokenScores scores) {
     last = std::move(scores);
     return Status();
   }));
   return last;
 }
 
-Result<std::vector<double>> QueryPass::extend(std::span<const int32_t> ids, const LabelTree& tree) {
-  std::vector<double> edges = tree.make_edges();
-  DBSA_RETURN_IF_ERROR(
-      extend(ids, tree.next_tokens(-1), &tree, [&](int32_t row, const host::TokenScores& scores) {
-        return tree.supply(row, scores.values, edges);
-      }));
-  return tree.log_likelihoods(edges);
-}
-
-Status QueryPass::extend(std::span<const int32_t> ids, std::span<const int32_t> asked,
-                         const LabelTree* tree, const Sink& sink) {
+Status QueryPass::extend(std::span<const int32_t> ids, std::span<const TreeToken> rows,
+                         std::span<const TreeAsk> asks, const Sink& sink) {
   const Stopwatch watch;
   const double before = verify_seconds_ + away_seconds_;
-  const std::span<const TreeToken> rows = tree ? tree->rows() : std::span<const TreeToken>();
   const size_t count = ids.size() + rows.size();
-  if (ids.empty() || length_ + static_cast<int64_t>(count) > kv_.tokens())
+  if (count == 0 || length_ + static_cast<int64_t>(ids.size()) > kv_.tokens())
     return Error{ErrorCode::kInvalidArgument, "a query pass was extended past its capacity", ""};
+  if (!ids.empty()) drop_tree();
   const int64_t base = length_;
   length_ += static_cast<int64_t>(ids.size());
+  const auto first_row = static_cast<int32_t>(tree_.size());
+  DBSA_RETURN_IF_ERROR(place_rows(rows));
   const auto chunk = static_cast<size_t>(chunk_tokens_);
+  // Row of the pass that an ask is about, from the first of ids on.
+  const auto place = [&](const TreeAsk& ask) {
+    return ask.row < 0 ? ids.size() - 1 : ids.size() + static_cast<size_t>(ask.row - first_row);
+  };
   for (size_t first = 0; first < count;) {
     if (services_->cancelled()) return Error{ErrorCode::kCancelled, "stopped while answering", ""};
     const size_t end = std::min(count, first + chunk);
     ForwardInput input;
-    std::vector<ScoreAsk> asks;
-    std::vector<int32_t> asking;  // row of the tree, -1: the last of ids
-    const auto ask = [&](int32_t row, size_t of_chunk, std::span<const int32_t> tokens) {
-      asks.push_back({static_cast<int64_t>(of_chunk), tokens});
-      asking.push_back(row);
-    };
     size_t at = first;
     if (at < ids.size()) {
       const size_t stop = std::min(end, ids.size());
       add_run(ids.subspan(at, stop - at), base + static_cast<int64_t>(at), input);
-      if (stop == ids.size()) ask(-1, stop - 1 - first, asked);
       at = stop;
     }
     while (at < end) {
-      const size_t begin = at - ids.size();
-      size_t stop = begin + 1;
-      while (ids.size() + stop < end && rows[stop].parent == static_cast<int32_t>(stop) - 1) ++stop;
-      add_tree_run(rows, begin, stop, input);
-      for (; at < ids.size() + stop; ++at) {
-        const auto row = static_cast<int32_t>(at - ids.size());
-        ask(row, at - first, tree->next_tokens(row));
-      }
+      const auto begin = first_row + static_cast<int32_t>(at - ids.size());
+      const auto last = first_row + static_cast<int32_t>(end - ids.size());
+      int32_t stop = begin + 1;
+      while (stop < last && run_begin(stop) < stop) ++stop;
+      add_tree_run(begin, stop, input);
+      at += static_cast<size_t>(stop - begin);
     }
-    DBSA_ASSIGN_OR_RETURN(std::vector<host::TokenScores> scores, compute(input, asks));
+    std::vector<ScoreAsk> wanted;
+    while (wanted.size() < asks.size() && place(asks[wanted.size()]) < end) {
+      const TreeAsk& ask = asks[wanted.size()];
+      wanted.push_back({static_cast<int64_t>(place(ask) - first), ask.tokens});
+    }
+    DBSA_ASSIGN_OR_RETURN(std::vector<host::TokenScores> scores, compute(input, wanted));
     for (size_t i = 0; i < scores.size(); ++i)
-      DBSA_RETURN_IF_ERROR(sink(asking[i], std::move(scores[i])));
+      DBSA_RETURN_IF_ERROR(sink(asks[i], std::move(scores[i])));
+    asks = asks.subspan(wanted.size());
     first = end;
   }
   if (!first_seconds_)
     first_seconds_ = watch.seconds() - (verify_seconds_ + away_seconds_ - before);
+  return {};
+}
+
+void QueryPass::drop_tree() {
+  tree_.clear();
+  pages_.clear();
+}
+
+Status QueryPass::place_rows(std::span<const TreeToken> rows) {
+  if (rows.empty()) return {};
+  int64_t slot = length_ + static_cast<int64_t>(tree_.size());
+  int32_t page = -1;
+  if (!pages_.empty() || slot + static_cast<int64_t>(rows.size()) > kv_.tokens()) {
+    page = static_cast<int32_t>(pages_.size());
+    slot = 0;
+    DBSA_ASSIGN_OR_RETURN(host::Kv kv, backend_->kv_create(static_cast<int64_t>(rows.size())));
+    pages_.push_back(std::move(kv));
+  }
+  for (const TreeToken& token : rows) tree_.push_back({token, page, slot++});
   return {};
 }
 
@@ -133,39 +147,48 @@ void QueryPass::add_run(std::span<const int32_t> ids, int64_t first_token, Forwa
   input.ranges.push_back(std::move(range));
 }
 
-// One range: rows begin..end - 1, each but the first a child of the one before it. Token i of the
-// tree stands in slot length_ + i of the live KV, whatever its position. A run of such rows is one
-// segment wherever a chunk cuts it, so that a row's segments, and its bits, do not depend on that.
-void QueryPass::add_tree_run(std::span<const TreeToken> rows, size_t begin, size_t end,
-                             ForwardInput& input) {
-  const auto segment = [&](int32_t kind, int64_t first, int64_t length, int64_t depth) {
-    return dbsa_segment{sizeof(dbsa_segment),     kind, kv_.get(), length_ + first, length,
-                        start_ + length_ + depth, 0};
+// The first row of the run that a row ends: rows that stand side by side, each but the first a
+// child of the one before it.
+int32_t QueryPass::run_begin(int32_t row) const {
+  const auto at = [&](int32_t i) -> const TreeRow& { return tree_[static_cast<size_t>(i)]; };
+  while (row > 0 && at(row).token.parent == row - 1 && at(row - 1).page == at(row).page) --row;
+  return row;
+}
+
+// One range: rows begin..end - 1 of a run. Such rows are one segment wherever a chunk cuts the run,
+// so that a row's segments, and its bits, do not depend on that.
+void QueryPass::add_tree_run(int32_t begin, int32_t end, ForwardInput& input) {
+  const auto at = [&](int32_t i) -> const TreeRow& { return tree_[static_cast<size_t>(i)]; };
+  const auto kv_of = [&](int32_t i) -> host::Kv& {
+    return at(i).page < 0 ? kv_ : pages_[static_cast<size_t>(at(i).page)];
+  };
+  const auto segment = [&](int32_t kind, int32_t first, int32_t stop) {
+    return dbsa_segment{sizeof(dbsa_segment),
+                        kind,
+                        kv_of(first).get(),
+                        at(first).slot,
+                        stop - first,
+                        start_ + length_ + at(first).token.depth,
+                        0};
   };
   RowRange range;
-  range.rows = static_cast<int64_t>(end - begin);
-  range.kv = &kv_;
-  range.first_token = length_ + static_cast<int64_t>(begin);
+  range.rows = end - begin;
+  range.kv = &kv_of(begin);
+  range.first_token = at(begin).slot;
   range.segments = selected_segments();
   range.segments.push_back(
       {sizeof(dbsa_segment), DBSA_SEGMENT_FULL, kv_.get(), 0, length_, start_, 0});
-  const auto run_begin = [&](int32_t row) {
-    while (row > 0 && rows[static_cast<size_t>(row)].parent == row - 1) --row;
-    return row;
-  };
   // The rows above, from the nearest run up.
-  const int32_t own = run_begin(static_cast<int32_t>(begin));
-  for (int32_t above = rows[static_cast<size_t>(own)].parent; above >= 0;) {
+  const int32_t own = run_begin(begin);
+  for (int32_t above = at(own).token.parent; above >= 0;) {
     const int32_t first = run_begin(above);
-    range.segments.push_back(segment(DBSA_SEGMENT_FULL, first, above - first + 1,
-                                     rows[static_cast<size_t>(first)].depth));
-    above = rows[static_cast<size_t>(first)].parent;
+    range.segments.push_back(segment(DBSA_SEGMENT_FULL, first, above + 1));
+    above = at(first).token.parent;
   }
-  range.segments.push_back(segment(DBSA_SEGMENT_CAUSAL, own, static_cast<int64_t>(end) - own,
-                                   rows[static_cast<size_t>(own)].depth));
-  for (size_t i = begin; i < end; ++i) {
-    input.ids.push_back(rows[i].token);
-    input.positions.push_back(static_cast<int32_t>(start_ + length_ + rows[i].depth));
+  range.segments.push_back(segment(DBSA_SEGMENT_CAUSAL, own, end));
+  for (int32_t i = begin; i < end; ++i) {
+    input.ids.push_back(at(i).token.token);
+    input.positions.push_back(static_cast<int32_t>(start_ + length_ + at(i).token.depth));
   }
   input.ranges.push_back(std::move(range));
 }

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "host/host_services.h"
-#include "icl/label_tree.h"
+#include "icl/tree_token.h"
 #include "model/llama.h"
 #include "pipeline/block_cache.h"
 #include "pipeline/forward_batch.h"
@@ -31,7 +31,8 @@ class QueryPass {
     int64_t start = 0;  // position of its token 0
   };
 
-  // capacity: tokens the query may grow to. start: position of its first token.
+  // capacity: tokens that the query may grow to; rows of a tree find room beyond it, too. start:
+  // position of its first token.
   static Result<QueryPass> begin(Forward& forward, host::AttentionBackend& backend,
                                  const host::HostServices& services, std::vector<Selected> selected,
                                  int64_t start, int64_t capacity, int64_t chunk_tokens);
@@ -42,13 +43,24 @@ class QueryPass {
   // kCancelled between two chunks.
   Result<host::TokenScores> extend(std::span<const int32_t> ids, std::span<const int32_t> asked);
 
-  // Appends tokens and computes, together with them, a tree behind the last one, each row seeing
-  // the selected blocks, the tokens so far and the rows above it; the log-likelihoods of the tree's
-  // labels. The tree is no part of the pass afterwards. Errors as of extend().
-  Result<std::vector<double>> extend(std::span<const int32_t> ids, const LabelTree& tree);
+  // Appends tokens, and rows to the tree of tokens behind the last one; all are computed together.
+  // A row sees the selected blocks, the tokens, and the rows above it, its parent being a row of
+  // this call or an earlier one; rows are numbered through the calls. Tokens that are appended
+  // later, and truncate(), drop the tree. sink gets the scores at what is asked for after a row,
+  // in the order of asks. Errors as above, and those of sink.
+  struct TreeAsk {
+    int32_t row = -1;  // of the tree, of this call; -1: the last of ids
+    std::span<const int32_t> tokens;
+  };
+  using Sink = std::function<Status(const TreeAsk& ask, host::TokenScores scores)>;
+  Status extend(std::span<const int32_t> ids, std::span<const TreeToken> rows,
+                std::span<const TreeAsk> asks, const Sink& sink);  // asks: ascending rows
 
   // Forgets the tokens from `length` on.
-  void truncate(int64_t length) { length_ = length; }
+  void truncate(int64_t length) {
+    length_ = length;
+    drop_tree();
+  }
   int64_t length() const { return length_; }
 
   // Time spent on the first call of extend(), of this query alone and without verifying.
@@ -59,33 +71,41 @@ class QueryPass {
   double away_seconds() const { return away_seconds_; }
 
  private:
-  QueryPass(Forward& forward, const host::HostServices& services, std::vector<Selected> selected,
-            int64_t start, int64_t chunk_tokens)
+  QueryPass(Forward& forward, host::AttentionBackend& backend, const host::HostServices& services,
+            std::vector<Selected> selected, int64_t start, int64_t chunk_tokens)
       : forward_(&forward),
+        backend_(&backend),
         services_(&services),
         selected_(std::move(selected)),
         start_(start),
         chunk_tokens_(chunk_tokens) {}
   Status verify(int32_t layer);
   Status check_scores(std::span<const host::TokenScores> scores);
-  // Scores of the last of `ids` at `asked`, then of each row of the tree, if there is one, at what
-  // may follow it.
-  using Sink = std::function<Status(int32_t row, host::TokenScores scores)>;
-  Status extend(std::span<const int32_t> ids, std::span<const int32_t> asked, const LabelTree* tree,
-                const Sink& sink);
   Result<std::vector<host::TokenScores>> compute(const ForwardInput& input,
                                                  std::span<const ScoreAsk> asks);
   std::vector<dbsa_segment> selected_segments() const;
   void add_run(std::span<const int32_t> ids, int64_t first_token, ForwardInput& input);
-  void add_tree_run(std::span<const TreeToken> rows, size_t begin, size_t end, ForwardInput& input);
+  Status place_rows(std::span<const TreeToken> rows);
+  void drop_tree();
+  int32_t run_begin(int32_t row) const;
+  void add_tree_run(int32_t begin, int32_t end, ForwardInput& input);
 
   Forward* forward_;
+  host::AttentionBackend* backend_;
   const host::HostServices* services_;
   std::vector<Selected> selected_;
   int64_t start_;
   int64_t chunk_tokens_;
   host::Kv kv_;
   int64_t length_ = 0;
+  // The tree's rows lie in kv_ behind the tokens; those of a call that do not fit, in a page.
+  struct TreeRow {
+    TreeToken token;
+    int32_t page;  // -1: kv_
+    int64_t slot;  // index in it
+  };
+  std::vector<TreeRow> tree_;
+  std::vector<host::Kv> pages_;
   std::optional<double> first_seconds_;
   double verify_seconds_ = 0;
   double away_seconds_ = 0;

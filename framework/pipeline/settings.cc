@@ -73,10 +73,11 @@ Result<EmbeddingSettings> read_embedding(const nlohmann::json& table) {
 }
 
 DecodingMethod decoding_method(const std::string& name) {
-  return name == "trie"         ? DecodingMethod::kTrie
-         : name == "likelihood" ? DecodingMethod::kLikelihood
-         : name == "free"       ? DecodingMethod::kFree
-                                : DecodingMethod::kVote;
+  return name == "trie"          ? DecodingMethod::kTrie
+         : name == "greedy_trie" ? DecodingMethod::kGreedyTrie
+         : name == "likelihood"  ? DecodingMethod::kLikelihood
+         : name == "free"        ? DecodingMethod::kFree
+                                 : DecodingMethod::kVote;
 }
 
 Status check_recompute(const Settings& settings) {

@@ -79,7 +79,7 @@ struct EmbeddingSettings {
   int64_t layer = 0;  // from 1; 0: the last
 };
 
-enum class DecodingMethod { kTrie, kLikelihood, kFree, kVote };
+enum class DecodingMethod { kTrie, kGreedyTrie, kLikelihood, kFree, kVote };
 
 struct DecodingSettings {
   DecodingMethod method = DecodingMethod::kTrie;

@@ -29,13 +29,16 @@ TEST(LabelTrie, NumbersNodesDepthFirst) {
   const Ids depths = {0, 1, 2, 2, 3, 1};
   const Ids labels = {-1, -1, 0, -1, 2, 1};
   const Ids least = {0, 0, 0, 2, 2, 1};
+  const Ids counts = {3, 2, 1, 1, 1, 1};
   for (int32_t i = 0; i < 6; ++i) {
     EXPECT_EQ(trie->node(i).token, tokens[i]) << i;
     EXPECT_EQ(trie->node(i).parent, parents[i]) << i;
     EXPECT_EQ(trie->node(i).depth, depths[i]) << i;
     EXPECT_EQ(trie->node(i).label, labels[i]) << i;
     EXPECT_EQ(trie->node(i).min_label, least[i]) << i;
+    EXPECT_EQ(trie->node(i).label_count, counts[i]) << i;
   }
+  EXPECT_EQ(trie->inner_count(), 2);
   EXPECT_EQ(Ids(trie->children(0).begin(), trie->children(0).end()), (Ids{1, 5}));
   EXPECT_EQ(Ids(trie->children(1).begin(), trie->children(1).end()), (Ids{2, 3}));
   EXPECT_EQ(trie->path(4), (Ids{5, 8, 9}));

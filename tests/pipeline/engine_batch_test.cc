@@ -42,6 +42,8 @@ TEST_F(EngineTest, TogetherIsBitIdenticalToOneByOne) {
   };
   const Case cases[] = {
       {"trie", {}},
+      {"trie of many labels", {{"data.labels", "\"labels.jsonl\""}}},
+      {"greedy trie", {{"decoding.method", "\"greedy_trie\""}}},
       {"likelihood", {{"decoding.method", "\"likelihood\""}}},
       {"free", {{"decoding.method", "\"free\""}, {"decoding.max_tokens", "5"}}},
       {"vote", {{"decoding.method", "\"vote\""}}},
@@ -51,6 +53,10 @@ TEST_F(EngineTest, TogetherIsBitIdenticalToOneByOne) {
       {"int8", {{"model.kv_dtype", "\"int8\""}}},
       {"in memory", {}},
   };
+  std::string labels;
+  for (int i = 0; i < 300; ++i)
+    labels += nlohmann::json{{"label", "topic " + std::to_string(i * i)}}.dump() + "\n";
+  workspace_.write("labels.jsonl", labels);
   std::string in_memory = workspace_.read("pipeline.toml");
   const std::string on_disk = "plugin = \"hdf5\"\npath = \"store\"";
   ASSERT_NE(in_memory.find(on_disk), in_memory.npos);

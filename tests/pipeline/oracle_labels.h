@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "icl/label_trie.h"
 #include "model/tokenizer/tokenizer.h"
 #include "pipeline/engine.h"
 #include "pipeline/pool.h"
@@ -24,21 +25,27 @@ struct OraclePrompt {
   std::function<bool(size_t piece)> query_sees;
 };
 
-// Natural logarithm of the likelihood of `label` and one terminator token behind the prompt.
-inline double oracle_log_likelihood(const reference::OracleModel& model, const OraclePrompt& prompt,
-                                    const LabelTokens& label) {
+// Logits of the prompt's last token and of each of `tokens` behind it.
+struct OracleRows {
+  reference::Matrix logits;
+  size_t vocabulary;
+  size_t first;  // row of the prompt's last token
+  const double* after(size_t tokens) const { return logits.data() + (first + tokens) * vocabulary; }
+};
+
+inline OracleRows oracle_rows(const reference::OracleModel& model, const OraclePrompt& prompt,
+                              const std::vector<int32_t>& tokens) {
   std::vector<int32_t> ids;
   std::vector<size_t> piece_of;
-  const auto add = [&](const std::vector<int32_t>& tokens, size_t piece) {
-    ids.insert(ids.end(), tokens.begin(), tokens.end());
-    piece_of.insert(piece_of.end(), tokens.size(), piece);
+  const auto add = [&](const std::vector<int32_t>& more, size_t piece) {
+    ids.insert(ids.end(), more.begin(), more.end());
+    piece_of.insert(piece_of.end(), more.size(), piece);
   };
   for (size_t i = 0; i < prompt.pieces.size(); ++i) add(prompt.pieces[i], i);
   const size_t own = prompt.pieces.size();
   add(prompt.query, own);
   const size_t query_end = ids.size();
-  add(label.ids, own);
-  if (!label.terminator.empty()) add({label.terminator.front()}, own);
+  add(tokens, own);
   reference::Mask mask(ids.size() * ids.size(), 0);
   for (size_t row = 0; row < ids.size(); ++row)
     for (size_t token = 0; token <= row; ++token) {
@@ -46,17 +53,46 @@ inline double oracle_log_likelihood(const reference::OracleModel& model, const O
       mask[row * ids.size() + token] =
           from == to || (from == own ? prompt.query_sees(to) : prompt.piece_sees(from, to));
     }
-  const reference::Matrix logits =
-      model.logits(ids, reference::plain_positions(static_cast<int64_t>(ids.size())), mask);
-  const auto vocabulary = static_cast<size_t>(model.vocabulary());
+  return {model.logits(ids, reference::plain_positions(static_cast<int64_t>(ids.size())), mask),
+          static_cast<size_t>(model.vocabulary()), query_end - 1};
+}
+
+// Natural logarithm of the likelihood of `label` and one terminator token behind the prompt.
+inline double oracle_log_likelihood(const reference::OracleModel& model, const OraclePrompt& prompt,
+                                    const LabelTokens& label) {
+  std::vector<int32_t> tokens = label.ids;
+  if (!label.terminator.empty()) tokens.push_back(label.terminator.front());
+  const OracleRows rows = oracle_rows(model, prompt, tokens);
   double sum = 0;
-  for (size_t i = query_end; i < ids.size(); ++i) {
-    const double* row = logits.data() + (i - 1) * vocabulary;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const double* row = rows.after(i);
     double total = 0;
-    for (size_t j = 0; j < vocabulary; ++j) total += std::exp(row[j]);
-    sum += row[ids[i]] - std::log(total);
+    for (size_t j = 0; j < rows.vocabulary; ++j) total += std::exp(row[j]);
+    sum += row[tokens[i]] - std::log(total);
   }
   return sum;
+}
+
+// Natural logarithm of each label's probability as icl/label_score.h defines it, [labels].
+inline std::vector<double> oracle_trie_log_probabilities(const reference::OracleModel& model,
+                                                         const OraclePrompt& prompt,
+                                                         const LabelTrie& trie) {
+  std::vector<double> result(static_cast<size_t>(trie.node(0).label_count));
+  for (int32_t leaf = 0; leaf < trie.size(); ++leaf) {
+    if (trie.node(leaf).label < 0) continue;
+    const std::vector<int32_t> tokens = trie.path(leaf);
+    const OracleRows rows = oracle_rows(model, prompt, tokens);
+    double sum = 0;
+    for (int32_t at = leaf; at > 0; at = trie.node(at).parent) {
+      const double* row = rows.after(static_cast<size_t>(trie.node(at).depth) - 1);
+      double total = 0;
+      for (const int32_t child : trie.children(trie.node(at).parent))
+        total += std::exp(row[trie.node(child).token]);
+      sum += row[trie.node(at).token] - std::log(total);
+    }
+    result[static_cast<size_t>(trie.node(leaf).label)] = sum;
+  }
+  return result;
 }
 
 // Natural logarithms of the labels' probabilities among them all.

@@ -6,8 +6,8 @@
 #include "host/make_plugin.h"
 #include "host/mask_pattern.h"
 #include "host/retriever.h"
-#include "icl/label_tree.h"
 #include "icl/label_trie.h"
+#include "icl/likelihood_tree.h"
 #include "item_errors.h"
 #include "model/checkpoint.h"
 #include "model/llm_hidden.h"
@@ -66,7 +66,7 @@ Result<int64_t> longest_answer(const Settings& settings, const Pool& pool) {
   }
   int64_t longest = 0;
   if (settings.decoding.method == DecodingMethod::kLikelihood) {
-    const LabelTree tree(tokens);
+    const LikelihoodTree tree(tokens);
     for (const TreeToken& row : tree.rows()) longest = std::max<int64_t>(longest, row.depth + 1);
     return longest;
   }

@@ -8,6 +8,7 @@ namespace dbsa::cpu {
 namespace {
 
 constexpr int64_t kGrain = 1;
+constexpr int64_t kNoShift = std::numeric_limits<int64_t>::min();
 
 // Rows of all query heads that share a KV head are attended together: merged row i * group + g is
 // row i of the tile under query head kv_head * group + g.
@@ -38,10 +39,6 @@ class Run {
     const auto tiles = static_cast<int64_t>(plan_.tiles.size());
     return {&plan_.tiles[static_cast<size_t>(index % tiles)], index / tiles};
   }
-  const Range& range(const Unit& unit) const {
-    return plan_.ranges[static_cast<size_t>(unit.tile->range)];
-  }
-
   // A multiple of 16, so that states side by side stay aligned.
   int64_t state_floats() const {
     return (plan_.tile_rows * (1 + kGroup + v_width_) + 15) / 16 * 16;
@@ -60,15 +57,41 @@ class Run {
     std::fill_n(state.m, state.rows, -std::numeric_limits<float>::infinity());
   }
 
-  void run_part(const Unit& unit, const Part& part, const AttentionState& state) const;
+  void run_part(const Unit& unit, int64_t part, const AttentionState& state) const;
   void finish(const Unit& unit, const AttentionState& total) const;
 
   // Floats of scratch slot 1: two states.
   float* own_states() const { return host_.scratch<float>(1, 2 * state_floats()); }
 
  private:
-  void rotate_rows(const Unit& unit, int64_t by, void* rotated) const;
-  void fetch_ahead(const Piece& next, int64_t kv_head, AttendArgs& args) const;
+  // Rows of a tile that take a step, and scratch for as many as the tile has.
+  struct Rows {
+    int64_t first_row;  // of the plan
+    int64_t rows;
+    int64_t kv_head;
+    AttentionState state;
+    void* rotated;  // [rows * group] queries
+    int64_t* by;    // [rows]: the shift for which each is rotated
+    float* scores;
+    void* weights;
+    int64_t* low;  // [rows * group]
+    int64_t* high;
+    uint32_t* widened;  // of int8 only
+  };
+  Rows all_rows(const Unit& unit, const AttentionState& state) const;
+  Rows rows_of(const Step& step, const Tile& tile, const Rows& all) const;
+  void run_step(const Step& step, const Step* next, const Rows& rows) const;
+  bool prepare_rows(const Step& step, const Rows& rows) const;
+  void rotate_row(int64_t index, int64_t by, const Rows& rows) const;
+  void fetch_ahead(const Step& next, int64_t kv_head, AttendArgs& args) const;
+  // Of the step's first range; all have the same KV object.
+  const dbsa_kv& kv_of(const Step& step) const {
+    const Range& range = plan_.ranges[static_cast<size_t>(step.first_range)];
+    return *segment_of(plan_.pieces[static_cast<size_t>(range.first_piece + step.piece)]).kv;
+  }
+  const dbsa_segment& segment_of(const Piece& piece) const {
+    return plan_.segments[static_cast<size_t>(piece.segment)];
+  }
   int64_t query_bytes() const { return head_dim_ * (shape_.arithmetic == kBf16Dot ? 2 : 4); }
 
   const Host& host_;
@@ -83,30 +106,30 @@ class Run {
   const int64_t group_;
 };
 
-// Rotates the tile's query rows for a shift, always from the rows as given, and rounds once.
-void Run::rotate_rows(const Unit& unit, int64_t by, void* rotated) const {
+// Rotates a row's queries for a shift, always from the row as given, and rounds once.
+void Run::rotate_row(int64_t index, int64_t by, const Rows& rows) const {
+  if (rows.by[index] == by) return;
+  rows.by[index] = by;
   const int64_t half = head_dim_ / 2;
   float* row_f32 = host_.scratch<float>(2, head_dim_);
-  for (int64_t i = 0; i < unit.tile->rows; ++i) {
-    const int64_t row = unit.tile->first_row + i;
-    const float* cosine = plan_.rotations.cosine(plan_.positions[static_cast<size_t>(row)] - by);
-    for (int64_t g = 0; g < group_; ++g) {
-      const float* from = q_ + (row * shape_.query_heads + unit.kv_head * group_ + g) * head_dim_;
-      char* to = static_cast<char*>(rotated) + (i * group_ + g) * query_bytes();
-      if (shape_.arithmetic == kBf16Dot) {
-        kernels_.rotate(from, cosine, cosine + half, half, shape_.scale, row_f32);
-        kernels_.to_bf16(row_f32, head_dim_, reinterpret_cast<uint16_t*>(to));
-      } else {
-        kernels_.rotate(from, cosine, cosine + half, half, shape_.scale,
-                        reinterpret_cast<float*>(to));
-      }
+  const int64_t row = rows.first_row + index;
+  const float* cosine = plan_.rotations.cosine(plan_.positions[static_cast<size_t>(row)] - by);
+  for (int64_t g = 0; g < group_; ++g) {
+    const float* from = q_ + (row * shape_.query_heads + rows.kv_head * group_ + g) * head_dim_;
+    char* to = static_cast<char*>(rows.rotated) + (index * group_ + g) * query_bytes();
+    if (shape_.arithmetic == kBf16Dot) {
+      kernels_.rotate(from, cosine, cosine + half, half, shape_.scale, row_f32);
+      kernels_.to_bf16(row_f32, head_dim_, reinterpret_cast<uint16_t*>(to));
+    } else {
+      kernels_.rotate(from, cosine, cosine + half, half, shape_.scale,
+                      reinterpret_cast<float*>(to));
     }
   }
 }
 
-// Says where the piece after this one begins.
-void Run::fetch_ahead(const Piece& next, int64_t kv_head, AttendArgs& args) const {
-  const dbsa_kv& kv = *plan_.segments[static_cast<size_t>(next.segment)].kv;
+// Says where the step after this one begins.
+void Run::fetch_ahead(const Step& next, int64_t kv_head, AttendArgs& args) const {
+  const dbsa_kv& kv = kv_of(next);
   if (kv.layout.type == KvType::kInt8) return;
   const auto* plane = static_cast<const char*>(kv.planes[static_cast<size_t>(layer_)]);
   const KvLayout::Head head = kv.layout.head(kv.tokens, kv_head);
@@ -115,65 +138,108 @@ void Run::fetch_ahead(const Piece& next, int64_t kv_head, AttendArgs& args) cons
   args.next_v = plane + head.values + chunk * v_width_ * kv.layout.element_bytes();
 }
 
-void Run::run_part(const Unit& unit, const Part& part, const AttentionState& state) const {
-  const int64_t rows = state.rows;
-  void* rotated = host_.scratch<char>(3, rows * query_bytes());
-  float* scores = host_.scratch<float>(4, rows * kChunk);
-  void* weights = host_.scratch<uint16_t>(5, rows * kChunk);
-  int64_t* low = host_.scratch<int64_t>(6, 2 * rows);
-  int64_t* high = low + rows;
-  auto* widened = shape_.stored.type == KvType::kInt8
-                      ? host_.scratch<uint32_t>(7, kChunk * (head_dim_ + v_width_) / 2)
-                      : nullptr;
-  clear(state);
+Run::Rows Run::all_rows(const Unit& unit, const AttentionState& state) const {
+  const int64_t count = unit.tile->rows;
+  const int64_t merged = count * group_;
+  Rows rows = {};
+  rows.first_row = unit.tile->first_row;
+  rows.rows = count;
+  rows.kv_head = unit.kv_head;
+  rows.state = state;
+  rows.rotated = host_.scratch<char>(3, merged * query_bytes());
+  rows.scores = host_.scratch<float>(4, merged * kChunk);
+  rows.weights = host_.scratch<uint16_t>(5, merged * kChunk);
+  rows.low = host_.scratch<int64_t>(6, 2 * merged + count);
+  rows.high = rows.low + merged;
+  rows.by = rows.high + merged;
+  std::fill_n(rows.by, count, kNoShift);
+  if (shape_.stored.type == KvType::kInt8)
+    rows.widened = host_.scratch<uint32_t>(7, kChunk * (head_dim_ + v_width_) / 2);
+  return rows;
+}
 
-  const Range& of = range(unit);
-  const Part& last_part = plan_.parts[static_cast<size_t>(of.first_part + of.parts - 1)];
-  const int64_t end_of_range = last_part.first_piece + last_part.pieces;
-  int64_t rotated_by = 0;
-  bool any_rotated = false;
-  for (int64_t p = part.first_piece; p < part.first_piece + part.pieces; ++p) {
-    const Piece& piece = plan_.pieces[static_cast<size_t>(p)];
-    const dbsa_segment& segment = plan_.segments[static_cast<size_t>(piece.segment)];
-    bool seen = false;
-    for (int64_t i = 0; i < unit.tile->rows; ++i) {
-      const Interval tokens =
-          visible_tokens(segment, plan_.positions[static_cast<size_t>(unit.tile->first_row + i)]);
-      seen = seen || (tokens.begin < piece.end && tokens.end > piece.begin);
-      std::fill_n(low + i * group_, group_, tokens.begin);
-      std::fill_n(high + i * group_, group_, tokens.end);
+// Those of the step's ranges that lie in the tile.
+Run::Rows Run::rows_of(const Step& step, const Tile& tile, const Rows& all) const {
+  if (step.ranges == tile.ranges) return all;
+  const Range& first = plan_.ranges[static_cast<size_t>(step.first_range)];
+  const Range& last = plan_.ranges[static_cast<size_t>(step.first_range + step.ranges - 1)];
+  Rows rows = all;
+  rows.first_row = std::max(first.first_row, tile.first_row);
+  rows.rows = std::min(last.first_row + last.rows, tile.first_row + tile.rows) - rows.first_row;
+  const int64_t before = rows.first_row - tile.first_row;
+  const int64_t merged = before * group_;
+  rows.state = {all.state.m + merged, all.state.l + merged * kGroup,
+                all.state.acc + merged * v_width_, rows.rows * group_};
+  rows.rotated = static_cast<char*>(all.rotated) + merged * query_bytes();
+  rows.by += before;
+  return rows;
+}
+
+// Sets what each row sees of its own range's piece, and rotates it for that; whether any sees
+// something.
+bool Run::prepare_rows(const Step& step, const Rows& rows) const {
+  bool seen = false;
+  const Range* range = plan_.ranges.data() + step.first_range;
+  const Piece* piece = plan_.pieces.data() + range->first_piece + step.piece;
+  for (int64_t i = 0; i < rows.rows; ++i) {
+    const int64_t row = rows.first_row + i;
+    if (row == range->first_row + range->rows) {
+      ++range;
+      piece = plan_.pieces.data() + range->first_piece + step.piece;
     }
-    if (!seen) continue;
-    if (!any_rotated || rotated_by != shift(segment)) {
-      rotated_by = shift(segment);
-      any_rotated = true;
-      rotate_rows(unit, rotated_by, rotated);
+    const dbsa_segment& segment = segment_of(*piece);
+    Interval tokens = visible_tokens(segment, plan_.positions[static_cast<size_t>(row)]);
+    tokens.begin = std::max(tokens.begin, piece->begin);
+    tokens.end = std::min(tokens.end, piece->end);
+    if (tokens.begin < tokens.end) {
+      seen = true;
+      rotate_row(i, shift(segment), rows);
+    } else {
+      tokens = {step.end, step.end};
     }
-    const dbsa_kv& kv = *segment.kv;
-    const auto* plane = static_cast<const char*>(kv.planes[static_cast<size_t>(layer_)]);
-    const KvLayout::Head head = kv.layout.head(kv.tokens, unit.kv_head);
-    AttendArgs args = {};
-    args.q = rotated;
-    args.q_stride = query_bytes();
-    args.k = plane + head.keys;
-    args.v = plane + head.values;
-    if (p + 1 < end_of_range)
-      fetch_ahead(plan_.pieces[static_cast<size_t>(p + 1)], unit.kv_head, args);
-    if (kv.layout.type == KvType::kInt8) {
-      args.k_scales = reinterpret_cast<const uint16_t*>(plane + head.key_scales);
-      args.v_scales = reinterpret_cast<const uint16_t*>(plane + head.value_scales);
-      args.widened = widened;
-    }
-    args.head_dim = head_dim_;
-    args.v_width = v_width_;
-    args.begin = piece.begin;
-    args.end = piece.end;
-    args.low = low;
-    args.high = high;
-    args.scores = scores;
-    args.weights = weights;
-    args.state = state;
-    kernels_.attend[shape_.arithmetic](args);
+    std::fill_n(rows.low + i * group_, group_, tokens.begin);
+    std::fill_n(rows.high + i * group_, group_, tokens.end);
+  }
+  return seen;
+}
+
+void Run::run_step(const Step& step, const Step* next, const Rows& rows) const {
+  if (!prepare_rows(step, rows)) return;
+  const dbsa_kv& kv = kv_of(step);
+  const auto* plane = static_cast<const char*>(kv.planes[static_cast<size_t>(layer_)]);
+  const KvLayout::Head head = kv.layout.head(kv.tokens, rows.kv_head);
+  AttendArgs args = {};
+  args.q = rows.rotated;
+  args.q_stride = query_bytes();
+  args.k = plane + head.keys;
+  args.v = plane + head.values;
+  if (next != nullptr) fetch_ahead(*next, rows.kv_head, args);
+  if (kv.layout.type == KvType::kInt8) {
+    args.k_scales = reinterpret_cast<const uint16_t*>(plane + head.key_scales);
+    args.v_scales = reinterpret_cast<const uint16_t*>(plane + head.value_scales);
+    args.widened = rows.widened;
+  }
+  args.head_dim = head_dim_;
+  args.v_width = v_width_;
+  args.begin = step.begin;
+  args.end = step.end;
+  args.low = rows.low;
+  args.high = rows.high;
+  args.scores = rows.scores;
+  args.weights = rows.weights;
+  args.state = rows.state;
+  kernels_.attend[shape_.arithmetic](args);
+}
+
+void Run::run_part(const Unit& unit, int64_t part, const AttentionState& state) const {
+  clear(state);
+  const Tile& tile = *unit.tile;
+  const Part& of = plan_.parts[static_cast<size_t>(tile.first_part + part)];
+  const Rows all = all_rows(unit, state);
+  for (int64_t i = of.first_step; i < of.first_step + of.steps; ++i) {
+    const Step* const step = plan_.steps.data() + i;
+    const bool more = part + 1 < tile.parts || i + 1 < of.first_step + of.steps;
+    run_step(*step, more ? step + 1 : nullptr, rows_of(*step, tile, all));
   }
 }
 
@@ -193,9 +259,6 @@ void run_attention(const Host& host, const Kernels& kernels, const AttentionShap
                    const dbsa_plan& plan, int32_t layer, const float* q, float* out,
                    Memory& workspace) {
   const Run run(host, kernels, shape, plan, layer, q, out);
-  const auto part_of = [&](const Unit& unit, int64_t index) -> const Part& {
-    return plan.parts[static_cast<size_t>(run.range(unit).first_part + index)];
-  };
   const int64_t threads = host.thread_count();
   if (threads == 1 || plan.most_parts == 1 || run.units() >= 4 * threads) {
     host.parallel_for(run.units(), kGrain, [&](int64_t begin, int64_t end) {
@@ -205,8 +268,8 @@ void run_attention(const Host& host, const Kernels& kernels, const AttentionShap
         const AttentionState total = run.state(unit, memory);
         const AttentionState partial = run.state(unit, memory + run.state_floats());
         run.clear(total);
-        for (int64_t p = 0; p < run.range(unit).parts; ++p) {
-          run.run_part(unit, part_of(unit, p), partial);
+        for (int64_t p = 0; p < unit.tile->parts; ++p) {
+          run.run_part(unit, p, partial);
           kernels.merge(partial, total, shape.live.v_width());
         }
         run.finish(unit, total);
@@ -224,8 +287,8 @@ void run_attention(const Host& host, const Kernels& kernels, const AttentionShap
     for (int64_t i = begin; i < end; ++i) {
       const Unit unit = run.unit(i / plan.most_parts);
       const int64_t p = i % plan.most_parts;
-      if (p >= run.range(unit).parts) continue;
-      run.run_part(unit, part_of(unit, p), run.state(unit, states + i * run.state_floats()));
+      if (p >= unit.tile->parts) continue;
+      run.run_part(unit, p, run.state(unit, states + i * run.state_floats()));
     }
   });
   host.parallel_for(run.units(), kGrain, [&](int64_t begin, int64_t end) {
@@ -234,7 +297,7 @@ void run_attention(const Host& host, const Kernels& kernels, const AttentionShap
       const Unit unit = run.unit(i);
       const AttentionState total = run.state(unit, memory);
       run.clear(total);
-      for (int64_t p = 0; p < run.range(unit).parts; ++p) {
+      for (int64_t p = 0; p < unit.tile->parts; ++p) {
         kernels.merge(run.state(unit, states + (i * plan.most_parts + p) * run.state_floats()),
                       total, shape.live.v_width());
       }

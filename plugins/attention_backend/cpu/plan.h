@@ -4,6 +4,11 @@
 // chunks of kChunk tokens that begin at multiples of kChunk of the KV object, and these in parts of
 // kPartTokens or a little more. Within a part softmax runs on; parts are then merged in order. Rows
 // are grouped into tiles for speed only.
+//
+// A tile holds rows of one range, or of several that begin with the same segments, as the branches
+// of a label tree and queries on the same blocks do. A step is what rows of a tile read together: a
+// piece that all of their ranges have, or different ones of the same chunk, of which each row sees
+// its own.
 #pragma once
 
 #include "kernels.h"
@@ -24,22 +29,38 @@ struct Piece {  // tokens begin..end of one segment, indices in its KV object
   int64_t segment;
   int64_t begin;
   int64_t end;
-};
-
-struct Part {
-  int64_t first_piece;
-  int64_t pieces;
+  int64_t part;  // of its range
 };
 
 struct Range {
-  int64_t first_part;
+  int64_t first_row;
+  int64_t rows;
+  int64_t first_piece;
+  int64_t pieces;
   int64_t parts;
 };
 
+// The piece with this index of each of the ranges, which together span tokens begin..end.
+struct Step {
+  int64_t piece;
+  int64_t first_range;
+  int64_t ranges;
+  int64_t begin;
+  int64_t end;
+};
+
+struct Part {
+  int64_t first_step;
+  int64_t steps;
+};
+
 struct Tile {
-  int64_t range;
   int64_t first_row;
   int64_t rows;
+  int64_t first_range;
+  int64_t ranges;
+  int64_t first_part;
+  int64_t parts;
 };
 
 using attention_plan::shift;
@@ -57,10 +78,11 @@ struct dbsa_plan {
   std::vector<int32_t> positions;
   std::vector<dbsa_segment> segments;
   std::vector<dbsa::cpu::Range> ranges;
-  std::vector<dbsa::cpu::Part> parts;
   std::vector<dbsa::cpu::Piece> pieces;
   std::vector<dbsa::cpu::Tile> tiles;
-  int64_t most_parts = 0;  // of a range
+  std::vector<dbsa::cpu::Part> parts;
+  std::vector<dbsa::cpu::Step> steps;
+  int64_t most_parts = 0;  // of a tile
   int64_t tile_rows = 0;   // the largest tile's rows times `group`
   dbsa::cpu::Rotations rotations;
 };

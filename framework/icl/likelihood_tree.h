@@ -1,4 +1,4 @@
-// LabelTree: all labels in full, as one tree of tokens behind the query, so that a single pass
+// LikelihoodTree: all labels in full, as one tree of tokens behind the query, so that a single pass
 // gives every label's likelihood.
 //
 // A label's likelihood is the product of the probabilities, among the whole vocabulary, of its
@@ -13,19 +13,13 @@
 #include <vector>
 
 #include "icl/label_tokens.h"
+#include "icl/tree_token.h"
 
 namespace dbsa {
 
-// A token behind the query, in a tree.
-struct TreeToken {
-  int32_t token = 0;
-  int32_t parent = -1;  // row of the token before it; -1: the query's last token
-  int32_t depth = 0;    // rows above it
-};
-
-class LabelTree {
+class LikelihoodTree {
  public:
-  explicit LabelTree(std::span<const LabelTokens> labels);
+  explicit LikelihoodTree(std::span<const LabelTokens> labels);
 
   // Rows that a pass computes, depth first, parents before children: each token of a label that
   // another one follows.

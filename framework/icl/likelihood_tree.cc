@@ -1,4 +1,4 @@
-#include "icl/label_tree.h"
+#include "icl/likelihood_tree.h"
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +15,8 @@ std::vector<int32_t> sequence_of(const LabelTokens& label) {
 
 }  // namespace
 
-LabelTree::LabelTree(std::span<const LabelTokens> labels) : next_(1), paths_(labels.size()) {
+LikelihoodTree::LikelihoodTree(std::span<const LabelTokens> labels)
+    : next_(1), paths_(labels.size()) {
   std::vector<std::vector<int32_t>> sequences;
   for (const LabelTokens& label : labels) sequences.push_back(sequence_of(label));
   std::vector<size_t> order(labels.size());
@@ -43,18 +44,17 @@ LabelTree::LabelTree(std::span<const LabelTokens> labels) : next_(1), paths_(lab
   }
 }
 
-int32_t LabelTree::edge_of(int32_t row, int32_t token) {
+int32_t LikelihoodTree::edge_of(int32_t row, int32_t token) {
   Next& next = next_[static_cast<size_t>(row) + 1];
-  const auto known = std::find(next.tokens.begin(), next.tokens.end(), token);
-  if (known != next.tokens.end())
-    return next.edges[static_cast<size_t>(known - next.tokens.begin())];
+  // In the order of sequences, those that share the edge are neighbours.
+  if (!next.tokens.empty() && next.tokens.back() == token) return next.edges.back();
   next.tokens.push_back(token);
   next.edges.push_back(static_cast<int32_t>(edges_++));
   return next.edges.back();
 }
 
-Status LabelTree::supply(int32_t row, std::span<const double> log_probabilities,
-                         std::vector<double>& edges) const {
+Status LikelihoodTree::supply(int32_t row, std::span<const double> log_probabilities,
+                              std::vector<double>& edges) const {
   const Next& next = next_[static_cast<size_t>(row) + 1];
   for (size_t i = 0; i < next.edges.size(); ++i) {
     if (!std::isfinite(log_probabilities[i]))
@@ -64,7 +64,7 @@ Status LabelTree::supply(int32_t row, std::span<const double> log_probabilities,
   return {};
 }
 
-std::vector<double> LabelTree::log_likelihoods(std::span<const double> edges) const {
+std::vector<double> LikelihoodTree::log_likelihoods(std::span<const double> edges) const {
   std::vector<double> sums;
   for (const std::vector<int32_t>& path : paths_) {
     double sum = 0;

@@ -1,5 +1,5 @@
 // The walk against its definition, computed from all log-probabilities at once.
-#include "icl/trie_walk.h"
+#include "icl/greedy_walk.h"
 
 #include <dbsa/sdk/random.h>
 #include <gtest/gtest.h>
@@ -80,7 +80,7 @@ struct Slow {
   }
 };
 
-TEST(TrieWalk, EqualsItsDefinitionOnRandomTries) {
+TEST(GreedyWalk, EqualsItsDefinitionOnRandomTries) {
   const uint64_t seed = 17;
   Random random(seed);
   for (int round = 0; round < 500; ++round) {
@@ -95,7 +95,7 @@ TEST(TrieWalk, EqualsItsDefinitionOnRandomTries) {
     for (auto& row : logits)
       for (float& v : row) v = static_cast<float>(random.below(100000)) / 10000 - 5;
     std::set<int32_t> asked;
-    const auto decision = decide(trie, [&](int32_t node) -> Result<std::vector<double>> {
+    const auto decision = decide_greedily(trie, [&](int32_t node) -> Result<std::vector<double>> {
       EXPECT_TRUE(trie.is_branching(node));
       EXPECT_TRUE(asked.insert(node).second) << "asked twice";
       return children_of(trie, node, logits[node]);
@@ -113,7 +113,7 @@ TEST(TrieWalk, EqualsItsDefinitionOnRandomTries) {
   }
 }
 
-TEST(TrieWalk, LabelsSumToOne) {
+TEST(GreedyWalk, LabelsSumToOne) {
   const LabelTrie trie = named_trie_of({{0, 1}, {0, 2}, {3}});
   // Two branching nodes; the walk gives the best two labels, the third is what is left.
   std::vector<float> root(kWalkVocabulary, -100);  // what is not allowed does not count
@@ -123,7 +123,7 @@ TEST(TrieWalk, LabelsSumToOne) {
   std::vector<float> below(kWalkVocabulary, 7);
   below[1] = 2;
   below[2] = 1.5;
-  const auto decision = decide(trie, [&](int32_t node) -> Result<std::vector<double>> {
+  const auto decision = decide_greedily(trie, [&](int32_t node) -> Result<std::vector<double>> {
     return children_of(trie, node, node == 0 ? root : below);
   });
   ASSERT_TRUE(decision.ok());
@@ -135,22 +135,22 @@ TEST(TrieWalk, LabelsSumToOne) {
   EXPECT_NEAR(std::exp(decision->runner_up->log_probability), p0 * (1 - p01), 1e-12);
 }
 
-TEST(TrieWalk, AsksNothingForOneLabel) {
+TEST(GreedyWalk, AsksNothingForOneLabel) {
   const LabelTrie trie = named_trie_of({{4, 5}});
-  TrieWalk walk(trie);
+  GreedyWalk walk(trie);
   EXPECT_EQ(walk.needs(), std::nullopt);
   EXPECT_EQ(walk.decision().best, (LabelScore{0, 0}));
   EXPECT_EQ(walk.decision().runner_up, std::nullopt);
 }
 
-TEST(TrieWalk, SkipsDeviationsThatCannotWin) {
+TEST(GreedyWalk, SkipsDeviationsThatCannotWin) {
   // The root's second child begins a subtree whose bound is below the other runner-up.
   const LabelTrie trie = named_trie_of({{0, 1}, {0, 2}, {3, 1}, {3, 2}});
   std::vector<float> root(kWalkVocabulary, 0);
   root[0] = 10;
   const std::vector<float> below(kWalkVocabulary, 0);
   int asked = 0;
-  const auto decision = decide(trie, [&](int32_t node) -> Result<std::vector<double>> {
+  const auto decision = decide_greedily(trie, [&](int32_t node) -> Result<std::vector<double>> {
     ++asked;
     return children_of(trie, node, node == 0 ? root : below);
   });
@@ -160,10 +160,10 @@ TEST(TrieWalk, SkipsDeviationsThatCannotWin) {
   EXPECT_EQ(asked, 2);
 }
 
-TEST(TrieWalk, BreaksTiesByTheLowerLabel) {
+TEST(GreedyWalk, BreaksTiesByTheLowerLabel) {
   // Tokens in descending order, so that the order of tokens would give another answer.
   const LabelTrie trie = named_trie_of({{9, 8}, {9, 7}, {6, 5}, {6, 4}});
-  const auto decision = decide(trie, [&](int32_t node) -> Result<std::vector<double>> {
+  const auto decision = decide_greedily(trie, [&](int32_t node) -> Result<std::vector<double>> {
     return children_of(trie, node, std::vector<float>(kWalkVocabulary, 0.25f));
   });
   ASSERT_TRUE(decision.ok());
@@ -173,9 +173,9 @@ TEST(TrieWalk, BreaksTiesByTheLowerLabel) {
   EXPECT_NEAR(decision->runner_up->log_probability, std::log(0.25), 1e-12);
 }
 
-TEST(TrieWalk, RefusesBrokenScores) {
+TEST(GreedyWalk, RefusesBrokenScores) {
   const LabelTrie trie = named_trie_of({{0}, {3}});
-  TrieWalk walk(trie);
+  GreedyWalk walk(trie);
   const Status status =
       walk.supply(std::vector<double>{0, std::numeric_limits<double>::quiet_NaN()});
   ASSERT_FALSE(status.ok());

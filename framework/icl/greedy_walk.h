@@ -1,15 +1,12 @@
-// TrieWalk: greedy decoding of a label over a LabelTrie, with its runner-up.
-//
-// The log-probability of a label is the sum, over the branching nodes on its path, of the
-// log-softmax of its child's logit among that node's children. So all labels sum to one, and
-// single-child chains cost nothing.
+// GreedyWalk: greedy decoding of a label over a LabelTrie, with its runner-up. What a label's
+// log-probability is: label_score.h.
 //
 // The greedy label takes the best child everywhere (ties: the least label). The runner-up is the
 // likeliest of the single deviations from that path: the second best child at one branching node,
 // then the best children to the end (ties: the least label). Greedy is not exhaustive: the
-// runner-up may be likelier than the label.
+// runner-up may be likelier than the label. BestFirstWalk is.
 //
-//   TrieWalk walk(trie);
+//   GreedyWalk walk(trie);
 //   while (const auto node = walk.needs()) DBSA_RETURN_IF_ERROR(walk.supply(scores_after(*node)));
 //   walk.decision();
 #pragma once
@@ -22,32 +19,22 @@
 #include <span>
 #include <vector>
 
+#include "icl/label_score.h"
 #include "icl/label_trie.h"
 
 namespace dbsa {
 
-struct LabelScore {
-  int32_t label = -1;
-  double log_probability = 0;
-  bool operator==(const LabelScore&) const = default;
-};
-
-struct Decision {
-  LabelScore best;
-  std::optional<LabelScore> runner_up;  // absent when there is but one label
-};
-
-class TrieWalk {
+class GreedyWalk {
  public:
-  explicit TrieWalk(const LabelTrie& trie);  // which must outlive it
+  explicit GreedyWalk(const LabelTrie& trie);  // which must outlive it
 
   // The branching node whose children's scores are needed; nothing when the walk is done. Nodes
   // come along the greedy path first; then those that the runner-up can still depend on, at most
   // once each.
   std::optional<int32_t> needs() const;
 
-  // scores: of the children of node needs(), in their order: their logits, or these less any one
-  // number, such as log-probabilities. kRun when one is not finite.
+  // scores: of the children of node needs(), as child_log_probabilities takes them. Errors as of
+  // that.
   Status supply(std::span<const double> scores);
 
   // Of a walk that is done.
@@ -72,7 +59,7 @@ class TrieWalk {
 };
 
 // Walks to the end. `scores_after` gives what supply() takes of a node.
-Result<Decision> decide(
+Result<Decision> decide_greedily(
     const LabelTrie& trie,
     const std::function<Result<std::vector<double>>(int32_t node)>& scores_after);
 

@@ -1,48 +1,24 @@
-#include "icl/trie_walk.h"
+#include "icl/greedy_walk.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace dbsa {
-namespace {
 
-// Log-softmax of the children's scores.
-Result<std::vector<double>> log_softmax(const LabelTrie& trie, std::span<const int32_t> children,
-                                        std::span<const double> given) {
-  for (size_t i = 0; i < children.size(); ++i)
-    if (!std::isfinite(given[i]))
-      return Error{ErrorCode::kRun,
-                   "decoding: expected a finite logit for token " +
-                       std::to_string(trie.node(children[i]).token) + ", found " +
-                       std::to_string(given[i]) + "; check the model's weights, or compute in f32",
-                   ""};
-  std::vector<double> scores(given.begin(), given.end());
-  const double top = *std::max_element(scores.begin(), scores.end());
-  double sum = 0;
-  for (const double score : scores) sum += std::exp(score - top);
-  const double log_sum = top + std::log(sum);
-  for (double& score : scores) score -= log_sum;
-  return scores;
-}
-
-}  // namespace
-
-TrieWalk::TrieWalk(const LabelTrie& trie) : trie_(&trie) {
+GreedyWalk::GreedyWalk(const LabelTrie& trie) : trie_(&trie) {
   at_ = trie.descend(0);
   settle();
 }
 
-std::optional<int32_t> TrieWalk::needs() const {
+std::optional<int32_t> GreedyWalk::needs() const {
   if (done_) return std::nullopt;
   return at_;
 }
 
-Status TrieWalk::supply(std::span<const double> given) {
+Status GreedyWalk::supply(std::span<const double> given) {
   if (done_) return Error{ErrorCode::kInvalidArgument, "the walk is done", ""};
+  DBSA_ASSIGN_OR_RETURN(const std::vector<double> scores,
+                        child_log_probabilities(*trie_, at_, given));
   const auto children = trie_->children(at_);
-  if (given.size() != children.size())
-    return Error{ErrorCode::kInvalidArgument, "the walk needs one score for each child", ""};
-  DBSA_ASSIGN_OR_RETURN(const std::vector<double> scores, log_softmax(*trie_, children, given));
   // Children stand in the order of their least label, so the first of equals is right.
   const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
   if (greedy_) {
@@ -58,7 +34,7 @@ Status TrieWalk::supply(std::span<const double> given) {
 }
 
 // Records the label when a leaf is reached, and goes on to what may still matter.
-void TrieWalk::settle() {
+void GreedyWalk::settle() {
   while (!done_ && !trie_->is_branching(at_)) {
     const LabelScore reached = {trie_->node(at_).label, log_probability_};
     if (greedy_) {
@@ -75,7 +51,7 @@ void TrieWalk::settle() {
 }
 
 // The most promising deviation, unless none can beat the runner-up found so far.
-void TrieWalk::take_next_deviation() {
+void GreedyWalk::take_next_deviation() {
   const auto least_label = [&](const Deviation& d) { return trie_->node(d.child).min_label; };
   const auto next = std::max_element(deviations_.begin(), deviations_.end(),
                                      [&](const Deviation& a, const Deviation& b) {
@@ -94,10 +70,10 @@ void TrieWalk::take_next_deviation() {
   deviations_.erase(next);
 }
 
-Result<Decision> decide(
+Result<Decision> decide_greedily(
     const LabelTrie& trie,
     const std::function<Result<std::vector<double>>(int32_t node)>& scores_after) {
-  TrieWalk walk(trie);
+  GreedyWalk walk(trie);
   while (const auto node = walk.needs()) {
     DBSA_ASSIGN_OR_RETURN(const std::vector<double> scores, scores_after(*node));
     DBSA_RETURN_IF_ERROR(walk.supply(scores));

@@ -1,5 +1,5 @@
-// LabelTree against the labels one by one.
-#include "icl/label_tree.h"
+// LikelihoodTree against the labels one by one.
+#include "icl/likelihood_tree.h"
 
 #include <dbsa/sdk/random.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include <limits>
 #include <set>
 
-#include "icl/trie_walk.h"
+#include "icl/greedy_walk.h"
 
 namespace dbsa::testing {
 namespace {
@@ -51,7 +51,7 @@ double naive_log_likelihood(const LabelTokens& label) {
   return sum;
 }
 
-Ids path_of(const LabelTree& tree, int32_t row) {
+Ids path_of(const LikelihoodTree& tree, int32_t row) {
   Ids path;
   for (; row >= 0; row = tree.rows()[static_cast<size_t>(row)].parent)
     path.push_back(tree.rows()[static_cast<size_t>(row)].token);
@@ -59,7 +59,7 @@ Ids path_of(const LabelTree& tree, int32_t row) {
   return path;
 }
 
-std::vector<double> score(const LabelTree& tree) {
+std::vector<double> score(const LikelihoodTree& tree) {
   std::vector<double> edges = tree.make_edges();
   for (int32_t row = -1; row < static_cast<int32_t>(tree.rows().size()); ++row) {
     std::vector<double> scores;
@@ -72,7 +72,7 @@ std::vector<double> score(const LabelTree& tree) {
 
 // Each token that another one follows is a row, once; parents stand before children and what
 // begins alike stands together.
-void expect_rows(const std::vector<LabelTokens>& labels, const LabelTree& tree) {
+void expect_rows(const std::vector<LabelTokens>& labels, const LikelihoodTree& tree) {
   std::set<Ids> expected;
   for (const LabelTokens& label : labels) {
     const Ids tokens = sequence_of(label);
@@ -95,7 +95,7 @@ void expect_rows(const std::vector<LabelTokens>& labels, const LabelTree& tree) 
   EXPECT_EQ(found, expected);
 }
 
-void expect_scores(const std::vector<LabelTokens>& labels, const LabelTree& tree) {
+void expect_scores(const std::vector<LabelTokens>& labels, const LikelihoodTree& tree) {
   const std::vector<double> scores = score(tree);
   ASSERT_EQ(scores.size(), labels.size());
   // Six terms of at most 40, each with a sum of seven, rounded to 2^-53.
@@ -103,7 +103,7 @@ void expect_scores(const std::vector<LabelTokens>& labels, const LabelTree& tree
     EXPECT_NEAR(scores[i], naive_log_likelihood(labels[i]), 1e-12) << "label " << i;
 }
 
-TEST(LabelTree, EqualsTheLabelsOneByOneForRandomSets) {
+TEST(LikelihoodTree, EqualsTheLabelsOneByOneForRandomSets) {
   const uint64_t seed = 20250701;
   std::cout << "seed " << seed << "\n";
   Random random(seed);
@@ -117,16 +117,16 @@ TEST(LabelTree, EqualsTheLabelsOneByOneForRandomSets) {
       if (random.below(4) != 0) label.terminator = {6, 5};  // else the tokenizer left none
       labels.push_back(label);
     }
-    const LabelTree tree(labels);
+    const LikelihoodTree tree(labels);
     expect_rows(labels, tree);
     expect_scores(labels, tree);
   }
 }
 
-TEST(LabelTree, KeepsALabelApartFromOneThatItBegins) {
+TEST(LikelihoodTree, KeepsALabelApartFromOneThatItBegins) {
   const std::vector<LabelTokens> labels = {
       {{1, 2}, {6}}, {{1}, {6}}, {{1, 2, 3}, {6}}, {{1, 3}, {6}}, {{4}, {6}}};
-  const LabelTree tree(labels);
+  const LikelihoodTree tree(labels);
   expect_rows(labels, tree);
   expect_scores(labels, tree);
   const Ids tokens = {1, 2, 3, 3, 4};
@@ -138,29 +138,29 @@ TEST(LabelTree, KeepsALabelApartFromOneThatItBegins) {
   }
 }
 
-TEST(LabelTree, WithoutATerminatorTheLastTokenIsNoRow) {
+TEST(LikelihoodTree, WithoutATerminatorTheLastTokenIsNoRow) {
   const std::vector<LabelTokens> labels = {{{1, 2}, {}}, {{1}, {}}, {{3}, {}}};
-  const LabelTree tree(labels);
+  const LikelihoodTree tree(labels);
   ASSERT_EQ(tree.rows().size(), 1u);
   expect_scores(labels, tree);
-  EXPECT_TRUE(LabelTree(std::vector<LabelTokens>{{{1}, {}}, {{2}, {}}}).rows().empty());
+  EXPECT_TRUE(LikelihoodTree(std::vector<LabelTokens>{{{1}, {}}, {{2}, {}}}).rows().empty());
 }
 
-TEST(LabelTree, CountsOneTokenOfTheTerminator) {
-  const LabelTree one(std::vector<LabelTokens>{{{1, 2}, {6}}});
-  const LabelTree three(std::vector<LabelTokens>{{{1, 2}, {6, 6, 5}}});
+TEST(LikelihoodTree, CountsOneTokenOfTheTerminator) {
+  const LikelihoodTree one(std::vector<LabelTokens>{{{1, 2}, {6}}});
+  const LikelihoodTree three(std::vector<LabelTokens>{{{1, 2}, {6, 6, 5}}});
   EXPECT_EQ(one.rows().size(), three.rows().size());
   EXPECT_EQ(score(one), score(three));
 }
 
 // Where all labels part at one token, the trie's probabilities are the tree's, normalised.
-TEST(LabelTree, OrdersLabelsOfOneBranchingAsTheTrieDoes) {
+TEST(LikelihoodTree, OrdersLabelsOfOneBranchingAsTheTrieDoes) {
   std::vector<LabelTokens> labels;
   for (const int32_t last : {5, 0, 3, 1}) labels.push_back({{2, 4, last}, {}});
   const std::vector<std::string> names = {"a", "b", "c", "d"};
   const auto trie = LabelTrie::build(labels, names);
   ASSERT_TRUE(trie.ok());
-  const auto decision = decide(*trie, [&](int32_t node) -> Result<std::vector<double>> {
+  const auto decision = decide_greedily(*trie, [&](int32_t node) -> Result<std::vector<double>> {
     std::vector<double> scores;
     for (const int32_t child : trie->children(node))
       scores.push_back(
@@ -168,7 +168,7 @@ TEST(LabelTree, OrdersLabelsOfOneBranchingAsTheTrieDoes) {
     return scores;
   });
   ASSERT_TRUE(decision.ok());
-  const std::vector<double> scores = score(LabelTree(labels));
+  const std::vector<double> scores = score(LikelihoodTree(labels));
   double sum = 0;
   for (const double s : scores) sum += std::exp(s);
   const auto best = std::max_element(scores.begin(), scores.end());
@@ -181,8 +181,8 @@ TEST(LabelTree, OrdersLabelsOfOneBranchingAsTheTrieDoes) {
             1);
 }
 
-TEST(LabelTree, RefusesScoresThatAreNotFinite) {
-  const LabelTree tree(std::vector<LabelTokens>{{{1, 3}, {}}, {{2}, {}}});
+TEST(LikelihoodTree, RefusesScoresThatAreNotFinite) {
+  const LikelihoodTree tree(std::vector<LabelTokens>{{{1, 3}, {}}, {{2}, {}}});
   EXPECT_EQ(tree.next_tokens(-1).size(), 2u);
   EXPECT_EQ(tree.next_tokens(0).size(), 1u);
   std::vector<double> edges = tree.make_edges();
