@@ -89,8 +89,8 @@ TEST(Linear, EqualsTheOracle) {
 TEST(Linear, RowsDoNotDependOnThreadsOrOtherRows) {
   for (const Variant& variant : variants()) {
     if (variant.kv_dtype != DBSA_KV_DTYPE_F32) continue;
-    for (const Size size : {Size{48, 100}, Size{100, 48}, Size{64, 4081}, Size{256, 688},
-                            Size{688, 256}, Size{33, 17}, Size{2048, 40}}) {
+    for (const Size size : {Size{48, 100}, Size{100, 48}, Size{64, 4081}, Size{32, 4096},
+                            Size{256, 688}, Size{688, 256}, Size{33, 17}, Size{2048, 40}}) {
       std::mt19937_64 random(11);
       const int64_t rows = 300;
       const Rows x = random_rows(random, rows * size.in);

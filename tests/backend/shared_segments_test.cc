@@ -1,6 +1,6 @@
 // Ranges of a plan that begin with the same segments, as branches of a label tree and queries on
 // the same blocks do: a backend may attend the rows of several in one go. Each range's rows are,
-// bit for bit, those it has alone.
+// bit for bit, those of a plan with only this range.
 #include "tests/backend/plan_case.h"
 #include "tests/support/sanitized.h"
 

@@ -115,7 +115,7 @@ std::vector<Ids> random_labels(Random& random, uint64_t count, uint64_t vocabula
   for (uint64_t tries = 0; ids.size() < count && tries < 10 * count; ++tries) {
     Ids sequence(1 + random.below(6));
     for (int32_t& id : sequence) id = static_cast<int32_t>(random.below(vocabulary));
-    if (!list.empty() && random.below(3) == 0) {  // goes on from a label that is there
+    if (!list.empty() && random.below(3) == 0) {  // continues a label that is there
       const Ids& other = list[random.below(list.size())];
       const auto kept = static_cast<std::ptrdiff_t>(1 + random.below(other.size()));
       sequence.insert(sequence.begin(), other.begin(), other.begin() + kept);

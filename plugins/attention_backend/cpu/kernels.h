@@ -112,6 +112,8 @@ struct Kernels {
   void (*multiply_tiles)(const TileProduct& product);
   // Rows x[rows, width], at most 16, as a row of tiles, rounded to bfloat16. Null likewise.
   void (*pack_tiles)(const float* x, int64_t rows, int64_t width, void* tiles);
+  // Copies x[rows, columns] to rows that lie `stride` floats apart, past the caches. Null likewise.
+  void (*write_through)(const float* x, int64_t rows, int64_t columns, float* out, int64_t stride);
   // Adds `part` to `total`; rows of `part` that saw nothing leave `total` as it is.
   void (*merge)(const AttentionState& part, const AttentionState& total, int64_t v_width);
   // out[head_dim] = acc / sum(l) of one row.

@@ -314,6 +314,19 @@ void pack_tiles(const float* x, int64_t rows, int64_t width, void* tiles) {
   }
 }
 
+void write_through(const float* x, int64_t rows, int64_t columns, float* out, int64_t stride) {
+  const bool lines =
+      columns % 16 == 0 && stride % 16 == 0 && reinterpret_cast<uintptr_t>(out) % 64 == 0;
+  for (int64_t r = 0; r < rows; ++r, x += columns, out += stride) {
+    if (!lines) {
+      __builtin_memcpy(out, x, static_cast<size_t>(columns) * sizeof(float));
+      continue;
+    }
+    for (int64_t i = 0; i < columns; i += 16) _mm512_stream_ps(out + i, _mm512_loadu_ps(x + i));
+  }
+  _mm_sfence();
+}
+
 // How many steps there are changes no sum, where those that are more are zero.
 void multiply_in_tiles(const MultiplyArgs& x) {
   MultiplyArgs part = x;

@@ -708,6 +708,7 @@ constexpr Kernels make_kernels() {
 #ifdef DBSA_KERNEL_TILES
   kernels.multiply_tiles = multiply_packed;
   kernels.pack_tiles = pack_tiles;
+  kernels.write_through = write_through;
 #endif
   kernels.merge = merge;
   kernels.finish = finish;

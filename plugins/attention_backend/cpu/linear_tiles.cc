@@ -8,6 +8,8 @@ namespace {
 constexpr int64_t kTileValues = 2 * kTileSteps;  // of the reduction
 constexpr int64_t kPairGroups = 2;
 constexpr int64_t kPairColumns = kPairGroups * kGroup;
+constexpr int64_t kStreamedFloats = int64_t{1}
+                                    << 20;  // of results, logits for one: no cache holds them
 constexpr int64_t kBytesAtOnce = int64_t{768} << 10;  // of activations: they stay in a core's cache
 
 static_assert(kPairColumns == kTileValues, "a pair's columns are a tile's steps of what follows");
@@ -87,12 +89,17 @@ void TileMatrix::multiply(const Rows& x, const float* bias, const float* residua
 
 void TileMatrix::multiply_packed(const char* x, int64_t rows, const float* bias,
                                  const float* residual, float* out) const {
+  const bool streamed = bias == nullptr && residual == nullptr && rows * n_ >= kStreamedFloats;
   for_blocks(rows, [&](const Block& block) {
     float* c = context_.host.scratch<float>(0, block.row_tiles * kTileRows * kPairColumns);
     product(x, block, c);
     const int64_t first = block.first_tile * kTileRows, column = block.pair * kPairColumns;
     const int64_t columns = std::min(kPairColumns, n_ - column);
     const int64_t last = std::min(first + block.row_tiles * kTileRows, rows);
+    if (streamed && columns == kPairColumns) {
+      context_.path.kernels->write_through(c, last - first, columns, out + first * n_ + column, n_);
+      return;
+    }
     for (int64_t row = first; row < last; ++row) {
       const int64_t at = row * n_ + column;
       context_.path.kernels->add(c + (row - first) * kPairColumns,

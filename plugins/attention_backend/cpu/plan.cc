@@ -106,8 +106,8 @@ Tile make_tile(int64_t first, int64_t last, dbsa_plan& plan) {
   return tile;
 }
 
-// Ranges that begin alike fill tiles; the last one goes on in the next tile where it does not fit.
-// Rows of another range are cut into tiles of about the same size.
+// Ranges that begin alike fill tiles; the last one continues in the next tile where it does not
+// fit. Rows of another range are cut into tiles of about the same size.
 void add_tiles(int64_t group, dbsa_plan& plan) {
   const int64_t most = std::max<int64_t>(1, kMergedRows / group);
   // Whole groups of 16 rows and heads, where there are as many: what tiles of AMX hold.

@@ -1,6 +1,6 @@
 // A checked plan, cut into the pieces of work that attention runs.
 //
-// What a row computes depends on its own segments alone: its tokens are taken in plan order, in
+// What a row computes depends only on its own segments: its tokens are taken in plan order, in
 // chunks of kChunk tokens that begin at multiples of kChunk of the KV object, and these in parts of
 // kPartTokens or a little more. Within a part softmax runs on; parts are then merged in order. Rows
 // are grouped into tiles for speed only.
