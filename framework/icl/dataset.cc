@@ -33,6 +33,13 @@ Result<std::string> read_bytes(const std::filesystem::path& path) {
   return text;
 }
 
+// What follows the first kMaxToldFaults of `count` faults.
+std::string untold_faults(size_t count, const std::string& name) {
+  if (count <= kMaxToldFaults) return "";
+  return "\n" + name + ": and " + std::to_string(count - kMaxToldFaults) +
+         (count == kMaxToldFaults + 1 ? " more fault" : " more faults");
+}
+
 }  // namespace
 
 std::string quote_for_message(std::string_view text) {
@@ -112,10 +119,7 @@ std::string describe_faults(std::span<const Row> rows, const std::string& name) 
     if (!row.error || ++count > kMaxToldFaults) continue;
     text += (text.empty() ? "" : "\n") + row.error->message;
   }
-  if (count > kMaxToldFaults)
-    text += "\n" + name + ": and " + std::to_string(count - kMaxToldFaults) +
-            (count == kMaxToldFaults + 1 ? " more fault" : " more faults");
-  return text;
+  return text + untold_faults(count, name);
 }
 
 bool is_table(const std::filesystem::path& path) {
@@ -170,19 +174,22 @@ Result<std::vector<int64_t>> load_indices(const std::filesystem::path& path, int
                      "; write e.g. [0, 5, 7]",
                  ""};
   std::vector<int64_t> indices;
+  std::string faults;
+  size_t fault_count = 0;
   for (size_t i = 0; i < list->size(); ++i) {
     const Json& value = (*list)[i];
     // A number above int64's largest is unsigned here, and out of range anyway.
     const bool fits = value.is_number_integer() &&
                       (!value.is_number_unsigned() || value.get<uint64_t>() <= INT64_MAX);
-    if (!fits || value.get<int64_t>() < 0 || value.get<int64_t>() >= count)
-      return Error{ErrorCode::kConfig,
-                   name + ": entry " + std::to_string(i) + ": expected an integer from 0 to " +
-                       std::to_string(count - 1) + ", found " + value.dump() +
-                       "; indices count the queries from 0",
-                   ""};
-    indices.push_back(value.get<int64_t>());
+    if (fits && value.get<int64_t>() >= 0 && value.get<int64_t>() < count)
+      indices.push_back(value.get<int64_t>());
+    else if (++fault_count <= kMaxToldFaults)
+      faults += (faults.empty() ? "" : "\n") + name + ": entry " + std::to_string(i) +
+                ": expected an integer from 0 to " + std::to_string(count - 1) + ", found " +
+                value.dump() + "; indices count the queries from 0";
   }
+  if (fault_count > 0)
+    return Error{ErrorCode::kConfig, faults + untold_faults(fault_count, name), ""};
   return indices;
 }
 

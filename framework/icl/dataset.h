@@ -78,7 +78,8 @@ bool is_right(const Example& example, std::string_view answer);
 std::vector<std::string> all_labels(const Example& example);
 
 // Reads 0-based indices into a data set of `count` examples: a JSON array of integers, or an object
-// with such an array under "lines". In the order of the file. Errors as load_dataset.
+// with such an array under "lines". In the order of the file. Errors as load_dataset, those of
+// entries a line each.
 Result<std::vector<int64_t>> load_indices(const std::filesystem::path& path, int64_t count);
 
 // The examples at those indices, which must be in range.

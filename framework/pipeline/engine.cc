@@ -224,8 +224,16 @@ Result<QueryRows> read_queries(const DataSettings& data) {
   rows.identity = hash_rows(queries);
   std::vector<int64_t> chosen;
   if (!data.query_indices.empty()) {
-    DBSA_ASSIGN_OR_RETURN(chosen,
-                          load_indices(data.query_indices, static_cast<int64_t>(queries.size())));
+    Result<std::vector<int64_t>> indices =
+        load_indices(data.query_indices, static_cast<int64_t>(queries.size()));
+    if (!indices.ok()) {
+      // It does not hide what is wrong with the queries.
+      const std::string faults = describe_faults(queries, data.queries);
+      Error error = std::move(indices).error();
+      if (!faults.empty()) error.message = faults + "\n" + error.message;
+      return error;
+    }
+    chosen = std::move(indices).value();
   } else {
     chosen = all_indices(queries.size());
   }

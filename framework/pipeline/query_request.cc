@@ -112,12 +112,18 @@ Status cut_text(const QueryContext& context, const PromptEnd& end, std::string_v
 
 ItemError too_long(const QueryContext& context, int64_t tokens, int64_t over) {
   const bool cut = context.settings.data.truncate != Truncate::kNone;
+  // Only such an answer has a length that a setting gives.
+  const bool free =
+      context.settings.decoding.method == DecodingMethod::kFree && context.answer_tokens > 1;
   return {ItemFault::kTooLong,
           "expected a prompt of at most " + std::to_string(context.max_positions) +
               " positions, the model's, found " + std::to_string(context.max_positions + over) +
               ", of which the query takes " + std::to_string(tokens) +
-              (cut ? "; it does not fit without its text either: select fewer blocks"
-                   : "; shorten the text, write data.truncate = \"left\" or \"right\", or select "
+              (free ? " and its answer up to " + std::to_string(context.answer_tokens) : "") +
+              (cut ? "; it does not fit without its text either: " : "; ") +
+              (free ? "lower decoding.max_tokens" + std::string(cut ? " or " : ", ") : "") +
+              (cut ? "select fewer blocks"
+                   : "shorten the text, write data.truncate = \"left\" or \"right\", or select "
                      "fewer blocks")};
 }
 

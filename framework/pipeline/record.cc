@@ -47,6 +47,9 @@ ordered_json validity_to_json(const DataValidity& validity) {
           {"texts_with_two_labels", validity.texts_with_two_labels.count},
           {"duplicates", validity.duplicates.count},
           {"near_equal_labels", validity.near_equal_labels.count},
+          {"duplicate_queries", validity.duplicate_queries.count},
+          {"queries_with_two_labels", validity.queries_with_two_labels.count},
+          {"near_expected_labels", validity.near_expected_labels.count},
           {"warnings", warnings(validity)}};
 }
 

@@ -12,6 +12,15 @@ bool equal_seeds(const ReportRun& a, const ReportRun& b) {
   return a.data_seed == b.data_seed && a.grouper_seed == b.grouper_seed;
 }
 
+// Cells of the queries that both answered, in the same order.
+void add_common(QueryValues own, QueryValues base, size_t row, std::vector<LayoutCell>& own_cells,
+                std::vector<LayoutCell>& base_cells) {
+  std::erase_if(own, [&](const auto& value) { return !base.contains(value.first); });
+  std::erase_if(base, [&](const auto& value) { return !own.contains(value.first); });
+  for (const LayoutCell& cell : cells_of(own, row)) own_cells.push_back(cell);
+  for (const LayoutCell& cell : cells_of(base, row)) base_cells.push_back(cell);
+}
+
 // ---- accuracy
 // ------------------------------------------------------------------------------------
 
@@ -53,12 +62,8 @@ std::optional<Comparison> accuracy_difference(const ReportGroup& group,
     own_sum += pairs[row].first.value;
     base_sum += pairs[row].second.value;
     differences.push_back(pairs[row].first.value - pairs[row].second.value);
-    const std::map<uint64_t, double> theirs = correct_answers(pairs[row].second);
-    for (const auto& [query, correct] : correct_answers(pairs[row].first))
-      if (const auto it = theirs.find(query); it != theirs.end()) {
-        own_cells.push_back({row, query, correct});
-        base_cells.push_back({row, query, it->second});
-      }
+    add_common(correct_answers(pairs[row].first), correct_answers(pairs[row].second), row,
+               own_cells, base_cells);
   }
   const auto count = static_cast<double>(pairs.size());
   Summary summary = *summarize(differences);
@@ -95,13 +100,10 @@ std::vector<RunPair> pair_runs(const std::vector<const ReportRun*>& runs,
 std::vector<LayoutCell> ratio_cells(const std::vector<RunPair>& pairs, bool is_setup) {
   std::vector<LayoutCell> own, base;
   for (size_t row = 0; row < pairs.size(); ++row) {
-    const std::map<uint64_t, double> times = answer_seconds(*pairs[row].own);
-    for (const auto& [query, seconds] : answer_seconds(*pairs[row].base)) {
-      const auto it = times.find(query);
-      if (!is_setup && it == times.end()) continue;
-      own.push_back({row, query, is_setup ? pairs[row].own->setup : it->second});
-      base.push_back({row, query, seconds});
-    }
+    const QueryValues times = answer_seconds(*pairs[row].base);
+    QueryValues setups = times;
+    for (auto& [query, setup] : setups) setup.value = pairs[row].own->setup;
+    add_common(is_setup ? setups : answer_seconds(*pairs[row].own), times, row, own, base);
   }
   own = relative_deviations(std::move(own));
   base = relative_deviations(std::move(base));

@@ -36,8 +36,7 @@ std::optional<Summary> accuracy_of(const std::vector<ReportRun>& runs) {
   const std::vector<Draw> draws = draws_of(runs, accuracy);
   std::vector<LayoutCell> cells;
   for (size_t row = 0; row < draws.size(); ++row)
-    for (const auto& [query, correct] : correct_answers(draws[row]))
-      cells.push_back({row, query, correct});
+    for (const LayoutCell& cell : cells_of(correct_answers(draws[row]), row)) cells.push_back(cell);
   set_interval(*summary, accuracy_interval(summary->mean, cells));
   return summary;
 }
@@ -47,8 +46,7 @@ Summary request_time_of(const std::vector<ReportRun>& runs) {
   Summary summary = time_of(runs, &ReportRun::request_mean);
   std::vector<LayoutCell> cells;
   for (size_t row = 0; row < runs.size(); ++row)
-    for (const auto& [query, seconds] : answer_seconds(runs[row]))
-      cells.push_back({row, query, seconds});
+    for (const LayoutCell& cell : cells_of(answer_seconds(runs[row]), row)) cells.push_back(cell);
   cells = relative_deviations(std::move(cells));
   if (!cells.empty()) {
     summary.interval.reset();
@@ -69,32 +67,52 @@ Summary setup_of(const std::vector<ReportRun>& runs, bool& reused) {
 
 }  // namespace
 
-std::map<uint64_t, double> correct_answers(const Draw& draw) {
-  std::map<uint64_t, std::pair<double, double>> sums;  // correct, runs
+QueryValues correct_answers(const Draw& draw) {
+  QueryValues shares;
+  std::map<uint64_t, double> counts;  // of runs
   for (const ReportRun* run : draw.runs)
     for (const ReportAnswer& answer : run->answers)
       if (answer.correct) {
-        auto& [correct, count] = sums[answer.query];
-        correct += *answer.correct ? 1 : 0;
-        count += 1;
+        TextValue& share = shares[answer.query];
+        share.text = answer.text;
+        share.value += *answer.correct ? 1 : 0;
+        counts[answer.query] += 1;
       }
-  std::map<uint64_t, double> shares;
-  for (const auto& [query, sum] : sums) shares[query] = sum.first / sum.second;
+  for (auto& [query, share] : shares) share.value /= counts[query];
   return shares;
 }
 
-std::map<uint64_t, double> answer_seconds(const ReportRun& run) {
-  std::map<uint64_t, double> seconds;
+QueryValues answer_seconds(const ReportRun& run) {
+  QueryValues seconds;
   for (const ReportAnswer& answer : run.answers)
-    if (answer.seconds) seconds[answer.query] = *answer.seconds;
+    if (answer.seconds) seconds[answer.query] = {answer.text, *answer.seconds};
   return seconds;
 }
 
+std::vector<LayoutCell> cells_of(const QueryValues& values, size_t row) {
+  std::map<uint64_t, LayoutCell> texts;
+  for (const auto& [query, value] : values) {
+    LayoutCell& cell =
+        texts.try_emplace(value.text, LayoutCell{row, value.text, 0, 0}).first->second;
+    cell.value += value.value;
+    cell.weight += 1;
+  }
+  std::vector<LayoutCell> cells;
+  for (auto& [text, cell] : texts) {
+    cell.value /= cell.weight;
+    cells.push_back(cell);
+  }
+  return cells;
+}
+
 std::vector<LayoutCell> relative_deviations(std::vector<LayoutCell> cells) {
-  double mean = 0;
-  for (const LayoutCell& cell : cells) mean += cell.value / static_cast<double>(cells.size());
-  if (mean <= 0) return {};
-  for (LayoutCell& cell : cells) cell.value = cell.value / mean - 1;
+  double sum = 0, weights = 0;
+  for (const LayoutCell& cell : cells) {
+    sum += cell.weight * cell.value;
+    weights += cell.weight;
+  }
+  if (sum <= 0) return {};
+  for (LayoutCell& cell : cells) cell.value = cell.value / (sum / weights) - 1;
   return cells;
 }
 

@@ -25,7 +25,9 @@ using AxisValues = std::map<std::string, std::string>;  // axis -> value
 
 // One answer of a record.
 struct ReportAnswer {
-  uint64_t query = 0;  // the same in every record where line and text are
+  // The same in every record for the n-th query of equal text and expected label.
+  uint64_t query = 0;
+  uint64_t text = 0;  // the same for equal texts, which ask the same however often they stand there
   std::optional<bool> correct;
   std::optional<double> seconds;  // nothing where answering failed
 };
@@ -34,7 +36,8 @@ struct ReportAnswer {
 // to.
 struct Validity {
   int64_t queries_in_demonstrations = 0, texts_with_two_labels = 0, duplicates = 0,
-          near_equal_labels = 0;
+          near_equal_labels = 0, duplicate_queries = 0, queries_with_two_labels = 0,
+          near_expected_labels = 0;
   int64_t labels_covered = 0, labels = 0;  // by the expected labels of the queries; of all labels
 };
 

@@ -87,11 +87,42 @@ double student_t_95(double degrees) {
 
 namespace {
 
+// Cells whose plain mean is the weighted mean of these, and varies as it does (to first order, as
+// of a ratio of sums: Cochran 1977, Sampling Techniques, section 6.4).
+std::vector<LayoutCell> of_equal_weight(Layout cells) {
+  std::vector<LayoutCell> equal(cells.begin(), cells.end());
+  if (std::all_of(cells.begin(), cells.end(),
+                  [&](const LayoutCell& cell) { return cell.weight == cells[0].weight; }))
+    return equal;
+  double sum = 0, weights = 0;
+  for (const LayoutCell& cell : cells) {
+    sum += cell.weight * cell.value;
+    weights += cell.weight;
+  }
+  const double mean_weight = weights / static_cast<double>(cells.size());
+  for (LayoutCell& cell : equal)
+    cell.value = sum / weights + cell.weight / mean_weight * (cell.value - sum / weights);
+  return equal;
+}
+
+// How many queries of equal weight say as much as these (Kish 1965, Survey Sampling).
+double effective_queries(Layout cells) {
+  std::unordered_map<uint64_t, double> weights;  // by column
+  for (const LayoutCell& cell : cells) weights[cell.column] += cell.weight;
+  double sum = 0, squares = 0;
+  for (const auto& [column, weight] : weights) {
+    sum += weight;
+    squares += square(weight);
+  }
+  return square(sum) / squares;
+}
+
 // The spread of the mean, never less than `least` times its larger part: parts of few draws are so
 // uncertain that little may be gained by subtracting one from the other. `least` and the tenth
 // below were chosen on simulated studies (tools/acceptance/interval_coverage.cc) and checked with
 // other seeds.
-Spread spread_with_floor(Layout cells, double least) {
+Spread spread_with_floor(Layout weighted, double least) {
+  const std::vector<LayoutCell> cells = of_equal_weight(weighted);
   Lines<size_t> rows;
   Lines<uint64_t> columns;
   const auto n = static_cast<double>(cells.size());
@@ -139,7 +170,7 @@ Spread spread_of_mean(Layout cells) { return spread_with_floor(cells, 1); }
 std::optional<CoveredInterval> accuracy_interval(double mean, Layout cells) {
   if (cells.empty()) return {};
   const Spread spread = spread_of_mean(cells);
-  const auto queries = static_cast<double>(spread.columns);
+  const double queries = effective_queries(cells);
   const Covers covers = {spread.covers.rows, true};
   const double single = mean * (1 - mean);  // variance of one answer
   if (spread.rows == 1 || single <= 0)
@@ -164,7 +195,7 @@ std::optional<CoveredInterval> difference_interval(const Share& own, const Share
                                  (2 * std::sqrt(own_variance * base_variance)),
                              -1.0, 1.0);
   // Equal answers to some queries do not prove equal answers to all.
-  const auto queries = static_cast<double>(spread.columns);
+  const double queries = effective_queries(own.cells);
   correlation *= queries / (queries + 2);
   const auto half = [&](double of_own, double of_base) {
     return std::sqrt(square(of_own) + square(of_base) - 2 * correlation * of_own * of_base);

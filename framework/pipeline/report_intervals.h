@@ -27,8 +27,9 @@ inline constexpr size_t kFewDraws = 3;
 
 struct LayoutCell {
   size_t row = 0;       // the draw; of times, the run
-  uint64_t column = 0;  // the query
+  uint64_t column = 0;  // the query, by its text
   double value = 0;
+  double weight = 1;  // how many queries of that text the value is the mean of
 };
 using Layout = std::span<const LayoutCell>;
 
@@ -43,7 +44,8 @@ struct CoveredInterval {
   Covers covers;
 };
 
-// How far the mean of the cells may be from the mean over all draws and queries.
+// How far the mean of the cells, each counted by its weight, may be from the mean over all draws
+// and queries.
 struct Spread {
   double variance = 0;
   double degrees = 1;  // of freedom, >= 1
@@ -60,8 +62,8 @@ double student_t_95(double degrees);
 // Each interval holds the mean it belongs to. Nothing where the layout says nothing.
 //
 // For an accuracy, cells in [0, 1]: Wilson's interval with the number of independent answers that
-// would vary as much, and with the number of distinct queries where all are right or all wrong. In
-// [0, 1].
+// would vary as much, and with the number of distinct queries (of equal weight) where all are right
+// or all wrong. In [0, 1].
 std::optional<CoveredInterval> accuracy_interval(double mean, Layout cells);
 
 struct Share {

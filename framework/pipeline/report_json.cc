@@ -48,6 +48,9 @@ ordered_json validity_to_json(const std::optional<Validity>& validity) {
           {"texts_with_two_labels", validity->texts_with_two_labels},
           {"duplicates", validity->duplicates},
           {"near_equal_labels", validity->near_equal_labels},
+          {"duplicate_queries", validity->duplicate_queries},
+          {"queries_with_two_labels", validity->queries_with_two_labels},
+          {"near_expected_labels", validity->near_expected_labels},
           {"labels_covered", validity->labels_covered},
           {"labels", validity->labels}};
 }

@@ -52,7 +52,8 @@ std::optional<Validity> worst_of(const ReportGroup& group) {
     Validity& worst = most ? *most : most.emplace();
     for (int64_t Validity::*count :
          {&Validity::queries_in_demonstrations, &Validity::texts_with_two_labels,
-          &Validity::duplicates, &Validity::near_equal_labels})
+          &Validity::duplicates, &Validity::near_equal_labels, &Validity::duplicate_queries,
+          &Validity::queries_with_two_labels, &Validity::near_expected_labels})
       worst.*count = std::max(worst.*count, validity.*count);
     const bool fewer =
         validity.labels - validity.labels_covered > worst.labels - worst.labels_covered;
@@ -78,9 +79,13 @@ void note_validity(const ReportGroup& group, std::vector<std::string>& notes) {
   add(worst.queries_in_demonstrations, "query is also a demonstration",
       "queries are also demonstrations");
   add(worst.texts_with_two_labels, "text has two labels", "texts have two labels");
-  add(worst.duplicates, "duplicate", "duplicates");
+  add(worst.duplicates, "duplicate demonstration", "duplicate demonstrations");
   add(worst.near_equal_labels, "label is nearly equal to another",
       "labels are nearly equal to another");
+  add(worst.duplicate_queries, "query repeats another", "queries repeat another");
+  add(worst.queries_with_two_labels, "text expects two labels", "texts expect two labels");
+  add(worst.near_expected_labels, "query expects a label that is nearly one of the pool",
+      "queries expect a label that is nearly one of the pool");
   // As `run` warns; of free answers no label is known.
   const int64_t queries = group.runs.front().queries;
   if (worst.labels_covered > 0 && 2 * worst.labels_covered < std::min(worst.labels, queries))

@@ -109,9 +109,8 @@ void read_description(const ReportFields& fields, ReportRun& run) {
 
 bool is_error(const json& query) { return query.is_object() && query.contains("error"); }
 
-// Equal in all records for a query of equal line and text.
-uint64_t query_number(int64_t line, const std::string& text) {
-  return XXH3_64bits_withSeed(text.data(), text.size(), static_cast<uint64_t>(line));
+uint64_t text_number(const std::string& text, uint64_t seed = 0) {
+  return XXH3_64bits_withSeed(text.data(), text.size(), seed);
 }
 
 void read_answer(const ReportFields& fields, const std::string& at, ReportAnswer& answer) {
@@ -139,20 +138,19 @@ void count_errors(const ReportFields& fields, ReportRun& run) {
 std::string read_answers(const ReportFields& fields, ReportRun& run) {
   const json& queries = fields.array("/queries");
   std::vector<std::string> asked;
-  std::set<uint64_t> numbers;
+  std::map<std::pair<std::string, std::string>, uint64_t> occurrences;  // text, expected label
   int64_t answered = 0;
   for (size_t i = 0; i < queries.size(); ++i) {
     const std::string at = "/queries/" + std::to_string(i);
-    const int64_t line = fields.integer(at + "/line");
     const std::string text = fields.text(at + "/text");
-    const json* expected = fields.find(at + "/expected");
-    for (const std::string& part :
-         {std::to_string(line), text,
-          expected != nullptr && expected->is_string() ? expected->get<std::string>() : ""})
-      asked.push_back(part);
+    const json* found = fields.find(at + "/expected");
+    const std::string expected =
+        found != nullptr && found->is_string() ? found->get<std::string>() : "";
+    asked.insert(asked.end(), {text, expected});
     ReportAnswer& answer = run.answers.emplace_back();
-    answer.query = query_number(line, text);
-    while (!numbers.insert(answer.query).second) ++answer.query;
+    // A query stands in another line of an edited or converted file.
+    answer.text = text_number(text);
+    answer.query = text_number(expected, answer.text + occurrences[{text, expected}]++);
     if (is_error(queries[i])) continue;
     read_answer(fields, at, answer);
     run.selected_tokens += fields.number(at + "/tokens/selected");
@@ -176,6 +174,9 @@ std::optional<Validity> read_validity(const ReportFields& fields) {
   validity.texts_with_two_labels = count("texts_with_two_labels");
   validity.duplicates = count("duplicates");
   validity.near_equal_labels = count("near_equal_labels");
+  validity.duplicate_queries = count("duplicate_queries");
+  validity.queries_with_two_labels = count("queries_with_two_labels");
+  validity.near_expected_labels = count("near_expected_labels");
   if (fields.find("/totals/items/labels_covered") != nullptr) {
     validity.labels_covered = fields.integer("/totals/items/labels_covered");
     validity.labels = static_cast<int64_t>(fields.array("/encode/label_names").size());

@@ -121,10 +121,19 @@ std::vector<Draw> draws_of(const std::vector<ReportRun>& runs, Value value) {
   }
   return draws;
 }
-// Query -> share of the draw's runs that answered it correctly. Only queries with a label.
-std::map<uint64_t, double> correct_answers(const Draw& draw);
-// Query -> seconds. Only queries that were answered.
-std::map<uint64_t, double> answer_seconds(const ReportRun& run);
+// What answers to the queries of one text give: a text that several queries have says no more about
+// other texts than one that is asked once.
+struct TextValue {
+  uint64_t text = 0;
+  double value = 0;
+};
+using QueryValues = std::map<uint64_t, TextValue>;  // by ReportAnswer::query
+// Shares of the draw's runs that answered correctly. Only queries with a label.
+QueryValues correct_answers(const Draw& draw);
+// Seconds. Only queries that were answered.
+QueryValues answer_seconds(const ReportRun& run);
+// A cell for each text, its mean, which weighs as much as the text has queries.
+std::vector<LayoutCell> cells_of(const QueryValues& values, size_t row);
 // How far each cell is from the mean of all, relative to that mean; nothing for a mean of 0.
 std::vector<LayoutCell> relative_deviations(std::vector<LayoutCell> cells);
 

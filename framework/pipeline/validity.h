@@ -11,7 +11,7 @@
 
 namespace dbsa {
 
-// Something that was counted, with the first cases: "line 7 as line 3 of the demonstrations".
+// Something that was counted, with the first cases: "line 7 as line 3".
 struct Count {
   int64_t count = 0;
   std::vector<std::string> examples;  // three at most
@@ -23,6 +23,10 @@ struct DataValidity {
   Count texts_with_two_labels;      // demonstrations' texts that stand under different labels
   Count duplicates;                 // demonstrations that an earlier one equals, label included
   Count near_equal_labels;          // labels that an earlier one equals in all but these
+  Count duplicate_queries;          // queries whose text and labels an earlier one has
+  Count queries_with_two_labels;    // queries' texts that expect different labels
+  // Queries that expect no label there is, and one that equals a label in all but these.
+  Count near_expected_labels;
 };
 
 // labels: to choose from. Cost: O(bytes), expected.
@@ -32,8 +36,8 @@ DataValidity check_validity(std::span<const Example> demonstrations, std::span<c
 // One sentence for each count that should make a reader doubt the figures, with its examples.
 std::vector<std::string> warnings(const DataValidity& validity);
 
-// The text in lower case, composed (NFC), with runs of white space as one space
-// and none at the ends. What is not UTF-8 stays as it is.
+// The text in lower case, composed (NFC), with runs of white space (Unicode's White_Space) as one
+// space and none at the ends. What is not UTF-8 stays as it is.
 std::string folded_text(const std::string& text);
 
 }  // namespace dbsa

@@ -269,6 +269,12 @@ TEST_F(QueryTest, ATextThatIsTooLongForTheModelIsNamed) {
                      "found 1126, of which the query takes 515; shorten the text, write "
                      "data.truncate = \"left\" or \"right\", or select fewer blocks"}}}}));
   EXPECT_EQ(answers[1].at("text"), "pin");
+  // What free answers may take counts, and is named.
+  const ProcessResult free = cli({"query", pipeline_, "pin", "--set", "decoding.method=free",
+                                  "--set", "decoding.max_tokens=900"});
+  EXPECT_EQ(free.exit_code, 2);
+  EXPECT_THAT(free.error, HasSubstr(" and its answer up to 900; lower decoding.max_tokens, shorten "
+                                    "the text, write data.truncate"));
 }
 
 TEST_F(QueryTest, LinesAnsweredTogetherGetTheAnswersOfLinesAnsweredAlone) {
@@ -320,9 +326,11 @@ TEST_F(QueryTest, WarnsOfDataThatHasChangedSinceThePoolWasEncoded) {
 }
 
 TEST_F(QueryTest, AnEmptyTextIsRefused) {
-  const ProcessResult result = cli({"query", pipeline_, ""});
-  EXPECT_EQ(result.exit_code, 2);
-  EXPECT_EQ(result.error, "error: TEXT is empty; give the text to label\n");
+  for (const char* text : {"", "   ", "\t\n"}) {
+    const ProcessResult result = cli({"query", pipeline_, text});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_EQ(result.error, "error: TEXT is empty or white space; give the text to label\n");
+  }
 }
 
 TEST_F(QueryTest, APoolThatWasNotEncodedIsNamed) {

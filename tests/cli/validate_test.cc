@@ -132,7 +132,7 @@ TEST_F(ValidateTest, WarnsOfKeysWithoutEffect) {
   EXPECT_EQ(cli({"run", pipeline, "--quiet"}).error, "");
   result = cli({"run", pipeline, "--set", "decoding.method=free"});
   EXPECT_EQ(result.exit_code, 0) << result.error;
-  EXPECT_THAT(result.error, testing::Not(HasSubstr("max_tokens")));
+  EXPECT_THAT(result.error, testing::Not(HasSubstr("max_tokens: has no effect")));
   EXPECT_THAT(result.error, StartsWith("warning: " + pipeline + ":19:1: embedding.layer: "));
 }
 
@@ -145,6 +145,8 @@ TEST_F(ValidateTest, WarnsOfNumbersThatSayMoreThanThereIs) {
             "warning: --set data.query_count: is 6, and there are 5 queries\n"
             "warning: --set mask_pattern.anchor_blocks: makes anchors of all 6 blocks, so every "
             "query is shown all of them\n");
+  EXPECT_THAT(cli({"run", pipeline, "--set", "data.query_count=6"}).error,
+              HasSubstr("warning: --set data.query_count: is 6, and there are 5 queries\n"));
   EXPECT_EQ(cli({"validate", pipeline, "--set", "data.query_count=5", "--set",
                  "mask_pattern.anchor_blocks=5"})
                 .error,
@@ -266,6 +268,58 @@ TEST_F(ValidateTest, FaultsOfModelAndDataAreNamedTogether) {
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.error, HasSubstr("error: " + path("model/model.safetensors")));
   EXPECT_THAT(result.error, HasSubstr("error: " + path("pool.jsonl") + ":2:"));
+}
+
+TEST_F(ValidateTest, AFaultOfOneDataFileHidesNoneOfAnother) {
+  const std::string pipeline = make_pipeline();
+  workspace_.write("pool.jsonl", "{\"text\": \"a\", \"label\": \"x\"}\n{\"text\": 3}\n");
+  workspace_.write("queries.jsonl", "{\"text\": \"a\"}\n{\"text\": \" \"}\n[]\n");
+  workspace_.write("indices.json", "[0, 3, 4]");
+  const ProcessResult result =
+      cli({"validate", pipeline, "--set", "data.query_indices=" + path("indices.json")});
+  EXPECT_EQ(result.exit_code, 2);
+  for (const char* fault : {"pool.jsonl:2: ", "queries.jsonl:2: ", "queries.jsonl:3: ",
+                            "indices.json: entry 1: ", "indices.json: entry 2: "})
+    EXPECT_THAT(result.error, HasSubstr("error: " + path(fault)));
+  const ProcessResult all = cli({"validate", pipeline});
+  for (const char* fault : {"pool.jsonl:2: ", "queries.jsonl:2: ", "queries.jsonl:3: "})
+    EXPECT_THAT(all.error, HasSubstr("error: " + path(fault)));
+}
+
+TEST_F(ValidateTest, WarnsOfFreeAnswersThatCannotBeWritten) {
+  const std::string pipeline = make_pipeline();
+  const auto warnings = [&](Words words) {
+    words.insert(words.begin(), {"validate", pipeline, "--set", "decoding.method=free"});
+    return cli(words).error;
+  };
+  EXPECT_EQ(warnings({}), "");
+  EXPECT_THAT(
+      warnings({"--set", "decoding.max_tokens=1"}),
+      StartsWith("warning: decoding.max_tokens: is 1, and 4 of 4 labels have more tokens, "));
+  EXPECT_THAT(warnings({"--set", "decoding.stop=[\"lph\"]"}),
+              StartsWith("warning: decoding.stop: \"lph\" ends answers, and 1 of 4 labels has it, "
+                         "such as \"alpha\": such an answer is never written whole and counts as "
+                         "wrong; leave it out\n"));
+  EXPECT_THAT(warnings({"--set", "prompt.separator=ph"}),
+              HasSubstr("warning: prompt.separator: \"ph\" ends answers, and "));
+}
+
+TEST_F(ValidateTest, WarnsOfDemonstrationsThatHaveThePromptsOwnTexts) {
+  const std::string pipeline = make_pipeline();
+  workspace_.write("pool.jsonl",
+                   workspace_.read("pool.jsonl") +
+                       nlohmann::json{{"text", "a\n==\nquery: b"}, {"label", "alpha"}}.dump() +
+                       "\n");
+  const std::string expected =
+      "warning: 1 demonstration's text has prompt.separator = \"\\n==\\n\" in it (line 25), so "
+      "that "
+      "a model may read one demonstration as several; write another separator\n";
+  const Words separator = {"--set", "prompt.separator=\"\\n==\\n\""};
+  for (const char* command : {"validate", "run"}) {
+    Words words = {command, pipeline};
+    words.insert(words.end(), separator.begin(), separator.end());
+    EXPECT_THAT(cli(words).error, HasSubstr(expected)) << command;
+  }
 }
 
 TEST_F(ValidateTest, ALabelThatNoDemonstrationHasIsWarnedOf) {

@@ -335,8 +335,10 @@ TEST(Indices, ReadsArraysAndObjects) {
 }
 
 TEST(Indices, SaysWhatIsWrong) {
-  const auto message = [](const std::string& bytes) {
+  std::string folder;
+  const auto message = [&folder](const std::string& bytes) {
     TemporaryFile file("a.json", bytes);
+    folder = file.path().parent_path().string() + "/";
     const auto indices = load_indices(file.path(), 3);
     if (indices.ok()) return std::string("no error");
     EXPECT_EQ(indices.error().code, ErrorCode::kConfig);
@@ -348,6 +350,18 @@ TEST(Indices, SaysWhatIsWrong) {
   EXPECT_EQ(message("[-1]"),
             "a.json: entry 0: expected an integer from 0 to 2, found -1; indices count the queries "
             "from 0");
+  const std::string two = message("[7, 0, -2]");
+  EXPECT_EQ(two,
+            "a.json: entry 0: expected an integer from 0 to 2, found 7; indices count the queries "
+            "from 0\n" +
+                folder +
+                "a.json: entry 2: expected an integer from 0 to 2, found -2; indices count the "
+                "queries from 0");
+  std::string many = "[9";
+  for (int i = 1; i < 23; ++i) many += ", 9";
+  const std::string listed = message(many + "]");
+  EXPECT_EQ(std::count(listed.begin(), listed.end(), '\n'), 20);
+  EXPECT_TRUE(listed.ends_with("a.json: and 3 more faults"));
   EXPECT_EQ(message("[1.0]"),
             "a.json: entry 0: expected an integer from 0 to 2, found 1.0; indices count the "
             "queries from 0");

@@ -344,5 +344,44 @@ TEST(Validity, CountsWhatMakesAMeasureDoubtful) {
   EXPECT_TRUE(warnings(check_validity({}, queries, {})).empty());
 }
 
+TEST(Validity, CountsQueriesThatSayNoMoreThanOthers) {
+  const std::vector<Row> queries = {
+      {{"lost", "card", 1}, {}}, {{"LOST ", "card", 2}, {}},  {{"lost", "money", 3}, {}},
+      {{"lost", "card", 1}, {}}, {{"stolen", "card", 4}, {}}, {{"lost", "card", 5}, ItemError{}}};
+  const DataValidity found = check_validity({}, queries, std::vector<std::string>{"card", "money"});
+  EXPECT_EQ(warnings(found),
+            (std::vector<std::string>{
+                "2 queries repeat an earlier one (line 2 as line 1, line 1 again): each counts in "
+                "the figures of the run, but tells no more than the first; leave out what stands "
+                "twice in data.queries or data.query_indices",
+                "1 text expects different labels in the queries (line 3 as line 1): one answer to "
+                "both is wrong for one of them"}));
+}
+
+TEST(Validity, AnyWhiteSpaceOfUnicodeIsWhiteSpace) {
+  EXPECT_EQ(folded_text("\u00a0A\u2003\u3000 b\u0085c\u202f"), "a b c");
+  EXPECT_EQ(folded_text("a\u00e0b"), "a\u00e0b");  // its last byte is that of U+00A0
+  const std::vector<std::string> labels = {"book room", "book room\u00a0"};
+  const std::vector<Example> demonstrations = {{"a b", labels[0], 1}, {"c", labels[1], 2}};
+  const std::vector<Row> queries = {{{"a\u00a0b", labels[0], 7}, {}}};
+  const DataValidity found = check_validity(demonstrations, queries, labels);
+  EXPECT_EQ(found.near_equal_labels.count, 1);
+  EXPECT_EQ(found.queries_in_demonstrations.count, 1);
+}
+
+TEST(Validity, NamesExpectedLabelsThatAreNearlyLabels) {
+  const std::vector<std::string> labels = {"book room", "play"};
+  const std::vector<Row> queries = {{{"a", "Book Room", 1}, {}},
+                                    {{"b", "Play", 2, {"play"}}, {}},
+                                    {{"c", "other", 3}, {}},
+                                    {{"d", "book\u00a0room", 4}, {}}};
+  EXPECT_EQ(warnings(check_validity({}, queries, labels)),
+            (std::vector<std::string>{
+                "2 queries expect a label that differs from one of the demonstrations' or of "
+                "data.labels only in case, white space or normal form (line 1: \"Book Room\" for "
+                "\"book room\", line 4: \"book\\u00A0room\" for \"book room\"): answers with it "
+                "count as wrong; write both alike"}));
+}
+
 }  // namespace
 }  // namespace dbsa

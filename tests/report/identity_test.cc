@@ -223,6 +223,9 @@ TEST(ReportIdentity, ValidityIsALineForEachGroup) {
                             {"texts_with_two_labels", 1},
                             {"duplicates", 0},
                             {"near_equal_labels", 2},
+                            {"duplicate_queries", 228},
+                            {"queries_with_two_labels", 1},
+                            {"near_expected_labels", 9},
                             {"warnings", {"said in other words"}}};
   records[0]["totals"]["queries"] = 100;
   records[0]["totals"]["items"]["labels_covered"] = 3;
@@ -232,7 +235,10 @@ TEST(ReportIdentity, ValidityIsALineForEachGroup) {
   EXPECT_THAT(
       study.notes,
       ElementsAre("Warning: bank: 5 queries are also demonstrations; 1 text has two labels; "
-                  "1 duplicate; 2 labels are nearly equal to another; the 100 queries cover "
+                  "1 duplicate demonstration; 2 labels are nearly equal to another; 228 queries "
+                  "repeat another; "
+                  "1 text expects two labels; 9 queries expect a label that is nearly one of the "
+                  "pool; the 100 queries cover "
                   "3 of 77 labels."));
   records[0]["totals"]["items"]["labels_covered"] = 77;
   records[0]["validity"] = {{"queries_in_demonstrations", 0}};
@@ -253,6 +259,61 @@ TEST(ReportIdentity, FaultsOfIdentityAndValidity) {
                           "object",
                           "r.json: validity.duplicates: expected an integer >= 0, got a string "
                           "\"many\""));
+}
+
+// ---- matching queries
+// -----------------------------------------------------------------------------------
+
+json with_lines_moved(json record) {
+  for (json& query : record["queries"]) query["line"] = query["line"].get<int64_t>() + 1;
+  return record;
+}
+
+TEST(ReportIdentity, QueriesAreMatchedByTextNotByLine) {
+  StudyInput input = methods();
+  for (int64_t seed = 1; seed <= 3; ++seed) {
+    const double request = 0.01 * static_cast<double>(seed);
+    input.runs.push_back(
+        read_run(with_identity(make_record({.seed = seed})), {{"method", "dense"}}));
+    input.runs.push_back(
+        read_run(with_lines_moved(with_identity(make_record({.seed = seed, .request = request}))),
+                 {{"method", "DBSA"}}));
+  }
+  const Study study = analyse_study(std::move(input));
+  ASSERT_EQ(study.groups.size(), 2u);
+  EXPECT_TRUE(study.groups[1].accuracy_difference->value.interval);
+  EXPECT_TRUE(study.groups[1].request_ratio->value.interval);
+  // Records without an identity, too.
+  EXPECT_EQ(study_of({make_record({}), with_lines_moved(make_record({}))}).groups.size(), 1u);
+}
+
+TEST(ReportIdentity, TheNthOfEqualQueriesIsTheNthOfAnotherRun) {
+  json record = make_record({});
+  for (size_t i : {1, 2, 3}) record["queries"][i]["text"] = record["queries"][0]["text"];
+  record["queries"][3]["expected"] = "beta";
+  const ReportRun run = read_run(record), moved = read_run(with_lines_moved(record));
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(run.answers[i].query, moved.answers[i].query);
+    EXPECT_EQ(run.answers[i].text == run.answers[0].text, i < 4);
+    for (size_t k = 0; k < i; ++k) EXPECT_NE(run.answers[i].query, run.answers[k].query);
+  }
+  std::swap(record["queries"][2], record["queries"][3]);
+  EXPECT_EQ(read_run(record).answers[2].query, run.answers[3].query);
+}
+
+TEST(ReportIdentity, ATextCountsOnceAsAQueryInIntervals) {
+  json doubled = with_identity(make_record({}));
+  const json once = doubled["queries"];
+  for (const json& query : once) doubled["queries"].push_back(query);
+  doubled["totals"]["queries"] = 2 * kRecordQueries;
+  doubled["totals"]["labelled"] = 2 * kRecordQueries;
+  const Study one = study_of({with_identity(make_record({}))}), two = study_of({doubled});
+  const Interval expected = *one.groups[0].accuracy->interval;
+  const Interval found = *two.groups[0].accuracy->interval;
+  EXPECT_DOUBLE_EQ(found.low, expected.low);
+  EXPECT_DOUBLE_EQ(found.high, expected.high);
+  EXPECT_NEAR(two.groups[0].request_mean.interval->high, one.groups[0].request_mean.interval->high,
+              1e-9);
 }
 
 // ---- queries that could not be answered

@@ -40,6 +40,47 @@ Table random_table(size_t draws, size_t queries, uint64_t seed) {
   return table;
 }
 
+// A text that k queries have is one query of weight k.
+TEST(Intervals, RepeatedQueriesSayNoMoreThanOnce) {
+  std::vector<LayoutCell> once, twenty;
+  for (uint64_t query = 0; query < 12; ++query) {
+    once.push_back({0, query, query < 6 ? 1.0 : 0.0});
+    twenty.push_back({0, query, query < 6 ? 1.0 : 0.0, 20});
+  }
+  const Interval expected = accuracy_interval(0.5, once)->interval;
+  const Interval found = accuracy_interval(0.5, twenty)->interval;
+  EXPECT_DOUBLE_EQ(found.low, expected.low);
+  EXPECT_DOUBLE_EQ(found.high, expected.high);
+  // One text that has nearly all queries leaves hardly more than one.
+  twenty[0].weight = 10000;
+  EXPECT_GT(
+      accuracy_interval(0.9, twenty)->interval.high - accuracy_interval(0.9, twenty)->interval.low,
+      0.7);
+}
+
+// The spread of a weighted mean, against draws of the queries with replacement.
+TEST(Intervals, WeightsCountInTheSpread) {
+  std::vector<LayoutCell> cells;
+  for (size_t row = 0; row < 2; ++row)
+    for (uint64_t query = 0; query < 40; ++query)
+      cells.push_back({row, query, static_cast<double>(query * query % 7), 1.0 + query % 3 * 2});
+  std::mt19937_64 random(7);
+  double sum = 0, squares = 0;
+  constexpr int kSamples = 20000;
+  for (int sample = 0; sample < kSamples; ++sample) {
+    double values = 0, weights = 0;
+    for (int i = 0; i < 40; ++i) {
+      const LayoutCell& cell = cells[random() % 40];
+      values += cell.weight * cell.value;
+      weights += cell.weight;
+    }
+    sum += values / weights;
+    squares += values / weights * (values / weights);
+  }
+  const double variance = squares / kSamples - sum / kSamples * (sum / kSamples);
+  EXPECT_NEAR(spread_of_mean(cells).variance / variance, 1, 0.15);
+}
+
 TEST(ReportIntervals, QuantilesOfStudentsT) {
   // 1 and 2 degrees have closed forms; the rest is from printed tables.
   EXPECT_NEAR(student_t_95(1), std::tan(std::numbers::pi * 0.475), 1e-9);

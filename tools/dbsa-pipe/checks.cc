@@ -11,6 +11,8 @@
 #include "config/json_pointer.h"
 #include "config/schema_check.h"
 #include "pipeline/engine.h"
+#include "pipeline/prompt_doubts.h"
+#include "units.h"
 
 namespace dbsa::cli {
 
@@ -35,6 +37,8 @@ Result<CheckedData> check_data(const Settings& settings) {
       faults.add(queries.error());
     }
   }
+  // Whoever mends a file is told all of them.
+  if (!faults.empty()) faults.add(query_faults(settings, checked));
   DBSA_RETURN_IF_ERROR(faults.status());
   return checked;
 }
@@ -54,6 +58,26 @@ LabelCoverage cover_labels(const CheckedData& data) {
 std::vector<std::string> label_warnings(const Settings& settings, const CheckedData& data) {
   if (settings.decoding.method == DecodingMethod::kFree) return {};
   return cover_labels(data).warnings(settings.data.queries, !settings.data.labels.empty());
+}
+
+std::vector<std::string> data_warnings(const host::ResolvedPipeline& resolved,
+                                       const Settings& settings, const CheckedData& data,
+                                       const DataValidity& validity, const Tokenizer* tokenizer) {
+  std::vector<std::string> warnings;
+  const auto queries = static_cast<int64_t>(data.queries.size());
+  if (settings.data.query_count > queries && queries > 0)
+    warnings.push_back(
+        resolved
+            .fault("/data/query_count", "is " + human_count(settings.data.query_count) +
+                                            ", and there are " + counted_queries(queries))
+            .message);
+  const auto add = [&](const std::vector<std::string>& more) {
+    warnings.insert(warnings.end(), more.begin(), more.end());
+  };
+  add(dbsa::warnings(validity));
+  add(label_warnings(settings, data));
+  add(prompt_doubts(settings, data.demonstrations, data.labels, tokenizer));
+  return warnings;
 }
 
 Status check_folders(const host::ResolvedPipeline& resolved) {

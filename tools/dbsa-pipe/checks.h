@@ -10,7 +10,9 @@
 #include "host/resolve.h"
 #include "icl/dataset.h"
 #include "icl/label_coverage.h"
+#include "model/tokenizer/tokenizer.h"
 #include "pipeline/settings.h"
+#include "pipeline/validity.h"
 
 namespace dbsa::cli {
 
@@ -32,6 +34,13 @@ Status query_faults(const Settings& settings, const CheckedData& data);
 LabelCoverage cover_labels(const CheckedData& data);
 // Its warnings. None where answers are free texts.
 std::vector<std::string> label_warnings(const Settings& settings, const CheckedData& data);
+
+// What makes the data doubtful: more queries asked for than there are, DataValidity's counts,
+// labels that the pool lacks, and texts that cannot be told from the prompt (see prompt_doubts.h).
+// tokenizer: null where none is at hand.
+std::vector<std::string> data_warnings(const host::ResolvedPipeline& resolved,
+                                       const Settings& settings, const CheckedData& data,
+                                       const DataValidity& validity, const Tokenizer* tokenizer);
 
 // Whether folders that a run writes into are there or can be made, as far as that shows without
 // making them. All faults in one kEnvironment error, a line each with its place.

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "commands.h"
+#include "icl/example_check.h"
 #include "icl/utf8.h"
 #include "input_lines.h"
 #include "item_errors.h"
@@ -142,7 +143,7 @@ std::vector<Query> next_queries(InputLines& input, const DataSettings& data, boo
     return true;
   };
   while (queries.size() < most && (queries.empty() || input.ready()) && next())
-    if (line.text.find_first_not_of(" \t") != line.text.npos || line.too_long)
+    if (!is_blank(line.text) || line.too_long)
       queries.push_back(read_query(line, input.number(), typed, data));
   return queries;
 }
@@ -281,8 +282,8 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   warn_of_changed_data(*engine, terminal);
   if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
   const Query query = {{line.text("TEXT"), ""}};
-  if (query.example.text.empty())
-    return Error{ErrorCode::kConfig, "TEXT is empty; give the text to label", ""};
+  if (is_blank(query.example.text))
+    return Error{ErrorCode::kConfig, "TEXT is empty or white space; give the text to label", ""};
   if (find_invalid_utf8(query.example.text))
     return Error{ErrorCode::kConfig, "TEXT is not UTF-8; give it in UTF-8", ""};
   DBSA_ASSIGN_OR_RETURN(const Answer answer, engine->answer(query.example.text));

@@ -7,6 +7,7 @@
 
 #include "config/json_text.h"
 #include "config/schema_check.h"
+#include "icl/example_check.h"
 #include "icl/utf8.h"
 
 namespace dbsa::cli {
@@ -75,7 +76,7 @@ std::optional<ItemError> read_text(const nlohmann::json& object, const std::stri
   if (text == object.end())
     return bad_line(ItemFault::kBadField, example.line, "the object has no " + in_quotes(field));
   if (text->is_string()) example.text = text->get<std::string>();
-  if (!std::all_of(example.text.begin(), example.text.end(), is_space)) return {};
+  if (!is_blank(example.text)) return {};
   return bad_line(
       text->is_string() ? ItemFault::kEmptyText : ItemFault::kBadField, example.line,
       in_quotes(field) + ": expected a string that is not empty, found " + described(*text));

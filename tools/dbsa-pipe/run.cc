@@ -144,6 +144,21 @@ Status add_kv_error(Session& session, Pool pool, const std::string& path, const 
   return {};
 }
 
+// Of what is doubtful before anything is computed.
+void warn_of(const Session& session, const Settings& settings, const CheckedData& data,
+             const DataValidity& validity, Terminal& terminal) {
+  for (const std::string& idle : find_idle_keys(session.resolved())) terminal.warning(idle);
+  // Only free answers have a length to be measured; a tokenizer that fails is told by the engine.
+  std::unique_ptr<Tokenizer> tokenizer;
+  if (settings.decoding.method == DecodingMethod::kFree)
+    if (Result<std::unique_ptr<Tokenizer>> loaded = Tokenizer::load(settings.model.path);
+        loaded.ok())
+      tokenizer = std::move(loaded).value();
+  for (const std::string& doubt :
+       data_warnings(session.resolved(), settings, data, validity, tokenizer.get()))
+    terminal.warning(doubt);
+}
+
 Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   RunRecord record;
   record.started = std::time(nullptr);
@@ -154,13 +169,8 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(CheckedData data, check_data(settings));  // before hours of encoding
   if (line.has("record")) DBSA_RETURN_IF_ERROR(check_repeatable(session, line, terminal));
   if (settings.data.on_error == OnError::kFail) DBSA_RETURN_IF_ERROR(query_faults(settings, data));
-  if (!line.has("quiet")) {
-    for (const std::string& idle : find_idle_keys(session.resolved())) terminal.warning(idle);
-    for (const std::string& label : label_warnings(settings, data)) terminal.warning(label);
-  }
   record.validity = check_validity(data.demonstrations, data.queries, data.labels);
-  if (!line.has("quiet"))
-    for (const std::string& doubt : warnings(record.validity)) terminal.warning(doubt);
+  if (!line.has("quiet")) warn_of(session, settings, data, record.validity, terminal);
   std::vector<Row> queries = std::move(data.queries);
   const std::string query_rows = std::move(data.query_rows);
   data = {};  // encoding reads the demonstrations itself

@@ -86,15 +86,11 @@ std::vector<std::string> warnings_of(const Session& session, const Findings& fin
   const Settings& settings = findings.settings;
   for (const std::string& warning : model_warnings(settings, findings.model, *findings.tokenizer))
     warnings.push_back(warning);
-  const auto queries = static_cast<int64_t>(findings.data.queries.size());
-  if (settings.data.query_count > queries && queries > 0)
-    warn("/data/query_count", "is " + human_count(settings.data.query_count) + ", and there are " +
-                                  counted_queries(queries));
-  for (std::string& doubt : dbsa::warnings(check_validity(
-           findings.data.demonstrations, findings.data.queries, findings.data.labels)))
+  const CheckedData& data = findings.data;
+  const DataValidity validity = check_validity(data.demonstrations, data.queries, data.labels);
+  for (std::string& doubt :
+       data_warnings(session.resolved(), settings, data, validity, findings.tokenizer.get()))
     warnings.push_back(std::move(doubt));
-  for (std::string& label : label_warnings(settings, findings.data))
-    warnings.push_back(std::move(label));
   if (findings.blocks() > 1 && settings.mask.anchor_blocks >= findings.blocks())
     warn("/mask_pattern/anchor_blocks", "makes anchors of all " +
                                             counted(findings.blocks(), "block") +
