@@ -94,7 +94,10 @@ TEST_F(QueryTest, AnIdComesBackByteForByte) {
 
 TEST_F(QueryTest, OnErrorFailEndsAtTheFirstBadLine) {
   const std::string input = "{\"text\": \"card\"}\n{\"txt\": 1, \"id\": 7}\n{\"text\": \"pin\"}\n";
-  const std::string told = "standard input:2: the object has no \"text\"";
+  const std::string told =
+      "standard input:2: expected a field \"text\", found \"id\", \"txt\"; did you mean \"txt\"? "
+      "Name the "
+      "fields in [data] text_field and label_field";
   ProcessResult result =
       cli({"query", pipeline_, "--json", "--set", "data.on_error=fail"}, {.input = input});
   EXPECT_EQ(result.exit_code, 2);
