@@ -20,6 +20,7 @@
 #include <cstring>
 
 #include "config/faults.h"
+#include "config/file_kind.h"
 #include "config/json_pointer.h"
 #include "config/read_file.h"
 #include "config/schema_check.h"
@@ -186,6 +187,8 @@ Result<TomlDocument> TomlDocument::load(const std::string& path) {
                  ""};
   Result<FileText> file = read_file(path, kMaxBytes);
   if (!file.ok()) return Error{ErrorCode::kEnvironment, file.error().message, ""};
+  if (const std::string fault = foreign_kind_fault(file->text); !fault.empty())
+    return Error{ErrorCode::kConfig, path + ":1:1: " + fault, ""};
   return parse(file->text, path);
 }
 

@@ -13,27 +13,8 @@ namespace {
 
 using Header = std::vector<std::string>;
 
-// A name without white space and byte order marks around it.
-std::string trimmed_name(std::string_view name) {
-  constexpr std::string_view kBlanks[] = {" ",  "\t", "\r",       "\n",
-                                          "\v", "\f", "\xC2\xA0", "\xEF\xBB\xBF"};
-  for (bool again = true; again;) {
-    again = false;
-    for (const std::string_view blank : kBlanks) {
-      if (name.starts_with(blank)) {
-        name.remove_prefix(blank.size());
-        again = true;
-      } else if (name.ends_with(blank)) {
-        name.remove_suffix(blank.size());
-        again = true;
-      }
-    }
-  }
-  return std::string(name);
-}
-
-// The next record's fields as names of columns, and whether spaces stand before all but the first;
-// nothing at the end of the file.
+// The next record's fields as names of columns (field_key), and whether spaces stand before all but
+// the first; nothing at the end of the file.
 Result<std::optional<Header>> read_header(CsvReader& reader) {
   Header header;
   reader.skip_spaces(true);
@@ -41,7 +22,7 @@ Result<std::optional<Header>> read_header(CsvReader& reader) {
   if (!more) return std::optional<Header>();
   reader.skip_spaces(header.size() > 1 &&
                      reader.spaced() == static_cast<int64_t>(header.size()) - 1);
-  for (std::string& name : header) name = trimmed_name(name);
+  for (std::string& name : header) name = field_key(name);
   return std::optional<Header>(std::move(header));
 }
 
@@ -56,23 +37,32 @@ std::optional<char> take_declaration(std::string_view& text) {
   return delimiter;
 }
 
+// Whether CR without LF ends the first record, as old programs on Macs write it.
+bool first_line_ends_in_cr(std::string_view text) {
+  bool quoted = false;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '"') quoted = !quoted;
+    if (quoted || (text[at] != '\r' && text[at] != '\n')) continue;
+    const size_t behind = text.find_first_not_of('\r', at);
+    return text[at] == '\r' && behind != text.npos && text[behind] != '\n';
+  }
+  return false;
+}
+
 // The column of a field, or -1 where it is absent and may be.
 Result<int64_t> find_column(const Header& header, const std::string& field, bool optional,
                             const std::string& name, const CsvReader& reader) {
-  const auto found = std::find(header.begin(), header.end(), field);
+  const std::string key = field_key(field);
+  const auto found = std::find(header.begin(), header.end(), key);
   if (found == header.end()) {
-    if (optional && nearly_named(field, header).empty()) return int64_t{-1};
-    const bool old_line_ends = std::any_of(header.begin(), header.end(), [](const auto& column) {
-      return column.find('\r') != std::string::npos;
-    });
-    return data_fault(
-        name, reader.line(),
-        "expected a column " + quote_for_message(field) + ", found " + quote_names(header) +
-            " separated by " + delimiter_name(reader.delimiter()) +
-            (old_line_ends ? "; lines end in CR only: convert the file's line ends to LF"
-                           : name_advice(field, header, "columns") + ", or set data.delimiter"));
+    if (optional && nearly_named(key, header).empty()) return int64_t{-1};
+    return data_fault(name, reader.line(),
+                      "expected a column " + quote_for_message(field) + ", found " +
+                          quote_names(header) + " separated by " +
+                          delimiter_name(reader.delimiter()) +
+                          name_advice(field, header, "columns") + ", or set data.delimiter");
   }
-  if (std::find(found + 1, header.end(), field) != header.end())
+  if (std::find(found + 1, header.end(), key) != header.end())
     return data_fault(
         name, reader.line(),
         "expected one column " + quote_for_message(field) + ", found several; rename the others");
@@ -136,9 +126,10 @@ char sniff_delimiter(std::string_view text, const std::string& text_field,
     if (!header.ok() || !header->has_value()) continue;
     const Header& names = **header;
     const auto has = [&](const std::string& field) {
-      return std::find(names.begin(), names.end(), field) != names.end() ? 2
-             : !nearly_named(field, names).empty()                       ? 1
-                                                                         : 0;
+      const std::string key = field_key(field);
+      return std::find(names.begin(), names.end(), key) != names.end() ? 2
+             : !nearly_named(key, names).empty()                       ? 1
+                                                                       : 0;
     };
     const std::pair<int, size_t> score = {has(text_field) + has(label_field), names.size()};
     if (score > best_score) {
@@ -162,6 +153,7 @@ Result<std::vector<Row>> read_csv_rows(std::string_view text, const RowFormat& f
   take_declaration(text);
   CsvReader reader(text, format.name, delimiter);
   std::vector<Row> rows;
+  if (first_line_ends_in_cr(text)) return cr_fault(format.name);
   DBSA_ASSIGN_OR_RETURN(const std::optional<Header> header, read_header(reader));
   if (!header) return rows;
   DBSA_RETURN_IF_ERROR(check_utf8(reader.record(), format.name, reader.line()));

@@ -8,12 +8,14 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "config/file_kind.h"
 #include "config/read_file.h"
 #include "icl/csv_examples.h"
 #include "icl/example_check.h"
 #include "icl/field_names.h"
 #include "icl/jsonl_examples.h"
 #include "icl/nfc.h"
+#include "icl/unseen.h"
 
 namespace dbsa {
 namespace {
@@ -27,9 +29,8 @@ Result<std::string> read_bytes(const std::filesystem::path& path) {
   if (!file.ok()) return Error{ErrorCode::kEnvironment, file.error().message, ""};
   std::string text = std::move(file->text);
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-  // What spreadsheets call Unicode text.
-  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
-    return data_fault(name, 1, "expected UTF-8, found UTF-16; convert the file to UTF-8");
+  if (const std::string fault = foreign_kind_fault(text); !fault.empty())
+    return data_fault(name, 1, fault);
   return text;
 }
 
@@ -40,29 +41,54 @@ std::string untold_faults(size_t count, const std::string& name) {
          (count == kMaxToldFaults + 1 ? " more fault" : " more faults");
 }
 
+// Of a file whose name is none of ours. What it is, if that shows: to rename an archive helps
+// nobody.
+Error wrong_name(const std::filesystem::path& path) {
+  std::error_code failed;
+  std::string start;
+  if (std::filesystem::is_regular_file(path, failed)) {
+    start.resize(kKindBytes);
+    std::ifstream file(path, std::ios::binary);
+    file.read(start.data(), static_cast<std::streamsize>(start.size()));
+    start.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+  }
+  if (const std::string fault = foreign_kind_fault(start); !fault.empty())
+    return data_fault(path.string(), 1, fault);
+  return Error{ErrorCode::kConfig,
+               path.string() + ": expected a name that ends in .jsonl, .csv or .tsv, found " +
+                   quote_for_message(path.extension().string()) + "; convert or rename the file",
+               ""};
+}
+
+bool is_unprintable(char32_t c) {
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) || is_white_space(c) || is_invisible(c);
+}
+
 }  // namespace
 
 std::string quote_for_message(std::string_view text) {
+  constexpr size_t kMost = 60;
   std::string quoted = "\"";
-  for (size_t i = 0; i < text.size(); ++i) {
-    // Cut between characters, not inside one.
-    if (quoted.size() > 60 && (static_cast<uint8_t>(text[i]) & 0xC0) != 0x80)
-      return quoted + "...\"";
-    const char c = text[i];
-    if (c == '\n') {
+  while (!text.empty()) {
+    const FirstCharacter c = first_of(text);
+    const std::string_view bytes = text.substr(0, std::max<size_t>(c.bytes, 1));
+    if (quoted.size() > kMost) return quoted + "...\"";
+    text.remove_prefix(bytes.size());
+    if (c.code == '\n') {
       quoted += "\\n";
-    } else if (c == '\t') {
+    } else if (c.code == '\t') {
       quoted += "\\t";
-    } else if (c == '\r') {
+    } else if (c.code == '\r') {
       quoted += "\\r";
-    } else if (c == '"' || c == '\\') {
-      quoted += {'\\', c};
-    } else if (static_cast<uint8_t>(c) < 0x20 || c == 0x7F) {
-      char hex[8];
-      std::snprintf(hex, sizeof hex, "\\u%04X", static_cast<unsigned>(c));
+    } else if (c.code == '"' || c.code == '\\') {
+      quoted += {'\\', static_cast<char>(c.code)};
+    } else if (c.bytes > 0 && c.code != ' ' && is_unprintable(c.code)) {
+      char hex[12];
+      std::snprintf(hex, sizeof hex, c.code > 0xFFFF ? "\\U%08X" : "\\u%04X",
+                    static_cast<unsigned>(c.code));
       quoted += hex;
     } else {
-      quoted += c;
+      quoted += bytes;
     }
   }
   return quoted + "\"";
@@ -73,17 +99,13 @@ Result<std::vector<Row>> load_rows(const std::filesystem::path& path, const std:
                                    char delimiter) {
   const RowFormat format = {path.string(), text_field, label_field, policy};
   const std::string extension = path.extension().string();
-  if (extension != ".jsonl" && !is_table(path))
-    return Error{ErrorCode::kConfig,
-                 format.name + ": expected a name that ends in .jsonl, .csv or .tsv, found " +
-                     quote_for_message(extension) + "; convert or rename the file",
-                 ""};
+  if (extension != ".jsonl" && !is_table(path)) return wrong_name(path);
   DBSA_ASSIGN_OR_RETURN(const std::string text, read_bytes(path));
   std::vector<Row> rows;
   if (is_table(path)) {
     DBSA_ASSIGN_OR_RETURN(rows, read_csv_rows(text, format, delimiter));
   } else {
-    rows = read_jsonl_rows(text, format);
+    DBSA_ASSIGN_OR_RETURN(rows, read_jsonl_rows(text, format));
   }
   if (rows.empty())
     return Error{ErrorCode::kConfig,

@@ -39,14 +39,16 @@ struct Row {
 
 // Reads a .jsonl file (one object a line) or a .csv or .tsv file (a header row names the columns;
 // see csv_examples.h). UTF-8, with or without a BOM, LF or CRLF; empty lines are skipped. Text and
-// label are strings, not empty; a label neither begins nor ends with white space. In .jsonl files
-// the label may be an array of them, which are all right. Labels come in Unicode form C, so that
-// one label in two normal forms is one; texts come as they are. delimiter: of .csv and .tsv files;
+// label are strings, not empty; a label neither begins nor ends with what is not seen (unseen.h).
+// In .jsonl files the label may be an array of them, which are all right. Labels come in Unicode
+// form C, so that one label in two normal forms is one; texts come as they are. delimiter: of .csv
+// and .tsv files;
 // '\0': by the header.
 //
-// kEnvironment when the file cannot be read; kConfig for one without a record, for one in UTF-16,
-// and for a header that lacks a column. What is wrong with one record is its own error. Cost:
-// O(bytes); the file is held in memory while it is read.
+// kEnvironment when the file cannot be read; kConfig for one without a record, for one that is no
+// UTF-8 text, no JSON Lines or has lines that end in CR only, and for a header that lacks a column.
+// What is wrong with one record is its own error. Cost: O(bytes); the file is held in memory while
+// it is read.
 Result<std::vector<Row>> load_rows(const std::filesystem::path& path, const std::string& text_field,
                                    const std::string& label_field, LabelPolicy policy,
                                    char delimiter = '\0');
@@ -96,7 +98,8 @@ Result<std::vector<Example>> draw(std::span<const Example> examples, int64_t cou
 // The distinct labels in byte order. A label's index in this table is its number everywhere.
 std::vector<std::string> label_table(std::span<const Example> demonstrations);
 
-// Text between double quotes with control characters escaped, cut after some 60 bytes.
+// Text between double quotes, cut after some 60 bytes. Control characters and what shows nothing
+// (unseen.h) are escaped, as \u00A0, so that texts that differ also look so; the space is not.
 std::string quote_for_message(std::string_view text);
 
 }  // namespace dbsa

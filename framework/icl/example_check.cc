@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "icl/unseen.h"
 #include "icl/utf8.h"
 
 namespace dbsa {
 namespace {
-
-bool is_white(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 Status check_text(const Example& example, const RowFormat& format) {
   if (!is_blank(example.text)) return {};
@@ -31,7 +30,13 @@ Error data_fault(const std::string& name, int64_t line, const std::string& what)
   return Error{ErrorCode::kConfig, name + ":" + std::to_string(line) + ": " + what, ""};
 }
 
-bool is_blank(std::string_view text) { return std::all_of(text.begin(), text.end(), is_white); }
+Error cr_fault(const std::string& name) {
+  return data_fault(name, 1,
+                    "expected lines that end in LF or CRLF, found a line that ends in CR only; "
+                    "convert the file's line ends to LF");
+}
+
+bool is_blank(std::string_view text) { return trim_unseen(text).empty(); }
 
 Status check_utf8(std::string_view text, const std::string& name, int64_t first_line) {
   const auto bad = find_invalid_utf8(text);
@@ -52,11 +57,19 @@ Status check_label(const std::string& label, int64_t line, const RowFormat& form
     return data_fault(format.name, line,
                       "expected a label in field " + quote_for_message(format.label_field) +
                           ", found an empty one; fill it in or remove the record");
-  if (is_white(label.front()) || is_white(label.back()))
+  const std::string_view trimmed = trim_unseen(label);
+  if (trimmed.size() == label.size()) return {};
+  const auto begin = static_cast<size_t>(trimmed.data() - label.data());
+  const std::string around = label.substr(0, begin) + label.substr(begin + trimmed.size());
+  const std::string names = unseen_names(around);
+  if (names.empty())
     return data_fault(format.name, line,
                       "expected a label without white space around it, found " +
                           quote_for_message(label) + "; remove the white space");
-  return {};
+  return data_fault(format.name, line,
+                    "expected a label without white space or invisible characters around it, "
+                    "found " +
+                        quote_for_message(label) + "; remove " + names);
 }
 
 void add_fault(ItemFault kind, const Status& status, Row& row) {

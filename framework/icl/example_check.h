@@ -22,13 +22,16 @@ struct RowFormat {
 // kConfig "NAME:LINE: what".
 Error data_fault(const std::string& name, int64_t line, const std::string& what);
 
-// Whether it is empty or ASCII white space.
+// Of a file whose lines end in CR only.
+Error cr_fault(const std::string& name);
+
+// Whether nothing of it is seen: it is empty, white space or invisible (unseen.h).
 bool is_blank(std::string_view text);
 
 // kConfig naming the first byte that is not UTF-8. first_line: that of the text's first byte.
 Status check_utf8(std::string_view text, const std::string& name, int64_t first_line);
 
-// A label that is not blank and has no white space around it.
+// A label that is not blank and has nothing around it that is not seen.
 Status check_label(const std::string& label, int64_t line, const RowFormat& format);
 
 // Gives the row the error of `status`; the first fault of a row is the one that is told.

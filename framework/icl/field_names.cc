@@ -2,6 +2,8 @@
 
 #include "config/nearest_name.h"
 #include "icl/dataset.h"
+#include "icl/nfc.h"
+#include "icl/unseen.h"
 
 namespace dbsa {
 namespace {
@@ -21,11 +23,24 @@ std::string folded(std::string_view name) {
 
 }  // namespace
 
+std::string field_key(std::string_view name) { return to_nfc(seen_text(name)); }
+
 std::string nearly_named(std::string_view field, std::span<const std::string> names) {
   const std::string wanted = folded(field);
   for (const std::string& name : names)
     if (name != field && folded(name) == wanted) return name;
   return "";
+}
+
+std::string likely_named(std::string_view field, std::span<const std::string> names,
+                         std::string_view other) {
+  std::vector<std::string> candidates;
+  for (const std::string& name : names)
+    if (!name.empty() && field_key(name) != field_key(other)) candidates.push_back(name);
+  if (const std::string nearest = nearest_name(field, candidates); !nearest.empty()) return nearest;
+  for (const std::string& name : candidates)
+    if (folded(name).find(folded(field)) != std::string::npos) return name;
+  return candidates.size() == 1 ? candidates.front() : "";
 }
 
 std::string quote_names(std::span<const std::string> names) {

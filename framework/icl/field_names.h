@@ -8,9 +8,18 @@
 
 namespace dbsa {
 
+// Names are one where these are equal: in Unicode form C, without invisible characters, and without
+// white space around them, which inside is one space.
+std::string field_key(std::string_view name);
+
 // The first of the names that differs from `field` in case, white space, punctuation or a final s
 // only ("Label", " label", "labels"), "" where none does. Who has such a column means it.
 std::string nearly_named(std::string_view field, std::span<const std::string> names);
+
+// The name that most likely means `field`: the nearest one, one that holds it ("true label"), or
+// the only one; "" where none does. `other` is never meant: it names another field.
+std::string likely_named(std::string_view field, std::span<const std::string> names,
+                         std::string_view other);
 
 // "a", "b" in quotes, or none.
 std::string quote_names(std::span<const std::string> names);

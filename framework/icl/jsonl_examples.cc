@@ -19,22 +19,10 @@ std::vector<std::string> keys_of(const Json& object) {
   return keys;
 }
 
-Result<std::string> json_field(const Json& object, const std::string& field, bool optional,
-                               const std::string& name, int64_t line) {
-  const auto found = object.find(field);
-  if (found == object.end()) {
-    const std::vector<std::string> keys = keys_of(object);
-    if (optional && nearly_named(field, keys).empty()) return std::string();
-    return data_fault(name, line,
-                      "expected a field " + quote_for_message(field) + ", found " +
-                          quote_names(keys) + name_advice(field, keys, "fields"));
-  }
-  if (optional && found->is_null()) return std::string();
-  if (!found->is_string())
-    return data_fault(name, line,
-                      "expected a string in field " + quote_for_message(field) + ", found " +
-                          describe_json_type(*found) + "; write it in quotes");
-  return found->get<std::string>();
+std::string not_a_string(const std::string& field, const Json& found) {
+  return "expected a string in field " + quote_for_message(field) + ", found " +
+         describe_json_type(found) +
+         (found.is_null() ? "; fill it in or remove the record" : "; write it in quotes");
 }
 
 // The labels of a field that holds an array.
@@ -44,7 +32,8 @@ Status read_array(const Json& array, const RowFormat& format, Example& example) 
   for (const Json& label : array)
     if (!label.is_string())
       return data_fault(format.name, example.line,
-                        expected + describe_json_type(label) + "; write each label in quotes");
+                        expected + describe_json_type(label) +
+                            (label.is_null() ? "; remove it" : "; write each label in quotes"));
   if (array.empty())
     return data_fault(format.name, example.line,
                       expected + "none; fill one in or remove the record");
@@ -56,23 +45,30 @@ Status read_array(const Json& array, const RowFormat& format, Example& example) 
   return {};
 }
 
+Status read_text(const Json& object, const RowFormat& format, Example& example) {
+  const Result<const Json*> text = find_field(object, format.text_field, false);
+  if (!text.ok()) return data_fault(format.name, example.line, text.error().message);
+  if (!(*text)->is_string())
+    return data_fault(format.name, example.line, not_a_string(format.text_field, **text));
+  example.text = (*text)->get<std::string>();
+  return {};
+}
+
 Status read_labels(const Json& object, const RowFormat& format, Example& example) {
-  const auto label = object.find(format.label_field);
-  if (label != object.end() && label->is_array()) return read_array(*label, format, example);
-  DBSA_ASSIGN_OR_RETURN(
-      example.label, json_field(object, format.label_field, format.policy == LabelPolicy::kOptional,
-                                format.name, example.line));
+  const bool optional = format.policy == LabelPolicy::kOptional;
+  const Result<const Json*> label = find_field(object, format.label_field, optional);
+  if (!label.ok()) return data_fault(format.name, example.line, label.error().message);
+  if (*label == nullptr || (optional && (*label)->is_null())) return {};
+  if ((*label)->is_array()) return read_array(**label, format, example);
+  if (!(*label)->is_string())
+    return data_fault(format.name, example.line, not_a_string(format.label_field, **label));
+  example.label = (*label)->get<std::string>();
   return {};
 }
 
 // Text and labels of an object.
 void read_fields(const Json& object, const RowFormat& format, Row& row) {
-  Result<std::string> text =
-      json_field(object, format.text_field, false, format.name, row.example.line);
-  if (text.ok())
-    row.example.text = std::move(text).value();
-  else
-    add_fault(ItemFault::kBadField, text.error(), row);
+  add_fault(ItemFault::kBadField, read_text(object, format, row.example), row);
   if (const Status labels = read_labels(object, format, row.example); !labels.ok())
     drop_labels(labels, row);
   check_row(format, row);
@@ -104,7 +100,97 @@ Row read_row(std::string_view text, int64_t line, const RowFormat& format) {
   return row;
 }
 
+// What other languages write and JSON does not have.
+struct ForeignWord {
+  std::string name, advice;
+  size_t at = 0;
+};
+
+// The one that the parser stopped in or at.
+std::optional<ForeignWord> foreign_word(std::string_view text, size_t stopped) {
+  struct Word {
+    std::string_view word;
+    const char* advice;
+  };
+  static constexpr Word kWords[] = {
+      {"NaN", "JSON has no such number: write null"},
+      {"nan", "JSON has no such number: write null"},
+      {"-Infinity", "JSON has no such number: write null"},
+      {"Infinity", "JSON has no such number: write null"},
+      {"None", "write null"},
+      {"True", "write true"},
+      {"False", "write false"},
+  };
+  for (const auto& [word, advice] : kWords)
+    for (size_t at = stopped - std::min<size_t>(stopped, 2); at <= stopped; ++at)
+      if (text.substr(at).starts_with(word) && at + word.size() > stopped)
+        return ForeignWord{std::string(word), advice, at};
+  if (text.substr(stopped).starts_with('\''))
+    return ForeignWord{"a single quote", "write strings in double quotes", stopped};
+  const size_t last = text.substr(0, stopped).find_last_not_of(" \t\r\n");
+  const bool closes =
+      text.substr(stopped).starts_with('}') || text.substr(stopped).starts_with(']');
+  if (closes && last != text.npos && text[last] == ',')
+    return ForeignWord{"a comma behind the last item", "remove it", last};
+  return {};
+}
+
+std::string_view without_blanks(std::string_view text) {
+  const size_t begin = std::min(text.find_first_not_of(" \t\r\n"), text.size());
+  return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
+}
+
+// Whether the text, whose first line is no JSON, is an object or array over several lines, or a
+// first one of several: that line is only what opens it, and the next one is no object either.
+bool spans_lines(std::string_view text, std::string_view first_line) {
+  if (Json::accept(text)) return true;
+  if (first_line != "[" && first_line != "{" && first_line != "[{") return false;
+  const std::string_view rest = without_blanks(text.substr(first_line.size()));
+  return !Json::accept(rest.substr(0, rest.find('\n')));
+}
+
+// Of a file whose first line is no JSON: one fault says what it is, not one for each line.
+Status check_lines(std::string_view text, const RowFormat& format) {
+  const std::string_view all = without_blanks(text);
+  if (!all.starts_with('[') && !all.starts_with('{')) return {};
+  const std::string_view first = without_blanks(all.substr(0, all.find('\n')));
+  Json value;
+  const std::optional<JsonFault> wrong = parse_json(first, value);
+  if (!wrong || wrong->kind != JsonFault::Kind::kSyntax) return {};
+  const std::string_view before = text.substr(0, text.find(all.front()));
+  const int64_t line = 1 + std::count(before.begin(), before.end(), '\n');
+  if (first.size() == all.size() && first.find("}\r") != first.npos) return cr_fault(format.name);
+  if (!spans_lines(all, first)) return {};
+  const bool array = all.starts_with('[');
+  return data_fault(format.name, line,
+                    std::string("expected a JSON object a line, found an ") +
+                        (array ? "array" : "object") +
+                        " over several lines; write one object a line, e.g. with `jq -c " +
+                        (array ? "'.[]'`" : ".`"));
+}
+
 }  // namespace
+
+Result<const Json*> find_field(const Json& object, const std::string& field, bool optional) {
+  const std::string wanted = field_key(field);
+  const Json* found = nullptr;
+  for (const auto& [key, value] : object.items()) {
+    if (key != field && field_key(key) != wanted) continue;
+    if (found != nullptr)
+      return Error{ErrorCode::kConfig,
+                   "expected one field " + quote_for_message(field) +
+                       ", found several whose names look the same; rename the others",
+                   ""};
+    found = &value;
+  }
+  if (found != nullptr) return found;
+  const std::vector<std::string> keys = keys_of(object);
+  if (optional && nearly_named(wanted, keys).empty()) return found;
+  return Error{ErrorCode::kConfig,
+               "expected a field " + quote_for_message(field) + ", found " + quote_names(keys) +
+                   name_advice(field, keys, "fields"),
+               ""};
+}
 
 const char* describe_json_type(const Json& value) {
   switch (value.type()) {
@@ -136,14 +222,21 @@ Result<Json> parse_data_json(std::string_view text, const std::string& name, int
   const size_t before = std::min(wrong->byte == 0 ? 0 : wrong->byte - 1, text.size());
   const std::string_view read = text.substr(0, before);
   const auto lines = std::count(read.begin(), read.end(), '\n');
+  const auto byte = [&](size_t at) {
+    return " at byte " + std::to_string(at - (read.rfind('\n') + 1) + 1) + " of the line";
+  };
+  if (const auto foreign = foreign_word(text, before))
+    return data_fault(
+        name, line + lines,
+        "expected JSON, found " + foreign->name + byte(foreign->at) + "; " + foreign->advice);
   return data_fault(name, line + lines,
-                    "expected JSON, found a fault at byte " +
-                        std::to_string(before - (read.rfind('\n') + 1) + 1) +
-                        " of the line; check quotes, commas and braces before it");
+                    "expected JSON, found a fault" + byte(before) +
+                        "; check quotes, commas and braces before it");
 }
 
-std::vector<Row> read_jsonl_rows(std::string_view text, const RowFormat& format) {
+Result<std::vector<Row>> read_jsonl_rows(std::string_view text, const RowFormat& format) {
   std::vector<Row> rows;
+  DBSA_RETURN_IF_ERROR(check_lines(text, format));
   for (int64_t line = 1; !text.empty(); ++line) {
     const size_t end = std::min(text.find('\n'), text.size());
     const std::string_view row = text.substr(0, end);

@@ -14,12 +14,19 @@
 
 namespace dbsa {
 
-// See load_rows. Labels come as they are written.
-std::vector<Row> read_jsonl_rows(std::string_view text, const RowFormat& format);
+// See load_rows. Labels come as they are written. kConfig for a file that as a whole is written in
+// another way: JSON over several lines, or lines that end in CR only.
+Result<std::vector<Row>> read_jsonl_rows(std::string_view text, const RowFormat& format);
 
 // One JSON value. kConfig "NAME:LINE: ..." for what is none; line: that of the text's first byte.
 Result<nlohmann::json> parse_data_json(std::string_view text, const std::string& name,
                                        int64_t line);
+
+// The member of an object that has the name, as field_key compares names; null where none has and
+// `optional` is true. kConfig "expected a field ...", without a place, where none has otherwise,
+// one is nearly named so, or several have it.
+Result<const nlohmann::json*> find_field(const nlohmann::json& object, const std::string& field,
+                                         bool optional);
 
 // "an object", "null", ...
 const char* describe_json_type(const nlohmann::json& value);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "icl/nfc.h"
+#include "icl/unseen.h"
 
 namespace dbsa {
 
@@ -24,6 +25,19 @@ void LabelCoverage::add(const Example& query) {
   unknown_lines_.emplace(query.label, query.line);
 }
 
+// ", which looks like "book room" but has U+00A0": of the first label that looks the same.
+std::string LabelCoverage::look_alike(const std::string& label) const {
+  const std::string seen = seen_text(to_nfc(label));
+  for (const std::string& known : labels_) {
+    if (seen_text(known) != seen) continue;
+    const std::string own = unseen_names(label), others = unseen_names(known);
+    const std::string like = ", which looks like " + quote_for_message(known);
+    if (own.empty() && others.empty()) return like + " but has other white space";
+    return like + (own.empty() ? ", which has " + others : " but has " + own);
+  }
+  return "";
+}
+
 std::vector<std::string> LabelCoverage::warnings(const std::string& name, bool labels_given) const {
   constexpr size_t kExamples = 3;
   std::vector<std::string> warnings;
@@ -33,7 +47,7 @@ std::vector<std::string> LabelCoverage::warnings(const std::string& name, bool l
     for (const auto& [label, line] : unknown_lines_)
       if (++count <= kExamples)
         examples += (count == 1 ? "" : ", ") + quote_for_message(label) + " (" + name + ":" +
-                    std::to_string(line) + ")";
+                    std::to_string(line) + look_alike(label) + ")";
     warnings.push_back(
         std::to_string(unknown_) + " of " + std::to_string(labelled_) +
         (labelled_ == 1 ? " query" : " queries") + (unknown_ == 1 ? " expects" : " expect") +

@@ -32,6 +32,8 @@ class LabelCoverage {
   std::vector<std::string> warnings(const std::string& name, bool labels_given) const;
 
  private:
+  std::string look_alike(const std::string& label) const;
+
   std::span<const std::string> labels_;
   std::vector<bool> expected_;  // of each label
   int64_t covered_ = 0, labelled_ = 0, unknown_ = 0;

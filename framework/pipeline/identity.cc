@@ -281,7 +281,7 @@ RunIdentity run_identity(const json& tables, const InputIdentity& inputs) {
     group[table] = without_seeds(values, table, seeds);
   }
   group["inputs"] = to_json(inputs);
-  group["encode revision"] = kEncodeRevision;
+  group["revisions"] = {kEncodeRevision, kAnswerRevision};
   identity.group = identity_hash(group);
   identity.run = identity_hash({{"group", identity.group}, {"seeds", seeds}});
   return identity;

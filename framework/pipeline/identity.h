@@ -94,6 +94,10 @@ Result<std::string> library_identity(const host::ResolvedStage& stage);
 
 // ---- runs -----------------------------------------------------------------------------------
 
+// Raised with every change to the program that alters an answer although blocks stay the same, such
+// as one of decoding or of the arithmetic of selection. 2: `trie` is exact.
+inline constexpr uint32_t kAnswerRevision = 2;
+
 struct RunIdentity {
   std::string run;    // all that the answers depend on
   std::string group;  // the same without seeds: runs of one group are draws of one experiment

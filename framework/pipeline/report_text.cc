@@ -17,15 +17,24 @@ bool breaks_line(char32_t c) {
   return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
 }
 
-// Valid UTF-8 in one line.
-std::string one_line(std::string_view text) {
+// Overrides and isolates, which turn the order of the letters around them.
+bool turns_text(char32_t c) { return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069); }
+
+// Valid UTF-8, with a space for each character that `is_unwanted`.
+template <typename Unwanted>
+std::string with_spaces_for(std::string_view text, Unwanted is_unwanted) {
   const std::string valid = utf8::to_valid(text);
   std::string out;
   for (size_t at = 0; at < valid.size();) {
     const char32_t c = utf8::next(valid, at);
-    utf8::append(out, breaks_line(c) ? U' ' : c);
+    utf8::append(out, is_unwanted(c) ? U' ' : c);
   }
   return out;
+}
+
+// Valid UTF-8 in one line.
+std::string one_line(std::string_view text) {
+  return with_spaces_for(text, [](char32_t c) { return breaks_line(c) || turns_text(c); });
 }
 
 // Whether a spreadsheet computes the text. Some skip white space, some take full-width signs.
@@ -80,7 +89,10 @@ std::string markdown_text(std::string_view text) {
 }
 
 std::string csv_field(std::string_view text) {
-  std::string field = utf8::to_valid(text);
+  std::string field = with_spaces_for(text, [](char32_t c) {
+    const bool kept = c == '\t' || c == '\n' || c == '\r';
+    return turns_text(c) || (breaks_line(c) && !kept);
+  });
   if (starts_formula(field) && !as_number(field)) field.insert(0, "'");
   if (field.find_first_of(",;\t\"\r\n") == field.npos) return field;
   std::string out = "\"";

@@ -11,7 +11,8 @@
 
 namespace dbsa {
 
-// In HTML, Markdown and gnuplot control characters and line separators become spaces.
+// Control characters, line separators, and bidirectional overrides and isolates become spaces; tabs
+// and line ends stay in CSV.
 //
 // For element content and quoted attributes.
 std::string html_text(std::string_view text);

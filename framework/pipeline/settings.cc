@@ -1,5 +1,8 @@
 #include "pipeline/settings.h"
 
+#include "icl/dataset.h"
+#include "icl/field_names.h"
+
 namespace dbsa {
 namespace {
 
@@ -80,6 +83,15 @@ DecodingMethod decoding_method(const std::string& name) {
                                  : DecodingMethod::kVote;
 }
 
+// One column cannot be both the question and its answer.
+Status check_fields(const DataSettings& data) {
+  if (field_key(data.text_field) != field_key(data.label_field)) return {};
+  return Error{ErrorCode::kConfig,
+               "data.label_field: must differ from data.text_field, got " +
+                   quote_for_message(data.label_field) + " for both; name the column of labels",
+               "/data/label_field"};
+}
+
 Status check_recompute(const Settings& settings) {
   if (!settings.recompute || settings.selection.positions == Positions::kContiguous) return {};
   return Error{ErrorCode::kConfig,
@@ -150,6 +162,7 @@ Result<Settings> read_settings(const nlohmann::json& resolved) {
                          decoding.at("stop")};
     settings.output_directory = resolved.at("output").at("directory");
     settings.store_path = resolved.at("kv_store").value("path", "");
+    DBSA_RETURN_IF_ERROR(check_fields(settings.data));
     DBSA_RETURN_IF_ERROR(check_anchor_blocks(settings));
     DBSA_RETURN_IF_ERROR(check_zero_shot(settings));
     DBSA_RETURN_IF_ERROR(check_recompute(settings));

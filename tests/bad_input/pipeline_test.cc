@@ -16,6 +16,25 @@ TEST_F(BadPipelineFile, UnknownKey) {
       "error: $W/pipeline.toml:16:1: selection: unknown key \"ordre\"; did you mean \"order\"?\n");
 }
 
+TEST_F(BadPipelineFile, OneFieldForTextAndLabel) {
+  expect_refusal(
+      "exit 2\n"
+      "error: --set data.label_field: must differ from data.text_field, got "
+      "\"text\" for both; name the column of labels\n",
+      set({"data.label_field=text"}));
+}
+
+TEST_F(BadPipelineFile, InUtf16) {
+  std::string wide = "\xFF\xFE";
+  for (const char c : workspace_.read("pipeline.toml")) wide += {c, '\0'};
+  for (const size_t mark : {0, 2}) {
+    workspace_.write("pipeline.toml", wide.substr(mark));
+    expect_refusal(
+        "exit 2\nerror: $W/pipeline.toml:1:1: expected UTF-8, found UTF-16; convert the file to "
+        "UTF-8\n");
+  }
+}
+
 TEST_F(BadPipelineFile, WrongType) {
   edit_pipeline("block_size = 4", "block_size = \"four\"");
   expect_refusal(

@@ -94,7 +94,10 @@ TEST_F(QueryTest, AnIdComesBackByteForByte) {
 
 TEST_F(QueryTest, OnErrorFailEndsAtTheFirstBadLine) {
   const std::string input = "{\"text\": \"card\"}\n{\"txt\": 1, \"id\": 7}\n{\"text\": \"pin\"}\n";
-  const std::string told = "standard input:2: the object has no \"text\"";
+  const std::string told =
+      "standard input:2: expected a field \"text\", found \"id\", \"txt\"; did you mean \"txt\"? "
+      "Name the "
+      "fields in [data] text_field and label_field";
   ProcessResult result =
       cli({"query", pipeline_, "--json", "--set", "data.on_error=fail"}, {.input = input});
   EXPECT_EQ(result.exit_code, 2);
@@ -186,7 +189,15 @@ TEST_F(QueryTest, ABadLineIsNamedAndTheOthersAreAnswered) {
   const std::vector<Case> cases = {
       {"{\"text\": ", "malformed", "not JSON; expected one object a line"},
       {"[1]", "malformed", "expected an object, found an array"},
-      {"{\"txt\": \"a\"}", "bad_field", "the object has no \"text\""},
+      {"{\"txt\": \"a\"}", "bad_field",
+       "expected a field \"text\", found \"txt\"; did you mean \"txt\"? Name the fields in [data] "
+       "text_field and label_field"},
+      {"{\"text\": \"a\", \"Label\": \"alpha\"}", "bad_label",
+       "expected a field \"label\", found \"Label\", \"text\"; did you mean \"Label\"? Name the "
+       "fields in [data] text_field and label_field"},
+      {"{\"text\": \"a\", \"label\": \"alpha\u00a0\"}", "bad_label",
+       "expected a label without white space or invisible characters around it, found "
+       "\"alpha\\u00A0\"; remove U+00A0"},
       {"{\"text\": 3}", "bad_field",
        "\"text\": expected a string that is not empty, found an integer 3"},
       {"{\"text\": \"\"}", "empty_text",

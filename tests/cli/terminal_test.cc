@@ -57,13 +57,14 @@ TEST_F(TerminalTest, NoColorTakesAllEscapeCodesAway) {
 
 TEST_F(TerminalTest, ADumbTerminalGetsPlainLines) {
   const std::string pipeline = make_pipeline();
-  for (const Words& words : {Words{"run", pipeline}, Words{"inspect"}, Words{"nonsense"},
-                             Words{"query", pipeline, "card"}, Words{"--help"}}) {
-    const ProcessResult result = cli(words, {.environment = {{"TERM", "dumb"}}, .terminal = true});
-    EXPECT_THAT(result.out, Not(HasSubstr("\x1b"))) << words.front();
-    // The terminal writes a line's end as \r\n; nothing goes back to the start of one.
-    EXPECT_THAT(result.out, Not(testing::ContainsRegex("\r[^\n]"))) << words.front();
-  }
+  for (const char* kind : {"dumb", ""})
+    for (const Words& words : {Words{"run", pipeline}, Words{"inspect"}, Words{"nonsense"},
+                               Words{"query", pipeline, "card"}, Words{"--help"}}) {
+      const ProcessResult result = cli(words, {.environment = {{"TERM", kind}}, .terminal = true});
+      EXPECT_THAT(result.out, Not(HasSubstr("\x1b"))) << words.front();
+      // The terminal writes a line's end as \r\n; nothing goes back to the start of one.
+      EXPECT_THAT(result.out, Not(testing::ContainsRegex("\r[^\n]"))) << words.front();
+    }
 }
 
 // What is counted is the last thing to give way.

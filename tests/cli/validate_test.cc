@@ -338,6 +338,18 @@ TEST_F(ValidateTest, ALabelThatNoDemonstrationHasIsWarnedOf) {
       << "texts are not chosen from labels";
 }
 
+TEST_F(ValidateTest, QueriesWithoutTheColumnOfLabelsAreWarnedOf) {
+  const std::string pipeline = make_pipeline();
+  workspace_.write("queries.jsonl", "{\"text\": \"a\", \"lable\": \"alpha\"}\n");
+  const std::string said =
+      "warning: " + path("queries.jsonl") +
+      " has no field \"label\", so accuracy will not be measured; it has the "
+      "fields \"lable\", \"text\"; did you mean \"lable\"? Rename it there, or "
+      "set data.label_field for all data files\n";
+  EXPECT_EQ(cli({"validate", pipeline}).error, said);
+  EXPECT_THAT(cli({"run", pipeline}).error, HasSubstr(said));
+}
+
 // Lengths of blocks are known without a pass of the model, so every query is measured.
 TEST_F(ValidateTest, QueriesThatCannotBeAnsweredAreFaults) {
   const std::string pipeline = make_pipeline();

@@ -150,6 +150,15 @@ TEST(Bm25Analyzer, SplitsAtWhatIsNeitherLetterMarkNorDigit) {
             (Words{"snake", "case", "a", "b", "c", "d"}));
 }
 
+TEST(Bm25Analyzer, WhatShowsNothingPartsNoWords) {
+  EXPECT_EQ(words_of("co\u00adoperate \u0645\u06cc\u200c\u0634\u0648\u062f"),
+            (Words{"cooperate", "\u0645\u06cc\u0634\u0648\u062f"}));
+  EXPECT_EQ(words_of("a\u200db\u2060c\ufeffd\u200ee"), (Words{"abcde"}));
+  EXPECT_EQ(words_of("don\u2019\u200dt \u2764\ufe0f card"), (Words{"dont", "card"}))
+      << "a variation selector is no word";
+  EXPECT_EQ(words_of("a\u200bb"), (Words{"a", "b"})) << "an invisible space is one";
+}
+
 TEST(Bm25Analyzer, DropsApostrophesInsideWordsOnly) {
   EXPECT_EQ(words_of("don't card\xE2\x80\x99s 'quoted' rock 'n' roll' '"),
             (Words{"dont", "cards", "quoted", "rock", "n", "roll"}));

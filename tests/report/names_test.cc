@@ -127,8 +127,12 @@ void check_html(const std::string& page) {
         << tag;
 }
 
-// Every field reads back, and none is a formula.
-void check_csv(const std::string& text, const std::string& name) {
+// Every field reads back, with spaces for control characters and separators of lines, and none is a
+// formula.
+void check_csv(const std::string& text, std::string name) {
+  for (const std::string& unwanted : {std::string("\u2028"), std::string(1, '\0')})
+    if (const size_t at = name.find(unwanted); at != name.npos)
+      name.replace(at, unwanted.size(), " ");
   CsvReader reader(text, "report.csv");
   std::vector<std::string> row;
   size_t width = 0;

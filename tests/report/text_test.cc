@@ -43,6 +43,14 @@ TEST(ReportText, ATextOfCsvIsNoFormula) {
   EXPECT_EQ(csv_field("a=b"), "a=b");
 }
 
+TEST(ReportText, NothingDrivesATerminalOrTurnsText) {
+  const std::string name("a\x1b[2J\0b\u202ec\u2066d\u009be\u2028f", 22);
+  for (const std::string& text : {html_text(name), gnuplot_text(name), csv_field(name)})
+    EXPECT_THAT(text, testing::HasSubstr("a [2J b c d e f"));
+  EXPECT_EQ(markdown_text(name), "a \\[2J b c d e f");
+  EXPECT_EQ(csv_field("a\tb\r\nc"), "\"a\tb\r\nc\"") << "a field may hold line ends";
+}
+
 TEST(ReportText, ATickIsNoFormat) {
   EXPECT_EQ(gnuplot_tick("30 % of x's", 2),
             "'30 %% of x'"

@@ -10,6 +10,7 @@
 #include "config/folder_access.h"
 #include "config/json_pointer.h"
 #include "config/schema_check.h"
+#include "icl/label_column.h"
 #include "pipeline/engine.h"
 #include "pipeline/prompt_doubts.h"
 #include "units.h"
@@ -56,8 +57,15 @@ LabelCoverage cover_labels(const CheckedData& data) {
 }
 
 std::vector<std::string> label_warnings(const Settings& settings, const CheckedData& data) {
+  const DataSettings& files = settings.data;
+  const LabelCoverage coverage = cover_labels(data);
+  std::string missing;
+  if (coverage.labelled() == 0 && !files.queries.empty())
+    missing =
+        missing_label_column(files.queries, files.text_field, files.label_field, files.delimiter);
+  if (!missing.empty()) return {std::move(missing)};
   if (settings.decoding.method == DecodingMethod::kFree) return {};
-  return cover_labels(data).warnings(settings.data.queries, !settings.data.labels.empty());
+  return coverage.warnings(files.queries, !files.labels.empty());
 }
 
 std::vector<std::string> data_warnings(const host::ResolvedPipeline& resolved,

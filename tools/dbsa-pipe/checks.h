@@ -32,7 +32,8 @@ Status query_faults(const Settings& settings, const CheckedData& data);
 
 // How many labels of the pool the queries expect; see LabelCoverage.
 LabelCoverage cover_labels(const CheckedData& data);
-// Its warnings. None where answers are free texts.
+// Its warnings, none of them where answers are free texts; or that the queries' file has no column
+// of labels.
 std::vector<std::string> label_warnings(const Settings& settings, const CheckedData& data);
 
 // What makes the data doubtful: more queries asked for than there are, DataValidity's counts,

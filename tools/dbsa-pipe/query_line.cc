@@ -8,10 +8,13 @@
 #include "config/json_text.h"
 #include "config/schema_check.h"
 #include "icl/example_check.h"
+#include "icl/jsonl_examples.h"
 #include "icl/utf8.h"
 
 namespace dbsa::cli {
 namespace {
+
+constexpr const char* kInput = "standard input";
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
@@ -72,30 +75,37 @@ std::optional<ItemError> utf8_error(std::string_view line, int64_t number) {
 
 std::optional<ItemError> read_text(const nlohmann::json& object, const std::string& field,
                                    Example& example) {
-  const auto text = object.find(field);
-  if (text == object.end())
-    return bad_line(ItemFault::kBadField, example.line, "the object has no " + in_quotes(field));
-  if (text->is_string()) example.text = text->get<std::string>();
+  const Result<const nlohmann::json*> text = find_field(object, field, false);
+  if (!text.ok()) return bad_line(ItemFault::kBadField, example.line, text.error().message);
+  const bool is_text = (*text)->is_string();
+  if (is_text) example.text = (*text)->get<std::string>();
   if (!is_blank(example.text)) return {};
   return bad_line(
-      text->is_string() ? ItemFault::kEmptyText : ItemFault::kBadField, example.line,
-      in_quotes(field) + ": expected a string that is not empty, found " + described(*text));
+      is_text ? ItemFault::kEmptyText : ItemFault::kBadField, example.line,
+      in_quotes(field) + ": expected a string that is not empty, found " + described(**text));
 }
 
+// By the rules for files of queries.
 std::optional<ItemError> read_labels(const nlohmann::json& object, const std::string& field,
                                      Example& example) {
-  const auto label = object.find(field);
-  if (label == object.end() || label->is_null()) return {};
-  const nlohmann::json labels = label->is_array() ? *label : nlohmann::json::array({*label});
+  const Result<const nlohmann::json*> found = find_field(object, field, true);
+  if (!found.ok()) return bad_line(ItemFault::kBadLabel, example.line, found.error().message);
+  const nlohmann::json* label = *found;
+  if (label == nullptr || label->is_null()) return {};
+  const bool several = label->is_array();
+  const nlohmann::json labels = several ? *label : nlohmann::json::array({*label});
   for (const nlohmann::json& one : labels)
     if (!one.is_string())
       return bad_line(ItemFault::kBadLabel, example.line,
-                      in_quotes(field) + ": expected a string" +
-                          (label->is_array() ? " in the array" : "") + ", found " + described(one));
+                      in_quotes(field) + ": expected a string" + (several ? " in the array" : "") +
+                          ", found " + described(one));
+  const RowFormat format = {kInput, "", field, LabelPolicy::kOptional};
   for (const nlohmann::json& one : labels) {
-    std::string& place =
-        &one == &labels.front() ? example.label : example.more_labels.emplace_back();
-    place = one.get<std::string>();
+    const std::string text = one.get<std::string>();
+    if (text.empty() && !several) return {};
+    if (const Status sound = check_label(text, example.line, format); !sound.ok())
+      return ItemError{ItemFault::kBadLabel, sound.error().message};
+    (&one == &labels.front() ? example.label : example.more_labels.emplace_back()) = text;
   }
   return {};
 }
@@ -103,7 +113,7 @@ std::optional<ItemError> read_labels(const nlohmann::json& object, const std::st
 }  // namespace
 
 ItemError bad_line(ItemFault fault, int64_t number, const std::string& what) {
-  return {fault, "standard input:" + std::to_string(number) + ": " + what};
+  return {fault, std::string(kInput) + ":" + std::to_string(number) + ": " + what};
 }
 
 Query parse_query(std::string_view line, int64_t number, const std::string& text_field,

@@ -38,7 +38,8 @@ int write_out(std::string_view text) {
 // Whether the cursor can go back to the start of its line.
 bool can_redraw() {
   const char* kind = std::getenv("TERM");
-  return kind == nullptr || std::string_view(kind) != "dumb";
+  // Without a name it is a terminal of which nothing is known.
+  return kind != nullptr && *kind != '\0' && std::string_view(kind) != "dumb";
 }
 
 bool utf8_locale() {

@@ -61,7 +61,7 @@ grouping::SparseRows weigh(const Counted& counted, const text::Bm25Weights& weig
 
 class Bm25Kmeans final : public BlockGrouper {
  public:
-  static constexpr uint32_t kRevision = 2;
+  static constexpr uint32_t kRevision = 3;
 
   static Result<std::unique_ptr<Bm25Kmeans>> create(Host host, const Config& config) {
     auto grouper = std::make_unique<Bm25Kmeans>(host);

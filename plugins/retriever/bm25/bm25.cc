@@ -12,7 +12,7 @@ namespace {
 
 class Bm25 final : public Retriever {
  public:
-  static constexpr uint32_t kRevision = 2;
+  static constexpr uint32_t kRevision = 3;
 
   static Result<std::unique_ptr<Bm25>> create(Host host, const Config& config) {
     text::Bm25Weights weights;

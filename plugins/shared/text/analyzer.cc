@@ -13,6 +13,15 @@ namespace {
 
 bool is_apostrophe(int32_t code) { return code == '\'' || code == 0x2019; }
 
+bool starts_word(std::string_view text) {
+  while (!text.empty()) {
+    const Character c = decode(text);
+    if (!is_ignorable(c.code)) return is_word_character(c.code);
+    text.remove_prefix(c.bytes);
+  }
+  return false;
+}
+
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -47,7 +56,7 @@ Result<AnalyzerOptions> AnalyzerOptions::read(const Config& config) {
 }
 
 std::string AnalyzerOptions::identity() const {
-  return "analyzer 2 " + stemmer + " " + stop_words + " " + std::to_string(character_ngrams);
+  return "analyzer 3 " + stemmer + " " + stop_words + " " + std::to_string(character_ngrams);
 }
 
 // sb_stemmer_new() returns null both for an algorithm that it lacks and without memory.
@@ -90,22 +99,23 @@ void Analyzer::start(std::string_view text) {
   ngram_ = 0;
 }
 
-// The next run of word characters, as it stands in the text except for apostrophes; cut where a
+// The next run of word characters, as it stands in the text except for apostrophes and what is
+// ignorable; cut where a
 // script without spaces begins or ends, where such a script is cut into n-grams.
 bool Analyzer::next_word() {
   word_.clear();
   unspaced_ = false;
   while (!rest_.empty()) {
     const Character c = decode(rest_);
-    if (is_word_character(c.code)) {
+    if (is_ignorable(c.code)) {
+      // As if it were not there.
+    } else if (is_word_character(c.code)) {
       const bool unspaced = options_.character_ngrams > 0 && is_unspaced(c.code);
       if (word_.empty()) unspaced_ = unspaced;
       if (unspaced != unspaced_) return true;
       word_ += rest_.substr(0, c.bytes);
     } else if (!word_.empty()) {
-      const std::string_view after = rest_.substr(c.bytes);
-      if (cuts_at_apostrophe_ || !is_apostrophe(c.code) || after.empty() ||
-          !is_word_character(decode(after).code))
+      if (cuts_at_apostrophe_ || !is_apostrophe(c.code) || !starts_word(rest_.substr(c.bytes)))
         return true;
     }
     rest_.remove_prefix(c.bytes);
@@ -160,7 +170,7 @@ void ScriptCounts::add(std::string_view text) {
   while (!text.empty()) {
     const Character c = decode(text);
     text.remove_prefix(c.bytes);
-    if (!is_word_character(c.code)) continue;
+    if (is_ignorable(c.code) || !is_word_character(c.code)) continue;
     ++letters;
     unspaced += is_unspaced(c.code) ? 1 : 0;
   }

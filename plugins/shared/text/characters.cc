@@ -51,6 +51,10 @@ void append_utf8(int32_t code, std::string& out) {
   out.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(count));
 }
 
+bool is_ignorable(int32_t code) {
+  return code >= 0x80 && code != 0x200B && utf8proc_get_property(code)->ignorable;
+}
+
 bool is_word_character(int32_t code) {
   if (code < 0x80)
     return (code >= 'a' && code <= 'z') || (code >= 'A' && code <= 'Z') ||

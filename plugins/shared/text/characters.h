@@ -18,6 +18,10 @@ Character decode(std::string_view text);
 
 void append_utf8(int32_t code, std::string& out);
 
+// Shows nothing and parts no words: a soft hyphen, a joiner, a mark of direction, a variation
+// selector. Not U+200B, which stands for a space.
+bool is_ignorable(int32_t code);
+
 // A letter, mark or digit.
 bool is_word_character(int32_t code);
 
