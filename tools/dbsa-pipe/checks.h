@@ -33,9 +33,12 @@ LabelCoverage cover_labels(const CheckedData& data);
 // Its warnings. None where answers are free texts.
 std::vector<std::string> label_warnings(const Settings& settings, const CheckedData& data);
 
-// Whether folders that a run writes into are there or can be made, as far as that shows without
+// What a command writes.
+enum class Written { kNothing, kStore, kStoreAndRecord };
+
+// Whether folders that a command writes into are there or can be made, as far as that shows without
 // making them. All faults in one kEnvironment error, a line each with its place.
-Status check_folders(const host::ResolvedPipeline& resolved);
+Status check_folders(const host::ResolvedPipeline& resolved, Written written);
 
 // What is written in the pipeline, is not the default, and has no effect there: "decoding.stop: has
 // no effect with decoding.method = "trie"", with its place. A file that several pipelines share may
