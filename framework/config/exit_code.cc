@@ -1,7 +1,5 @@
 #include "config/exit_code.h"
 
-#include <csignal>
-
 namespace dbsa {
 
 int exit_code(ErrorCode code) {
@@ -25,7 +23,7 @@ int exit_code(ErrorCode code) {
 }
 
 bool is_cancelled(int process_exit_code) {
-  for (const int signal_number : {SIGHUP, SIGINT, SIGTERM})
+  for (const int signal_number : kStopSignals)
     if (process_exit_code == signal_exit_code(signal_number)) return true;
   return false;
 }

@@ -1,5 +1,6 @@
 #include "host/instance.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -29,6 +30,15 @@ std::string named(const LoadedPlugin& plugin, const char* function) {
   return "plugin " + plugin.id + " (" + plugin.library_path + "): " + function + ": ";
 }
 
+Error undeclared_key(const LoadedPlugin& plugin, const char* function, const std::string& key,
+                     const std::string& message) {
+  return {ErrorCode::kPlugin,
+          named(plugin, function) + "asks for the key " + in_quotes(key) +
+              ", which its manifest does not declare; the plugin's author must add [config." + key +
+              "] to the manifest (it says: " + message + ")",
+          ""};
+}
+
 }  // namespace
 
 std::string_view kind_name(uint32_t kind) {
@@ -51,13 +61,18 @@ Error error_from_plugin(const LoadedPlugin& plugin, const char* function, int32_
   std::string message = text_of(error.message, sizeof error.message);
   if (message.empty()) message = "failed with code " + std::to_string(code) + " and no message";
   std::string pointer = text_of(error.config_pointer, sizeof error.config_pointer);
-  if (!pointer.empty())
-    pointer = "/" + std::string(kind_name(plugin.table->kind)) +
-              (pointer.starts_with('/') ? "" : "/") + pointer;
-  else if (code == DBSA_ERROR_PLUGIN || code == DBSA_ERROR_INVALID_ARGUMENT)
+  if (!pointer.empty()) {
+    if (!pointer.starts_with('/')) pointer.insert(0, 1, '/');
+    const std::string key = split_pointer(pointer).front();
+    const std::vector<std::string>& declared = plugin.config_keys;
+    if (std::find(declared.begin(), declared.end(), key) == declared.end())
+      return undeclared_key(plugin, function, key, message);
+    pointer.insert(0, "/" + std::string(kind_name(plugin.table->kind)));
+  } else if (code == DBSA_ERROR_PLUGIN || code == DBSA_ERROR_INVALID_ARGUMENT) {
     message = named(plugin, function) + message;
-  else
+  } else {
     message = plugin.id + ": " + message;
+  }
   return {static_cast<ErrorCode>(code), std::move(message), std::move(pointer)};
 }
 
@@ -69,25 +84,37 @@ Error error_from_exception(const LoadedPlugin& plugin, const char* function,
           ""};
 }
 
-Error blame_for_undeclared_key(const LoadedPlugin& plugin, const char* function,
-                               const nlohmann::json& config, Error error) {
-  const std::vector<std::string> names = split_pointer(error.config_pointer);  // the stage first
-  if (error.code != ErrorCode::kConfig || names.size() < 2 || config.contains(names[1]))
-    return error;
-  return {ErrorCode::kPlugin,
-          named(plugin, function) + "asks for the key " + in_quotes(names[1]) +
-              ", which its manifest does not declare; the plugin's author must add [config." +
-              names[1] + "] to the manifest (it says: " + error.message + ")",
-          ""};
+Status blame_for_needless_stop(const LoadedPlugin& plugin, const char* function,
+                               const HostServices* services, Status status) {
+  if (status.ok() || status.error().code != ErrorCode::kCancelled ||
+      (services != nullptr && services->cancelled()))
+    return status;
+  return Error{ErrorCode::kPlugin,
+               named(plugin, function) +
+                   "says that it was stopped (DBSA_ERROR_CANCELLED), but nobody asked it to; its "
+                   "author must return another error (it says: " +
+                   status.error().message + ")",
+               ""};
 }
 
 Status check_config(const LoadedPlugin& plugin, const nlohmann::json& config) {
   const std::string text = config.dump();
-  Status status = call_plugin(plugin, "check_config", [&](dbsa_error* error) {
-    return plugin.table->check_config(text.c_str(), error);
-  });
-  if (status.ok()) return status;
-  return blame_for_undeclared_key(plugin, "check_config", config, status.error());
+  return blame_for_needless_stop(plugin, "check_config", nullptr,
+                                 call_plugin(plugin, "check_config", [&](dbsa_error* error) {
+                                   return plugin.table->check_config(text.c_str(), error);
+                                 }));
+}
+
+Status create_instance(const LoadedPlugin& plugin, HostServices& services,
+                       const std::string& config, void*& instance) {
+  instance = nullptr;
+  DBSA_RETURN_IF_ERROR(blame_for_needless_stop(
+      plugin, "create", &services, call_plugin(plugin, "create", [&](dbsa_error* error) {
+        return plugin.table->create(services.abi(), config.c_str(), &instance, error);
+      })));
+  if (instance == nullptr)
+    return Error{ErrorCode::kPlugin, named(plugin, "create") + "succeeded without an instance", ""};
+  return {};
 }
 
 Result<Instance> Instance::create(const LoadedPlugin& plugin, HostServices& services,
@@ -98,27 +125,24 @@ Result<Instance> Instance::create(const LoadedPlugin& plugin, HostServices& serv
                      std::string(kind_name(plugin.table->kind)) + ", not a " +
                      std::string(kind_name(kind)),
                  ""};
-  const std::string text = config.dump();
   void* instance = nullptr;
   {
     std::lock_guard lock(*plugin.setup);
-    const Status made = call_plugin(plugin, "create", [&](dbsa_error* error) {
-      return plugin.table->create(services.abi(), text.c_str(), &instance, error);
-    });
-    if (!made.ok()) return blame_for_undeclared_key(plugin, "create", config, made.error());
+    DBSA_RETURN_IF_ERROR(create_instance(plugin, services, config.dump(), instance));
   }
-  if (instance == nullptr)
-    return Error{ErrorCode::kPlugin, named(plugin, "create") + "succeeded without an instance", ""};
-  return Instance(plugin, instance);
+  return Instance(plugin, services, instance);
 }
 
 Instance::Instance(Instance&& other) noexcept
-    : plugin_(other.plugin_), instance_(std::exchange(other.instance_, nullptr)) {}
+    : plugin_(other.plugin_),
+      services_(other.services_),
+      instance_(std::exchange(other.instance_, nullptr)) {}
 
 Instance& Instance::operator=(Instance&& other) noexcept {
   if (this != &other) {
     reset();
     plugin_ = other.plugin_;
+    services_ = other.services_;
     instance_ = std::exchange(other.instance_, nullptr);
   }
   return *this;

@@ -47,13 +47,19 @@ class Instance {
   Error broken(const char* name, const std::string& what) const;
 
  private:
-  Instance(LoadedPlugin plugin, void* instance) : plugin_(std::move(plugin)), instance_(instance) {}
+  Instance(LoadedPlugin plugin, HostServices& services, void* instance)
+      : plugin_(std::move(plugin)), services_(&services), instance_(instance) {}
   void reset() noexcept;
 
   LoadedPlugin plugin_;
+  HostServices* services_;
   void* instance_ = nullptr;
 };
 
+// Calls the plugin's create, which gives `instance`. As Instance::create, for a table that its user
+// calls itself.
+Status create_instance(const LoadedPlugin& plugin, HostServices& services,
+                       const std::string& config, void*& instance);
 // Calls the plugin's check_config. As for create, pointers lead into the pipeline.
 Status check_config(const LoadedPlugin& plugin, const nlohmann::json& config);
 
@@ -67,14 +73,16 @@ inline void clear(dbsa_error& error) {
   error.config_pointer[0] = '\0';
 }
 
+// A key that the manifest does not declare is one that no user can set, so an error that points to
+// one becomes the plugin's.
 Error error_from_plugin(const LoadedPlugin& plugin, const char* function, int32_t code,
                         const dbsa_error& error);
 Error error_from_exception(const LoadedPlugin& plugin, const char* function,
                            const std::exception* cause);
-// The error of a plugin that was given `config`, every key that its manifest declares. Where it
-// complains of a key that is not among them, no user can help, and the error becomes the plugin's.
-Error blame_for_undeclared_key(const LoadedPlugin& plugin, const char* function,
-                               const nlohmann::json& config, Error error);
+// A plugin that says that it was stopped, while nobody has asked to stop, has failed.
+// services: null where nothing can ask it.
+Status blame_for_needless_stop(const LoadedPlugin& plugin, const char* function,
+                               const HostServices* services, Status status);
 
 // Makes one call into a plugin; `function` takes the error struct and returns the code.
 template <typename Call>
@@ -96,8 +104,10 @@ Status call_plugin(const LoadedPlugin& plugin, const char* name, Call&& function
 
 template <typename Function, typename... Arguments>
 Status Instance::call(const char* name, Function function, Arguments... arguments) const {
-  return call_plugin(plugin_, name,
-                     [&](dbsa_error* error) { return function(instance_, arguments..., error); });
+  return blame_for_needless_stop(plugin_, name, services_,
+                                 call_plugin(plugin_, name, [&](dbsa_error* error) {
+                                   return function(instance_, arguments..., error);
+                                 }));
 }
 
 template <typename Function, typename... Arguments>

@@ -100,18 +100,21 @@ Status KvStore::discard(const KvKey& key) {
 Status KvStore::list(const std::function<bool(const KvEntry&)>& entry) const {
   struct Context {
     const std::function<bool(const KvEntry&)>* entry;
-  } context{&entry};
+    bool stopped;
+  } context{&entry, false};
   const dbsa_kv_entry_sink sink = {
       sizeof(dbsa_kv_entry_sink), &context,
       [](void* argument, const dbsa_kv_entry* source) noexcept -> int32_t {
         const KvEntry value = {KvKey::from(source->key), source->format, source->stored_bytes,
                                source->created_unix_s,
                                source->location != nullptr ? source->location : ""};
-        return (*static_cast<Context*>(argument)->entry)(value) ? DBSA_OK : DBSA_ERROR_CANCELLED;
+        auto& asked = *static_cast<Context*>(argument);
+        asked.stopped = !(*asked.entry)(value);
+        return asked.stopped ? DBSA_ERROR_CANCELLED : DBSA_OK;
       }};
   Status status = instance_->call("list", vtable_->list, &sink);
   // Stopping is the caller's wish, however the plugin reports it.
-  if (!status.ok() && status.error().code == ErrorCode::kCancelled) return {};
+  if (context.stopped) return {};
   return status;
 }
 

@@ -194,7 +194,7 @@ Result<LoadedPlugin> load_library(const Manifest& manifest) {
     return fault(manifest, std::string("has no symbol ") + DBSA_PLUGIN_SYMBOL +
                                "; its source must end with DBSA_PLUGIN(Class)");
   DBSA_RETURN_IF_ERROR(check_table(manifest, *table));
-  return LoadedPlugin{manifest.id, manifest.library_path, table};
+  return LoadedPlugin{manifest.id, manifest.library_path, table, manifest.config_keys};
 }
 
 std::string program_directory() {

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace dbsa::host {
 
@@ -19,6 +20,7 @@ struct LoadedPlugin {
   std::string id;            // "dbsa.retriever.bm25"
   std::string library_path;  // for messages
   const dbsa_plugin_table* table = nullptr;
+  std::vector<std::string> config_keys = {};  // that its manifest declares
   // Serialises [setup] calls; one for all plugins of a registry. Recursive: a plugin's create may
   // open another plugin.
   std::shared_ptr<std::recursive_mutex> setup = std::make_shared<std::recursive_mutex>();

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <tuple>
 
 #include "config/absolute_path.h"
@@ -40,10 +41,34 @@ std::string file_name(const std::string& path) { return fs::path(path).filename(
 // "dbsa.retriever.bm25" -> "bm25"
 std::string_view short_name(std::string_view id) { return id.substr(id.rfind('.') + 1); }
 
+// What a line `id = "dbsa.retriever.bm25"` gives, in a manifest that may be no TOML; "" for none.
+std::string id_in_text(std::string_view text) {
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const auto skip = [&](char wanted) {
+      line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+      if (!line.starts_with(wanted)) return false;
+      line.remove_prefix(1);
+      return true;
+    };
+    if (!skip('i') || !line.starts_with('d')) continue;
+    line.remove_prefix(1);
+    if (!skip('=')) continue;
+    const bool quoted = skip('"') || skip('\'');
+    const std::string_view id = line.substr(0, line.find_first_of("\"' \t\r#"));
+    return quoted && id.find('.') != id.npos ? std::string(id) : "";
+  }
+  return "";
+}
+
 // The id that a manifest gives which cannot be used; "" where it gives none.
 std::string claimed_id(const std::string& path) {
   const Result<TomlDocument> document = TomlDocument::load(path);
-  if (!document.ok()) return "";
+  if (!document.ok()) {
+    const Result<FileText> file = read_file(path, TomlDocument::kMaxBytes);
+    return file.ok() ? id_in_text(file->text) : "";
+  }
   const auto id = document->json().find("id");
   return id != document->json().end() && id->is_string() ? id->get<std::string>() : "";
 }
@@ -66,7 +91,7 @@ std::vector<std::string> manifest_files(SearchedFolder& folder) {
 
 }  // namespace
 
-std::vector<std::string> plugin_search_path(std::span<const std::string> options) {
+std::vector<std::string> given_plugin_folders(std::span<const std::string> options) {
   std::vector<std::string> folders;
   for (const std::string& option : options) add_once(folders, option);
   if (const char* list = std::getenv("DBSA_PLUGIN_PATH")) {
@@ -77,6 +102,11 @@ std::vector<std::string> plugin_search_path(std::span<const std::string> options
       begin = end + 1;
     }
   }
+  return folders;
+}
+
+std::vector<std::string> plugin_search_path(std::span<const std::string> options) {
+  std::vector<std::string> folders = given_plugin_folders(options);
   if (const std::string program = program_directory(); !program.empty()) {
     add_once(folders, program + "/../lib/dbsa/plugins");
     add_once(folders, program + "/../" DBSA_INSTALL_LIBDIR "/dbsa/plugins");
@@ -160,6 +190,24 @@ std::string PluginRegistry::places() const {
   return text;
 }
 
+std::string PluginRegistry::refused_as(std::string_view name) const {
+  constexpr size_t kTelling = 3;  // shorter names are part of any file's
+  const std::string_view last = short_name(name);
+  std::string text;
+  for (const FailedPlugin& failed : failed_) {
+    const std::string id = claimed_id(failed.path);
+    const bool by_id = !id.empty() && (id == name || short_name(id) == name);
+    const bool by_file =
+        last.size() >= kTelling && file_name(failed.path).find(last) != std::string::npos;
+    if (by_id || by_file) text += "; refused: " + failed.cause;
+  }
+  if (text.empty() && !failed_.empty())
+    text = "; " + std::to_string(failed_.size()) +
+           (failed_.size() == 1 ? " manifest was" : " manifests were") +
+           " refused: `dbsa-pipe inspect --failed` says why";
+  return text;
+}
+
 Error PluginRegistry::unknown(uint32_t kind, std::string_view name) const {
   std::vector<std::string> names;
   std::string available;
@@ -173,14 +221,7 @@ Error PluginRegistry::unknown(uint32_t kind, std::string_view name) const {
   if (!nearest.empty()) message += "; did you mean \"" + nearest + "\"?";
   message += (nearest.empty() ? "; available: " : " available: ") +
              (available.empty() ? "none" : available) + "; " + places();
-  // The one that was meant may be among the refused.
-  constexpr size_t kTelling = 3;  // shorter names are part of any file's
-  std::string as_file(name);
-  std::replace(as_file.begin(), as_file.end(), '.', '_');
-  for (const FailedPlugin& failed : failed_)
-    if (name.size() >= kTelling &&
-        fs::path(failed.path).filename().string().find(as_file) != std::string::npos)
-      message += "; refused: " + failed.cause;
+  message += refused_as(name);
   return {ErrorCode::kPlugin, std::move(message), ""};
 }
 
@@ -200,6 +241,10 @@ std::vector<std::string> PluginRegistry::meant(uint32_t kind, std::string_view n
     if (std::find(ids.begin(), ids.end(), ours) != ids.end()) ids = {ours};
     all.insert(all.end(), ids.begin(), ids.end());
   }
+  // Nor one of another kind.
+  const auto is_ours = [](const std::string& id) { return id.starts_with("dbsa."); };
+  if (!full && std::any_of(all.begin(), all.end(), is_ours))
+    std::erase_if(all, std::not_fn(is_ours));
   return all;
 }
 

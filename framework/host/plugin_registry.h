@@ -16,9 +16,11 @@
 
 namespace dbsa::host {
 
-// Where plugins are looked for: the --plugin-path entries, then those of DBSA_PLUGIN_PATH (between
-// colons), then ../lib/dbsa/plugins beside the program and the same under the installation's own
-// library folder. Absolute, without repeats.
+// What the user names: the --plugin-path entries, then those of DBSA_PLUGIN_PATH (between colons).
+// Absolute, without repeats.
+std::vector<std::string> given_plugin_folders(std::span<const std::string> options);
+// Where plugins are looked for: in those, then in ../lib/dbsa/plugins beside the program and the
+// same under the installation's own library folder. Absolute, without repeats.
 std::vector<std::string> plugin_search_path(std::span<const std::string> options);
 
 // A manifest that cannot be used, and why.
@@ -76,6 +78,8 @@ class PluginRegistry {
   void add_folder(const std::string& folder);
   Error unknown(uint32_t kind, std::string_view name) const;
   std::string places() const;
+  // "; refused: <cause>" of each that may be the plugin meant by the name, else how many there are.
+  std::string refused_as(std::string_view name) const;
 
   std::vector<Manifest> manifests_;
   std::vector<FailedPlugin> failed_;

@@ -290,18 +290,13 @@ void offer_plugins(HostServices& services, PluginRegistry& registry) {
     DBSA_ASSIGN_OR_RETURN(const LoadedPlugin plugin, registry.load(*manifest));
     config.erase("plugin");
     HostServices::Opened opened = {plugin.table, nullptr};
-    const std::string own = config.dump();
-    const Status made = call_plugin(plugin, "create", [&](dbsa_error* error) {
-      return plugin.table->create(services.abi(), own.c_str(), &opened.instance, error);
-    });
+    const Status made = create_instance(plugin, services, config.dump(), opened.instance);
     if (!made.ok()) {
-      Error error = blame_for_undeclared_key(plugin, "create", config, made.error());
+      Error error = made.error();
       // Its pointer begins with the kind's stage; the caller's is due.
       if (!error.config_pointer.empty()) error.config_pointer.erase(0, 1 + kind_name(kind).size());
       return error;
     }
-    if (opened.instance == nullptr)
-      return Error{ErrorCode::kPlugin, plugin.id + ": create succeeded without an instance", ""};
     return opened;
   });
 }

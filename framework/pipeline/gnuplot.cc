@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "pipeline/report_text.h"
 
@@ -59,6 +60,21 @@ class MemoryFile {
 
 Error failed(const std::string& what) { return Error{ErrorCode::kEnvironment, what, ""}; }
 
+// The environment without what gnuplot takes settings from: a terminal that it was built without,
+// or that needs a display, ends it before the script is read.
+std::vector<char*> gnuplot_environment() {
+  std::vector<char*> kept;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::string_view name = text.substr(0, text.find('='));
+    const bool is_setting = name == "GNUTERM" || name == "GNUHELP" || name == "FIT_LOG" ||
+                            name == "FIT_SCRIPT" || name.starts_with("GNUPLOT_");
+    if (!is_setting) kept.push_back(*entry);
+  }
+  kept.push_back(nullptr);
+  return kept;
+}
+
 // The child's id, or 0 with errno set.
 pid_t start(const std::string& program, const MemoryFile& in, const MemoryFile& out,
             const MemoryFile& error) {
@@ -70,9 +86,10 @@ pid_t start(const std::string& program, const MemoryFile& in, const MemoryFile& 
   std::string name = program;
   char defaults[] = "-d";  // the user's own settings take no part
   std::array<char*, 3> words = {name.data(), defaults, nullptr};
+  std::vector<char*> environment = gnuplot_environment();
   pid_t child = 0;
   const int result =
-      ::posix_spawnp(&child, program.c_str(), &files, nullptr, words.data(), environ);
+      ::posix_spawnp(&child, program.c_str(), &files, nullptr, words.data(), environment.data());
   ::posix_spawn_file_actions_destroy(&files);
   errno = result;
   return result == 0 ? child : 0;
@@ -116,8 +133,8 @@ Result<std::string> run_gnuplot(const std::string& script, const std::string& pr
   const pid_t child = start(program, in, out, error);
   if (child == 0 && errno == ENOENT)
     return failed(program +
-                  ": not found; it draws the plots of a report: install the package gnuplot-nox, "
-                  "or use --no-plots");
+                  ": not found; it draws the plots of a report: install the package "
+                  "gnuplot-nox");
   if (child == 0) return failed(program + ": cannot be started: " + std::strerror(errno));
   int status = 0;
   while (::waitpid(child, &status, 0) < 0)

@@ -7,7 +7,8 @@
 
 namespace dbsa {
 
-// What gnuplot prints for a script on its standard input; no file and no shell takes part. The
+// What gnuplot prints for a script on its standard input; no file, no shell and no setting of the
+// user's (~/.gnuplot, GNUTERM, GNUPLOT_LIB) takes part. The
 // script must set its terminal. kEnvironment where gnuplot is not installed (the message names the
 // package) or ends with an error. program: looked up in PATH.
 Result<std::string> run_gnuplot(const std::string& script, const std::string& program = "gnuplot");

@@ -14,7 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Collects studies and faults of all paths.
 // The same for all paths that lead to a file.
 std::string one_name(const std::string& path) {
   std::error_code failed;
@@ -22,6 +21,13 @@ std::string one_name(const std::string& path) {
   return failed ? path : name.string();
 }
 
+// Whether there is something to read, a link that leads nowhere included.
+bool is_there(const std::string& path) {
+  std::error_code failed;
+  return fs::symlink_status(path, failed).type() != fs::file_type::not_found;
+}
+
+// Collects studies and faults of all paths.
 class Reader {
  public:
   void read(const std::string& path) {
@@ -35,7 +41,7 @@ class Reader {
           "nothing");
       return;
     }
-    if (*kind != PathKind::kFolder) return read_loose(path);
+    if (*kind != PathKind::kFolder) return read_loose(path, Named::kByUser);
     const Result<PathKind> sweep = path_kind((fs::path(path) / "sweep.json").string());
     if (!sweep.ok()) return cannot_be_read(sweep.error().message);
     if (*sweep == PathKind::kNothing)
@@ -64,47 +70,54 @@ class Reader {
 
  private:
   void unreadable(std::string line) { unreadable_.push_back(std::move(line)); }
-  // What may be sound, and read by another try, is not left out.
+  // What the user has named is not left out.
   void cannot_be_read(std::string line) { not_read_.push_back(std::move(line)); }
   size_t fault_count() const { return faults_.size() + unreadable_.size() + not_read_.size(); }
 
-  std::optional<std::string> contents(const std::string& path) {
+  enum class Named { kByUser, kByFolder };
+
+  std::optional<std::string> contents(const std::string& path, Named named) {
     Result<FileText> file = read_file(path, kMaxRecordFileBytes);
     if (file.ok()) return std::move(file->text);
-    cannot_be_read(file.error().message);
+    if (named == Named::kByUser)
+      cannot_be_read(file.error().message);
+    else
+      unreadable(file.error().message);
     return {};
   }
 
-  std::optional<ReportRun> record(const std::string& path) {
-    const std::optional<std::string> text = contents(path);
+  std::optional<ReportRun> record(const std::string& path, Named named) {
+    const std::optional<std::string> text = contents(path, named);
     return text ? parse_record(path, *text, faults_) : std::nullopt;
   }
 
   // A record that two paths lead to counts once.
-  void read_loose(const std::string& path) {
+  void read_loose(const std::string& path, Named named) {
     if (!seen_.insert(one_name(path)).second) return;
-    if (std::optional<ReportRun> run = record(path)) loose_.runs.push_back(*std::move(run));
+    if (std::optional<ReportRun> run = record(path, named)) loose_.runs.push_back(*std::move(run));
   }
 
   void read_folder(const std::string& path) {
     std::vector<std::string> files;
     std::error_code failed;
     for (fs::directory_iterator entry(path, failed), end; !failed && entry != end;
-         entry.increment(failed))
-      if (entry->path().extension() == ".json" && !entry->is_directory())
+         entry.increment(failed)) {
+      std::error_code not_followed;  // a link that leads nowhere: reading it says so
+      if (entry->path().extension() == ".json" && !entry->is_directory(not_followed))
         files.push_back(entry->path().string());
+    }
     if (failed) return cannot_be_read(path + ": cannot be read: " + failed.message());
     if (files.empty())
       return unreadable(path +
                         ": expected a sweep.json or result records (*.json), the folder has none");
     std::sort(files.begin(), files.end());
-    for (const std::string& file : files) read_loose(file);
+    for (const std::string& file : files) read_loose(file, Named::kByFolder);
   }
 
   void read_sweep(const std::string& path) {
     if (!seen_.insert(one_name(path)).second) return;
     const std::string file = (fs::path(path) / "sweep.json").string();
-    const std::optional<std::string> text = contents(file);
+    const std::optional<std::string> text = contents(file, Named::kByUser);
     if (!text) return;
     std::optional<SweepFile> sweep = parse_sweep(file, *text, faults_);
     if (!sweep) return;
@@ -121,15 +134,18 @@ class Reader {
 
   void read_cell(const std::string& folder, const ListedCell& cell, StudyInput& study) {
     const std::string path = (fs::path(folder) / cell.record).string();
-    const Result<PathKind> kind = path_kind(path);
-    if (kind.ok() && *kind == PathKind::kNothing) {
+    if (!is_there(path)) {
       study.lost.push_back(lost_cell(folder, cell));
       return;
     }
-    if (!kind.ok()) cannot_be_read(kind.error().message);
-    std::optional<ReportRun> run = kind.ok() ? record(path) : std::nullopt;
+    const size_t before = unreadable_.size();
+    std::optional<ReportRun> run = record(path, Named::kByFolder);
     if (!run) {
-      study.lost.push_back({cell.name, cell.run, {}, "its record is damaged"});
+      const bool unread = unreadable_.size() > before;
+      study.lost.push_back({cell.name,
+                            cell.run,
+                            {},
+                            unread ? "its record cannot be read" : "its record is damaged"});
       return;
     }
     run->values = cell.values;
@@ -140,14 +156,9 @@ class Reader {
     LostCell lost{cell.name, cell.run, {}, ""};
     const fs::path name = fs::path(cell.record).filename();
     const std::string path = (fs::path(folder) / "failures" / name).string();
-    const Result<PathKind> kind = path_kind(path);
-    if (kind.ok() && *kind == PathKind::kNothing) return lost;
+    if (!is_there(path)) return lost;
     lost.message = "what happened was noted, but the note is damaged";
-    if (!kind.ok()) {
-      cannot_be_read(kind.error().message);
-      return lost;
-    }
-    const std::optional<std::string> text = contents(path);
+    const std::optional<std::string> text = contents(path, Named::kByFolder);
     if (!text) return lost;
     const auto root =
         parse_report_json(path, *text, "a failure that `dbsa-pipe sweep` noted", faults_);

@@ -106,13 +106,14 @@ struct StudyInput {
 
 struct ReportInput {
   std::vector<StudyInput> studies;
-  // Damaged files, a line for each fault.
+  // Files that are damaged or cannot be read, a line for each fault.
   std::vector<std::string> left_out;
 };
 
 // Sweeps in the order of the paths, loose records last. Each path is a folder with a sweep.json, a
-// folder of records or a record. A damaged file is left out, and named.
-// An error, with all faults, a line each, where a path leads to nothing or no record is left:
+// folder of records or a record. A file of a folder that is damaged or cannot be read is left out,
+// and named. An error, with all faults, a line each, where a path leads to nothing or cannot be
+// read itself, or no record is left:
 // kConfig for files that are not what they should be, kEnvironment for what cannot be read.
 Result<ReportInput> read_report_input(std::span<const std::string> paths);
 

@@ -146,7 +146,7 @@ std::optional<ReportSection> lost_section(const Study& study) {
 }
 
 ReportSection left_out_section(const Report& report) {
-  ReportSection section{2, "Left out", {"These files are damaged:"}};
+  ReportSection section{2, "Left out", {"These files are damaged or cannot be read:"}};
   ReportTable table;
   table.columns = {{"what is wrong"}};
   for (const std::string& line : report.left_out) table.rows.push_back({{line}});

@@ -78,6 +78,10 @@ TEST_F(BadPlugin, InspectRefusesWhatRunRefuses) {
             refused("exits_on_load",
                     "loading: called exit() while looking at plugins; it must return an error "
                     "instead: use another one, or tell its author"));
+  if (!kSanitized) {
+    EXPECT_EQ(inspected("exits_at_once_on_load", ""),
+              refused("exits_at_once_on_load", "loading: ended with exit code 0"));
+  }
   EXPECT_EQ(inspected("aborts_on_load", ""),
             refused("aborts_on_load",
                     "loading: the program crashed while looking at plugins: aborted (SIGABRT)"));
@@ -197,6 +201,70 @@ TEST_F(BadEnd, AnExitIsAnErrorOfEveryCommand) {
             "error: plugin test.retriever.nonsense_retriever ($B/nonsense_retriever.so): query: "
             "called exit() while answering" +
                 why);
+}
+
+TEST_F(BadEnd, AnExitWithoutHandlersIsAnErrorToo) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers have an _exit of their own";
+  EXPECT_EQ(said_of("run", "exit_at_once"),
+            std::string("exit 4\n") + kGroup +
+                "called _exit() while encoding the pool; it must return an error instead: use "
+                "another one, or tell its author\n");
+}
+
+TEST_F(BadEnd, AnExceptionInAThreadNamesTheLibrary) {
+  const std::string said = said_of("run", "throw_in_a_thread");
+  EXPECT_NE(said.find("error: unexpected error while encoding the pool: lost its server; it comes "
+                      "from $B/nonsense_grouper.so\n"),
+            std::string::npos)
+      << said;
+}
+
+TEST_F(BadEnd, ACrashAtTheEndSaysThatTheRecordIsComplete) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers report it first";
+  Words words = {"run", path("pipeline.toml"), "--quiet"};
+  const Words plugins =
+      with_bad_plugins({grouper("nonsense_grouper"), "block_grouper.fault=crash_at_the_end"});
+  words.insert(words.end(), plugins.begin(), plugins.end());
+  const std::string said = shortened(cli(words).error);
+  EXPECT_NE(said.find("error: the program crashed while ending, in $B/nonsense_grouper.so: "
+                      "segmentation fault (SIGSEGV); the result record is complete: $W/runs/"),
+            std::string::npos)
+      << said;
+}
+
+TEST_F(BadEnd, ACellThatTheKernelKillsIsExplained) {
+  workspace_.write("sweep.toml",
+                   "base = \"pipeline.toml\"\noutput.directory = \"sweep\"\n"
+                   "[[axis]]\nname = \"share\"\nkey = \"selection.ratio\"\nvalues = [0.5]\n");
+  Words words = {"sweep", path("sweep.toml"), "--quiet"};
+  const Words plugins =
+      with_bad_plugins({grouper("nonsense_grouper"), "block_grouper.fault=killed"});
+  words.insert(words.end(), plugins.begin(), plugins.end());
+  const ProcessResult result = cli(words);
+  EXPECT_EQ(result.exit_code, 5);
+  EXPECT_NE(result.error.find("exit code 137: killed by SIGKILL: probably out of memory; run fewer "
+                              "cells at once (--jobs), or give them more memory; its log says "
+                              "nothing: "),
+            std::string::npos)
+      << result.error;
+}
+
+// The user may have meant it to stand before a plugin of the program's.
+TEST_F(BadPlugin, AManifestThatCannotBeUsedIsAWarning) {
+  std::filesystem::create_directories(path("plugins"));
+  workspace_.write("plugins/mine.plugin.toml", "revision == 1\n");
+  for (const bool in_environment : {false, true}) {
+    Words words = {"validate", path("pipeline.toml")};
+    if (!in_environment) words.insert(words.end(), {"--plugin-path", path("plugins")});
+    const ProcessResult result =
+        run_process(command(words),
+                    {.environment = {{"DBSA_PLUGIN_PATH", in_environment ? path("plugins") : ""}}});
+    EXPECT_EQ(result.exit_code, 0);
+    EXPECT_NE(
+        shortened(result.error).find("warning: plugin not used: $W/plugins/mine.plugin.toml:1"),
+        std::string::npos)
+        << result.error;
+  }
 }
 
 TEST_F(BadEnd, WhatCannotBeCaughtIsNamed) {

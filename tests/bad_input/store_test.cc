@@ -6,6 +6,7 @@
 
 #include "tests/bad_input/bad_input.h"
 #include "tests/store/child_process.h"
+#include "tests/support/sanitized.h"
 
 namespace dbsa {
 namespace {
@@ -34,6 +35,21 @@ TEST_F(BadStore, ReadOnly) {
         "not in the store)\n";
     return said == expected ? "" : said;
   });
+}
+
+TEST_F(BadStore, WithoutAddressSpaceForAPack) {
+  if (kSanitized) GTEST_SKIP() << "sanitizers need address space themselves";
+  Words words = {"/bin/sh", "-c", "ulimit -v 16000000; exec \"$@\"", "sh"};
+  const Words encode = command({"encode", path("pipeline.toml"), "--quiet", "--threads", "2",
+                                "--set", "kv_store.pack_bytes=1000000000000"});
+  words.insert(words.end(), encode.begin(), encode.end());
+  const ProcessResult result = run_process(words, {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_NE(result.error.find(
+                ": cannot map 1000000000000 bytes: Cannot allocate memory; allow more address "
+                "space (ulimit -v), or make new packs smaller with kv_store.pack_bytes\n"),
+            std::string::npos)
+      << result.error;
 }
 
 // What cannot be mended in the store is computed for this process alone.

@@ -2,5 +2,6 @@
 #include "bad_table.c"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 __attribute__((constructor)) static void end(void) { END; }

@@ -8,9 +8,12 @@
 
 namespace {
 
-int32_t index(void* instance, const dbsa_texts*, dbsa_error*) {
+int32_t index(void* instance, const dbsa_texts*, dbsa_error* error) {
   say(instance, "index");
-  return DBSA_OK;
+  if (fault_of(instance) != "asks_for_limit") return DBSA_OK;
+  std::strcpy(error->message, "too few documents");
+  std::strcpy(error->config_pointer, "/limit");
+  return DBSA_ERROR_INVALID_ARGUMENT;
 }
 
 int32_t save(void* instance, const dbsa_byte_sink* sink, dbsa_error*) {
@@ -32,6 +35,10 @@ int32_t query(void* instance, const char* text, uint64_t length, dbsa_ranking* r
   const std::string& fault = fault_of(instance);
   say(instance, "query");
   end_suddenly(fault);
+  if (fault == "stopped") {
+    std::strcpy(error->message, "enough");
+    return DBSA_ERROR_CANCELLED;
+  }
   if (fault == "one_text" &&
       std::string_view(text, length).find("boom") != std::string_view::npos) {
     std::strcpy(error->message, "cannot rank for this text");

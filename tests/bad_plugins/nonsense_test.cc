@@ -261,6 +261,34 @@ TEST(Nonsense, AKeyThatTheManifestDoesNotDeclareIsThePluginsFault) {
   EXPECT_TRUE(error.message.ends_with(missing("check_config", "host"))) << error.message;
 }
 
+TEST(Nonsense, AnUndeclaredKeyIsThePluginsFaultInEveryCall) {
+  HostServices services({.threads = 1});
+  auto retriever =
+      make<Retriever>(services, DBSA_KIND_RETRIEVER, "nonsense_retriever", "asks_for_limit");
+  ASSERT_TRUE(retriever.ok());
+  const Status indexed = retriever->index(std::vector<std::string>(4, "text"));
+  ASSERT_FALSE(indexed.ok());
+  EXPECT_EQ(indexed.error().code, ErrorCode::kPlugin);
+  EXPECT_EQ(indexed.error().config_pointer, "");
+  EXPECT_EQ(shortened(indexed.error().message),
+            "plugin test.retriever.nonsense_retriever (<plugins>/nonsense_retriever.so): index: "
+            "asks for the key \"limit\", which its manifest does not declare; the plugin's author "
+            "must add [config.limit] to the manifest (it says: too few documents)");
+}
+
+TEST(Nonsense, APluginThatStopsWithoutBeingAskedHasFailed) {
+  HostServices services({.threads = 1});
+  auto retriever = make<Retriever>(services, DBSA_KIND_RETRIEVER, "nonsense_retriever", "stopped");
+  ASSERT_TRUE(retriever.ok());
+  ASSERT_TRUE(retriever->index(std::vector<std::string>(4, "text")).ok());
+  EXPECT_EQ(without_name(retriever->query("text", 2), "retriever", "nonsense_retriever"),
+            "query: says that it was stopped (DBSA_ERROR_CANCELLED), but nobody asked it to; its "
+            "author must return another error (it says: test.retriever.nonsense_retriever: "
+            "enough)");
+  services.request_cancel();
+  EXPECT_EQ(retriever->query("text", 2).error().code, ErrorCode::kCancelled);
+}
+
 TEST(NonsenseStore, PointsAtTheKey) {
   const auto plugin = load_bad(DBSA_KIND_KV_STORE, "nonsense_store");
   ASSERT_TRUE(plugin.ok());

@@ -1,10 +1,13 @@
 // Ways in which a plugin can end the program that has called it.
 #pragma once
 
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -24,8 +27,17 @@
   *reinterpret_cast<volatile int*>(address) = 1;
 }
 
+struct CrashAtTheEnd {
+  ~CrashAtTheEnd() { write_nowhere(); }
+};
+
 inline void end_suddenly(const std::string& fault) {
   if (fault == "exit") std::exit(0);
+  if (fault == "exit_at_once") ::_exit(0);
+  if (fault == "killed") std::raise(SIGKILL);
+  if (fault == "throw_in_a_thread")
+    std::thread([] { throw std::runtime_error("lost its server"); }).join();
+  if (fault == "crash_at_the_end") static const CrashAtTheEnd crash;
   if (fault == "quick_exit") std::quick_exit(0);
   if (fault == "exit_of_a_thread") std::thread([] { std::exit(0); }).join();
   if (fault == "crash") std::raise(SIGSEGV);

@@ -45,7 +45,7 @@ class CancelTest : public CliTest {
 };
 
 TEST_F(CancelTest, EncodeKeepsWhatIsDoneAndGoesOnFromThere) {
-  for (const int signal_number : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int signal_number : {SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGUSR1}) {
     const std::string pipeline = make_long_pipeline();
     const ProcessResult stopped = interrupt_encode(pipeline, signal_number);
     EXPECT_EQ(stopped.exit_code, 128 + signal_number) << stopped.error;
@@ -101,6 +101,22 @@ TEST_F(CancelTest, SignalsThatWereIgnoredBeforeStayIgnored) {
   const ProcessResult result = process.wait();
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.error, "");
+}
+
+// Batch systems repeat theirs.
+TEST_F(CancelTest, ASecondWarningOfABatchSystemEndsNothing) {
+  const std::string pipeline = make_long_pipeline();
+  for (const int signal_number : {SIGUSR2, SIGALRM}) {
+    Process process(command({"encode", pipeline, "--set", "kv_store.publish_interval_s=0"}));
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!anything_published() && !process.ended() && std::chrono::steady_clock::now() < give_up)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (int times = 0; times < 3; ++times) process.send_signal(signal_number);
+    const ProcessResult stopped = process.wait();
+    EXPECT_EQ(stopped.exit_code, 128 + signal_number) << stopped.error;
+    EXPECT_THAT(stopped.error, testing::HasSubstr("\nstopped: "));
+    std::filesystem::remove_all(path("store"));
+  }
 }
 
 TEST_F(CancelTest, QueryEndsWithItsInputOpen) {

@@ -326,6 +326,11 @@ TEST_F(RunTest, AFolderForRecordsThatCannotBeMadeIsNamedBeforeAnythingIsEncoded)
   EXPECT_THAT(result.error,
               HasSubstr("output.directory: " + path("runs") + " is no folder; name another"));
   EXPECT_FALSE(std::filesystem::exists(path("store")));
+  // These write no record.
+  for (const char* command : {"explain", "encode"}) {
+    const ProcessResult other = cli({command, pipeline, "--quiet"});
+    EXPECT_EQ(other.exit_code, 0) << other.error;
+  }
 }
 
 TEST_F(RunTest, WhatCannotBeginLeavesNothing) {

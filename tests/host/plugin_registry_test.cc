@@ -184,6 +184,47 @@ TEST_F(Registry, ARefusedPluginOfOursIsStillMeant) {
   EXPECT_TRUE(registry.find(DBSA_KIND_RETRIEVER, "org.retriever.all").ok());
 }
 
+// A name of any kind, as `inspect` takes.
+TEST_F(Registry, AShortNameOfAnyKindMeansOurs) {
+  add("a", "dbsa.mask_pattern.self", "mask_pattern");
+  add("b", "acme.retriever.self", "retriever");
+  const PluginRegistry registry = discover({folder_.string()});
+  const auto found = registry.find(0, "self");
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_EQ((*found)->id, "dbsa.mask_pattern.self");
+  EXPECT_EQ((*registry.find(DBSA_KIND_RETRIEVER, "self"))->id, "acme.retriever.self");
+}
+
+// Its id shows in its text though it is no TOML.
+TEST_F(Registry, AManifestWithASyntaxErrorStillStandsFirst) {
+  const std::string mine = (folder_ / "mine").string(), behind = (folder_ / "behind").string();
+  std::ofstream(add("mine/other_name", "dbsa.retriever.all", "retriever"), std::ios::app)
+      << "licence == 3\n";
+  add("behind/dbsa_retriever_all", "dbsa.retriever.all", "retriever");
+  const auto found = discover({mine, behind}).find(DBSA_KIND_RETRIEVER, "all");
+  ASSERT_FALSE(found.ok());
+  EXPECT_TRUE(found.error().message.starts_with(
+      mine + "/other_name.plugin.toml, which is looked for before " + behind +
+      "/dbsa_retriever_all.plugin.toml, cannot be used: "))
+      << found.error().message;
+}
+
+TEST_F(Registry, SaysWhyAPluginIsRefusedByItsIdAndByItsName) {
+  std::ofstream(add("x", "acme.retriever.lengths", "retriever"), std::ios::app) << "odd = 1\n";
+  const PluginRegistry registry = discover({folder_.string()});
+  for (const char* name : {"lengths", "acme.retriever.lengths"}) {
+    const auto found = registry.find(DBSA_KIND_RETRIEVER, name);
+    ASSERT_FALSE(found.ok());
+    EXPECT_NE(found.error().message.find("; refused: " + folder_.string() + "/x.plugin.toml:8:1"),
+              std::string::npos)
+        << found.error().message;
+  }
+  EXPECT_TRUE(registry.find(DBSA_KIND_RETRIEVER, "bm25")
+                  .error()
+                  .message.ends_with("; 1 manifest was refused: `dbsa-pipe inspect --failed` says "
+                                     "why"));
+}
+
 TEST_F(Registry, NamesEveryPlaceSearched) {
   const PluginRegistry registry = discover({folder_.string(), (folder_ / "none").string()});
   EXPECT_EQ(registry.find(DBSA_KIND_RETRIEVER, "all").error().message,

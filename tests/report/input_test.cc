@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "tests/cli/schema_judge.h"
 #include "tests/report/records.h"
@@ -130,6 +131,25 @@ TEST(ReportInput, DamagedRecordsAreLeftOut) {
                     "program.name is not \"dbsa-pipe\", or it has no schema_version",
           workspace.path("later") +
               ": expected a sweep.json or result records (*.json), the folder has none"));
+}
+
+TEST(ReportInput, RecordsOfASweepThatCannotBeReadAreLeftOut) {
+  const Workspace workspace;
+  const std::string sweep = write_sweep(workspace, "sweep", 1, {2, 4});
+  std::filesystem::create_symlink("nowhere", workspace.path("sweep/records/0002.json"));
+  std::filesystem::create_symlink("0004.json", workspace.path("sweep/records/0004.json"));
+  const auto input = read_report_input(std::vector{sweep});
+  ASSERT_TRUE(input.ok()) << input.error().message;
+  const StudyInput& study = input->studies[0];
+  EXPECT_EQ(study.runs.size(), 2u);
+  ASSERT_EQ(study.lost.size(), 2u);
+  EXPECT_EQ(study.lost[0].message, "its record cannot be read");
+  EXPECT_EQ(study.lost[1].message, "its record cannot be read");
+  EXPECT_THAT(input->left_out,
+              testing::ElementsAre(workspace.path("sweep/records/0002.json") +
+                                       ": cannot be opened: No such file or directory",
+                                   workspace.path("sweep/records/0004.json") +
+                                       ": cannot be opened: Too many levels of symbolic links"));
 }
 
 // A narrower sweep into the same folder lists fewer values than there are records of.

@@ -1,5 +1,6 @@
 // dbsa-pipe report, end to end.
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -71,17 +72,59 @@ TEST_F(ReportCommand, ARecordIsReportedBesideItsFile) {
   EXPECT_TRUE(fs::exists(path("runs/report/report.html")));
 }
 
-TEST_F(ReportCommand, WithoutGnuplotItSaysWhatToInstallAndWritesNothing) {
+TEST_F(ReportCommand, WithoutGnuplotItSaysWhatToInstallAndWritesTheTables) {
   const std::string sweep = write_sweep(workspace_, "sweep", 1);
   const ProcessOptions no_path = {.environment = {{"PATH", "/nowhere"}}};
   const ProcessResult result = cli({"report", sweep}, no_path);
-  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.error,
+              HasSubstr("warning: gnuplot: not found; it draws the plots of a report: install the "
+                        "package gnuplot-nox; the report has no plots (--no-plots leaves them out "
+                        "without a warning)\n"));
+  const std::string page = workspace_.read("sweep/report/report.html");
+  EXPECT_THAT(page, Not(HasSubstr("<figure>")));
+  EXPECT_THAT(page, HasSubstr("<table"));
+  const ProcessResult chosen = cli({"report", sweep, "--no-plots"}, no_path);
+  ASSERT_EQ(chosen.exit_code, 0);
+  EXPECT_THAT(chosen.error, Not(HasSubstr("gnuplot")));
+  EXPECT_EQ(workspace_.read("sweep/report/report.html"), page);
+}
+
+TEST_F(ReportCommand, SettingsForGnuplotInTheEnvironmentChangeNothing) {
+  const std::string sweep = write_sweep(workspace_, "sweep", 1);
+  ASSERT_EQ(cli({"report", sweep, "--quiet"}).exit_code, 0);
+  const std::string page = workspace_.read("sweep/report/report.html");
+  EXPECT_THAT(page, HasSubstr("<figure>"));
+  for (const char* terminal : {"qt", "x11", "no-such-terminal"}) {
+    const ProcessResult result =
+        cli({"report", sweep, "--quiet"},
+            {.environment = {{"GNUTERM", terminal}, {"GNUPLOT_LIB", "/nowhere"}}});
+    EXPECT_EQ(result.exit_code, 0) << terminal;
+    EXPECT_EQ(result.error, "") << terminal;
+    EXPECT_EQ(workspace_.read("sweep/report/report.html"), page) << terminal;
+  }
+}
+
+// Nothing but regular files is read, and the rest is reported.
+TEST_F(ReportCommand, RecordsThatCannotBeReadAreWarnings) {
+  workspace_.write("runs/a.json", make_record({}).dump());
+  fs::create_symlink("nowhere.json", path("runs/link.json"));
+  fs::create_symlink("loop.json", path("runs/loop.json"));
+  ASSERT_EQ(::mkfifo(path("runs/pipe.json").c_str(), 0600), 0);
+  const ProcessResult result = cli({"report", path("runs"), "--no-plots", "--quiet"});
+  EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.error,
-            "error: gnuplot: not found; it draws the plots of a report: install the package "
-            "gnuplot-nox, or use --no-plots\n");
-  EXPECT_FALSE(fs::exists(sweep + "/report"));
-  ASSERT_EQ(cli({"report", sweep, "--no-plots"}, no_path).exit_code, 0);
-  EXPECT_THAT(workspace_.read("sweep/report/report.html"), Not(HasSubstr("<figure>")));
+            "warning: " + path("runs/link.json") +
+                ": cannot be opened: No such file or directory; left out\nwarning: " +
+                path("runs/loop.json") +
+                ": cannot be opened: Too many levels of symbolic links; left out\nwarning: " +
+                path("runs/pipe.json") +
+                ": expected a regular file, found a named pipe; name a regular file; left out\n");
+  EXPECT_THAT(workspace_.read("runs/report/report.md"), HasSubstr("## Left out"));
+  // What the user names is meant.
+  EXPECT_EQ(cli({"report", path("runs/a.json"), path("runs/pipe.json"), "--no-plots"}).exit_code,
+            4);
+  EXPECT_EQ(cli({"report", path("runs/loop.json"), "--no-plots"}).exit_code, 4);
 }
 
 TEST_F(ReportCommand, BadInputIsNamedAndNothingIsWritten) {

@@ -102,7 +102,7 @@ TEST(Gnuplot, FaultsAreNamed) {
   EXPECT_EQ(missing.error().code, ErrorCode::kEnvironment);
   EXPECT_EQ(missing.error().message,
             "no-such-gnuplot: not found; it draws the plots of a report: install the package "
-            "gnuplot-nox, or use --no-plots");
+            "gnuplot-nox");
   const auto failed = run_gnuplot("plot nonsense(\n");
   ASSERT_FALSE(failed.ok());
   EXPECT_TRUE(failed.error().message.starts_with("gnuplot: ended with an error: "))

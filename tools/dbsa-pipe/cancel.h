@@ -1,11 +1,13 @@
-// Ctrl-C: the first SIGINT, SIGTERM or SIGHUP asks the work to stop at the next safe place, the
-// second one ends the process at once. One that was ignored when the program started stays ignored.
+// Ctrl-C: the first SIGINT, SIGTERM or SIGHUP, or one of the signals that batch systems send before
+// they end a job, asks the work to stop at the next safe place; a second SIGINT, SIGTERM or SIGHUP
+// ends the process at once. One that was ignored when the program started stays ignored.
 #pragma once
 
 #include <signal.h>
 
 #include <array>
 
+#include "config/exit_code.h"
 #include "host/host_services.h"
 
 namespace dbsa::cli {
@@ -19,8 +21,7 @@ class CancelOnSignal {
   CancelOnSignal& operator=(const CancelOnSignal&) = delete;
 
  private:
-  static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
-  std::array<struct sigaction, kSignals.size()> old_ = {};
+  std::array<struct sigaction, kStopSignals.size()> old_ = {};
 };
 
 // The signal that asked the work to stop; 0 for none.

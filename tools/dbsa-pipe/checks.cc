@@ -88,7 +88,8 @@ std::vector<std::string> data_warnings(const host::ResolvedPipeline& resolved,
   return warnings;
 }
 
-Status check_folders(const host::ResolvedPipeline& resolved) {
+Status check_folders(const host::ResolvedPipeline& resolved, Written written) {
+  if (written == Written::kNothing) return {};
   ErrorList faults;
   const auto folder_at = [&](const std::string& pointer) -> std::string {
     const nlohmann::json::json_pointer at(pointer);
@@ -104,7 +105,8 @@ Status check_folders(const host::ResolvedPipeline& resolved) {
   const std::string store = folder_at("/kv_store/path");
   std::error_code failed;
   if (!std::filesystem::is_directory(store, failed)) check("/kv_store/path", store);
-  check("/output/directory", folder_at("/output/directory"));
+  if (written == Written::kStoreAndRecord)
+    check("/output/directory", folder_at("/output/directory"));
   return faults.status();
 }
 

@@ -43,9 +43,12 @@ std::vector<std::string> data_warnings(const host::ResolvedPipeline& resolved,
                                        const Settings& settings, const CheckedData& data,
                                        const DataValidity& validity, const Tokenizer* tokenizer);
 
-// Whether folders that a run writes into are there or can be made, as far as that shows without
+// What a command writes.
+enum class Written { kNothing, kStore, kStoreAndRecord };
+
+// Whether folders that a command writes into are there or can be made, as far as that shows without
 // making them. All faults in one kEnvironment error, a line each with its place.
-Status check_folders(const host::ResolvedPipeline& resolved);
+Status check_folders(const host::ResolvedPipeline& resolved, Written written);
 
 // What is written in the pipeline, is not the default, and has no effect there: "decoding.stop: has
 // no effect with decoding.method = "trie"", with its place. A file that several pipelines share may

@@ -33,7 +33,7 @@ Status encode(Session& session, const CommandLine& line, Terminal& terminal) {
                  "this store is not kept between runs, so encoding alone would be lost; use "
                  "`dbsa-pipe run`, or a store with a path",
                  "/kv_store/plugin"};
-  DBSA_RETURN_IF_ERROR(check_folders(session.resolved()));
+  DBSA_RETURN_IF_ERROR(check_folders(session.resolved(), Written::kStore));
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
   DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());

@@ -314,7 +314,7 @@ Status check_mask_name(const std::string& name) {
 Status explain_pipeline(Session& session, const CommandLine& line, Terminal& terminal) {
   if (line.has("mask")) DBSA_RETURN_IF_ERROR(check_mask_name(line.text("mask")));
   set_phase("laying out the pool");
-  DBSA_ASSIGN_OR_RETURN(const Findings found, find_out(session));
+  DBSA_ASSIGN_OR_RETURN(const Findings found, find_out(session, Written::kNothing));
   if (!found.pool)
     return Error{ErrorCode::kConfig,
                  "the blocks or the index of this pipeline need embeddings, which explain does "

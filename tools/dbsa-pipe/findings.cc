@@ -150,7 +150,7 @@ int64_t Findings::tokens() const {
   return sum;
 }
 
-Result<Findings> find_out(Session& session, QueryChecks query_checks) {
+Result<Findings> find_out(Session& session, Written written, QueryChecks query_checks) {
   const Result<Settings> read = read_settings(session.resolved().json);
   if (!read.ok()) return session.resolved().located(read.error());
   const Settings& settings = *read;
@@ -166,7 +166,7 @@ Result<Findings> find_out(Session& session, QueryChecks query_checks) {
     add(embedding.error());
   Result<CheckedData> data = check_data(settings);
   if (!data.ok()) add(data.error());
-  faults.add(check_folders(session.resolved()));
+  faults.add(check_folders(session.resolved(), written));
   DBSA_RETURN_IF_ERROR(faults.status());
   findings.data = std::move(data).value();
   // Embeddings are computed by the model or an encoder, which goes further than this command does.

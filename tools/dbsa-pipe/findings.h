@@ -32,9 +32,10 @@ struct Findings {
 
 enum class QueryChecks { kEach, kNone };
 
-// Checks model, data and pool and, with kEach, makes the request of every query, short of computing
-// it: what is wrong with one becomes its error in data.queries. All other faults in one error with
-// their places.
-Result<Findings> find_out(Session& session, QueryChecks query_checks = QueryChecks::kEach);
+// Checks model, data, pool and the folders that are to be written into and, with kEach, makes the
+// request of every query, short of computing it: what is wrong with one becomes its error in
+// data.queries. All other faults in one error with their places.
+Result<Findings> find_out(Session& session, Written written,
+                          QueryChecks query_checks = QueryChecks::kEach);
 
 }  // namespace dbsa::cli

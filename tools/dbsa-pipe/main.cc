@@ -50,7 +50,9 @@ void print_help(Terminal& terminal) {
   terminal.out("  dbsa-pipe run pipelines/quickstart.toml\n");
   terminal.out(
       "Exit codes: 0 ok, 2 configuration, data or command line, 3 plugin, 4 environment (missing "
-      "file,\nmemory, disk), 5 run; stopped: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.");
+      "file,\nmemory, disk), 5 run; stopped: 130 by Ctrl-C, 143 by SIGTERM, 128 + n by signal n "
+      "(HUP, "
+      "XCPU,\nUSR1, USR2, ALRM).");
 }
 
 int usage_error(Terminal& terminal, const std::string& what) {
@@ -117,7 +119,7 @@ int main(int argc, char** argv) {
     code = dbsa::cli::fail(terminal, dbsa::cli::describe_exception());
   }
   const dbsa::Status written = terminal.close_out();
-  dbsa::cli::expect_end();
+  dbsa::cli::expect_end(code);
   // A reader that leaves ends the program without a word, as other programs.
   if (terminal.reader_left() && !pipes_ignored) {
     ::signal(SIGPIPE, SIG_DFL);
@@ -127,6 +129,7 @@ int main(int argc, char** argv) {
   if (!written.ok()) {
     const int failed = dbsa::cli::fail(terminal, written.error());
     if (code == 0) code = failed;
+    dbsa::cli::expect_end(code);
   }
   return code;
 }

@@ -21,6 +21,10 @@ namespace {
 constexpr unsigned kMostSeconds = 60;
 constexpr std::string_view kErrorWord = "error: ";  // as sudden_end.h begins its line
 
+// Said last by a child that has loaded the plugin: a plugin may end it with any exit code. The zero
+// is in no text that one prints.
+constexpr std::string_view kLoaded{"\0loaded\n", 8};
+
 // Loads the plugin and ends; what is wrong goes to `answer`, and so does what is said of a crash.
 [[noreturn]] void load_and_end(host::PluginRegistry& registry, const host::Manifest& manifest,
                                int answer) {
@@ -31,10 +35,10 @@ constexpr std::string_view kErrorWord = "error: ";  // as sudden_end.h begins it
   ::setrlimit(RLIMIT_CORE, &no_core);
   ::alarm(kMostSeconds);  // ends it
   const auto loaded = registry.load(manifest);
-  if (loaded.ok()) ::_exit(0);
-  const std::string line = std::string(kErrorWord) + loaded.error().message + "\n";
+  const std::string line =
+      loaded.ok() ? std::string(kLoaded) : std::string(kErrorWord) + loaded.error().message + "\n";
   (void)!::write(STDERR_FILENO, line.data(), line.size());  // fits a pipe
-  ::_exit(exit_code(loaded.error().code));
+  ::_exit(loaded.ok() ? 0 : exit_code(loaded.error().code));
 }
 
 std::string read_all(int descriptor) {
@@ -73,10 +77,11 @@ Status probe_plugin(host::PluginRegistry& registry, const host::Manifest& manife
   if (child < 0) return cannot("no process");
   if (child == 0) load_and_end(registry, manifest, writes.get());
   writes.close();
-  const std::string said = error_in(read_all(reads.get()));
+  const std::string answer = read_all(reads.get());
+  const std::string said = error_in(answer);
   int status = 0;
   if (uninterrupted([&] { return ::waitpid(child, &status, 0); }) < 0) return cannot("lost it");
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && answer.ends_with(kLoaded)) return {};
   const bool unreadable = WIFEXITED(status) &&
                           WEXITSTATUS(status) == exit_code(ErrorCode::kEnvironment) &&
                           said.find(" called exit() ") == said.npos;

@@ -22,8 +22,9 @@ CommandLine report_command_line() {
                     "Each PATH is a folder of `dbsa-pipe sweep`, a folder of result records, or a "
                     "record.\nWrites report.html, report.md and report.csv. Runs that differ in "
                     "their draw of\ndemonstrations only are one group, shown with mean and 95 % "
-                    "interval. A damaged record\nis named and left out. The plots are drawn by "
-                    "gnuplot.",
+                    "interval. A record that\nis damaged or cannot be read is named "
+                    "and left out. The plots are drawn by gnuplot;\nwithout it, or where it fails, "
+                    "the report has the tables only.",
                     "dbsa-pipe report runs/\n"
                     "dbsa-pipe report sweeps/masks sweeps/sizes --output report --title Masks"});
   line.argument_list("PATH");
@@ -62,8 +63,15 @@ Result<Report> make_report(const CommandLine& line, const std::vector<std::strin
   set_phase("drawing plots");
   terminal.set_progress("drawing plots ...");
   for (size_t i = 0; i < report.studies.size(); ++i) {
-    DBSA_ASSIGN_OR_RETURN(StudyPlots plots, draw_plots(report.studies[i], "s" + std::to_string(i)));
-    report.plots.push_back(std::move(plots));
+    Result<StudyPlots> plots = draw_plots(report.studies[i], "s" + std::to_string(i));
+    // The tables are worth having without them.
+    if (!plots.ok()) {
+      terminal.warning(plots.error().message +
+                       "; the report has no plots (--no-plots leaves them out without a warning)");
+      report.plots.clear();
+      break;
+    }
+    report.plots.push_back(std::move(plots).value());
   }
   return report;
 }

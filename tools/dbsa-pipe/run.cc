@@ -164,7 +164,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.started = std::time(nullptr);
   DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(session.resolved().json));
   DBSA_RETURN_IF_ERROR(check_queries_given(settings));
-  DBSA_RETURN_IF_ERROR(check_folders(session.resolved()));
+  DBSA_RETURN_IF_ERROR(check_folders(session.resolved(), Written::kStoreAndRecord));
   log_table(settings.data, settings.data.queries, session.services());
   DBSA_ASSIGN_OR_RETURN(CheckedData data, check_data(settings));  // before hours of encoding
   if (line.has("record")) DBSA_RETURN_IF_ERROR(check_repeatable(session, line, terminal));
@@ -215,6 +215,8 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const std::string path,
                         write_record(settings.output_directory, record.pipeline_path,
                                      record.started, record_to_json(record, totals)));
+  note_record(path);
+  set_phase("showing the results");
   remove_journal(answers, terminal);
   Status measured;
   if (wants_kv_error(settings, record)) {

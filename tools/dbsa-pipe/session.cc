@@ -1,6 +1,8 @@
 #include "session.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "cancel.h"
 #include "config/absolute_path.h"
@@ -70,6 +72,18 @@ Result<host::PluginRegistry> discover_plugins(const CommandLine& line) {
   return host::PluginRegistry::discover(host::plugin_search_path(line.texts("plugin-path")));
 }
 
+void warn_of_refused_plugins(const CommandLine& line, const host::PluginRegistry& registry,
+                             Terminal& terminal, std::string_view said) {
+  const std::vector<std::string> given = host::given_plugin_folders(line.texts("plugin-path"));
+  std::set<std::string> told;  // two copies of one plugin have one cause
+  for (const host::FailedPlugin& failed : registry.failed()) {
+    const std::string folder = std::filesystem::path(failed.path).parent_path().string();
+    if (std::find(given.begin(), given.end(), folder) == given.end()) continue;
+    if (said.find(failed.cause) != said.npos) continue;
+    if (told.insert(failed.cause).second) terminal.warning("plugin not used: " + failed.cause);
+  }
+}
+
 namespace {
 
 // The pipeline of a result record, as a file would give it.
@@ -118,11 +132,13 @@ Result<std::unique_ptr<Session>> Session::open(const CommandLine& line, Terminal
   DBSA_RETURN_IF_ERROR(apply_settings(line, document));
   DBSA_ASSIGN_OR_RETURN(host::PluginRegistry registry, discover_plugins(line));
   std::unique_ptr<Session> session(new Session(std::move(options), std::move(registry)));
-  DBSA_ASSIGN_OR_RETURN(
-      session->resolved_,
-      host::resolve_pipeline(
-          std::move(document), session->registry_,
-          line.help().name == "query" ? host::NamedFiles::kModel : host::NamedFiles::kAll));
+  Result<host::ResolvedPipeline> resolved = host::resolve_pipeline(
+      std::move(document), session->registry_,
+      line.help().name == "query" ? host::NamedFiles::kModel : host::NamedFiles::kAll);
+  warn_of_refused_plugins(line, session->registry_, terminal,
+                          resolved.ok() ? "" : resolved.error().message);
+  if (!resolved.ok()) return std::move(resolved).error();
+  session->resolved_ = std::move(resolved).value();
   session->open_options_.rehash_weights = line.has("verify");
   host::offer_plugins(session->services_, session->registry_);
   DBSA_RETURN_IF_ERROR(host::check_plugins(session->resolved_, session->registry_));

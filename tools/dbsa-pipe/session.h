@@ -52,6 +52,10 @@ class Session {
 Result<host::HostOptions> host_options(const CommandLine& line, Terminal& terminal);
 // kEnvironment for a --plugin-path that is no folder.
 Result<host::PluginRegistry> discover_plugins(const CommandLine& line);
+// Of manifests that cannot be used, in folders that the user has named: one of them may have been
+// meant to stand before a plugin of the program's. said: an error that names some of them.
+void warn_of_refused_plugins(const CommandLine& line, const host::PluginRegistry& registry,
+                             Terminal& terminal, std::string_view said = "");
 
 // Parses the words, opens a session, lets `work` run under Ctrl-C handling, and turns what it
 // returns into an exit code. Errors get their place in the pipeline file.

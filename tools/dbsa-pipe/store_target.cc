@@ -77,6 +77,7 @@ Result<std::unique_ptr<StoreTarget>> StoreTarget::open(const CommandLine& line,
                                                        Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
   DBSA_ASSIGN_OR_RETURN(host::PluginRegistry registry, discover_plugins(line));
+  warn_of_refused_plugins(line, registry, terminal);
   std::unique_ptr<StoreTarget> target(new StoreTarget(std::move(options), std::move(registry)));
   const std::string path = line.text("STORE");
   DBSA_ASSIGN_OR_RETURN(const PathKind kind, path_kind(path));

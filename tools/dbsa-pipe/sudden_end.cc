@@ -1,8 +1,10 @@
 #include "sudden_end.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include <algorithm>
 #include <array>
@@ -29,6 +31,11 @@ std::atomic<const char*> phase = "starting";
 std::atomic<bool> end_expected = false;
 std::atomic<bool> ending = false;   // a handler speaks already
 std::atomic<bool> escapes = false;  // as a terminal may be sent
+
+std::atomic<pid_t> watched_process = 0;  // its children end as they like
+std::atomic<int> expected_code = 0;      // of its own end
+std::array<char, 4097> complete_record;  // its path
+std::atomic<bool> has_complete_record = false;
 
 constexpr std::array kCrashes = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 std::array<struct sigaction, kCrashes.size()> old_actions;
@@ -69,6 +76,12 @@ void add_plugin_call(Line& line, const char* otherwise) {
   }
   line.add("plugin ").add(call.id).add(" (").add(call.library).add("): ").add(call.function);
   line.add(": ");
+}
+
+// What was done is not lost.
+void add_record(Line& line) {
+  if (has_complete_record)
+    line.add("; the result record is complete: ").add(complete_record.data());
 }
 
 const char* signal_text(int signal_number) {
@@ -115,15 +128,40 @@ ErrorCode describe_exception_to(Line& line) {
   }
 }
 
-void on_exit() {
-  if (end_expected || ending.exchange(true)) return;
+void say_exit(const char* function) {
   Line line;
   line.add("error: ");
   add_plugin_call(line, "a plugin or a library ");
-  line.add("called exit() while ").add(phase.load());
+  line.add("called ").add(function).add(" while ").add(phase.load());
   line.add("; it must return an error instead: use another one, or tell its author");
+  add_record(line);
   line.print();
+}
+
+void on_exit() {
+  if (end_expected || ending.exchange(true)) return;
+  say_exit("exit()");
   ::_exit(exit_code(ErrorCode::kEnvironment));
+}
+
+// "; it comes from /lib/plugin.so" for the innermost function on the stack that is a plugin's, or
+// of another library without a version in its name: where an exception has left a thread of a
+// plugin's own, the stack is as it was.
+void add_library_on_stack(Line& line) {
+  constexpr int kMostFrames = 100;
+  struct Search {
+    std::string_view found;
+    int frames;
+  } search{{}, 0};
+  _Unwind_Backtrace(
+      [](_Unwind_Context* frame, void* argument) {
+        auto& looking = *static_cast<Search*>(argument);
+        looking.found = mapped_file_at(static_cast<uintptr_t>(_Unwind_GetIP(frame)));
+        const bool last = looking.found.ends_with(".so") || ++looking.frames == kMostFrames;
+        return last ? _URC_NORMAL_STOP : _URC_NO_REASON;
+      },
+      &search);
+  if (search.found.ends_with(".so")) line.add("; it comes from ").add(search.found);
 }
 
 [[noreturn]] void on_terminate() {
@@ -143,6 +181,8 @@ void on_exit() {
   } else {
     line.add("std::terminate was called while ").add(phase.load());
   }
+  if (host::current_plugin_call().id == nullptr) add_library_on_stack(line);
+  add_record(line);
   line.print();
   if (code == ErrorCode::kEnvironment) ::_exit(exit_code(code));
   ::signal(SIGABRT, SIG_DFL);  // all is said
@@ -194,6 +234,7 @@ void on_crash(int signal_number, siginfo_t* info, void* context) {
     line.add("the program crashed while ").add(phase.load());
     if (info->si_code > 0) add_library(line, context);
     line.add(": ").add(signal_text(signal_number));
+    add_record(line);
     line.print();
   }
   for (size_t i = 0; i < kCrashes.size(); ++i) ::sigaction(kCrashes[i], &old_actions[i], nullptr);
@@ -204,6 +245,7 @@ void on_crash(int signal_number, siginfo_t* info, void* context) {
 }  // namespace
 
 void watch_for_sudden_ends() {
+  watched_process = ::getpid();
   escapes = escapes_wanted();
   std::atexit(on_exit);
   std::at_quick_exit(on_exit);
@@ -224,7 +266,18 @@ void watch_for_sudden_ends() {
   for (size_t i = 0; i < kCrashes.size(); ++i) ::sigaction(kCrashes[i], &action, &old_actions[i]);
 }
 
-void expect_end() { end_expected = true; }
+void expect_end(int code) {
+  expected_code = code;
+  end_expected = true;
+  set_phase("ending");
+}
+
+void note_record(const std::string& path) {
+  const size_t length = std::min(path.size(), complete_record.size() - 1);
+  std::memcpy(complete_record.data(), path.data(), length);
+  complete_record[length] = '\0';
+  has_complete_record = true;
+}
 
 void set_phase(const char* doing) { phase = doing; }
 
@@ -235,3 +288,24 @@ Error describe_exception() {
 }
 
 }  // namespace dbsa::cli
+
+#ifdef DBSA_WATCHES_EXIT
+// The C library's exit without handlers: plugins and libraries find the program's first. One that
+// ends the program with 0 has not made a result. What ends by a system call, or by a signal that it
+// sends itself, is not noticed.
+extern "C" {
+__attribute__((visibility("default"))) void _exit(int status) {
+  namespace cli = dbsa::cli;
+  if (cli::watched_process == ::getpid()) {
+    if (cli::end_expected) {
+      status = cli::expected_code;  // a destructor after main has no say
+    } else if (!cli::ending.exchange(true)) {
+      cli::say_exit("_exit()");
+      status = dbsa::exit_code(dbsa::ErrorCode::kEnvironment);
+    }
+  }
+  for (;;) ::syscall(SYS_exit_group, status);
+}
+__attribute__((visibility("default"))) void _Exit(int status) noexcept { ::_exit(status); }
+}
+#endif

@@ -242,6 +242,7 @@ Status sweep_cells(const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
   host::HostServices services(std::move(options));
   DBSA_ASSIGN_OR_RETURN(const host::PluginRegistry registry, discover_plugins(line));
+  warn_of_refused_plugins(line, registry, terminal);
   DBSA_ASSIGN_OR_RETURN(const Sweep sweep, load_sweep(line.text("SWEEP"),
                                                       {line.texts("only"), line.texts("set"),
                                                        line.number("runs"), line.has("force-set")},

@@ -5,11 +5,14 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "config/exit_code.h"
 #include "config/read_file.h"
 
 namespace dbsa::cli {
@@ -21,6 +24,8 @@ Descriptor open_folder(const std::string& path) {
   return Descriptor(uninterrupted(
       [&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
 }
+
+const std::string kSilent = "its log says nothing: ";
 
 }  // namespace
 
@@ -70,8 +75,24 @@ std::string said_last(const std::string& path) {
   size_t error = text.find("\nerror: ");
   error = text.starts_with(kError) ? 0 : error == text.npos ? error : error + 1;
   if (error != text.npos) text.erase(0, error + kError.size());
-  if (text.empty()) return "it failed, and its log says nothing: " + path;
+  if (text.empty()) return kSilent + path;
   return text;
+}
+
+std::string why_ended(int code, const std::string& path) {
+  const char* const signal_name = code > 128 ? ::sigabbrev_np(code - 128) : nullptr;
+  // What crashes says so itself.
+  if (signal_name == nullptr || code != signal_exit_code(SIGKILL)) {
+    std::string said = said_last(path);
+    const bool silent = said.starts_with(kSilent);
+    return signal_name != nullptr && silent
+               ? std::string("killed by SIG") + signal_name + "; " + said
+               : said;
+  }
+  return "killed by SIGKILL: probably out of memory; run fewer cells at once (--jobs), or give "
+         "them "
+         "more memory; " +
+         said_last(path);
 }
 
 void remove_stale_parts(const std::string& parts) {

@@ -34,6 +34,9 @@ class PartFolder {
 // The end of what a process said in its log: its error, where it told one.
 std::string said_last(const std::string& log);
 
+// Why a process failed: its error, and the signal that has ended it, for which `code` is 128 + n.
+std::string why_ended(int code, const std::string& log);
+
 // Removes the folders that sweeps which were killed have left, and `parts` where it is empty.
 void remove_stale_parts(const std::string& parts);
 

@@ -145,7 +145,7 @@ class CellRunner {
     }
     if (may_have_errors && !failure) ++with_errors_;
     if (code != 0 && (failure || !may_have_errors))
-      failure = {cell.name(), code, said_last(process.part.path() + "/log.txt")};
+      failure = {cell.name(), code, why_ended(code, process.part.path() + "/log.txt")};
     // Another sweep may have made the record meanwhile.
     if (failure && !options_.fresh && cell_state(sweep_, cell) == CellState::kDone) failure = {};
     if (!failure) {

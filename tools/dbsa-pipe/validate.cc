@@ -153,7 +153,7 @@ int validate_command(Words words, Terminal& terminal) {
   const Result<std::unique_ptr<Session>> session = Session::open(line, terminal);
   if (!session.ok()) return report(session.error(), line, terminal);
   const auto query_checks = line.has("skip-queries") ? QueryChecks::kNone : QueryChecks::kEach;
-  const Result<Findings> findings = find_out(**session, query_checks);
+  const Result<Findings> findings = find_out(**session, Written::kStoreAndRecord, query_checks);
   if (!findings.ok()) return report(findings.error(), line, terminal);
   const Status queries = query_checks == QueryChecks::kNone
                              ? Status()

@@ -12,11 +12,16 @@ namespace fs = std::filesystem;
 
 Result<std::shared_ptr<const Mapping>> Mapping::map(int fd, uint64_t length, const fs::path& name) {
   void* data = mmap(nullptr, length, PROT_READ, MAP_SHARED, fd, 0);
-  if (data == MAP_FAILED)
-    return Error{
-        ErrorCode::kEnvironment,
-        name.string() + ": cannot map " + std::to_string(length) + " bytes: " + errno_text(errno),
-        ""};
+  if (data == MAP_FAILED) {
+    const char* const remedy =
+        errno == ENOMEM ? "; allow more address space (ulimit -v), or make new packs smaller with "
+                          "kv_store.pack_bytes"
+                        : "";
+    return Error{ErrorCode::kEnvironment,
+                 name.string() + ": cannot map " + std::to_string(length) +
+                     " bytes: " + errno_text(errno) + remedy,
+                 ""};
+  }
   return std::shared_ptr<const Mapping>(new Mapping(static_cast<const uint8_t*>(data), length));
 }
 
