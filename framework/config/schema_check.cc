@@ -1,6 +1,9 @@
 #include "config/schema_check.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
 #include <set>
 
 // valijson's headers are not ours to warn about.
@@ -153,12 +156,23 @@ std::string pointer_of(const std::vector<std::string>& context) {
   return pointer;
 }
 
+// valijson destroys what it has not made where memory runs out, so it starts only where there is
+// some. What it takes for a schema of ours is far below this.
+void require_memory() {
+  constexpr size_t kBytes = size_t{4} << 20;
+  const std::unique_ptr<void, decltype(&std::free)> memory(std::malloc(kBytes), &std::free);
+  // Or the compiler leaves both calls out.
+  asm volatile("" : : "r"(memory.get()) : "memory");
+  if (!memory) throw std::bad_alloc();
+}
+
 // Errors of the judge where nothing was explained, at or below the place.
 void add_unexplained(const json& schema, const json& value, Faults& faults) {
   const auto explained = [&](const std::string& pointer) {
     return std::any_of(faults.list().begin(), faults.list().end(),
                        [&](const Fault& fault) { return fault.pointer.starts_with(pointer); });
   };
+  require_memory();
   try {
     valijson::Schema judge;
     valijson::SchemaParser parser(valijson::SchemaParser::kDraft7);

@@ -25,7 +25,7 @@ Descriptor open_folder(const std::string& path) {
       [&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
 }
 
-const std::string kSilent = "its log says nothing: ";
+constexpr const char* kSilent = "its log says nothing: ";
 
 }  // namespace
 
