@@ -95,7 +95,8 @@ std::string study_summary(const Study& study) {
                                           : counted(study.run_count, "record");
   if (failed > 0) text += ", " + std::to_string(failed) + " failed";
   if (damaged > 0)
-    text += ", " + std::to_string(damaged) + (damaged == 1 ? " has" : " have") + " a damaged or unreadable file";
+    text += ", " + std::to_string(damaged) + (damaged == 1 ? " has" : " have") +
+            " a damaged or unreadable file";
   if (missing > 0) text += ", " + std::to_string(missing) + " did not run";
   text += "; " + counted(static_cast<int64_t>(study.groups.size()), "group") + ".";
   const ReportGroup* best = nullptr;
