@@ -37,7 +37,7 @@ std::string likely_named(std::string_view field, std::span<const std::string> na
   std::vector<std::string> candidates;
   for (const std::string& name : names)
     if (!name.empty() && field_key(name) != field_key(other)) candidates.push_back(name);
-  if (const std::string nearest = nearest_name(field, candidates); !nearest.empty()) return nearest;
+  if (std::string nearest = nearest_name(field, candidates); !nearest.empty()) return nearest;
   for (const std::string& name : candidates)
     if (folded(name).find(folded(field)) != std::string::npos) return name;
   return candidates.size() == 1 ? candidates.front() : "";
