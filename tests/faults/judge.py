@@ -18,6 +18,8 @@ LIBRARY_ERRORS = {("malloc", "libhdf5"), ("malloc", "ld-linux"), ("malloc", "tom
 NAMES_SOMETHING = re.compile(r"/|\.(toml|jsonl?|h5|pool)\b|standard (input|output)|gnuplot|out of memory")
 # ... and why it failed: in the system's words, or in these.
 TELLS_CAUSE = re.compile(r"out of memory|HDF5 says|standard (input|output)|cannot (be )?read")
+# What a report says of what it has not.
+TELLS_LEFT_OUT = re.compile(r"warning: .*(left out|the report has no plots)")
 
 
 class Reference:
@@ -129,6 +131,9 @@ def judge_store(base, folder, command, reference, done):
     faults += [("originals", text) for text in
                scenes.differences(facts.blocks, kept, "blocks that were there")]
     faults += [("unsound", text) for text in scenes.not_whole(facts.blocks, wanted.blocks, "block")]
+    # A report without a record that cannot be read, or without plots, is a whole one that says so.
+    if command.name == "report" and TELLS_LEFT_OUT.search(done.error):
+        return faults
     faults += [("partial", text) for text in command.partial(facts, wanted)]
     if done.code == 0:
         faults += [("lost", text) for text in command.missing(facts, wanted, done)]
