@@ -23,7 +23,7 @@ CommandLine sweep_command_line() {
       {"sweep", "SWEEP", "Run every cell of a sweep file and keep their records.",
        "A sweep file names a base pipeline and axes over its keys; each cell is a "
        "pipeline of its\nown, run as a process of its own. Cells that have a record "
-       "are not run again: a sweep that\nwas stopped goes on where it was, and one "
+       "are not run again: a sweep that\nwas stopped continues where it was, and one "
        "that was extended runs what is new. All cells\nare checked before the "
        "first computes anything. A cell that fails is written down and stops no\nother.",
        "dbsa-pipe sweep pipelines/paper/ablations.toml --jobs 2\n"

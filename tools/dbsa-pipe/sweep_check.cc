@@ -1,14 +1,11 @@
 #include "sweep_check.h"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <chrono>
 #include <thread>
 
 #include "child.h"
 #include "children.h"
-#include "config/exit_code.h"
 #include "sweep_parts.h"
 #include "sweep_run.h"
 

@@ -90,8 +90,7 @@ std::string why_ended(int code, const std::string& path) {
                : said;
   }
   return "killed by SIGKILL: probably out of memory; run fewer cells at once (--jobs), or give "
-         "them "
-         "more memory; " +
+         "them more memory; " +
          said_last(path);
 }
 
