@@ -7,10 +7,13 @@
 #include <cerrno>
 #include <cmath>
 #include <filesystem>
+#include <map>
+#include <string_view>
 
 #include "config/atomic_file.h"
 #include "config/file_calls.h"
 #include "icl/label_coverage.h"
+#include "pipeline/report_intervals.h"
 
 namespace dbsa {
 namespace {
@@ -128,6 +131,25 @@ ordered_json kv_error_to_json(const std::optional<KvError>& error) {
           {"max_change", compared ? ordered_json(error->max) : ordered_json(nullptr)}};
 }
 
+// As a report's: a text that several queries have says no more about other texts than one.
+Interval accuracy_interval_of(const RunRecord& record, const Scores& scores) {
+  std::map<std::string_view, LayoutCell> texts;
+  for (const QueryRecord& query : record.queries) {
+    if (query.query.label.empty()) continue;
+    LayoutCell& cell =
+        texts.try_emplace(query.query.text, LayoutCell{0, texts.size(), 0, 0}).first->second;
+    cell.weight += 1;
+    cell.value += !query.error && is_right(query.query, query.answer.label.text) ? 1 : 0;
+  }
+  if (static_cast<int64_t>(texts.size()) == scores.count) return scores.accuracy_95;
+  std::vector<LayoutCell> cells;
+  for (auto& [text, cell] : texts) {
+    cell.value /= cell.weight;
+    cells.push_back(cell);
+  }
+  return accuracy_interval(scores.accuracy, cells)->interval;
+}
+
 std::string formatted(std::time_t time, const char* pattern) {
   std::tm parts = {};
   ::gmtime_r(&time, &parts);
@@ -166,6 +188,7 @@ RunTotals run_totals(const RunRecord& record) {
   totals.unknown_labels = coverage.unknown();
   totals.labels_covered = coverage.covered();
   totals.scores = score_answers(expected, predicted);
+  totals.scores.accuracy_95 = accuracy_interval_of(record, totals.scores);
   if (texts.count() > 0) totals.text_scores = texts.scores();
   const auto& queries = record.queries;
   totals.request = percentiles_of(queries, [](const AnswerTimings& t) { return t.total(); });
@@ -294,6 +317,7 @@ ordered_json record_to_json(const RunRecord& record, const RunTotals& totals) {
           {"machine", machine_to_json(record.machine, record.threads)},
           {"encode", std::move(encode)},
           {"validity", validity_to_json(record.validity)},
+          {"warnings", record.warnings},
           {"totals", totals_to_json(record, totals)},
           {"queries", std::move(queries)}};
 }

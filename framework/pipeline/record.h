@@ -55,7 +55,8 @@ struct RunRecord {
   std::string draw;  // see draw_identity
   EncodeReport encode;
   DataValidity validity;
-  bool free_decoding = false;  // answers are texts, and scored as such, too
+  std::vector<std::string> warnings;  // that the run gave, validity's too
+  bool free_decoding = false;         // answers are texts, and scored as such, too
   std::vector<QueryRecord> queries;
   double answer_seconds = 0;        // wall time of all queries
   std::optional<KvError> kv_error;  // under int8, where it is measured

@@ -49,6 +49,7 @@ struct ReportRun {
   nlohmann::json config;
   ReportIdentity identity;
   std::optional<Validity> validity;
+  std::vector<std::string> warnings;  // that the run gave, except those that validity counts
   uint64_t data_seed = 0, grouper_seed = 0;
   std::string program_version, started_at;
   std::string model;    // last part of the folder's path
@@ -58,6 +59,7 @@ struct ReportRun {
   int64_t threads = 0;
   uint64_t memory_bytes = 0;  // of the machine
   int64_t queries = 0;
+  int64_t unanswered = 0;                    // of these, the ones that have an error instead
   std::optional<double> accuracy, macro_f1;  // nothing without labelled queries
   std::vector<ReportAnswer> answers;
   std::map<std::string, double> scores;  // other figures of the totals

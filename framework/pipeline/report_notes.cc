@@ -95,6 +95,45 @@ void note_validity(const ReportGroup& group, std::vector<std::string>& notes) {
   if (!parts.empty()) notes.push_back("Warning: " + group.name + ": " + joined(parts, "; ") + ".");
 }
 
+void note_unanswered(const ReportGroup& group, std::vector<std::string>& notes) {
+  int64_t unanswered = 0, queries = 0;
+  for (const ReportRun& run : group.runs) {
+    unanswered += run.unanswered;
+    queries += run.queries;
+  }
+  if (unanswered == 0) return;
+  notes.push_back("Warning: " + group.name + ": " + std::to_string(unanswered) + " of " +
+                  number_of(queries, "query has", "queries have") + " no answer" +
+                  (group.accuracy ? ", which counts as wrong" : "") + "; the records say why.");
+}
+
+// What runs warned of, each text once, with the groups it is of.
+void note_warnings(const std::vector<ReportGroup>& groups, std::vector<std::string>& notes) {
+  constexpr size_t kShown = 20;
+  std::vector<std::string> texts;  // in the order of the first groups
+  std::map<std::string, std::vector<std::string>> groups_of;
+  for (const ReportGroup& group : groups)
+    for (const ReportRun& run : group.runs)
+      for (const std::string& text : run.warnings) {
+        std::vector<std::string>& names = groups_of[text];
+        if (names.empty()) texts.push_back(text);
+        if (names.empty() || names.back() != group.name) names.push_back(group.name);
+      }
+  for (size_t i = 0; i < texts.size() && i < kShown; ++i) {
+    const std::vector<std::string>& names = groups_of[texts[i]];
+    std::string of = joined(names, ", ");
+    if (names.size() > 3)
+      of = names.front() + " and " + std::to_string(names.size() - 1) + " others";
+    if (names.size() == groups.size() && names.size() > 1) of = "all groups";
+    notes.push_back("Warning: " + of + ": " + texts[i] + ".");
+  }
+  if (texts.size() > kShown)
+    notes.push_back(
+        "Warning: runs gave " +
+        number_of(static_cast<int64_t>(texts.size() - kShown), "other warning", "other warnings") +
+        "; the records have them.");
+}
+
 }  // namespace
 
 void add_notes(std::vector<ReportGroup>& groups, std::vector<std::string>& notes) {
@@ -103,7 +142,9 @@ void add_notes(std::vector<ReportGroup>& groups, std::vector<std::string>& notes
   for (ReportGroup& group : groups) {
     group.validity = worst_of(group);
     note_validity(group, notes);
+    note_unanswered(group, notes);
   }
+  note_warnings(groups, notes);
 }
 
 }  // namespace dbsa

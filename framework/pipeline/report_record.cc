@@ -157,6 +157,7 @@ std::string read_answers(const ReportFields& fields, ReportRun& run) {
     ++answered;
   }
   if (answered > 0) run.selected_tokens /= static_cast<double>(answered);
+  run.unanswered = static_cast<int64_t>(queries.size()) - answered;
   count_errors(fields, run);
   return hash_list(asked);
 }
@@ -177,11 +178,28 @@ std::optional<Validity> read_validity(const ReportFields& fields) {
   validity.duplicate_queries = count("duplicate_queries");
   validity.queries_with_two_labels = count("queries_with_two_labels");
   validity.near_expected_labels = count("near_expected_labels");
-  if (fields.find("/totals/items/labels_covered") != nullptr) {
+  // A warning says it otherwise.
+  if (fields.find("/warnings") == nullptr &&
+      fields.find("/totals/items/labels_covered") != nullptr) {
     validity.labels_covered = fields.integer("/totals/items/labels_covered");
     validity.labels = static_cast<int64_t>(fields.array("/encode/label_names").size());
   }
   return validity;
+}
+
+std::vector<std::string> read_texts(const ReportFields& fields, const std::string& at) {
+  std::vector<std::string> texts;
+  if (fields.find(at) == nullptr) return texts;
+  for (size_t i = 0; i < fields.array(at).size(); ++i)
+    texts.push_back(fields.text(at + "/" + std::to_string(i)));
+  return texts;
+}
+
+std::vector<std::string> read_warnings(const ReportFields& fields) {
+  std::vector<std::string> warnings = read_texts(fields, "/warnings");
+  for (const std::string& counted : read_texts(fields, "/validity/warnings"))
+    std::erase(warnings, counted);
+  return warnings;
 }
 
 }  // namespace
@@ -199,6 +217,7 @@ std::optional<ReportRun> parse_record(const std::string& file, std::string_view 
   read_description(fields, run);
   read_identity(fields, read_answers(fields, run), run.identity);
   run.validity = read_validity(fields);
+  run.warnings = read_warnings(fields);
   const json* config = fields.find("/config");
   if (config != nullptr && config->is_object()) run.config = *config;
   if (faults.size() > before) return {};

@@ -119,7 +119,7 @@ TEST_F(ItemsTest, OnErrorFailEndsTheRun) {
   workspace_.write("queries.jsonl", "{\"text\": \"card\"}\n" + json{{"text", kLong}}.dump() + "\n");
   result = cli(words);
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(result.error, testing::StartsWith("error: " + place(2) + "expected a prompt of at"));
+  EXPECT_THAT(result.error, HasSubstr("error: " + place(2) + "expected a prompt of at"));
   for (const auto& entry : std::filesystem::directory_iterator(path("runs")))
     EXPECT_NE(entry.path().extension(), ".json");
 }

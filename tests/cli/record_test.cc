@@ -39,6 +39,25 @@ TEST(RecordTest, NamesNeverCollide) {
             3);
 }
 
+// 40 queries of 10 texts say as much as 10 queries.
+TEST(RecordTest, ATextThatIsAskedAgainNarrowsNoInterval) {
+  RunRecord record;
+  const auto interval = [&](int64_t repeats) {
+    record.queries.clear();
+    for (int64_t i = 0; i < 10 * repeats; ++i) {
+      QueryRecord& query = record.queries.emplace_back(answered("a", i % 10 < 7 ? "a" : "b", 1));
+      query.query.text = "text " + std::to_string(i % 10);
+    }
+    return run_totals(record).scores;
+  };
+  const Scores once = interval(1), again = interval(4);
+  EXPECT_EQ(once.accuracy_95.low, wilson_interval(7, 10).low);
+  EXPECT_EQ(again.count, 40);
+  EXPECT_EQ(again.accuracy, once.accuracy);
+  EXPECT_NEAR(again.accuracy_95.low, once.accuracy_95.low, 1e-6);
+  EXPECT_NEAR(again.accuracy_95.high, once.accuracy_95.high, 1e-6);
+}
+
 TEST(RecordTest, TotalsScoreLabelledQueriesOnly) {
   RunRecord record;
   record.encode.kv_bytes = 1;

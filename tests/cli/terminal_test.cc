@@ -118,11 +118,15 @@ TEST_F(TerminalTest, TablesFitTheTerminal) {
     EXPECT_LE(table.find('\r', at) - at, 100u) << table.substr(at);
 }
 
-TEST_F(TerminalTest, QuietSaysNothingOnStandardError) {
-  const ProcessResult result = cli({"run", make_pipeline(), "--quiet"});
+TEST_F(TerminalTest, QuietLeavesWarningsOnStandardError) {
+  const std::string pipeline = make_pipeline();
+  const ProcessResult result = cli({"run", pipeline, "--quiet"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.error, "");
   EXPECT_THAT(result.out, HasSubstr("accuracy "));
+  EXPECT_THAT(cli({"run", pipeline, "--quiet", "--set", "data.query_count=1000"}).error,
+              testing::MatchesRegex("warning: [^\n]*data.query_count[^\n]*is 1,000, and there "
+                                    "are [0-9]+ queries\n"));
 }
 
 TEST_F(TerminalTest, TextFromADataFileCannotDriveTheTerminal) {

@@ -246,6 +246,41 @@ TEST(ReportIdentity, ValidityIsALineForEachGroup) {
   EXPECT_THAT(study_of(records).notes, ElementsAre());
 }
 
+TEST(ReportIdentity, WhatRunsWarnedOfIsToldOnce) {
+  std::vector<json> records = draws(2);
+  records[0]["validity"] = {{"duplicates", 1}, {"warnings", {"counted above"}}};
+  records[0]["warnings"] = {"counted above", "no BOS", "draw 1 only"};
+  records[1]["warnings"] = {"no BOS"};
+  // Warnings say it of the queries that were labelled.
+  records[0]["totals"]["items"]["labels_covered"] = 3;
+  records[0]["encode"]["label_names"] = std::vector<std::string>(77, "label");
+  EXPECT_THAT(study_of(records).notes,
+              ElementsAre("Warning: bank: 1 duplicate demonstration.", "Warning: bank: no BOS.",
+                          "Warning: bank: draw 1 only."));
+  records[1]["config"]["selection"]["ratio"] = 0.5;
+  records[1]["identity"]["group"] = "another";
+  EXPECT_THAT(study_of(records).notes, testing::Contains("Warning: all groups: no BOS."));
+  std::vector<std::string> many;
+  for (int i = 0; i < 25; ++i) many.push_back("warning " + std::to_string(i));
+  records[0]["warnings"] = many;
+  EXPECT_THAT(study_of(records).notes,
+              testing::Contains("Warning: runs gave 6 other warnings; the records have them."));
+}
+
+TEST(ReportIdentity, QueriesWithoutAnAnswerAreCounted) {
+  std::vector<json> records = draws(2);
+  for (const size_t query : {4, 9})
+    records[1]["queries"][query] = {
+        {"line", query + 1},
+        {"text", records[1]["queries"][query]["text"]},
+        {"expected", "alpha"},
+        {"correct", false},
+        {"error", {{"code", "too_long"}, {"message", "expected a shorter text"}}}};
+  EXPECT_THAT(study_of(records).notes,
+              ElementsAre("Warning: bank: 2 of 200 queries have no answer, which counts as wrong; "
+                          "the records say why."));
+}
+
 TEST(ReportIdentity, FaultsOfIdentityAndValidity) {
   json record = with_identity(make_record({}));
   record["identity"]["group"] = 7;

@@ -89,6 +89,7 @@ TEST_F(SweepCommand, AnswersDoNotDependOnJobsOrShards) {
                                              {"done", 2},
                                              {"stopped", 0},
                                              {"with_errors", 0},
+                                             {"warnings", json::array()},
                                              {"failures", json::array()}}));
   }
   EXPECT_EQ(answers(), one);
@@ -376,7 +377,27 @@ TEST_F(SweepCommand, ACellWithAQueryThatHasNoAnswerIsDone) {
   EXPECT_THAT(result.out, HasSubstr("run, 0 had a record, 0 failed"));
   EXPECT_THAT(result.error, HasSubstr("have queries without an answer, which count as wrong"));
   EXPECT_THAT(files("out/failures"), IsEmpty());
-  EXPECT_THAT(cli(words).out, HasSubstr(": 0 run, "));
+  const ProcessResult again = cli(words);
+  EXPECT_THAT(again.out, HasSubstr(": 0 run, "));
+  EXPECT_THAT(again.error, HasSubstr("2 cells have queries without an answer"));
+}
+
+TEST_F(SweepCommand, WhatCellsWarnOfIsToldOnceAndAgain) {
+  const std::string sweep = make_sweep();
+  const Words words = {"sweep", sweep, "--quiet", "--set", "data.query_count=1000"};
+  const ProcessResult first = cli(words);
+  EXPECT_EQ(first.exit_code, 0);
+  EXPECT_THAT(first.error, testing::ContainsRegex("warning: \"share = [^\n]*, run 1\" and 7 other "
+                                                  "cells: [^\n]*data.query_count[^\n]*is 1,000"));
+  Words with_json = words;
+  with_json.emplace_back("--json");
+  const ProcessResult second = cli(with_json);
+  EXPECT_EQ(second.error, first.error);
+  const json warnings = json::parse(second.out).at("warnings");
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0].at("cells"), 8);
+  EXPECT_THAT(warnings[0].at("first_cell"), HasSubstr("run 1"));
+  EXPECT_THAT(warnings[0].at("text"), HasSubstr("is 1,000, and there are 5 queries"));
 }
 
 TEST_F(SweepCommand, WhatIsNoRecordOfTheCellIsNotTakenForOne) {

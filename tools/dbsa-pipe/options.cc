@@ -202,7 +202,7 @@ void add_model_options(CommandLine& line) {
 
 void add_output_options(CommandLine& line) {
   line.flag("json", "print one JSON document on standard output, nothing else there");
-  line.flag("quiet,q", "no progress and no notes on standard error");
+  line.flag("quiet,q", "only warnings and errors on standard error");
   line.flag("verbose,v", "more notes on standard error");
 }
 

@@ -49,7 +49,7 @@ CommandLine query_command_line() {
   add_pipeline_options(line);
   add_model_options(line);
   line.flag("json", "print one JSON object a query on standard output, nothing else there");
-  line.flag("quiet,q", "no progress and no notes on standard error");
+  line.flag("quiet,q", "only warnings and errors on standard error");
   line.flag("verbose,v", "more notes on standard error");
   return line;
 }

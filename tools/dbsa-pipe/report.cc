@@ -33,7 +33,7 @@ CommandLine report_command_line() {
   line.value("title", "TEXT", "the title of the report");
   line.flag("no-plots", "leave out the plots; gnuplot is not needed then");
   line.flag("json", "print the groups and their figures as one JSON document on standard output");
-  line.flag("quiet,q", "no progress and no notes on standard error");
+  line.flag("quiet,q", "only warnings and errors on standard error");
   return line;
 }
 

@@ -159,6 +159,18 @@ void warn_of(const Session& session, const Settings& settings, const CheckedData
     terminal.warning(doubt);
 }
 
+// "data.seed: ...", for "<file>:17:1: data.seed: ...": runs of other files say the same.
+std::string without_place(const std::string& warning, const std::string& file) {
+  if (!warning.starts_with(file + ":")) return warning;
+  size_t at = file.size();
+  for (int number = 0; number < 2; ++number) {
+    const size_t end = warning.find_first_not_of("0123456789", at + 1);
+    if (warning[at] != ':' || end == at + 1 || end == warning.npos) return warning;
+    at = end;
+  }
+  return warning.compare(at, 2, ": ") == 0 ? warning.substr(at + 2) : warning;
+}
+
 Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   RunRecord record;
   record.started = std::time(nullptr);
@@ -170,7 +182,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   if (line.has("record")) DBSA_RETURN_IF_ERROR(check_repeatable(session, line, terminal));
   if (settings.data.on_error == OnError::kFail) DBSA_RETURN_IF_ERROR(query_faults(settings, data));
   record.validity = check_validity(data.demonstrations, data.queries, data.labels);
-  if (!line.has("quiet")) warn_of(session, settings, data, record.validity, terminal);
+  warn_of(session, settings, data, record.validity, terminal);
   std::vector<Row> queries = std::move(data.queries);
   const std::string query_rows = std::move(data.query_rows);
   data = {};  // encoding reads the demonstrations itself
@@ -211,6 +223,8 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.machine = machine_info();
   record.threads = session.services().thread_count();
   record.peak_memory_bytes = peak_memory_bytes();
+  for (const std::string& warning : terminal.warnings())
+    record.warnings.push_back(without_place(warning, record.pipeline_path));
   const RunTotals totals = run_totals(record);
   DBSA_ASSIGN_OR_RETURN(const std::string path,
                         write_record(settings.output_directory, record.pipeline_path,

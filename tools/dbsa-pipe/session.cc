@@ -48,9 +48,7 @@ Result<host::HostOptions> host_options(const CommandLine& line, Terminal& termin
                    "--threads: must be between 1 and 4096, got " + std::to_string(*threads), ""};
     options.threads = static_cast<int>(*threads);
   }
-  options.log_level = line.has("quiet")     ? host::LogLevel::kError
-                      : line.has("verbose") ? host::LogLevel::kDebug
-                                            : host::LogLevel::kWarning;
+  options.log_level = line.has("verbose") ? host::LogLevel::kDebug : host::LogLevel::kWarning;
   options.log_sink = [&terminal](host::LogLevel level, std::string_view text) {
     if (level == host::LogLevel::kError)
       terminal.error(text);

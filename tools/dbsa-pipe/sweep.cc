@@ -203,12 +203,17 @@ void print_outcome(const Sweep& sweep, const SweepOutcome& outcome, const Comman
     for (const SweepOutcome::Failure& failure : outcome.failures)
       failures.push_back(
           {{"cell", failure.cell}, {"exit_code", failure.exit_code}, {"message", failure.message}});
+    nlohmann::ordered_json warnings = nlohmann::ordered_json::array();
+    for (const SweepWarnings::Warning& warning : outcome.warnings.all())
+      warnings.push_back(
+          {{"text", warning.text}, {"cells", warning.cells}, {"first_cell", warning.cell}});
     terminal.out(nlohmann::ordered_json{{"directory", sweep.directory},
                                         {"cells", outcome.cells},
                                         {"before", outcome.before},
                                         {"done", outcome.done},
                                         {"stopped", outcome.stopped},
-                                        {"with_errors", outcome.with_errors},
+                                        {"with_errors", outcome.warnings.with_errors()},
+                                        {"warnings", std::move(warnings)},
                                         {"failures", std::move(failures)}}
                      .dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
     return;
@@ -231,6 +236,23 @@ void warn_of_twins(const Sweep& sweep, Terminal& terminal) {
       (twins.size() == 1
            ? ""
            : ", and so are " + counted(static_cast<int64_t>(twins.size()) - 1, "other pair")));
+}
+
+void warn_of_records(const SweepWarnings& warnings, Terminal& terminal) {
+  constexpr size_t kShown = 10;
+  for (size_t i = 0; i < warnings.all().size() && i < kShown; ++i) {
+    const SweepWarnings::Warning& warning = warnings.all()[i];
+    terminal.warning("\"" + warning.cell + "\"" +
+                     (warning.cells > 1 ? " and " + counted(warning.cells - 1, "other cell") : "") +
+                     ": " + warning.text);
+  }
+  if (warnings.all().size() > kShown)
+    terminal.warning(
+        counted(static_cast<int64_t>(warnings.all().size() - kShown), "other warning") +
+        " of cells; the records have them");
+  if (const int64_t cells = warnings.with_errors(); cells > 0)
+    terminal.warning(counted(cells, "cell") + (cells == 1 ? " has" : " have") +
+                     " queries without an answer, which count as wrong; the records say why");
 }
 
 Status sweep_cells(const CommandLine& line, Terminal& terminal) {
@@ -263,9 +285,7 @@ Status sweep_cells(const CommandLine& line, Terminal& terminal) {
       run_cells(sweep, cells, {jobs, child_options(line, jobs, threads), line.has("fresh")},
                 services, terminal));
   print_outcome(sweep, outcome, line, terminal);
-  if (outcome.with_errors > 0)
-    terminal.warning(counted(outcome.with_errors, "cell") +
-                     " have queries without an answer, which count as wrong; the records say why");
+  warn_of_records(outcome.warnings, terminal);
   if (outcome.failures.empty() && outcome.stopped > 0)
     return Error{ErrorCode::kCancelled,
                  counted(outcome.stopped, "cell") +

@@ -25,8 +25,6 @@ Descriptor open_folder(const std::string& path) {
       [&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
 }
 
-constexpr const char* kSilent = "its log says nothing: ";
-
 }  // namespace
 
 PartFolder& PartFolder::operator=(PartFolder&& other) noexcept {
@@ -63,10 +61,18 @@ Result<PartFolder> PartFolder::make(const std::string& parts, const std::string&
   return file_error(parts, "make a folder there", code);
 }
 
-std::string said_last(const std::string& path) {
+namespace {
+
+// What a process says last. error: it told one.
+struct LastWords {
+  std::string text;
+  bool error = false;
+};
+
+LastWords last_words(const std::string& path) {
   constexpr size_t kMost = 2000;
   Result<std::string> end = read_file_end(path, kMost + 2);
-  if (!end.ok()) return "it failed, and its log is lost: " + end.error().message;
+  if (!end.ok()) return {"it failed, and its log is lost: " + end.error().message, false};
   std::string text = std::move(end).value();
   while (!text.empty() && text.back() == '\n') text.pop_back();
   if (text.size() > kMost) text.erase(0, text.find('\n') + 1);
@@ -74,24 +80,25 @@ std::string said_last(const std::string& path) {
   constexpr std::string_view kError = "error: ";
   size_t error = text.find("\nerror: ");
   error = text.starts_with(kError) ? 0 : error == text.npos ? error : error + 1;
-  if (error != text.npos) text.erase(0, error + kError.size());
-  if (text.empty()) return kSilent + path;
-  return text;
+  if (error != text.npos) return {text.substr(error + kError.size()), true};
+  if (text.empty()) text = "its log says nothing: " + path;
+  return {std::move(text), false};
 }
 
+}  // namespace
+
+std::string said_last(const std::string& path) { return last_words(path).text; }
+
 std::string why_ended(int code, const std::string& path) {
+  LastWords said = last_words(path);
+  if (code == signal_exit_code(SIGKILL))
+    return "killed by SIGKILL: probably out of memory; run fewer cells at once (--jobs), or give "
+           "them more memory; " +
+           said.text;
   const char* const signal_name = code > 128 ? ::sigabbrev_np(code - 128) : nullptr;
   // What crashes says so itself.
-  if (signal_name == nullptr || code != signal_exit_code(SIGKILL)) {
-    std::string said = said_last(path);
-    const bool silent = said.starts_with(kSilent);
-    return signal_name != nullptr && silent
-               ? std::string("killed by SIG") + signal_name + "; " + said
-               : said;
-  }
-  return "killed by SIGKILL: probably out of memory; run fewer cells at once (--jobs), or give "
-         "them more memory; " +
-         said_last(path);
+  if (signal_name == nullptr || said.error) return std::move(said.text);
+  return std::string("killed by SIG") + signal_name + "; " + said.text;
 }
 
 void remove_stale_parts(const std::string& parts) {

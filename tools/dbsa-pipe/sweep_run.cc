@@ -93,7 +93,6 @@ class CellRunner {
   CellRunner(const Sweep& sweep, const SweepOptions& options) : sweep_(sweep), options_(options) {}
 
   size_t running() const { return children_.running(); }
-  int64_t with_errors() const { return with_errors_; }
 
   Status start(const SweepCell& cell) {
     DBSA_ASSIGN_OR_RETURN(PartFolder part, PartFolder::make(path("parts"), cell.id));
@@ -143,7 +142,6 @@ class CellRunner {
     if (code == 0 || may_have_errors) {
       DBSA_ASSIGN_OR_RETURN(failure, take_record(process));
     }
-    if (may_have_errors && !failure) ++with_errors_;
     if (code != 0 && (failure || !may_have_errors))
       failure = {cell.name(), code, why_ended(code, process.part.path() + "/log.txt")};
     // Another sweep may have made the record meanwhile.
@@ -193,7 +191,6 @@ class CellRunner {
   size_t started_ = 0;
   Children children_;  // last: ends before the folders go
   bool stopping_ = false;
-  int64_t with_errors_ = 0;
 };
 
 // Cells of one pipeline.
@@ -225,6 +222,21 @@ std::vector<Task> open_tasks(const Sweep& sweep, const std::vector<const SweepCe
   }
   remove_stale_parts(sweep.directory + "/parts");
   return tasks;
+}
+
+// What the records of the cells warn of, those of earlier sweeps too: whoever asks for a sweep
+// again is told again.
+SweepWarnings warnings_of(const Sweep& sweep, const std::vector<const SweepCell*>& cells) {
+  std::map<std::string, int64_t> cells_of;  // by id
+  for (const SweepCell* cell : cells) ++cells_of[cell->id];
+  SweepWarnings warnings;
+  for (const SweepCell* cell : cells) {
+    const auto count = cells_of.extract(cell->id);
+    nlohmann::json record;
+    if (!count.empty() && cell_state(sweep, *cell, &record) == CellState::kDone)
+      warnings.add(*cell, count.mapped(), record);
+  }
+  return warnings;
 }
 
 // Takes out what `validate` finds cannot run, and says so while nothing has been computed yet.
@@ -274,7 +286,7 @@ std::string describe(const std::vector<SweepOutcome::Failure>& failures) {
   return text;
 }
 
-CellState cell_state(const Sweep& sweep, const SweepCell& cell) {
+CellState cell_state(const Sweep& sweep, const SweepCell& cell, nlohmann::json* found) {
   const std::string path = sweep.directory + "/" + cell_record_path(cell);
   std::error_code absent;
   if (!fs::exists(path, absent)) return CellState::kOpen;
@@ -282,7 +294,9 @@ CellState cell_state(const Sweep& sweep, const SweepCell& cell) {
   // The answers are most of it; they are read, so that a cut file shows, but not kept.
   nlohmann::json record;
   if (!file.ok() || parse_json(file->text, record, "queries")) return CellState::kForeign;
-  return is_record_of(record, cell) ? CellState::kDone : CellState::kForeign;
+  if (!is_record_of(record, cell)) return CellState::kForeign;
+  if (found != nullptr) *found = std::move(record);
+  return CellState::kDone;
 }
 
 // Failures and journals of cells that are no more: their inputs have changed, and they have other
@@ -365,7 +379,7 @@ Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const Sweep
                     failed > 0 ? human_count(failed) + " failed" : ended->name());
   }
   progress.finish();
-  outcome.with_errors = runner.with_errors();
+  outcome.warnings = warnings_of(sweep, cells);
   remove_stale_parts(sweep.directory + "/parts");
   std::error_code used;
   fs::remove(sweep.directory + "/" + kJournals, used);  // where it is empty

@@ -9,6 +9,7 @@
 
 #include "host/host_services.h"
 #include "pipeline/sweep.h"
+#include "sweep_warnings.h"
 #include "terminal.h"
 
 namespace dbsa::cli {
@@ -29,8 +30,8 @@ struct SweepOutcome {
     std::string message;
   };
   std::vector<Failure> failures;
-  int64_t stopped = 0;      // by a signal that only their process got; they have no record
-  int64_t with_errors = 0;  // of those run now: their record has queries without an answer
+  int64_t stopped = 0;     // by a signal that only their process got; they have no record
+  SweepWarnings warnings;  // of all chosen cells that have a record
 };
 
 // A line for each message, with the first cell that ended so and how many others did.
@@ -41,8 +42,8 @@ enum class CellState {
   kDone,     // has its record
   kForeign,  // what has its record's name is no record of it
 };
-// Reads the record.
-CellState cell_state(const Sweep& sweep, const SweepCell& cell);
+// Reads the record. record: gets it where it is one of the cell, without `queries`.
+CellState cell_state(const Sweep& sweep, const SweepCell& cell, nlohmann::json* record = nullptr);
 
 // Writes sweep.json and the cells' pipeline files, checks what has no record yet (check_cells),
 // then runs it. A cell that fails is written down and stops no other; cells of one pipeline are run

@@ -168,6 +168,18 @@ void Terminal::error(std::string_view text) {
 void Terminal::warning(std::string_view line) {
   const std::lock_guard lock(mutex_);
   write_error_line(error_style(Style::kYellow, "warning:") + " " + std::string(line));
+  if (std::find(warnings_.begin(), warnings_.end(), line) != warnings_.end()) return;
+  if (warnings_.size() < kMaxWarnings)
+    warnings_.emplace_back(line);
+  else
+    ++warnings_not_kept_;
+}
+
+std::vector<std::string> Terminal::warnings() {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> kept = warnings_;
+  if (warnings_not_kept_ > 0) kept.push_back(counted(warnings_not_kept_, "more warning"));
+  return kept;
 }
 
 std::string Terminal::out_style(Style style, std::string_view text) const {

@@ -50,7 +50,11 @@ class Terminal {
   void say(std::string_view line);
   // "error: <line>" for each line of the text, on standard error.
   void error(std::string_view text);
+  // Also when quiet.
   void warning(std::string_view line);
+  // What warning() was given, each text once, in order. After kMaxWarnings texts the last one says
+  // how many more there were.
+  std::vector<std::string> warnings();
 
   // Text in a style if standard output, or standard error, shows colours; for the functions above.
   std::string out_style(Style style, std::string_view text) const;
@@ -65,6 +69,8 @@ class Terminal {
   int out_columns() const;  // of standard output's
 
  private:
+  static constexpr size_t kMaxWarnings = 100;
+
   std::string styled(bool colour, Style style, std::string_view text) const;
   std::string shown(std::string_view text) const;
   std::string erase_progress() const;            // what takes the line away
@@ -75,6 +81,8 @@ class Terminal {
   int out_error_ = 0;     // errno of the first line that could not be written
   std::mutex mutex_;      // the log writes from any thread
   std::string progress_;  // as it is shown
+  std::vector<std::string> warnings_;
+  int64_t warnings_not_kept_ = 0;
   // Stands before the number of a style in a text. Drawn at the start, so that no file has it.
   std::string style_mark_;
 };
