@@ -135,8 +135,10 @@ struct Kernels {
   void (*add)(const float* x, const float* bias, const float* residual, int64_t count, float* out);
   // out = exp(x), for x <= 0; the exponential of silu, and of softmax in float32.
   void (*exp)(const float* x, int64_t count, float* out);
+  // The index of the largest of x, the least of equals; any where one of x is NaN.
+  int64_t (*find_largest)(const float* x, int64_t count);
   // The sum of exp(x - largest), `largest` being that of x; NaN where one of x is NaN or +inf.
-  double (*sum_exp)(const float* x, int64_t count, float* largest);
+  double (*sum_exp)(const float* x, int64_t count, float largest);
 };
 
 const Kernels& portable_kernels();

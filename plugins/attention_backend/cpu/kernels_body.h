@@ -668,17 +668,33 @@ void exp(const float* x, int64_t count, float* out) {
   });
 }
 
-double sum_exp(const float* x, int64_t count, float* largest) {
+int64_t find_largest(const float* x, int64_t count) {
+  constexpr int64_t kPart = 32 * V::kLanes;  // floats whose largest is found at once
+  float m = -kInfinity;
+  int64_t begin_of_m = 0;
+  for (int64_t begin = 0; begin < count; begin += kPart) {
+    const int64_t end = begin + kPart < count ? begin + kPart : count;
+    float part = -kInfinity;
+    int64_t i = begin;
+    if (end - begin == kPart) {
+      V top = V::load(x + begin);
+      for (i += V::kLanes; i < end; i += V::kLanes) top = V::max(top, V::load(x + i));
+      part = V::horizontal_max(top);
+    }
+    for (; i < end; ++i) part = x[i] > part ? x[i] : part;
+    if (part > m) {
+      m = part;
+      begin_of_m = begin;
+    }
+  }
+  for (int64_t i = begin_of_m; i < count; ++i)
+    if (x[i] == m) return i;
+  return 0;  // nothing but NaN and -inf
+}
+
+double sum_exp(const float* x, int64_t count, float m) {
   constexpr int64_t kPart = 1024;  // floats that are summed as floats
   const int64_t whole = count / V::kLanes * V::kLanes;
-  float m = -kInfinity;
-  if (whole > 0) {
-    V top = V::load(x);
-    for (int64_t i = V::kLanes; i < whole; i += V::kLanes) top = V::max(top, V::load(x + i));
-    m = V::horizontal_max(top);
-  }
-  for (int64_t i = whole; i < count; ++i) m = x[i] > m ? x[i] : m;
-  *largest = m;
   double total = 0;
   const V shift = V::set1(m);
   for (int64_t begin = 0; begin < whole; begin += kPart) {
@@ -722,6 +738,7 @@ constexpr Kernels make_kernels() {
   kernels.silu_mul = silu_mul;
   kernels.add = add;
   kernels.exp = exp;
+  kernels.find_largest = find_largest;
   kernels.sum_exp = sum_exp;
   return kernels;
 }

@@ -95,12 +95,11 @@ Status CpuBackend::log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t
   host_.parallel_for(rows, row_grain(x->width), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const float* row = x->row(r);
-      float largest = 0;
-      const double log_sum = std::log(path_.kernels->sum_exp(row, x->width, &largest));
+      best[r] = static_cast<int32_t>(path_.kernels->find_largest(row, x->width));
+      const float largest = row[best[r]];
+      const double log_sum = std::log(path_.kernels->sum_exp(row, x->width, largest));
       const auto at = [&](int32_t id) { return double{row[id]} - double{largest} - log_sum; };
       for (int64_t i = first[r]; i < first[r + 1]; ++i) values[i] = at(ids[i]);
-      const int64_t found = std::find(row, row + x->width, largest) - row;
-      best[r] = static_cast<int32_t>(std::min(found, x->width - 1));  // NaN: none is equal
       best_values[r] = at(best[r]);
     }
   });
