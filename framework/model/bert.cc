@@ -6,8 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "model/weight_loader.h"
-
 namespace dbsa {
 
 struct Bert::Layer {
@@ -65,7 +63,7 @@ Status check_names(const Checkpoint& checkpoint, const BertConfig& config,
                    const std::string& prefix) {
   const std::set<std::string> known = known_tensors(config);
   for (const SafetensorsFile& file : checkpoint.files()) {
-    for (const SafetensorsEntry& entry : file.entries()) {
+    for (const TensorEntry& entry : file.entries()) {
       if (!prefix.empty() && entry.name.starts_with("cls.")) continue;
       if (entry.name.starts_with(prefix)) {
         const std::string name = entry.name.substr(prefix.size());
@@ -142,7 +140,7 @@ Status Bert::load_weights(const std::string& prefix) {
 Status Bert::read_positions(const std::string& prefix) {
   const WeightLoader load(checkpoint_, backend_, prefix + "embeddings.");
   const int64_t positions = config_.max_position_embeddings, hidden = config_.hidden_size;
-  host::Weight places, types;
+  EmbeddingTable places, types;
   DBSA_RETURN_IF_ERROR(load.embedding("position_embeddings.weight", positions, hidden, places));
   DBSA_RETURN_IF_ERROR(
       load.embedding("token_type_embeddings.weight", config_.type_vocab_size, hidden, types));
@@ -151,9 +149,9 @@ Status Bert::read_positions(const std::string& prefix) {
   positions_.resize(static_cast<size_t>(positions * hidden));
   std::vector<float> type(static_cast<size_t>(hidden));
   DBSA_ASSIGN_OR_RETURN(host::Buffer rows, backend_.buffer_create(positions, hidden));
-  DBSA_RETURN_IF_ERROR(backend_.embedding(std::span(ids).first(1), types, rows));
+  DBSA_RETURN_IF_ERROR(backend_.embedding(std::span(ids).first(1), types.weight, rows));
   DBSA_RETURN_IF_ERROR(backend_.download(rows, 0, 1, type));
-  DBSA_RETURN_IF_ERROR(backend_.embedding(ids, places, rows));
+  DBSA_RETURN_IF_ERROR(backend_.embedding(ids, places.weight, rows));
   DBSA_RETURN_IF_ERROR(backend_.download(rows, 0, positions, positions_));
   for (size_t i = 0; i < positions_.size(); ++i) positions_[i] += type[i % type.size()];
   return {};
@@ -205,7 +203,7 @@ Status Bert::embed(std::span<const std::vector<int32_t>> texts, int64_t rows) {
   Activations& a = *activations_;
   std::vector<int32_t> ids;
   for (const std::vector<int32_t>& text : texts) ids.insert(ids.end(), text.begin(), text.end());
-  DBSA_RETURN_IF_ERROR(backend_.embedding(ids, words_, a.sum));
+  DBSA_RETURN_IF_ERROR(backend_.embedding(ids, words_.weight, a.sum));
   std::vector<float> sums(static_cast<size_t>(rows * config_.hidden_size));
   DBSA_RETURN_IF_ERROR(backend_.download(a.sum, 0, rows, sums));
   float* out = sums.data();

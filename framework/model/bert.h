@@ -16,6 +16,7 @@
 #include "host/attention_backend.h"
 #include "model/checkpoint.h"
 #include "model/sentence_config.h"
+#include "model/weight_loader.h"
 
 namespace dbsa {
 
@@ -52,7 +53,7 @@ class Bert {
   const Checkpoint& checkpoint_;
   BertConfig config_;
   host::AttentionBackend& backend_;
-  host::Weight words_;
+  EmbeddingTable words_;
   host::Weight norm_, norm_bias_;
   std::vector<float> positions_;  // [max_position_embeddings, hidden], token type 0 added
   std::vector<Layer> layers_;

@@ -62,42 +62,6 @@ bool is_stored_rope(std::string_view name) { return name.ends_with("rotary_emb.i
 
 }  // namespace
 
-std::vector<TensorSpec> expected_tensors(const ModelConfig& config) {
-  const int64_t hidden = config.hidden_size, wide = config.intermediate_size;
-  const int64_t q = config.heads * config.head_dim, kv = config.kv_heads * config.head_dim;
-  std::vector<TensorSpec> out;
-  const auto linear = [&](const std::string& name, int64_t rows, int64_t columns, bool bias) {
-    out.push_back({name + ".weight", {rows, columns}});
-    if (bias) out.push_back({name + ".bias", {rows}});
-  };
-  out.push_back({"model.embed_tokens.weight", {config.vocab_size, hidden}});
-  for (int64_t i = 0; i < config.layers; ++i) {
-    const std::string layer = "model.layers." + std::to_string(i) + ".";
-    out.push_back({layer + "input_layernorm.weight", {hidden}});
-    linear(layer + "self_attn.q_proj", q, hidden, config.qkv_bias);
-    linear(layer + "self_attn.k_proj", kv, hidden, config.qkv_bias);
-    linear(layer + "self_attn.v_proj", kv, hidden, config.qkv_bias);
-    linear(layer + "self_attn.o_proj", hidden, q, config.output_bias);
-    out.push_back({layer + "post_attention_layernorm.weight", {hidden}});
-    linear(layer + "mlp.gate_proj", wide, hidden, config.mlp_bias);
-    linear(layer + "mlp.up_proj", wide, hidden, config.mlp_bias);
-    linear(layer + "mlp.down_proj", hidden, wide, config.mlp_bias);
-  }
-  out.push_back({"model.norm.weight", {hidden}});
-  if (!config.tie_word_embeddings) out.push_back({"lm_head.weight", {config.vocab_size, hidden}});
-  return out;
-}
-
-int64_t parameter_count(const ModelConfig& config) {
-  int64_t parameters = 0;
-  for (const TensorSpec& tensor : expected_tensors(config)) {
-    int64_t elements = 1;
-    for (const int64_t extent : tensor.shape) elements *= extent;
-    parameters += elements;
-  }
-  return parameters;
-}
-
 Result<Checkpoint> Checkpoint::open(const std::string& folder) {
   Checkpoint out;
   out.folder_ = folder;
@@ -150,13 +114,13 @@ Status Checkpoint::place_tensors(const std::string& index,
     return it != weight_map.end() && it->second == fs::path(files_[i].path()).filename().string();
   };
   for (size_t i = 0; i < files_.size(); ++i)
-    for (const SafetensorsEntry& entry : files_[i].entries())
+    for (const TensorEntry& entry : files_[i].entries())
       if (listed_here(i, entry.name)) place_[entry.name] = i;
   for (size_t i = 0; i < files_.size(); ++i) {
-    for (const SafetensorsEntry& entry : files_[i].entries()) {
+    for (const TensorEntry& entry : files_[i].entries()) {
       const auto [at, placed] = place_.emplace(entry.name, i);
       if (placed || at->second == i || listed_here(at->second, entry.name)) continue;
-      const SafetensorsEntry* other = files_[at->second].find(entry.name);
+      const TensorEntry* other = files_[at->second].find(entry.name);
       if (other->shape == entry.shape && other->dtype_name == entry.dtype_name &&
           std::ranges::equal(files_[at->second].bytes(*other), files_[i].bytes(entry)))
         continue;
@@ -239,13 +203,16 @@ Status Checkpoint::check(const ModelConfig& config) const {
   return Error{ErrorCode::kConfig, text, {}};
 }
 
-const unsigned char* Checkpoint::aligned(const TensorView& view) const {
-  const uintptr_t alignment = view.dtype == TensorDtype::kF32 ? 4 : 2;
-  if (reinterpret_cast<uintptr_t>(view.data) % alignment == 0) return view.data;
-  std::vector<uint32_t>& copy = copies_[std::string(view.name)];
-  copy.resize((view.bytes + 3) / 4);
-  if (view.bytes > 0) std::memcpy(copy.data(), view.data, view.bytes);
-  return reinterpret_cast<const unsigned char*>(copy.data());
+Result<TensorData> Checkpoint::read(std::string_view name, std::span<const int64_t> shape,
+                                    TensorDtype) const {
+  DBSA_ASSIGN_OR_RETURN(const TensorView view, tensor(name, shape));
+  return aligned(view);
+}
+
+std::vector<const TensorFile*> Checkpoint::tensor_files() const {
+  std::vector<const TensorFile*> files;
+  for (const SafetensorsFile& file : files_) files.push_back(&file);
+  return files;
 }
 
 bool Checkpoint::is_read_from(size_t file, std::string_view name) const {
@@ -253,17 +220,11 @@ bool Checkpoint::is_read_from(size_t file, std::string_view name) const {
   return it != place_.end() && it->second == file;
 }
 
-Status Checkpoint::check_unchanged() const {
-  for (const SafetensorsFile& file : files_) DBSA_RETURN_IF_ERROR(file.check_unchanged());
-  return {};
-}
-
 void Checkpoint::release_pages(std::string_view name) const {
   auto it = place_.find(name);
   if (it == place_.end()) return;
-  if (const auto copy = copies_.find(name); copy != copies_.end()) copies_.erase(copy);
   const SafetensorsFile& file = files_[it->second];
-  if (const SafetensorsEntry* entry = file.find(name)) file.release_pages(*entry);
+  if (const TensorEntry* entry = file.find(name)) file.release_pages(*entry);
 }
 
 }  // namespace dbsa

@@ -16,22 +16,11 @@
 
 #include "model/model_config.h"
 #include "model/safetensors.h"
+#include "model/weights.h"
 
 namespace dbsa {
 
-// A tensor a model of some configuration consists of.
-struct TensorSpec {
-  std::string name;
-  std::vector<int64_t> shape;
-};
-
-// Every tensor of a model, in Hugging Face's names, layer by layer.
-std::vector<TensorSpec> expected_tensors(const ModelConfig& config);
-
-// Elements of all of them.
-int64_t parameter_count(const ModelConfig& config);
-
-class Checkpoint {
+class Checkpoint final : public Weights {
  public:
   // Maps all files and checks their headers and the index. Fails with kEnvironment.
   static Result<Checkpoint> open(const std::string& folder);
@@ -41,26 +30,20 @@ class Checkpoint {
   Result<TensorView> tensor(std::string_view name, std::span<const int64_t> shape) const;
   Result<TensorView> tensor(const TensorSpec& spec) const { return tensor(spec.name, spec.shape); }
 
-  // A tensor's bytes at an address that suits its type: in the mapping, or else a copy that is kept
-  // until release_pages. Not for several threads at once.
-  const unsigned char* aligned(const TensorView& view) const;
+  Result<TensorData> read(std::string_view name, std::span<const int64_t> shape,
+                          TensorDtype decoded) const override;
 
   // Whether the tensor is read from the file of this index in files().
-  bool is_read_from(size_t file, std::string_view name) const;
+  bool is_read_from(size_t file, std::string_view name) const override;
+  std::vector<const TensorFile*> tensor_files() const override;
 
   bool contains(std::string_view name) const { return place_.find(name) != place_.end(); }
 
-  // The checkpoint holds exactly the tensors of this configuration: a missing one would be made up,
-  // an unknown one might change the result. Stored RoPE frequencies are ignored, as transformers
-  // ignores them; a stored head beside tied embeddings must equal them. Fails with kConfig, faults
-  // of one kind on a line.
-  Status check(const ModelConfig& config) const;
+  // See Weights. Stored RoPE frequencies are ignored, as transformers ignores them; a stored head
+  // beside tied embeddings must equal them.
+  Status check(const ModelConfig& config) const override;
 
-  // See SafetensorsFile::check_unchanged; of all files.
-  Status check_unchanged() const;
-
-  // See SafetensorsFile::release_pages. Drops a copy that `aligned` made.
-  void release_pages(std::string_view name) const;
+  void release_pages(std::string_view name) const override;
 
   // Ascending by path.
   std::span<const SafetensorsFile> files() const { return files_; }
@@ -73,7 +56,6 @@ class Checkpoint {
   std::string folder_;
   std::vector<SafetensorsFile> files_;
   std::map<std::string, size_t, std::less<>> place_;  // tensor name -> index in files_
-  mutable std::map<std::string, std::vector<uint32_t>, std::less<>> copies_;
 };
 
 }  // namespace dbsa

@@ -61,7 +61,7 @@ std::string cache_text(const FileIdentity& id, int64_t hashed_unix_s, const Dige
 }
 
 // What the cache says, or empty if it says nothing that can be trusted for this file as it is.
-Digests read_cache(const std::string& folder, const SafetensorsFile& file) {
+Digests read_cache(const std::string& folder, const TensorFile& file) {
   constexpr uint64_t kMaxBytes = 64 << 20;  // a hundred bytes a tensor
   const Result<FileText> cached = read_file(cache_path(folder, file.identity()), kMaxBytes);
   if (!cached.ok()) return {};
@@ -106,7 +106,7 @@ void write_cache(const std::string& folder, const FileIdentity& id, const Digest
     bound_cache(folder);
 }
 
-Digests hash_file(const SafetensorsFile& file, uint64_t* bytes_hashed) {
+Digests hash_file(const TensorFile& file, uint64_t* bytes_hashed) {
   Digests digests;
   for (const auto& entry : file.entries()) {
     const auto bytes = file.bytes(entry);
@@ -142,33 +142,32 @@ std::string Fingerprint::hex() const {
   return out;
 }
 
-Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Checkpoint& checkpoint,
+Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Weights& weights,
                                            const DigestCache& cache) {
-  return fingerprint_weights(config_identity(config), checkpoint, cache);
+  return fingerprint_weights(config_identity(config), weights, cache);
 }
 
-Result<ModelFingerprint> fingerprint_weights(const std::string& config,
-                                             const Checkpoint& checkpoint,
+Result<ModelFingerprint> fingerprint_weights(const std::string& config, const Weights& weights,
                                              const DigestCache& cache) {
   ModelFingerprint out;
   std::map<std::string, std::string> tensors;  // name -> its line
-  for (size_t i = 0; i < checkpoint.files().size(); ++i) {
-    const SafetensorsFile& file = checkpoint.files()[i];
-    DBSA_ASSIGN_OR_RETURN(Digests digests, tensor_digests(file, cache, &out.bytes_hashed));
-    for (const auto& entry : file.entries()) {
-      if (!checkpoint.is_read_from(i, entry.name)) continue;
+  const std::vector<const TensorFile*> files = weights.tensor_files();
+  for (size_t i = 0; i < files.size(); ++i) {
+    DBSA_ASSIGN_OR_RETURN(Digests digests, tensor_digests(*files[i], cache, &out.bytes_hashed));
+    for (const TensorEntry& entry : files[i]->entries()) {
+      if (!weights.is_read_from(i, entry.name)) continue;
       tensors[entry.name] = std::to_string(entry.name.size()) + " " + entry.name + " " +
                             entry.dtype_name + " " + shape_text(entry.shape) + " " +
                             digests[entry.name] + "\n";
     }
   }
-  std::string all = config;
+  std::string all = config + weights.layout();
   for (const auto& [name, line] : tensors) all += line;
   out.value = hash_text(all);
   return out;
 }
 
-Result<Digests> tensor_digests(const SafetensorsFile& file, const DigestCache& cache,
+Result<Digests> tensor_digests(const TensorFile& file, const DigestCache& cache,
                                uint64_t* bytes_hashed) {
   Digests digests;
   const bool remembers = !cache.folder.empty();

@@ -1,7 +1,8 @@
 // The identity of a model: what decides the values it computes, as 128 bits.
 //
 // Covers the configuration's values that enter the arithmetic (RoPE apart, see rope_identity) and
-// every tensor's name, type, shape and bytes, whatever files they are spread over.
+// every tensor's name, type, shape and bytes, whatever files they are spread over; of GGUF files
+// also how they are laid out, so that no two types of one model share blocks.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -12,8 +13,9 @@
 #include <span>
 #include <string>
 
-#include "model/checkpoint.h"
 #include "model/model_config.h"
+#include "model/tensor_file.h"
+#include "model/weights.h"
 
 namespace dbsa {
 
@@ -39,18 +41,17 @@ struct DigestCache {
 };
 
 // Fails with kEnvironment if a file changed meanwhile.
-Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Checkpoint& checkpoint,
+Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Weights& weights,
                                            const DigestCache& cache);
 
 // The same for a model of another kind: `config` is what enters the arithmetic, as a text that
 // begins with the kind.
-Result<ModelFingerprint> fingerprint_weights(const std::string& config,
-                                             const Checkpoint& checkpoint,
+Result<ModelFingerprint> fingerprint_weights(const std::string& config, const Weights& weights,
                                              const DigestCache& cache);
 
 // Hashes of the contents of a file's tensors, hexadecimal, by name: remembered, and failing, as
 // above. bytes_hashed is raised by what was read.
-Result<std::map<std::string, std::string>> tensor_digests(const SafetensorsFile& file,
+Result<std::map<std::string, std::string>> tensor_digests(const TensorFile& file,
                                                           const DigestCache& cache,
                                                           uint64_t* bytes_hashed);
 

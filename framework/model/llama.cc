@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "model/rope.h"
-#include "model/weight_loader.h"
 
 namespace dbsa {
 namespace {
@@ -35,9 +34,9 @@ struct Llama::Activations {
   host::Buffer logits;                        // [logit_rows, vocabulary]
 };
 
-Llama::Llama(const Checkpoint& checkpoint, const ModelConfig& config, Precision precision,
+Llama::Llama(const Weights& weights, const ModelConfig& config, Precision precision,
              host::AttentionBackend& backend, PackedWeights* packed)
-    : checkpoint_(checkpoint),
+    : weights_(weights),
       config_(config),
       precision_(precision),
       backend_(backend),
@@ -65,13 +64,13 @@ Status configure_backend(const ModelConfig& config, Precision precision,
   return backend.configure(shape);
 }
 
-Result<std::unique_ptr<Llama>> Llama::load(const Checkpoint& checkpoint, const ModelConfig& config,
+Result<std::unique_ptr<Llama>> Llama::load(const Weights& weights, const ModelConfig& config,
                                            Precision precision, host::AttentionBackend& backend,
                                            PackedWeights* packed) {
   DBSA_RETURN_IF_ERROR(configure_backend(config, precision, backend));
   if (packed != nullptr) packed->open(backend);
   const auto load = [&]() -> Result<std::unique_ptr<Llama>> {
-    std::unique_ptr<Llama> model(new Llama(checkpoint, config, precision, backend, packed));
+    std::unique_ptr<Llama> model(new Llama(weights, config, precision, backend, packed));
     DBSA_RETURN_IF_ERROR(model->load_weights());
     return model;
   };
@@ -88,12 +87,14 @@ Result<std::unique_ptr<Llama>> Llama::load(const Checkpoint& checkpoint, const M
 
 // Weights are read where they lie for as long as the model lives.
 Status Llama::check_unchanged() const {
-  DBSA_RETURN_IF_ERROR(checkpoint_.check_unchanged());
+  DBSA_RETURN_IF_ERROR(weights_.check_unchanged());
   return packed_ == nullptr ? Status() : packed_->check_unchanged();
 }
 
 Status Llama::load_weights() {
-  const WeightLoader load(checkpoint_, backend_, "", packed_);
+  const TensorDtype decoded =
+      precision_.compute == DBSA_COMPUTE_BF16 ? TensorDtype::kBF16 : TensorDtype::kF32;
+  const WeightLoader load(weights_, backend_, "", packed_, decoded);
   const int64_t hidden = config_.hidden_size;
   const int64_t inner = config_.intermediate_size;
   const int64_t q_width = config_.heads * config_.head_dim;
@@ -234,7 +235,7 @@ Result<std::vector<float>> Llama::hidden_states(const ForwardInput& input, int32
   DBSA_RETURN_IF_ERROR(reserve(rows, 0, 0));
   DBSA_ASSIGN_OR_RETURN(const host::Plan plan, prepare(input));
   Activations& a = *activations_;
-  DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_, a.x));
+  DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_.weight, a.x));
   for (int32_t i = 0; i < layers; ++i) {
     DBSA_RETURN_IF_ERROR(write_kv(input, i, true));
     DBSA_RETURN_IF_ERROR(backend_.attention(plan, i, a.q, a.attended));
@@ -255,7 +256,7 @@ Status Llama::compute_layers(const ForwardInput& input, std::span<const int64_t>
   DBSA_RETURN_IF_ERROR(reserve(rows, wanted, logit_rows));
   DBSA_ASSIGN_OR_RETURN(const host::Plan plan, prepare(input));
   Activations& a = *activations_;
-  DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_, a.x));
+  DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_.weight, a.x));
   for (int32_t i = 0; i < static_cast<int32_t>(layers_.size()); ++i) {
     const Layer& l = layers_[static_cast<size_t>(i)];
     const bool last = i + 1 == static_cast<int32_t>(layers_.size());

@@ -17,9 +17,10 @@
 #include <vector>
 
 #include "host/attention_backend.h"
-#include "model/checkpoint.h"
 #include "model/model_config.h"
 #include "model/packed_weights.h"
+#include "model/weight_loader.h"
+#include "model/weights.h"
 
 namespace dbsa {
 
@@ -55,13 +56,12 @@ struct ScoreAsk {
 
 class Llama {
  public:
-  // Packs the weights into the backend; the checkpoint must outlive the model (the embedding is
+  // Packs the weights into the backend; they must outlive the model (the embedding is
   // read in place). Pages of packed weights are given back to the system. packed: where packed
   // weights are kept, must outlive the model too; nullptr: nowhere. Fails, and keeps nothing, when
   // a file of either was changed since it was opened; so does every pass, and returns nothing.
-  static Result<std::unique_ptr<Llama>> load(const Checkpoint& checkpoint,
-                                             const ModelConfig& config, Precision precision,
-                                             host::AttentionBackend& backend,
+  static Result<std::unique_ptr<Llama>> load(const Weights& weights, const ModelConfig& config,
+                                             Precision precision, host::AttentionBackend& backend,
                                              PackedWeights* packed = nullptr);
   ~Llama();
 
@@ -92,7 +92,7 @@ class Llama {
   struct Layer;
   struct Activations;
 
-  Llama(const Checkpoint& checkpoint, const ModelConfig& config, Precision precision,
+  Llama(const Weights& weights, const ModelConfig& config, Precision precision,
         host::AttentionBackend& backend, PackedWeights* packed);
   float epsilon() const { return static_cast<float>(config_.rms_norm_eps); }
   Status load_weights();
@@ -108,13 +108,13 @@ class Llama {
   Status finish_layer(const Layer& layer, int64_t rows);
   Status feed_forward(const Layer& layer, int64_t rows, host::Buffer& x);
 
-  const Checkpoint& checkpoint_;
+  const Weights& weights_;
   ModelConfig config_;
   Precision precision_;
   host::AttentionBackend& backend_;
   PackedWeights* packed_;
   std::vector<Layer> layers_;
-  host::Weight embedding_;
+  EmbeddingTable embedding_;
   host::Weight norm_;
   host::Weight head_;
   std::unique_ptr<Activations> activations_;

@@ -46,7 +46,7 @@ Status expect(const SafetensorsFile& file, const std::string& key, const std::st
 }
 
 Status check_content(const SafetensorsFile& file, const DigestCache& cache) {
-  for (const SafetensorsEntry& entry : file.entries())
+  for (const TensorEntry& entry : file.entries())
     if (entry.begin % kAlignment != 0)
       return Error{ErrorCode::kCorrupt, file.path() + ": a weight is not 64-byte aligned", ""};
   uint64_t hashed = 0;
@@ -108,7 +108,7 @@ Status check_packed_weights(const std::string& path) {
 }
 
 std::optional<std::span<const unsigned char>> PackedWeights::find(const std::string& name) const {
-  const SafetensorsEntry* entry = file_ ? file_->find(name) : nullptr;
+  const TensorEntry* entry = file_ ? file_->find(name) : nullptr;
   if (entry == nullptr) return std::nullopt;
   return file_->bytes(*entry);
 }

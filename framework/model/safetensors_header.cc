@@ -41,18 +41,8 @@ Error damaged(const std::string& file, const std::string& what) {
   return {ErrorCode::kEnvironment, file + ": " + what + std::string(kFix), {}};
 }
 
-// Names come from the file: control characters and endless names must not reach a terminal.
-std::string printable(std::string_view name) {
-  std::string out = "'";
-  for (char c : name.substr(0, 120)) {
-    out += (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) ? '?' : c;
-  }
-  if (name.size() > 120) out += "...";
-  return out + "'";
-}
-
 struct RawEntry {
-  SafetensorsEntry entry;
+  TensorEntry entry;
   bool has_dtype = false, has_shape = false;
   std::vector<uint64_t> offsets;
   bool has_offsets = false;
@@ -126,7 +116,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     if (place_ == Place::kTop) {
       in_metadata_ = value == "__metadata__";
       if (!names_.insert(value).second) {
-        fault = "tensor " + printable(value) + ": is listed twice in the header";
+        fault = "tensor " + printable_name(value) + ": is listed twice in the header";
         return false;
       }
       if (!in_metadata_) tensors.emplace_back().entry.name = std::move(value);
@@ -138,8 +128,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
                  : field_ == "shape"        ? &raw.has_shape
                  : field_ == "data_offsets" ? &raw.has_offsets
                                             : nullptr;
-    if (seen == nullptr) return fail("unknown field " + printable(field_));
-    if (*seen) return fail("field " + printable(field_) + " appears twice");
+    if (seen == nullptr) return fail("unknown field " + printable_name(field_));
+    if (*seen) return fail("field " + printable_name(field_) + " appears twice");
     *seen = true;
     return true;
   }
@@ -167,8 +157,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   enum class Place { kOutside, kTop, kMetadata, kTensor, kShape, kOffsets };
 
   bool fail(const std::string& what) {
-    fault = (tensors.empty() ? "header" : "tensor " + printable(tensors.back().entry.name)) + ": " +
-            what;
+    fault = (tensors.empty() ? "header" : "tensor " + printable_name(tensors.back().entry.name)) +
+            ": " + what;
     return false;
   }
 
@@ -193,7 +183,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       case Place::kTensor:
         break;
     }
-    return fail("field " + printable(field_) + " has the wrong type, found " + found);
+    return fail("field " + printable_name(field_) + " has the wrong type, found " + found);
   }
 
   Place place_ = Place::kOutside;
@@ -204,10 +194,10 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
 // Fills dtype, begin and bytes of an entry, or says what is wrong with it.
 std::string check_entry(RawEntry& raw, uint64_t data_start, uint64_t data_bytes) {
-  SafetensorsEntry& entry = raw.entry;
+  TensorEntry& entry = raw.entry;
   const auto* info = std::find_if(kDtypes.begin(), kDtypes.end(),
                                   [&](const auto& d) { return d.name == entry.dtype_name; });
-  if (info == kDtypes.end()) return "unknown dtype " + printable(entry.dtype_name);
+  if (info == kDtypes.end()) return "unknown dtype " + printable_name(entry.dtype_name);
   entry.dtype = info->dtype;
 
   uint64_t bytes = static_cast<uint64_t>(info->bytes);
@@ -233,9 +223,9 @@ std::string check_entry(RawEntry& raw, uint64_t data_start, uint64_t data_bytes)
 }
 
 // Every byte of the data belongs to exactly one tensor.
-std::string check_coverage(const std::vector<SafetensorsEntry>& entries, uint64_t data_start,
+std::string check_coverage(const std::vector<TensorEntry>& entries, uint64_t data_start,
                            uint64_t file_bytes) {
-  std::vector<const SafetensorsEntry*> order;
+  std::vector<const TensorEntry*> order;
   for (const auto& entry : entries) order.push_back(&entry);
   std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
     return std::pair(a->begin, a->bytes) < std::pair(b->begin, b->bytes);
@@ -243,7 +233,7 @@ std::string check_coverage(const std::vector<SafetensorsEntry>& entries, uint64_
   uint64_t expected = data_start;
   for (const auto* entry : order) {
     if (entry->begin != expected) {
-      return "tensor " + printable(entry->name) + ": starts at byte " +
+      return "tensor " + printable_name(entry->name) + ": starts at byte " +
              std::to_string(entry->begin) + ", expected byte " + std::to_string(expected) +
              " (tensors must not overlap or leave " + "gaps)";
     }
@@ -257,14 +247,6 @@ std::string check_coverage(const std::vector<SafetensorsEntry>& entries, uint64_
 }
 
 }  // namespace
-
-std::string shape_text(std::span<const int64_t> shape) {
-  std::string out = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    out += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  }
-  return out + "]";
-}
 
 Result<SafetensorsHeader> parse_safetensors_header(const std::string& file, uint64_t file_bytes,
                                                    std::span<const unsigned char> start) {
@@ -292,7 +274,7 @@ Result<SafetensorsHeader> parse_safetensors_header(const std::string& file, uint
   const uint64_t data_start = 8 + length;
   for (RawEntry& raw : reader.tensors) {
     if (std::string fault = check_entry(raw, data_start, file_bytes - data_start); !fault.empty()) {
-      return damaged(file, "tensor " + printable(raw.entry.name) + ": " + fault);
+      return damaged(file, "tensor " + printable_name(raw.entry.name) + ": " + fault);
     }
     header.entries.push_back(std::move(raw.entry));
   }

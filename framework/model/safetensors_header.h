@@ -14,22 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "model/tensor_file.h"
+
 namespace dbsa {
 
-// The types the engine reads; a file may list others as long as nobody asks for them.
-enum class TensorDtype { kF32, kF16, kBF16, kOther };
-
-struct SafetensorsEntry {
-  std::string name;
-  TensorDtype dtype = TensorDtype::kOther;
-  std::string dtype_name;  // as in the file: "F32", "I64", ...
-  std::vector<int64_t> shape;
-  uint64_t begin = 0;  // in the file, bytes
-  uint64_t bytes = 0;
-};
-
 struct SafetensorsHeader {
-  std::vector<SafetensorsEntry> entries;  // ascending by name
+  std::vector<TensorEntry> entries;  // ascending by name
   std::map<std::string, std::string> metadata;
 };
 
@@ -41,8 +31,5 @@ inline constexpr uint64_t kSafetensorsHeaderLimit = 100'000'000;  // bytes
 // Cost: one pass over the header, O(tensors log tensors).
 Result<SafetensorsHeader> parse_safetensors_header(const std::string& file, uint64_t file_bytes,
                                                    std::span<const unsigned char> start);
-
-// "[2, 3]".
-std::string shape_text(std::span<const int64_t> shape);
 
 }  // namespace dbsa

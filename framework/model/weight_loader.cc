@@ -16,20 +16,55 @@ dbsa_dtype abi_dtype(TensorDtype dtype) {
   }
 }
 
+// A tensor as a backend takes it; the data must outlive it.
+struct AbiTensor {
+  AbiTensor(const TensorData& data, std::vector<int64_t> extents) : shape(std::move(extents)) {
+    strides.assign(shape.size(), 1);
+    if (shape.size() == 2) strides[0] = shape[1];
+    tensor.data = const_cast<unsigned char*>(data.view.data);
+    tensor.device = {DBSA_DEVICE_CPU, 0};
+    tensor.ndim = static_cast<int32_t>(shape.size());
+    tensor.dtype = abi_dtype(data.view.dtype);
+    tensor.shape = shape.data();
+    tensor.strides = strides.data();
+  }
+  AbiTensor(const AbiTensor&) = delete;
+  AbiTensor& operator=(const AbiTensor&) = delete;
+
+  std::vector<int64_t> shape, strides;
+  dbsa_tensor tensor = {};
+};
+
 }  // namespace
 
 Status WeightLoader::linear(const std::string& name, int64_t out, int64_t in,
                             host::Weight& weight) const {
-  return read(name, {out, in}, DBSA_WEIGHT_LINEAR, weight);
+  const std::string full = prefix_ + name;
+  DBSA_ASSIGN_OR_RETURN(const bool adopted, adopt(full, out, in, weight));
+  if (adopted) return {};
+  const std::vector<int64_t> shape = {out, in};
+  DBSA_ASSIGN_OR_RETURN(const TensorData data, weights_.read(full, shape, decoded_));
+  DBSA_ASSIGN_OR_RETURN(weight,
+                        backend_.weight_create(DBSA_WEIGHT_LINEAR, AbiTensor(data, shape).tensor));
+  weights_.release_pages(full);
+  return packed_ == nullptr ? Status() : packed_->add(full, weight);
 }
 
 Status WeightLoader::vector(const std::string& name, int64_t width, host::Weight& weight) const {
-  return read(name, {width}, DBSA_WEIGHT_VECTOR, weight);
+  const std::vector<int64_t> shape = {width};
+  DBSA_ASSIGN_OR_RETURN(const TensorData data, weights_.read(prefix_ + name, shape, decoded_));
+  DBSA_ASSIGN_OR_RETURN(weight,
+                        backend_.weight_create(DBSA_WEIGHT_VECTOR, AbiTensor(data, shape).tensor));
+  return {};
 }
 
 Status WeightLoader::embedding(const std::string& name, int64_t rows, int64_t width,
-                               host::Weight& weight) const {
-  return read(name, {rows, width}, DBSA_WEIGHT_EMBEDDING, weight);
+                               EmbeddingTable& table) const {
+  const std::vector<int64_t> shape = {rows, width};
+  DBSA_ASSIGN_OR_RETURN(table.data, weights_.read(prefix_ + name, shape, decoded_));
+  DBSA_ASSIGN_OR_RETURN(table.weight, backend_.weight_create(DBSA_WEIGHT_EMBEDDING,
+                                                             AbiTensor(table.data, shape).tensor));
+  return {};
 }
 
 Status WeightLoader::linear(const std::string& name, int64_t out, int64_t in, bool biased,
@@ -39,40 +74,18 @@ Status WeightLoader::linear(const std::string& name, int64_t out, int64_t in, bo
   return {};
 }
 
-Status WeightLoader::read(const std::string& name, std::vector<int64_t> shape, int32_t use,
-                          host::Weight& weight) const {
-  const std::string full = prefix_ + name;
-  DBSA_ASSIGN_OR_RETURN(const TensorView view, checkpoint_.tensor(full, shape));
-  std::vector<int64_t> strides(shape.size(), 1);
-  if (shape.size() == 2) strides[0] = shape[1];
-  dbsa_tensor tensor = {};
-  tensor.data = const_cast<unsigned char*>(checkpoint_.aligned(view));
-  tensor.device = {DBSA_DEVICE_CPU, 0};
-  tensor.ndim = static_cast<int32_t>(shape.size());
-  tensor.dtype = abi_dtype(view.dtype);
-  tensor.shape = shape.data();
-  tensor.strides = strides.data();
-  if (use == DBSA_WEIGHT_LINEAR) return pack(full, tensor, weight);
-  DBSA_ASSIGN_OR_RETURN(weight, backend_.weight_create(use, tensor));
-  return {};
-}
-
-Status WeightLoader::pack(const std::string& name, const dbsa_tensor& tensor,
-                          host::Weight& weight) const {
+// Whether the weight was kept packed.
+Result<bool> WeightLoader::adopt(const std::string& name, int64_t out, int64_t in,
+                                 host::Weight& weight) const {
   const auto kept = packed_ == nullptr ? std::nullopt : packed_->find(name);
-  if (kept) {
-    Result<host::Weight> adopted = backend_.weight_adopt(tensor.shape[0], tensor.shape[1], *kept);
-    if (!adopted.ok() && adopted.error().code == ErrorCode::kEnvironment) return adopted.error();
-    if (!adopted.ok())
-      return Error{ErrorCode::kCorrupt,
-                   packed_->path() + ": weight '" + name + "': " + adopted.error().message, ""};
-    weight = std::move(adopted).value();
-    return {};
-  }
-  DBSA_ASSIGN_OR_RETURN(weight, backend_.weight_create(DBSA_WEIGHT_LINEAR, tensor));
-  checkpoint_.release_pages(name);
-  if (packed_ != nullptr) DBSA_RETURN_IF_ERROR(packed_->add(name, weight));
-  return {};
+  if (!kept) return false;
+  Result<host::Weight> adopted = backend_.weight_adopt(out, in, *kept);
+  if (!adopted.ok() && adopted.error().code == ErrorCode::kEnvironment) return adopted.error();
+  if (!adopted.ok())
+    return Error{ErrorCode::kCorrupt,
+                 packed_->path() + ": weight '" + name + "': " + adopted.error().message, ""};
+  weight = std::move(adopted).value();
+  return true;
 }
 
 }  // namespace dbsa

@@ -6,7 +6,7 @@
 #include "host/make_plugin.h"
 #include "model/fingerprint.h"
 #include "model/llm_hidden.h"
-#include "model/model_folder.h"
+#include "model/model_source.h"
 #include "model/sentence_encoder.h"
 #include "pipeline/engine_impl.h"
 #include "pipeline/model_fit.h"
@@ -75,12 +75,11 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
                              const nlohmann::json& tables, OpenOptions options) {
   Computing computing;
   const DigestCache cache = {default_cache_folder(), !options.rehash_weights};
-  DBSA_RETURN_IF_ERROR(check_model_folder(settings.model.path));
-  DBSA_ASSIGN_OR_RETURN(computing.config, load_model_config(settings.model.path));
-  DBSA_ASSIGN_OR_RETURN(Checkpoint opened, Checkpoint::open(settings.model.path));
-  computing.checkpoint = std::make_unique<Checkpoint>(std::move(opened));
-  DBSA_RETURN_IF_ERROR(computing.checkpoint->check(computing.config));
-  DBSA_ASSIGN_OR_RETURN(computing.tokenizer, Tokenizer::load(settings.model.path));
+  DBSA_ASSIGN_OR_RETURN(const auto source, ModelSource::open(settings.model.path));
+  DBSA_ASSIGN_OR_RETURN(computing.config, source->config());
+  DBSA_ASSIGN_OR_RETURN(computing.weights, source->weights());
+  DBSA_RETURN_IF_ERROR(computing.weights->check(computing.config));
+  DBSA_ASSIGN_OR_RETURN(computing.tokenizer, source->tokenizer());
   fit_tokenizer(*computing.tokenizer, computing.config);
   for (const std::string& warning :
        model_warnings(settings, computing.config, *computing.tokenizer))
@@ -89,15 +88,15 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
       auto backend, host::make_plugin<host::AttentionBackend>(resolved, DBSA_KIND_ATTENTION_BACKEND,
                                                               registry, services));
   computing.backend = std::make_unique<host::AttentionBackend>(std::move(backend));
-  DBSA_ASSIGN_OR_RETURN(const ModelFingerprint weights,
-                        fingerprint_model(computing.config, *computing.checkpoint, cache));
-  computing.fingerprint = weights.value.hex();
+  DBSA_ASSIGN_OR_RETURN(const ModelFingerprint fingerprint,
+                        fingerprint_model(computing.config, *computing.weights, cache));
+  computing.fingerprint = fingerprint.value.hex();
   if (settings.model.packed_weights && !settings.store_path.empty())
     computing.packed = std::make_unique<PackedWeights>(settings.store_path + "/weights",
-                                                       weights.value, cache, services);
+                                                       fingerprint.value, cache, services);
   DBSA_ASSIGN_OR_RETURN(computing.model,
-                        Llama::load(*computing.checkpoint, computing.config,
-                                    choose_precision(settings.model, *computing.checkpoint),
+                        Llama::load(*computing.weights, computing.config,
+                                    choose_precision(settings.model, *computing.weights),
                                     *computing.backend, computing.packed.get()));
   DBSA_RETURN_IF_ERROR(identify(tables, settings.embedding, cache, computing));
   DBSA_ASSIGN_OR_RETURN(auto embedder,
@@ -108,11 +107,12 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
 
 }  // namespace
 
-Precision choose_precision(const ModelSettings& settings, const Checkpoint& checkpoint) {
+Precision choose_precision(const ModelSettings& settings, const Weights& weights) {
   bool half = false;
-  for (const SafetensorsFile& file : checkpoint.files())
-    for (const SafetensorsEntry& entry : file.entries())
-      half = half || entry.dtype == TensorDtype::kBF16 || entry.dtype == TensorDtype::kF16;
+  for (const TensorFile* file : weights.tensor_files())
+    for (const TensorEntry& entry : file->entries())
+      half = half || entry.dtype == TensorDtype::kBF16 || entry.dtype == TensorDtype::kF16 ||
+             entry.dtype == TensorDtype::kBlocks;
   const bool compute_half = settings.dtype == "auto" ? half : settings.dtype == "bf16";
   Precision precision;
   precision.compute = compute_half ? DBSA_COMPUTE_BF16 : DBSA_COMPUTE_F32;

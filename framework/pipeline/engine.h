@@ -21,10 +21,10 @@
 #include "host/plugin_registry.h"
 #include "host/resolve.h"
 #include "icl/dataset.h"
-#include "model/checkpoint.h"
 #include "model/llama.h"
 #include "model/model_config.h"
 #include "model/tokenizer/tokenizer.h"
+#include "model/weights.h"
 #include "pipeline/encoder.h"
 #include "pipeline/identity.h"
 #include "pipeline/pool.h"
@@ -123,8 +123,8 @@ struct ModelInfo {
   std::string tokenizer;    // fingerprint of its file, hexadecimal
 };
 
-// bf16 arithmetic for 16-bit checkpoints, float32 for others, unless the file says.
-Precision choose_precision(const ModelSettings& settings, const Checkpoint& checkpoint);
+// bf16 arithmetic for weights of 16 bits or fewer, float32 for others, unless the file says.
+Precision choose_precision(const ModelSettings& settings, const Weights& weights);
 
 // A data set of a pipeline file: what it chooses of a file, and hash_rows of the whole file.
 struct DataRows {

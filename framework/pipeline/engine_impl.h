@@ -55,7 +55,7 @@ class OfferedEmbedder {
 // The model with all that computes it. Made before the plugins that may ask for embeddings of it.
 struct Computing {
   ModelConfig config;
-  std::unique_ptr<Checkpoint> checkpoint;
+  std::unique_ptr<Weights> weights;
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<host::AttentionBackend> backend;
   std::unique_ptr<PackedWeights> packed;  // nullptr: none are kept

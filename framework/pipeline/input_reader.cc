@@ -1,10 +1,8 @@
 #include "pipeline/input_reader.h"
 
-#include "model/checkpoint.h"
 #include "model/fingerprint.h"
-#include "model/model_folder.h"
+#include "model/model_source.h"
 #include "model/sentence_encoder.h"
-#include "model/tokenizer/tokenizer.h"
 #include "pipeline/model_fit.h"
 #include "pipeline/pool_builder.h"
 
@@ -27,23 +25,23 @@ Result<InputIdentity> InputReader::read(const host::ResolvedPipeline& pipeline) 
   return inputs;
 }
 
-Status InputReader::read_model(const std::string& folder, InputIdentity& inputs) {
-  const auto known = models_.find(folder);
+Status InputReader::read_model(const std::string& path, InputIdentity& inputs) {
+  const auto known = models_.find(path);
   if (known != models_.end()) {
     inputs = known->second;
     return {};
   }
-  DBSA_RETURN_IF_ERROR(check_model_folder(folder));
-  DBSA_ASSIGN_OR_RETURN(ModelConfig config, load_model_config(folder));
-  DBSA_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::open(folder));
-  DBSA_RETURN_IF_ERROR(checkpoint.check(config));
-  DBSA_ASSIGN_OR_RETURN(const auto tokenizer, Tokenizer::load(folder));
+  DBSA_ASSIGN_OR_RETURN(const auto source, ModelSource::open(path));
+  DBSA_ASSIGN_OR_RETURN(ModelConfig config, source->config());
+  DBSA_ASSIGN_OR_RETURN(const auto weights, source->weights());
+  DBSA_RETURN_IF_ERROR(weights->check(config));
+  DBSA_ASSIGN_OR_RETURN(const auto tokenizer, source->tokenizer());
   fit_tokenizer(*tokenizer, config);
   DBSA_ASSIGN_OR_RETURN(const ModelFingerprint fingerprint,
-                        fingerprint_model(config, checkpoint, {default_cache_folder(), true}));
+                        fingerprint_model(config, *weights, {default_cache_folder(), true}));
   identify_model(config, fingerprint.value.hex(), inputs);
   inputs.tokenizer = tokenizer_identity(*tokenizer);
-  models_[folder] = inputs;
+  models_[path] = inputs;
   return {};
 }
 

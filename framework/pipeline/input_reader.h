@@ -20,13 +20,13 @@ class InputReader {
   Result<InputIdentity> read(const host::ResolvedPipeline& pipeline);
 
  private:
-  Status read_model(const std::string& folder, InputIdentity& inputs);
+  Status read_model(const std::string& path, InputIdentity& inputs);
   Result<std::string> encoder(const std::string& folder);
   Result<std::string> rows(const std::string& path, const std::string& text_field,
                            const std::string& label_field, char delimiter);
   Result<std::string> queries(const DataSettings& data);
 
-  std::map<std::string, InputIdentity> models_;  // by folder
+  std::map<std::string, InputIdentity> models_;  // by path
   std::map<std::string, std::string> encoders_;  // by folder
   std::map<std::string, std::string> rows_;      // by path and fields
 };

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "tests/forward/forward_harness.h"
+#include "tests/model/model_files.h"
 
 namespace dbsa {
 namespace {
@@ -80,6 +81,29 @@ TEST_P(Families, AWrongRopeIsNoticed) {
     std::cout << fixture.name << " wrong " << what << ": " << error << "\n";
     EXPECT_GT(error, kFloat32Bound) << "a wrong " << what << " went unnoticed";
   }
+}
+
+// The same tensors, each one byte on: they are read from copies, which live as long as they are
+// read.
+TEST_P(Families, TensorsNeedNotBeAligned) {
+  const Fixture fixture = load(GetParam());
+  const test::TemporaryFolder shifted;
+  for (const auto& entry : std::filesystem::directory_iterator(fixture.folder))
+    if (entry.path().extension() == ".json")
+      std::filesystem::copy(entry.path(), shifted.file(entry.path().filename().string()));
+  for (const auto& entry : std::filesystem::directory_iterator(fixture.folder)) {
+    if (entry.path().extension() != ".safetensors") continue;
+    const std::string file = test::read_file(entry.path().string());
+    uint64_t length = 0;
+    std::memcpy(&length, file.data(), sizeof length);
+    const std::string header = file.substr(8, length) + " ", data = file.substr(8 + length);
+    test::write_file(shifted.file(entry.path().filename().string()),
+                     test::safetensors_bytes(header, data));
+  }
+  const FixtureCase& c = fixture.cases.front();
+  ForwardHarness as_stored(fixture.folder, {.precision = kF32});
+  ForwardHarness unaligned(shifted.path(), {.precision = kF32});
+  EXPECT_EQ(unaligned.prefill(c.ids, c.rows), as_stored.prefill(c.ids, c.rows));
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Families, ::testing::ValuesIn(reference::fixture_names()),

@@ -45,18 +45,19 @@ std::vector<std::string> ForwardHarness::code_paths() {
   return usable;
 }
 
-ForwardHarness::ForwardHarness(const std::string& model_folder, const HarnessOptions& options)
+ForwardHarness::ForwardHarness(const std::string& path, const HarnessOptions& options)
     : services_(std::make_unique<host::HostServices>(quiet(options.threads, options.log))),
-      config_(must(load_model_config(model_folder))),
-      checkpoint_(std::make_unique<Checkpoint>(must(Checkpoint::open(model_folder)))) {
+      source_(must(ModelSource::open(path))),
+      config_(must(source_->config())),
+      weights_(must(source_->weights())) {
   if (options.change) options.change(config_);
   backend_ = std::make_unique<host::AttentionBackend>(
       must(open_backend(*services_, options.instructions)));
   if (!options.packed.empty())
     packed_ = std::make_unique<PackedWeights>(
-        options.packed, must(fingerprint_model(config_, *checkpoint_, {options.cache})).value,
+        options.packed, must(fingerprint_model(config_, *weights_, {options.cache})).value,
         DigestCache{options.cache}, *services_);
-  model_ = must(Llama::load(*checkpoint_, config_, options.precision, *backend_, packed_.get()));
+  model_ = must(Llama::load(*weights_, config_, options.precision, *backend_, packed_.get()));
 }
 
 host::Kv ForwardHarness::make_kv(int64_t tokens) { return must(backend_->kv_create(tokens)); }

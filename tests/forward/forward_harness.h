@@ -10,6 +10,7 @@
 #include "host/attention_backend.h"
 #include "host/host_services.h"
 #include "model/llama.h"
+#include "model/model_source.h"
 #include "tests/reference/fixtures.h"
 
 namespace dbsa {
@@ -31,7 +32,7 @@ inline constexpr Precision kBf16 = {DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_BF16};
 class ForwardHarness {
  public:
   // Ends the test when anything fails.
-  ForwardHarness(const std::string& model_folder, const HarnessOptions& options);
+  ForwardHarness(const std::string& path, const HarnessOptions& options);
 
   Llama& model() { return *model_; }
   host::AttentionBackend& backend() { return *backend_; }
@@ -54,8 +55,9 @@ class ForwardHarness {
 
  private:
   std::unique_ptr<host::HostServices> services_;
+  std::unique_ptr<ModelSource> source_;
   ModelConfig config_;
-  std::unique_ptr<Checkpoint> checkpoint_;
+  std::unique_ptr<Weights> weights_;
   std::unique_ptr<host::AttentionBackend> backend_;
   std::unique_ptr<PackedWeights> packed_;
   std::unique_ptr<Llama> model_;

@@ -105,7 +105,7 @@ TEST_F(PackedWeightsTest, AreReadInPlaceAndNotFromTheCheckpoint) {
   const Result<SafetensorsFile> opened = SafetensorsFile::open(file());
   ASSERT_TRUE(opened.ok());
   std::string bytes = read_file(file());
-  const SafetensorsEntry* head = opened->find("lm_head.weight");
+  const TensorEntry* head = opened->find("lm_head.weight");
   ASSERT_NE(head, nullptr);
   EXPECT_EQ(head->begin % 64, 0u);
   // Its last 64 bytes name the layout.

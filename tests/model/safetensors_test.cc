@@ -6,6 +6,7 @@
 #include <random>
 #include <utility>
 
+#include "model/safetensors_header.h"
 #include "tests/model/model_files.h"
 
 namespace dbsa {

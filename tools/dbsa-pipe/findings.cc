@@ -9,9 +9,8 @@
 #include "icl/label_trie.h"
 #include "icl/likelihood_tree.h"
 #include "item_errors.h"
-#include "model/checkpoint.h"
 #include "model/llm_hidden.h"
-#include "model/model_folder.h"
+#include "model/model_source.h"
 #include "model/sentence_encoder.h"
 #include "pipeline/model_fit.h"
 #include "pipeline/query_request.h"
@@ -26,20 +25,19 @@ struct CheckedModel {
 };
 
 Result<CheckedModel> check_model(const ModelSettings& settings) {
-  const std::string& folder = settings.path;
-  DBSA_RETURN_IF_ERROR(check_model_folder(folder));
+  DBSA_ASSIGN_OR_RETURN(const auto source, ModelSource::open(settings.path));
   CheckedModel model;
   ErrorList faults;
-  Result<ModelConfig> config = load_model_config(folder);
-  Result<Checkpoint> weights = Checkpoint::open(folder);
-  Result<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::load(folder);
+  Result<ModelConfig> config = source->config();
+  Result<std::unique_ptr<Weights>> weights = source->weights();
+  Result<std::unique_ptr<Tokenizer>> tokenizer = source->tokenizer();
   if (!config.ok()) faults.add(config.error());
   if (!weights.ok()) faults.add(weights.error());
-  if (config.ok() && weights.ok()) faults.add(weights->check(*config));
+  if (config.ok() && weights.ok()) faults.add((*weights)->check(*config));
   if (!tokenizer.ok()) faults.add(tokenizer.error());
   DBSA_RETURN_IF_ERROR(faults.status());
   fit_tokenizer(**tokenizer, *config);
-  model.precision = choose_precision(settings, *weights);
+  model.precision = choose_precision(settings, **weights);
   model.config = std::move(config).value();
   model.tokenizer = std::move(tokenizer).value();
   return model;

@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "encode_view.h"
 #include "measure_kv_error.h"
+#include "model/model_source.h"
 #include "options.h"
 #include "pipeline/record.h"
 #include "repeat.h"
@@ -151,9 +152,9 @@ void warn_of(const Session& session, const Settings& settings, const CheckedData
   // Only free answers have a length to be measured; a tokenizer that fails is told by the engine.
   std::unique_ptr<Tokenizer> tokenizer;
   if (settings.decoding.method == DecodingMethod::kFree)
-    if (Result<std::unique_ptr<Tokenizer>> loaded = Tokenizer::load(settings.model.path);
-        loaded.ok())
-      tokenizer = std::move(loaded).value();
+    if (const auto source = ModelSource::open(settings.model.path); source.ok())
+      if (Result<std::unique_ptr<Tokenizer>> loaded = (*source)->tokenizer(); loaded.ok())
+        tokenizer = std::move(loaded).value();
   for (const std::string& doubt :
        data_warnings(session.resolved(), settings, data, validity, tokenizer.get()))
     terminal.warning(doubt);

@@ -1,0 +1,35 @@
+#include "model/model_source.h"
+
+#include <utility>
+
+#include "model/checkpoint.h"
+#include "model/model_folder.h"
+
+namespace dbsa {
+namespace {
+
+class HuggingFaceFolder final : public ModelSource {
+ public:
+  explicit HuggingFaceFolder(std::string folder) : folder_(std::move(folder)) {}
+
+  Result<ModelConfig> config() const override { return load_model_config(folder_); }
+
+  Result<std::unique_ptr<Weights>> weights() const override {
+    DBSA_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(folder_));
+    return std::unique_ptr<Weights>(std::make_unique<Checkpoint>(std::move(checkpoint)));
+  }
+
+  Result<std::unique_ptr<Tokenizer>> tokenizer() const override { return Tokenizer::load(folder_); }
+
+ private:
+  std::string folder_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ModelSource>> ModelSource::open(const std::string& path) {
+  DBSA_RETURN_IF_ERROR(check_model_folder(path));
+  return std::unique_ptr<ModelSource>(std::make_unique<HuggingFaceFolder>(path));
+}
+
+}  // namespace dbsa
