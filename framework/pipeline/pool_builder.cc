@@ -35,9 +35,19 @@ std::string hash_text(std::string_view text) {
 Result<std::optional<int32_t>> bos_id(const PoolParts& parts) {
   if (!parts.settings.prompt.bos) return std::optional<int32_t>();
   if (!parts.model.bos_token_id)
+    return Error{
+        ErrorCode::kConfig,
+        "prompt.bos = true, but neither the tokenizer nor config.json of the model names a "
+        "BOS token; set it to false",
+        "/prompt/bos"};
+  if (*parts.model.bos_token_id >= parts.model.vocab_size)
     return Error{ErrorCode::kConfig,
-                 "prompt.bos = true, but config.json of the model names no bos_token_id; set it to "
-                 "false",
+                 "prompt.bos = true, and the tokenizer's BOS token has id " +
+                     std::to_string(*parts.model.bos_token_id) +
+                     ", while the model has embeddings for ids below " +
+                     std::to_string(parts.model.vocab_size) +
+                     " (vocab_size of config.json); use the tokenizer that was published with the "
+                     "model, or set it to false",
                  "/prompt/bos"};
   if (parts.settings.prompt.anchor == PromptHead::kFirstBlocks &&
       parts.settings.mask.anchor_blocks == 0)

@@ -112,6 +112,7 @@ Status read_special(const std::string& file, const json& object, std::set<std::s
     if (!named.insert(key).second) continue;
     DBSA_ASSIGN_OR_RETURN(AddedToken token, read_token(file, key, *value, true));
     token.special = true;
+    if (std::string_view(key) == "bos_token") out.bos_token = token.content;
     if (std::string_view(key) == "eos_token") out.eos_token = token.content;
     out.special.push_back({std::move(token), file, false});
   }

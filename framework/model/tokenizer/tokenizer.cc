@@ -61,6 +61,7 @@ void Tokenizer::extend_fingerprint(std::string_view text) {
 
 void Tokenizer::take_settings(const CompanionFiles& companions) {
   if (companions.add_bos_token) adds_bos_ = companions.add_bos_token;
+  bos_token_ = companions.bos_token;
   eos_token_ = companions.eos_token;
   clean_up_ = companions.clean_up_tokenization_spaces;
   if (clean_up_) extend_fingerprint("clean_up_tokenization_spaces");

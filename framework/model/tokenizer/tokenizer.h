@@ -129,6 +129,12 @@ class Tokenizer {
   // tokenizer.json's post_processor); nothing where it does not say.
   std::optional<bool> adds_bos() const { return adds_bos_; }
 
+  // Id of the token that the folder puts, or would put, before a text: its bos_token, else what the
+  // template of a tokenizer.json begins with; nothing where it names none.
+  std::optional<int32_t> bos_id() const {
+    return bos_token_.empty() ? template_bos_ : token_id(bos_token_);
+  }
+
   // Id of the folder's eos_token, where it names one.
   std::optional<int32_t> eos_id() const {
     return eos_token_.empty() ? std::nullopt : token_id(eos_token_);
@@ -152,7 +158,10 @@ class Tokenizer {
                                                     EncodeOptions options) const = 0;
 
   // What the post_processor does; tokenizer_config.json may say otherwise.
-  void set_adds_bos(bool adds_bos) { adds_bos_ = adds_bos; }
+  void set_template(bool adds_bos, std::optional<int32_t> bos) {
+    adds_bos_ = adds_bos;
+    template_bos_ = bos;
+  }
   // `text` counts in the fingerprint, too.
   void extend_fingerprint(std::string_view text);
 
@@ -163,7 +172,8 @@ class Tokenizer {
   TokenizerFingerprint fingerprint_;
   int64_t id_limit_ = int64_t{1} << 31;
   std::optional<bool> adds_bos_;
-  std::string eos_token_;
+  std::optional<int32_t> template_bos_;
+  std::string bos_token_, eos_token_;
   bool clean_up_ = false;
 };
 
