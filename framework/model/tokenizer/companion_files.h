@@ -28,6 +28,8 @@ struct CompanionToken {
 };
 
 struct CompanionFiles {
+  std::string config;                   // tokenizer_config.json, "" where it is not there or empty
+  std::string config_file;              // its name, for messages
   std::vector<CompanionToken> added;    // with ids
   std::vector<CompanionToken> special;  // named by their text; in the order of transformers
   std::optional<bool> add_bos_token;

@@ -14,8 +14,8 @@
 //                      That is what Llama 2 and 3, TinyLlama, Mistral, GPT-2, SmolLM2, Qwen2 and
 //                      the BERT family ship.
 //   tokenizer.model    whatever libsentencepiece reads (BPE, unigram; its own normaliser).
-//   vocab.txt          WordPiece; tokenizer_config.json beside it says whether case and accents
-//                      count.
+//   vocab.txt          WordPiece. Beside it, and beside a tokenizer.json with a BertNormalizer,
+//                      tokenizer_config.json says whether case and accents count.
 // Beside each of them tokenizer_config.json, special_tokens_map.json and added_tokens.json are
 // read, see companion_files.h. Anything else in the file (another model type, an unknown component,
 // dropout, a regular expression whose meaning differs between Oniguruma and PCRE2) is refused by
@@ -88,10 +88,7 @@ class Tokenizer {
   static Result<std::unique_ptr<Tokenizer>> from_sentencepiece(
       std::string_view bytes, std::string name, const CompanionFiles& companions = {});
 
-  // BERT's; config: the bytes of tokenizer_config.json, empty where there is none.
   static Result<std::unique_ptr<Tokenizer>> from_vocab_txt(std::string_view bytes, std::string name,
-                                                           std::string_view config,
-                                                           const std::string& config_name,
                                                            const CompanionFiles& companions = {});
 
   virtual ~Tokenizer() = default;
