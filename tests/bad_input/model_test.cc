@@ -163,7 +163,8 @@ TEST_F(BadModel, ALoraAdapter) {
       "exit 4\n"
       "error: $W/model: is a LoRA adapter, not a whole model; merge it into its base model: "
       "`AutoPeftModelForCausalLM.from_pretrained(FOLDER).merge_and_unload().save_pretrained(OUT)` "
-      "of peft, with the tokenizer beside it, and name OUT\n");
+      "of peft (AutoPeftModelForFeatureExtraction for a sentence encoder), with the tokenizer "
+      "beside it, and name OUT\n");
 }
 
 TEST_F(BadModel, WithoutWeights) {
