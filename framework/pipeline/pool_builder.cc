@@ -15,6 +15,7 @@
 #include "icl/selection.h"
 #include "icl/tokenization.h"
 #include "pipeline/block_key.h"
+#include "pipeline/demonstration_lengths.h"
 #include "pipeline/identity.h"
 #include "pipeline/regroup.h"
 
@@ -91,6 +92,23 @@ Result<std::vector<int64_t>> count_all(const PoolParts& parts, const PromptForma
   return counts;
 }
 
+// A demonstration that is too long for the model makes its block too long. Where blocks are not
+// encoded, others may still be shown.
+Status check_lengths(const PoolParts& parts, std::span<const Example> demonstrations,
+                     std::span<const int64_t> counts) {
+  if (parts.settings.decoding.method == DecodingMethod::kVote) return {};  // no model reads it
+  std::string faults = too_long_demonstrations(parts.model, parts.settings.data.demonstrations,
+                                               demonstrations, counts);
+  if (faults.empty()) return {};
+  if (uses_stored_kv(parts.settings)) return Error{ErrorCode::kConfig, std::move(faults), ""};
+  for (size_t begin = 0; begin < faults.size();) {
+    const size_t end = std::min(faults.find('\n', begin), faults.size());
+    parts.services.log(host::LogLevel::kWarning, faults.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return {};
+}
+
 // The blocks of demonstrations, indices per block: what stood before, then new ones.
 Result<std::vector<std::vector<int64_t>>> deal(const PoolParts& parts, const PromptFormat& format,
                                                std::span<const Example> demonstrations,
@@ -100,6 +118,7 @@ Result<std::vector<std::vector<int64_t>>> deal(const PoolParts& parts, const Pro
   if (assignment.fresh.empty()) return std::move(assignment.kept);
   const std::vector<Example> fresh = pick(demonstrations, assignment.fresh);
   DBSA_ASSIGN_OR_RETURN(const std::vector<int64_t> counts, count_all(parts, format, fresh));
+  DBSA_RETURN_IF_ERROR(check_lengths(parts, fresh, counts));
   std::vector<std::string> texts, labels;
   for (const Example& example : fresh) {
     texts.push_back(example.text);
