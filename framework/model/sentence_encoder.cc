@@ -42,9 +42,9 @@ Result<SentenceEncoder::Parts> SentenceEncoder::read(const std::string& folder) 
   return parts;
 }
 
-Status SentenceEncoder::check(const std::string& folder) {
-  const Result<Parts> parts = read(folder);
-  return parts.ok() ? Status() : Status(parts.error());
+Result<int64_t> SentenceEncoder::check(const std::string& folder) {
+  DBSA_ASSIGN_OR_RETURN(const Parts parts, read(folder));
+  return parts.config.bert.hidden_size;
 }
 
 Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::open(

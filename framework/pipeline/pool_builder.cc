@@ -17,6 +17,7 @@
 #include "pipeline/block_key.h"
 #include "pipeline/demonstration_lengths.h"
 #include "pipeline/identity.h"
+#include "pipeline/index_check.h"
 #include "pipeline/regroup.h"
 
 namespace dbsa {
@@ -337,6 +338,13 @@ Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> de
   const bool kept = previous != nullptr && !previous->blocks.empty() &&
                     (dealing == Dealing::kKeep ||
                      (previous->dealt == all && previous->grouper_library == pool.grouper_library));
+  if (!kept) {
+    const auto count = static_cast<int64_t>(demonstrations.size());
+    const int64_t size = parts.settings.grouper.block_size;
+    DBSA_RETURN_IF_ERROR(check_index(
+        parts.retriever, parts.services, demonstrations,
+        parts.settings.retriever.by_demonstration ? count : count / size + (count % size > 0)));
+  }
   DBSA_ASSIGN_OR_RETURN(const auto groups, deal(parts, format, demonstrations, pool.demonstrations,
                                                 kept ? previous : nullptr));
   pool.dealt = kept ? previous->dealt : all;
