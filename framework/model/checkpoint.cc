@@ -92,16 +92,23 @@ Result<Checkpoint> Checkpoint::open(const std::string& folder) {
     DBSA_ASSIGN_OR_RETURN(const PathKind shard, path_kind((fs::path(folder) / name).string()));
     if (shard == PathKind::kNothing) missing.push_back(name);
   }
+  // Whoever fetches shards again is told all of them.
+  std::string faults;
   if (missing.size() == 1)
-    return wrong_index(index, "names the file '" + missing[0] + "', which is not there; fetch it");
-  if (!missing.empty())
-    return wrong_index(index, "names " + std::to_string(missing.size()) + " of its " +
-                                  std::to_string(names.size()) + " files that are not there: " +
-                                  quoted(missing, missing.size()) + "; fetch them");
+    faults = index + ": names the file '" + missing[0] + "', which is not there; fetch it";
+  if (missing.size() > 1)
+    faults = index + ": names " + std::to_string(missing.size()) + " of its " +
+             std::to_string(names.size()) +
+             " files that are not there: " + quoted(missing, missing.size()) + "; fetch them";
   for (const std::string& name : names) {
-    DBSA_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open((fs::path(folder) / name).string()));
-    out.files_.push_back(std::move(file));
+    if (std::find(missing.begin(), missing.end(), name) != missing.end()) continue;
+    Result<SafetensorsFile> file = SafetensorsFile::open((fs::path(folder) / name).string());
+    if (file.ok())
+      out.files_.push_back(std::move(file).value());
+    else
+      faults += (faults.empty() ? "" : "\n") + file.error().message;
   }
+  if (!faults.empty()) return Error{ErrorCode::kEnvironment, std::move(faults), {}};
   DBSA_RETURN_IF_ERROR(out.place_tensors(index, weight_map));
   return out;
 }

@@ -44,6 +44,8 @@ struct ModelConfig {
   // be refused.
   std::optional<int64_t> sliding_window;
   std::optional<int64_t> bos_token_id;
+  // That of config.json, or its default, where the tokenizer names another one.
+  std::optional<int64_t> replaced_bos_token_id;
   std::vector<int64_t> eos_token_ids;  // of both files; may be empty
   // What the files ask of text generation and greedy decoding does not do, as
   // "generation_config.json: repetition_penalty = 1.1".

@@ -82,6 +82,13 @@ std::string pytorch_weights(const std::vector<std::string>& names) {
   return "";
 }
 
+bool has_adapter_weights(const std::vector<std::string>& names) {
+  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name.starts_with("adapter_model") &&
+           (name.ends_with(".safetensors") || name.ends_with(".bin"));
+  });
+}
+
 Status check_contents(const fs::path& path) {
   const std::string folder = path.string();
   const std::vector<std::string> names = names_in(path);
@@ -89,16 +96,23 @@ Status check_contents(const fs::path& path) {
     return std::binary_search(names.begin(), names.end(), std::string(name));
   };
   const bool has_weights = has("model.safetensors") || has("model.safetensors.index.json");
-  if (has("config.json") && has_weights) return {};
-  if (has("adapter_config.json") && !has_weights) {
+  if (has("adapter_config.json") && (!has_weights || has_adapter_weights(names))) {
     const std::string base = base_model(path);
-    return wrong(folder,
-                 "is a LoRA adapter" + (base.empty() ? "" : " of " + base) +
-                     ", not a whole model; merge it into its base model: "
-                     "`AutoPeftModelForCausalLM.from_pretrained(FOLDER)"
-                     ".merge_and_unload().save_pretrained(OUT)` of peft, with the tokenizer "
-                     "beside it, and name OUT");
+    const std::string adapter = "a LoRA adapter" + (base.empty() ? "" : " of " + base);
+    const std::string merge =
+        "merge it into its base model: `AutoPeftModelForCausalLM.from_pretrained(FOLDER)"
+        ".merge_and_unload().save_pretrained(OUT)` of peft (AutoPeftModelForFeatureExtraction for "
+        "a "
+        "sentence encoder), with the tokenizer beside it, and name OUT";
+    if (!has_weights) return wrong(folder, "is " + adapter + ", not a whole model; " + merge);
+    return wrong(folder, "holds " + adapter +
+                             " beside whole weights; transformers would load it and this program "
+                             "does not: " +
+                             merge +
+                             "; or remove adapter_config.json and adapter_model.* to use the whole "
+                             "weights as they are");
   }
+  if (has("config.json") && has_weights) return {};
   if (const std::string gguf = first_with(names, ".gguf"); !gguf.empty() && !has_weights)
     return wrong(folder, "holds a GGUF file (" + gguf +
                              "), a format that is not read; fetch the model as a Hugging Face "

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string_view>
 
@@ -192,6 +193,15 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   std::set<std::string> names_;
 };
 
+// Bytes that a file of these tensors has; nothing where that overflows.
+std::optional<uint64_t> described_bytes(const std::vector<RawEntry>& tensors, uint64_t data_start) {
+  uint64_t most = 0;
+  for (const RawEntry& tensor : tensors) most = std::max(most, tensor.offsets[1]);
+  uint64_t bytes = 0;
+  if (__builtin_add_overflow(data_start, most, &bytes)) return std::nullopt;
+  return bytes;
+}
+
 // Fills dtype, begin and bytes of an entry, or says what is wrong with it.
 std::string check_entry(RawEntry& raw, uint64_t data_start, uint64_t data_bytes) {
   TensorEntry& entry = raw.entry;
@@ -272,6 +282,10 @@ Result<SafetensorsHeader> parse_safetensors_header(const std::string& file, uint
   SafetensorsHeader header;
   header.metadata = std::move(reader.metadata);
   const uint64_t data_start = 8 + length;
+  if (const auto described = described_bytes(reader.tensors, data_start);
+      described && *described > file_bytes)
+    return damaged(file, "its header describes " + std::to_string(*described) +
+                             " bytes, the file has " + std::to_string(file_bytes));
   for (RawEntry& raw : reader.tensors) {
     if (std::string fault = check_entry(raw, data_start, file_bytes - data_start); !fault.empty()) {
       return damaged(file, "tensor " + printable_name(raw.entry.name) + ": " + fault);

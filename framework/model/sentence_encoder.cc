@@ -23,6 +23,8 @@ SentenceEncoder::SentenceEncoder(Parts parts, host::AttentionBackend backend,
 Result<SentenceEncoder::Parts> SentenceEncoder::read(const std::string& folder) {
   DBSA_RETURN_IF_ERROR(check_model_folder(folder));
   DBSA_ASSIGN_OR_RETURN(SentenceConfig config, load_sentence_config(folder));
+  // The weights may lie in a folder of their own.
+  if (config.model_folder != folder) DBSA_RETURN_IF_ERROR(check_model_folder(config.model_folder));
   DBSA_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(config.model_folder));
   DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(config.model_folder));
   Parts parts = {std::move(config), std::move(checkpoint), std::move(tokenizer)};
@@ -40,9 +42,9 @@ Result<SentenceEncoder::Parts> SentenceEncoder::read(const std::string& folder) 
   return parts;
 }
 
-Status SentenceEncoder::check(const std::string& folder) {
-  const Result<Parts> parts = read(folder);
-  return parts.ok() ? Status() : Status(parts.error());
+Result<int64_t> SentenceEncoder::check(const std::string& folder) {
+  DBSA_ASSIGN_OR_RETURN(const Parts parts, read(folder));
+  return parts.config.bert.hidden_size;
 }
 
 Result<std::unique_ptr<SentenceEncoder>> SentenceEncoder::open(

@@ -33,9 +33,9 @@ class SentenceEncoder final : public host::Embedder {
   // The weights, the tokenizer and what else of the folder enters the vectors, as a text.
   static Result<std::string> content(const std::string& folder, const DigestCache& cache);
 
-  // What `open` says of the folder's configuration, tokenizer and weight files, short of their
-  // tensors.
-  static Status check(const std::string& folder);
+  // Values in a vector, or what `open` says of the folder's configuration, tokenizer and weight
+  // files, short of their tensors.
+  static Result<int64_t> check(const std::string& folder);
 
   int64_t width() const override { return parts_.config.bert.hidden_size; }
   // Mean over a text's tokens, [CLS] and [SEP] included, scaled to length 1. A text longer than

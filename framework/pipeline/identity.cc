@@ -1,8 +1,6 @@
 #include "pipeline/identity.h"
 
 #include "config/json_pointer.h"
-#include "config/path_kind.h"
-#include "config/read_file.h"
 #include "config/schema_check.h"
 #include "host/attention_backend.h"
 #include "host/plugin_registry.h"
@@ -14,8 +12,6 @@ namespace dbsa {
 namespace {
 
 using nlohmann::json;
-
-constexpr uint64_t kMaxInputBytes = uint64_t{4} << 30;
 
 // A key that names a file or a folder; without a schema, none.
 bool is_path(const json& properties, const std::string& key) {
@@ -143,16 +139,6 @@ void add_differences(const json* before, const json* now, const std::string& nam
 }
 
 }  // namespace
-
-Result<std::string> content_identity(const std::string& path) {
-  if (path.empty()) return std::string();
-  DBSA_ASSIGN_OR_RETURN(const PathKind kind, path_kind(path));
-  if (kind != PathKind::kFile) return path;
-  DBSA_ASSIGN_OR_RETURN(const FileText file, read_file(path, kMaxInputBytes));
-  Hasher hasher;
-  hasher.text(file.text);
-  return hasher.finish().hex();
-}
 
 void identify_model(const ModelConfig& config, const std::string& fingerprint,
                     InputIdentity& inputs) {

@@ -6,6 +6,11 @@ namespace dbsa {
 
 void fit_tokenizer(Tokenizer& tokenizer, ModelConfig& model) {
   tokenizer.limit_ids(model.vocab_size);
+  if (const std::optional<int32_t> begin = tokenizer.bos_id()) {
+    if (model.bos_token_id && model.bos_token_id != *begin)
+      model.replaced_bos_token_id = model.bos_token_id;
+    model.bos_token_id = *begin;
+  }
   const std::optional<int32_t> end = tokenizer.eos_id();
   std::vector<int64_t>& ends = model.eos_token_ids;
   if (end && *end < model.vocab_size && std::find(ends.begin(), ends.end(), *end) == ends.end())
@@ -25,6 +30,12 @@ std::vector<std::string> model_warnings(const Settings& settings, const ModelCon
     warnings.push_back(
         "prompt.bos = false, and the model's tokenizer puts a BOS token before every "
         "text, so answers may be worse without it; set prompt.bos = true");
+  if (computes && settings.prompt.bos && model.bos_token_id && model.replaced_bos_token_id)
+    warnings.push_back("prompt.bos = true puts the tokenizer's BOS token, id " +
+                       std::to_string(*model.bos_token_id) + ", and not bos_token_id " +
+                       std::to_string(*model.replaced_bos_token_id) +
+                       " of config.json (its default where it has none); correct the file that is "
+                       "wrong");
   if (settings.decoding.method == DecodingMethod::kFree)
     for (const std::string& setting : model.ignored_generation)
       warnings.push_back(setting + " is not applied: answers are the likeliest tokens");

@@ -15,7 +15,9 @@
 #include "icl/selection.h"
 #include "icl/tokenization.h"
 #include "pipeline/block_key.h"
+#include "pipeline/demonstration_lengths.h"
 #include "pipeline/identity.h"
+#include "pipeline/index_check.h"
 #include "pipeline/regroup.h"
 
 namespace dbsa {
@@ -35,9 +37,19 @@ std::string hash_text(std::string_view text) {
 Result<std::optional<int32_t>> bos_id(const PoolParts& parts) {
   if (!parts.settings.prompt.bos) return std::optional<int32_t>();
   if (!parts.model.bos_token_id)
+    return Error{
+        ErrorCode::kConfig,
+        "prompt.bos = true, but neither the tokenizer nor config.json of the model names a "
+        "BOS token; set it to false",
+        "/prompt/bos"};
+  if (*parts.model.bos_token_id >= parts.model.vocab_size)
     return Error{ErrorCode::kConfig,
-                 "prompt.bos = true, but config.json of the model names no bos_token_id; set it to "
-                 "false",
+                 "prompt.bos = true, and the tokenizer's BOS token has id " +
+                     std::to_string(*parts.model.bos_token_id) +
+                     ", while the model has embeddings for ids below " +
+                     std::to_string(parts.model.vocab_size) +
+                     " (vocab_size of config.json); use the tokenizer that was published with the "
+                     "model, or set it to false",
                  "/prompt/bos"};
   if (parts.settings.prompt.anchor == PromptHead::kFirstBlocks &&
       parts.settings.mask.anchor_blocks == 0)
@@ -81,6 +93,23 @@ Result<std::vector<int64_t>> count_all(const PoolParts& parts, const PromptForma
   return counts;
 }
 
+// A demonstration that is too long for the model makes its block too long. Where blocks are not
+// encoded, others may still be shown.
+Status check_lengths(const PoolParts& parts, std::span<const Example> demonstrations,
+                     std::span<const int64_t> counts) {
+  if (parts.settings.decoding.method == DecodingMethod::kVote) return {};  // no model reads it
+  std::string faults = too_long_demonstrations(parts.model, parts.settings.data.demonstrations,
+                                               demonstrations, counts);
+  if (faults.empty()) return {};
+  if (uses_stored_kv(parts.settings)) return Error{ErrorCode::kConfig, std::move(faults), ""};
+  for (size_t begin = 0; begin < faults.size();) {
+    const size_t end = std::min(faults.find('\n', begin), faults.size());
+    parts.services.log(host::LogLevel::kWarning, faults.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return {};
+}
+
 // The blocks of demonstrations, indices per block: what stood before, then new ones.
 Result<std::vector<std::vector<int64_t>>> deal(const PoolParts& parts, const PromptFormat& format,
                                                std::span<const Example> demonstrations,
@@ -90,6 +119,7 @@ Result<std::vector<std::vector<int64_t>>> deal(const PoolParts& parts, const Pro
   if (assignment.fresh.empty()) return std::move(assignment.kept);
   const std::vector<Example> fresh = pick(demonstrations, assignment.fresh);
   DBSA_ASSIGN_OR_RETURN(const std::vector<int64_t> counts, count_all(parts, format, fresh));
+  DBSA_RETURN_IF_ERROR(check_lengths(parts, fresh, counts));
   std::vector<std::string> texts, labels;
   for (const Example& example : fresh) {
     texts.push_back(example.text);
@@ -308,6 +338,13 @@ Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> de
   const bool kept = previous != nullptr && !previous->blocks.empty() &&
                     (dealing == Dealing::kKeep ||
                      (previous->dealt == all && previous->grouper_library == pool.grouper_library));
+  if (!kept) {
+    const auto count = static_cast<int64_t>(demonstrations.size());
+    const int64_t size = parts.settings.grouper.block_size;
+    DBSA_RETURN_IF_ERROR(check_index(
+        parts.retriever, parts.services, demonstrations,
+        parts.settings.retriever.by_demonstration ? count : count / size + (count % size > 0)));
+  }
   DBSA_ASSIGN_OR_RETURN(const auto groups, deal(parts, format, demonstrations, pool.demonstrations,
                                                 kept ? previous : nullptr));
   pool.dealt = kept ? previous->dealt : all;

@@ -158,6 +158,44 @@ TEST_F(BadPositions, ABlockWithAllThatItSees) {
       "others\n");
 }
 
+// Of each file up to 20 are named, before anything is encoded.
+TEST_F(BadPositions, DemonstrationsThatAreTooLong) {
+  limit(600);
+  const std::string text = workspace_.read("pool.jsonl");
+  const std::string record = nlohmann::json{{"text", std::string(601, 'a')}, {"label", "x"}}.dump();
+  // A token a byte.
+  const std::string found = std::to_string(std::string("query: \nintent: x\n==\n").size() + 601);
+  const auto line = [&](size_t number) {
+    return "$W/pool.jsonl:" + std::to_string(number) +
+           ": expected a demonstration of at most 600 tokens, the model's positions, found " +
+           found + "; shorten its text or remove the record\n";
+  };
+  const auto lines = static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+  workspace_.write("pool.jsonl", text + record + "\n" + record + "\n");
+  const std::string both = "exit 2\nerror: " + line(lines + 1) + "error: " + line(lines + 2);
+  expect_refusal(both);
+  EXPECT_EQ(say("encode"), both);
+
+  // Read anew for each query, the others can be shown; a vote reads none.
+  const ProcessResult shown =
+      cli({"validate", path("pipeline.toml"), "--skip-queries", "--set", "selection.recompute=true",
+           "--set", "selection.count=1", "--set", "mask_pattern.plugin=self"});
+  EXPECT_EQ(shown.exit_code, 0) << shown.error;
+  EXPECT_EQ(shortened(shown.error),
+            "warning: " + line(lines + 1) + "warning: " + line(lines + 2) +
+                "warning: 1 demonstration repeats an earlier one (line 26 as line 25)\n");
+  const ProcessResult vote =
+      cli({"validate", path("pipeline.toml"), "--set", "decoding.method=\"vote\""});
+  EXPECT_EQ(vote.exit_code, 0) << vote.error;
+
+  std::string many = text;
+  for (int i = 0; i < 23; ++i) many += record + "\n";
+  workspace_.write("pool.jsonl", many);
+  std::string first_20;
+  for (size_t i = 1; i <= 20; ++i) first_20 += "error: " + line(lines + i);
+  expect_refusal("exit 2\n" + first_20 + "error: $W/pool.jsonl: and 3 more faults\n");
+}
+
 TEST_F(BadPositions, ABlockUnderGlobalPositions) {
   limit(1000);
   expect_refusal(

@@ -286,7 +286,8 @@ TEST_F(ExplainTest, FaultsNameTheirPlaceOnce) {
 
 TEST_F(ExplainTest, EmbeddingsAreNotComputed) {
   const std::string pipeline = make_pipeline();
-  const ProcessResult result = cli({"explain", pipeline, "--set", "embedding.method=llm_hidden"});
+  const ProcessResult result = cli({"explain", pipeline, "--set", "embedding.method=llm_hidden",
+                                    "--set", "retriever.plugin=faiss"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(result.out, "");
   EXPECT_EQ(result.error,

@@ -85,6 +85,50 @@ TEST_F(ValidateTest, SetTakesWhatCannotStandBesideIt) {
   EXPECT_THAT(absent.error, StartsWith("error: --set data.seed"));
 }
 
+// How many documents there are and how wide their vectors is known without computing any.
+TEST_F(ValidateTest, FindsIndexesThatCannotBeMadeOfEmbeddings) {
+  const std::string pipeline = make_pipeline();  // 6 blocks of 4
+  const auto said = [&](const std::string& index, const Words& more = {}) {
+    Words words = {pipeline, "--quiet",
+                   "--set",  "embedding.method=llm_hidden",
+                   "--set",  "retriever.plugin=faiss",
+                   "--set",  "retriever.index=" + index};
+    words.insert(words.end(), more.begin(), more.end());
+    words.insert(words.begin(), "validate");
+    const ProcessResult validated = cli(words);
+    words[0] = "encode";
+    if (validated.exit_code != 0) {
+      EXPECT_EQ(cli(words).error, validated.error) << index;
+    }
+    return std::to_string(validated.exit_code) + " " + validated.error;
+  };
+  const std::string few =
+      "2 error: --set retriever.index: \"IVF7,Flat\" needs at least 7 documents to train with, got "
+      "6\n";
+  EXPECT_EQ(said("IVF7,Flat"), few);
+  EXPECT_EQ(said("IVF7,Flat", {"--set", "block_grouper.plugin=embedding_kmeans"}), few);
+  EXPECT_EQ(said("IVF7,Flat", {"--set", "retriever.unit=demonstration"}), "0 ");
+  EXPECT_EQ(said("IVF6,Flat"), "0 ");
+  EXPECT_THAT(said("PQ7x4"), StartsWith("2 error: --set retriever.index: \"PQ7x4\" does not suit "
+                                        "embeddings of 64 values: "));
+  EXPECT_THAT(said("Flat", {"--set", "retriever.search_parameters=nprobe=8"}),
+              StartsWith("2 error: --set retriever.search_parameters: "));
+}
+
+// What needs no embeddings is checked all the same.
+TEST_F(ValidateTest, APoolIsMadeWhereNothingAsksForEmbeddings) {
+  const std::string pipeline = make_pipeline();
+  const auto blocks = [&](const std::string& retriever) {
+    const ProcessResult result =
+        cli({"validate", pipeline, "--json", "--set", "embedding.method=llm_hidden", "--set",
+             "retriever.plugin=" + retriever});
+    EXPECT_EQ(result.exit_code, 0) << result.out;
+    return nlohmann::json::parse(result.out).at("blocks");
+  };
+  EXPECT_EQ(blocks("bm25"), 6);
+  EXPECT_EQ(blocks("faiss"), 0);
+}
+
 // A pipeline for another machine is sound all the same.
 TEST_F(ValidateTest, WarnsOfWhatCannotRunHere) {
   if (!std::filesystem::exists(DBSA_PLUGIN_DIR "/dbsa_attention_backend_cuda.so"))
@@ -387,7 +431,7 @@ TEST_F(ValidateTest, QueriesThatCannotBeAnsweredAreFaults) {
   EXPECT_EQ(cli({"validate", pipeline, "--set", "decoding.method=vote"}).exit_code, 0);
   // Where embeddings would be computed, it is measured beside no block.
   EXPECT_EQ(cli({"validate", pipeline, "--set", "embedding.method=llm_hidden", "--set",
-                 "retriever.plugin=random"})
+                 "retriever.plugin=faiss"})
                 .exit_code,
             2);
   result = cli({"validate", pipeline, "--set", "data.truncate=left", "--json"});

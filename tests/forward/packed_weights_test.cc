@@ -152,7 +152,7 @@ TEST_F(PackedWeightsTest, AChangedBitIsFound) {
 TEST_F(PackedWeightsTest, ATruncatedFileIsFound) {
   logits();
   const std::string bytes = read_file(file());
-  expect_packed_again(bytes.substr(0, bytes.size() - 64), "leave the data, which has");
+  expect_packed_again(bytes.substr(0, bytes.size() - 64), "its header describes");
   expect_packed_again(bytes.substr(0, 5), "expected at least 8 bytes, found 5");
   expect_packed_again("", "expected at least 8 bytes, found 0");
 }

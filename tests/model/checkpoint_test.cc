@@ -266,6 +266,26 @@ TEST_F(ShardedCheckpoint, NamesAllThatIsMissing) {
             index + ": 4 tensors are in none of its files: 'c', 'd', 'e' and 1 more" + versions);
 }
 
+// Whoever fetches shards again does so once.
+TEST_F(ShardedCheckpoint, NamesAllShardsThatAreMissingOrCut) {
+  const std::string again = "; the file is damaged or not a safetensors file: fetch it again";
+  std::string whole = safetensors_bytes({f32("c", {3})});
+  write_file(folder.file("1.safetensors"), whole.substr(0, whole.size() - 5));
+  write_file(folder.file("2.safetensors"), "");
+  write_file(folder.file("3.safetensors"), whole);
+  write_file(folder.file("4.safetensors"), whole.substr(0, 20));
+  EXPECT_EQ(open_with(R"({"a":"1.safetensors","b":"2.safetensors","c":"3.safetensors",
+                          "d":"4.safetensors","e":"5.safetensors"})"),
+            index + ": names the file '5.safetensors', which is not there; fetch it\n" +
+                folder.file("1.safetensors") + ": its header describes " +
+                std::to_string(whole.size()) + " bytes, the file has " +
+                std::to_string(whole.size() - 5) + again + "\n" + folder.file("2.safetensors") +
+                ": expected at least 8 bytes, found 0" + again + "\n" +
+                folder.file("4.safetensors") + ": the header's length at byte 0 is " +
+                std::to_string(whole.size() - 8 - 12) +
+                ", but the file has only 12 bytes after it" + again);
+}
+
 TEST_F(ShardedCheckpoint, RefusesPathsOutOfTheFolder) {
   for (const char* name : {"../1.safetensors", "/etc/passwd", "sub/1.safetensors", "..", ""}) {
     EXPECT_EQ(open_with("{\"a\":\"" + std::string(name) + "\"}"),

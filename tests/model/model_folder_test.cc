@@ -51,13 +51,36 @@ TEST_F(ModelFolderTest, AWholeFolderAndAnUnknownOneAreLeftToTheirReaders) {
   EXPECT_EQ(check_model_folder(folder_.path() + "/").ok(), true);
 }
 
+const std::string kMerge =
+    "merge it into its base model: `AutoPeftModelForCausalLM.from_pretrained(FOLDER)"
+    ".merge_and_unload().save_pretrained(OUT)` of peft (AutoPeftModelForFeatureExtraction for a "
+    "sentence encoder), with the tokenizer beside it, and name OUT";
+
 TEST_F(ModelFolderTest, ALoraAdapter) {
   put("adapter_config.json", R"({"base_model_name_or_path": "org/base"})");
   put("adapter_model.safetensors", "");
-  EXPECT_EQ(fault(),
-            ": is a LoRA adapter of org/base, not a whole model; merge it into its base model: "
-            "`AutoPeftModelForCausalLM.from_pretrained(FOLDER).merge_and_unload()"
-            ".save_pretrained(OUT)` of peft, with the tokenizer beside it, and name OUT");
+  EXPECT_EQ(fault(), ": is a LoRA adapter of org/base, not a whole model; " + kMerge);
+}
+
+// transformers' from_pretrained loads it.
+TEST_F(ModelFolderTest, ALoraAdapterBesideWholeWeights) {
+  put("config.json");
+  put("model.safetensors", "");
+  put("adapter_config.json", R"({"base_model_name_or_path": "org/base"})");
+  EXPECT_EQ(fault(), "") << "what merging leaves behind";
+  for (const char* weights : {"adapter_model.safetensors", "adapter_model.bin"}) {
+    put(weights, "");
+    EXPECT_EQ(fault(),
+              ": holds a LoRA adapter of org/base beside whole weights; transformers would load it "
+              "and this program does not: " +
+                  kMerge +
+                  "; or remove adapter_config.json and adapter_model.* to use the whole weights as "
+                  "they are");
+    fs::remove(folder_.file(weights));
+  }
+  put("adapter_model.bin", "");
+  fs::remove(folder_.file("adapter_config.json"));
+  EXPECT_EQ(fault(), "") << "nothing loads it";
 }
 
 TEST_F(ModelFolderTest, OtherWeights) {

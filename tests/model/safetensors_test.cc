@@ -168,7 +168,12 @@ INSTANTIATE_TEST_SUITE_P(
         BadHeader{"UnknownDtype", R"({"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]}})",
                   kFour, "tensor 'a': unknown dtype 'F31'"},
         BadHeader{"PastTheEnd", R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", kFour,
-                  "tensor 'a': data_offsets [0, 8] leave the data, which has 4 bytes"},
+                  "its header describes 70 bytes, the file has 66"},
+        BadHeader{"PastEverything",
+                  R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,18446744073709551615]}})",
+                  kFour,
+                  "tensor 'a': data_offsets [0, 18446744073709551615] leave the data, which has 4 "
+                  "bytes"},
         BadHeader{"Reversed", R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", kFour,
                   "tensor 'a': data_offsets [4, 0] leave the data, which has 4 bytes"},
         BadHeader{"WrongSize", R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", kFour,

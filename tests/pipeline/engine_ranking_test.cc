@@ -1,5 +1,7 @@
 // What ranks blocks: their demonstrations one by one, embeddings by the model's own layers, and
 // retrievers of retrievers.
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <cmath>
 #include <iostream>
@@ -242,6 +244,46 @@ TEST_F(RankingTest, WithoutAnEmbeddingItIsSaidWhereOneIsNeeded) {
   EXPECT_EQ(refusal(layer), layer +
                                 ":25:1: embedding.layer: expected 1 to 2, the model's layers, "
                                 "or 0 for the last, found 9");
+}
+
+// To embed texts takes the longest of all: a fault that their number shows comes first.
+TEST_F(RankingTest, AnIndexThatCannotBeIsRefusedBeforeAnyTextIsEmbedded) {
+  struct Counting final : host::Embedder {
+    int calls = 0;
+    int64_t width() const override { return 64; }
+    Result<std::vector<float>> embed(std::span<const std::string_view>) override {
+      ++calls;
+      return Error{ErrorCode::kRun, "counted", ""};
+    }
+    std::string identity() const override { return ""; }
+  };
+  const auto encode = [&](const std::string& grouper, const std::string& unit,
+                          const std::string& index) {
+    std::string text = workspace_.read("pipeline.toml");
+    text.replace(text.find("plugin = \"random\""), 17, "plugin = \"" + grouper + "\"");
+    text.replace(text.find("plugin = \"bm25\""), 15,
+                 "plugin = \"faiss\"\nunit = \"" + unit + "\"\nindex = \"" + index + "\"");
+    auto harness =
+        open_file(workspace_.write("faiss.toml", text + "[embedding]\nmethod = \"llm_hidden\"\n"));
+    Counting counting;
+    harness->services().set_embedder(&counting);
+    const auto report = harness->engine().encode(false, {});
+    EXPECT_FALSE(report.ok());
+    harness->services().set_embedder(nullptr);
+    return std::to_string(counting.calls) + " " + report.error().config_pointer + ": " +
+           report.error().message;
+  };
+  for (const char* grouper : {"random", "embedding_kmeans"}) {
+    SCOPED_TRACE(grouper);
+    EXPECT_EQ(encode(grouper, "block", "IVF7,Flat"),
+              "0 /retriever/index: index \"IVF7,Flat\" needs at least 7 "
+              "documents to train with, got 6");
+    EXPECT_EQ(encode(grouper, "demonstration", "IVF13,Flat"),
+              "0 /retriever/index: index \"IVF13,Flat\" needs at least 13 "
+              "documents to train with, got 12");
+    EXPECT_THAT(encode(grouper, "block", "IVF6,Flat"), testing::HasSubstr("counted"));
+    EXPECT_EQ(encode(grouper, "demonstration", "IVF12,Flat").substr(0, 2), "1 ");
+  }
 }
 
 // An engine takes its embedder with it, not that of the next one on the same services.

@@ -273,6 +273,34 @@ TEST_F(EngineTest, WarnsOfWhatTheModelsFolderSaysOtherwise) {
                 "the model may not know it there; set prompt.bos = false"});
 }
 
+TEST_F(EngineTest, TheBosTokenIsTheTokenizers) {
+  const auto first_token = [&](std::vector<std::string> warnings) {
+    auto harness = open({{"prompt.bos", "true"}});
+    EXPECT_EQ(harness->warnings(), warnings);
+    const auto report = harness->engine().encode(false, {});
+    EXPECT_TRUE(report.ok()) << report.error().message;
+    return report.ok() ? harness->engine().pool().blocks[0].token_ids[0] : -1;
+  };
+  EXPECT_EQ(first_token({}), 256) << "of config.json";
+  workspace_.write("model/tokenizer_config.json", R"({"bos_token": "<|begin_of_text|>"})");
+  EXPECT_EQ(first_token({}), 256);
+  workspace_.write("model/tokenizer_config.json", R"({"bos_token": "<|end_of_text|>"})");
+  EXPECT_EQ(first_token({"prompt.bos = true puts the tokenizer's BOS token, id 257, and not "
+                         "bos_token_id 256 of config.json (its default where it has none); correct "
+                         "the file that is wrong"}),
+            257);
+  EXPECT_TRUE(open({})->warnings().empty()) << "no BOS token is put";
+  workspace_.write("model/tokenizer_config.json",
+                   R"({"bos_token": "<s>", "added_tokens_decoder": {"320": {"content": "<s>"}}})");
+  const auto report = open({{"prompt.bos", "true"}})->engine().encode(false, {});
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().config_pointer, "/prompt/bos");
+  EXPECT_EQ(report.error().message,
+            "prompt.bos = true, and the tokenizer's BOS token has id 320, while the model has "
+            "embeddings for ids below 320 (vocab_size of config.json); use the tokenizer that was "
+            "published with the model, or set it to false");
+}
+
 // What is written without stops must end at any two characters of it; each is a token of its own.
 TEST_F(EngineTest, FreeDecodingEndsAtAStopString) {
   const auto write = [&](const std::string& stop) {

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <filesystem>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -270,6 +273,92 @@ TEST_F(IdentityTest, APathAmongAPluginsKeysEntersByContent) {
   EXPECT_EQ(difference(before, identities(resolved)), kNothing);
   workspace_.write("copy", "two");
   EXPECT_EQ(difference(before, identities(resolved)), kShape);
+}
+
+TEST_F(IdentityTest, AFolderAmongAPluginsKeysEntersByContent) {
+  namespace fs = std::filesystem;
+  host::ResolvedPipeline resolved = resolve(base());
+  host::ResolvedStage& stage = resolved.stages[DBSA_KIND_MASK_PATTERN - 1];
+  host::Manifest manifest = *stage.manifest;
+  manifest.config_schema["properties"]["tables"] = {{"type", "string"}, {"format", "path"}};
+  stage.manifest = &manifest;
+  const fs::path folder = workspace_.path("tables"), other = workspace_.path("other");
+  fs::create_directories(folder / "sub");
+  fs::create_directories(other);
+  workspace_.write("tables/a", "one");
+  workspace_.write("tables/sub/b", "two");
+  workspace_.write("other/c", "three");
+  fs::create_directory_symlink(other, folder / "link");
+  fs::create_directory_symlink(folder, folder / "sub" / "circle");
+  stage.config["tables"] = folder.string();
+  const Identities before = identities(resolved);
+
+  fs::last_write_time(folder / "a", fs::file_time_type::clock::now() - std::chrono::hours(1));
+  EXPECT_EQ(difference(before, identities(resolved)), kNothing) << "a time";
+  const fs::path copy = workspace_.path("copy");
+  fs::copy(folder, copy, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  fs::remove(copy / "sub" / "circle");
+  fs::create_directory_symlink(copy, copy / "sub" / "circle");
+  stage.config["tables"] = copy.string();
+  EXPECT_EQ(difference(before, identities(resolved)), kNothing) << "another place";
+  stage.config["tables"] = folder.string();
+
+  const struct {
+    const char* what;
+    std::function<void()> change, back;
+  } changes[] = {
+      {"another content", [&] { workspace_.write("tables/sub/b", "owt"); },
+       [&] { workspace_.write("tables/sub/b", "two"); }},
+      {"contents swapped",
+       [&] {
+         workspace_.write("tables/a", "two");
+         workspace_.write("tables/sub/b", "one");
+       },
+       [&] {
+         workspace_.write("tables/a", "one");
+         workspace_.write("tables/sub/b", "two");
+       }},
+      {"another name", [&] { fs::rename(folder / "a", folder / "A"); },
+       [&] { fs::rename(folder / "A", folder / "a"); }},
+      {"another folder", [&] { fs::rename(folder / "sub" / "b", folder / "b"); },
+       [&] { fs::rename(folder / "b", folder / "sub" / "b"); }},
+      {"one more", [&] { workspace_.write("tables/d", ""); }, [&] { fs::remove(folder / "d"); }},
+      {"behind a link", [&] { workspace_.write("other/c", "four"); },
+       [&] { workspace_.write("other/c", "three"); }},
+      {"no circle",
+       [&] {
+         fs::remove(folder / "sub" / "circle");
+         fs::create_directory(folder / "sub" / "circle");
+       },
+       [&] {
+         fs::remove(folder / "sub" / "circle");
+         fs::create_directory_symlink(folder, folder / "sub" / "circle");
+       }},
+      {"an empty folder", [&] { fs::create_directory(folder / "e"); },
+       [&] { fs::remove(folder / "e"); }},
+  };
+  for (const auto& [what, change, back] : changes) {
+    change();
+    EXPECT_EQ(difference(before, identities(resolved)), kShape) << what;
+    back();
+    EXPECT_EQ(difference(before, identities(resolved)), kNothing) << what << ", taken back";
+  }
+}
+
+TEST_F(IdentityTest, AFolderOfTooManyFilesIsRefused) {
+  const std::filesystem::path folder = workspace_.path("many");
+  std::filesystem::create_directories(folder);
+  for (int i = 0; i < 10000; ++i)
+    std::filesystem::create_symlink("nothing", folder / std::to_string(i));
+  EXPECT_TRUE(content_identity(folder.string()).ok());
+  workspace_.write("many/more", "");
+  const auto refused = content_identity(folder.string());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kEnvironment);
+  EXPECT_EQ(refused.error().message,
+            folder.string() +
+                ": must hold at most 10000 files, as their content tells results apart, got more; "
+                "name a folder that holds only what is needed");
 }
 
 TEST_F(IdentityTest, AZeroShotPoolIsNotThatOfDemonstrations) {

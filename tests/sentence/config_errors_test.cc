@@ -46,6 +46,21 @@ class BadSentenceModel : public ::testing::Test {
   std::unique_ptr<host::HostServices> services_ = make_services(1);
 };
 
+TEST_F(BadSentenceModel, AnAdapterBesideTheWeightsIsRefused) {
+  // Beside the weights, or at the top of a folder whose weights lie below.
+  write_file(folder_.file("adapter_config.json"), R"({"base_model_name_or_path": "org/base"})");
+  write_file(folder_.file("adapter_model.safetensors"), "");
+  const std::string refused = "$M: holds a LoRA adapter of org/base beside whole weights; ";
+  EXPECT_EQ(message(ErrorCode::kEnvironment).substr(0, refused.size()), refused);
+  fs::copy(small_model(), folder_.file("0_Transformer"));
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors"})
+    fs::rename(folder_.file(name), folder_.file(std::string("0_Transformer/") + name));
+  EXPECT_TRUE(open().ok()) << "another folder's";
+  set("modules.json", "/0/path", "0_Transformer");
+  const std::string below = "$M/0_Transformer: holds a LoRA adapter of org/base beside whole ";
+  EXPECT_EQ(message(ErrorCode::kEnvironment).substr(0, below.size()), below);
+}
+
 TEST_F(BadSentenceModel, ConfigIsRefusedByKey) {
   const std::string variant = "; this variant of the model is not supported";
   const struct {

@@ -223,6 +223,56 @@ TEST_F(Companions, APostProcessorThatAddsBosIsSeen) {
   EXPECT_EQ(load()->adds_bos(), true);
 }
 
+// As transformers' bos_token; and where it has none, what the template puts first.
+TEST_F(Companions, TheBosTokenIsTheOneThatAFileNamesFirst) {
+  take_json();
+  EXPECT_EQ(load()->bos_id(), std::nullopt);
+  json file = json::parse(read_bytes(folder_ / "tokenizer.json"));
+  const json special = {{"SpecialToken", {{"id", "<x>"}, {"type_id", 0}}}};
+  json& processor =
+      file["post_processor"] = {{"type", "TemplateProcessing"}, {"single", {special}}};
+  write("tokenizer.json", file);
+  EXPECT_EQ(load()->bos_id(), 2) << "the vocabulary's";
+  processor["special_tokens"] = {{"<x>", {{"id", "<x>"}, {"ids", {1}}, {"tokens", {"<x>"}}}}};
+  write("tokenizer.json", file);
+  EXPECT_EQ(load()->bos_id(), 1) << "the template's own";
+  for (const json& odd : {json("x"), json::array(), json({-1}), json({"1"})}) {
+    processor["special_tokens"]["<x>"]["ids"] = odd;
+    write("tokenizer.json", file);
+    EXPECT_EQ(load()->bos_id(), odd == json({-1}) ? std::nullopt : std::optional(2)) << odd;
+  }
+  write("special_tokens_map.json", {{"bos_token", "[P]"}});
+  EXPECT_EQ(load()->bos_id(), 3);
+  write("tokenizer_config.json", {{"bos_token", {{"content", "<x>"}}}});
+  EXPECT_EQ(load()->bos_id(), 2);
+  EXPECT_EQ(load()->adds_bos(), true);
+  fs::remove(folder_ / "tokenizer.json");
+  take_sentencepiece();
+  write("tokenizer_config.json", {{"bos_token", "</s>"}});
+  EXPECT_EQ(load()->bos_id(), 2);
+  write("added_tokens.json", {{"<new>", 3000}});
+  write("tokenizer_config.json", {{"bos_token", "<new>"}});
+  EXPECT_EQ(load()->bos_id(), 3000);
+}
+
+TEST_F(Companions, ABosTokenWithoutAnIdIsRefused) {
+  take_json();
+  const auto message = [](const std::string& file, const std::string& tokenizer) {
+    return file + ": bos_token: expected a token of " + tokenizer +
+           ", found \"<none>\", which has no id; take all tokenizer files from one version of the "
+           "model";
+  };
+  write("special_tokens_map.json", {{"bos_token", "<none>"}});
+  EXPECT_EQ(fault(), message("special_tokens_map.json", "tokenizer.json"));
+  fs::remove(folder_ / "tokenizer.json");
+  write("tokenizer_config.json", {{"bos_token", "<none>"}});
+  take_sentencepiece();
+  EXPECT_EQ(fault(), message("tokenizer_config.json", "tokenizer.model"));
+  write("tokenizer_config.json",
+        {{"bos_token", "<none>"}, {"added_tokens_decoder", {{"3000", {{"content", "<none>"}}}}}});
+  EXPECT_EQ(load()->bos_id(), 3000);
+}
+
 TEST_F(Companions, AnswersAreCleanedUpWhereTheFolderSaysSo) {
   take_json();
   const std::string text = "It is n't so , she 's \" here \" ! Or ?";

@@ -19,15 +19,21 @@ using ::testing::ElementsAre;
 const char* const kVocab =
     "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nun\n##aff\n##able\n\u00fcber\nuber\n,\n";
 
+CompanionFiles beside(const std::string& config) {
+  CompanionFiles files;
+  files.config = config;
+  files.config_file = "m/tokenizer_config.json";
+  return files;
+}
+
 std::unique_ptr<Tokenizer> from_vocab(const std::string& vocab, const std::string& config = "") {
-  auto made = Tokenizer::from_vocab_txt(vocab, "m/vocab.txt", config, "m/tokenizer_config.json");
+  auto made = Tokenizer::from_vocab_txt(vocab, "m/vocab.txt", beside(config));
   EXPECT_TRUE(made.ok()) << made.error().message;
   return made.ok() ? std::move(*made) : nullptr;
 }
 
 Error vocab_error(const std::string& vocab, const std::string& config = "") {
-  const auto made =
-      Tokenizer::from_vocab_txt(vocab, "m/vocab.txt", config, "m/tokenizer_config.json");
+  const auto made = Tokenizer::from_vocab_txt(vocab, "m/vocab.txt", beside(config));
   EXPECT_FALSE(made.ok());
   return made.ok() ? Error{} : made.error();
 }

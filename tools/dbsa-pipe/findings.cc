@@ -12,6 +12,7 @@
 #include "model/llm_hidden.h"
 #include "model/model_source.h"
 #include "model/sentence_encoder.h"
+#include "pipeline/index_check.h"
 #include "pipeline/model_fit.h"
 #include "pipeline/query_request.h"
 
@@ -43,14 +44,17 @@ Result<CheckedModel> check_model(const ModelSettings& settings) {
   return model;
 }
 
-// What computes embeddings, short of computing them.
-Status check_embedding(const EmbeddingSettings& embedding, const ModelConfig* model) {
-  if (embedding.method == EmbeddingMethod::kLlmHidden && model != nullptr)
-    return check_hidden_layer(embedding.layer, model->layers);
-  if (embedding.method != EmbeddingMethod::kSentenceTransformer) return {};
-  const Status encoder = SentenceEncoder::check(embedding.path);
-  if (encoder.ok()) return {};
-  return Error{encoder.error().code, encoder.error().message, "/embedding/path"};
+// What computes embeddings, short of computing them: values in a vector, 0 where there are none, or
+// the model that would compute them has faults.
+Result<int64_t> check_embedding(const EmbeddingSettings& embedding, const ModelConfig* model) {
+  if (embedding.method == EmbeddingMethod::kLlmHidden && model != nullptr) {
+    DBSA_RETURN_IF_ERROR(check_hidden_layer(embedding.layer, model->layers));
+    return model->hidden_size;
+  }
+  if (embedding.method != EmbeddingMethod::kSentenceTransformer) return 0;
+  Result<int64_t> width = SentenceEncoder::check(embedding.path);
+  if (width.ok()) return width;
+  return Error{width.error().code, width.error().message, "/embedding/path"};
 }
 
 // How far tokens may follow a query: the longest label, or what free decoding may write.
@@ -138,6 +142,24 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
   return check_requests(settings, model, &retriever, findings);
 }
 
+// The same where plugins may ask for embeddings, which are computed by the model or an encoder:
+// that goes further than this command does. What needs none is checked, and then the queries
+// without the pool.
+Status check_embedded_pool(Session& session, const Settings& settings, const CheckedModel& model,
+                           int64_t width, QueryChecks query_checks, Findings& findings) {
+  const std::vector<Row> queries = findings.data.queries;
+  StandInEmbedder stand_in(width);
+  session.services().set_embedder(&stand_in);
+  Status checked = check_pool(session, settings, model, query_checks, findings);
+  session.services().set_embedder(nullptr);
+  if (!stand_in.asked()) return checked;
+  findings.pool.reset();
+  findings.truncated = 0;
+  findings.data.queries = queries;
+  if (query_checks == QueryChecks::kNone) return {};
+  return check_requests(settings, model, nullptr, findings);
+}
+
 }  // namespace
 
 int64_t Findings::tokens() const {
@@ -158,21 +180,17 @@ Result<Findings> find_out(Session& session, Written written, QueryChecks query_c
   const auto add = [&](const Error& error) { faults.add(session.resolved().located(error)); };
   Result<CheckedModel> model = check_model(settings.model);
   if (!model.ok()) add(model.error());
-  if (const Status embedding =
-          check_embedding(settings.embedding, model.ok() ? &model->config : nullptr);
-      !embedding.ok())
-    add(embedding.error());
+  const Result<int64_t> width =
+      check_embedding(settings.embedding, model.ok() ? &model->config : nullptr);
+  if (!width.ok()) add(width.error());
   Result<CheckedData> data = check_data(settings);
   if (!data.ok()) add(data.error());
   faults.add(check_folders(session.resolved(), written));
   DBSA_RETURN_IF_ERROR(faults.status());
   findings.data = std::move(data).value();
-  // Embeddings are computed by the model or an encoder, which goes further than this command does.
-  Status pool;
-  if (settings.embedding.method == EmbeddingMethod::kNone)
-    pool = check_pool(session, settings, *model, query_checks, findings);
-  else if (query_checks == QueryChecks::kEach)
-    pool = check_requests(settings, *model, nullptr, findings);
+  const Status pool =
+      *width == 0 ? check_pool(session, settings, *model, query_checks, findings)
+                  : check_embedded_pool(session, settings, *model, *width, query_checks, findings);
   if (!pool.ok()) return session.resolved().located(pool.error());
   findings.model = std::move(model->config);
   findings.precision = model->precision;

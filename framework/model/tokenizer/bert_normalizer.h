@@ -14,6 +14,8 @@ struct BertNormalizer {
   bool strip_accents = true;         // decomposes, then drops nonspacing marks
   bool lowercase = true;             // character by character
 
+  bool operator==(const BertNormalizer&) const = default;
+
   // Errors name the setting.
   static Result<BertNormalizer> read(const class ComponentReader& reader);
 

@@ -112,6 +112,7 @@ Status read_special(const std::string& file, const json& object, std::set<std::s
     if (!named.insert(key).second) continue;
     DBSA_ASSIGN_OR_RETURN(AddedToken token, read_token(file, key, *value, true));
     token.special = true;
+    if (std::string_view(key) == "bos_token") out.bos_token = token.content;
     if (std::string_view(key) == "eos_token") out.eos_token = token.content;
     out.special.push_back({std::move(token), file, false});
   }
@@ -165,6 +166,8 @@ Result<CompanionFiles> read_companion_files(const fs::path& folder) {
   DBSA_ASSIGN_OR_RETURN(const json map, read_object(map_file));
   DBSA_ASSIGN_OR_RETURN(const json added, read_object(added_file));
 
+  if (!config.empty()) out.config = config.dump(-1, ' ', true, json::error_handler_t::replace);
+  out.config_file = config_file;
   if (const auto value = config.find("add_bos_token"); value != config.end() && !value->is_null()) {
     DBSA_ASSIGN_OR_RETURN(out.add_bos_token,
                           read_flag(config_file, config, "add_bos_token", false));

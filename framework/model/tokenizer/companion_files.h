@@ -28,10 +28,12 @@ struct CompanionToken {
 };
 
 struct CompanionFiles {
+  std::string config;                   // tokenizer_config.json, "" where it is not there or empty
+  std::string config_file;              // its name, for messages
   std::vector<CompanionToken> added;    // with ids
   std::vector<CompanionToken> special;  // named by their text; in the order of transformers
   std::optional<bool> add_bos_token;
-  std::string eos_token;  // "": none is named
+  std::string bos_token, eos_token;  // "": none is named
   // LlamaTokenizer: whether sentencepiece puts a space before every stretch of text between special
   // tokens (true), or before the first only, and there only with add_prefix_space.
   bool legacy = true;

@@ -87,6 +87,13 @@ Result<std::vector<AddedToken>> resolve_companions(const CompanionFiles& compani
     if (const std::optional<int32_t> id = known.id(token.content)) {
       token.id = *id;
     } else if (token.id < 0) {
+      // A new id has no trained embedding: what begins every text must be there.
+      if (token.content == companions.bos_token)
+        return make_error(ErrorCode::kEnvironment,
+                          companion.file + ": bos_token: expected a token of " + name +
+                              ", found \"" + token.content +
+                              "\", which has no id; take all tokenizer files from one version of "
+                              "the model");
       token.id = next;
     } else {
       std::optional<std::string> other;

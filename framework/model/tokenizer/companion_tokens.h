@@ -25,7 +25,7 @@ struct KnownTokens {
 // The tokens of the companion files that are not among known.added, each with its id: the one of
 // equal text in the vocabulary, else the one that a file gives, else the next that is free. Of
 // equal texts the first counts. kEnvironment where a file gives a token an id that another token
-// has; `name` is the tokenizer's.
+// has, and for a bos_token without an id; `name` is the tokenizer's.
 Result<std::vector<AddedToken>> resolve_companions(const CompanionFiles& companions,
                                                    const KnownTokens& known,
                                                    const std::string& name);

@@ -90,15 +90,36 @@ Result<std::vector<AddedToken>> read_added_tokens(const json& root, const TokenT
   return tokens;
 }
 
-// Whether a post_processor puts a special token before a text: a template, by itself or as one step
-// of a Sequence, whose `single` begins with one.
-bool begins_with_token(const json& processor) {
-  if (!processor.is_object()) return false;
-  if (const json steps = member(processor, "processors"); steps.is_array())
-    return std::any_of(steps.begin(), steps.end(), begins_with_token);
+// The template of a post_processor that puts a special token before a text: by itself or as one
+// step of a Sequence, its `single` begins with one. null where there is none.
+json template_with_bos(const json& processor) {
+  if (!processor.is_object()) return nullptr;
+  if (const json steps = member(processor, "processors"); steps.is_array()) {
+    for (const json& step : steps)
+      if (json found = template_with_bos(step); !found.is_null()) return found;
+    return nullptr;
+  }
   const json single = member(processor, "single");
-  return single.is_array() && !single.empty() && single[0].is_object() &&
-         single[0].contains("SpecialToken");
+  const bool begins = single.is_array() && !single.empty() && single[0].is_object() &&
+                      single[0].contains("SpecialToken");
+  return begins ? processor : json();
+}
+
+// Id of the token that such a template begins with, as its special_tokens have it, else as the
+// vocabulary does.
+std::optional<int32_t> template_bos(const json& with_bos, const Tokenizer& tokenizer) {
+  const json first = member(with_bos, "single")[0]["SpecialToken"];
+  const json name = first.is_object() ? member(first, "id") : json();
+  if (!name.is_string()) return std::nullopt;
+  const std::string& token = name.get_ref<const std::string&>();
+  const json listed = member(with_bos, "special_tokens");
+  const json entry = listed.is_object() ? member(listed, token.c_str()) : json();
+  const json ids = entry.is_object() ? member(entry, "ids") : json();
+  if (!ids.is_array() || ids.empty() || !ids[0].is_number_integer())
+    return tokenizer.token_id(token);
+  const int64_t id = ids[0].get<int64_t>();
+  if (id < 0 || id > TokenTable::kMaxId) return std::nullopt;
+  return static_cast<int32_t>(id);
 }
 
 Result<AddedTokenMatcher> make_matcher(const std::vector<AddedToken>& tokens, bool normalized,
@@ -175,8 +196,11 @@ Result<std::unique_ptr<Tokenizer>> JsonTokenizer::assemble(const TokenizerJson& 
   std::unique_ptr<JsonTokenizer> tokenizer(new JsonTokenizer(
       std::move(name), bytes, std::move(parts), std::move(*raw), std::move(*normalized)));
   // One without a post_processor does not say; many that were made for this have none.
-  if (const json processor = member(file.root, "post_processor"); processor.is_object())
-    tokenizer->set_adds_bos(begins_with_token(processor));
+  if (const json processor = member(file.root, "post_processor"); processor.is_object()) {
+    const json with_bos = template_with_bos(processor);
+    tokenizer->set_template(!with_bos.is_null(),
+                            with_bos.is_null() ? std::nullopt : template_bos(with_bos, *tokenizer));
+  }
   return std::unique_ptr<Tokenizer>(std::move(tokenizer));
 }
 

@@ -5,6 +5,7 @@
 
 #include "config/path_kind.h"
 #include "config/read_file.h"
+#include "model/tokenizer/bert_settings.h"
 #include "model/tokenizer/companion_tokens.h"
 #include "model/tokenizer/json_tokenizer.h"
 #include "model/tokenizer/make_error.h"
@@ -61,6 +62,7 @@ void Tokenizer::extend_fingerprint(std::string_view text) {
 
 void Tokenizer::take_settings(const CompanionFiles& companions) {
   if (companions.add_bos_token) adds_bos_ = companions.add_bos_token;
+  bos_token_ = companions.bos_token;
   eos_token_ = companions.eos_token;
   clean_up_ = companions.clean_up_tokenization_spaces;
   if (clean_up_) extend_fingerprint("clean_up_tokenization_spaces");
@@ -74,7 +76,6 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::filesystem::path& 
   const std::string json = (model_dir / "tokenizer.json").string();
   const std::string model = (model_dir / "tokenizer.model").string();
   const std::string vocab = (model_dir / "vocab.txt").string();
-  const std::string config = (model_dir / "tokenizer_config.json").string();
   DBSA_ASSIGN_OR_RETURN(const bool has_json, is_there("tokenizer.json"));
   DBSA_ASSIGN_OR_RETURN(const bool has_model, is_there("tokenizer.model"));
   DBSA_ASSIGN_OR_RETURN(const bool has_vocab, is_there("vocab.txt"));
@@ -89,12 +90,7 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::load(const std::filesystem::path& 
     return from_sentencepiece(bytes, model, companions);
   }
   DBSA_ASSIGN_OR_RETURN(const std::string bytes, tokenizer_bytes(vocab));
-  std::string config_bytes;
-  DBSA_ASSIGN_OR_RETURN(const bool has_config, is_there("tokenizer_config.json"));
-  if (has_config) {
-    DBSA_ASSIGN_OR_RETURN(config_bytes, tokenizer_bytes(config));
-  }
-  return from_vocab_txt(bytes, vocab, config_bytes, config, companions);
+  return from_vocab_txt(bytes, vocab, companions);
 }
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view bytes, std::string name,
@@ -102,7 +98,10 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view bytes, 
   // Allocation and the JSON library may throw; nothing else does.
   try {
     DBSA_ASSIGN_OR_RETURN(TokenizerJson file, read_tokenizer_json(bytes, name));
-    DBSA_ASSIGN_OR_RETURN(const std::string more, add_companion_tokens(companions, name, file));
+    DBSA_ASSIGN_OR_RETURN(std::string more, add_companion_tokens(companions, name, file));
+    DBSA_ASSIGN_OR_RETURN(const std::string normalizer,
+                          apply_bert_settings(companions, name, file.root));
+    more += normalizer;
     DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer,
                           JsonTokenizer::assemble(file, bytes, name));
     if (!more.empty()) tokenizer->extend_fingerprint(more);
@@ -117,11 +116,9 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::from_json(std::string_view bytes, 
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::from_vocab_txt(std::string_view bytes,
                                                              std::string name,
-                                                             std::string_view config,
-                                                             const std::string& config_name,
                                                              const CompanionFiles& companions) {
   try {
-    DBSA_ASSIGN_OR_RETURN(TokenizerJson file, read_vocab_txt(bytes, name, config, config_name));
+    DBSA_ASSIGN_OR_RETURN(TokenizerJson file, read_vocab_txt(bytes, name, companions));
     DBSA_RETURN_IF_ERROR(add_companion_tokens(companions, name, file));
     DBSA_ASSIGN_OR_RETURN(
         std::unique_ptr<Tokenizer> tokenizer,

@@ -14,8 +14,8 @@
 //                      That is what Llama 2 and 3, TinyLlama, Mistral, GPT-2, SmolLM2, Qwen2 and
 //                      the BERT family ship.
 //   tokenizer.model    whatever libsentencepiece reads (BPE, unigram; its own normaliser).
-//   vocab.txt          WordPiece; tokenizer_config.json beside it says whether case and accents
-//                      count.
+//   vocab.txt          WordPiece. Beside it, and beside a tokenizer.json with a BertNormalizer,
+//                      tokenizer_config.json says whether case and accents count.
 // Beside each of them tokenizer_config.json, special_tokens_map.json and added_tokens.json are
 // read, see companion_files.h. Anything else in the file (another model type, an unknown component,
 // dropout, a regular expression whose meaning differs between Oniguruma and PCRE2) is refused by
@@ -88,10 +88,7 @@ class Tokenizer {
   static Result<std::unique_ptr<Tokenizer>> from_sentencepiece(
       std::string_view bytes, std::string name, const CompanionFiles& companions = {});
 
-  // BERT's; config: the bytes of tokenizer_config.json, empty where there is none.
   static Result<std::unique_ptr<Tokenizer>> from_vocab_txt(std::string_view bytes, std::string name,
-                                                           std::string_view config,
-                                                           const std::string& config_name,
                                                            const CompanionFiles& companions = {});
 
   virtual ~Tokenizer() = default;
@@ -129,6 +126,12 @@ class Tokenizer {
   // tokenizer.json's post_processor); nothing where it does not say.
   std::optional<bool> adds_bos() const { return adds_bos_; }
 
+  // Id of the token that the folder puts, or would put, before a text: its bos_token, else what the
+  // template of a tokenizer.json begins with; nothing where it names none.
+  std::optional<int32_t> bos_id() const {
+    return bos_token_.empty() ? template_bos_ : token_id(bos_token_);
+  }
+
   // Id of the folder's eos_token, where it names one.
   std::optional<int32_t> eos_id() const {
     return eos_token_.empty() ? std::nullopt : token_id(eos_token_);
@@ -152,7 +155,10 @@ class Tokenizer {
                                                     EncodeOptions options) const = 0;
 
   // What the post_processor does; tokenizer_config.json may say otherwise.
-  void set_adds_bos(bool adds_bos) { adds_bos_ = adds_bos; }
+  void set_template(bool adds_bos, std::optional<int32_t> bos) {
+    adds_bos_ = adds_bos;
+    template_bos_ = bos;
+  }
   // `text` counts in the fingerprint, too.
   void extend_fingerprint(std::string_view text);
 
@@ -163,7 +169,8 @@ class Tokenizer {
   TokenizerFingerprint fingerprint_;
   int64_t id_limit_ = int64_t{1} << 31;
   std::optional<bool> adds_bos_;
-  std::string eos_token_;
+  std::optional<int32_t> template_bos_;
+  std::string bos_token_, eos_token_;
   bool clean_up_ = false;
 };
 

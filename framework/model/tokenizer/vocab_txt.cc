@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "config/json_text.h"
+#include "model/tokenizer/bert_settings.h"
 #include "model/tokenizer/companion_tokens.h"
 #include "model/tokenizer/component_reader.h"
 #include "model/tokenizer/make_error.h"
@@ -58,30 +58,10 @@ Status check_special(const ComponentReader& reader, const json& config) {
   return {};
 }
 
-// The normalizer as tokenizer.json would have it.
-Result<json> read_normalizer(std::string_view bytes, const std::string& name) {
-  json out = {{"type", "BertNormalizer"}, {"clean_text", true}};
-  json config = json::object();
-  if ((!bytes.empty() && parse_json(bytes, config)) || !config.is_object()) {
-    return make_error(ErrorCode::kEnvironment,
-                      name + ": expected a JSON object; the file is damaged: fetch it again");
-  }
-  const ComponentReader reader(config, name);
-  DBSA_RETURN_IF_ERROR(check_special(reader, config));
-  DBSA_ASSIGN_OR_RETURN(out["lowercase"], reader.boolean("do_lower_case", true));
-  DBSA_ASSIGN_OR_RETURN(out["handle_chinese_chars"],
-                        reader.boolean("tokenize_chinese_chars", true));
-  out["strip_accents"] = nullptr;
-  if (!reader.is_null("strip_accents")) {
-    DBSA_ASSIGN_OR_RETURN(out["strip_accents"], reader.boolean("strip_accents"));
-  }
-  return out;
-}
-
 }  // namespace
 
 Result<TokenizerJson> read_vocab_txt(std::string_view vocab, const std::string& vocab_name,
-                                     std::string_view config, const std::string& config_name) {
+                                     const CompanionFiles& companions) {
   TokenizerJson out;
   out.has_vocab = true;
   DBSA_ASSIGN_OR_RETURN(out.vocab, read_lines(vocab, vocab_name));
@@ -92,7 +72,9 @@ Result<TokenizerJson> read_vocab_txt(std::string_view vocab, const std::string& 
                 {"unk_token", "[UNK]"},
                 {"continuing_subword_prefix", "##"},
                 {"max_input_chars_per_word", 100}}}};
-  DBSA_ASSIGN_OR_RETURN(out.root["normalizer"], read_normalizer(config, config_name));
+  DBSA_ASSIGN_OR_RETURN(const json config, tokenizer_config(companions));
+  DBSA_RETURN_IF_ERROR(check_special(ComponentReader(config, companions.config_file), config));
+  DBSA_ASSIGN_OR_RETURN(out.root["normalizer"], bert_normalizer(companions));
   json added = json::array();
   for (const auto& entry : out.vocab) {
     const bool special =

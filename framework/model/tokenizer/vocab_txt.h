@@ -7,14 +7,14 @@
 #include <string>
 #include <string_view>
 
+#include "model/tokenizer/companion_files.h"
 #include "model/tokenizer/tokenizer_json.h"
 
 namespace dbsa {
 
-// The tokenizer.json that Hugging Face makes of these files. config: the bytes of
-// tokenizer_config.json, empty where there is none. Errors: kEnvironment for damaged files, kConfig
-// for special tokens other than BERT's.
+// The tokenizer.json that Hugging Face makes of these files. Errors: kEnvironment for damaged
+// files, kConfig for special tokens other than BERT's.
 Result<TokenizerJson> read_vocab_txt(std::string_view vocab, const std::string& vocab_name,
-                                     std::string_view config, const std::string& config_name);
+                                     const CompanionFiles& companions);
 
 }  // namespace dbsa

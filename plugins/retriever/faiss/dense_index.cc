@@ -125,15 +125,19 @@ Status DenseIndex::tune() {
   });
 }
 
+Status DenseIndex::check_count(int64_t documents) const {
+  const int64_t least = least_documents(*index_);
+  if (documents == 0 || documents >= least) return {};
+  return Error{ErrorCode::kConfig,
+               "index " + in_quotes(options_.factory) + " needs at least " + std::to_string(least) +
+                   " documents to train with, got " + std::to_string(documents),
+               "/index"};
+}
+
 Status DenseIndex::add(const std::vector<float>& vectors) {
   const int64_t count = static_cast<int64_t>(vectors.size()) / options_.width;
   if (count == 0) return {};
-  if (const int64_t least = least_documents(*index_); count < least)
-    return Error{ErrorCode::kConfig,
-                 "index " + in_quotes(options_.factory) + " needs at least " +
-                     std::to_string(least) + " documents to train with, got " +
-                     std::to_string(count),
-                 "/index"};
+  DBSA_RETURN_IF_ERROR(check_count(count));
   Archive checks = Archive::writer(nullptr);
   DBSA_RETURN_IF_ERROR(check_embeddings(vectors, "the documents' embeddings"));
   const std::string what = "index " + in_quotes(options_.factory) + " cannot be made of " +

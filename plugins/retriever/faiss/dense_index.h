@@ -26,6 +26,9 @@ class DenseIndex {
   // An index without documents. kConfig at /index or /search_parameters for what faiss refuses.
   static Result<DenseIndex> create(const IndexOptions& options);
 
+  // kConfig at /index where so many documents are too few to train with.
+  Status check_count(int64_t documents) const;
+
   // Trains where that is needed, and adds. vectors: [count, width]. kConfig at /index where there
   // are too few to train with, or what is learned from them is not finite.
   Status add(const std::vector<float>& vectors);

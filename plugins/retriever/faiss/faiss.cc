@@ -34,8 +34,9 @@ class Faiss final : public Retriever {
 
   Status index(Texts documents) override {
     index_.reset();
-    DBSA_ASSIGN_OR_RETURN(const std::vector<float> vectors, host_.embed(documents.abi()));
     DBSA_ASSIGN_OR_RETURN(dense::DenseIndex made, dense::DenseIndex::create(options_));
+    DBSA_RETURN_IF_ERROR(made.check_count(documents.size()));
+    DBSA_ASSIGN_OR_RETURN(const std::vector<float> vectors, host_.embed(documents.abi()));
     DBSA_RETURN_IF_ERROR(made.add(vectors));
     index_ = std::move(made);
     return {};
