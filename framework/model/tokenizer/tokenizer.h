@@ -14,6 +14,7 @@
 //                      That is what Llama 2 and 3, TinyLlama, Mistral, GPT-2, SmolLM2, Qwen2 and
 //                      the BERT family ship.
 //   tokenizer.model    whatever libsentencepiece reads (BPE, unigram; its own normaliser).
+//   GGUF               the vocabularies of GGUF files, see ggml_vocabulary.h.
 //   vocab.txt          WordPiece; tokenizer_config.json beside it says whether case and accents
 //                      count.
 // Beside each of them tokenizer_config.json, special_tokens_map.json and added_tokens.json are
@@ -57,6 +58,8 @@
 
 namespace dbsa {
 
+struct TokenizerJson;
+
 struct EncodeOptions {
   // Recognise the text of special tokens ("<|eot_id|>"). False: it is ordinary text.
   bool parse_special = true;
@@ -93,6 +96,12 @@ class Tokenizer {
                                                            std::string_view config,
                                                            const std::string& config_name,
                                                            const CompanionFiles& companions = {});
+
+  // The same of a tokenizer.json that was made of other tables; `identity` is all that decides ids
+  // and text.
+  static Result<std::unique_ptr<Tokenizer>> from_parts(const TokenizerJson& parts,
+                                                       std::string_view identity, std::string name,
+                                                       const CompanionFiles& settings);
 
   virtual ~Tokenizer() = default;
   Tokenizer(const Tokenizer&) = delete;
@@ -155,10 +164,9 @@ class Tokenizer {
   void set_adds_bos(bool adds_bos) { adds_bos_ = adds_bos; }
   // `text` counts in the fingerprint, too.
   void extend_fingerprint(std::string_view text);
-
- private:
   void take_settings(const CompanionFiles& companions);
 
+ private:
   std::string name_;
   TokenizerFingerprint fingerprint_;
   int64_t id_limit_ = int64_t{1} << 31;
