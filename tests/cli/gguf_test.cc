@@ -29,11 +29,12 @@ class GgufRunTest : public CliTest {
     const ProcessResult result = cli(words);
     EXPECT_EQ(result.exit_code, 0) << result.error;
     std::vector<json> answers;
-    for (const auto& entry : std::filesystem::directory_iterator(path(output)))
-      for (const json& query :
-           json::parse(workspace_.read(output + "/" + entry.path().filename().string()))
-               .at("queries"))
+    for (const auto& entry : std::filesystem::directory_iterator(path(output))) {
+      const json record =
+          json::parse(workspace_.read(output + "/" + entry.path().filename().string()));
+      for (const json& query : record.at("queries"))
         answers.push_back({query.at("label"), query.at("log_probability")});
+    }
     return answers;
   }
 };
@@ -54,9 +55,9 @@ TEST_F(GgufRunTest, EachTypeHasItsOwnBlocks) {
   for (const char* model : {"model", "f32.gguf", "q8.gguf"}) {
     const std::string set = std::string("model.path=") + path(model);
     const ProcessResult first = cli({"encode", path("pipeline.toml"), "--set", set});
-    EXPECT_THAT(first.out, HasSubstr("encoded    6 blocks")) << model;
+    EXPECT_THAT(first.error, HasSubstr("encoded    6 blocks")) << model;
     const ProcessResult again = cli({"encode", path("pipeline.toml"), "--set", set});
-    EXPECT_THAT(again.out, HasSubstr("encoded    0 blocks, 6 found in the store")) << model;
+    EXPECT_THAT(again.error, HasSubstr("encoded    0 blocks, 6 found in the store")) << model;
   }
 }
 

@@ -43,9 +43,9 @@ GgufPlan small_model() {
 
 class GgufModelTest : public testing::Test {
  protected:
+  GgufModelTest() : path_(workspace_.path("m.gguf")) {}
   Result<std::unique_ptr<ModelSource>> open(const GgufPlan& plan) {
-    path_ = workspace_.write("m.gguf", plan.bytes());
-    return ModelSource::open(path_);
+    return ModelSource::open(workspace_.write("m.gguf", plan.bytes()));
   }
   ModelConfig config(const GgufPlan& plan) {
     const auto source = open(plan);
@@ -198,6 +198,22 @@ TEST_F(GgufModelTest, TensorsThatDoNotFit) {
             path_ +
                 ": tensor 'blk.*.attn_k.weight': expected shape [32, 64], found [16, 64]; the "
                 "keys and the tensors do not fit together (layers 0-1)");
+}
+
+TEST_F(GgufModelTest, VectorsAreNotQuantised) {
+  GgufPlan plan = small_model();
+  for (auto& tensor : plan.tensors)
+    if (tensor.name == "output_norm.weight") {
+      tensor.type = 8;
+      tensor.data.assign(2 * 34, '\0');
+    }
+  EXPECT_EQ(check(plan).error().message,
+            path_ +
+                ": tensor 'output_norm.weight': expected F32, F16 or BF16 for a vector, found "
+                "Q8_0; fetch another conversion of the model");
+  const auto weights = (*open(plan))->weights();
+  const std::vector<int64_t> shape = {64};
+  EXPECT_FALSE((*weights)->read("model.norm.weight", shape, TensorDtype::kF32).ok());
 }
 
 TEST_F(GgufModelTest, BlocksWithoutNumbers) {

@@ -41,6 +41,12 @@ Result<GgufWeights::Found> GgufWeights::find(std::string_view name,
                  tensor_label(*file, *entry) + "expected shape " + shape_text(shape) + ", found " +
                      shape_text(entry->shape) + "; the keys and the tensors do not fit together",
                  {}};
+  // A row of a vector is one element, which is no block; no converter quantises vectors.
+  if (shape.size() == 1 && entry->dtype == TensorDtype::kBlocks)
+    return Error{ErrorCode::kConfig,
+                 tensor_label(*file, *entry) + "expected F32, F16 or BF16 for a vector, found " +
+                     entry->dtype_name + "; fetch another conversion of the model",
+                 {}};
   return Found{file, entry};
 }
 
