@@ -113,7 +113,7 @@ inline GgufPlan gguf_keys(const ModelConfig& config) {
   return plan;
 }
 
-// Of a checkpoint in float32.
+// The checkpoint must be in float32.
 inline GgufModel gguf_model(const ModelConfig& config, const Checkpoint& checkpoint,
                             GgufElements elements) {
   GgufModel out;

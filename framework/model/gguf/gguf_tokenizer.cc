@@ -19,9 +19,10 @@ std::optional<int64_t> token_id(KeyReader& keys, const char* name) {
 
 }  // namespace
 
-Result<std::unique_ptr<Tokenizer>> read_gguf_tokenizer(const GgufFile& file) {
+Result<std::unique_ptr<Tokenizer>> read_gguf_tokenizer(const std::string& path,
+                                                       std::span<const Key> all) {
   std::vector<std::string> faults;
-  KeyReader keys(file, &faults);
+  KeyReader keys(path, all, &faults);
   const bool has_json = keys.has(kJson);
   GgmlVocabulary vocabulary;
   vocabulary.kind =
@@ -39,14 +40,14 @@ Result<std::unique_ptr<Tokenizer>> read_gguf_tokenizer(const GgufFile& file) {
     settings.add_bos_token = vocabulary.add_bos;
     if (vocabulary.eos_id && static_cast<size_t>(*vocabulary.eos_id) < vocabulary.tokens.size())
       settings.eos_token = vocabulary.tokens[static_cast<size_t>(*vocabulary.eos_id)];
-    return Tokenizer::from_json(json, file.path() + ": key '" + kJson + "'", settings);
+    return Tokenizer::from_json(json, path + ": key '" + kJson + "'", settings);
   }
   vocabulary.merges = keys.strings("tokenizer.ggml.merges");
   if (vocabulary.kind == "llama") vocabulary.scores = keys.floats("tokenizer.ggml.scores");
   for (const int32_t type : keys.integers("tokenizer.ggml.token_type"))
     vocabulary.types.push_back(static_cast<GgmlTokenType>(type));
   if (!faults.empty()) return Error{ErrorCode::kEnvironment, faults[0], {}};
-  return make_ggml_tokenizer(vocabulary, file.path());
+  return make_ggml_tokenizer(vocabulary, path);
 }
 
 }  // namespace dbsa::gguf

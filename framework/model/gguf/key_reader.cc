@@ -4,7 +4,7 @@
 #include <cstring>
 #include <utility>
 
-#include "model/gguf/cursor.h"
+#include "model/tensor_file.h"
 
 namespace dbsa::gguf {
 namespace {
@@ -23,12 +23,12 @@ std::string value_text(const Key& key) {
 
 const Key* KeyReader::field(const std::string& name) {
   read_.insert(name);
-  return file_.key(name);
+  return find_key(keys_, name);
 }
 
 void KeyReader::fault(const std::string& name, const std::string& what) {
-  const Key* key = file_.key(name);
-  faults_->push_back(file_.path() + ": key " + printable_name(name) +
+  const Key* key = find_key(keys_, name);
+  faults_->push_back(path_ + ": key " + printable_name(name) +
                      (key == nullptr ? "" : ", byte " + std::to_string(key->at)) + ": " + what);
 }
 
@@ -93,7 +93,7 @@ std::string KeyReader::text(const std::string& name, std::optional<std::string> 
 std::vector<std::string_view> KeyReader::strings(const std::string& name) {
   const Key* key = field(name);
   if (key == nullptr) return {};
-  auto strings = array_strings(file_.path(), *key);
+  auto strings = array_strings(path_, *key);
   if (strings.ok()) return std::move(strings).value();
   faults_->push_back(strings.error().message);
   return {};
@@ -124,7 +124,7 @@ std::vector<int32_t> KeyReader::integers(const std::string& name) {
 
 void KeyReader::refuse_unread(std::string_view prefix, std::string_view harmless,
                               const std::string& fix) {
-  for (const Key& key : file_.keys())
+  for (const Key& key : keys_)
     if (key.name.starts_with(prefix) && !read_.contains(key.name) && key.name != harmless)
       fault(key.name, "unsupported key with value " + value_text(key) + "; " + fix);
 }

@@ -4,23 +4,24 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "model/gguf/gguf_file.h"
+#include "model/gguf/gguf_value.h"
 
 namespace dbsa::gguf {
 
 class KeyReader {
  public:
-  // Both must outlive it.
-  KeyReader(const GgufFile& file, std::vector<std::string>* faults)
-      : file_(file), faults_(faults) {}
+  // path: of the file, for messages; keys: ascending by name. All must outlive it.
+  KeyReader(const std::string& path, std::span<const Key> keys, std::vector<std::string>* faults)
+      : path_(path), keys_(keys), faults_(faults) {}
 
   // nullptr if absent. Counts as read.
   const Key* field(const std::string& name);
-  bool has(const std::string& name) const { return file_.key(name) != nullptr; }
+  bool has(const std::string& name) const { return find_key(keys_, name) != nullptr; }
 
   // A value of the wrong type or range is a fault, and the default (or the least value) is returned
   // so that reading continues. Without a default the key is required.
@@ -29,7 +30,7 @@ class KeyReader {
   double number(const std::string& name, std::optional<double> fallback, double above);
   std::optional<bool> boolean(const std::string& name);
   std::string text(const std::string& name, std::optional<std::string> fallback);
-  // Of an absent key: none.
+  // None where the key is absent.
   std::vector<std::string_view> strings(const std::string& name);
   std::vector<float> floats(const std::string& name);
   std::vector<int32_t> integers(const std::string& name);
@@ -44,7 +45,8 @@ class KeyReader {
   void missing(const std::string& name, const std::string& expected);
   const Array* array(const std::string& name, ValueType type, const char* expected);
 
-  const GgufFile& file_;
+  const std::string& path_;
+  std::span<const Key> keys_;
   std::vector<std::string>* faults_;
   std::set<std::string, std::less<>> read_;
 };

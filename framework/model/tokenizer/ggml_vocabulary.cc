@@ -22,7 +22,7 @@ using nlohmann::json;
 // How the `gpt2` kind splits a text, by the name in tokenizer.ggml.pre.
 struct PreTokenizerKind {
   std::string_view name;
-  const char* first;    // a regular expression whose matches stand alone; nullptr: none
+  const char* first;    // a regular expression whose matches are pieces; nullptr: none
   const char* pattern;  // the same, of what the first leaves; nullptr: GPT-2's
   bool whole;           // a piece that is a token is taken whole, before any merge
   bool bos;

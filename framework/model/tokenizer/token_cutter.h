@@ -16,7 +16,7 @@ namespace dbsa {
 
 class TokenCutter {
  public:
-  // Texts, none empty, with their ids. Of equal texts the first counts.
+  // Texts, none empty, with their ids. The first of equal texts counts.
   explicit TokenCutter(const std::vector<std::pair<std::string, int32_t>>& tokens);
 
   // The parts of `text` in order. Cost: O(bytes of text) for each length that tokens have.
