@@ -256,6 +256,18 @@ TEST(ScoreTokenizer, CharactersWithoutBytes) {
             "character from the text");
 }
 
+TEST(ScoreTokenizer, EndlessTokensAreNotSearchedFor) {
+  ScoreVocabulary v = with_bytes();
+  v.tokens.push_back({std::string(256, 'a'), 0, Type::kUserDefined});
+  EXPECT_EQ(*v.tokenizer()->encode(std::string(256, 'a')), (Ids{259}));
+  v.tokens.back().text += 'a';
+  const GgmlVocabulary endless = v.made();
+  EXPECT_EQ(
+      make_ggml_tokenizer(endless, "m.gguf").error().message,
+      "m.gguf: key 'tokenizer.ggml.tokens': token 259: expected at most 256 bytes for a token "
+      "that texts are searched for, found 257; fetch the file again");
+}
+
 TEST(ScoreTokenizer, DamagedScores) {
   ScoreVocabulary v = with_bytes();
   GgmlVocabulary damaged = v.made();

@@ -10,6 +10,7 @@
 #include "model/tokenizer/json_tokenizer.h"
 #include "model/tokenizer/make_error.h"
 #include "model/tokenizer/score_tokenizer.h"
+#include "model/tokenizer/token_cutter.h"
 #include "model/tokenizer/token_table.h"
 #include "model/tokenizer/tokenizer_json.h"
 #include "model/tokenizer/utf8.h"
@@ -107,6 +108,10 @@ Status check_tokens(const GgmlVocabulary& vocabulary, const std::string& name) {
     const bool looked_for = type == GgmlTokenType::kControl ||
                             type == GgmlTokenType::kUserDefined || type == GgmlTokenType::kUnknown;
     if (looked_for && token.empty()) return fault("tokens", place + "a text, found none");
+    if (looked_for && vocabulary.kind == "llama" && token.size() > TokenCutter::kMaxBytes)
+      return fault("tokens", place + "at most " + std::to_string(TokenCutter::kMaxBytes) +
+                                 " bytes for a token that texts are searched for, found " +
+                                 std::to_string(token.size()));
     if (type < GgmlTokenType::kNormal || type > GgmlTokenType::kByte)
       return fault("token_type", place + "a type from 1 to 6, found " +
                                      std::to_string(static_cast<int32_t>(type)));

@@ -16,7 +16,10 @@ namespace dbsa {
 
 class TokenCutter {
  public:
-  // Texts, none empty, with their ids. The first of equal texts counts.
+  // Published tokens have some 60 bytes at most; a text is read once for each length.
+  static constexpr size_t kMaxBytes = 256;
+
+  // Texts, of 1 to kMaxBytes bytes, with their ids. The first of equal texts counts.
   explicit TokenCutter(const std::vector<std::pair<std::string, int32_t>>& tokens);
 
   // The parts of `text` in order. Cost: O(bytes of text) for each length that tokens have.
