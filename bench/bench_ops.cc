@@ -14,6 +14,7 @@
 #include "bench/support/bench.h"
 #include "bench/support/ceilings.h"
 #include "bench/support/plugins.h"
+#include "model/checkpoint.h"
 #include "model/llama.h"
 #include "model/model_source.h"
 #include "model/weight_loader.h"

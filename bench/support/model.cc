@@ -11,8 +11,10 @@
 #include "pipeline/engine.h"
 #include "pipeline/stopwatch.h"
 
-DEFINE_string(model, "",
-              "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
+DEFINE_string(
+    model, "",
+    "a Hugging Face folder or a GGUF file; dbsa-make-checkpoint makes a folder with random "
+    "weights");
 DEFINE_string(packed, "",
               "folder of packed weights, written where they are missing; empty: packed each time");
 
