@@ -125,10 +125,9 @@ Status Hdf5Store::put(const KvKey& key, const dbsa_kv_format& format,
   }
   if (!there) {
     DBSA_RETURN_IF_ERROR(check_fits(key, format));
-    if (Status status = append(key, format, planes); !status.ok()) {
-      drop_pending();
-      return status;
-    }
+    DropPending half_put(*this);
+    DBSA_RETURN_IF_ERROR(append(key, format, planes));
+    half_put.keep();
   }
   if (writer_ == nullptr) return {};
   const std::chrono::duration<double> gathered = Clock::now() - first_put_;
@@ -188,12 +187,11 @@ void Hdf5Store::drop_pending() {
 
 Status Hdf5Store::publish() {
   if (writer_ == nullptr) return {};
-  Status published = writer_->publish();
   // Published or not, the pack is done. Readers find the blocks in it before they stop being
   // pending.
-  if (published.ok()) published = packs_.refresh();
-  drop_pending();
-  return published;
+  const DropPending done(*this);
+  DBSA_RETURN_IF_ERROR(writer_->publish());
+  return packs_.refresh();
 }
 
 Status Hdf5Store::discard(const KvKey& key) {

@@ -51,6 +51,22 @@ class Hdf5Store final : public KvStore {
     uint64_t stored_bytes = 0;
   };
 
+  // A pack with half a block in it must not be published, whatever has stopped the put: an error,
+  // or memory that ran out.
+  class DropPending {
+   public:
+    explicit DropPending(Hdf5Store& store) : store_(&store) {}
+    DropPending(const DropPending&) = delete;
+    DropPending& operator=(const DropPending&) = delete;
+    ~DropPending() {
+      if (store_ != nullptr) store_->drop_pending();
+    }
+    void keep() { store_ = nullptr; }
+
+   private:
+    Hdf5Store* store_;
+  };
+
   Status begin_writing();
   Status check_fits(const KvKey& key, const dbsa_kv_format& format) const;
   Status append(const KvKey& key, const dbsa_kv_format& format,
