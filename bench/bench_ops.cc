@@ -14,7 +14,7 @@
 #include "bench/support/bench.h"
 #include "bench/support/ceilings.h"
 #include "bench/support/plugins.h"
-#include "model/llama.h"
+#include "model/decoder.h"
 #include "model/weight_loader.h"
 #include "pipeline/engine.h"
 #include "tests/reference/oracle.h"

@@ -31,11 +31,9 @@ Status check_hidden_layer(int64_t layer, int64_t layers) {
                "/embedding/layer"};
 }
 
-Result<std::unique_ptr<LlmHidden>> LlmHidden::create(Llama& model, host::AttentionBackend& backend,
-                                                     const Tokenizer& tokenizer,
-                                                     const host::HostServices& services,
-                                                     int64_t layer,
-                                                     const std::string& model_fingerprint) {
+Result<std::unique_ptr<LlmHidden>> LlmHidden::create(
+    Decoder& model, host::AttentionBackend& backend, const Tokenizer& tokenizer,
+    const host::HostServices& services, int64_t layer, const std::string& model_fingerprint) {
   const int64_t layers = model.config().layers;
   DBSA_RETURN_IF_ERROR(check_hidden_layer(layer, layers));
   const auto chosen = static_cast<int32_t>(layer == 0 ? layers : layer);

@@ -76,14 +76,20 @@ std::string exact(double value) {
 }  // namespace
 
 std::vector<float> rope_inverse_frequencies(const RopeParameters& rope) {
-  if (rope.kind == RopeKind::kYarn) return yarn(rope);
-  std::vector<float> inv_freq = wave_numbers(rope);
-  for (float& f : inv_freq) f = 1.0f / f;
+  std::vector<float> inv_freq;
+  if (rope.kind == RopeKind::kYarn) {
+    inv_freq = yarn(rope);
+  } else {
+    inv_freq = wave_numbers(rope);
+    for (float& f : inv_freq) f = 1.0f / f;
+  }
   if (rope.kind == RopeKind::kLinear) {
     for (float& f : inv_freq) f /= static_cast<float>(rope.factor);
   } else if (rope.kind == RopeKind::kLlama3) {
     scale_llama3(rope, inv_freq);
   }
+  for (size_t i = 0; i < std::min(inv_freq.size(), rope.divisors.size()); ++i)
+    inv_freq[i] /= rope.divisors[i];
   return inv_freq;
 }
 
@@ -120,6 +126,7 @@ std::string rope_identity(const RopeParameters& rope) {
     text += " fast " + exact(rope.beta_fast) + " slow " + exact(rope.beta_slow) + " magnitude " +
             exact(rope_attention_factor(rope));
   }
+  if (rope.rotation_factor != 1.0) text += " rotation_factor " + exact(rope.rotation_factor);
   // The numbers in use as well: another way of forming them must not be taken for this one.
   text += " inv_freq";
   char bits[12];

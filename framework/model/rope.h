@@ -26,6 +26,10 @@ struct RopeParameters {
   double low_freq_factor = 1.0, high_freq_factor = 4.0;  // llama3
   double beta_fast = 32.0, beta_slow = 1.0;              // yarn
   std::optional<double> attention_factor = {};           // yarn; default 0.1 ln(factor) + 1
+  double rotation_factor = 1.0;  // LongRoPE: of cosine and sine, so of what is rotated only
+  // [head_dim / 2]: inverse frequency i of any kind is divided by element i, as GGUF files give
+  // Llama 3's scaling; empty: none is.
+  std::vector<float> divisors = {};
 };
 
 // [head_dim / 2].

@@ -1,4 +1,4 @@
-#include "model/llama.h"
+#include "model/decoder.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,15 +17,17 @@ constexpr int64_t kLogits = int64_t{64} * 1024 * 1024 / static_cast<int64_t>(siz
 
 }  // namespace
 
-struct Llama::Layer {
-  host::Weight attention_norm, feed_forward_norm;
+struct Decoder::Layer {
+  // Empty: the layer has none.
+  host::Weight attention_norm, attention_output_norm, mlp_norm, mlp_output_norm;
   host::Weight q, k, v, o;
-  host::Weight q_bias, k_bias, v_bias, o_bias;  // empty: none
+  host::Weight q_bias, k_bias, v_bias, o_bias;
+  host::Weight q_norm, k_norm;
   host::SwiGluWeights mlp;
 };
 
 // Grown to the largest pass so far.
-struct Llama::Activations {
+struct Decoder::Activations {
   int64_t rows = 0;
   int64_t last_rows = 0;
   int64_t logit_rows = 0;
@@ -34,20 +36,23 @@ struct Llama::Activations {
   host::Buffer logits;                        // [logit_rows, vocabulary]
 };
 
-Llama::Llama(const Weights& weights, const ModelConfig& config, Precision precision,
-             host::AttentionBackend& backend, PackedWeights* packed)
+Decoder::Decoder(const Weights& weights, const ModelConfig& config, Precision precision,
+                 host::AttentionBackend& backend, PackedWeights* packed)
     : weights_(weights),
       config_(config),
+      spec_(make_model_spec(config)),
       precision_(precision),
       backend_(backend),
       packed_(packed),
       activations_(std::make_unique<Activations>()) {}
 
-Llama::~Llama() = default;
+Decoder::~Decoder() = default;
 
 Status configure_backend(const ModelConfig& config, Precision precision,
                          host::AttentionBackend& backend) {
-  const std::vector<float> inv_freq = rope_inverse_frequencies(config.rope);
+  const ModelSpec spec = make_model_spec(config);
+  const AttentionType& type = spec.attention_types.front();
+  const std::vector<float> inv_freq = pair_frequencies(spec, type);
   const double magnitude = rope_attention_factor(config.rope);
   dbsa_attention_shape shape = {};
   shape.struct_size = sizeof shape;
@@ -64,73 +69,100 @@ Status configure_backend(const ModelConfig& config, Precision precision,
   return backend.configure(shape);
 }
 
-Result<std::unique_ptr<Llama>> Llama::load(const Weights& weights, const ModelConfig& config,
-                                           Precision precision, host::AttentionBackend& backend,
-                                           PackedWeights* packed) {
+Result<std::unique_ptr<Decoder>> Decoder::load(const Weights& weights, const ModelConfig& config,
+                                               Precision precision, host::AttentionBackend& backend,
+                                               PackedWeights* packed) {
   DBSA_RETURN_IF_ERROR(configure_backend(config, precision, backend));
   if (packed != nullptr) packed->open(backend);
-  const auto load = [&]() -> Result<std::unique_ptr<Llama>> {
-    std::unique_ptr<Llama> model(new Llama(weights, config, precision, backend, packed));
+  const auto load = [&]() -> Result<std::unique_ptr<Decoder>> {
+    std::unique_ptr<Decoder> model(new Decoder(weights, config, precision, backend, packed));
     DBSA_RETURN_IF_ERROR(model->load_weights());
     return model;
   };
-  Result<std::unique_ptr<Llama>> loaded = load();
+  Result<std::unique_ptr<Decoder>> loaded = load();
   if (!loaded.ok() && loaded.error().code == ErrorCode::kCorrupt && packed != nullptr) {
     packed->reject(loaded.error().message);
     loaded = load();
   }
-  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Llama> model, std::move(loaded));
+  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Decoder> model, std::move(loaded));
   DBSA_RETURN_IF_ERROR(model->check_unchanged());
   if (packed != nullptr) packed->keep();
   return model;
 }
 
 // Weights are read where they lie for as long as the model lives.
-Status Llama::check_unchanged() const {
+Status Decoder::check_unchanged() const {
   DBSA_RETURN_IF_ERROR(weights_.check_unchanged());
   return packed_ == nullptr ? Status() : packed_->check_unchanged();
 }
 
-Status Llama::load_weights() {
+// Where a tensor other than the embedding belongs.
+host::Weight* Decoder::slot(const ModelTensor& tensor) {
+  if (tensor.role == TensorRole::kNorm) return &norm_;
+  if (tensor.role == TensorRole::kHead) return &head_;
+  Layer& l = layers_[static_cast<size_t>(tensor.layer)];
+  switch (tensor.role) {
+    case TensorRole::kAttentionNorm:
+      return &l.attention_norm;
+    case TensorRole::kQ:
+      return &l.q;
+    case TensorRole::kQBias:
+      return &l.q_bias;
+    case TensorRole::kK:
+      return &l.k;
+    case TensorRole::kKBias:
+      return &l.k_bias;
+    case TensorRole::kV:
+      return &l.v;
+    case TensorRole::kVBias:
+      return &l.v_bias;
+    case TensorRole::kQNorm:
+      return &l.q_norm;
+    case TensorRole::kKNorm:
+      return &l.k_norm;
+    case TensorRole::kO:
+      return &l.o;
+    case TensorRole::kOBias:
+      return &l.o_bias;
+    case TensorRole::kAttentionOutputNorm:
+      return &l.attention_output_norm;
+    case TensorRole::kMlpNorm:
+      return &l.mlp_norm;
+    case TensorRole::kGate:
+      return &l.mlp.gate;
+    case TensorRole::kGateBias:
+      return &l.mlp.gate_bias;
+    case TensorRole::kUp:
+      return &l.mlp.up;
+    case TensorRole::kUpBias:
+      return &l.mlp.up_bias;
+    case TensorRole::kDown:
+      return &l.mlp.down;
+    case TensorRole::kDownBias:
+      return &l.mlp.down_bias;
+    case TensorRole::kMlpOutputNorm:
+      return &l.mlp_output_norm;
+    default:
+      return nullptr;
+  }
+}
+
+Status Decoder::load_weights() {
   const TensorDtype decoded =
       precision_.compute == DBSA_COMPUTE_BF16 ? TensorDtype::kBF16 : TensorDtype::kF32;
   const WeightLoader load(weights_, backend_, "", packed_, decoded);
-  const int64_t hidden = config_.hidden_size;
-  const int64_t inner = config_.intermediate_size;
-  const int64_t q_width = config_.heads * config_.head_dim;
-  const int64_t kv_width = config_.kv_heads * config_.head_dim;
-  DBSA_RETURN_IF_ERROR(
-      load.embedding("model.embed_tokens.weight", config_.vocab_size, hidden, embedding_));
-  for (int64_t i = 0; i < config_.layers; ++i) {
-    const std::string prefix = "model.layers." + std::to_string(i) + ".";
-    const std::string attention = prefix + "self_attn.";
-    const std::string mlp = prefix + "mlp.";
-    Layer& l = layers_.emplace_back();
-    DBSA_RETURN_IF_ERROR(load.vector(prefix + "input_layernorm.weight", hidden, l.attention_norm));
-    DBSA_RETURN_IF_ERROR(
-        load.vector(prefix + "post_attention_layernorm.weight", hidden, l.feed_forward_norm));
-    DBSA_RETURN_IF_ERROR(
-        load.linear(attention + "q_proj", q_width, hidden, config_.qkv_bias, l.q, l.q_bias));
-    DBSA_RETURN_IF_ERROR(
-        load.linear(attention + "k_proj", kv_width, hidden, config_.qkv_bias, l.k, l.k_bias));
-    DBSA_RETURN_IF_ERROR(
-        load.linear(attention + "v_proj", kv_width, hidden, config_.qkv_bias, l.v, l.v_bias));
-    DBSA_RETURN_IF_ERROR(
-        load.linear(attention + "o_proj", hidden, q_width, config_.output_bias, l.o, l.o_bias));
-    DBSA_RETURN_IF_ERROR(load.linear(mlp + "gate_proj", inner, hidden, config_.mlp_bias, l.mlp.gate,
-                                     l.mlp.gate_bias));
-    DBSA_RETURN_IF_ERROR(
-        load.linear(mlp + "up_proj", inner, hidden, config_.mlp_bias, l.mlp.up, l.mlp.up_bias));
-    DBSA_RETURN_IF_ERROR(load.linear(mlp + "down_proj", hidden, inner, config_.mlp_bias, l.mlp.down,
-                                     l.mlp.down_bias));
+  layers_.resize(spec_.layers.size());
+  for (const ModelTensor& tensor : model_tensors(spec_)) {
+    if (tensor.role == TensorRole::kEmbedding)
+      DBSA_RETURN_IF_ERROR(load.embedding(tensor.name, tensor.rows, spec_.hidden_size, embedding_));
+    else
+      DBSA_RETURN_IF_ERROR(load.tensor(tensor, spec_, *slot(tensor)));
   }
-  DBSA_RETURN_IF_ERROR(load.vector("model.norm.weight", hidden, norm_));
-  return load.linear(config_.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight",
-                     config_.vocab_size, hidden, head_);
+  return {};
 }
 
 // last_rows: that are wanted of the last layer; logit_rows: of these, computed at once.
-Status Llama::reserve(int64_t rows, int64_t last_rows, int64_t logit_rows) {
+Status Decoder::reserve(int64_t rows, int64_t last_rows, int64_t logit_rows) {
   Activations& a = *activations_;
   const int64_t hidden = config_.hidden_size;
   const int64_t q_width = config_.heads * config_.head_dim;
@@ -163,7 +195,7 @@ Status Llama::reserve(int64_t rows, int64_t last_rows, int64_t logit_rows) {
   return {};
 }
 
-Result<host::Plan> Llama::prepare(const ForwardInput& input) {
+Result<host::Plan> Decoder::prepare(const ForwardInput& input) {
   std::vector<dbsa_row_range> ranges;
   std::vector<dbsa_segment> segments;
   int64_t row = 0;
@@ -187,7 +219,7 @@ Result<host::Plan> Llama::prepare(const ForwardInput& input) {
 
 // Rows of ranges that stand side by side in one KV object, as the branches of a label tree do, are
 // written together.
-Status Llama::append_kv(const ForwardInput& input, int32_t layer) {
+Status Decoder::append_kv(const ForwardInput& input, int32_t layer) {
   int64_t row = 0;
   for (size_t i = 0; i < input.ranges.size();) {
     const RowRange& first = input.ranges[i];
@@ -204,14 +236,14 @@ Status Llama::append_kv(const ForwardInput& input, int32_t layer) {
 }
 
 // x += down(silu(gate(norm(x))) * up(norm(x))), over x = the first `rows` rows of `x`.
-Status Llama::feed_forward(const Layer& layer, int64_t rows, host::Buffer& x) {
+Status Decoder::feed_forward(const Layer& layer, int64_t rows, host::Buffer& x) {
   Activations& a = *activations_;
-  DBSA_RETURN_IF_ERROR(backend_.rms_norm(x, rows, layer.feed_forward_norm, epsilon(), a.normed));
+  DBSA_RETURN_IF_ERROR(backend_.rms_norm(x, rows, layer.mlp_norm, epsilon(), a.normed));
   return backend_.swiglu(a.normed, rows, layer.mlp, &x, x);
 }
 
 // The layer's keys and values of the rows in x, and its queries, where they are wanted.
-Status Llama::write_kv(const ForwardInput& input, int32_t layer, bool queries) {
+Status Decoder::write_kv(const ForwardInput& input, int32_t layer, bool queries) {
   Activations& a = *activations_;
   const Layer& l = layers_[static_cast<size_t>(layer)];
   const auto rows = static_cast<int64_t>(input.ids.size());
@@ -224,13 +256,13 @@ Status Llama::write_kv(const ForwardInput& input, int32_t layer, bool queries) {
 }
 
 // x += o(attended), then the feed-forward half.
-Status Llama::finish_layer(const Layer& layer, int64_t rows) {
+Status Decoder::finish_layer(const Layer& layer, int64_t rows) {
   Activations& a = *activations_;
   DBSA_RETURN_IF_ERROR(backend_.linear(a.attended, rows, {{layer.o, layer.o_bias, &a.x, a.x}}));
   return feed_forward(layer, rows, a.x);
 }
 
-Result<std::vector<float>> Llama::hidden_states(const ForwardInput& input, int32_t layers) {
+Result<std::vector<float>> Decoder::hidden_states(const ForwardInput& input, int32_t layers) {
   const auto rows = static_cast<int64_t>(input.ids.size());
   DBSA_RETURN_IF_ERROR(reserve(rows, 0, 0));
   DBSA_ASSIGN_OR_RETURN(const host::Plan plan, prepare(input));
@@ -248,9 +280,9 @@ Result<std::vector<float>> Llama::hidden_states(const ForwardInput& input, int32
 }
 
 // Leaves the residual stream of the wanted rows in last_x.
-Status Llama::compute_layers(const ForwardInput& input, std::span<const int64_t> wanted_rows,
-                             int64_t logit_rows, const LayerHook& before_layer,
-                             const LayerHook& kv_written) {
+Status Decoder::compute_layers(const ForwardInput& input, std::span<const int64_t> wanted_rows,
+                               int64_t logit_rows, const LayerHook& before_layer,
+                               const LayerHook& kv_written) {
   const auto rows = static_cast<int64_t>(input.ids.size());
   const auto wanted = static_cast<int64_t>(wanted_rows.size());
   DBSA_RETURN_IF_ERROR(reserve(rows, wanted, logit_rows));
@@ -281,16 +313,16 @@ Status Llama::compute_layers(const ForwardInput& input, std::span<const int64_t>
 }
 
 // Of the first `rows` rows of x.
-Status Llama::compute_logits(const host::Buffer& x, int64_t rows) {
+Status Decoder::compute_logits(const host::Buffer& x, int64_t rows) {
   Activations& a = *activations_;
   DBSA_RETURN_IF_ERROR(backend_.rms_norm(x, rows, norm_, epsilon(), a.normed));
   return backend_.linear(a.normed, rows, {{head_, host::Weight(), nullptr, a.logits}});
 }
 
-Result<std::vector<float>> Llama::forward(const ForwardInput& input,
-                                          std::span<const int64_t> logit_rows,
-                                          const LayerHook& before_layer,
-                                          const LayerHook& kv_written) {
+Result<std::vector<float>> Decoder::forward(const ForwardInput& input,
+                                            std::span<const int64_t> logit_rows,
+                                            const LayerHook& before_layer,
+                                            const LayerHook& kv_written) {
   const auto wanted = static_cast<int64_t>(logit_rows.size());
   DBSA_RETURN_IF_ERROR(compute_layers(input, logit_rows, wanted, before_layer, kv_written));
   std::vector<float> logits(static_cast<size_t>(wanted * config_.vocab_size));
@@ -302,9 +334,9 @@ Result<std::vector<float>> Llama::forward(const ForwardInput& input,
   return logits;
 }
 
-Result<std::vector<host::TokenScores>> Llama::score(const ForwardInput& input,
-                                                    std::span<const ScoreAsk> asks,
-                                                    const LayerHook& before_layer) {
+Result<std::vector<host::TokenScores>> Decoder::score(const ForwardInput& input,
+                                                      std::span<const ScoreAsk> asks,
+                                                      const LayerHook& before_layer) {
   std::vector<int64_t> rows;
   std::vector<std::span<const int32_t>> tokens;
   for (const ScoreAsk& ask : asks) {
