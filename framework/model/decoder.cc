@@ -7,7 +7,8 @@
 #include <string>
 #include <utility>
 
-#include "model/rope.h"
+#include "model/backend_types.h"
+#include "model/decoder_state.h"
 
 namespace dbsa {
 namespace {
@@ -15,26 +16,26 @@ namespace {
 // Of a pass that are computed at once where only some of them are asked for: 64 MiB.
 constexpr int64_t kLogits = int64_t{64} * 1024 * 1024 / static_cast<int64_t>(sizeof(float));
 
+// A segment as the rows of a layer with a window see it.
+dbsa_segment through_window(dbsa_segment segment, int64_t window) {
+  if (window == 0) return segment;
+  if (segment.kind == DBSA_SEGMENT_CAUSAL) segment.kind = DBSA_SEGMENT_WINDOW;
+  segment.window = segment.window == 0 ? window : std::min(segment.window, window);
+  return segment;
+}
+
+// Of Gemma: as its embedding's type holds it.
+float rounded_multiplier(double multiplier, TensorDtype dtype) {
+  const auto value = static_cast<float>(multiplier);
+  if (dtype == TensorDtype::kF32) return value;
+  // 8 bits of a fraction in bfloat16, 11 in float16, ties to even.
+  int exponent = 0;
+  const float fraction = std::frexp(value, &exponent);
+  const int bits = dtype == TensorDtype::kBF16 ? 8 : 11;
+  return std::ldexp(std::nearbyint(std::ldexp(fraction, bits)), exponent - bits);
+}
+
 }  // namespace
-
-struct Decoder::Layer {
-  // Empty: the layer has none.
-  host::Weight attention_norm, attention_output_norm, mlp_norm, mlp_output_norm;
-  host::Weight q, k, v, o;
-  host::Weight q_bias, k_bias, v_bias, o_bias;
-  host::Weight q_norm, k_norm;
-  host::SwiGluWeights mlp;
-};
-
-// Grown to the largest pass so far.
-struct Decoder::Activations {
-  int64_t rows = 0;
-  int64_t last_rows = 0;
-  int64_t logit_rows = 0;
-  host::Buffer x, normed, q, k, v, attended;  // [rows, *]
-  host::Buffer last_x, last_attended;         // [last_rows, *]
-  host::Buffer logits;                        // [logit_rows, vocabulary]
-};
 
 Decoder::Decoder(const Weights& weights, const ModelConfig& config, Precision precision,
                  host::AttentionBackend& backend, PackedWeights* packed)
@@ -47,27 +48,6 @@ Decoder::Decoder(const Weights& weights, const ModelConfig& config, Precision pr
       activations_(std::make_unique<Activations>()) {}
 
 Decoder::~Decoder() = default;
-
-Status configure_backend(const ModelConfig& config, Precision precision,
-                         host::AttentionBackend& backend) {
-  const ModelSpec spec = make_model_spec(config);
-  const AttentionType& type = spec.attention_types.front();
-  const std::vector<float> inv_freq = pair_frequencies(spec, type);
-  const double magnitude = rope_attention_factor(config.rope);
-  dbsa_attention_shape shape = {};
-  shape.struct_size = sizeof shape;
-  shape.layers = static_cast<int32_t>(config.layers);
-  shape.query_heads = static_cast<int32_t>(config.heads);
-  shape.kv_heads = static_cast<int32_t>(config.kv_heads);
-  shape.head_dim = static_cast<int32_t>(config.head_dim);
-  shape.compute = precision.compute;
-  shape.kv_dtype = precision.kv_dtype;
-  // The magnitude factor multiplies q and k once each; stored keys stay without it.
-  shape.scale =
-      static_cast<float>(magnitude * magnitude / std::sqrt(static_cast<double>(config.head_dim)));
-  shape.inv_freq = inv_freq.data();
-  return backend.configure(shape);
-}
 
 Result<std::unique_ptr<Decoder>> Decoder::load(const Weights& weights, const ModelConfig& config,
                                                Precision precision, host::AttentionBackend& backend,
@@ -96,71 +76,6 @@ Status Decoder::check_unchanged() const {
   return packed_ == nullptr ? Status() : packed_->check_unchanged();
 }
 
-// Where a tensor other than the embedding belongs.
-host::Weight* Decoder::slot(const ModelTensor& tensor) {
-  if (tensor.role == TensorRole::kNorm) return &norm_;
-  if (tensor.role == TensorRole::kHead) return &head_;
-  Layer& l = layers_[static_cast<size_t>(tensor.layer)];
-  switch (tensor.role) {
-    case TensorRole::kAttentionNorm:
-      return &l.attention_norm;
-    case TensorRole::kQ:
-      return &l.q;
-    case TensorRole::kQBias:
-      return &l.q_bias;
-    case TensorRole::kK:
-      return &l.k;
-    case TensorRole::kKBias:
-      return &l.k_bias;
-    case TensorRole::kV:
-      return &l.v;
-    case TensorRole::kVBias:
-      return &l.v_bias;
-    case TensorRole::kQNorm:
-      return &l.q_norm;
-    case TensorRole::kKNorm:
-      return &l.k_norm;
-    case TensorRole::kO:
-      return &l.o;
-    case TensorRole::kOBias:
-      return &l.o_bias;
-    case TensorRole::kAttentionOutputNorm:
-      return &l.attention_output_norm;
-    case TensorRole::kMlpNorm:
-      return &l.mlp_norm;
-    case TensorRole::kGate:
-      return &l.mlp.gate;
-    case TensorRole::kGateBias:
-      return &l.mlp.gate_bias;
-    case TensorRole::kUp:
-      return &l.mlp.up;
-    case TensorRole::kUpBias:
-      return &l.mlp.up_bias;
-    case TensorRole::kDown:
-      return &l.mlp.down;
-    case TensorRole::kDownBias:
-      return &l.mlp.down_bias;
-    case TensorRole::kMlpOutputNorm:
-      return &l.mlp_output_norm;
-    default:
-      return nullptr;
-  }
-}
-
-Status Decoder::load_weights() {
-  const TensorDtype decoded =
-      precision_.compute == DBSA_COMPUTE_BF16 ? TensorDtype::kBF16 : TensorDtype::kF32;
-  const WeightLoader load(weights_, backend_, "", packed_, decoded);
-  layers_.resize(spec_.layers.size());
-  for (const ModelTensor& tensor : model_tensors(spec_)) {
-    if (tensor.role == TensorRole::kEmbedding)
-      DBSA_RETURN_IF_ERROR(load.embedding(tensor.name, tensor.rows, spec_.hidden_size, embedding_));
-    else
-      DBSA_RETURN_IF_ERROR(load.tensor(tensor, spec_, *slot(tensor)));
-  }
-  return {};
-}
-
 // last_rows: that are wanted of the last layer; logit_rows: of these, computed at once.
 Status Decoder::reserve(int64_t rows, int64_t last_rows, int64_t logit_rows) {
   Activations& a = *activations_;
@@ -176,6 +91,10 @@ Status Decoder::reserve(int64_t rows, int64_t last_rows, int64_t logit_rows) {
                                         {&a.attended, q_width}}) {
       *buffer = host::Buffer();  // the old one first: peak memory
       DBSA_ASSIGN_OR_RETURN(*buffer, backend_.buffer_create(rows, width));
+    }
+    if (changes_outputs_) {
+      a.branch = host::Buffer();
+      DBSA_ASSIGN_OR_RETURN(a.branch, backend_.buffer_create(rows, hidden));
     }
     a.rows = rows;
   }
@@ -195,26 +114,35 @@ Status Decoder::reserve(int64_t rows, int64_t last_rows, int64_t logit_rows) {
   return {};
 }
 
-Result<host::Plan> Decoder::prepare(const ForwardInput& input) {
-  std::vector<dbsa_row_range> ranges;
-  std::vector<dbsa_segment> segments;
-  int64_t row = 0;
-  for (const RowRange& range : input.ranges) {
-    ranges.push_back({sizeof(dbsa_row_range), row, range.rows,
-                      static_cast<int64_t>(segments.size()),
-                      static_cast<int64_t>(range.segments.size())});
-    segments.insert(segments.end(), range.segments.begin(), range.segments.end());
-    row += range.rows;
+// A plan for each attention type.
+Result<std::vector<host::Plan>> Decoder::prepare(const ForwardInput& input) {
+  const std::vector<int32_t> type_of = backend_types(spec_);
+  std::vector<host::Plan> plans;
+  for (size_t i = 0; i < spec_.attention_types.size(); ++i) {
+    const int64_t window = spec_.attention_types[i].window;
+    std::vector<dbsa_row_range> ranges;
+    std::vector<dbsa_segment> segments;
+    int64_t row = 0;
+    for (const RowRange& range : input.ranges) {
+      ranges.push_back({sizeof(dbsa_row_range), row, range.rows,
+                        static_cast<int64_t>(segments.size()),
+                        static_cast<int64_t>(range.segments.size())});
+      for (const dbsa_segment& segment : range.segments)
+        segments.push_back(through_window(segment, window));
+      row += range.rows;
+    }
+    dbsa_plan_description plan = {};
+    plan.struct_size = sizeof plan;
+    plan.type = type_of[i];
+    plan.rows = row;
+    plan.positions = input.positions.data();
+    plan.range_count = static_cast<int64_t>(ranges.size());
+    plan.ranges = ranges.data();
+    plan.segment_count = static_cast<int64_t>(segments.size());
+    plan.segments = segments.data();
+    DBSA_ASSIGN_OR_RETURN(plans.emplace_back(), backend_.plan_prepare(plan));
   }
-  dbsa_plan_description plan = {};
-  plan.struct_size = sizeof plan;
-  plan.rows = row;
-  plan.positions = input.positions.data();
-  plan.range_count = static_cast<int64_t>(ranges.size());
-  plan.ranges = ranges.data();
-  plan.segment_count = static_cast<int64_t>(segments.size());
-  plan.segments = segments.data();
-  return backend_.plan_prepare(plan);
+  return plans;
 }
 
 // Rows of ranges that stand side by side in one KV object, as the branches of a label tree do, are
@@ -235,11 +163,42 @@ Status Decoder::append_kv(const ForwardInput& input, int32_t layer) {
   return {};
 }
 
-// x += down(silu(gate(norm(x))) * up(norm(x))), over x = the first `rows` rows of `x`.
-Status Decoder::feed_forward(const Layer& layer, int64_t rows, host::Buffer& x) {
+// x = embedding(ids) * embedding_multiplier
+Status Decoder::embed(const ForwardInput& input) {
+  const auto rows = static_cast<int64_t>(input.ids.size());
+  host::Buffer& x = activations_->x;
+  DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_.weight, x));
+  const float multiplier =
+      spec_.rounds_embedding_multiplier
+          ? rounded_multiplier(spec_.embedding_multiplier, embedding_.data.view.dtype)
+          : static_cast<float>(spec_.embedding_multiplier);
+  return multiplier == 1 ? Status() : backend_.scale(x, rows, multiplier, 0, x);
+}
+
+// x += norm(branch)? * residual_multiplier
+Status Decoder::add_branch(const host::Weight& norm, int64_t rows, host::Buffer& x) {
+  host::Buffer& branch = activations_->branch;
+  if (norm) DBSA_RETURN_IF_ERROR(backend_.rms_norm(branch, rows, norm, epsilon(), branch));
+  return backend_.add(x, rows, branch, static_cast<float>(spec_.residual_multiplier), x);
+}
+
+// x += linear(attended), over the first `rows` rows of both.
+Status Decoder::add_attention(const Layer& l, int64_t rows, const host::Buffer& attended,
+                              host::Buffer& x) {
+  if (!changes_outputs_) return backend_.linear(attended, rows, {{l.o, l.o_bias, &x, x}});
+  DBSA_RETURN_IF_ERROR(
+      backend_.linear(attended, rows, {{l.o, l.o_bias, nullptr, activations_->branch}}));
+  return add_branch(l.attention_output_norm, rows, x);
+}
+
+// x += down(activation(gate(norm(x)?)) * up(norm(x)?)), over the first `rows` rows of x.
+Status Decoder::feed_forward(const Layer& l, int64_t rows, host::Buffer& x) {
   Activations& a = *activations_;
-  DBSA_RETURN_IF_ERROR(backend_.rms_norm(x, rows, layer.mlp_norm, epsilon(), a.normed));
-  return backend_.swiglu(a.normed, rows, layer.mlp, &x, x);
+  if (l.mlp_norm) DBSA_RETURN_IF_ERROR(backend_.rms_norm(x, rows, l.mlp_norm, epsilon(), a.normed));
+  const host::Buffer& from = l.mlp_norm ? a.normed : x;
+  if (!changes_outputs_) return backend_.swiglu(from, rows, l.mlp, &x, x);
+  DBSA_RETURN_IF_ERROR(backend_.swiglu(from, rows, l.mlp, nullptr, a.branch));
+  return add_branch(l.mlp_output_norm, rows, x);
 }
 
 // The layer's keys and values of the rows in x, and its queries, where they are wanted.
@@ -247,31 +206,37 @@ Status Decoder::write_kv(const ForwardInput& input, int32_t layer, bool queries)
   Activations& a = *activations_;
   const Layer& l = layers_[static_cast<size_t>(layer)];
   const auto rows = static_cast<int64_t>(input.ids.size());
-  DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.x, rows, l.attention_norm, epsilon(), a.normed));
+  if (l.attention_norm)
+    DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.x, rows, l.attention_norm, epsilon(), a.normed));
+  const host::Buffer& from = l.attention_norm ? a.normed : a.x;
   const host::LinearLayer q = {l.q, l.q_bias, nullptr, a.q}, k = {l.k, l.k_bias, nullptr, a.k},
                           v = {l.v, l.v_bias, nullptr, a.v};
-  DBSA_RETURN_IF_ERROR(queries ? backend_.linear(a.normed, rows, {q, k, v})
-                               : backend_.linear(a.normed, rows, {k, v}));
+  DBSA_RETURN_IF_ERROR(queries ? backend_.linear(from, rows, {q, k, v})
+                               : backend_.linear(from, rows, {k, v}));
+  if (l.k_norm) DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.k, rows, l.k_norm, epsilon(), a.k));
+  if (l.q_norm && queries)
+    DBSA_RETURN_IF_ERROR(backend_.rms_norm(a.q, rows, l.q_norm, epsilon(), a.q));
   return append_kv(input, layer);
 }
 
-// x += o(attended), then the feed-forward half.
-Status Decoder::finish_layer(const Layer& layer, int64_t rows) {
+Status Decoder::attend(const std::vector<host::Plan>& plans, int32_t layer) {
   Activations& a = *activations_;
-  DBSA_RETURN_IF_ERROR(backend_.linear(a.attended, rows, {{layer.o, layer.o_bias, &a.x, a.x}}));
-  return feed_forward(layer, rows, a.x);
+  const int64_t type = spec_.layers[static_cast<size_t>(layer)].attention;
+  return backend_.attention(plans[static_cast<size_t>(type)], layer, a.q, a.attended);
 }
 
 Result<std::vector<float>> Decoder::hidden_states(const ForwardInput& input, int32_t layers) {
   const auto rows = static_cast<int64_t>(input.ids.size());
   DBSA_RETURN_IF_ERROR(reserve(rows, 0, 0));
-  DBSA_ASSIGN_OR_RETURN(const host::Plan plan, prepare(input));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<host::Plan> plans, prepare(input));
   Activations& a = *activations_;
-  DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_.weight, a.x));
+  DBSA_RETURN_IF_ERROR(embed(input));
   for (int32_t i = 0; i < layers; ++i) {
+    const Layer& l = layers_[static_cast<size_t>(i)];
     DBSA_RETURN_IF_ERROR(write_kv(input, i, true));
-    DBSA_RETURN_IF_ERROR(backend_.attention(plan, i, a.q, a.attended));
-    DBSA_RETURN_IF_ERROR(finish_layer(layers_[static_cast<size_t>(i)], rows));
+    DBSA_RETURN_IF_ERROR(attend(plans, i));
+    DBSA_RETURN_IF_ERROR(add_attention(l, rows, a.attended, a.x));
+    DBSA_RETURN_IF_ERROR(feed_forward(l, rows, a.x));
   }
   std::vector<float> states(static_cast<size_t>(rows * config_.hidden_size));
   DBSA_RETURN_IF_ERROR(backend_.download(a.x, 0, rows, states));
@@ -286,9 +251,9 @@ Status Decoder::compute_layers(const ForwardInput& input, std::span<const int64_
   const auto rows = static_cast<int64_t>(input.ids.size());
   const auto wanted = static_cast<int64_t>(wanted_rows.size());
   DBSA_RETURN_IF_ERROR(reserve(rows, wanted, logit_rows));
-  DBSA_ASSIGN_OR_RETURN(const host::Plan plan, prepare(input));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<host::Plan> plans, prepare(input));
   Activations& a = *activations_;
-  DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_.weight, a.x));
+  DBSA_RETURN_IF_ERROR(embed(input));
   for (int32_t i = 0; i < static_cast<int32_t>(layers_.size()); ++i) {
     const Layer& l = layers_[static_cast<size_t>(i)];
     const bool last = i + 1 == static_cast<int32_t>(layers_.size());
@@ -297,16 +262,16 @@ Status Decoder::compute_layers(const ForwardInput& input, std::span<const int64_
     DBSA_RETURN_IF_ERROR(write_kv(input, i, !kv_alone));
     if (kv_written) DBSA_RETURN_IF_ERROR(kv_written(i));
     if (kv_alone) break;
-    DBSA_RETURN_IF_ERROR(backend_.attention(plan, i, a.q, a.attended));
+    DBSA_RETURN_IF_ERROR(attend(plans, i));
     if (!last) {
-      DBSA_RETURN_IF_ERROR(finish_layer(l, rows));
+      DBSA_RETURN_IF_ERROR(add_attention(l, rows, a.attended, a.x));
+      DBSA_RETURN_IF_ERROR(feed_forward(l, rows, a.x));
       continue;
     }
     // After the last attention only the wanted rows matter.
     DBSA_RETURN_IF_ERROR(backend_.gather_rows(a.x, wanted_rows, a.last_x));
     DBSA_RETURN_IF_ERROR(backend_.gather_rows(a.attended, wanted_rows, a.last_attended));
-    DBSA_RETURN_IF_ERROR(
-        backend_.linear(a.last_attended, wanted, {{l.o, l.o_bias, &a.last_x, a.last_x}}));
+    DBSA_RETURN_IF_ERROR(add_attention(l, wanted, a.last_attended, a.last_x));
     DBSA_RETURN_IF_ERROR(feed_forward(l, wanted, a.last_x));
   }
   return wanted == 0 ? backend_.sync() : Status();
@@ -316,7 +281,11 @@ Status Decoder::compute_layers(const ForwardInput& input, std::span<const int64_
 Status Decoder::compute_logits(const host::Buffer& x, int64_t rows) {
   Activations& a = *activations_;
   DBSA_RETURN_IF_ERROR(backend_.rms_norm(x, rows, norm_, epsilon(), a.normed));
-  return backend_.linear(a.normed, rows, {{head_, host::Weight(), nullptr, a.logits}});
+  DBSA_RETURN_IF_ERROR(
+      backend_.linear(a.normed, rows, {{head_, host::Weight(), nullptr, a.logits}}));
+  if (spec_.logit_multiplier == 1 && spec_.logit_soft_cap == 0) return {};
+  return backend_.scale(a.logits, rows, static_cast<float>(spec_.logit_multiplier),
+                        static_cast<float>(spec_.logit_soft_cap), a.logits);
 }
 
 Result<std::vector<float>> Decoder::forward(const ForwardInput& input,

@@ -40,7 +40,8 @@ struct Precision {
   uint32_t kv_dtype = DBSA_KV_DTYPE_F32;  // DBSA_KV_DTYPE_*
 };
 
-// Tells a backend what it will attend with; each backend once.
+// Tells a backend what it will attend with; each backend once. kUnsupported, with the remedy, where
+// it says that it cannot.
 Status configure_backend(const ModelConfig& config, Precision precision,
                          host::AttentionBackend& backend);
 
@@ -100,11 +101,15 @@ class Decoder {
                         int64_t logit_rows, const LayerHook& before_layer,
                         const LayerHook& kv_written);
   Status compute_logits(const host::Buffer& x, int64_t rows);
-  Result<host::Plan> prepare(const ForwardInput& input);
+  Result<std::vector<host::Plan>> prepare(const ForwardInput& input);
+  Status embed(const ForwardInput& input);
   Status append_kv(const ForwardInput& input, int32_t layer);
   Status write_kv(const ForwardInput& input, int32_t layer, bool queries);
-  Status finish_layer(const Layer& layer, int64_t rows);
+  Status attend(const std::vector<host::Plan>& plans, int32_t layer);
+  Status add_attention(const Layer& layer, int64_t rows, const host::Buffer& attended,
+                       host::Buffer& x);
   Status feed_forward(const Layer& layer, int64_t rows, host::Buffer& x);
+  Status add_branch(const host::Weight& norm, int64_t rows, host::Buffer& x);
 
   const Weights& weights_;
   ModelConfig config_;
@@ -113,6 +118,7 @@ class Decoder {
   host::AttentionBackend& backend_;
   PackedWeights* packed_;
   std::vector<Layer> layers_;
+  bool changes_outputs_ = false;  // of attention and the MLP, by norms or a multiplier
   EmbeddingTable embedding_;
   host::Weight norm_;
   host::Weight head_;

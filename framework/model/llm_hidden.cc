@@ -44,8 +44,7 @@ Result<std::unique_ptr<LlmHidden>> LlmHidden::create(
 
 Result<std::vector<float>> LlmHidden::embed(std::span<const std::string_view> texts) {
   const ModelConfig& config = model_.config();
-  const int64_t longest =
-      std::min(config.max_positions, config.sliding_window.value_or(config.max_positions));
+  const int64_t longest = config.max_positions;
   std::vector<std::vector<int32_t>> ids;
   for (const std::string_view text : texts) {
     DBSA_ASSIGN_OR_RETURN(ids.emplace_back(), tokenizer_.encode(text, {.parse_special = false}));

@@ -74,6 +74,7 @@ ModelSpec make_model_spec(const ModelConfig& config) {
   spec.norm_plus_one = config.norm_plus_one;
   spec.fused_qkv = spec.fused_gate_up = config.family == ModelFamily::kPhi3;
   spec.embedding_multiplier = config.embedding_multiplier;
+  spec.rounds_embedding_multiplier = gemma;
   spec.residual_multiplier = config.residual_multiplier;
   spec.logit_multiplier = 1 / config.logits_scaling;
   spec.logit_soft_cap = config.logit_soft_cap;

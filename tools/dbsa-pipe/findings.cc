@@ -95,7 +95,7 @@ Status check_requests(const Settings& settings, const CheckedModel& model,
   const bool has_prefix = retriever != nullptr && findings.pool->pool.has_prefix;
   const QueryContext context = {settings,     *model.tokenizer,
                                 retriever,    {lengths, settings.mask.anchor_blocks, has_prefix},
-                                block_of,     longest_distance(model.config),
+                                block_of,     model.config.max_positions,
                                 answer_tokens};
   ItemErrors errors(OnError::kReport);
   for (Row& row : findings.data.queries) {
