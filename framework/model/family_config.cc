@@ -13,6 +13,13 @@ constexpr std::array kFamilies = {
     FamilyConfig{"llama", ModelFamily::kLlama, 0, 0, 2048, 1e-6, 1e4, false, 1, 2},
     FamilyConfig{"mistral", ModelFamily::kMistral, 8, 0, 131072, 1e-6, 1e4, false, 1, 2},
     FamilyConfig{"qwen2", ModelFamily::kQwen2, 32, 0, 32768, 1e-6, 1e4, false, {}, {}},
+    FamilyConfig{"qwen3", ModelFamily::kQwen3, 32, 128, 32768, 1e-6, 1e4, false, {}, {}},
+    FamilyConfig{"gemma2", ModelFamily::kGemma2, 4, 256, 8192, 1e-6, 1e4, true, 2, 1},
+    FamilyConfig{"gemma3_text", ModelFamily::kGemma3, 4, 256, 131072, 1e-6, 1e6, true, 2, 1},
+    FamilyConfig{"smollm3", ModelFamily::kSmolLm3, 4, 0, 32768, 1e-6, 2e6, true, 128000, 128001},
+    FamilyConfig{"olmo2", ModelFamily::kOlmo2, 0, 0, 2048, 1e-5, 1e4, false, {}, 50279},
+    FamilyConfig{"phi3", ModelFamily::kPhi3, 0, 0, 4096, 1e-5, 1e4, false, 1, 32000},
+    FamilyConfig{"granite", ModelFamily::kGranite, 0, 0, 2048, 1e-6, 1e4, false, 1, 2},
 };
 
 struct Refused {
@@ -217,6 +224,8 @@ void read_family_keys(JsonReader& reader, ModelConfig& config) {
     return;
   }
   reader.expect("hidden_act", "silu", "only SiLU models are supported");
+  if (family == ModelFamily::kPhi3)
+    reader.expect("lm_head_bias", false, "models of this type do not have this bias");
   if (family == ModelFamily::kGranite) {
     config.attention_scale = positive(reader, "attention_multiplier", 1);
     config.embedding_multiplier = positive(reader, "embedding_multiplier", 1);

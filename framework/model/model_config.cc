@@ -1,5 +1,6 @@
 #include "model/model_config.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "model/family_config.h"
@@ -24,6 +25,7 @@ constexpr std::string_view kUnusedByDecoder[] = {
     "attn_implementation",
     "auto_map",
     "bad_words_ids",
+    "cache_implementation",
     "begin_suppress_tokens",
     "chunk_size_feed_forward",
     "decoder_start_token_id",
@@ -31,14 +33,17 @@ constexpr std::string_view kUnusedByDecoder[] = {
     "do_sample",
     "dtype",
     "early_stopping",
+    "embd_pdrop",
     "encoder_no_repeat_ngram_size",
     "exponential_decay_length_penalty",
     "finetuning_task",
     "forced_bos_token_id",
     "forced_eos_token_id",
+    "full_attn_mod",  // 1 in every published file
     "hidden_dropout",
     "id2label",
     "initializer_range",
+    "interpolate_factor",
     "is_decoder",
     "is_llama_config",
     "label2id",
@@ -59,6 +64,7 @@ constexpr std::string_view kUnusedByDecoder[] = {
     "problem_type",
     "remove_invalid_values",
     "repetition_penalty",
+    "resid_pdrop",
     "return_dict",
     "return_dict_in_generate",
     "sep_token_id",
@@ -210,12 +216,16 @@ Result<ModelConfig> read_config(const std::string& file, const json& root) {
     read_biases(reader, config);
     config.max_position_embeddings =
         reader.integer("max_position_embeddings", family->positions, 1, kMaxDimension);
-    const RopeConfig rope = read_rope(
-        reader, {config.head_dim, config.max_position_embeddings, family->theta,
-                 config.family == ModelFamily::kPhi3, config.family == ModelFamily::kGemma3});
+    const RopeConfig rope =
+        read_rope(reader, {.head_dim = config.head_dim,
+                           .max_position_embeddings = config.max_position_embeddings,
+                           .theta = family->theta,
+                           .partial = config.family == ModelFamily::kPhi3,
+                           .by_layer_type = config.family == ModelFamily::kGemma3});
     config.rope = rope.rope;
     config.window_rope = rope.window_rope;
     config.max_positions = rope.max_positions;
+    limit_positions(config, 0);
     read_windows(reader, config);
     read_tokens(reader, *family, config);
     config.torch_dtype = reader.text("torch_dtype", "");
@@ -232,6 +242,15 @@ Result<ModelConfig> read_config(const std::string& file, const json& root) {
 }
 
 }  // namespace
+
+void limit_positions(ModelConfig& config, int64_t positions) {
+  if (positions > 0) config.max_positions = std::min(config.max_positions, positions);
+  RopeParameters& rope = config.rope;
+  if (rope.kind == RopeKind::kLongRope)
+    rope.divisors = config.max_positions > rope.original_max_position_embeddings
+                        ? rope.long_factors
+                        : rope.short_factors;
+}
 
 Result<ModelConfig> load_model_config(const std::string& folder) {
   const std::string file = (std::filesystem::path(folder) / "config.json").string();

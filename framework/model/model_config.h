@@ -74,6 +74,11 @@ struct ModelConfig {
   std::string torch_dtype;  // "" if not said
 };
 
+// How far prompts may reach: at most `positions`, and no farther than the model's; 0: as far as
+// those. LongRoPE has its long factors iff that is beyond the context it was first trained with,
+// for prompts of every length: stored keys must fit all of them.
+void limit_positions(ModelConfig& config, int64_t positions);
+
 // Reads <folder>/config.json, and generation_config.json beside it where it is there (see
 // generation_config.h). Fails with kEnvironment if a file cannot be read or is not JSON, with
 // kConfig for its faults: all of them, one a line, each "file: /key: what".

@@ -88,9 +88,12 @@ ModelSpec make_model_spec(const ModelConfig& config) {
     layer.qkv_bias = config.qkv_bias;
     layer.output_bias = config.output_bias;
     layer.mlp_bias = config.mlp_bias;
-    const bool window = config.sliding_window && at(config.window_layers, i, true);
+    // A window that no prompt fills is none.
+    const bool window = config.sliding_window && *config.sliding_window < config.max_positions &&
+                        at(config.window_layers, i, true);
     AttentionType type;
-    type.rope = at(config.unrotated_layers, i, false) ? -1 : window && config.window_rope ? 1 : 0;
+    const bool local = config.window_rope && at(config.window_layers, i, true);
+    type.rope = at(config.unrotated_layers, i, false) ? -1 : local ? 1 : 0;
     type.window = window ? *config.sliding_window : 0;
     type.scale =
         config.attention_scale.value_or(1 / std::sqrt(static_cast<double>(config.head_dim)));

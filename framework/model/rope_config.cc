@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace dbsa {
 namespace {
@@ -10,7 +11,7 @@ using nlohmann::json;
 
 constexpr int64_t kMostPositions = int64_t{1} << 31;
 
-std::optional<RopeKind> kind_of(JsonReader& scaling) {
+std::optional<RopeKind> kind_of(JsonReader& scaling, bool longrope) {
   // Older files write "type". Where both stand they must agree: transformers versions differ in
   // which one wins.
   std::string type = scaling.text("type", "");
@@ -29,6 +30,8 @@ std::optional<RopeKind> kind_of(JsonReader& scaling) {
        {RopeKind::kDefault, RopeKind::kLinear, RopeKind::kLlama3, RopeKind::kYarn}) {
     if (name == rope_kind_name(kind)) return kind;
   }
+  // Older files of Phi-3 have other names for it.
+  if (longrope && (name == "longrope" || name == "su")) return RopeKind::kLongRope;
   std::string why = "expected default, linear, llama3 or yarn, found \"" + name + "\"";
   if (name == "dynamic" || name == "longrope" || name == "su") {
     why +=
@@ -86,14 +89,49 @@ void read_rotated_part(JsonReader& reader, const RopeContext& context, RopeParam
   rope.head_dim = rotated;
 }
 
+// One factor above 0 for each rotated pair.
+std::vector<float> read_factors(JsonReader& scaling, const char* key, int64_t pairs) {
+  const json* list = scaling.field(key);
+  std::vector<float> factors;
+  if (list != nullptr && list->is_array())
+    for (const json& value : *list)
+      if (value.is_number() && value.get<double>() > 0) factors.push_back(value.get<float>());
+  if (list != nullptr && list->is_array() && factors.size() == list->size() &&
+      static_cast<int64_t>(factors.size()) == pairs)
+    return factors;
+  scaling.fault(key, "expected a list of " + std::to_string(pairs) +
+                         " numbers above 0, one a rotated pair, found " +
+                         (list == nullptr ? "none" : json_excerpt(*list)));
+  return {};
+}
+
+void read_longrope(JsonReader& scaling, const RopeContext& context, RopeParameters& rope) {
+  rope.short_factors = read_factors(scaling, "short_factor", rope.head_dim / 2);
+  rope.long_factors = read_factors(scaling, "long_factor", rope.head_dim / 2);
+  rope.original_max_position_embeddings = scaling.integer(
+      "original_max_position_embeddings", context.original_positions, 2, kMostPositions);
+  const auto original = static_cast<double>(rope.original_max_position_embeddings);
+  const double factor = scaling.field("factor") != nullptr
+                            ? scaling.number("factor", 1.0, 0)
+                            : static_cast<double>(context.max_position_embeddings) / original;
+  const double usual = factor <= 1 ? 1 : std::sqrt(1 + std::log(factor) / std::log(original));
+  rope.rotation_factor = scaling.field("attention_factor") != nullptr
+                             ? scaling.number("attention_factor", 1.0, 0)
+                             : usual;
+}
+
 // The object of rope_scaling or rope_parameters: kind, base and what belongs to the kind.
 void read_kind(JsonReader& scaling, const RopeContext& context, RopeConfig& out) {
   RopeParameters& rope = out.rope;
-  const std::optional<RopeKind> kind = kind_of(scaling);
+  const std::optional<RopeKind> kind = kind_of(scaling, context.partial);
   if (!kind) return;
   rope.kind = *kind;
   double extension = 1.0;  // how far positions reach beyond what max_position_embeddings says
-  if (rope.kind != RopeKind::kDefault) rope.factor = scaling.number("factor", std::nullopt, 0);
+  if (rope.kind == RopeKind::kLongRope) {
+    read_longrope(scaling, context, rope);
+  } else if (rope.kind != RopeKind::kDefault) {
+    rope.factor = scaling.number("factor", std::nullopt, 0);
+  }
   if (rope.kind == RopeKind::kLinear) {
     // Positions are divided by the factor; the configured maximum is that of the original model,
     // except in Gemma 3.
@@ -166,6 +204,10 @@ RopeConfig read_rope(JsonReader& config, const RopeContext& context) {
   out.max_positions = context.max_position_embeddings;
   config.expect("rope_interleaved", false, "interleaved rotary pairs are not supported");
   read_rotated_part(config, context, out.rope);
+  RopeContext known = context;
+  if (context.partial)
+    known.original_positions =
+        config.integer("original_max_position_embeddings", 4096, 2, kMostPositions);
   if (context.by_layer_type) {
     read_by_layer_type(config, context, out);
     return out;
@@ -178,8 +220,7 @@ RopeConfig read_rope(JsonReader& config, const RopeContext& context) {
   }
   const json* form = new_form != nullptr ? new_form : old_form;
   if (form != nullptr)
-    read_form(config, new_form != nullptr ? "rope_parameters" : "rope_scaling", *form, context,
-              out);
+    read_form(config, new_form != nullptr ? "rope_parameters" : "rope_scaling", *form, known, out);
   return out;
 }
 

@@ -19,9 +19,10 @@ struct RopeConfig {
 struct RopeContext {
   int64_t head_dim = 0;
   int64_t max_position_embeddings = 0;
-  double theta = 10000.0;      // where the file has none
-  bool partial = false;        // partial_rotary_factor may be below 1
-  bool by_layer_type = false;  // Gemma 3: layers with a window have a RoPE of their own
+  double theta = 10000.0;             // where the file has none
+  bool partial = false;               // partial_rotary_factor may be below 1, and LongRoPE used
+  int64_t original_positions = 4096;  // LongRoPE: where its own object does not say
+  bool by_layer_type = false;         // Gemma 3: layers with a window have a RoPE of their own
 };
 
 // Faults go to the reader.

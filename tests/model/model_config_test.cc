@@ -205,8 +205,9 @@ INSTANTIATE_TEST_SUITE_P(
                   std::string("/logit_scale: unsupported key with value 0.5") + kUnsupported},
         BadConfig{"UnknownFamily",
                   {{"model_type", "falcon"}},
-                  "/model_type: expected llama, mistral or qwen2, found \"falcon\"; use a model of "
-                  "one of these families"},
+                  "/model_type: expected llama, mistral, qwen2, qwen3, gemma2, gemma3_text, "
+                  "smollm3, olmo2, phi3 or granite, found \"falcon\"; use a model of one of these "
+                  "families"},
         BadConfig{
             "NoFamily", {{"model_type", nullptr}}, "/model_type: is missing, expected a string"},
         BadConfig{"MissingSize",
