@@ -14,7 +14,9 @@
 #include "bench/support/bench.h"
 #include "bench/support/ceilings.h"
 #include "bench/support/plugins.h"
+#include "model/checkpoint.h"
 #include "model/decoder.h"
+#include "model/model_source.h"
 #include "model/weight_loader.h"
 #include "pipeline/engine.h"
 #include "tests/reference/oracle.h"
@@ -36,12 +38,13 @@ class Ops {
  public:
   explicit Ops(Report& report)
       : report_(report),
-        config_(must(load_model_config(FLAGS_model))),
-        checkpoint_(must(Checkpoint::open(FLAGS_model))),
+        source_(must(ModelSource::open(FLAGS_model))),
+        config_(must(source_->config())),
+        weights_(must(source_->weights())),
         plugins_(report.threads()),
         backend_(plugins_.backend()) {
     precision_ =
-        choose_precision({.path = "", .dtype = "auto", .kv_dtype = FLAGS_kv_dtype}, checkpoint_);
+        choose_precision({.path = "", .dtype = "auto", .kv_dtype = FLAGS_kv_dtype}, *weights_);
     must(configure_backend(config_, precision_, backend_));
     bf16_ = precision_.compute == DBSA_COMPUTE_BF16;
     report.note("backend", backend_.describe());
@@ -109,7 +112,7 @@ class Ops {
   // One linear layer of every layer of the model in turn, so that weights come from memory.
   void linear(const std::string& name, int64_t out, int64_t in) {
     std::vector<host::Weight> weights(static_cast<size_t>(config_.layers));
-    const WeightLoader load(checkpoint_, backend_);
+    const WeightLoader load(*weights_, backend_);
     for (size_t i = 0; i < weights.size(); ++i)
       must(load.linear(name_of(i, name), out, in, weights[i]));
     for (const int64_t rows : {1, 8, 32, 128, 512, 2048}) {
@@ -136,7 +139,7 @@ class Ops {
   void swiglu() {
     const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
     std::vector<host::SwiGluWeights> layers(static_cast<size_t>(config_.layers));
-    const WeightLoader load(checkpoint_, backend_);
+    const WeightLoader load(*weights_, backend_);
     for (size_t i = 0; i < layers.size(); ++i) {
       must(load.linear(name_of(i, "mlp.gate_proj"), inner, hidden, layers[i].gate));
       must(load.linear(name_of(i, "mlp.up_proj"), inner, hidden, layers[i].up));
@@ -177,7 +180,8 @@ class Ops {
   Matrix product(const Matrix& x, const std::string& name, int64_t out) {
     const auto in = static_cast<int64_t>(x.size());
     const int64_t shape[] = {out, in};
-    const TensorView weight = must(checkpoint_.tensor(name, shape));
+    const TensorData data = must(weights_->read(name, shape, TensorDtype::kF32));
+    const TensorView& weight = data.view;
     Matrix result(static_cast<size_t>(out));
     for (int64_t o = 0; o < out; ++o)
       for (int64_t i = 0; i < in; ++i)
@@ -403,8 +407,9 @@ class Ops {
 
   Report& report_;
   std::mt19937 random_{20250304};
+  std::unique_ptr<ModelSource> source_;
   ModelConfig config_;
-  Checkpoint checkpoint_;
+  std::unique_ptr<Weights> weights_;
   Plugins plugins_;
   host::AttentionBackend backend_;
   Precision precision_;

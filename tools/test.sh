@@ -192,7 +192,7 @@ check_pipelines() {
     build/release/bin/dbsa-pipe validate "$file" || failures=1
   done
   readme_pipelines || failures=1
-  for file in pipelines/examples/*.toml "$logs"/readme_*.toml; do
+  for file in pipelines/examples/*.toml pipelines/real/*.toml "$logs"/readme_*.toml; do
     echo "$file"
     model=()
     ! grep -q '^\[embedding\]' "$file" ||

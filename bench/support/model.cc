@@ -11,8 +11,10 @@
 #include "pipeline/engine.h"
 #include "pipeline/stopwatch.h"
 
-DEFINE_string(model, "",
-              "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
+DEFINE_string(
+    model, "",
+    "a Hugging Face folder or a GGUF file; dbsa-make-checkpoint makes a folder with random "
+    "weights");
 DEFINE_string(packed, "",
               "folder of packed weights, written where they are missing; empty: packed each time");
 
@@ -27,18 +29,19 @@ const std::string& required_model() {
 }  // namespace
 
 Model::Model(int threads)
-    : config_(must(load_model_config(required_model()))),
-      checkpoint_(must(Checkpoint::open(FLAGS_model))),
+    : source_(must(ModelSource::open(required_model()))),
+      config_(must(source_->config())),
+      weights_(must(source_->weights())),
       plugins_(threads),
       backend_(plugins_.backend()) {
-  precision_ = choose_precision({.path = "", .dtype = "auto", .kv_dtype = "auto"}, checkpoint_);
+  precision_ = choose_precision({.path = "", .dtype = "auto", .kv_dtype = "auto"}, *weights_);
   const Stopwatch clock;
   if (!FLAGS_packed.empty())
     packed_.emplace(FLAGS_packed,
-                    must(fingerprint_model(config_, checkpoint_, {default_cache_folder()})).value,
+                    must(fingerprint_model(config_, *weights_, {default_cache_folder()})).value,
                     DigestCache{default_cache_folder()}, plugins_.services());
-  decoder_ = must(
-      Decoder::load(checkpoint_, config_, precision_, backend_, packed_ ? &*packed_ : nullptr));
+  decoder_ =
+      must(Decoder::load(*weights_, config_, precision_, backend_, packed_ ? &*packed_ : nullptr));
   load_seconds_ = clock.seconds();
 }
 

@@ -12,6 +12,7 @@
 
 #include "bench/support/plugins.h"
 #include "model/decoder.h"
+#include "model/model_source.h"
 #include "model/packed_weights.h"
 
 namespace dbsa::bench {
@@ -45,8 +46,9 @@ class Model {
 
  private:
   std::mt19937 random_{20250304};
+  std::unique_ptr<ModelSource> source_;
   ModelConfig config_;
-  Checkpoint checkpoint_;
+  std::unique_ptr<Weights> weights_;
   Plugins plugins_;
   host::AttentionBackend backend_;
   Precision precision_;

@@ -55,6 +55,8 @@ std::string absent_model_hint(const std::string& written, const std::string& pat
          std::string(name) + " --local-dir FOLDER` and name FOLDER";
 }
 
+bool is_gguf_file(const std::string& path) { return first_bytes(path).starts_with("GGUF"); }
+
 std::string model_file_hint(const std::string& path) {
   constexpr std::string_view kGzip = "\x1F\x8B", kZstd = "\x28\xB5\x2F\xFD",
                              kXz =
@@ -65,10 +67,6 @@ std::string model_file_hint(const std::string& path) {
   const std::string ending = at.extension().string();
   const bool pickle = ending == ".bin" || ending == ".pt" || ending == ".pth";  // zip files, too
   if (const std::string fault = lfs_pointer_fault(start); !fault.empty()) return "; it " + fault;
-  if (start.starts_with("GGUF"))
-    return "; it is a GGUF file, a format that is not read: fetch the model as a Hugging Face "
-           "folder "
-           "with safetensors weights, or convert it";
   const bool tar = start.size() > 262 && start.compare(257, 5, "ustar") == 0;
   if ((start.starts_with("PK\x03\x04") && !pickle) || tar || start.starts_with(kGzip) ||
       start.starts_with(kZstd) || start.starts_with(kXz))

@@ -1,4 +1,4 @@
-// What people write where the folder of a model is expected, and what to write instead.
+// What people write where a model is expected, and what to write instead.
 #pragma once
 
 #include <string>
@@ -9,8 +9,11 @@ namespace dbsa {
 // written reads like a model's name or address there and its first folder does not exist; else "".
 std::string absent_model_hint(const std::string& written, const std::string& path);
 
-// For a path that leads to a file: "; it is a GGUF file, ...", by the file's first bytes; "" where
-// nothing is known of it.
+// Whether a file begins as a GGUF file does.
+bool is_gguf_file(const std::string& path);
+
+// For a path that leads to a file that is no model: "; it is an archive: ...", by the file's first
+// bytes; "" where nothing is known of it.
 std::string model_file_hint(const std::string& path);
 
 }  // namespace dbsa

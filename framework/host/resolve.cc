@@ -142,7 +142,7 @@ void check_combinations(const json& given, Faults& faults) {
 }
 
 void check_files(const TomlDocument& document, NamedFiles files, Faults& faults) {
-  const auto check = [&](const char* table, const char* key, bool folder) {
+  const auto check = [&](const char* table, const char* key, bool model) {
     const std::string text = text_at(document.json(), table, key);
     if (text.empty()) return;
     const std::string pointer = append_pointer(append_pointer("", table), key);
@@ -152,14 +152,16 @@ void check_files(const TomlDocument& document, NamedFiles files, Faults& faults)
       faults.add(pointer, kind.error().message, ErrorCode::kEnvironment);
     else if (*kind == PathKind::kNothing)
       faults.add(pointer,
-                 folder ? "no such folder: " + path + absent_model_hint(text, path)
-                        : "no such file: " + path,
+                 model ? "no such folder or file: " + path + absent_model_hint(text, path)
+                       : "no such file: " + path,
                  ErrorCode::kEnvironment);
-    else if ((*kind == PathKind::kFolder) != folder)
-      faults.add(pointer,
-                 folder ? "must be a folder: " + path + model_file_hint(path)
-                        : "must be a file, is a folder: " + path,
+    else if (model && *kind == PathKind::kFile && !is_gguf_file(path))
+      faults.add(pointer, "must be a folder or a GGUF file: " + path + model_file_hint(path),
                  ErrorCode::kEnvironment);
+    else if (model && *kind == PathKind::kOther)
+      faults.add(pointer, "must be a folder or a GGUF file: " + path, ErrorCode::kEnvironment);
+    else if (!model && *kind == PathKind::kFolder)
+      faults.add(pointer, "must be a file, is a folder: " + path, ErrorCode::kEnvironment);
   };
   if (files == NamedFiles::kNone) return;
   check("model", "path", true);

@@ -97,8 +97,12 @@ void read_shape(JsonReader& reader, const FamilyConfig& family, ModelConfig& con
   config.hidden_size = reader.integer("hidden_size", std::nullopt, 1, kMaxDimension);
   config.intermediate_size = reader.integer("intermediate_size", std::nullopt, 1, kMaxDimension);
   config.layers = reader.integer("num_hidden_layers", std::nullopt, 1, 65536);
-  config.heads = reader.integer("num_attention_heads", std::nullopt, 1, 65536);
-  config.vocab_size = reader.integer("vocab_size", std::nullopt, 1, kMaxDimension);
+  // The text part of Gemma 3's larger models leaves out what is the class's own.
+  const bool gemma3 = config.family == ModelFamily::kGemma3;
+  using Size = std::optional<int64_t>;
+  config.heads = reader.integer("num_attention_heads", gemma3 ? Size(8) : Size(), 1, 65536);
+  config.vocab_size =
+      reader.integer("vocab_size", gemma3 ? Size(262208) : Size(), 1, kMaxDimension);
 
   // An absent key and an explicit null are told apart by transformers here.
   const int64_t kv_heads =
@@ -198,13 +202,26 @@ void read_fixed(JsonReader& reader) {
                 "quantised checkpoints are not supported: use the F32, F16 or BF16 one");
 }
 
+// The text part of a model that reads images, too, with what the whole says for it.
+json text_part(const json& root) {
+  json text = root["text_config"];
+  if (!text.contains("model_type")) text["model_type"] = "gemma3_text";
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id", "quantization_config",
+                          "tie_word_embeddings", "torch_dtype"})
+    if (root.contains(key)) text[key] = root[key];
+  return text;
+}
+
 Result<ModelConfig> read_config(const std::string& file, const json& root) {
   if (!root.is_object()) {
     return Error{
         ErrorCode::kConfig, file + ": expected a JSON object, found " + json_excerpt(root), {}};
   }
   std::vector<std::string> faults;
-  JsonReader reader(root, file, "", &faults);
+  const bool with_images = root.value("model_type", json()) == "gemma3" &&
+                           root.contains("text_config") && root["text_config"].is_object();
+  const json text = with_images ? text_part(root) : json();
+  JsonReader reader(with_images ? text : root, file, with_images ? "/text_config" : "", &faults);
   ModelConfig config;
   const FamilyConfig* family = read_family(reader, &config.model_type);
   // Without a family the meaning of the other keys is unknown.

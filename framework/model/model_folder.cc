@@ -114,9 +114,7 @@ Status check_contents(const fs::path& path) {
   }
   if (has("config.json") && has_weights) return {};
   if (const std::string gguf = first_with(names, ".gguf"); !gguf.empty() && !has_weights)
-    return wrong(folder, "holds a GGUF file (" + gguf +
-                             "), a format that is not read; fetch the model as a Hugging Face "
-                             "folder with safetensors weights, or convert it");
+    return wrong(folder, "holds a GGUF file; name it: " + (path / gguf).string());
   if (!has("config.json")) {
     const std::vector<std::string> below = model_folders_below(path);
     if (below.size() == 1)
@@ -154,9 +152,9 @@ Status check_model_folder(const std::string& path) {
   DBSA_ASSIGN_OR_RETURN(const PathKind kind, path_kind(at.string()));
   const std::string name = (at.parent_path().filename() / at.filename()).string();
   if (kind == PathKind::kNothing)
-    return wrong(at.string(), "no such folder" + absent_model_hint(name, at.string()));
+    return wrong(at.string(), "no such folder or file" + absent_model_hint(name, at.string()));
   if (kind == PathKind::kFile)
-    return wrong(at.string(), "must be a folder" + model_file_hint(at.string()));
+    return wrong(at.string(), "must be a folder or a GGUF file" + model_file_hint(at.string()));
   return check_contents(at);
 }
 

@@ -8,7 +8,7 @@
 namespace dbsa {
 
 // An error (kEnvironment) where the path is something else that people have: the name of a model on
-// the Hugging Face hub, a folder above the model's, a hub cache, a LoRA adapter, GGUF or PyTorch
+// the Hugging Face hub, a folder above the model's, a hub cache, a LoRA adapter, PyTorch
 // files, an archive, a file. It says what the path is and what to do. Nothing where config.json and
 // safetensors weights are there, or nothing is known about the path: reading it tells more.
 Status check_model_folder(const std::string& path);

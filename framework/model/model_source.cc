@@ -2,7 +2,10 @@
 
 #include <utility>
 
+#include "config/model_path.h"
+#include "config/path_kind.h"
 #include "model/checkpoint.h"
+#include "model/gguf/gguf_source.h"
 #include "model/model_folder.h"
 
 namespace dbsa {
@@ -28,6 +31,8 @@ class HuggingFaceFolder final : public ModelSource {
 }  // namespace
 
 Result<std::unique_ptr<ModelSource>> ModelSource::open(const std::string& path) {
+  DBSA_ASSIGN_OR_RETURN(const PathKind kind, path_kind(path));
+  if (kind == PathKind::kFile && is_gguf_file(path)) return gguf::open_gguf_source(path);
   DBSA_RETURN_IF_ERROR(check_model_folder(path));
   return std::unique_ptr<ModelSource>(std::make_unique<HuggingFaceFolder>(path));
 }

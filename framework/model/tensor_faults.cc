@@ -1,6 +1,7 @@
 #include "model/tensor_faults.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <string_view>
@@ -8,18 +9,22 @@
 namespace dbsa {
 namespace {
 
-constexpr std::string_view kLayers = "model.layers.";
+// What comes before a layer's number: in Hugging Face's names, in GGUF files.
+constexpr std::array<std::string_view, 2> kLayers = {"model.layers.", "blk."};
 constexpr size_t kMostNames = 4;
 
 struct LayerTensor {
+  std::string_view prefix;
   int64_t layer = 0;
   std::string rest;  // "mlp.down_proj.weight"
 };
 
 std::optional<LayerTensor> layer_tensor(std::string_view name) {
-  if (!name.starts_with(kLayers)) return std::nullopt;
-  name.remove_prefix(kLayers.size());
   LayerTensor out;
+  for (const std::string_view prefix : kLayers)
+    if (name.starts_with(prefix)) out.prefix = prefix;
+  if (out.prefix.empty()) return std::nullopt;
+  name.remove_prefix(out.prefix.size());
   const auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), out.layer);
   const auto digits = static_cast<size_t>(end - name.data());
   if (failed != std::errc() || digits >= name.size() || name[digits] != '.') return std::nullopt;
@@ -89,7 +94,8 @@ void TensorFaults::add_message(const std::string& message, const std::string& te
   std::string pattern = message;
   if (const auto in_layer = layer_tensor(tensor))
     if (const size_t at = pattern.find(quoted); at != std::string::npos)
-      pattern.replace(at, quoted.size(), "'" + std::string(kLayers) + "*." + in_layer->rest + "'");
+      pattern.replace(at, quoted.size(),
+                      "'" + std::string(in_layer->prefix) + "*." + in_layer->rest + "'");
   Kind& same = kind(pattern);
   same.tensors.push_back(tensor);
   if (same.tensors.size() == 1) same.first = message;

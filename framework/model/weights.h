@@ -1,4 +1,4 @@
-// The tensors of a model under the names that Hugging Face gives them, whatever files they lie in.
+// The tensors of a model under the names that Hugging Face gives them, from any kind of file.
 #pragma once
 
 #include <dbsa/sdk/result.h>

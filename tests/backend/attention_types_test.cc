@@ -185,7 +185,7 @@ TEST(AttentionTypes, WindowsDoNotMakeRowsDependOnOthers) {
         }
         EXPECT_TRUE(same_bits(all, joined)) << variant.name() << ", window " << window;
       }
-      if (window < 100000) continue;
+      if (window < 100000 || !on_cpu()) continue;
       PlanCase free = windowed_pool(shape, 0, 9, seed);
       EXPECT_TRUE(same_bits(all, one.attend(free.describe(handles), free.q))) << variant.name();
     }

@@ -1,5 +1,7 @@
 // Pipeline files: keys, values, paths, and plugins that are not there. All faults of a file at once
 // and single ones in depth are in tests/bad_pipelines.
+#include <sys/stat.h>
+
 #include <filesystem>
 
 #include "tests/bad_input/bad_input.h"
@@ -131,7 +133,7 @@ TEST_F(BadPipelineFile, MissingFiles) {
   std::filesystem::remove(path("pool.jsonl"));
   expect_refusal(
       "exit 4\n"
-      "error: $W/pipeline.toml:2:1: model.path: no such folder: $W/model\n"
+      "error: $W/pipeline.toml:2:1: model.path: no such folder or file: $W/model\n"
       "error: $W/pipeline.toml:5:1: data.demonstrations: no such file: $W/pool.jsonl\n");
 }
 
@@ -139,18 +141,26 @@ TEST_F(BadPipelineFile, AModelThatIsNoFolder) {
   edit_pipeline("path = \"model\"", "path = \"meta-llama/Llama-3.1-8B\"");
   expect_refusal(
       "exit 4\n"
-      "error: $W/pipeline.toml:2:1: model.path: no such folder: $W/meta-llama/Llama-3.1-8B; "
+      "error: $W/pipeline.toml:2:1: model.path: no such folder or file: "
+      "$W/meta-llama/Llama-3.1-8B; "
       "nothing "
       "is fetched from the Hugging Face hub: for a model of that name there run `hf download "
       "meta-llama/Llama-3.1-8B --local-dir FOLDER` and name FOLDER\n");
-  edit_pipeline("path = \"meta-llama/Llama-3.1-8B\"", "path = \"model.gguf\"");
-  workspace_.write("model.gguf", "GGUF\3");
+  edit_pipeline("path = \"meta-llama/Llama-3.1-8B\"", "path = \"model.zip\"");
+  workspace_.write("model.zip", "PK\3\4 rest");
   expect_refusal(
       "exit 4\n"
-      "error: $W/pipeline.toml:2:1: model.path: must be a folder: $W/model.gguf; it is a GGUF "
-      "file, "
-      "a format that is not read: fetch the model as a Hugging Face folder with safetensors "
-      "weights, or convert it\n");
+      "error: $W/pipeline.toml:2:1: model.path: must be a folder or a GGUF file: $W/model.zip; it "
+      "is an archive: unpack it and name the folder that holds config.json\n");
+}
+
+// It is not waited for.
+TEST_F(BadPipelineFile, AModelThatIsAPipe) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  edit_pipeline("path = \"model\"", "path = \"pipe\"");
+  expect_refusal(
+      "exit 4\n"
+      "error: $W/pipeline.toml:2:1: model.path: must be a folder or a GGUF file: $W/pipe\n");
 }
 
 TEST_F(BadPipelineFile, UnknownPlugin) {

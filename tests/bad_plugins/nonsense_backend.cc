@@ -156,7 +156,7 @@ class NonsenseBackend : public dbsa::AttentionBackend {
   }
   bool supports(const char*, uint32_t, const char*) const override {
     say("supports");
-    return true;
+    return fault_ != "supports";
   }
   Status log_softmax(const dbsa_buffer*, int64_t, const int64_t*, const int32_t*, double*,
                      int32_t* best, double*) override {

@@ -3,10 +3,14 @@
 // than the original context.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <random>
 
+#include "model/checkpoint.h"
 #include "tests/forward/forward_harness.h"
+#include "tests/model/model_files.h"
 
 namespace dbsa {
 namespace {
@@ -164,6 +168,47 @@ TEST_P(NewFamilies, LogitsAreBitIdenticalWhateverTheThreadsAndChunks) {
         EXPECT_EQ(two.prefill(c.ids, c.rows, chunk), expected) << path << ", 2 threads, " << chunk;
       }
     }
+}
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
+}
+
+// Gemma 3 from 4B up comes with a part that reads images: its text part gives the same logits,
+// under either form of the names.
+TEST(Gemma3, TheTextPartOfAModelWithImages) {
+  const Fixture fixture = load_new("gemma3");
+  const FixtureCase& c = fixture.cases.back();
+  ForwardHarness alone(fixture.folder, {.precision = kF32});
+  const std::vector<float> expected = alone.prefill(c.ids, c.rows);
+  for (const char* part : {"language_model.model.", "model.language_model."}) {
+    const test::TemporaryFolder folder;
+    auto text = nlohmann::json::parse(test::read_file(fixture.folder + "/config.json"));
+    const nlohmann::json whole = {
+        {"model_type", "gemma3"}, {"architectures", {"Gemma3ForConditionalGeneration"}},
+        {"eos_token_id", {2, 3}}, {"mm_tokens_per_image", 256},
+        {"text_config", text},    {"vision_config", {{"model_type", "siglip_vision_model"}}}};
+    test::write_file(folder.file("config.json"), whole.dump());
+    const std::string file = test::read_file(fixture.folder + "/model.safetensors");
+    uint64_t length = 0;
+    std::memcpy(&length, file.data(), sizeof length);
+    std::string header = file.substr(8, length), data = file.substr(8 + length);
+    replace_all(header, "\"model.", std::string("\"") + part);
+    const std::string image = part[0] == 'm' ? "model.vision_tower.x" : "vision_tower.x";
+    const size_t end = data.size();
+    header.erase(header.find_last_of('}'));
+    header += ",\"" + image + R"(":{"dtype":"F32","shape":[1],"data_offsets":[)" +
+              std::to_string(end) + "," + std::to_string(end + 4) + "]}}";
+    test::write_file(folder.file("model.safetensors"),
+                     test::safetensors_bytes(header, data + std::string(4, '\0')));
+    ForwardHarness harness(folder.path(), {.precision = kF32});
+    EXPECT_EQ(harness.config().eos_token_ids, (std::vector<int64_t>{2, 3}));
+    EXPECT_EQ(harness.prefill(c.ids, c.rows), expected) << part;
+    const auto checkpoint = Checkpoint::open(folder.path());
+    ASSERT_TRUE(checkpoint.ok());
+    EXPECT_TRUE(checkpoint->check(harness.config()).ok());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, NewFamilies, ::testing::ValuesIn(kFamilies),

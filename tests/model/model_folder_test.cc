@@ -103,10 +103,7 @@ TEST_F(ModelFolderTest, OtherWeights) {
             ": has weights in model-00001-of-00002.safetensors; expected model.safetensors: rename "
             "the file if it holds the whole model in transformers' names");
   put("model.Q4_K_M.gguf", "GGUF");
-  EXPECT_EQ(
-      fault(),
-      ": holds a GGUF file (model.Q4_K_M.gguf), a format that is not read; fetch the model as "
-      "a Hugging Face folder with safetensors weights, or convert it");
+  EXPECT_EQ(fault(), ": holds a GGUF file; name it: " + folder_.file("model.Q4_K_M.gguf"));
 }
 
 TEST_F(ModelFolderTest, AFolderAbove) {
@@ -128,21 +125,20 @@ TEST_F(ModelFolderTest, Files) {
     put("files/" + name, bytes);
     return fault(folder_.file("files/" + name));
   };
-  EXPECT_EQ(
-      said("m.gguf", "GGUF\3"),
-      ": must be a folder; it is a GGUF file, a format that is not read: fetch the model as a "
-      "Hugging Face folder with safetensors weights, or convert it");
   const std::string archive =
-      ": must be a folder; it is an archive: unpack it and name the folder that holds config.json";
+      ": must be a folder or a GGUF file; it is an archive: unpack it and name the folder that "
+      "holds config.json";
   EXPECT_EQ(said("m.zip", "PK\3\4 rest"), archive);
   EXPECT_EQ(said("m.tgz", "\x1F\x8B rest"), archive);
   EXPECT_EQ(said("m.tar", std::string(257, 'x') + "ustar" + std::string(100, ' ')), archive);
-  EXPECT_EQ(said("m.txt", "text"), ": must be a folder");
+  EXPECT_EQ(said("m.txt", "text"), ": must be a folder or a GGUF file");
   put("files/config.json");
   EXPECT_EQ(said("model.safetensors", "x"),
-            ": must be a folder; name the folder that it lies in: " + folder_.file("files"));
+            ": must be a folder or a GGUF file; name the folder that it lies in: " +
+                folder_.file("files"));
   EXPECT_EQ(said("pointer", kPointer),
-            ": must be a folder; it is a Git LFS pointer, which stands for a file of 16060522904 "
+            ": must be a folder or a GGUF file; it is a Git LFS pointer, which stands for a file "
+            "of 16060522904 "
             "bytes that was not fetched; run `git lfs pull` in its folder, or fetch the file "
             "itself");
 }
@@ -161,9 +157,10 @@ TEST_F(ModelFolderTest, NamesOfTheHub) {
     EXPECT_EQ(hint(written), "") << written;
   fs::create_directories(folder_.file("models"));
   EXPECT_EQ(hint("models/SmolLM2"), "") << "the first folder is there";
-  EXPECT_EQ(fault(folder_.file("org/name")),
-            ": no such folder; nothing is fetched from the Hugging Face hub: for a model of that "
-            "name there run `hf download org/name --local-dir FOLDER` and name FOLDER");
+  EXPECT_EQ(
+      fault(folder_.file("org/name")),
+      ": no such folder or file; nothing is fetched from the Hugging Face hub: for a model of that "
+      "name there run `hf download org/name --local-dir FOLDER` and name FOLDER");
 }
 
 TEST(LfsPointer, IsToldFromFiles) {

@@ -37,6 +37,7 @@ Result<CheckedModel> check_model(const ModelSettings& settings) {
   if (config.ok() && weights.ok()) faults.add((*weights)->check(*config));
   if (!tokenizer.ok()) faults.add(tokenizer.error());
   DBSA_RETURN_IF_ERROR(faults.status());
+  limit_positions(*config, settings.max_positions);
   fit_tokenizer(**tokenizer, *config);
   model.precision = choose_precision(settings, **weights);
   model.config = std::move(config).value();

@@ -1,7 +1,6 @@
 #include "model/gguf/gguf_file.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <optional>
 #include <utility>
 
@@ -31,10 +30,11 @@ Result<std::optional<uint64_t>> split_number(const GgufFile& file, const char* n
 
 // "-00002-of-00003.gguf" for part 1, counted from 0.
 std::string part_ending(uint64_t part, uint64_t count) {
-  char text[64];
-  std::snprintf(text, sizeof text, "-%05llu-of-%05llu.gguf",
-                static_cast<unsigned long long>(part + 1), static_cast<unsigned long long>(count));
-  return text;
+  const auto five_digits = [](uint64_t number) {
+    const std::string digits = std::to_string(number);
+    return std::string(5 - std::min<size_t>(digits.size(), 5), '0') + digits;
+  };
+  return "-" + five_digits(part + 1) + "-of-" + five_digits(count) + ".gguf";
 }
 
 // What a file says of the split; a part that does not is of no split.

@@ -170,7 +170,7 @@ class HeaderParser {
     for (size_t i = 1; i < order.size(); ++i)
       if (order[i]->begin < order[i - 1]->begin + order[i - 1]->bytes)
         return cursor_.damaged("tensor " + printable_name(order[i]->name),
-                               "expected bytes of its own, found some of tensor " +
+                               "expected bytes that no other tensor has, found some of tensor " +
                                    printable_name(order[i - 1]->name) + " at " +
                                    byte(order[i]->begin));
     return {};

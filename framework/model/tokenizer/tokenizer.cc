@@ -11,6 +11,7 @@
 #include "model/tokenizer/make_error.h"
 #include "model/tokenizer/sentencepiece_tokenizer.h"
 #include "model/tokenizer/text_normalizer.h"
+#include "model/tokenizer/tokenizer_json.h"
 #include "model/tokenizer/utf8.h"
 #include "model/tokenizer/vocab_txt.h"
 #define XXH_INLINE_ALL
@@ -130,6 +131,16 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::from_vocab_txt(std::string_view by
   } catch (const std::exception& e) {
     return make_error(ErrorCode::kEnvironment, name + ": cannot be loaded: " + e.what());
   }
+}
+
+Result<std::unique_ptr<Tokenizer>> Tokenizer::from_parts(const TokenizerJson& parts,
+                                                         std::string_view identity,
+                                                         std::string name,
+                                                         const CompanionFiles& settings) {
+  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer,
+                        JsonTokenizer::assemble(parts, identity, std::move(name)));
+  tokenizer->take_settings(settings);
+  return tokenizer;
 }
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::from_sentencepiece(std::string_view bytes,

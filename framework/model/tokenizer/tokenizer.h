@@ -16,6 +16,7 @@
 //   tokenizer.model    whatever libsentencepiece reads (BPE, unigram; its own normaliser).
 //   vocab.txt          WordPiece. Beside it, and beside a tokenizer.json with a BertNormalizer,
 //                      tokenizer_config.json says whether case and accents count.
+//   GGUF               the vocabularies of GGUF files, see ggml_vocabulary.h.
 // Beside each of them tokenizer_config.json, special_tokens_map.json and added_tokens.json are
 // read, see companion_files.h. Anything else in the file (another model type, an unknown component,
 // dropout, a regular expression whose meaning differs between Oniguruma and PCRE2) is refused by
@@ -57,6 +58,8 @@
 
 namespace dbsa {
 
+struct TokenizerJson;
+
 struct EncodeOptions {
   // Recognise the text of special tokens ("<|eot_id|>"). False: it is ordinary text.
   bool parse_special = true;
@@ -90,6 +93,12 @@ class Tokenizer {
 
   static Result<std::unique_ptr<Tokenizer>> from_vocab_txt(std::string_view bytes, std::string name,
                                                            const CompanionFiles& companions = {});
+
+  // The same of a tokenizer.json that was made of other tables; `identity` is all that decides ids
+  // and text.
+  static Result<std::unique_ptr<Tokenizer>> from_parts(const TokenizerJson& parts,
+                                                       std::string_view identity, std::string name,
+                                                       const CompanionFiles& settings);
 
   virtual ~Tokenizer() = default;
   Tokenizer(const Tokenizer&) = delete;
@@ -161,10 +170,9 @@ class Tokenizer {
   }
   // `text` counts in the fingerprint, too.
   void extend_fingerprint(std::string_view text);
-
- private:
   void take_settings(const CompanionFiles& companions);
 
+ private:
   std::string name_;
   TokenizerFingerprint fingerprint_;
   int64_t id_limit_ = int64_t{1} << 31;

@@ -1,0 +1,149 @@
+#include "model/gguf/gguf_weights.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include "model/gguf/block_decoder.h"
+#include "model/gguf/tensor_type.h"
+#include "model/tensor_faults.h"
+
+namespace dbsa::gguf {
+namespace {
+
+constexpr std::string_view kRopeFactorsTensor = "rope_freqs.weight";
+
+std::string tensor_label(const GgufFile& file, const TensorEntry& entry) {
+  return file.path() + ": tensor '" + entry.name + "': ";
+}
+
+// Which row of the file is row `row` of the model.
+int64_t file_row(int64_t row, int64_t head_dim) {
+  const int64_t in_head = row % head_dim, half = head_dim / 2;
+  return row - in_head + 2 * (in_head % half) + in_head / half;
+}
+
+}  // namespace
+
+Result<GgufWeights::Found> GgufWeights::find(std::string_view name,
+                                             std::span<const int64_t> shape) const {
+  const std::string stored = gguf_tensor_name(name);
+  const GgufFile* file = parts_->file_of(stored);
+  if (file == nullptr)
+    return Error{ErrorCode::kConfig,
+                 parts_->first().path() + ": tensor '" + stored +
+                     "' is missing; the file is incomplete or does not fit its keys",
+                 {}};
+  const TensorEntry* entry = file->find(stored);
+  if (!std::equal(entry->shape.begin(), entry->shape.end(), shape.begin(), shape.end()))
+    return Error{ErrorCode::kConfig,
+                 tensor_label(*file, *entry) + "expected shape " + shape_text(shape) + ", found " +
+                     shape_text(entry->shape) + "; the keys and the tensors do not fit together",
+                 {}};
+  // A row of a vector is one element, which is no block; no converter quantises vectors.
+  if (shape.size() == 1 && entry->dtype == TensorDtype::kBlocks)
+    return Error{ErrorCode::kConfig,
+                 tensor_label(*file, *entry) + "expected F32, F16 or BF16 for a vector, found " +
+                     entry->dtype_name + "; fetch another conversion of the model",
+                 {}};
+  return Found{file, entry};
+}
+
+bool GgufWeights::is_interleaved(std::string_view name) const {
+  return architecture_.pairs_interleaved && (name.find(".q_proj.") != std::string_view::npos ||
+                                             name.find(".k_proj.") != std::string_view::npos);
+}
+
+Result<TensorData> GgufWeights::read(std::string_view name, std::span<const int64_t> shape,
+                                     TensorDtype decoded) const {
+  DBSA_ASSIGN_OR_RETURN(const Found found, find(name, shape));
+  const TensorEntry& entry = *found.entry;
+  const auto bytes = found.file->bytes(entry);
+  const bool interleaved = is_interleaved(name), blocks = entry.dtype == TensorDtype::kBlocks;
+  TensorData out;
+  out.view = {entry.name, blocks ? decoded : entry.dtype, entry.shape, bytes.data(), entry.bytes};
+  if (!interleaved && !blocks) return aligned(out.view);
+
+  // Rows are moved and decoded one by one; of a bias a row is one element.
+  const int64_t rows = entry.shape.front();
+  if (interleaved && (head_dim_ < 2 || rows % head_dim_ != 0))
+    return Error{ErrorCode::kConfig,
+                 tensor_label(*found.file, entry) + "expected a multiple of the head's " +
+                     std::to_string(head_dim_) + " rows, found " + std::to_string(rows) +
+                     "; the keys and the tensors do not fit together",
+                 {}};
+  const uint64_t row_bytes = entry.bytes / static_cast<uint64_t>(rows);
+  const TensorType& type = *find_tensor_type(entry.dtype_name);
+  const uint64_t width = row_bytes / type.bytes * type.elements;
+  const uint64_t element = out.view.dtype == TensorDtype::kF32 ? 4 : 2;
+  const uint64_t row_out = width * element;
+  out.view.bytes = row_out * static_cast<uint64_t>(rows);
+  out.copy.resize((out.view.bytes + 3) / 4);
+  auto* to = reinterpret_cast<unsigned char*>(out.copy.data());
+  out.view.data = to;
+  std::vector<float> numbers(blocks ? width : 0);
+  for (int64_t row = 0; row < rows; ++row, to += row_out) {
+    const int64_t from = interleaved ? file_row(row, head_dim_) : row;
+    const std::span stored(bytes.data() + static_cast<uint64_t>(from) * row_bytes, row_bytes);
+    if (!blocks) {
+      std::memcpy(to, stored.data(), row_bytes);
+      continue;
+    }
+    if (!decode_blocks(type, stored, numbers.data()))
+      return Error{ErrorCode::kEnvironment,
+                   tensor_label(*found.file, entry) + "row " + std::to_string(from) +
+                       ": expected numbers, found a scale or an element that is none; fetch the "
+                       "file again",
+                   {}};
+    if (out.view.dtype == TensorDtype::kF32)
+      std::memcpy(to, numbers.data(), row_out);
+    else
+      round_to_bf16(numbers, reinterpret_cast<uint16_t*>(to));
+  }
+  return out;
+}
+
+Status GgufWeights::check(const ModelConfig& config) const {
+  TensorFaults faults;
+  std::set<std::string, std::less<>> known = {std::string(kRopeFactorsTensor)};
+  for (const TensorSpec& spec : expected_tensors(config)) {
+    const std::string stored = gguf_tensor_name(spec.name);
+    known.insert(stored);
+    if (!parts_->contains(stored)) {
+      faults.add(
+          parts_->first().path() + ": $ missing; the file is incomplete or does not fit its keys",
+          stored);
+      continue;
+    }
+    if (const auto found = find(spec.name, spec.shape); !found.ok())
+      faults.add_message(found.error().message, stored);
+  }
+  for (const GgufFile& file : parts_->files())
+    for (const TensorEntry& entry : file.entries())
+      if (!known.contains(entry.name))
+        faults.add(file.path() + ": $ not part of a model of architecture " +
+                       std::string(architecture_.name) +
+                       " with these keys; the model is of a kind that is not supported",
+                   entry.name);
+  const std::string text = faults.text();
+  if (text.empty()) return {};
+  return Error{ErrorCode::kConfig, text, {}};
+}
+
+void GgufWeights::release_pages(std::string_view name) const {
+  const std::string stored = gguf_tensor_name(name);
+  if (const GgufFile* file = parts_->file_of(stored)) file->release_pages(*file->find(stored));
+}
+
+std::vector<const TensorFile*> GgufWeights::tensor_files() const {
+  std::vector<const TensorFile*> files;
+  for (const GgufFile& file : parts_->files()) files.push_back(&file);
+  return files;
+}
+
+std::string GgufWeights::layout() const {
+  return "gguf 1 " + std::string(architecture_.name) + "\n";
+}
+
+}  // namespace dbsa::gguf

@@ -1,0 +1,48 @@
+// The tensors of GGUF files as those of a model: quantised blocks decoded, rows put in order.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/gguf/architecture.h"
+#include "model/gguf/gguf_file.h"
+#include "model/weights.h"
+
+namespace dbsa::gguf {
+
+// Conversion of some architectures interleaves the rotary pairs: rows p * d/2 + j (p = 0, 1) of a
+// head of d rows of q and k, and of their biases, stand at 2j + p in the file. They are put back.
+class GgufWeights final : public Weights {
+ public:
+  // head_dim: see head_dim_of.
+  GgufWeights(std::shared_ptr<const GgufParts> parts, const Architecture& architecture,
+              int64_t head_dim)
+      : parts_(std::move(parts)), architecture_(architecture), head_dim_(head_dim) {}
+
+  Result<TensorData> read(std::string_view name, std::span<const int64_t> shape,
+                          TensorDtype decoded) const override;
+  // See Weights. RoPE factors belong to the configuration.
+  Status check(const ModelConfig& config) const override;
+  void release_pages(std::string_view name) const override;
+  std::vector<const TensorFile*> tensor_files() const override;
+  bool is_read_from(size_t, std::string_view) const override { return true; }
+  std::string layout() const override;
+
+ private:
+  struct Found {
+    const GgufFile* file;
+    const TensorEntry* entry;
+  };
+  Result<Found> find(std::string_view name, std::span<const int64_t> shape) const;
+  bool is_interleaved(std::string_view name) const;
+
+  std::shared_ptr<const GgufParts> parts_;
+  const Architecture& architecture_;
+  int64_t head_dim_;
+};
+
+}  // namespace dbsa::gguf

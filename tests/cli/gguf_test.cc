@@ -1,0 +1,85 @@
+// The program on a model in a GGUF file.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "tests/cli/cli_fixture.h"
+#include "tests/support/gguf_model.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class GgufRunTest : public CliTest {
+ protected:
+  // The pipeline's model as a file.
+  test::GgufPlan plan(test::GgufElements elements) const {
+    const std::string folder = path("model");
+    test::GgufPlan plan =
+        test::gguf_model(*load_model_config(folder), *Checkpoint::open(folder), elements).plan;
+    plan.text("tokenizer.huggingface.json", workspace_.read("model/tokenizer.json"));
+    return plan;
+  }
+  std::vector<json> answers(const Words& more, const std::string& output) {
+    Words words = {"run", path("pipeline.toml"), "--quiet", "--set",
+                   "output.directory=" + path(output)};
+    words.insert(words.end(), more.begin(), more.end());
+    const ProcessResult result = cli(words);
+    EXPECT_EQ(result.exit_code, 0) << result.error;
+    std::vector<json> answers;
+    for (const auto& entry : std::filesystem::directory_iterator(path(output))) {
+      const json record =
+          json::parse(workspace_.read(output + "/" + entry.path().filename().string()));
+      for (const json& query : record.at("queries"))
+        answers.push_back({query.at("label"), query.at("log_probability")});
+    }
+    return answers;
+  }
+};
+
+TEST_F(GgufRunTest, AnswersAsTheFolderDoes) {
+  make_pipeline();
+  workspace_.write("m.gguf", plan(test::GgufElements::kF32).bytes());
+  const auto expected = answers({}, "folder");
+  EXPECT_EQ(expected.size(), 5u);
+  EXPECT_EQ(answers({"--set", "model.path=" + path("m.gguf")}, "file"), expected);
+}
+
+// They share no blocks and no packed weights with the folder's, or with each other.
+TEST_F(GgufRunTest, EachTypeHasItsOwnBlocks) {
+  make_pipeline();
+  workspace_.write("f32.gguf", plan(test::GgufElements::kF32).bytes());
+  workspace_.write("q8.gguf", plan(test::GgufElements::kQ8).bytes());
+  for (const char* model : {"model", "f32.gguf", "q8.gguf"}) {
+    const std::string set = std::string("model.path=") + path(model);
+    const ProcessResult first = cli({"encode", path("pipeline.toml"), "--set", set});
+    EXPECT_THAT(first.error, HasSubstr("encoded    6 blocks")) << model;
+    const ProcessResult again = cli({"encode", path("pipeline.toml"), "--set", set});
+    EXPECT_THAT(again.error, HasSubstr("encoded    0 blocks, 6 found in the store")) << model;
+  }
+}
+
+TEST_F(GgufRunTest, FaultsHaveTheirPlace) {
+  make_pipeline();
+  test::GgufPlan other = plan(test::GgufElements::kF32);
+  other.key("general.architecture").value = test::gguf_string("mamba");
+  workspace_.write("other.gguf", other.bytes());
+  workspace_.write("cut.gguf", plan(test::GgufElements::kF32).bytes().substr(0, 100));
+  const auto refusal = [&](const std::string& name) {
+    const ProcessResult result =
+        cli({"validate", path("pipeline.toml"), "--set", "model.path=" + path(name)});
+    EXPECT_NE(result.exit_code, 0);
+    return result.error;
+  };
+  EXPECT_THAT(refusal("other.gguf"),
+              HasSubstr(path("other.gguf") +
+                        ": key 'general.architecture', byte 56: expected one of llama, qwen2, "
+                        "found 'mamba'; the engine does not compute this architecture"));
+  EXPECT_THAT(refusal("cut.gguf"),
+              HasSubstr(path("cut.gguf") + ": key 'llama.block_count', byte "));
+}
+
+}  // namespace
+}  // namespace dbsa
