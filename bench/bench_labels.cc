@@ -51,7 +51,7 @@ class Labels {
   Labels(Report& report, Model& model)
       : report_(report),
         model_(model),
-        forward_(model.llama()),
+        forward_(model.decoder()),
         query_(model.random_ids(FLAGS_query_tokens)) {}
 
   void run(int64_t count) {

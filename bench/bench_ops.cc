@@ -15,7 +15,7 @@
 #include "bench/support/ceilings.h"
 #include "bench/support/plugins.h"
 #include "model/checkpoint.h"
-#include "model/llama.h"
+#include "model/decoder.h"
 #include "model/model_source.h"
 #include "model/weight_loader.h"
 #include "pipeline/engine.h"

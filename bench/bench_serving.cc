@@ -44,7 +44,7 @@ class Pool {
     for (int64_t first = 0; first < count; first += at_once) {
       ForwardInput input;
       for (int64_t b = first; b < std::min(count, first + at_once); ++b) add(b, input);
-      must(model_.llama().forward(input, {}));
+      must(model_.decoder().forward(input, {}));
     }
   }
 
@@ -231,7 +231,7 @@ class Serving {
     host::Kv own = model_.make_kv(FLAGS_query_tokens);
     ForwardInput input;
     add_query(selected, selected_tokens, own, input);
-    must(model_.llama().score(input, asks_of(FLAGS_query_tokens - 1, 1)));
+    must(model_.decoder().score(input, asks_of(FLAGS_query_tokens - 1, 1)));
   }
 
   void imported(const std::string& name) {
@@ -271,7 +271,7 @@ class Serving {
       add_query(selected, selected_tokens, own, input);
       add_labels(selected, own, &own, FLAGS_query_tokens, FLAGS_query_tokens, selected_tokens,
                  model_, input);
-      must(model_.llama().score(input, asks_of(FLAGS_query_tokens - 1, 1 + label_rows)));
+      must(model_.decoder().score(input, asks_of(FLAGS_query_tokens - 1, 1 + label_rows)));
     });
     add_answer("request: " + what + ", one pass", together, FLAGS_query_tokens + label_rows,
                1 + label_rows, selected_tokens);
@@ -279,10 +279,10 @@ class Serving {
       host::Kv own = model_.make_kv(FLAGS_query_tokens + label_rows);
       ForwardInput first, second;
       add_query(selected, selected_tokens, own, first);
-      must(model_.llama().score(first, asks_of(FLAGS_query_tokens - 1, 1)));
+      must(model_.decoder().score(first, asks_of(FLAGS_query_tokens - 1, 1)));
       add_labels(selected, own, &own, FLAGS_query_tokens, FLAGS_query_tokens, selected_tokens,
                  model_, second);
-      must(model_.llama().score(second, asks_of(0, label_rows)));
+      must(model_.decoder().score(second, asks_of(0, label_rows)));
     });
     report_.add({.name = "request: the labels in a pass of their own",
                  .value = apart.median * 1e3,

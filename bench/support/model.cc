@@ -40,8 +40,8 @@ Model::Model(int threads)
     packed_.emplace(FLAGS_packed,
                     must(fingerprint_model(config_, *weights_, {default_cache_folder()})).value,
                     DigestCache{default_cache_folder()}, plugins_.services());
-  llama_ =
-      must(Llama::load(*weights_, config_, precision_, backend_, packed_ ? &*packed_ : nullptr));
+  decoder_ =
+      must(Decoder::load(*weights_, config_, precision_, backend_, packed_ ? &*packed_ : nullptr));
   load_seconds_ = clock.seconds();
 }
 
@@ -64,7 +64,7 @@ std::vector<float> Model::pass(const std::vector<int32_t>& ids, host::Kv& kv, in
   visible.push_back(segment(kv, DBSA_SEGMENT_CAUSAL, first + rows, start));
   input.ranges.push_back({rows, &kv, first, std::move(visible)});
   const int64_t last = rows - 1;
-  std::vector<float> logits = must(llama_->forward(input, {&last, 1}));
+  std::vector<float> logits = must(decoder_->forward(input, {&last, 1}));
   if (!std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }))
     give_up("the logits are not finite");
   return logits;
@@ -83,7 +83,7 @@ std::vector<float> Model::pass_together(const std::vector<int32_t>& ids, std::ve
     segments.push_back(segment(kv, DBSA_SEGMENT_CAUSAL, 1, position));
     input.ranges.push_back({1, &kv, 0, std::move(segments)});
   }
-  return must(llama_->forward(input, rows));
+  return must(decoder_->forward(input, rows));
 }
 
 }  // namespace dbsa::bench

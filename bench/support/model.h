@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "bench/support/plugins.h"
-#include "model/llama.h"
+#include "model/decoder.h"
 #include "model/model_source.h"
 #include "model/packed_weights.h"
 
@@ -27,7 +27,7 @@ class Model {
   std::string path() const;
   std::string backend() { return backend_.describe(); }
   host::AttentionBackend& ops() { return backend_; }
-  Llama& llama() { return *llama_; }
+  Decoder& decoder() { return *decoder_; }
   const host::HostServices& services() { return plugins_.services(); }
   host::Kv make_kv(int64_t tokens) { return must(backend_.kv_create(tokens)); }
   std::vector<int32_t> random_ids(int64_t count);
@@ -53,7 +53,7 @@ class Model {
   host::AttentionBackend backend_;
   Precision precision_;
   std::optional<PackedWeights> packed_;
-  std::unique_ptr<Llama> llama_;
+  std::unique_ptr<Decoder> decoder_;
   double load_seconds_ = 0;
 };
 

@@ -73,6 +73,12 @@ std::string AttentionBackend::describe() const {
   return text != nullptr ? text : "";
 }
 
+bool AttentionBackend::supports(const char* function, uint32_t dtype, const char* feature) const {
+  if (vtable_->supports == nullptr) return true;
+  const PluginCallScope scope(instance_->plugin(), "supports");
+  return vtable_->supports(instance_->get(), function, dtype, feature) != 0;
+}
+
 Result<Buffer> AttentionBackend::buffer_create(int64_t rows, int64_t width) {
   DBSA_RETURN_IF_ERROR(check(rows >= 1 && width >= 1, "buffer_create", "an empty buffer"));
   dbsa_buffer* buffer = nullptr;
@@ -177,8 +183,7 @@ Status AttentionBackend::linear(const Buffer& x, int64_t rows,
 Status AttentionBackend::rms_norm(const Buffer& x, int64_t rows, const Weight& weight,
                                   float epsilon, Buffer& out) {
   DBSA_RETURN_IF_ERROR(check(weight && rows <= x.rows() && rows <= out.rows() &&
-                                 x.width() == weight.width() && x.width() == out.width() &&
-                                 &x != &out,
+                                 x.width() % weight.width() == 0 && x.width() == out.width(),
                              "rms_norm", "shapes do not fit"));
   return instance_->call("rms_norm", vtable_->rms_norm, x.get(), rows, weight.get(), epsilon,
                          out.get());
@@ -186,7 +191,7 @@ Status AttentionBackend::rms_norm(const Buffer& x, int64_t rows, const Weight& w
 
 Status AttentionBackend::swiglu(const Buffer& x, int64_t rows, const SwiGluWeights& weights,
                                 const Buffer* residual, Buffer& out) {
-  const auto& [gate, gate_bias, up, up_bias, down, down_bias] = weights;
+  const auto& [gate, gate_bias, up, up_bias, down, down_bias, activation] = weights;
   bool fits = gate && up && down && gate.rows() == up.rows() && gate.width() == up.width() &&
               down.width() == gate.rows();
   fits = fits && rows <= x.rows() && rows <= out.rows() && x.width() == gate.width() &&
@@ -197,9 +202,8 @@ Status AttentionBackend::swiglu(const Buffer& x, int64_t rows, const SwiGluWeigh
   fits = fits &&
          (residual == nullptr || (residual->width() == out.width() && rows <= residual->rows()));
   DBSA_RETURN_IF_ERROR(check(fits, "swiglu", "shapes do not fit"));
-  const dbsa_swiglu_weights all = {
-      sizeof all,    0,          gate.get(),     gate_bias.get(), up.get(),
-      up_bias.get(), down.get(), down_bias.get()};
+  const dbsa_swiglu_weights all = {sizeof all, activation,    gate.get(), gate_bias.get(),
+                                   up.get(),   up_bias.get(), down.get(), down_bias.get()};
   return instance_->call("swiglu", vtable_->swiglu, x.get(), rows, &all,
                          residual != nullptr ? residual->get() : nullptr, out.get());
 }
@@ -218,6 +222,21 @@ Status AttentionBackend::gelu(const Buffer& x, int64_t rows, Buffer& out) {
   DBSA_RETURN_IF_ERROR(check(rows <= x.rows() && rows <= out.rows() && x.width() == out.width(),
                              "gelu", "shapes do not fit"));
   return instance_->call("gelu", vtable_->gelu, x.get(), rows, out.get());
+}
+
+Status AttentionBackend::add(const Buffer& x, int64_t rows, const Buffer& y, float factor,
+                             Buffer& out) {
+  const bool fits = rows <= x.rows() && rows <= y.rows() && rows <= out.rows() &&
+                    x.width() == y.width() && x.width() == out.width();
+  DBSA_RETURN_IF_ERROR(check(fits, "add", "shapes do not fit"));
+  return instance_->call("add", vtable_->add, x.get(), rows, y.get(), factor, out.get());
+}
+
+Status AttentionBackend::scale(const Buffer& x, int64_t rows, float factor, float soft_cap,
+                               Buffer& out) {
+  DBSA_RETURN_IF_ERROR(check(rows <= x.rows() && rows <= out.rows() && x.width() == out.width(),
+                             "scale", "shapes do not fit"));
+  return instance_->call("scale", vtable_->scale, x.get(), rows, factor, soft_cap, out.get());
 }
 
 Status AttentionBackend::gather_rows(const Buffer& x, std::span<const int64_t> indices,

@@ -99,9 +99,10 @@ struct LinearLayer {
   Buffer& out;
 };
 
-// Of a SwiGLU layer: gate and up [m, k], down [n, m]. Empty biases are left out.
+// Of a gated layer: gate and up [m, k], down [n, m]. Empty biases are left out.
 struct SwiGluWeights {
   Weight gate, gate_bias, up, up_bias, down, down_bias;
+  uint32_t activation = DBSA_ACTIVATION_SILU;
 };
 
 // What is asked of the logits after a row: natural logarithms of the softmax over the vocabulary.
@@ -144,6 +145,8 @@ class AttentionBackend {
   // Once, before anything else. [setup]
   Status configure(const dbsa_attention_shape& shape);
   std::string describe() const;
+  // Whether a function has a feature, see dbsa/attention_backend.h.
+  bool supports(const char* function, uint32_t dtype, const char* feature) const;
   // The arithmetic that was chosen on this machine, after configure; "" where there is only one.
   std::string code_path() const;
 
@@ -170,15 +173,20 @@ class AttentionBackend {
   Status embedding(std::span<const int32_t> ids, const Weight& table, Buffer& out);
   // Linear layers of the first `rows` rows of x, each as it would be alone.
   Status linear(const Buffer& x, int64_t rows, std::initializer_list<LinearLayer> layers);
+  // Of a weight narrower than x: by groups of its width. out may be x.
   Status rms_norm(const Buffer& x, int64_t rows, const Weight& weight, float epsilon, Buffer& out);
-  // out = (silu(x gate^T) * (x up^T)) down^T (+ residual), biases added where there are any. A null
-  // residual is left out; it may be &out.
+  // out = (activation(x gate^T) * (x up^T)) down^T (+ residual), biases added where there are any.
+  // A null residual is left out; it may be &out.
   Status swiglu(const Buffer& x, int64_t rows, const SwiGluWeights& weights, const Buffer* residual,
                 Buffer& out);
   Status layer_norm(const Buffer& x, int64_t rows, const Weight& weight, const Weight& bias,
                     float epsilon, Buffer& out);
   // out = gelu(x), with erf; out may be x.
   Status gelu(const Buffer& x, int64_t rows, Buffer& out);
+  // out = x + factor * y; out may be either.
+  Status add(const Buffer& x, int64_t rows, const Buffer& y, float factor, Buffer& out);
+  // out = factor * x, brought below soft_cap where that is not 0; out may be x.
+  Status scale(const Buffer& x, int64_t rows, float factor, float soft_cap, Buffer& out);
   // out[i] = x[indices[i]]
   Status gather_rows(const Buffer& x, std::span<const int64_t> indices, Buffer& out);
 

@@ -75,7 +75,7 @@ VtableShape vtable_shape(uint32_t kind) {
                "plan_prepare",   "plan_destroy",  "attention",
                "layer_norm",     "gelu",          "packing",
                "weight_packed",  "weight_adopt",  "log_softmax",
-               "code_path"}};
+               "code_path",      "add",           "scale"}};
   }
 }
 

@@ -97,8 +97,12 @@ Result<std::unique_ptr<Bert>> Bert::load(const Checkpoint& checkpoint, const Ber
   shape.head_dim = static_cast<int32_t>(head_dim);
   shape.compute = DBSA_COMPUTE_F32;
   shape.kv_dtype = DBSA_KV_DTYPE_F32;
-  shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
-  shape.inv_freq = no_rotation.data();
+  dbsa_attention_type type = {};
+  type.struct_size = sizeof type;
+  type.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(head_dim)));
+  type.inv_freq = no_rotation.data();
+  shape.type_count = 1;
+  shape.types = &type;
   DBSA_RETURN_IF_ERROR(backend.configure(shape));
   std::unique_ptr<Bert> model(new Bert(checkpoint, config, backend));
   DBSA_RETURN_IF_ERROR(model->load_weights(prefix));

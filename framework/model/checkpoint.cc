@@ -73,6 +73,7 @@ Result<Checkpoint> Checkpoint::open(const std::string& folder) {
     DBSA_ASSIGN_OR_RETURN(auto file, SafetensorsFile::open(single));
     for (const auto& entry : file.entries()) out.place_[entry.name] = 0;
     out.files_.push_back(std::move(file));
+    out.find_text_part();
     return out;
   }
   DBSA_ASSIGN_OR_RETURN(const PathKind there, path_kind(index));
@@ -110,7 +111,29 @@ Result<Checkpoint> Checkpoint::open(const std::string& folder) {
   }
   if (!faults.empty()) return Error{ErrorCode::kEnvironment, std::move(faults), {}};
   DBSA_RETURN_IF_ERROR(out.place_tensors(index, weight_map));
+  out.find_text_part();
   return out;
+}
+
+// The two forms that transformers writes.
+void Checkpoint::find_text_part() {
+  for (const char* part : {"language_model.model.", "model.language_model."})
+    if (place_.contains(std::string(part) + "embed_tokens.weight")) text_part_ = part;
+}
+
+// How a tensor of the text part is called in the files.
+std::string Checkpoint::stored_name(std::string_view name) const {
+  constexpr std::string_view kModel = "model.";
+  if (text_part_.empty()) return std::string(name);
+  if (name.starts_with(kModel)) return text_part_ + std::string(name.substr(kModel.size()));
+  return (text_part_.starts_with(kModel) ? "" : "language_model.") + std::string(name);
+}
+
+// What reads images.
+bool Checkpoint::is_other_part(std::string_view stored) const {
+  if (text_part_.empty()) return false;
+  if (stored.starts_with("model.")) stored.remove_prefix(6);
+  return stored.starts_with("vision_tower.") || stored.starts_with("multi_modal_projector.");
 }
 
 // files_ are the index's, ascending by name.
@@ -152,10 +175,11 @@ Status Checkpoint::place_tensors(const std::string& index,
 }
 
 Result<TensorView> Checkpoint::find(std::string_view name) const {
-  auto it = place_.find(name);
-  if (it != place_.end()) return files_[it->second].tensor(name);
+  const std::string stored = stored_name(name);
+  auto it = place_.find(stored);
+  if (it != place_.end()) return files_[it->second].tensor(stored);
   return Error{ErrorCode::kConfig,
-               folder_ + ": tensor '" + std::string(name) +
+               folder_ + ": tensor '" + stored +
                    "' is missing; the checkpoint is incomplete or does not fit config.json",
                {}};
 }
@@ -164,8 +188,8 @@ Result<TensorView> Checkpoint::tensor(std::string_view name, std::span<const int
   DBSA_ASSIGN_OR_RETURN(const TensorView view, find(name));
   if (!std::equal(view.shape.begin(), view.shape.end(), shape.begin(), shape.end())) {
     return Error{ErrorCode::kConfig,
-                 files_[place_.find(name)->second].path() + ": tensor '" + std::string(name) +
-                     "': expected shape " + shape_text(shape) + ", found " +
+                 files_[place_.find(stored_name(name))->second].path() + ": tensor '" +
+                     stored_name(name) + "': expected shape " + shape_text(shape) + ", found " +
                      shape_text(view.shape) + "; config.json and the weights do not fit together",
                  {}};
   }
@@ -176,18 +200,19 @@ Status Checkpoint::check(const ModelConfig& config) const {
   TensorFaults faults;
   std::set<std::string, std::less<>> known;
   for (const TensorSpec& spec : expected_tensors(config)) {
-    known.insert(spec.name);
+    const std::string stored = stored_name(spec.name);
+    known.insert(stored);
     if (!contains(spec.name)) {
       faults.add(folder_ + ": $ missing; the checkpoint is incomplete or does not fit config.json",
-                 spec.name);
+                 stored);
       continue;
     }
     const auto view = tensor(spec);
-    if (!view.ok()) faults.add_message(view.error().message, spec.name);
+    if (!view.ok()) faults.add_message(view.error().message, stored);
   }
   for (const auto& [name, file] : place_) {
-    if (known.contains(name) || is_stored_rope(name)) continue;
-    if (name == "lm_head.weight") {
+    if (known.contains(name) || is_stored_rope(name) || is_other_part(name)) continue;
+    if (name == stored_name("lm_head.weight")) {
       auto head = find(name), table = find("model.embed_tokens.weight");
       if (head.ok() && table.ok() && head->bytes == table->bytes && head->dtype == table->dtype &&
           std::memcmp(head->data, table->data, head->bytes) == 0) {
@@ -228,10 +253,11 @@ bool Checkpoint::is_read_from(size_t file, std::string_view name) const {
 }
 
 void Checkpoint::release_pages(std::string_view name) const {
-  auto it = place_.find(name);
+  const std::string stored = stored_name(name);
+  auto it = place_.find(stored);
   if (it == place_.end()) return;
   const SafetensorsFile& file = files_[it->second];
-  if (const TensorEntry* entry = file.find(name)) file.release_pages(*entry);
+  if (const TensorEntry* entry = file.find(stored)) file.release_pages(*entry);
 }
 
 }  // namespace dbsa

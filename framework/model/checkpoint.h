@@ -1,6 +1,8 @@
 // The weights of a Hugging Face model folder: model.safetensors, or the shards that
 // model.safetensors.index.json names. Mapped, not copied.
 //
+// Of a model that reads images, too, the text part is taken.
+//
 // A tensor is read from the shard that the index names for it; one that is not there, or that the
 // index does not list, from the shard that holds it.
 #pragma once
@@ -37,7 +39,7 @@ class Checkpoint final : public Weights {
   bool is_read_from(size_t file, std::string_view name) const override;
   std::vector<const TensorFile*> tensor_files() const override;
 
-  bool contains(std::string_view name) const { return place_.find(name) != place_.end(); }
+  bool contains(std::string_view name) const { return place_.contains(stored_name(name)); }
 
   // See Weights. Stored RoPE frequencies are ignored, as transformers ignores them; a stored head
   // beside tied embeddings must equal them.
@@ -52,8 +54,13 @@ class Checkpoint final : public Weights {
   Status place_tensors(const std::string& index,
                        const std::map<std::string, std::string>& weight_map);
   Result<TensorView> find(std::string_view name) const;
+  void find_text_part();
+  std::string stored_name(std::string_view name) const;
+  bool is_other_part(std::string_view stored) const;
 
   std::string folder_;
+  std::string
+      text_part_;  // of a model that reads images, too: what its text part's names begin with
   std::vector<SafetensorsFile> files_;
   std::map<std::string, size_t, std::less<>> place_;  // tensor name -> index in files_
 };

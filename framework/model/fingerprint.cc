@@ -16,6 +16,7 @@
 
 #include "config/atomic_file.h"
 #include "config/read_file.h"
+#include "model/model_spec.h"
 
 namespace dbsa {
 namespace {
@@ -116,20 +117,6 @@ Digests hash_file(const TensorFile& file, uint64_t* bytes_hashed) {
   return digests;
 }
 
-std::string config_identity(const ModelConfig& config) {
-  char text[320];
-  std::snprintf(text, sizeof text,
-                "model 1 llama-family hidden %lld wide %lld layers %lld heads %lld kv_heads %lld "
-                "head_dim %lld vocabulary %lld epsilon %.17g tied %d bias %d %d %d\n",
-                static_cast<long long>(config.hidden_size),
-                static_cast<long long>(config.intermediate_size),
-                static_cast<long long>(config.layers), static_cast<long long>(config.heads),
-                static_cast<long long>(config.kv_heads), static_cast<long long>(config.head_dim),
-                static_cast<long long>(config.vocab_size), config.rms_norm_eps,
-                config.tie_word_embeddings, config.qkv_bias, config.output_bias, config.mlp_bias);
-  return text;
-}
-
 }  // namespace
 
 std::string Fingerprint::hex() const {
@@ -144,7 +131,7 @@ std::string Fingerprint::hex() const {
 
 Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Weights& weights,
                                            const DigestCache& cache) {
-  return fingerprint_weights(config_identity(config), weights, cache);
+  return fingerprint_weights(spec_identity(make_model_spec(config)), weights, cache);
 }
 
 Result<ModelFingerprint> fingerprint_weights(const std::string& config, const Weights& weights,

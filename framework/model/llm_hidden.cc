@@ -31,11 +31,9 @@ Status check_hidden_layer(int64_t layer, int64_t layers) {
                "/embedding/layer"};
 }
 
-Result<std::unique_ptr<LlmHidden>> LlmHidden::create(Llama& model, host::AttentionBackend& backend,
-                                                     const Tokenizer& tokenizer,
-                                                     const host::HostServices& services,
-                                                     int64_t layer,
-                                                     const std::string& model_fingerprint) {
+Result<std::unique_ptr<LlmHidden>> LlmHidden::create(
+    Decoder& model, host::AttentionBackend& backend, const Tokenizer& tokenizer,
+    const host::HostServices& services, int64_t layer, const std::string& model_fingerprint) {
   const int64_t layers = model.config().layers;
   DBSA_RETURN_IF_ERROR(check_hidden_layer(layer, layers));
   const auto chosen = static_cast<int32_t>(layer == 0 ? layers : layer);
@@ -46,8 +44,7 @@ Result<std::unique_ptr<LlmHidden>> LlmHidden::create(Llama& model, host::Attenti
 
 Result<std::vector<float>> LlmHidden::embed(std::span<const std::string_view> texts) {
   const ModelConfig& config = model_.config();
-  const int64_t longest =
-      std::min(config.max_positions, config.sliding_window.value_or(config.max_positions));
+  const int64_t longest = config.max_positions;
   std::vector<std::vector<int32_t>> ids;
   for (const std::string_view text : texts) {
     DBSA_ASSIGN_OR_RETURN(ids.emplace_back(), tokenizer_.encode(text, {.parse_special = false}));

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "host/host_services.h"
-#include "model/llama.h"
+#include "model/decoder.h"
 #include "model/tokenizer/tokenizer.h"
 
 namespace dbsa {
@@ -24,7 +24,7 @@ class LlmHidden final : public host::Embedder {
  public:
   // layer: see check_hidden_layer. All of it is borrowed. model_fingerprint: of weights and
   // tokenizer.
-  static Result<std::unique_ptr<LlmHidden>> create(Llama& model, host::AttentionBackend& backend,
+  static Result<std::unique_ptr<LlmHidden>> create(Decoder& model, host::AttentionBackend& backend,
                                                    const Tokenizer& tokenizer,
                                                    const host::HostServices& services,
                                                    int64_t layer,
@@ -37,7 +37,7 @@ class LlmHidden final : public host::Embedder {
   std::string identity() const override { return identity_; }
 
  private:
-  LlmHidden(Llama& model, host::AttentionBackend& backend, const Tokenizer& tokenizer,
+  LlmHidden(Decoder& model, host::AttentionBackend& backend, const Tokenizer& tokenizer,
             const host::HostServices& services, int32_t layer, std::string identity)
       : model_(model),
         backend_(backend),
@@ -47,7 +47,7 @@ class LlmHidden final : public host::Embedder {
         identity_(std::move(identity)) {}
   Status embed_some(std::span<const std::vector<int32_t>> texts, float* vectors);
 
-  Llama& model_;
+  Decoder& model_;
   host::AttentionBackend& backend_;
   const Tokenizer& tokenizer_;
   const host::HostServices& services_;

@@ -1,7 +1,9 @@
 #include "model/model_config.h"
 
+#include <algorithm>
 #include <filesystem>
 
+#include "model/family_config.h"
 #include "model/generation_config.h"
 #include "model/json_reader.h"
 #include "model/rope_config.h"
@@ -23,6 +25,7 @@ constexpr std::string_view kUnusedByDecoder[] = {
     "attn_implementation",
     "auto_map",
     "bad_words_ids",
+    "cache_implementation",
     "begin_suppress_tokens",
     "chunk_size_feed_forward",
     "decoder_start_token_id",
@@ -30,20 +33,23 @@ constexpr std::string_view kUnusedByDecoder[] = {
     "do_sample",
     "dtype",
     "early_stopping",
+    "embd_pdrop",
     "encoder_no_repeat_ngram_size",
     "exponential_decay_length_penalty",
     "finetuning_task",
     "forced_bos_token_id",
     "forced_eos_token_id",
+    "full_attn_mod",  // 1 in every published file
     "hidden_dropout",
     "id2label",
     "initializer_range",
+    "interpolate_factor",
     "is_decoder",
     "is_llama_config",
     "label2id",
     "length_penalty",
     "max_length",
-    "max_window_layers",
+    "max_window_layers",  // of families that have no use for it
     "min_length",
     "no_repeat_ngram_size",
     "num_beam_groups",
@@ -58,6 +64,7 @@ constexpr std::string_view kUnusedByDecoder[] = {
     "problem_type",
     "remove_invalid_values",
     "repetition_penalty",
+    "resid_pdrop",
     "return_dict",
     "return_dict_in_generate",
     "sep_token_id",
@@ -78,35 +85,33 @@ constexpr std::string_view kUnusedByDecoder[] = {
     "use_cache",
 };
 
-std::optional<ModelFamily> read_family(JsonReader& reader, std::string* model_type) {
+const FamilyConfig* read_family(JsonReader& reader, std::string* model_type) {
   *model_type = reader.text("model_type", std::nullopt);
-  if (*model_type == "llama") return ModelFamily::kLlama;
-  if (*model_type == "mistral") return ModelFamily::kMistral;
-  if (*model_type == "qwen2") return ModelFamily::kQwen2;
-  if (!model_type->empty()) {
-    reader.fault("model_type", "expected llama, mistral or qwen2, found \"" + *model_type +
-                                   "\"; use a model of one of these families");
-  }
-  return std::nullopt;
+  const FamilyConfig* family = find_family(*model_type);
+  if (family == nullptr && !model_type->empty()) reader.fault("model_type", refusal(*model_type));
+  return family;
 }
 
-void read_shape(JsonReader& reader, ModelConfig& config) {
+void read_shape(JsonReader& reader, const FamilyConfig& family, ModelConfig& config) {
   const size_t faults_before = reader.faults()->size();
   config.hidden_size = reader.integer("hidden_size", std::nullopt, 1, kMaxDimension);
   config.intermediate_size = reader.integer("intermediate_size", std::nullopt, 1, kMaxDimension);
   config.layers = reader.integer("num_hidden_layers", std::nullopt, 1, 65536);
-  config.heads = reader.integer("num_attention_heads", std::nullopt, 1, 65536);
-  config.vocab_size = reader.integer("vocab_size", std::nullopt, 1, kMaxDimension);
+  // The text part of Gemma 3's larger models leaves out what is the class's own.
+  const bool gemma3 = config.family == ModelFamily::kGemma3;
+  using Size = std::optional<int64_t>;
+  config.heads = reader.integer("num_attention_heads", gemma3 ? Size(8) : Size(), 1, 65536);
+  config.vocab_size =
+      reader.integer("vocab_size", gemma3 ? Size(262208) : Size(), 1, kMaxDimension);
 
   // An absent key and an explicit null are told apart by transformers here.
-  int64_t kv_heads = config.heads;
-  if (!reader.has("num_key_value_heads")) {
-    if (config.family == ModelFamily::kMistral) kv_heads = 8;
-    if (config.family == ModelFamily::kQwen2) kv_heads = 32;
-  }
+  const int64_t kv_heads =
+      family.kv_heads > 0 && !reader.has("num_key_value_heads") ? family.kv_heads : config.heads;
   config.kv_heads = reader.integer("num_key_value_heads", kv_heads, 1, 65536);
-  const bool given = reader.field("head_dim") != nullptr;
-  config.head_dim = reader.integer("head_dim", config.hidden_size / config.heads, 1, 65536);
+  const bool usual = family.head_dim > 0 && !reader.has("head_dim");
+  const bool given = reader.field("head_dim") != nullptr || usual;
+  config.head_dim = reader.integer(
+      "head_dim", usual ? family.head_dim : config.hidden_size / config.heads, 1, 65536);
   if (reader.faults()->size() != faults_before) return;  // the rest would follow from those
 
   if (config.heads % config.kv_heads != 0) {
@@ -121,53 +126,51 @@ void read_shape(JsonReader& reader, ModelConfig& config) {
   } else if (config.head_dim % 2 != 0 || config.head_dim == 0) {
     reader.fault("head_dim", "expected an even number for rotary embedding, found " +
                                  std::to_string(config.head_dim));
-  } else if (config.family == ModelFamily::kQwen2 &&
+  } else if ((config.family == ModelFamily::kQwen2 || config.family == ModelFamily::kPhi3) &&
              config.head_dim * config.heads != config.hidden_size) {
-    // transformers' Qwen2 takes hidden_size / heads whatever head_dim says.
+    // transformers takes hidden_size / heads whatever head_dim says.
     reader.fault("head_dim", "expected hidden_size / num_attention_heads, found " +
                                  std::to_string(config.head_dim));
   }
 }
 
 void read_biases(JsonReader& reader, ModelConfig& config) {
-  if (config.family == ModelFamily::kLlama) {
-    config.qkv_bias = config.output_bias = reader.boolean("attention_bias", false);
-    config.mlp_bias = reader.boolean("mlp_bias", false);
-    return;
-  }
-  config.qkv_bias = config.family == ModelFamily::kQwen2;
   const std::string fix = "models of type " + config.model_type + " do not have this bias";
-  reader.expect("attention_bias", config.qkv_bias, fix);
+  switch (config.family) {
+    case ModelFamily::kLlama:
+    case ModelFamily::kSmolLm3:
+    case ModelFamily::kGranite:
+      config.qkv_bias = config.output_bias = reader.boolean("attention_bias", false);
+      config.mlp_bias = reader.boolean("mlp_bias", false);
+      return;
+    case ModelFamily::kQwen3:
+    case ModelFamily::kGemma2:
+    case ModelFamily::kGemma3:
+    case ModelFamily::kOlmo2:
+      config.qkv_bias = config.output_bias = reader.boolean("attention_bias", false);
+      break;
+    default:
+      config.qkv_bias = config.family == ModelFamily::kQwen2;
+      reader.expect("attention_bias", config.qkv_bias, fix);
+  }
   reader.expect("mlp_bias", false, fix);
 }
 
-void read_window(JsonReader& reader, ModelConfig& config) {
-  const bool has_default = config.family != ModelFamily::kLlama && !reader.has("sliding_window");
-  const bool given = reader.field("sliding_window") != nullptr;
-  const int64_t window = reader.integer("sliding_window", 4096, 1, kMaxDimension);
-  const bool used = reader.boolean("use_sliding_window", config.family != ModelFamily::kQwen2);
-  if (used && (given || has_default)) config.sliding_window = window;
-
-  if (const json* types = reader.field("layer_types")) {
-    for (const json& type : types->is_array() ? *types : json::array({*types})) {
-      if (type == "full_attention") continue;
-      if (type == "sliding_attention" && config.sliding_window) continue;
-      reader.fault("layer_types", "expected full_attention, found " + json_excerpt(type));
-      break;
-    }
-  }
+// A default outside a small vocabulary stands for no token.
+std::optional<int64_t> known_token(std::optional<int64_t> id, int64_t vocabulary) {
+  return id && *id < vocabulary ? id : std::nullopt;
 }
 
-void read_tokens(JsonReader& reader, ModelConfig& config) {
-  const bool has_defaults = config.family != ModelFamily::kQwen2;
+void read_tokens(JsonReader& reader, const FamilyConfig& family, ModelConfig& config) {
   if (reader.field("bos_token_id") != nullptr) {
     config.bos_token_id = reader.integer("bos_token_id", 0, 0, config.vocab_size - 1);
-  } else if (has_defaults && !reader.has("bos_token_id")) {
-    config.bos_token_id = 1;
+  } else if (!reader.has("bos_token_id")) {
+    config.bos_token_id = known_token(family.begin, config.vocab_size);
   }
   const json* eos = reader.field("eos_token_id");
   if (eos == nullptr) {
-    if (has_defaults && !reader.has("eos_token_id")) config.eos_token_ids = {2};
+    const auto end = known_token(family.end, config.vocab_size);
+    if (end && !reader.has("eos_token_id")) config.eos_token_ids = {*end};
     return;
   }
   if (!eos->is_array()) {
@@ -188,7 +191,6 @@ void read_tokens(JsonReader& reader, ModelConfig& config) {
 // Keys with one value under which the logits are those of a plain model.
 void read_fixed(JsonReader& reader) {
   const std::string structure = "this variant of the model is not supported";
-  reader.expect("hidden_act", "silu", "only SiLU models are supported");
   reader.expect("pretraining_tp", 1, "set it to 1: the sums are the same");
   reader.expect("is_encoder_decoder", false, structure);
   reader.expect("add_cross_attention", false, structure);
@@ -200,34 +202,52 @@ void read_fixed(JsonReader& reader) {
                 "quantised checkpoints are not supported: use the F32, F16 or BF16 one");
 }
 
+// The text part of a model that reads images, too, with what the whole says for it.
+json text_part(const json& root) {
+  json text = root["text_config"];
+  if (!text.contains("model_type")) text["model_type"] = "gemma3_text";
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id", "quantization_config",
+                          "tie_word_embeddings", "torch_dtype"})
+    if (root.contains(key)) text[key] = root[key];
+  return text;
+}
+
 Result<ModelConfig> read_config(const std::string& file, const json& root) {
   if (!root.is_object()) {
     return Error{
         ErrorCode::kConfig, file + ": expected a JSON object, found " + json_excerpt(root), {}};
   }
   std::vector<std::string> faults;
-  JsonReader reader(root, file, "", &faults);
+  const bool with_images = root.value("model_type", json()) == "gemma3" &&
+                           root.contains("text_config") && root["text_config"].is_object();
+  const json text = with_images ? text_part(root) : json();
+  JsonReader reader(with_images ? text : root, file, with_images ? "/text_config" : "", &faults);
   ModelConfig config;
-  const std::optional<ModelFamily> family = read_family(reader, &config.model_type);
+  const FamilyConfig* family = read_family(reader, &config.model_type);
   // Without a family the meaning of the other keys is unknown.
-  if (family) {
-    config.family = *family;
-    read_shape(reader, config);
-    config.rms_norm_eps = reader.number("rms_norm_eps", 1e-6, 0);
-    config.tie_word_embeddings = reader.boolean("tie_word_embeddings", false);
+  if (family != nullptr) {
+    config.family = family->family;
+    read_shape(reader, *family, config);
+    config.rms_norm_eps = reader.number("rms_norm_eps", family->epsilon, 0);
+    config.tie_word_embeddings = reader.boolean("tie_word_embeddings", family->tied);
     read_biases(reader, config);
-    const int64_t positions = *family == ModelFamily::kLlama     ? 2048
-                              : *family == ModelFamily::kMistral ? 4096 * 32
-                                                                 : 32768;
     config.max_position_embeddings =
-        reader.integer("max_position_embeddings", positions, 1, kMaxDimension);
-    const RopeConfig rope = read_rope(reader, config.head_dim, config.max_position_embeddings);
+        reader.integer("max_position_embeddings", family->positions, 1, kMaxDimension);
+    const RopeConfig rope =
+        read_rope(reader, {.head_dim = config.head_dim,
+                           .max_position_embeddings = config.max_position_embeddings,
+                           .theta = family->theta,
+                           .partial = config.family == ModelFamily::kPhi3,
+                           .by_layer_type = config.family == ModelFamily::kGemma3});
     config.rope = rope.rope;
+    config.window_rope = rope.window_rope;
     config.max_positions = rope.max_positions;
-    read_window(reader, config);
-    read_tokens(reader, config);
+    limit_positions(config, 0);
+    read_windows(reader, config);
+    read_tokens(reader, *family, config);
     config.torch_dtype = reader.text("torch_dtype", "");
     read_fixed(reader);
+    read_family_keys(reader, config);
     reader.refuse_unread(kUnusedByDecoder,
                          "the engine does not know whether it changes the result: remove it if it "
                          "does not, or use a supported model");
@@ -239,6 +259,15 @@ Result<ModelConfig> read_config(const std::string& file, const json& root) {
 }
 
 }  // namespace
+
+void limit_positions(ModelConfig& config, int64_t positions) {
+  if (positions > 0) config.max_positions = std::min(config.max_positions, positions);
+  RopeParameters& rope = config.rope;
+  if (rope.kind == RopeKind::kLongRope)
+    rope.divisors = config.max_positions > rope.original_max_position_embeddings
+                        ? rope.long_factors
+                        : rope.short_factors;
+}
 
 Result<ModelConfig> load_model_config(const std::string& folder) {
   const std::string file = (std::filesystem::path(folder) / "config.json").string();

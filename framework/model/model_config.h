@@ -1,10 +1,11 @@
-// What config.json of a Hugging Face model folder says, for the Llama family.
+// What config.json of a Hugging Face model folder says of a decoder. What is computed of it is
+// model_spec.h's.
 //
-// Absent keys take the defaults of transformers 4.46 for their model_type where those change the
-// result (Mistral: num_key_value_heads 8, sliding_window 4096). Sizes are always required. Where
-// transformers' versions disagree the file is refused unless its meaning is plain: a Mistral file's
-// rope_scaling, which 4.46 passes over, is honoured as by later versions. A key that is neither
-// used nor known to leave the logits unchanged is a fault, never ignored.
+// Absent keys take transformers' defaults for their model_type where those change the result
+// (Mistral: num_key_value_heads 8, sliding_window 4096; see family_config.h). Sizes are always
+// required. Where transformers' versions disagree the file is refused unless its meaning is plain:
+// a Mistral file's rope_scaling, which 4.46 passes over, is honoured as by later versions. A key
+// that is neither used nor known to leave the logits unchanged is a fault, never ignored.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -18,11 +19,22 @@
 
 namespace dbsa {
 
-enum class ModelFamily { kLlama, kMistral, kQwen2 };
+enum class ModelFamily {
+  kLlama,
+  kMistral,
+  kQwen2,
+  kQwen3,
+  kGemma2,
+  kGemma3,
+  kSmolLm3,
+  kOlmo2,
+  kPhi3,
+  kGranite,
+};
 
 struct ModelConfig {
   ModelFamily family = ModelFamily::kLlama;
-  std::string model_type;  // "llama", "mistral", "qwen2"
+  std::string model_type;  // "llama", "gemma3_text", ...
   int64_t hidden_size = 0;
   int64_t intermediate_size = 0;
   int64_t layers = 0;
@@ -40,9 +52,18 @@ struct ModelConfig {
   // The number of positions the model handles, counting what linear and yarn RoPE add: distances
   // must stay below it.
   int64_t max_positions = 0;
-  // If set, the model sees only tokens at a distance below this; a plan with longer distances must
-  // be refused.
+  // If set, a row sees only tokens at a distance below this, in the layers of window_layers.
   std::optional<int64_t> sliding_window;
+  std::vector<bool> window_layers;            // [layers]; empty: all
+  std::optional<RopeParameters> window_rope;  // of those layers; else they have `rope`
+  std::vector<bool> unrotated_layers;         // [layers]; empty: none
+  std::optional<double> attention_scale;      // of the scores; else 1 / sqrt(head_dim)
+  double attention_soft_cap = 0;              // of the scores; 0: none
+  double logit_soft_cap = 0;
+  bool norm_plus_one = false;  // norm weights are given as w and mean 1 + w
+  double embedding_multiplier = 1;
+  double residual_multiplier = 1;  // of what attention and the MLP add
+  double logits_scaling = 1;       // logits are divided by it
   std::optional<int64_t> bos_token_id;
   // That of config.json, or its default, where the tokenizer names another one.
   std::optional<int64_t> replaced_bos_token_id;
@@ -52,6 +73,11 @@ struct ModelConfig {
   std::vector<std::string> ignored_generation;
   std::string torch_dtype;  // "" if not said
 };
+
+// How far prompts may reach: at most `positions`, and no farther than the model's; 0: as far as
+// those. LongRoPE has its long factors iff that is beyond the context it was first trained with,
+// for prompts of every length: stored keys must fit all of them.
+void limit_positions(ModelConfig& config, int64_t positions);
 
 // Reads <folder>/config.json, and generation_config.json beside it where it is there (see
 // generation_config.h). Fails with kEnvironment if a file cannot be read or is not JSON, with

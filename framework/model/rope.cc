@@ -81,7 +81,11 @@ std::vector<float> rope_inverse_frequencies(const RopeParameters& rope) {
     inv_freq = yarn(rope);
   } else {
     inv_freq = wave_numbers(rope);
+    // LongRoPE multiplies before it divides, and is rounded so.
+    for (size_t i = 0; rope.kind == RopeKind::kLongRope && i < rope.divisors.size(); ++i)
+      inv_freq[i] *= rope.divisors[i];
     for (float& f : inv_freq) f = 1.0f / f;
+    if (rope.kind == RopeKind::kLongRope) return inv_freq;
   }
   if (rope.kind == RopeKind::kLinear) {
     for (float& f : inv_freq) f /= static_cast<float>(rope.factor);
@@ -108,6 +112,8 @@ const char* rope_kind_name(RopeKind kind) {
       return "llama3";
     case RopeKind::kYarn:
       return "yarn";
+    case RopeKind::kLongRope:
+      return "longrope";
   }
   return "unknown";
 }
@@ -115,7 +121,8 @@ const char* rope_kind_name(RopeKind kind) {
 std::string rope_identity(const RopeParameters& rope) {
   std::string text = std::string("rope 1 ") + rope_kind_name(rope.kind) + " theta " +
                      exact(rope.theta) + " head_dim " + std::to_string(rope.head_dim);
-  if (rope.kind != RopeKind::kDefault) text += " factor " + exact(rope.factor);
+  if (rope.kind != RopeKind::kDefault && rope.kind != RopeKind::kLongRope)
+    text += " factor " + exact(rope.factor);
   if (rope.kind == RopeKind::kLlama3 || rope.kind == RopeKind::kYarn) {
     text += " original " + std::to_string(rope.original_max_position_embeddings);
   }
@@ -126,6 +133,7 @@ std::string rope_identity(const RopeParameters& rope) {
     text += " fast " + exact(rope.beta_fast) + " slow " + exact(rope.beta_slow) + " magnitude " +
             exact(rope_attention_factor(rope));
   }
+  if (rope.rotation_factor != 1.0) text += " rotation_factor " + exact(rope.rotation_factor);
   // The numbers in use as well: another way of forming them must not be taken for this one.
   text += " inv_freq";
   char bits[12];

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "model/json_reader.h"
 #include "model/rope.h"
@@ -10,10 +11,21 @@ namespace dbsa {
 
 struct RopeConfig {
   RopeParameters rope;
+  std::optional<RopeParameters> window_rope;  // Gemma 3: of layers with a window
   int64_t max_positions = 0;
 };
 
-// Faults go to the reader. head_dim and max_position_embeddings as the rest of the file gives them.
-RopeConfig read_rope(JsonReader& config, int64_t head_dim, int64_t max_position_embeddings);
+// What the rest of the file and the family say.
+struct RopeContext {
+  int64_t head_dim = 0;
+  int64_t max_position_embeddings = 0;
+  double theta = 10000.0;             // where the file has none
+  bool partial = false;               // partial_rotary_factor may be below 1, and LongRoPE used
+  int64_t original_positions = 4096;  // LongRoPE: where its own object does not say
+  bool by_layer_type = false;         // Gemma 3: layers with a window have a RoPE of their own
+};
+
+// Faults go to the reader.
+RopeConfig read_rope(JsonReader& config, const RopeContext& context);
 
 }  // namespace dbsa

@@ -1,5 +1,9 @@
 #include "model/weight_loader.h"
 
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
 #include <utility>
 
 namespace dbsa {
@@ -35,6 +39,79 @@ struct AbiTensor {
   dbsa_tensor tensor = {};
 };
 
+float from_half(uint16_t bits) {
+  const int exponent = bits >> 10 & 31;
+  const auto fraction = static_cast<float>(bits & 1023);
+  const float size = exponent == 0   ? std::ldexp(fraction, -24)
+                     : exponent < 31 ? std::ldexp(1024 + fraction, exponent - 25)
+                     : fraction == 0 ? std::numeric_limits<float>::infinity()
+                                     : std::numeric_limits<float>::quiet_NaN();
+  return bits >> 15 != 0 ? -size : size;
+}
+
+float element(const TensorView& view, size_t index) {
+  if (view.dtype == TensorDtype::kF32) {
+    float value;
+    std::memcpy(&value, view.data + 4 * index, 4);
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, view.data + 2 * index, 2);
+  return view.dtype == TensorDtype::kF16 ? from_half(bits)
+                                         : std::bit_cast<float>(uint32_t{bits} << 16);
+}
+
+bool is_rotated(TensorRole role) {
+  return role == TensorRole::kQ || role == TensorRole::kK || role == TensorRole::kQBias ||
+         role == TensorRole::kKBias || role == TensorRole::kQNorm || role == TensorRole::kKNorm;
+}
+
+bool is_norm(TensorRole role) {
+  switch (role) {
+    case TensorRole::kAttentionNorm:
+    case TensorRole::kAttentionOutputNorm:
+    case TensorRole::kMlpNorm:
+    case TensorRole::kMlpOutputNorm:
+    case TensorRole::kQNorm:
+    case TensorRole::kKNorm:
+    case TensorRole::kNorm:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Leaves the rows that the table names, in the order that it wants within each head.
+void take_rows(const ModelTensor& tensor, const std::vector<int64_t>& order, TensorData& data) {
+  const uint64_t row_bytes = data.view.bytes / static_cast<uint64_t>(tensor.shape[0]);
+  const unsigned char* first = data.view.data + static_cast<uint64_t>(tensor.first_row) * row_bytes;
+  const uint64_t bytes = static_cast<uint64_t>(tensor.rows) * row_bytes;
+  std::vector<uint32_t> copy((bytes + 3) / 4);
+  auto* to = reinterpret_cast<unsigned char*>(copy.data());
+  const auto head = static_cast<int64_t>(order.size());
+  for (int64_t row = 0; row < tensor.rows; ++row, to += row_bytes) {
+    const int64_t from =
+        order.empty() ? row : row - row % head + order[static_cast<size_t>(row % head)];
+    std::memcpy(to, first + static_cast<uint64_t>(from) * row_bytes, row_bytes);
+  }
+  data.copy = std::move(copy);
+  data.view.data = reinterpret_cast<const unsigned char*>(data.copy.data());
+  data.view.bytes = bytes;
+}
+
+// 1 + w in float32, of a type of 16 bits too.
+void add_one(TensorData& data) {
+  const bool f32 = data.view.dtype == TensorDtype::kF32;
+  const size_t count = data.view.bytes / (f32 ? 4 : 2);
+  std::vector<uint32_t> copy(count);
+  for (size_t i = 0; i < count; ++i)
+    copy[i] = std::bit_cast<uint32_t>(1.0f + element(data.view, i));
+  data.copy = std::move(copy);
+  data.view.dtype = TensorDtype::kF32;
+  data.view.data = reinterpret_cast<const unsigned char*>(data.copy.data());
+  data.view.bytes = count * 4;
+}
+
 }  // namespace
 
 Status WeightLoader::linear(const std::string& name, int64_t out, int64_t in,
@@ -56,6 +133,37 @@ Status WeightLoader::vector(const std::string& name, int64_t width, host::Weight
   DBSA_ASSIGN_OR_RETURN(weight,
                         backend_.weight_create(DBSA_WEIGHT_VECTOR, AbiTensor(data, shape).tensor));
   return {};
+}
+
+Status WeightLoader::tensor(const ModelTensor& tensor, const ModelSpec& spec,
+                            host::Weight& weight) const {
+  const bool matrix = tensor.shape.size() == 2;
+  std::vector<int64_t> order =
+      is_rotated(tensor.role) ? rotary_order(spec) : std::vector<int64_t>();
+  const bool plus_one = spec.norm_plus_one && is_norm(tensor.role);
+  if (!tensor.is_slice() && order.empty() && !plus_one)
+    return matrix ? linear(tensor.name, tensor.shape[0], tensor.shape[1], weight)
+                  : vector(tensor.name, tensor.shape[0], weight);
+
+  // Packed weights are kept under the name of the part.
+  std::string part = prefix_ + tensor.name;
+  if (tensor.is_slice()) part += " from row " + std::to_string(tensor.first_row);
+  std::vector<int64_t> shape = tensor.shape;
+  shape[0] = tensor.rows;
+  if (matrix) {
+    DBSA_ASSIGN_OR_RETURN(const bool adopted, adopt(part, shape[0], shape[1], weight));
+    if (adopted) return {};
+  }
+  DBSA_ASSIGN_OR_RETURN(TensorData data,
+                        weights_.read(prefix_ + tensor.name, tensor.shape, decoded_));
+  take_rows(tensor, order, data);
+  if (plus_one) add_one(data);
+  DBSA_ASSIGN_OR_RETURN(weight,
+                        backend_.weight_create(matrix ? DBSA_WEIGHT_LINEAR : DBSA_WEIGHT_VECTOR,
+                                               AbiTensor(data, shape).tensor));
+  if (!matrix) return {};
+  weights_.release_pages(prefix_ + tensor.name);
+  return packed_ == nullptr ? Status() : packed_->add(part, weight);
 }
 
 Status WeightLoader::embedding(const std::string& name, int64_t rows, int64_t width,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/attention_backend.h"
+#include "model/model_tensors.h"
 #include "model/packed_weights.h"
 #include "model/weights.h"
 
@@ -36,6 +37,9 @@ class WeightLoader {
 
   Status linear(const std::string& name, int64_t out, int64_t in, host::Weight& weight) const;
   Status vector(const std::string& name, int64_t width, host::Weight& weight) const;
+  // A matrix or a vector of a decoder: of fused tensors the rows that are meant, those of q and k
+  // in rotary_order, 1 added to a norm's weights where the model has them so (in float32).
+  Status tensor(const ModelTensor& tensor, const ModelSpec& spec, host::Weight& weight) const;
   // Read in place: the weights must outlive the table.
   Status embedding(const std::string& name, int64_t rows, int64_t width,
                    EmbeddingTable& table) const;

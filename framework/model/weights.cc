@@ -1,32 +1,19 @@
 #include "model/weights.h"
 
 #include <cstring>
+#include <set>
+#include <utility>
+
+#include "model/model_tensors.h"
 
 namespace dbsa {
 
 std::vector<TensorSpec> expected_tensors(const ModelConfig& config) {
-  const int64_t hidden = config.hidden_size, wide = config.intermediate_size;
-  const int64_t q = config.heads * config.head_dim, kv = config.kv_heads * config.head_dim;
   std::vector<TensorSpec> out;
-  const auto linear = [&](const std::string& name, int64_t rows, int64_t columns, bool bias) {
-    out.push_back({name + ".weight", {rows, columns}});
-    if (bias) out.push_back({name + ".bias", {rows}});
-  };
-  out.push_back({"model.embed_tokens.weight", {config.vocab_size, hidden}});
-  for (int64_t i = 0; i < config.layers; ++i) {
-    const std::string layer = "model.layers." + std::to_string(i) + ".";
-    out.push_back({layer + "input_layernorm.weight", {hidden}});
-    linear(layer + "self_attn.q_proj", q, hidden, config.qkv_bias);
-    linear(layer + "self_attn.k_proj", kv, hidden, config.qkv_bias);
-    linear(layer + "self_attn.v_proj", kv, hidden, config.qkv_bias);
-    linear(layer + "self_attn.o_proj", hidden, q, config.output_bias);
-    out.push_back({layer + "post_attention_layernorm.weight", {hidden}});
-    linear(layer + "mlp.gate_proj", wide, hidden, config.mlp_bias);
-    linear(layer + "mlp.up_proj", wide, hidden, config.mlp_bias);
-    linear(layer + "mlp.down_proj", hidden, wide, config.mlp_bias);
-  }
-  out.push_back({"model.norm.weight", {hidden}});
-  if (!config.tie_word_embeddings) out.push_back({"lm_head.weight", {config.vocab_size, hidden}});
+  std::set<std::string> known;
+  for (ModelTensor& tensor : model_tensors(make_model_spec(config)))
+    if (known.insert(tensor.name).second)
+      out.push_back({std::move(tensor.name), std::move(tensor.shape)});
   return out;
 }
 

@@ -1,17 +1,15 @@
 #include "pipeline/demonstration_lengths.h"
 
 #include "icl/item_error.h"
-#include "pipeline/pool_builder.h"
 
 namespace dbsa {
 
 std::string too_long_demonstrations(const ModelConfig& model, const std::string& file,
                                     std::span<const Example> demonstrations,
                                     std::span<const int64_t> tokens) {
-  const int64_t limit = longest_distance(model);
-  const std::string expected =
-      "expected a demonstration of at most " + std::to_string(limit) + " tokens, the model's " +
-      (limit < model.max_positions ? "sliding_window" : "positions") + ", found ";
+  const int64_t limit = model.max_positions;
+  const std::string expected = "expected a demonstration of at most " + std::to_string(limit) +
+                               " tokens, the model's positions, found ";
   std::vector<Row> faults;
   for (size_t i = 0; i < demonstrations.size(); ++i) {
     if (tokens[i] <= limit) continue;

@@ -19,7 +19,7 @@
 #include "host/attention_backend.h"
 #include "host/host_services.h"
 #include "host/kv_store.h"
-#include "model/llama.h"
+#include "model/decoder.h"
 #include "pipeline/block_cache.h"
 #include "pipeline/block_key.h"
 #include "pipeline/encode_plan.h"
@@ -50,7 +50,7 @@ struct EncodeNeed {
 
 class Encoder {
  public:
-  Encoder(Llama& model, host::AttentionBackend& backend, host::KvStore& store, BlockCache& cache,
+  Encoder(Decoder& model, host::AttentionBackend& backend, host::KvStore& store, BlockCache& cache,
           host::HostServices& services, int64_t chunk_tokens)
       : model_(model),
         backend_(backend),
@@ -107,7 +107,7 @@ class Encoder {
   Error not_finite(std::span<const EncodeBlock> pool, const EncodeBlock& block);
   Result<std::shared_ptr<OpenBlock>> open_sound(const EncodeBlock& block, bool content);
 
-  Llama& model_;
+  Decoder& model_;
   host::AttentionBackend& backend_;
   host::KvStore& store_;
   BlockCache& cache_;

@@ -77,6 +77,7 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
   const DigestCache cache = {default_cache_folder(), !options.rehash_weights};
   DBSA_ASSIGN_OR_RETURN(const auto source, ModelSource::open(settings.model.path));
   DBSA_ASSIGN_OR_RETURN(computing.config, source->config());
+  limit_positions(computing.config, settings.model.max_positions);
   DBSA_ASSIGN_OR_RETURN(computing.weights, source->weights());
   DBSA_RETURN_IF_ERROR(computing.weights->check(computing.config));
   DBSA_ASSIGN_OR_RETURN(computing.tokenizer, source->tokenizer());
@@ -95,9 +96,9 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
     computing.packed = std::make_unique<PackedWeights>(settings.store_path + "/weights",
                                                        fingerprint.value, cache, services);
   DBSA_ASSIGN_OR_RETURN(computing.model,
-                        Llama::load(*computing.weights, computing.config,
-                                    choose_precision(settings.model, *computing.weights),
-                                    *computing.backend, computing.packed.get()));
+                        Decoder::load(*computing.weights, computing.config,
+                                      choose_precision(settings.model, *computing.weights),
+                                      *computing.backend, computing.packed.get()));
   DBSA_RETURN_IF_ERROR(identify(tables, settings.embedding, cache, computing));
   DBSA_ASSIGN_OR_RETURN(auto embedder,
                         make_embedder(settings.embedding, computing, resolved, registry, services));

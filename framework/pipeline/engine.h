@@ -21,7 +21,7 @@
 #include "host/plugin_registry.h"
 #include "host/resolve.h"
 #include "icl/dataset.h"
-#include "model/llama.h"
+#include "model/decoder.h"
 #include "model/model_config.h"
 #include "model/tokenizer/tokenizer.h"
 #include "model/weights.h"

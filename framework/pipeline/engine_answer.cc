@@ -26,7 +26,7 @@ QueryContext Engine::Impl::query_context() const {
           &plugins->retriever,
           {lengths, settings.mask.anchor_blocks, pool.has_prefix},
           block_of,
-          longest_distance(computing.config),
+          computing.config.max_positions,
           longest_continuation()};
 }
 

@@ -16,7 +16,7 @@
 #include "host/retriever.h"
 #include "icl/label_trie.h"
 #include "icl/likelihood_tree.h"
-#include "model/llama.h"
+#include "model/decoder.h"
 #include "pipeline/engine.h"
 #include "pipeline/identity.h"
 #include "pipeline/pool_builder.h"
@@ -59,7 +59,7 @@ struct Computing {
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<host::AttentionBackend> backend;
   std::unique_ptr<PackedWeights> packed;  // nullptr: none are kept
-  std::unique_ptr<Llama> model;
+  std::unique_ptr<Decoder> model;
   std::string fingerprint;
   InputIdentity inputs;        // of the model, its tokenizer and the encoder
   nlohmann::json kv_identity;  // see identity.h

@@ -9,7 +9,7 @@
 namespace dbsa {
 
 Result<ForwardOutput> SingleForward::run(const ForwardInput& input, std::span<const ScoreAsk> asks,
-                                         const Llama::LayerHook& before_layer) {
+                                         const Decoder::LayerHook& before_layer) {
   const Stopwatch clock;
   DBSA_ASSIGN_OR_RETURN(std::vector<host::TokenScores> scores,
                         model_.score(input, asks, before_layer));
@@ -53,7 +53,7 @@ void ForwardBatch::fail() {
 }
 
 Result<ForwardOutput> ForwardBatch::run(const ForwardInput& input, std::span<const ScoreAsk> asks,
-                                        const Llama::LayerHook& before_layer) {
+                                        const Decoder::LayerHook& before_layer) {
   Call call{&input, asks, &before_layer};
   calls_.push_back(&call);
   changed_.notify_all();
@@ -109,7 +109,7 @@ Status ForwardBatch::compute(std::span<Call*> calls) {
     together.ranges.insert(together.ranges.end(), own.ranges.begin(), own.ranges.end());
     for (const ScoreAsk& ask : call->asks) asks.push_back({first + ask.row, ask.tokens});
   }
-  const Llama::LayerHook before_layer = [&](int32_t layer) -> Status {
+  const Decoder::LayerHook before_layer = [&](int32_t layer) -> Status {
     for (Call* call : calls) {
       if (!*call->before_layer) continue;
       const Stopwatch clock;

@@ -13,7 +13,7 @@
 #include <span>
 #include <vector>
 
-#include "model/llama.h"
+#include "model/decoder.h"
 
 namespace dbsa {
 
@@ -25,19 +25,19 @@ struct ForwardOutput {
 class Forward {
  public:
   virtual ~Forward() = default;
-  // As Llama::score.
+  // As Decoder::score.
   virtual Result<ForwardOutput> run(const ForwardInput& input, std::span<const ScoreAsk> asks,
-                                    const Llama::LayerHook& before_layer) = 0;
+                                    const Decoder::LayerHook& before_layer) = 0;
 };
 
 class SingleForward : public Forward {
  public:
-  explicit SingleForward(Llama& model) : model_(model) {}
+  explicit SingleForward(Decoder& model) : model_(model) {}
   Result<ForwardOutput> run(const ForwardInput& input, std::span<const ScoreAsk> asks,
-                            const Llama::LayerHook& before_layer) override;
+                            const Decoder::LayerHook& before_layer) override;
 
  private:
-  Llama& model_;
+  Decoder& model_;
 };
 
 // Several tasks that call run() as if each were alone. They take turns on threads of their own, one
@@ -45,7 +45,7 @@ class SingleForward : public Forward {
 class ForwardBatch : public Forward {
  public:
   // most_rows: of a pass, unless a single call has more.
-  ForwardBatch(Llama& model, int64_t most_rows) : model_(model), most_rows_(most_rows) {}
+  ForwardBatch(Decoder& model, int64_t most_rows) : model_(model), most_rows_(most_rows) {}
 
   // Calls task(0) to task(count - 1) and returns when all are done; an exception of one of them is
   // thrown again. Passes run on the calling thread. While a task runs, no other does, so tasks may
@@ -55,13 +55,13 @@ class ForwardBatch : public Forward {
   // Within a task only. An error of the pass - of any task's before_layer, too - is given to all
   // that take part in it; on kEnvironment, such as no memory, halves of them are tried first.
   Result<ForwardOutput> run(const ForwardInput& input, std::span<const ScoreAsk> asks,
-                            const Llama::LayerHook& before_layer) override;
+                            const Decoder::LayerHook& before_layer) override;
 
  private:
   struct Call {
     const ForwardInput* input;
     std::span<const ScoreAsk> asks;
-    const Llama::LayerHook* before_layer;
+    const Decoder::LayerHook* before_layer;
     double hook_seconds = 0;
     Result<ForwardOutput> output = ForwardOutput();
     bool done = false;
@@ -71,7 +71,7 @@ class ForwardBatch : public Forward {
   Status compute(std::span<Call*> calls);
   void fail();  // keeps the exception that is being handled
 
-  Llama& model_;
+  Decoder& model_;
   const int64_t most_rows_;
   std::mutex mutex_;  // held by whoever runs
   std::condition_variable changed_;

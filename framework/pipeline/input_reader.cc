@@ -12,7 +12,7 @@ Result<InputIdentity> InputReader::read(const host::ResolvedPipeline& pipeline) 
   DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(pipeline.json));
   const DataSettings& data = settings.data;
   InputIdentity inputs;
-  DBSA_RETURN_IF_ERROR(read_model(settings.model.path, inputs));
+  DBSA_RETURN_IF_ERROR(read_model(settings.model, inputs));
   if (settings.embedding.method == EmbeddingMethod::kSentenceTransformer) {
     DBSA_ASSIGN_OR_RETURN(inputs.embedding, encoder(settings.embedding.path));
   }
@@ -25,14 +25,16 @@ Result<InputIdentity> InputReader::read(const host::ResolvedPipeline& pipeline) 
   return inputs;
 }
 
-Status InputReader::read_model(const std::string& path, InputIdentity& inputs) {
-  const auto known = models_.find(path);
+Status InputReader::read_model(const ModelSettings& model, InputIdentity& inputs) {
+  const std::pair key(model.path, model.max_positions);
+  const auto known = models_.find(key);
   if (known != models_.end()) {
     inputs = known->second;
     return {};
   }
-  DBSA_ASSIGN_OR_RETURN(const auto source, ModelSource::open(path));
+  DBSA_ASSIGN_OR_RETURN(const auto source, ModelSource::open(model.path));
   DBSA_ASSIGN_OR_RETURN(ModelConfig config, source->config());
+  limit_positions(config, model.max_positions);
   DBSA_ASSIGN_OR_RETURN(const auto weights, source->weights());
   DBSA_RETURN_IF_ERROR(weights->check(config));
   DBSA_ASSIGN_OR_RETURN(const auto tokenizer, source->tokenizer());
@@ -41,7 +43,7 @@ Status InputReader::read_model(const std::string& path, InputIdentity& inputs) {
                         fingerprint_model(config, *weights, {default_cache_folder(), true}));
   identify_model(config, fingerprint.value.hex(), inputs);
   inputs.tokenizer = tokenizer_identity(*tokenizer);
-  models_[path] = inputs;
+  models_[key] = inputs;
   return {};
 }
 

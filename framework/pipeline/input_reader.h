@@ -6,9 +6,11 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "host/resolve.h"
 #include "pipeline/identity.h"
+#include "pipeline/settings.h"
 
 namespace dbsa {
 
@@ -20,13 +22,14 @@ class InputReader {
   Result<InputIdentity> read(const host::ResolvedPipeline& pipeline);
 
  private:
-  Status read_model(const std::string& path, InputIdentity& inputs);
+  Status read_model(const ModelSettings& model, InputIdentity& inputs);
   Result<std::string> encoder(const std::string& folder);
   Result<std::string> rows(const std::string& path, const std::string& text_field,
                            const std::string& label_field, char delimiter);
   Result<std::string> queries(const DataSettings& data);
 
-  std::map<std::string, InputIdentity> models_;  // by path
+  // By path and max_positions.
+  std::map<std::pair<std::string, int64_t>, InputIdentity> models_;
   std::map<std::string, std::string> encoders_;  // by folder
   std::map<std::string, std::string> rows_;      // by path and fields
 };

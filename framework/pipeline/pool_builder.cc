@@ -14,6 +14,7 @@
 #include "icl/label_trie.h"
 #include "icl/selection.h"
 #include "icl/tokenization.h"
+#include "model/model_spec.h"
 #include "pipeline/block_key.h"
 #include "pipeline/demonstration_lengths.h"
 #include "pipeline/identity.h"
@@ -181,14 +182,6 @@ Status check_positions(const PoolParts& parts, const BlockPlan& plan, int64_t bl
                      (global ? "; use encode_positions = \"packed\" or fewer demonstrations"
                              : "; lower block_grouper.block_size or let blocks see fewer others"),
                  "/mask_pattern"};
-  if (model.sliding_window && positions_needed(plan, length) > *model.sliding_window)
-    return Error{ErrorCode::kConfig,
-                 "block " + std::to_string(block) + " spans " +
-                     std::to_string(positions_needed(plan, length)) +
-                     " positions, with all that it sees, and the model's sliding_window is " +
-                     std::to_string(*model.sliding_window) +
-                     "; lower block_grouper.block_size or let blocks see fewer others",
-                 "/mask_pattern"};
   return {};
 }
 
@@ -198,6 +191,10 @@ Result<std::vector<EncodeBlock>> plan_blocks(const PoolParts& parts,
   for (const auto& ids : token_ids) lengths.push_back(static_cast<int64_t>(ids.size()));
   const std::vector<int64_t> starts = block_starts(lengths);
   const KvKey common = kv_digest(parts.identities.kv);
+  // Blocks whose rows see farther than a window are other blocks without it.
+  nlohmann::json with_windows = parts.identities.kv;
+  with_windows["windows"] = layer_identity(make_model_spec(parts.model));
+  const KvKey windowed = kv_digest(with_windows);
   std::vector<EncodeBlock> blocks;
   std::vector<KvKey> keys;
   blocks.reserve(lengths.size());
@@ -207,7 +204,9 @@ Result<std::vector<EncodeBlock>> plan_blocks(const PoolParts& parts,
                                                      parts.settings.mask.encode_positions));
     if (uses_stored_kv(parts.settings))
       DBSA_RETURN_IF_ERROR(check_positions(parts, plan, index, lengths[i]));
-    keys.push_back(block_key(common, token_ids[i], plan, index, keys));
+    const bool cut = parts.model.sliding_window &&
+                     positions_needed(plan, lengths[i]) > *parts.model.sliding_window;
+    keys.push_back(block_key(cut ? windowed : common, token_ids[i], plan, index, keys));
     blocks.push_back({keys.back(), std::move(token_ids[i]), std::move(plan)});
   }
   return blocks;
@@ -274,10 +273,6 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
 }  // namespace
 
 bool Pool::is_dealt_at_once() const { return dealt == hash_list(demonstrations); }
-
-int64_t longest_distance(const ModelConfig& model) {
-  return std::min(model.max_positions, model.sliding_window.value_or(model.max_positions));
-}
 
 std::string tokenizer_identity(const Tokenizer& tokenizer) {
   const TokenizerFingerprint fingerprint = tokenizer.fingerprint();
@@ -359,7 +354,7 @@ Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> de
       parts.settings.selection, {lengths, parts.settings.mask.anchor_blocks, pool.has_prefix},
       parts.settings.decoding.method == DecodingMethod::kVote  // no model reads it
           ? std::numeric_limits<int64_t>::max()
-          : longest_distance(parts.model)));
+          : parts.model.max_positions));
   for (size_t i = 0; i < blocks.size(); ++i)
     pool.blocks.push_back(
         {std::move(blocks[i].demonstrations), built.blocks[i].token_ids, built.blocks[i].key});

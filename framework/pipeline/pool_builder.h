@@ -50,9 +50,6 @@ struct BuiltPool {
   bool index_reused = false;
 };
 
-// Distances between a row and a token it sees must stay below this.
-int64_t longest_distance(const ModelConfig& model);
-
 // The fingerprint of a tokenizer's file, hexadecimal.
 std::string tokenizer_identity(const Tokenizer& tokenizer);
 

@@ -17,7 +17,7 @@
 
 #include "host/host_services.h"
 #include "icl/tree_token.h"
-#include "model/llama.h"
+#include "model/decoder.h"
 #include "pipeline/block_cache.h"
 #include "pipeline/forward_batch.h"
 

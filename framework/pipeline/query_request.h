@@ -27,7 +27,7 @@ struct QueryContext {
   const host::Retriever* retriever;  // nullptr: only tokens are made
   PoolShape pool;
   std::span<const int64_t> block_of;  // of each document, where single demonstrations are ranked
-  int64_t max_positions = 0;          // longest_distance of the model
+  int64_t max_positions = 0;          // of the model
   int64_t answer_tokens = 0;          // how far tokens may follow the query
 };
 

@@ -7,9 +7,9 @@ namespace dbsa {
 namespace {
 
 ModelSettings read_model(const nlohmann::json& table) {
-  return {table.at("path"),          table.at("dtype"),      table.at("kv_dtype"),
-          table.at("chunk_tokens"),  table.at("batch_size"), table.at("kv_error_queries"),
-          table.at("packed_weights")};
+  return {table.at("path"),           table.at("dtype"),        table.at("kv_dtype"),
+          table.at("chunk_tokens"),   table.at("batch_size"),   table.at("kv_error_queries"),
+          table.at("packed_weights"), table.at("max_positions")};
 }
 
 DataSettings read_data(const nlohmann::json& table) {

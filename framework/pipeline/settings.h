@@ -24,6 +24,7 @@ struct ModelSettings {
   int64_t batch_size = 1;        // 0: chosen by the engine
   int64_t kv_error_queries = 0;  // under int8
   bool packed_weights = false;   // kept beside the store
+  int64_t max_positions = 0;     // of prompts; 0: the model's
 };
 
 enum class OnError { kReport, kFail };

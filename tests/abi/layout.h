@@ -187,7 +187,16 @@ AT(dbsa_retriever_vtable, save, 16);
 AT(dbsa_retriever_vtable, load, 24);
 AT(dbsa_retriever_vtable, query, 32);
 
-SIZE(dbsa_attention_shape, 40);
+SIZE(dbsa_attention_type, 40);
+AT(dbsa_attention_type, struct_size, 0);
+AT(dbsa_attention_type, scale, 4);
+AT(dbsa_attention_type, soft_cap, 8);
+AT(dbsa_attention_type, reserved, 12);
+AT(dbsa_attention_type, inv_freq, 16);
+AT(dbsa_attention_type, factor, 24);
+AT(dbsa_attention_type, sink, 32);
+
+SIZE(dbsa_attention_shape, 48);
 AT(dbsa_attention_shape, struct_size, 0);
 AT(dbsa_attention_shape, layers, 4);
 AT(dbsa_attention_shape, query_heads, 8);
@@ -195,8 +204,9 @@ AT(dbsa_attention_shape, kv_heads, 12);
 AT(dbsa_attention_shape, head_dim, 16);
 AT(dbsa_attention_shape, compute, 20);
 AT(dbsa_attention_shape, kv_dtype, 24);
-AT(dbsa_attention_shape, scale, 28);
-AT(dbsa_attention_shape, inv_freq, 32);
+AT(dbsa_attention_shape, type_count, 28);
+AT(dbsa_attention_shape, types, 32);
+AT(dbsa_attention_shape, layer_types, 40);
 
 SIZE(dbsa_segment, 48);
 AT(dbsa_segment, struct_size, 0);
@@ -216,6 +226,7 @@ AT(dbsa_row_range, segment_count, 32);
 
 SIZE(dbsa_plan_description, 56);
 AT(dbsa_plan_description, struct_size, 0);
+AT(dbsa_plan_description, type, 4);
 AT(dbsa_plan_description, rows, 8);
 AT(dbsa_plan_description, positions, 16);
 AT(dbsa_plan_description, range_count, 24);
@@ -233,7 +244,7 @@ AT(dbsa_linear_layer, out, 32);
 
 SIZE(dbsa_swiglu_weights, 56);
 AT(dbsa_swiglu_weights, struct_size, 0);
-AT(dbsa_swiglu_weights, reserved, 4);
+AT(dbsa_swiglu_weights, activation, 4);
 AT(dbsa_swiglu_weights, gate, 8);
 AT(dbsa_swiglu_weights, gate_bias, 16);
 AT(dbsa_swiglu_weights, up, 24);
@@ -241,7 +252,7 @@ AT(dbsa_swiglu_weights, up_bias, 32);
 AT(dbsa_swiglu_weights, down, 40);
 AT(dbsa_swiglu_weights, down_bias, 48);
 
-SIZE(dbsa_attention_backend_vtable, 256);
+SIZE(dbsa_attention_backend_vtable, 280);
 AT(dbsa_attention_backend_vtable, struct_size, 0);
 AT(dbsa_attention_backend_vtable, configure, 8);
 AT(dbsa_attention_backend_vtable, describe, 16);
@@ -274,6 +285,9 @@ AT(dbsa_attention_backend_vtable, weight_packed, 224);
 AT(dbsa_attention_backend_vtable, weight_adopt, 232);
 AT(dbsa_attention_backend_vtable, log_softmax, 240);
 AT(dbsa_attention_backend_vtable, code_path, 248);
+AT(dbsa_attention_backend_vtable, add, 256);
+AT(dbsa_attention_backend_vtable, scale, 264);
+AT(dbsa_attention_backend_vtable, supports, 272);
 
 #undef CHECK
 #undef SIZE

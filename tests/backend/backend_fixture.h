@@ -125,7 +125,18 @@ class Backend {
     const std::string config = config_of(instructions);
     check(backend_table()->create(host_.get(), config.c_str(), &instance_, error()));
     dbsa_attention_shape s = {};
-    const std::vector<float> inv_freq = shape.inv_freq();
+    std::vector<Shape> all = {shape};
+    all.insert(all.end(), shape.other_types.begin(), shape.other_types.end());
+    std::vector<std::vector<float>> inv_freq;
+    std::vector<dbsa_attention_type> types;
+    for (const Shape& type : all) inv_freq.push_back(type.inv_freq());
+    for (size_t i = 0; i < all.size(); ++i)
+      types.push_back({sizeof(dbsa_attention_type), all[i].scale, all[i].soft_cap, 0,
+                       inv_freq[i].data(), all[i].factor.empty() ? nullptr : all[i].factor.data(),
+                       all[i].sink.empty() ? nullptr : all[i].sink.data()});
+    std::vector<int32_t> layer_types;
+    for (int32_t layer = 0; layer < shape.layers; ++layer)
+      layer_types.push_back(layer % static_cast<int32_t>(all.size()));
     s.struct_size = sizeof s;
     s.layers = shape.layers;
     s.query_heads = shape.query_heads;
@@ -133,8 +144,9 @@ class Backend {
     s.head_dim = shape.head_dim;
     s.compute = shape.compute;
     s.kv_dtype = shape.kv_dtype;
-    s.scale = shape.scale;
-    s.inv_freq = inv_freq.data();
+    s.type_count = static_cast<int32_t>(types.size());
+    s.types = types.data();
+    s.layer_types = all.size() == 1 ? nullptr : layer_types.data();
     check(table().configure(instance_, &s, error()));
   }
   ~Backend() {

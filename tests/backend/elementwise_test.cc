@@ -62,6 +62,83 @@ TEST(Elementwise, RmsNorm) {
   }
 }
 
+// By heads: each group of the weight's width has a norm of its own, also in place.
+TEST(Elementwise, RmsNormOfGroups) {
+  for (const std::string& path : code_paths()) {
+    for (const auto& [group, groups] : {std::pair<int64_t, int64_t>{64, 3}, {20, 5}, {1, 4}}) {
+      const uint64_t seed = 60 + static_cast<uint64_t>(group);
+      std::mt19937_64 random(seed);
+      Backend backend(path, 2, {});
+      const int64_t rows = 11, width = group * groups;
+      const Rows x = random_rows(random, rows * width, 2.0f), w = random_rows(random, group);
+      auto all = backend.buffer(x, width);
+      auto apart = backend.buffer(x, group);  // the same memory, a group a row
+      auto weight = backend.weight(DBSA_WEIGHT_VECTOR, w, {group});
+      auto expected = backend.buffer(rows * groups, group);
+      const auto norm = [&](const auto& from, int64_t count, const auto& to) {
+        backend.check(backend.table().rms_norm(backend.instance(), from.get(), count, weight.get(),
+                                               1e-6f, to.get(), backend.error()));
+      };
+      norm(apart, rows * groups, expected);
+      norm(all, rows, all);
+      EXPECT_TRUE(
+          same_bits(backend.read(all, rows, width), backend.read(expected, rows * groups, group)))
+          << path << ", group " << group << ", seed " << seed;
+      EXPECT_FALSE(same_bits(backend.read(all, rows, width), x)) << path;
+    }
+  }
+}
+
+TEST(Elementwise, AddWithAFactor) {
+  for (const std::string& path : code_paths()) {
+    const uint64_t seed = 71;
+    std::mt19937_64 random(seed);
+    Backend backend(path, 2, {});
+    const int64_t rows = 13, width = 333;
+    const Rows x = random_rows(random, rows * width), y = random_rows(random, rows * width);
+    std::vector<double> expected;
+    for (size_t i = 0; i < x.size(); ++i)
+      expected.push_back(static_cast<double>(x[i]) + 0.22 * static_cast<double>(y[i]));
+    for (const int place : {0, 1, 2}) {  // a buffer of its own, x, y
+      auto a = backend.buffer(x, width), b = backend.buffer(y, width);
+      auto own = backend.buffer(rows, width);
+      const auto& out = place == 0 ? own : place == 1 ? a : b;
+      backend.check(backend.table().add(backend.instance(), a.get(), rows, b.get(), 0.22f,
+                                        out.get(), backend.error()));
+      EXPECT_LE(worst_row_error(backend.read(out, rows, width), expected, width), 2e-7)
+          << path << ", seed " << seed;
+    }
+  }
+}
+
+// tanh errs by 3e-7, the product before it by half a unit in the last place, which a small argument
+// passes on.
+TEST(Elementwise, ScaleWithACap) {
+  for (const std::string& path : code_paths()) {
+    Backend backend(path, 2, {});
+    Rows x = {0.0f, 1e-30f, -1e-30f, 3e38f, -3e38f};
+    for (float value = -40.0f; value < 40.0f; value += 0.00317f) x.push_back(value);
+    const auto width = static_cast<int64_t>(x.size());
+    for (const float cap : {0.0f, 3.0f, 30.0f}) {
+      auto in = backend.buffer(x, width);
+      backend.check(backend.table().scale(backend.instance(), in.get(), 1, 0.7f, cap, in.get(),
+                                          backend.error()));
+      const Rows got = backend.read(in, 1, width);
+      double worst = 0;
+      for (size_t i = 0; i < x.size(); ++i) {
+        const double scaled = static_cast<double>(0.7f) * static_cast<double>(x[i]);
+        const double limit = static_cast<double>(cap);
+        const double expected = cap > 0 ? limit * std::tanh(scaled / limit) : scaled;
+        const double error = std::fabs(static_cast<double>(got[i]) - expected);
+        EXPECT_LE(error, 6e-7 * std::fabs(expected) + 1e-37) << path << ": " << x[i];
+        if (expected != 0) worst = std::max(worst, error / std::fabs(expected));
+      }
+      std::printf("%s: scale with cap %g, worst relative error %.2e\n", path.c_str(),
+                  static_cast<double>(cap), worst);
+    }
+  }
+}
+
 // The mean of a row may be far larger than its spread. Rounding the mean and the distances from it
 // costs a row of standard deviation 1 some mean * 2^-24 each.
 TEST(Elementwise, LayerNorm) {

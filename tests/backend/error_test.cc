@@ -92,8 +92,9 @@ TEST_F(Refuses, WrongShapes) {
   good.head_dim = 64;
   good.compute = DBSA_COMPUTE_F32;
   good.kv_dtype = DBSA_KV_DTYPE_F32;
-  good.scale = 1.0f;
-  good.inv_freq = inv_freq.data();
+  dbsa_attention_type type = {sizeof type, 1.0f, 0.0f, 0, inv_freq.data(), nullptr, nullptr};
+  good.type_count = 1;
+  good.types = &type;
   const auto with = [&](auto&& change) {
     dbsa_attention_shape shape = good;
     change(shape);
@@ -111,11 +112,29 @@ TEST_F(Refuses, WrongShapes) {
             "configure: compute must be F32 (1) or BF16 (2), got 7");
   EXPECT_EQ(with([](auto& s) { s.kv_dtype = 0; }),
             "configure: kv_dtype must be F32 (1), BF16 (2) or I8 (3), got 0");
-  EXPECT_EQ(with([](auto& s) { s.scale = std::nanf(""); }), "configure: scale must be finite");
-  EXPECT_EQ(with([](auto& s) { s.inv_freq = nullptr; }), "configure: inv_freq is null");
+  EXPECT_EQ(with([](auto& s) { s.type_count = 0; }), "configure: type_count must be >= 1, got 0");
+  EXPECT_EQ(with([](auto& s) { s.types = nullptr; }), "configure: types is null");
+  const int32_t beyond[] = {1};
+  EXPECT_EQ(with([&](auto& s) { s.layer_types = beyond; }),
+            "configure: layer_types must be 0..0, got 1 for layer 0");
   const std::vector<float> infinite(32, std::numeric_limits<float>::infinity());
-  EXPECT_EQ(with([&](auto& s) { s.inv_freq = infinite.data(); }),
-            "configure: inv_freq must be finite");
+  const auto with_type = [&](auto&& change) {
+    dbsa_attention_type changed = type;
+    change(changed);
+    return with([&](auto& s) { s.types = &changed; });
+  };
+  EXPECT_EQ(with_type([](auto& t) { t.scale = std::nanf(""); }),
+            "configure: type 0: scale must be finite");
+  EXPECT_EQ(with_type([](auto& t) { t.soft_cap = -1; }),
+            "configure: type 0: soft_cap must be finite and >= 0");
+  EXPECT_EQ(with_type([](auto& t) { t.inv_freq = nullptr; }),
+            "configure: type 0: inv_freq is null");
+  EXPECT_EQ(with_type([&](auto& t) { t.inv_freq = infinite.data(); }),
+            "configure: type 0: inv_freq must be finite");
+  EXPECT_EQ(with_type([&](auto& t) { t.factor = infinite.data(); }),
+            "configure: type 0: factor must be finite");
+  EXPECT_EQ(with_type([&](auto& t) { t.sink = infinite.data(); }),
+            "configure: type 0: sink must be finite");
   EXPECT_EQ(failure(t().configure(self(), &good, error())), "configure: called twice");
 }
 
@@ -280,9 +299,15 @@ TEST_F(Refuses, WrongOps) {
   EXPECT_EQ(embed(ids, 2, w.get()), "embedding: table must be a EMBEDDING weight, got LINEAR");
 
   EXPECT_EQ(failure(t().rms_norm(self(), y.get(), 3, v4.get(), 1e-5f, y.get(), error())),
-            "rms_norm: weight must have 2 values, got 4");
-  EXPECT_EQ(failure(t().rms_norm(self(), x.get(), 3, v4.get(), 1e-5f, x.get(), error())),
-            "rms_norm: out must not be x");
+            "rms_norm: weight must have a divisor of 2 values, got 4");
+  EXPECT_EQ(failure(t().add(self(), x.get(), 3, y.get(), 1.0f, x.get(), error())),
+            "add: y must be 4 wide, got 2");
+  EXPECT_EQ(failure(t().add(self(), x.get(), 3, x.get(), 1.0f, y.get(), error())),
+            "add: out must be 4 wide, got 2");
+  EXPECT_EQ(failure(t().scale(self(), x.get(), 3, 1.0f, 0.0f, y.get(), error())),
+            "scale: out must be 4 wide, got 2");
+  EXPECT_EQ(failure(t().scale(self(), x.get(), 3, 1.0f, -1.0f, x.get(), error())),
+            "scale: soft_cap must be finite and >= 0");
   EXPECT_EQ(
       failure(t().layer_norm(self(), nullptr, 3, v4.get(), v4.get(), 1e-5f, y.get(), error())),
       "layer_norm: x is null");
@@ -365,6 +390,10 @@ TEST_F(Refuses, WrongSwiGlu) {
   bad.down_bias = v3.get();
   EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()),
             "swiglu: down_bias must have 4 values, got 3");
+  bad = good;
+  bad.activation = 2;
+  EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()),
+            "swiglu: activation must be SILU (0) or GELU_TANH (1), got 2");
   EXPECT_EQ(swiglu(good, narrow.get(), nullptr, out.get()), "swiglu: x must be 4 wide, got 3");
   EXPECT_EQ(swiglu(good, x.get(), nullptr, narrow.get()), "swiglu: out must be 4 wide, got 3");
   EXPECT_EQ(swiglu(good, x.get(), narrow.get(), out.get()),
@@ -502,7 +531,7 @@ TEST_F(Refuses, WrongSegments) {
   EXPECT_EQ(with(2, [](auto& s) { s.kind = DBSA_SEGMENT_WINDOW; }),
             "plan: segment 2: window must be >= 1, got 0");
   EXPECT_EQ(with(2, [](auto& s) { s.window = 4; }),
-            "plan: segment 2: window must be 0 unless kind is WINDOW, got 4");
+            "plan: segment 2: window of a CAUSAL segment must be 0, got 4");
   const auto begin_at = [](int64_t token) {
     return [token](auto& s) {
       s.start += token - s.first_token;  // every token stays in its place

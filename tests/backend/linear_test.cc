@@ -124,6 +124,7 @@ TEST(Linear, RowsDoNotDependOnThreadsOrOtherRows) {
 
 struct SwiGlu {
   int64_t in, inner, out;
+  uint32_t activation = DBSA_ACTIVATION_SILU;
   Rows gate, up, down, gate_bias, up_bias, down_bias;
 
   SwiGlu(std::mt19937_64& random, int64_t in_width, int64_t inner_width, int64_t out_width)
@@ -145,8 +146,12 @@ struct SwiGlu {
         linear_oracle(x, gate, biases ? &gate_bias : nullptr, nullptr, {in, inner}, bf16);
     const auto u = linear_oracle(x, up, biases ? &up_bias : nullptr, nullptr, {in, inner}, bf16);
     Rows hidden;
+    const auto activated = [&](double v) {
+      if (activation == DBSA_ACTIVATION_SILU) return v / (1.0 + std::exp(-v));
+      return v * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (v + 0.044715 * v * v * v))) / 2;
+    };
     for (size_t i = 0; i < g.size(); ++i)
-      hidden.push_back(static_cast<float>(g[i] / (1.0 + std::exp(-g[i])) * u[i]));
+      hidden.push_back(static_cast<float>(activated(g[i]) * u[i]));
     return linear_oracle(hidden, down, biases ? &down_bias : nullptr, residual, {inner, out}, bf16);
   }
 
@@ -162,6 +167,7 @@ struct SwiGlu {
     const auto gb = vector(gate_bias), ub = vector(up_bias), db = vector(down_bias);
     dbsa_swiglu_weights weights = {};
     weights.struct_size = sizeof weights;
+    weights.activation = activation;
     weights.gate = g.get();
     weights.up = u.get();
     weights.down = d.get();
@@ -191,19 +197,23 @@ TEST(SwiGlu, EqualsTheOracle) {
                                          {1, 1, 1},
                                          {96, 688, 96}}) {
       std::mt19937_64 random(static_cast<uint64_t>(in * 10007 + inner));
-      const SwiGlu layer(random, in, inner, out);
+      SwiGlu layer(random, in, inner, out);
       const int64_t rows = kSanitized ? 11 : 37;
       const Rows x = random_rows(random, rows * in);
       const Rows residual = random_rows(random, rows * out);
       Backend backend(variant.path, 2, variant.apply({}));
-      for (const bool biases : {false, true}) {
+      for (const int form : {0, 1, 2, 3}) {
+        const bool biases = form % 2 == 1;
+        layer.activation = form < 2 ? DBSA_ACTIVATION_SILU : DBSA_ACTIVATION_GELU_TANH;
+        if (!on_cpu() && form >= 2) continue;  // declined by name
         for (const Rows* added : {static_cast<const Rows*>(nullptr), &residual}) {
           const double error = worst_row_error(layer.run(backend, x, biases, added),
                                                layer.oracle(x, biases, added, bf16), out);
           // float32: as a linear layer's, three in a row. bfloat16: where a hidden value lies in
           // the middle of two, it may be rounded to the other; that is 2^-8 of one summand.
           EXPECT_LE(error, bf16 ? 4e-3 : 4e-6)
-              << variant.name() << ", " << in << " to " << inner << " to " << out;
+              << variant.name() << ", " << in << " to " << inner << " to " << out << ", activation "
+              << layer.activation;
           worst = std::max(worst, error);
         }
       }

@@ -7,13 +7,15 @@
 
 namespace dbsa::test {
 
-std::vector<double> rotate(const float* x, double position, const std::vector<float>& inv_freq) {
+std::vector<double> rotate(const float* x, double position, const std::vector<float>& inv_freq,
+                           const std::vector<float>& factor) {
   const size_t half = inv_freq.size();
   std::vector<double> out(2 * half);
   for (size_t i = 0; i < half; ++i) {
     const double angle = position * static_cast<double>(inv_freq[i]);
-    const double a = x[i];
-    const double b = x[i + half];
+    const double by = factor.empty() ? 1.0 : static_cast<double>(factor[i]);
+    const double a = by * static_cast<double>(x[i]);
+    const double b = by * static_cast<double>(x[i + half]);
     out[i] = a * std::cos(angle) - b * std::sin(angle);
     out[i + half] = b * std::cos(angle) + a * std::sin(angle);
   }
@@ -23,9 +25,8 @@ std::vector<double> rotate(const float* x, double position, const std::vector<fl
 namespace {
 
 bool sees(const dbsa_segment& segment, int64_t position, int64_t token_position) {
-  if (segment.kind == DBSA_SEGMENT_FULL) return true;
-  if (token_position > position) return false;
-  return segment.kind == DBSA_SEGMENT_CAUSAL || position - token_position < segment.window;
+  if (segment.kind != DBSA_SEGMENT_FULL && token_position > position) return false;
+  return segment.window == 0 || position - token_position < segment.window;
 }
 
 }  // namespace
@@ -49,7 +50,8 @@ std::vector<double> attend_oracle(const Shape& shape, const dbsa_plan_descriptio
         for (int64_t t = 0; t < segment.length; ++t) {
           const int64_t at = (segment.first_token + t) * shape.kv_width() + h * d;
           const int64_t by = segment.start + (kv.rotated ? -segment.first_token : t);
-          keys.push_back(rotate(kv.k.data() + at, static_cast<double>(by), inv_freq));
+          keys.push_back(rotate(kv.k.data() + at, static_cast<double>(by), inv_freq,
+                                kv.rotated ? std::vector<float>() : shape.factor));
           values.push_back(kv.v.data() + at);
           tokens.emplace_back(&segment, segment.start + t);
         }
@@ -59,7 +61,7 @@ std::vector<double> attend_oracle(const Shape& shape, const dbsa_plan_descriptio
         for (int64_t g = 0; g < group; ++g) {
           const int64_t at = row * shape.query_width() + (h * group + g) * d;
           const std::vector<double> query =
-              rotate(q.data() + at, static_cast<double>(position), inv_freq);
+              rotate(q.data() + at, static_cast<double>(position), inv_freq, shape.factor);
           std::vector<double> scores(keys.size(), -std::numeric_limits<double>::infinity());
           double top = -std::numeric_limits<double>::infinity();
           for (size_t t = 0; t < keys.size(); ++t) {
@@ -69,9 +71,16 @@ std::vector<double> attend_oracle(const Shape& shape, const dbsa_plan_descriptio
               dot += query[static_cast<size_t>(i)] * keys[t][static_cast<size_t>(i)];
             }
             scores[t] = static_cast<double>(shape.scale) * dot;
+            if (const double cap = shape.soft_cap; cap > 0)
+              scores[t] = cap * std::tanh(scores[t] / cap);
             top = std::max(top, scores[t]);
           }
           double total = 0;
+          if (!shape.sink.empty()) {
+            const double sink = shape.sink[static_cast<size_t>(h * group + g)];
+            top = std::max(top, sink);
+            total = std::exp(sink - top);
+          }
           for (size_t t = 0; t < keys.size(); ++t) {
             const double weight = std::exp(scores[t] - top);
             total += weight;

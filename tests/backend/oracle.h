@@ -8,7 +8,8 @@
 namespace dbsa::test {
 
 // A head's key or query, [head_dim], rotated by `position`.
-std::vector<double> rotate(const float* x, double position, const std::vector<float>& inv_freq);
+std::vector<double> rotate(const float* x, double position, const std::vector<float>& inv_freq,
+                           const std::vector<float>& factor = {});
 
 // kvs[i] is what segments[i].kv holds.
 std::vector<double> attend_oracle(const Shape& shape, const dbsa_plan_description& plan,

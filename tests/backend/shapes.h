@@ -19,7 +19,14 @@ struct Shape {
   uint32_t kv_dtype = DBSA_KV_DTYPE_F32;
   float scale = 0.125f;
   float theta = 10000.0f;
-  bool rope = true;  // false: nothing is rotated, every frequency is 0
+  bool rope = true;     // false: nothing is rotated, every frequency is 0
+  int32_t rotated = 0;  // dimensions; 0: all. Of the others the frequency is 0
+  float soft_cap = 0;
+  std::vector<float> factor;  // [head_dim / 2]; empty: 1
+  std::vector<float> sink;    // [query_heads]; empty: none
+  // Types after this one, of which scale to sink are read. Layer i is of type i modulo their
+  // number.
+  std::vector<Shape> other_types;
 
   int64_t query_width() const { return int64_t{query_heads} * head_dim; }
   int64_t kv_width() const { return int64_t{kv_heads} * head_dim; }
@@ -29,6 +36,7 @@ struct Shape {
     for (int i = 0; i < head_dim / 2; ++i) {
       values.push_back(
           1.0f / std::pow(theta, 2.0f * static_cast<float>(i) / static_cast<float>(head_dim)));
+      if (rotated > 0 && i >= rotated / 2) values.back() = 0.0f;
     }
     return values;
   }

@@ -98,8 +98,9 @@ TEST_F(CallNames, OfAStore) {
 
 TEST_F(CallNames, OfABackend) {
   const float inv_freq[1] = {1.0F};
-  const dbsa_attention_shape shape = {sizeof shape,      1,    2,       2, 2, DBSA_COMPUTE_F32,
-                                      DBSA_KV_DTYPE_F32, 1.0F, inv_freq};
+  const dbsa_attention_type type = {sizeof type, 1.0F, 0, 0, inv_freq, nullptr, nullptr};
+  const dbsa_attention_shape shape = {sizeof shape,      1, 2,     2,      2, DBSA_COMPUTE_F32,
+                                      DBSA_KV_DTYPE_F32, 1, &type, nullptr};
   {
     auto backend = make<AttentionBackend>(DBSA_KIND_ATTENTION_BACKEND, "nonsense_backend");
     EXPECT_TRUE(backend.configure(shape).ok());
@@ -127,6 +128,9 @@ TEST_F(CallNames, OfABackend) {
     EXPECT_TRUE(backend.swiglu(x, 2, swiglu, nullptr, y).ok());
     EXPECT_TRUE(backend.layer_norm(x, 2, norm, norm, 0.1F, y).ok());
     EXPECT_TRUE(backend.gelu(x, 2, y).ok());
+    EXPECT_TRUE(backend.add(x, 2, y, 1.0F, y).ok());
+    EXPECT_TRUE(backend.scale(x, 2, 1.0F, 0.0F, y).ok());
+    EXPECT_TRUE(backend.supports("attention", DBSA_KV_DTYPE_F32, "sink"));
     const int64_t indices[1] = {1};
     EXPECT_TRUE(backend.gather_rows(x, indices, y).ok());
     const std::vector<std::span<const int32_t>> none(1);
@@ -145,13 +149,14 @@ TEST_F(CallNames, OfABackend) {
     const Plan plan = *backend.plan_prepare(description);
     EXPECT_TRUE(backend.attention(plan, 0, x, y).ok());
   }
-  EXPECT_THAT(called_, UnorderedElementsAre(
-                           "create", "configure", "describe", "buffer_create", "upload", "download",
-                           "sync", "weight_create", "embedding", "linear", "rms_norm", "swiglu",
-                           "layer_norm", "gelu", "gather_rows", "log_softmax", "kv_create",
-                           "kv_append", "block_format", "block_import", "block_export",
-                           "block_to_token_major", "plan_prepare", "attention", "plan_destroy",
-                           "kv_destroy", "weight_destroy", "buffer_destroy", "destroy"));
+  EXPECT_THAT(called_,
+              UnorderedElementsAre(
+                  "create", "configure", "describe", "buffer_create", "upload", "download", "sync",
+                  "weight_create", "embedding", "linear", "rms_norm", "swiglu", "layer_norm",
+                  "gelu", "add", "scale", "supports", "gather_rows", "log_softmax", "kv_create",
+                  "kv_append", "block_format", "block_import", "block_export",
+                  "block_to_token_major", "plan_prepare", "attention", "plan_destroy", "kv_destroy",
+                  "weight_destroy", "buffer_destroy", "destroy"));
 }
 
 }  // namespace

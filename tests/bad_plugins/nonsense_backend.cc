@@ -146,6 +146,18 @@ class NonsenseBackend : public dbsa::AttentionBackend {
     say("gelu");
     return {};
   }
+  Status add(const dbsa_buffer*, int64_t, const dbsa_buffer*, float, dbsa_buffer*) override {
+    say("add");
+    return {};
+  }
+  Status scale(const dbsa_buffer*, int64_t, float, float, dbsa_buffer*) override {
+    say("scale");
+    return {};
+  }
+  bool supports(const char*, uint32_t, const char*) const override {
+    say("supports");
+    return fault_ != "supports";
+  }
   Status log_softmax(const dbsa_buffer*, int64_t, const int64_t*, const int32_t*, double*,
                      int32_t* best, double*) override {
     say("log_softmax");

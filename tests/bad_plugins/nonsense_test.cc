@@ -302,8 +302,9 @@ TEST(NonsenseStore, PointsAtTheKey) {
 TEST(NonsenseBackend, IsNamed) {
   HostServices services({.threads = 1});
   const float inv_freq[1] = {1.0F};
-  const dbsa_attention_shape shape = {sizeof shape,      3,    4,       2, 2, DBSA_COMPUTE_F32,
-                                      DBSA_KV_DTYPE_F32, 1.0F, inv_freq};
+  const dbsa_attention_type type = {sizeof type, 1.0F, 0, 0, inv_freq, nullptr, nullptr};
+  const dbsa_attention_shape shape = {sizeof shape,      3, 4,     2,      2, DBSA_COMPUTE_F32,
+                                      DBSA_KV_DTYPE_F32, 1, &type, nullptr};
   const auto made = [&](const char* fault) {
     auto backend =
         make<AttentionBackend>(services, DBSA_KIND_ATTENTION_BACKEND, "nonsense_backend", fault);
@@ -352,8 +353,9 @@ TEST(Backend, ChecksShapes) {
   auto backend =
       make<AttentionBackend>(services, DBSA_KIND_ATTENTION_BACKEND, "nonsense_backend", "");
   const float inv_freq[1] = {1.0F};
-  const dbsa_attention_shape shape = {sizeof shape,      3,    4,       2, 2, DBSA_COMPUTE_F32,
-                                      DBSA_KV_DTYPE_F32, 1.0F, inv_freq};
+  const dbsa_attention_type type = {sizeof type, 1.0F, 0, 0, inv_freq, nullptr, nullptr};
+  const dbsa_attention_shape shape = {sizeof shape,      3, 4,     2,      2, DBSA_COMPUTE_F32,
+                                      DBSA_KV_DTYPE_F32, 1, &type, nullptr};
   ASSERT_TRUE(backend->configure(shape).ok());
   Buffer x = *backend->buffer_create(4, 8);
   Buffer y = *backend->buffer_create(4, 4);

@@ -57,7 +57,7 @@ ForwardHarness::ForwardHarness(const std::string& path, const HarnessOptions& op
     packed_ = std::make_unique<PackedWeights>(
         options.packed, must(fingerprint_model(config_, *weights_, {options.cache})).value,
         DigestCache{options.cache}, *services_);
-  model_ = must(Llama::load(*weights_, config_, options.precision, *backend_, packed_.get()));
+  model_ = must(Decoder::load(*weights_, config_, options.precision, *backend_, packed_.get()));
 }
 
 host::Kv ForwardHarness::make_kv(int64_t tokens) { return must(backend_->kv_create(tokens)); }

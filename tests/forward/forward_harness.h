@@ -9,7 +9,7 @@
 
 #include "host/attention_backend.h"
 #include "host/host_services.h"
-#include "model/llama.h"
+#include "model/decoder.h"
 #include "model/model_source.h"
 #include "tests/reference/fixtures.h"
 
@@ -34,7 +34,7 @@ class ForwardHarness {
   // Ends the test when anything fails.
   ForwardHarness(const std::string& path, const HarnessOptions& options);
 
-  Llama& model() { return *model_; }
+  Decoder& model() { return *model_; }
   host::AttentionBackend& backend() { return *backend_; }
   const ModelConfig& config() const { return config_; }
 
@@ -60,7 +60,7 @@ class ForwardHarness {
   std::unique_ptr<Weights> weights_;
   std::unique_ptr<host::AttentionBackend> backend_;
   std::unique_ptr<PackedWeights> packed_;
-  std::unique_ptr<Llama> model_;
+  std::unique_ptr<Decoder> model_;
 };
 
 // Small checkpoints with every combination that matters: grouped queries, biases, scaled RoPE.

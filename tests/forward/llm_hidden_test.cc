@@ -155,12 +155,12 @@ TEST_F(LlmHiddenTest, SaysWhatIsWrong) {
   EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
 }
 
-// Of what the model reads at once, a sliding window included.
+// A window is no limit: it hides what lies beyond it.
 TEST_F(LlmHiddenTest, ATextLongerThanTheModelReadsIsRefused) {
   HarnessOptions options;
   options.change = [](ModelConfig& config) {
-    config.max_positions = 50;
-    config.sliding_window = 20;
+    config.max_positions = 20;
+    config.sliding_window = 5;
   };
   ForwardHarness small(workspace_.path("model"), options);
   const auto embedder =

@@ -159,13 +159,23 @@ TEST(ModelConfig, SlidingWindows) {
   EXPECT_EQ(window("qwen2", {{"sliding_window", 512}}), std::nullopt);
   EXPECT_EQ(window("qwen2", {{"sliding_window", 512}, {"use_sliding_window", false}}),
             std::nullopt);
-  EXPECT_EQ(window("qwen2", {{"sliding_window", 512}, {"use_sliding_window", true}}), 512);
-  EXPECT_EQ(window("qwen2", {{"use_sliding_window", true}}), 4096);
-  EXPECT_EQ(window("qwen2", {{"sliding_window", nullptr}, {"use_sliding_window", true}}),
-            std::nullopt);
+  EXPECT_EQ(window("qwen2", {{"sliding_window", 512}, {"use_sliding_window", true}}),
+            std::nullopt);  // max_window_layers is 28
+  const json all = {{"use_sliding_window", true}, {"max_window_layers", 0}};
+  EXPECT_EQ(window("qwen2", with(all, {{"sliding_window", 512}})), 512);
+  EXPECT_EQ(window("qwen2", all), 4096);
+  EXPECT_EQ(window("qwen2", with(all, {{"sliding_window", nullptr}})), std::nullopt);
   EXPECT_EQ(window("qwen2", {{"layer_types", {"full_attention", "full_attention"}}}), std::nullopt);
   EXPECT_EQ(message_of(with(llama(), {{"layer_types", {"full_attention", "chunked_attention"}}})),
-            "c.json: /layer_types: expected full_attention, found \"chunked_attention\"");
+            "c.json: /layer_types: expected full_attention or sliding_attention, found "
+            "\"chunked_attention\"; layers of another kind are not computed");
+  EXPECT_EQ(message_of(with(llama(), {{"sliding_window", 512}})),
+            "c.json: /sliding_window: unsupported key with value 512; models of type llama have no "
+            "window: remove it");
+  const ModelConfig mixed = parsed(
+      with(with(llama(), {{"model_type", "qwen2"}, {"num_key_value_heads", 2}}),
+           {{"use_sliding_window", true}, {"sliding_window", 512}, {"max_window_layers", 1}}));
+  EXPECT_EQ(mixed.window_layers, (std::vector<bool>{false, true}));
 }
 
 struct BadConfig {
@@ -194,9 +204,10 @@ INSTANTIATE_TEST_SUITE_P(
                   {{"logit_scale", 0.5}},
                   std::string("/logit_scale: unsupported key with value 0.5") + kUnsupported},
         BadConfig{"UnknownFamily",
-                  {{"model_type", "gemma"}},
-                  "/model_type: expected llama, mistral or qwen2, found \"gemma\"; use a model of "
-                  "one of these families"},
+                  {{"model_type", "falcon"}},
+                  "/model_type: expected llama, mistral, qwen2, qwen3, gemma2, gemma3_text, "
+                  "smollm3, olmo2, phi3 or granite, found \"falcon\"; use a model of one of these "
+                  "families"},
         BadConfig{
             "NoFamily", {{"model_type", nullptr}}, "/model_type: is missing, expected a string"},
         BadConfig{"MissingSize",

@@ -12,7 +12,7 @@
 #include "findings.h"
 #include "host/attention_backend.h"
 #include "icl/prompt.h"
-#include "model/llama.h"
+#include "model/decoder.h"
 #include "model/weights.h"
 #include "options.h"
 #include "pipeline/mask_picture.h"

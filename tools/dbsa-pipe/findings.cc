@@ -37,6 +37,7 @@ Result<CheckedModel> check_model(const ModelSettings& settings) {
   if (config.ok() && weights.ok()) faults.add((*weights)->check(*config));
   if (!tokenizer.ok()) faults.add(tokenizer.error());
   DBSA_RETURN_IF_ERROR(faults.status());
+  limit_positions(*config, settings.max_positions);
   fit_tokenizer(**tokenizer, *config);
   model.precision = choose_precision(settings, **weights);
   model.config = std::move(config).value();
@@ -95,7 +96,7 @@ Status check_requests(const Settings& settings, const CheckedModel& model,
   const bool has_prefix = retriever != nullptr && findings.pool->pool.has_prefix;
   const QueryContext context = {settings,     *model.tokenizer,
                                 retriever,    {lengths, settings.mask.anchor_blocks, has_prefix},
-                                block_of,     longest_distance(model.config),
+                                block_of,     model.config.max_positions,
                                 answer_tokens};
   ItemErrors errors(OnError::kReport);
   for (Row& row : findings.data.queries) {

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "checks.h"
-#include "model/llama.h"
+#include "model/decoder.h"
 #include "model/model_config.h"
 #include "model/tokenizer/tokenizer.h"
 #include "pipeline/pool_builder.h"

@@ -117,8 +117,12 @@ Result<host::AttentionBackend> StoreTarget::open_backend(const dbsa_kv_format& f
   shape.head_dim = static_cast<int32_t>(format.head_dim);
   shape.compute = DBSA_COMPUTE_F32;
   shape.kv_dtype = format.dtype;
-  shape.scale = 1.0F;
-  shape.inv_freq = inv_freq.data();
+  dbsa_attention_type type = {};
+  type.struct_size = sizeof type;
+  type.scale = 1.0F;
+  type.inv_freq = inv_freq.data();
+  shape.type_count = 1;
+  shape.types = &type;
   DBSA_RETURN_IF_ERROR(backend.configure(shape));
   return backend;
 }

@@ -14,8 +14,10 @@
  * with index i that is to stand at position p is reached by rotating the query row for
  * pos(row) - (p - i): nothing stored is ever moved or rewritten.
  *
- *   score(row, token t of segment) = scale * rope(q, pos(row)) . rope(k, start + t)
+ *   score(row, token t of segment) = cap(scale * rope(q, pos(row)) . rope(k, start + t))
  *   out(row) = sum over all tokens its segments show of softmax(score) * v
+ *
+ * Layers differ by their attention type: frequencies, scale, cap, sink. A plan is of one type.
  *
  * A row's result depends on its own inputs and segments alone, bit for bit, whatever other rows or
  * threads take part, on one code path of one backend.
@@ -46,17 +48,38 @@ enum {
 /* Arithmetic of linear layers: inputs and weights are rounded to this type; sums are float32. */
 enum { DBSA_COMPUTE_F32 = 1, DBSA_COMPUTE_BF16 = 2 };
 
+/* How a gated layer's gate is activated. */
+enum {
+  DBSA_ACTIVATION_SILU = 0,     /* x / (1 + exp(-x)) */
+  DBSA_ACTIVATION_GELU_TANH = 1 /* x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 */
+};
+
+/* What layers may differ by in attention. Arrays are copied. */
+typedef struct dbsa_attention_type {
+  uint32_t struct_size;
+  float scale;       /* of the scores */
+  float soft_cap;    /* c > 0: a scaled score s becomes c tanh(s / c), before any mask; 0: none */
+  uint32_t reserved; /* 0 */
+  const float*
+      inv_freq; /* [head_dim / 2]. Halves are paired: i with i + head_dim / 2; 0 turns none */
+  const float* factor; /* [head_dim / 2]: multiplies cosine and sine of a pair, so the rotated part
+                        * of queries and of keys; NULL: 1 */
+  const float* sink;   /* [query_heads]: a score more in the softmax of each row, without a value,
+                        * neither scaled nor capped; NULL: none */
+} dbsa_attention_type;
+
 /* Shape of attention, fixed for an instance by `configure`. */
 typedef struct dbsa_attention_shape {
   uint32_t struct_size;
   int32_t layers;
   int32_t query_heads;
-  int32_t kv_heads;  /* divides query_heads */
-  int32_t head_dim;  /* even, <= 256 */
-  uint32_t compute;  /* DBSA_COMPUTE_* */
-  uint32_t kv_dtype; /* DBSA_KV_DTYPE_*, of blocks */
-  float scale; /* of the scores, before softmax; any RoPE magnitude factor included, squared */
-  const float* inv_freq; /* [head_dim / 2], copied. Halves are paired: i with i + head_dim / 2 */
+  int32_t kv_heads;   /* divides query_heads */
+  int32_t head_dim;   /* even, <= 256 */
+  uint32_t compute;   /* DBSA_COMPUTE_* */
+  uint32_t kv_dtype;  /* DBSA_KV_DTYPE_*, of blocks */
+  int32_t type_count; /* >= 1 */
+  const dbsa_attention_type* types;
+  const int32_t* layer_types; /* [layers]: indices of types; NULL: all 0 */
 } dbsa_attention_shape;
 
 typedef struct dbsa_segment {
@@ -66,7 +89,8 @@ typedef struct dbsa_segment {
   int64_t first_token; /* index in kv */
   int64_t length;      /* tokens, >= 1 */
   int64_t start;       /* position of first_token in this plan; may be negative */
-  int64_t window;      /* for WINDOW, >= 1; else 0 */
+  int64_t window;      /* WINDOW, >= 1: tokens this far before a row or farther are not seen; FULL:
+                        * likewise, 0: no limit; CAUSAL: 0 */
 } dbsa_segment;
 
 /* Rows that see the same segments, those with index first_segment and the segment_count - 1 after
@@ -82,6 +106,7 @@ typedef struct dbsa_row_range {
 
 typedef struct dbsa_plan_description {
   uint32_t struct_size;
+  int32_t type; /* index of the shape's types: which layers it serves */
   int64_t rows;
   const int32_t* positions; /* [rows] */
   int64_t range_count;
@@ -101,10 +126,10 @@ typedef struct dbsa_linear_layer {
   dbsa_buffer* out; /* n wide, a buffer of its own */
 } dbsa_linear_layer;
 
-/* The weights of a SwiGLU layer: gate and up [m, k], down [n, m]; biases may be NULL. */
+/* The weights of a gated layer: gate and up [m, k], down [n, m]; biases may be NULL. */
 typedef struct dbsa_swiglu_weights {
   uint32_t struct_size;
-  uint32_t reserved; /* 0 */
+  uint32_t activation; /* DBSA_ACTIVATION_* */
   const dbsa_weight* gate;
   const dbsa_weight* gate_bias;
   const dbsa_weight* up;
@@ -153,11 +178,12 @@ typedef struct dbsa_attention_backend_vtable {
   /* count >= 1 linear layers of one x; each gives what it gives alone. [run] */
   int32_t (*linear)(void* instance, const dbsa_buffer* x, int64_t rows,
                     const dbsa_linear_layer* layers, int64_t count, dbsa_error* error);
-  /* out = x / sqrt(mean(x^2) + epsilon) * weight, row by row. [run] */
+  /* out = x / sqrt(mean(x^2) + epsilon) * weight, row by row; of a weight narrower than x by each
+   * of the groups of its width that a row is cut into. out may be x. [run] */
   int32_t (*rms_norm)(void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
                       float epsilon, dbsa_buffer* out, dbsa_error* error);
-  /* out = (silu(x gate^T + gate_bias) * (x up^T + up_bias)) down^T (+ down_bias) (+ residual), as
-   * three linear layers would give it. residual may be NULL; it may be out. [run] */
+  /* out = (activation(x gate^T + gate_bias) * (x up^T + up_bias)) down^T (+ down_bias) (+
+   * residual), as three linear layers would give it. residual may be NULL; it may be out. [run] */
   int32_t (*swiglu)(void* instance, const dbsa_buffer* x, int64_t rows,
                     const dbsa_swiglu_weights* weights, const dbsa_buffer* residual,
                     dbsa_buffer* out, dbsa_error* error);
@@ -171,7 +197,7 @@ typedef struct dbsa_attention_backend_vtable {
   /* Frees live or imported KV. No plan that names it may be used afterwards. [any] */
   void (*kv_destroy)(void* instance, dbsa_kv* kv);
   /* Writes rows first_row.. of k and v, [*, kv_heads * head_dim], as tokens first_token.. of one
-   * layer, the keys rotated for those indices. Live KV only; finite numbers. [run] */
+   * layer, the keys rotated for those indices by its type. Live KV only; finite numbers. [run] */
   int32_t (*kv_append)(void* instance, const dbsa_buffer* k, const dbsa_buffer* v,
                        int64_t first_row, int64_t rows, int32_t layer, int64_t first_token,
                        dbsa_kv* kv, dbsa_error* error);
@@ -200,8 +226,8 @@ typedef struct dbsa_attention_backend_vtable {
                           dbsa_plan** plan, dbsa_error* error);
   /* Frees a plan; attention that was enqueued with it may still run. [any] */
   void (*plan_destroy)(void* instance, dbsa_plan* plan);
-  /* out[row] for all rows of the plan, one layer. q: [rows, query_heads * head_dim], not rotated;
-   * out likewise, must not overlap. [run] */
+  /* out[row] for all rows of the plan, one layer, of the plan's type. q: [rows, query_heads *
+   * head_dim], not rotated; out likewise, must not overlap. [run] */
   int32_t (*attention)(void* instance, const dbsa_plan* plan, int32_t layer, const dbsa_buffer* q,
                        dbsa_buffer* out, dbsa_error* error);
 
@@ -245,6 +271,23 @@ typedef struct dbsa_attention_backend_vtable {
    * same bits from the same inputs. It enters the keys of stored blocks. Valid as long as the
    * instance. NULL: there is only one. [any] */
   const char* (*code_path)(void* instance);
+
+  /* ---- ops of decoders with multipliers and norms on outputs: as the ops above ---- */
+  /* out = x + factor * y; out may be x or y. [run] */
+  int32_t (*add)(void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_buffer* y,
+                 float factor, dbsa_buffer* out, dbsa_error* error);
+  /* out = factor * x, and with soft_cap = c > 0 of that c tanh(factor * x / c); out may be x. [run]
+   */
+  int32_t (*scale)(void* instance, const dbsa_buffer* x, int64_t rows, float factor, float soft_cap,
+                   dbsa_buffer* out, dbsa_error* error);
+
+  /* ---- what cannot be computed ---- */
+  /* 1 where `op`, the name of a function here, has a feature in this arithmetic; else 0, also of
+   * names that are unknown. A host asks before configure, so that it can say what is missing.
+   *   attention, dtype DBSA_KV_DTYPE_*:  types (more than one), soft_cap, factor, sink
+   *   swiglu, dtype DBSA_COMPUTE_*:      gelu_tanh
+   * May be NULL: every feature is there. [any] */
+  int32_t (*supports)(void* instance, const char* op, uint32_t dtype, const char* feature);
 } dbsa_attention_backend_vtable;
 
 #ifdef __cplusplus

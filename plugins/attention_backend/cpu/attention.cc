@@ -19,11 +19,12 @@ struct Unit {
 
 class Run {
  public:
-  Run(const Host& host, const Kernels& kernels, const AttentionShape& shape, const dbsa_plan& plan,
-      int32_t layer, const float* q, float* out)
+  Run(const Host& host, const Kernels& kernels, const AttentionShape& shape,
+      const AttentionType& type, const dbsa_plan& plan, int32_t layer, const float* q, float* out)
       : host_(host),
         kernels_(kernels),
         shape_(shape),
+        type_(type),
         plan_(plan),
         layer_(layer),
         q_(q),
@@ -58,7 +59,8 @@ class Run {
   }
 
   void run_part(const Unit& unit, int64_t part, const AttentionState& state) const;
-  void finish(const Unit& unit, const AttentionState& total) const;
+  // The sinks take part in `total`; `spare` is overwritten.
+  void finish(const Unit& unit, const AttentionState& total, const AttentionState& spare) const;
 
   // Floats of scratch slot 1: two states.
   float* own_states() const { return host_.scratch<float>(1, 2 * state_floats()); }
@@ -78,6 +80,7 @@ class Run {
     int64_t* high;
     uint32_t* widened;  // of int8 only
   };
+  void add_sinks(const Unit& unit, const AttentionState& total, const AttentionState& spare) const;
   Rows all_rows(const Unit& unit, const AttentionState& state) const;
   Rows rows_of(const Step& step, const Tile& tile, const Rows& all) const;
   void run_step(const Step& step, const Step* next, const Rows& rows) const;
@@ -97,6 +100,7 @@ class Run {
   const Host& host_;
   const Kernels& kernels_;
   const AttentionShape& shape_;
+  const AttentionType& type_;
   const dbsa_plan& plan_;
   const int32_t layer_;
   const float* q_;
@@ -118,11 +122,10 @@ void Run::rotate_row(int64_t index, int64_t by, const Rows& rows) const {
     const float* from = q_ + (row * shape_.query_heads + rows.kv_head * group_ + g) * head_dim_;
     char* to = static_cast<char*>(rows.rotated) + (index * group_ + g) * query_bytes();
     if (shape_.arithmetic == kBf16Dot) {
-      kernels_.rotate(from, cosine, cosine + half, half, shape_.scale, row_f32);
+      kernels_.rotate(from, cosine, cosine + half, half, type_.scale, row_f32);
       kernels_.to_bf16(row_f32, head_dim_, reinterpret_cast<uint16_t*>(to));
     } else {
-      kernels_.rotate(from, cosine, cosine + half, half, shape_.scale,
-                      reinterpret_cast<float*>(to));
+      kernels_.rotate(from, cosine, cosine + half, half, type_.scale, reinterpret_cast<float*>(to));
     }
   }
 }
@@ -228,6 +231,7 @@ void Run::run_step(const Step& step, const Step* next, const Rows& rows) const {
   args.scores = rows.scores;
   args.weights = rows.weights;
   args.state = rows.state;
+  args.soft_cap = type_.soft_cap;
   kernels_.attend[shape_.arithmetic](args);
 }
 
@@ -235,15 +239,28 @@ void Run::run_part(const Unit& unit, int64_t part, const AttentionState& state) 
   clear(state);
   const Tile& tile = *unit.tile;
   const Part& of = plan_.parts[static_cast<size_t>(tile.first_part + part)];
+  const Part& last = plan_.parts[static_cast<size_t>(tile.first_part + tile.parts - 1)];
   const Rows all = all_rows(unit, state);
   for (int64_t i = of.first_step; i < of.first_step + of.steps; ++i) {
     const Step* const step = plan_.steps.data() + i;
-    const bool more = part + 1 < tile.parts || i + 1 < of.first_step + of.steps;
+    const bool more = i + 1 < last.first_step + last.steps;
     run_step(*step, more ? step + 1 : nullptr, rows_of(*step, tile, all));
   }
 }
 
-void Run::finish(const Unit& unit, const AttentionState& total) const {
+// A sink is a part of its own: one token of weight exp(sink) without a value.
+void Run::add_sinks(const Unit& unit, const AttentionState& total,
+                    const AttentionState& spare) const {
+  clear(spare);
+  for (int64_t row = 0; row < spare.rows; ++row) {
+    spare.m[row] = type_.sink[static_cast<size_t>(unit.kv_head * group_ + row % group_)];
+    spare.l[row * kGroup] = 1;
+  }
+  kernels_.merge(spare, total, v_width_);
+}
+
+void Run::finish(const Unit& unit, const AttentionState& total, const AttentionState& spare) const {
+  if (!type_.sink.empty()) add_sinks(unit, total, spare);
   for (int64_t i = 0; i < unit.tile->rows; ++i) {
     const int64_t row = unit.tile->first_row + i;
     for (int64_t g = 0; g < group_; ++g) {
@@ -256,9 +273,9 @@ void Run::finish(const Unit& unit, const AttentionState& total) const {
 }  // namespace
 
 void run_attention(const Host& host, const Kernels& kernels, const AttentionShape& shape,
-                   const dbsa_plan& plan, int32_t layer, const float* q, float* out,
-                   Memory& workspace) {
-  const Run run(host, kernels, shape, plan, layer, q, out);
+                   const AttentionType& type, const dbsa_plan& plan, int32_t layer, const float* q,
+                   float* out, Memory& workspace) {
+  const Run run(host, kernels, shape, type, plan, layer, q, out);
   const int64_t threads = host.thread_count();
   if (threads == 1 || plan.most_parts == 1 || run.units() >= 4 * threads) {
     host.parallel_for(run.units(), kGrain, [&](int64_t begin, int64_t end) {
@@ -272,7 +289,7 @@ void run_attention(const Host& host, const Kernels& kernels, const AttentionShap
           run.run_part(unit, p, partial);
           kernels.merge(partial, total, shape.live.v_width());
         }
-        run.finish(unit, total);
+        run.finish(unit, total, partial);
       }
     });
     return;
@@ -301,7 +318,7 @@ void run_attention(const Host& host, const Kernels& kernels, const AttentionShap
         kernels.merge(run.state(unit, states + (i * plan.most_parts + p) * run.state_floats()),
                       total, shape.live.v_width());
       }
-      run.finish(unit, total);
+      run.finish(unit, total, run.state(unit, memory + run.state_floats()));
     }
   });
 }

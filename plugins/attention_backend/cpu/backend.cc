@@ -25,12 +25,26 @@ Result<std::unique_ptr<CpuBackend>> CpuBackend::create(Host host, const Config& 
   return std::unique_ptr<CpuBackend>(new CpuBackend(host, std::move(path)));
 }
 
+static AttentionType read_type(const dbsa_attention_shape& shape, const dbsa_attention_type& type) {
+  const int32_t half = shape.head_dim / 2;
+  const auto values = [](const float* from, int32_t count) {
+    return from == nullptr ? std::vector<float>() : std::vector<float>(from, from + count);
+  };
+  return {values(type.inv_freq, half), values(type.factor, half),
+          values(type.sink, shape.query_heads), type.scale, type.soft_cap};
+}
+
 Status CpuBackend::configure(const dbsa_attention_shape& shape) {
   if (configured_) return invalid("configure: called twice");
   DBSA_RETURN_IF_ERROR(check_shape(shape));
 
-  inv_freq_.assign(shape.inv_freq, shape.inv_freq + shape.head_dim / 2);
+  for (int32_t i = 0; i < shape.type_count; ++i)
+    attention_types_.push_back(read_type(shape, shape.types[i]));
+  key_rotations_.resize(attention_types_.size());
   layers_ = shape.layers;
+  layer_types_.assign(static_cast<size_t>(layers_), 0);
+  if (shape.layer_types != nullptr)
+    layer_types_.assign(shape.layer_types, shape.layer_types + layers_);
   packing_ = "cpu " + std::to_string(kRevision) + " tagged " + path_.name +
              (shape.compute == DBSA_COMPUTE_BF16 ? " bf16" : " f32") +
              (onednn_ == nullptr ? "" : " onednn " + onednn_identity());
@@ -44,13 +58,21 @@ Status CpuBackend::configure(const dbsa_attention_shape& shape) {
   shape_.live = {shape.head_dim, shape.kv_heads, f32_kv ? KvType::kF32 : KvType::kBf16};
   shape_.stored = shape_.live;
   if (int8_kv) shape_.stored.type = KvType::kInt8;
-  shape_.scale = shape.scale;
   // Queries and softmax weights are rounded to bfloat16 only where both the arithmetic asked for
   // and the KV are; int8 is read as bfloat16.
   const bool dot = bf16_compute_ && path_.kernels->attend[kBf16Dot] != nullptr;
   shape_.arithmetic = f32_kv ? kF32 : dot ? kBf16Dot : kBf16Wide;
   configured_ = true;
   return {};
+}
+
+// In every arithmetic.
+bool CpuBackend::supports(const char* op, uint32_t /*dtype*/, const char* feature) const {
+  const std::string name = std::string(op) + " " + feature;
+  for (const char* known : {"attention types", "attention soft_cap", "attention factor",
+                            "attention sink", "swiglu gelu_tanh"})
+    if (name == known) return true;
+  return false;
 }
 
 Status CpuBackend::check_configured() const {

@@ -43,6 +43,8 @@ class CpuBackend : public AttentionBackend {
   Status gather_rows(const dbsa_buffer* x, const int64_t* indices, int64_t count,
                      dbsa_buffer* out) override;
 
+  bool supports(const char* op, uint32_t dtype, const char* feature) const override;
+
   Result<dbsa_kv*> kv_create(int64_t tokens) override;
   void kv_destroy(dbsa_kv* kv) override { delete kv; }
   Status kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t first_row, int64_t rows,
@@ -63,6 +65,10 @@ class CpuBackend : public AttentionBackend {
   Status layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
                     const dbsa_weight* bias, float epsilon, dbsa_buffer* out) override;
   Status gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) override;
+  Status add(const dbsa_buffer* x, int64_t rows, const dbsa_buffer* y, float factor,
+             dbsa_buffer* out) override;
+  Status scale(const dbsa_buffer* x, int64_t rows, float factor, float soft_cap,
+               dbsa_buffer* out) override;
   Status log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first, const int32_t* ids,
                      double* values, int32_t* best, double* best_values) override;
 
@@ -80,7 +86,8 @@ class CpuBackend : public AttentionBackend {
   std::unique_ptr<PackedMatrix> make_matrix(int64_t n, int64_t k);
   Status check_format(const dbsa_kv_format& format) const;
   void quantise_prefix(const dbsa_kv& kv, const void* source, int64_t tokens, void* plane) const;
-  const float* index_rotation(int64_t token, float* own);
+  void remember_rotations(const AttentionType& type, int64_t tokens,
+                          std::vector<float>& rotations) const;
   int64_t query_width() const { return shape_.query_heads * shape_.live.head_dim; }
   int64_t kv_width() const { return shape_.live.kv_heads * shape_.live.head_dim; }
 
@@ -98,8 +105,10 @@ class CpuBackend : public AttentionBackend {
   bool bf16_compute_ = false;
   int32_t layers_ = 0;
   AttentionShape shape_ = {};
-  std::vector<float> inv_freq_;
-  std::vector<float> index_rotations_;  // [tokens, 2, half]: rotations of KV indices so far
+  std::vector<AttentionType> attention_types_;
+  std::vector<int32_t> layer_types_;  // [layers]
+  // Of each type: rotations of KV indices so far, [tokens, 2, half].
+  std::vector<std::vector<float>> key_rotations_;
   Memory attention_memory_;
 };
 

@@ -72,7 +72,8 @@ TEST(Kernels, Silu) {
   const std::vector<float> up(gate.size(), 1.0f);
   for (const CodePath& path : present_paths()) {
     std::vector<float> out(gate.size());
-    path.kernels->silu_mul(gate.data(), up.data(), static_cast<int64_t>(gate.size()), out.data());
+    path.kernels->gate[DBSA_ACTIVATION_SILU](gate.data(), up.data(),
+                                             static_cast<int64_t>(gate.size()), out.data());
     double worst = 0;
     for (size_t i = 0; i < gate.size(); ++i) {
       const double x = static_cast<double>(gate[i]);
@@ -89,7 +90,8 @@ TEST(Kernels, SiluOfExtremes) {
   const std::vector<float> up(gate.size(), 1.0f);
   for (const CodePath& path : present_paths()) {
     std::vector<float> out = gate;  // in place
-    path.kernels->silu_mul(out.data(), up.data(), static_cast<int64_t>(gate.size()), out.data());
+    path.kernels->gate[DBSA_ACTIVATION_SILU](out.data(), up.data(),
+                                             static_cast<int64_t>(gate.size()), out.data());
     EXPECT_TRUE(std::isnan(out.back())) << path.name;
     out.pop_back();
     EXPECT_EQ(out, (std::vector<float>{0.0f, 1000.0f, 0.0f, 0.0f, 0.0f, 3e38f})) << path.name;
@@ -257,7 +259,7 @@ TEST(Rotations, CoversTheUnionOfIntervals) {
   const std::vector<Interval> intervals = {{10, 12}, {-5, -2}, {11, 15},        {15, 16},
                                            {11, 12}, {3, 3},   {900000, 900001}};
   const Distances distances = Distances::of(intervals);
-  const Rotations rotations = Rotations::make(intervals, inv_freq);
+  const Rotations rotations = Rotations::make(intervals, inv_freq, {});
   for (int64_t d = -8; d < 20; ++d) {
     EXPECT_EQ(distances.covers(d), (d >= -5 && d < -2) || (d >= 10 && d < 16)) << d;
   }

@@ -15,6 +15,7 @@ enum Arithmetic : int32_t {
   kBf16Dot = 2    // bfloat16 by bfloat16, two at a time, summed in float32
 };
 constexpr int kArithmetics = 3;
+constexpr int kActivations = 2;
 
 // Right-hand matrices are cut into groups of 16 columns. A step is what one multiplication takes
 // from the reduction: one row of float32, or two rows of bfloat16 side by side in 32 bits.
@@ -83,6 +84,7 @@ struct AttendArgs {
   const int64_t* high;  // [rows]
   float* scores;        // scratch, [rows, kChunk]
   void* weights;        // scratch, [rows, kChunk] bfloat16, for kBf16Dot
+  float soft_cap;       // c > 0: a score s becomes c tanh(s / c); 0: none
   AttentionState state;
 };
 
@@ -130,7 +132,12 @@ struct Kernels {
   void (*layer_norm)(const float* x, const float* weight, const float* bias, int64_t width,
                      float epsilon, float* out);
   void (*gelu)(const float* x, int64_t count, float* out);
-  void (*silu_mul)(const float* gate, const float* up, int64_t count, float* out);
+  // out = activation(gate) * up, by DBSA_ACTIVATION_*.
+  void (*gate[kActivations])(const float* gate, const float* up, int64_t count, float* out);
+  // out = x + factor * y.
+  void (*add_scaled)(const float* x, const float* y, float factor, int64_t count, float* out);
+  // out = factor * x, and where cap > 0 of that cap * tanh(factor * x / cap).
+  void (*scale)(const float* x, float factor, float cap, int64_t count, float* out);
   // out = x (+ bias) (+ residual), each summand may be null.
   void (*add)(const float* x, const float* bias, const float* residual, int64_t count, float* out);
   // out = exp(x), for x <= 0; the exponential of silu, and of softmax in float32.

@@ -27,11 +27,14 @@ Result<dbsa_kv*> CpuBackend::kv_create(int64_t tokens) {
   return kv.release();
 }
 
-// cosine and sine for a KV index; `own` [head_dim] is used where it is not remembered.
-const float* CpuBackend::index_rotation(int64_t token, float* own) {
-  if (token < kRememberedRotations) return index_rotations_.data() + token * shape_.live.head_dim;
-  make_rotation(token, inv_freq_, own);
-  return own;
+void CpuBackend::remember_rotations(const AttentionType& type, int64_t tokens,
+                                    std::vector<float>& rotations) const {
+  const int64_t head_dim = shape_.live.head_dim;
+  const auto before = static_cast<int64_t>(rotations.size()) / head_dim;
+  if (tokens <= before) return;
+  rotations.resize(static_cast<size_t>(tokens * head_dim));
+  for (int64_t t = before; t < tokens; ++t)
+    make_rotation(t, type.inv_freq, type.factor, rotations.data() + t * head_dim);
 }
 
 Status CpuBackend::kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t first_row,
@@ -40,14 +43,16 @@ Status CpuBackend::kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t
   DBSA_RETURN_IF_ERROR(
       check_kv_append(k, v, kv_width(), first_row, rows, layer, layers_, first_token, kv));
   const KvLayout& layout = kv->layout;
-  const int64_t remember = std::min(first_token + rows, kRememberedRotations);
-  const auto remembered = static_cast<int64_t>(index_rotations_.size()) / layout.head_dim;
-  if (remember > remembered) {
-    index_rotations_.resize(static_cast<size_t>(remember * layout.head_dim));
-    for (int64_t t = remembered; t < remember; ++t) {
-      make_rotation(t, inv_freq_, index_rotations_.data() + t * layout.head_dim);
-    }
-  }
+  const auto type_index = static_cast<size_t>(layer_types_[static_cast<size_t>(layer)]);
+  const AttentionType& type = attention_types_[type_index];
+  std::vector<float>& rotations = key_rotations_[type_index];
+  remember_rotations(type, std::min(first_token + rows, kRememberedRotations), rotations);
+  // Cosine and sine of a KV index; `own` [head_dim] takes those that are not remembered.
+  const auto rotation = [&](int64_t token, float* own) -> const float* {
+    if (token < kRememberedRotations) return rotations.data() + token * layout.head_dim;
+    make_rotation(token, type.inv_freq, type.factor, own);
+    return own;
+  };
   // The planes of live KV lie in memory of its own, so writing to them is safe.
   char* plane = static_cast<char*>(const_cast<void*>(kv->planes[static_cast<size_t>(layer)]));
   host_.parallel_for(rows, kPanel, [&](int64_t begin, int64_t end) {
@@ -63,7 +68,7 @@ Status CpuBackend::kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t
     };
     for (int64_t i = begin; i < end; ++i) {
       const int64_t token = first_token + i;
-      const float* cosine = index_rotation(token, own);
+      const float* cosine = rotation(token, own);
       for (int64_t h = 0; h < layout.kv_heads; ++h) {
         path_.kernels->rotate(k->row(first_row + i) + h * layout.head_dim, cosine, cosine + half,
                               half, 1.0f, rotated);

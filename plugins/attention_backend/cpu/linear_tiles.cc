@@ -119,7 +119,7 @@ void TileMatrix::add_bias(const Block& block, const float* bias, float* c) const
 
 void TileMatrix::gated(const char* x, int64_t rows, const TileMatrix& gate, const float* gate_bias,
                        const TileMatrix& up, const float* up_bias, const TileMatrix& down,
-                       char* hidden) {
+                       uint32_t activation, char* hidden) {
   const Kernels& kernels = *gate.context_.path.kernels;
   gate.for_blocks(rows, [&](const Block& block) {
     const int64_t floats = block.row_tiles * kTileRows * kPairColumns;
@@ -129,7 +129,7 @@ void TileMatrix::gated(const char* x, int64_t rows, const TileMatrix& gate, cons
     gate.add_bias(block, gate_bias, g);
     up.product(x, block, u);
     up.add_bias(block, up_bias, u);
-    kernels.silu_mul(g, u, floats, g);
+    kernels.gate[activation](g, u, floats, g);
     for (int64_t t = 0; t < block.row_tiles; ++t)
       kernels.pack_tiles(
           g + t * kTileRows * kPairColumns, kTileRows, kPairColumns,

@@ -26,7 +26,7 @@ class TileMatrix : public PackedMatrix {
   // multiplies.
   static void gated(const char* x, int64_t rows, const TileMatrix& gate, const float* gate_bias,
                     const TileMatrix& up, const float* up_bias, const TileMatrix& down,
-                    char* hidden);
+                    uint32_t activation, char* hidden);
 
  private:
   uint64_t weight_bytes() const override;

@@ -46,10 +46,34 @@ Status CpuBackend::rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weigh
                             float epsilon, dbsa_buffer* out) {
   DBSA_RETURN_IF_ERROR(check_rms_norm(x, rows, weight, out));
   change(out);
+  const int64_t width = weight->width;
   host_.parallel_for(rows, row_grain(x->width), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      path_.kernels->rms_norm(x->row(r), weight->values(), x->width, epsilon, out->row(r));
+      for (int64_t i = 0; i < x->width; i += width)
+        path_.kernels->rms_norm(x->row(r) + i, weight->values(), width, epsilon, out->row(r) + i);
     }
+  });
+  return {};
+}
+
+Status CpuBackend::add(const dbsa_buffer* x, int64_t rows, const dbsa_buffer* y, float factor,
+                       dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_add(x, rows, y, out));
+  change(out);
+  host_.parallel_for(rows, row_grain(x->width), [&](int64_t begin, int64_t end) {
+    path_.kernels->add_scaled(x->row(begin), y->row(begin), factor, (end - begin) * x->width,
+                              out->row(begin));
+  });
+  return {};
+}
+
+Status CpuBackend::scale(const dbsa_buffer* x, int64_t rows, float factor, float soft_cap,
+                         dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_scale(x, rows, soft_cap, out));
+  change(out);
+  host_.parallel_for(rows, row_grain(x->width), [&](int64_t begin, int64_t end) {
+    path_.kernels->scale(x->row(begin), factor, soft_cap, (end - begin) * x->width,
+                         out->row(begin));
   });
   return {};
 }
@@ -61,7 +85,7 @@ Status CpuBackend::swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_
   change(out);
   swiglu_.run({x->row(0), rows, x->content},
               {*weights.gate, values_of(weights.gate_bias), *weights.up, values_of(weights.up_bias),
-               *weights.down, values_of(weights.down_bias)},
+               *weights.down, values_of(weights.down_bias), weights.activation},
               values_of(residual), out->row(0));
   return {};
 }
@@ -118,9 +142,12 @@ Status CpuBackend::gather_rows(const dbsa_buffer* x, const int64_t* indices, int
 
 Result<dbsa_plan*> CpuBackend::plan_prepare(const dbsa_plan_description& description) {
   DBSA_RETURN_IF_ERROR(check_configured());
-  DBSA_ASSIGN_OR_RETURN(
-      std::unique_ptr<dbsa_plan> plan,
-      make_plan(description, {shape_.query_heads / shape_.live.kv_heads, inv_freq_}));
+  DBSA_RETURN_IF_ERROR(
+      check_plan_type(description.type, static_cast<int32_t>(attention_types_.size())));
+  const AttentionType& type = attention_types_[static_cast<size_t>(description.type)];
+  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<dbsa_plan> plan,
+                        make_plan(description, {shape_.query_heads / shape_.live.kv_heads,
+                                                type.inv_freq, type.factor}));
   return plan.release();
 }
 
@@ -128,10 +155,11 @@ Status CpuBackend::attention(const dbsa_plan* plan, int32_t layer, const dbsa_bu
                              dbsa_buffer* out) {
   DBSA_RETURN_IF_ERROR(check_configured());
   if (plan == nullptr) return invalid("attention: plan is null");
-  DBSA_RETURN_IF_ERROR(check_attention(plan->rows, layer, layers_, q, query_width(), out));
+  DBSA_RETURN_IF_ERROR(
+      check_attention(plan->rows, plan->type, layer, layer_types_, q, query_width(), out));
   change(out);
-  run_attention(host_, *path_.kernels, shape_, *plan, layer, q->row(0), out->row(0),
-                attention_memory_);
+  run_attention(host_, *path_.kernels, shape_, attention_types_[static_cast<size_t>(plan->type)],
+                *plan, layer, q->row(0), out->row(0), attention_memory_);
   return {};
 }
 

@@ -3,30 +3,53 @@
 #include <algorithm>
 #include <memory>
 #include <numeric>
+#include <utility>
 
 namespace dbsa::cpu {
 namespace {
 
-// Cuts the segments of a range into pieces and parts.
-void add_range(const dbsa_row_range& r, dbsa_plan& plan) {
+// What any row of a range sees of a segment lies in this. Whole where the segment has no window, so
+// that nothing is looked for.
+Interval seen_by_range(const dbsa_segment& segment, const dbsa_row_range& range,
+                       const dbsa_plan& plan) {
+  Interval seen{segment.first_token, segment.first_token + segment.length};
+  if (segment.window == 0) return seen;
+  std::swap(seen.begin, seen.end);
+  for (int64_t row = range.first_row; row < range.first_row + range.rows; ++row) {
+    const Interval tokens = visible_tokens(segment, plan.positions[static_cast<size_t>(row)]);
+    if (tokens.begin >= tokens.end) continue;
+    seen.begin = std::min(seen.begin, tokens.begin);
+    seen.end = std::max(seen.end, tokens.end);
+  }
+  return seen;
+}
+
+// Cuts the segments of a range into pieces and parts. Returns the segments of which any row sees
+// something.
+std::vector<dbsa_segment> add_range(const dbsa_row_range& r, dbsa_plan& plan) {
+  std::vector<dbsa_segment> all_seen;
   Range range = {r.first_row, r.rows, static_cast<int64_t>(plan.pieces.size()), 0, 0};
   int64_t taken = kPartTokens;  // by the open part; full, so that the first piece opens one
   for (int64_t s = r.first_segment; s < r.first_segment + r.segment_count; ++s) {
     const dbsa_segment& segment = plan.segments[static_cast<size_t>(s)];
     const int64_t end = segment.first_token + segment.length;
+    const Interval seen = seen_by_range(segment, r, plan);
+    if (seen.begin < seen.end) all_seen.push_back(segment);
     for (int64_t begin = segment.first_token; begin < end;) {
       const int64_t stop = std::min(end, begin / kPartTokens * kPartTokens + kPartTokens);
       if (taken >= kPartTokens) {
         ++range.parts;
         taken = 0;
       }
-      plan.pieces.push_back({s, begin, stop, range.parts - 1});
+      if (begin < seen.end && seen.begin < stop)
+        plan.pieces.push_back({s, begin, stop, range.parts - 1});
       taken += stop - begin;
       begin = stop;
     }
   }
   range.pieces = static_cast<int64_t>(plan.pieces.size()) - range.first_piece;
   plan.ranges.push_back(range);
+  return all_seen;
 }
 
 const Piece& piece_of(const dbsa_plan& plan, const Range& range, int64_t index) {
@@ -147,18 +170,18 @@ Result<std::unique_ptr<dbsa_plan>> make_plan(const dbsa_plan_description& descri
       attention_plan::check_plan(description, [](const dbsa_kv* kv) { return kv->tokens; }));
   auto plan = std::make_unique<dbsa_plan>();
   plan->rows = description.rows;
+  plan->type = description.type;
   plan->positions.assign(description.positions, description.positions + description.rows);
   plan->segments.assign(description.segments, description.segments + description.segment_count);
   std::vector<Interval> distances;
   for (int64_t i = 0; i < description.range_count; ++i) {
     const dbsa_row_range& range = description.ranges[i];
-    add_range(range, *plan);
-    attention_plan::add_distances(plan->positions.data() + range.first_row, range.rows,
-                                  plan->segments.data() + range.first_segment, range.segment_count,
-                                  distances);
+    const std::vector<dbsa_segment> seen = add_range(range, *plan);
+    attention_plan::add_distances(plan->positions.data() + range.first_row, range.rows, seen.data(),
+                                  static_cast<int64_t>(seen.size()), distances);
   }
   add_tiles(shape.group, *plan);
-  plan->rotations = Rotations::make(std::move(distances), shape.inv_freq);
+  plan->rotations = Rotations::make(std::move(distances), shape.inv_freq, shape.factor);
   return plan;
 }
 

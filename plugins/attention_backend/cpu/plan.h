@@ -3,7 +3,8 @@
 // What a row computes depends only on its own segments: its tokens are taken in plan order, in
 // chunks of kChunk tokens that begin at multiples of kChunk of the KV object, and these in parts of
 // kPartTokens or a little more. Within a part softmax runs on; parts are then merged in order. Rows
-// are grouped into tiles for speed only.
+// are grouped into tiles for speed only. Pieces that no row of a range sees, as beyond a window,
+// count when parts are cut and are left out then.
 //
 // A tile holds rows of one range, or of several that begin with the same segments, as the branches
 // of a label tree and queries on the same blocks do. A step is what rows of a tile read together: a
@@ -69,12 +70,14 @@ using attention_plan::visible_tokens;
 struct PlanShape {
   int64_t group;  // query heads of a KV head
   const std::vector<float>& inv_freq;
+  const std::vector<float>& factor;  // or empty: 1
 };
 
 }  // namespace dbsa::cpu
 
 struct dbsa_plan {
   int64_t rows = 0;
+  int32_t type = 0;
   std::vector<int32_t> positions;
   std::vector<dbsa_segment> segments;
   std::vector<dbsa::cpu::Range> ranges;

@@ -15,7 +15,9 @@ class Rotations {
  public:
   // Forms angles as distance x inv_freq in double, cosine and sine rounded to float32 once.
   // Cost: intervals.size() log, and half sines and cosines for each distance of their union.
-  static Rotations make(std::vector<Interval> intervals, const std::vector<float>& inv_freq);
+  // Both multiplied by `factor` before, where there is one.
+  static Rotations make(std::vector<Interval> intervals, const std::vector<float>& inv_freq,
+                        const std::vector<float>& factor);
 
   // cosine: [half], sine after it. The distance must lie in one of the intervals.
   const float* cosine(int64_t distance) const;
@@ -27,6 +29,7 @@ class Rotations {
 };
 
 // The cosines and sines of one distance: out [2, half].
-void make_rotation(int64_t distance, const std::vector<float>& inv_freq, float* out);
+void make_rotation(int64_t distance, const std::vector<float>& inv_freq,
+                   const std::vector<float>& factor, float* out);
 
 }  // namespace dbsa::cpu

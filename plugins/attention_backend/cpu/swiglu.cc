@@ -28,7 +28,7 @@ void SwiGlu::run_rows(const Rows& x, const SwiGluWeights& weights, const float* 
   if (gate != nullptr && up != nullptr && down != nullptr) {
     auto* hidden = static_cast<char*>(hidden_.reserve(down->packed_bytes(x.count)));
     TileMatrix::gated(gate->pack(x), x.count, *gate, weights.gate_bias, *up, weights.up_bias, *down,
-                      hidden);
+                      weights.activation, hidden);
     down->multiply_packed(hidden, x.count, weights.down_bias, residual, out);
     return;
   }
@@ -40,8 +40,8 @@ void SwiGlu::run_rows(const Rows& x, const SwiGluWeights& weights, const float* 
   weights.up.packed->multiply(x, weights.up_bias, nullptr, u);
   context_.host.parallel_for(
       x.count, std::max<int64_t>(1, 16384 / width), [&](int64_t begin, int64_t end) {
-        context_.path.kernels->silu_mul(g + begin * width, u + begin * width, (end - begin) * width,
-                                        g + begin * width);
+        context_.path.kernels->gate[weights.activation](g + begin * width, u + begin * width,
+                                                        (end - begin) * width, g + begin * width);
       });
   weights.down.packed->multiply({g, x.count, 0}, weights.down_bias, residual, out);
 }

@@ -1,4 +1,4 @@
-// SwiGLU: out = (silu(x gate^T) * (x up^T)) down^T, some rows at a time.
+// A gated layer: out = (activation(x gate^T) * (x up^T)) down^T, some rows at a time.
 #pragma once
 
 #include "linear.h"
@@ -12,6 +12,7 @@ struct SwiGluWeights {
   const float* up_bias;
   const dbsa_weight& down;
   const float* down_bias;
+  uint32_t activation;  // DBSA_ACTIVATION_*
 };
 
 class SwiGlu {

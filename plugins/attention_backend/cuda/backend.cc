@@ -93,15 +93,25 @@ Status CudaBackend::configure(const dbsa_attention_shape& shape) {
     return Error{ErrorCode::kUnsupported,
                  "the cuda backend keeps no int8 keys and values; use model.kv_dtype = \"bf16\"",
                  ""};
+  const dbsa_attention_type& type = shape.types[0];
+  const char* missing = shape.type_count > 1     ? "layers of different attention types"
+                        : type.soft_cap > 0      ? "soft caps"
+                        : type.factor != nullptr ? "factors of rotations"
+                        : type.sink != nullptr   ? "sinks"
+                                                 : nullptr;
+  if (missing != nullptr)
+    return Error{
+        ErrorCode::kUnsupported,
+        "the cuda backend does not compute " + std::string(missing) + "; use the cpu backend", ""};
   layers_ = shape.layers;
   bf16_compute_ = shape.compute == DBSA_COMPUTE_BF16;
   attention_shape_ = {shape.query_heads,
                       shape.kv_heads,
                       shape.head_dim,
-                      shape.scale,
+                      type.scale,
                       shape.kv_dtype == DBSA_KV_DTYPE_F32,
                       bf16_compute_};
-  inv_freq_.assign(shape.inv_freq, shape.inv_freq + shape.head_dim / 2);
+  inv_freq_.assign(type.inv_freq, type.inv_freq + shape.head_dim / 2);
   const uint64_t bytes = inv_freq_.size() * sizeof(float);
   DBSA_RETURN_IF_ERROR(device_inv_freq_.reserve(pool_, bytes));
   DBSA_RETURN_IF_ERROR(staging_.upload(stream_, inv_freq_.data(), bytes, device_inv_freq_.data()));
@@ -338,6 +348,9 @@ Status CudaBackend::linear(const dbsa_buffer* x, int64_t rows, const dbsa_linear
 Status CudaBackend::swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
                            const dbsa_buffer* residual, dbsa_buffer* out) {
   DBSA_RETURN_IF_ERROR(check_swiglu(x, rows, weights, residual, out));
+  if (weights.activation != DBSA_ACTIVATION_SILU)
+    return Error{ErrorCode::kUnsupported,
+                 "swiglu: the cuda backend computes SILU only; use the cpu backend", ""};
   if (rows == 0) return {};
   DBSA_ASSIGN_OR_RETURN(const void* from, rounded(*x, rows));
   change(out);
@@ -381,9 +394,10 @@ Status CudaBackend::rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weig
   if (bf16_compute_) {
     DBSA_ASSIGN_OR_RETURN(as_bf16, reserve_rounded(rows, x->width));
   }
-  DBSA_RETURN_IF_ERROR(check(cuda::rms_norm(stream_, x->row(0), weight->values(), rows, x->width,
-                                            epsilon, out->row(0), as_bf16),
-                             "rms_norm"));
+  DBSA_RETURN_IF_ERROR(
+      check(cuda::rms_norm(stream_, x->row(0), weight->values(), rows * (x->width / weight->width),
+                           weight->width, epsilon, out->row(0), as_bf16),
+            "rms_norm"));
   if (as_bf16 != nullptr) keep_rounded(*out, rows);
   return {};
 }
@@ -403,6 +417,24 @@ Status CudaBackend::gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) {
   if (rows == 0) return {};
   change(out);
   return check(cuda::gelu(stream_, x->row(0), rows * x->width, out->row(0)), "gelu");
+}
+
+Status CudaBackend::add(const dbsa_buffer* x, int64_t rows, const dbsa_buffer* y, float factor,
+                        dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_add(x, rows, y, out));
+  if (rows == 0) return {};
+  change(out);
+  return check(add_scaled(stream_, x->row(0), y->row(0), factor, rows * x->width, out->row(0)),
+               "add");
+}
+
+Status CudaBackend::scale(const dbsa_buffer* x, int64_t rows, float factor, float soft_cap,
+                          dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_scale(x, rows, soft_cap, out));
+  if (rows == 0) return {};
+  change(out);
+  return check(scale_values(stream_, x->row(0), factor, soft_cap, rows * x->width, out->row(0)),
+               "scale");
 }
 
 Status CudaBackend::log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first,
@@ -566,6 +598,7 @@ Status CudaBackend::block_to_token_major(const dbsa_kv_format& format, const voi
 
 Result<dbsa_plan*> CudaBackend::plan_prepare(const dbsa_plan_description& description) {
   DBSA_RETURN_IF_ERROR(check_configured());
+  DBSA_RETURN_IF_ERROR(check_plan_type(description.type, 1));
   DBSA_RETURN_IF_ERROR(check_plan(description, kv_tokens));
   auto plan = std::make_unique<dbsa_plan>();
   plan->rows = description.rows;
@@ -598,7 +631,9 @@ Status CudaBackend::attention(const dbsa_plan* plan, int32_t layer, const dbsa_b
                               dbsa_buffer* out) {
   DBSA_RETURN_IF_ERROR(check_configured());
   if (plan == nullptr) return invalid("attention: plan is null");
-  DBSA_RETURN_IF_ERROR(check_attention(plan->rows, layer, layers_, q, query_width(), out));
+  DBSA_RETURN_IF_ERROR(check_attention(plan->rows, 0, layer,
+                                       std::vector<int32_t>(static_cast<size_t>(layers_)), q,
+                                       query_width(), out));
   DBSA_RETURN_IF_ERROR(send(*plan, layer));
   DBSA_RETURN_IF_ERROR(partial_.reserve(pool_, plan->plan->scratch_bytes()));
   change(out);

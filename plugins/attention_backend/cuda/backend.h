@@ -73,6 +73,12 @@ class CudaBackend : public AttentionBackend {
   Status layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
                     const dbsa_weight* bias, float epsilon, dbsa_buffer* out) override;
   Status gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) override;
+  Status add(const dbsa_buffer* x, int64_t rows, const dbsa_buffer* y, float factor,
+             dbsa_buffer* out) override;
+  Status scale(const dbsa_buffer* x, int64_t rows, float factor, float soft_cap,
+               dbsa_buffer* out) override;
+  // None of the features that are asked for.
+  bool supports(const char*, uint32_t, const char*) const override { return false; }
   Status log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first, const int32_t* ids,
                      double* values, int32_t* best, double* best_values) override;
 

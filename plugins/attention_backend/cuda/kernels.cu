@@ -161,6 +161,19 @@ __global__ void gelu_kernel(const float* x, int64_t count, float* out) {
     out[i] = x[i] * normcdff(x[i]);  // (1 + erf(x / sqrt 2)) / 2, also where it is tiny
 }
 
+__global__ void add_scaled_kernel(const float* x, const float* y, float factor, int64_t count,
+                                  float* out) {
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count;
+       i += int64_t{gridDim.x} * kThreads)
+    out[i] = fmaf(y[i], factor, x[i]);
+}
+
+__global__ void scale_kernel(const float* x, float factor, float cap, int64_t count, float* out) {
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count;
+       i += int64_t{gridDim.x} * kThreads)
+    out[i] = cap > 0 ? cap * tanhf(x[i] * factor / cap) : x[i] * factor;
+}
+
 template <typename To>
 __global__ void silu_mul_kernel(const float* gate, const float* up, int64_t count, To* out) {
   for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < count;
@@ -329,6 +342,18 @@ cudaError_t layer_norm(cudaStream_t stream, const float* x, const float* weight,
 
 cudaError_t gelu(cudaStream_t stream, const float* x, int64_t count, float* out) {
   gelu_kernel<<<blocks_for(count), kThreads, 0, stream>>>(x, count, out);
+  return cudaGetLastError();
+}
+
+cudaError_t add_scaled(cudaStream_t stream, const float* x, const float* y, float factor,
+                       int64_t count, float* out) {
+  add_scaled_kernel<<<blocks_for(count), kThreads, 0, stream>>>(x, y, factor, count, out);
+  return cudaGetLastError();
+}
+
+cudaError_t scale_values(cudaStream_t stream, const float* x, float factor, float cap,
+                         int64_t count, float* out) {
+  scale_kernel<<<blocks_for(count), kThreads, 0, stream>>>(x, factor, cap, count, out);
   return cudaGetLastError();
 }
 

@@ -27,6 +27,12 @@ cudaError_t rms_norm(cudaStream_t stream, const float* x, const float* weight, i
 cudaError_t layer_norm(cudaStream_t stream, const float* x, const float* weight, const float* bias,
                        int64_t rows, int64_t width, float epsilon, float* out);
 cudaError_t gelu(cudaStream_t stream, const float* x, int64_t count, float* out);
+// out = x + factor * y; out may be either.
+cudaError_t add_scaled(cudaStream_t stream, const float* x, const float* y, float factor,
+                       int64_t count, float* out);
+// out = factor * x, and where cap > 0 of that cap * tanh(factor * x / cap); out may be x.
+cudaError_t scale_values(cudaStream_t stream, const float* x, float factor, float cap,
+                         int64_t count, float* out);
 // out = silu(gate) * up, as `type`.
 cudaError_t silu_mul(cudaStream_t stream, const float* gate, const float* up, int64_t count,
                      void* out, Number type);

@@ -147,7 +147,7 @@ class PlanMaker {
       piece.shift = attention_plan::shift(segment);
       piece.window = segment.window;
       piece.rotation = rotation(rows, piece.shift, known);
-      piece.kind = segment.kind;
+      piece.kind = segment.window > 0 ? kWindowSegment : segment.kind;
       piece.begin = static_cast<int32_t>(cut.begin);
       piece.end = static_cast<int32_t>(cut.end);
       piece.map = map(segment.kv, place);
@@ -190,9 +190,9 @@ class PlanMaker {
   bool same(const Cut& a, const Cut& b) const {
     const dbsa_segment& x = d_.segments[a.segment];
     const dbsa_segment& y = d_.segments[b.segment];
-    return x.kind == DBSA_SEGMENT_FULL && y.kind == DBSA_SEGMENT_FULL && x.kv == y.kv &&
-           attention_plan::shift(x) == attention_plan::shift(y) && a.begin == b.begin &&
-           a.end == b.end;
+    return x.kind == DBSA_SEGMENT_FULL && y.kind == DBSA_SEGMENT_FULL && x.window == 0 &&
+           y.window == 0 && x.kv == y.kv && attention_plan::shift(x) == attention_plan::shift(y) &&
+           a.begin == b.begin && a.end == b.end;
   }
   int64_t common_parts(int64_t a, int64_t b) const {
     const int64_t most = std::min(parts_of(a), parts_of(b));
@@ -342,6 +342,22 @@ Status check_plan(const dbsa_plan_description& description,
   for (int64_t s = 0; s < description.segment_count; ++s)
     if (const int64_t tokens = kv_tokens(description.segments[s].kv); tokens > kMost)
       return fault("segment " + std::to_string(s) + ": the tokens of its KV are", tokens);
+  // The kernels know windows of tokens that are not behind their row.
+  for (int64_t i = 0; i < description.range_count; ++i) {
+    const dbsa_row_range& range = description.ranges[i];
+    const int32_t* positions = description.positions + range.first_row;
+    const int32_t first = *std::min_element(positions, positions + range.rows);
+    for (int64_t s = range.first_segment; s < range.first_segment + range.segment_count; ++s) {
+      const dbsa_segment& segment = description.segments[s];
+      if (segment.kind == DBSA_SEGMENT_FULL && segment.window > 0 &&
+          segment.start + segment.length - 1 > first)
+        return Error{ErrorCode::kUnsupported,
+                     "plan: segment " + std::to_string(s) +
+                         ": the cuda backend computes FULL segments with a window only where their "
+                         "tokens stand before the rows; use the cpu backend",
+                     ""};
+    }
+  }
   return {};
 }
 

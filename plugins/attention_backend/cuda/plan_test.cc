@@ -42,13 +42,10 @@ struct Description {
     for (int64_t i = 0; i < rows; ++i) positions.push_back(static_cast<int32_t>(position + i));
   }
   Result<std::unique_ptr<Plan>> plan(int64_t side_by_side, MapEncoder encode = nullptr) const {
-    const dbsa_plan_description d = {sizeof(dbsa_plan_description),
-                                     static_cast<int64_t>(positions.size()),
-                                     positions.data(),
-                                     static_cast<int64_t>(ranges.size()),
-                                     ranges.data(),
-                                     static_cast<int64_t>(segments.size()),
-                                     segments.data()};
+    const dbsa_plan_description d = {sizeof(dbsa_plan_description),          0,
+                                     static_cast<int64_t>(positions.size()), positions.data(),
+                                     static_cast<int64_t>(ranges.size()),    ranges.data(),
+                                     static_cast<int64_t>(segments.size()),  segments.data()};
     DBSA_RETURN_IF_ERROR(check_plan(d, [](const dbsa_kv* kv) { return kv->tokens; }));
     return Plan::make(d, {kQueryHeads, kKvHeads, kHeadDim, kKvBytes, kInvFreq, side_by_side,
                           [](const dbsa_kv* kv) {
@@ -294,6 +291,29 @@ TEST(Plan, MapsAreMadeOncePerKv) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kRun);
   EXPECT_EQ(refused.error().message, "plan: the device takes no map of a KV object");
+}
+
+// What kernels take for a window: they know no row before a token of it.
+TEST(Plan, FullSegmentsWithAWindowBecomeWindows) {
+  const dbsa_kv kv{100};
+  Description description;
+  description.add_segment(&kv, DBSA_SEGMENT_FULL, 0, 100, 0);
+  description.segments.back().window = 20;
+  description.add_range(4, 100);
+  auto plan = description.plan(0);
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  std::vector<std::byte> memory = (*plan)->tables();
+  const DevicePlan placed = (*plan)->place(memory.data());
+  EXPECT_EQ(placed.pieces[0].kind, kWindowSegment);
+  EXPECT_EQ(placed.pieces[0].window, 20);
+
+  description.positions[0] = 98;  // before the last token
+  plan = description.plan(0);
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.error().code, ErrorCode::kUnsupported);
+  EXPECT_EQ(plan.error().message,
+            "plan: segment 0: the cuda backend computes FULL segments with a window only where "
+            "their tokens stand before the rows; use the cpu backend");
 }
 
 }  // namespace

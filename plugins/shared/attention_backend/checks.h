@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace dbsa::backend_checks {
 
@@ -97,6 +98,32 @@ inline bool product_fits(int64_t a, int64_t b, int64_t limit) { return b <= limi
 constexpr int64_t kMostElements = int64_t{1} << 45;  // more than any machine has
 constexpr int64_t kMostTokens = int64_t{1} << 32;
 
+inline bool all_finite(const float* values, int32_t count) {
+  for (int32_t i = 0; i < count; ++i) {
+    if (!std::isfinite(values[i])) return false;
+  }
+  return true;
+}
+
+inline Status check_type(const dbsa_attention_shape& shape, int32_t index) {
+  const dbsa_attention_type& type = shape.types[index];
+  const std::string where = "configure: type " + std::to_string(index) + ": ";
+  const int32_t half = shape.head_dim / 2;
+  if (!std::isfinite(type.scale)) return invalid(where + "scale must be finite");
+  if (!std::isfinite(type.soft_cap) || type.soft_cap < 0) {
+    return invalid(where + "soft_cap must be finite and >= 0");
+  }
+  if (type.inv_freq == nullptr) return invalid(where + "inv_freq is null");
+  if (!all_finite(type.inv_freq, half)) return invalid(where + "inv_freq must be finite");
+  if (type.factor != nullptr && !all_finite(type.factor, half)) {
+    return invalid(where + "factor must be finite");
+  }
+  if (type.sink != nullptr && !all_finite(type.sink, shape.query_heads)) {
+    return invalid(where + "sink must be finite");
+  }
+  return {};
+}
+
 inline Status check_shape(const dbsa_attention_shape& shape) {
   const auto fault = [](const char* what, int64_t got) {
     return invalid(std::string("configure: ") + what + ", got " + std::to_string(got));
@@ -116,10 +143,17 @@ inline Status check_shape(const dbsa_attention_shape& shape) {
       shape.kv_dtype != DBSA_KV_DTYPE_I8) {
     return fault("kv_dtype must be F32 (1), BF16 (2) or I8 (3)", shape.kv_dtype);
   }
-  if (!std::isfinite(shape.scale)) return invalid("configure: scale must be finite");
-  if (shape.inv_freq == nullptr) return invalid("configure: inv_freq is null");
-  for (int32_t i = 0; i < shape.head_dim / 2; ++i) {
-    if (!std::isfinite(shape.inv_freq[i])) return invalid("configure: inv_freq must be finite");
+  if (shape.type_count < 1) return fault("type_count must be >= 1", shape.type_count);
+  if (shape.types == nullptr) return invalid("configure: types is null");
+  for (int32_t i = 0; i < shape.type_count; ++i) {
+    DBSA_RETURN_IF_ERROR(check_type(shape, i));
+  }
+  for (int32_t i = 0; shape.layer_types != nullptr && i < shape.layers; ++i) {
+    if (shape.layer_types[i] < 0 || shape.layer_types[i] >= shape.type_count) {
+      return invalid("configure: layer_types must be 0.." + std::to_string(shape.type_count - 1) +
+                     ", got " + std::to_string(shape.layer_types[i]) + " for layer " +
+                     std::to_string(i));
+    }
   }
   return {};
 }
@@ -214,6 +248,10 @@ inline Status check_swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu
   DBSA_RETURN_IF_ERROR(check_weight("swiglu", "gate", weights.gate, DBSA_WEIGHT_LINEAR));
   DBSA_RETURN_IF_ERROR(check_weight("swiglu", "up", weights.up, DBSA_WEIGHT_LINEAR));
   DBSA_RETURN_IF_ERROR(check_weight("swiglu", "down", weights.down, DBSA_WEIGHT_LINEAR));
+  if (weights.activation > DBSA_ACTIVATION_GELU_TANH) {
+    return invalid("swiglu: activation must be SILU (0) or GELU_TANH (1), got " +
+                   std::to_string(weights.activation));
+  }
   const int64_t inner = weights.gate->rows;
   if (weights.up->rows != inner || weights.up->width != weights.gate->width ||
       weights.down->width != inner) {
@@ -234,8 +272,29 @@ inline Status check_rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weig
                              const dbsa_buffer* out) {
   DBSA_RETURN_IF_ERROR(check_rows("rms_norm", "x", x, 0, rows));
   DBSA_RETURN_IF_ERROR(check_buffer("rms_norm", "out", out, rows, x->width));
-  DBSA_RETURN_IF_ERROR(check_vector("rms_norm", "weight", weight, x->width));
-  return check_distinct("rms_norm", "x", x, out);
+  DBSA_RETURN_IF_ERROR(check_weight("rms_norm", "weight", weight, DBSA_WEIGHT_VECTOR));
+  if (x->width % weight->width != 0) {
+    return invalid("rms_norm: weight must have a divisor of " + std::to_string(x->width) +
+                   " values, got " + std::to_string(weight->width));
+  }
+  return {};
+}
+
+inline Status check_add(const dbsa_buffer* x, int64_t rows, const dbsa_buffer* y,
+                        const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_rows("add", "x", x, 0, rows));
+  DBSA_RETURN_IF_ERROR(check_buffer("add", "y", y, rows, x->width));
+  return check_buffer("add", "out", out, rows, x->width);
+}
+
+inline Status check_scale(const dbsa_buffer* x, int64_t rows, float soft_cap,
+                          const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_rows("scale", "x", x, 0, rows));
+  DBSA_RETURN_IF_ERROR(check_buffer("scale", "out", out, rows, x->width));
+  if (!std::isfinite(soft_cap) || soft_cap < 0) {
+    return invalid("scale: soft_cap must be finite and >= 0");
+  }
+  return {};
 }
 
 inline Status check_layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
@@ -390,10 +449,23 @@ inline Status check_block_export(const dbsa_kv* kv, const dbsa_kv_format& format
   return {};
 }
 
-// plan_rows: of a plan that is not null.
-inline Status check_attention(int64_t plan_rows, int32_t layer, int32_t layers,
-                              const dbsa_buffer* q, int64_t width, const dbsa_buffer* out) {
-  DBSA_RETURN_IF_ERROR(check_layer("attention", layer, layers));
+inline Status check_plan_type(int32_t type, int32_t count) {
+  if (type < 0 || type >= count) {
+    return invalid("plan: type must be 0.." + std::to_string(count - 1) + ", got " +
+                   std::to_string(type));
+  }
+  return {};
+}
+
+// plan_rows and plan_type: of a plan that is not null. layer_types: one a layer.
+inline Status check_attention(int64_t plan_rows, int32_t plan_type, int32_t layer,
+                              const std::vector<int32_t>& layer_types, const dbsa_buffer* q,
+                              int64_t width, const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_layer("attention", layer, static_cast<int32_t>(layer_types.size())));
+  if (const int32_t type = layer_types[static_cast<size_t>(layer)]; type != plan_type) {
+    return invalid("attention: layer " + std::to_string(layer) + " is of type " +
+                   std::to_string(type) + ", the plan of type " + std::to_string(plan_type));
+  }
   DBSA_RETURN_IF_ERROR(check_buffer("attention", "q", q, plan_rows, width));
   DBSA_RETURN_IF_ERROR(check_buffer("attention", "out", out, plan_rows, width));
   return check_distinct("attention", "q", q, out);

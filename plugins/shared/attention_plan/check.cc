@@ -38,8 +38,11 @@ Status check_segment(const dbsa_segment& s, int64_t index, KvTokens kv_tokens) {
   if (s.kind == DBSA_SEGMENT_WINDOW && s.window < 1) {
     return fault(where() + "window must be >= 1, got " + number(s.window));
   }
-  if (s.kind != DBSA_SEGMENT_WINDOW && s.window != 0) {
-    return fault(where() + "window must be 0 unless kind is WINDOW, got " + number(s.window));
+  if (s.kind == DBSA_SEGMENT_FULL && s.window < 0) {
+    return fault(where() + "window must be >= 0, got " + number(s.window));
+  }
+  if (s.kind == DBSA_SEGMENT_CAUSAL && s.window != 0) {
+    return fault(where() + "window of a CAUSAL segment must be 0, got " + number(s.window));
   }
   return {};
 }
@@ -110,10 +113,9 @@ Status check_rows_see(const dbsa_plan_description& d, const dbsa_row_range& r, i
 
 Interval visible_tokens(const dbsa_segment& s, int64_t position) {
   const int64_t end = s.first_token + s.length;
-  if (s.kind == DBSA_SEGMENT_FULL) return {s.first_token, end};
   const int64_t own = position - s.start + s.first_token;  // the index that stands at `position`
-  Interval tokens{s.first_token, std::min(end, own + 1)};
-  if (s.kind == DBSA_SEGMENT_WINDOW && s.window <= own - s.first_token) {
+  Interval tokens{s.first_token, s.kind == DBSA_SEGMENT_FULL ? end : std::min(end, own + 1)};
+  if (s.window > 0 && s.window <= own - s.first_token) {
     tokens.begin = own - s.window + 1;
   }
   return tokens;

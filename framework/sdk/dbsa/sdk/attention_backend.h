@@ -67,6 +67,12 @@ class AttentionBackend {
                              const int32_t* ids, double* values, int32_t* best,
                              double* best_values) = 0;
 
+  virtual Status add(const dbsa_buffer* x, int64_t rows, const dbsa_buffer* y, float factor,
+                     dbsa_buffer* out) = 0;
+  virtual Status scale(const dbsa_buffer* x, int64_t rows, float factor, float soft_cap,
+                       dbsa_buffer* out) = 0;
+  virtual bool supports(const char* op, uint32_t dtype, const char* feature) const = 0;
+
   // Where the arithmetic depends on the machine: what was chosen. It must live as long as this.
   virtual const char* code_path() const { return nullptr; }
 
@@ -250,6 +256,20 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
     },
     // identity
     [](void* instance) noexcept { return sdk::backend(instance).code_path(); },
+    // multipliers and norms on outputs
+    [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_buffer* y, float factor,
+       dbsa_buffer* out, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&] { return sdk::backend(instance).add(x, rows, y, factor, out); });
+    },
+    [](void* instance, const dbsa_buffer* x, int64_t rows, float factor, float soft_cap,
+       dbsa_buffer* out, dbsa_error* error) noexcept {
+      return sdk::guard(
+          error, [&] { return sdk::backend(instance).scale(x, rows, factor, soft_cap, out); });
+    },
+    // what cannot be computed
+    [](void* instance, const char* op, uint32_t dtype, const char* feature) noexcept -> int32_t {
+      return sdk::backend(instance).supports(op, dtype, feature) ? 1 : 0;
+    },
 };
 
 }  // namespace dbsa

@@ -1,11 +1,6 @@
-// The forward pass of the Llama family (Llama 2 to 3.2, TinyLlama, SmolLM2, Mistral, Qwen2), once,
-// as ops of an attention backend. What makes dense, block-sparse and cached attention differ is the
-// plan in ForwardInput alone.
-//
-//   x = embedding(ids)
-//   each layer:  h = rms_norm(x); q, k, v = linear(h); KV <- (rope(k), v)
-//                x += linear(attention(q, plan));  x += down(silu(gate(h')) * up(h')), h' = norm(x)
-//   logits = linear(rms_norm(x))   for the wanted rows only
+// The forward pass of a decoder, once for every family (model_spec.h says what they differ by), as
+// ops of an attention backend. Dense, block-sparse and cached attention differ only by the plan in
+// ForwardInput. Logits are computed for the wanted rows only.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -17,7 +12,8 @@
 #include <vector>
 
 #include "host/attention_backend.h"
-#include "model/model_config.h"
+#include "model/model_spec.h"
+#include "model/model_tensors.h"
 #include "model/packed_weights.h"
 #include "model/weight_loader.h"
 #include "model/weights.h"
@@ -44,7 +40,8 @@ struct Precision {
   uint32_t kv_dtype = DBSA_KV_DTYPE_F32;  // DBSA_KV_DTYPE_*
 };
 
-// Tells a backend what it will attend with; each backend once.
+// Tells a backend what it will attend with; each backend once. kUnsupported, with the remedy, where
+// it says that it cannot.
 Status configure_backend(const ModelConfig& config, Precision precision,
                          host::AttentionBackend& backend);
 
@@ -54,16 +51,16 @@ struct ScoreAsk {
   std::span<const int32_t> tokens;
 };
 
-class Llama {
+class Decoder {
  public:
   // Packs the weights into the backend; they must outlive the model (the embedding is
   // read in place). Pages of packed weights are given back to the system. packed: where packed
   // weights are kept, must outlive the model too; nullptr: nowhere. Fails, and keeps nothing, when
   // a file of either was changed since it was opened; so does every pass, and returns nothing.
-  static Result<std::unique_ptr<Llama>> load(const Weights& weights, const ModelConfig& config,
-                                             Precision precision, host::AttentionBackend& backend,
-                                             PackedWeights* packed = nullptr);
-  ~Llama();
+  static Result<std::unique_ptr<Decoder>> load(const Weights& weights, const ModelConfig& config,
+                                               Precision precision, host::AttentionBackend& backend,
+                                               PackedWeights* packed = nullptr);
+  ~Decoder();
 
   // May check stored planes of a layer, or take what it wrote; an error stops the pass.
   using LayerHook = std::function<Status(int32_t layer)>;
@@ -86,34 +83,42 @@ class Llama {
   Result<std::vector<float>> hidden_states(const ForwardInput& input, int32_t layers);
 
   const ModelConfig& config() const { return config_; }
+  const ModelSpec& spec() const { return spec_; }
   Precision precision() const { return precision_; }
 
  private:
   struct Layer;
   struct Activations;
 
-  Llama(const Weights& weights, const ModelConfig& config, Precision precision,
-        host::AttentionBackend& backend, PackedWeights* packed);
-  float epsilon() const { return static_cast<float>(config_.rms_norm_eps); }
+  Decoder(const Weights& weights, const ModelConfig& config, Precision precision,
+          host::AttentionBackend& backend, PackedWeights* packed);
+  float epsilon() const { return static_cast<float>(spec_.rms_norm_eps); }
   Status load_weights();
+  host::Weight* slot(const ModelTensor& tensor);
   Status check_unchanged() const;
   Status reserve(int64_t rows, int64_t last_rows, int64_t logit_rows);
   Status compute_layers(const ForwardInput& input, std::span<const int64_t> wanted_rows,
                         int64_t logit_rows, const LayerHook& before_layer,
                         const LayerHook& kv_written);
   Status compute_logits(const host::Buffer& x, int64_t rows);
-  Result<host::Plan> prepare(const ForwardInput& input);
+  Result<std::vector<host::Plan>> prepare(const ForwardInput& input);
+  Status embed(const ForwardInput& input);
   Status append_kv(const ForwardInput& input, int32_t layer);
   Status write_kv(const ForwardInput& input, int32_t layer, bool queries);
-  Status finish_layer(const Layer& layer, int64_t rows);
+  Status attend(const std::vector<host::Plan>& plans, int32_t layer);
+  Status add_attention(const Layer& layer, int64_t rows, const host::Buffer& attended,
+                       host::Buffer& x);
   Status feed_forward(const Layer& layer, int64_t rows, host::Buffer& x);
+  Status add_branch(const host::Weight& norm, int64_t rows, host::Buffer& x);
 
   const Weights& weights_;
   ModelConfig config_;
+  ModelSpec spec_;
   Precision precision_;
   host::AttentionBackend& backend_;
   PackedWeights* packed_;
   std::vector<Layer> layers_;
+  bool changes_outputs_ = false;  // of attention and the MLP, by norms or a multiplier
   EmbeddingTable embedding_;
   host::Weight norm_;
   host::Weight head_;
