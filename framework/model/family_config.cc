@@ -32,8 +32,7 @@ constexpr std::string_view kRecurrent =
     "Qwen3";
 constexpr std::array kRefused = {
     Refused{"gpt_oss", "is not computed: experts in MXFP4; use Qwen3 or Gemma 3"},
-    Refused{"mistral3",
-            "is not computed: queries are scaled by their position; use Mistral 7B or Qwen3"},
+    Refused{"mistral3", "is not computed: it reads images, too; use Mistral 7B or Qwen3"},
     Refused{"ministral3",
             "is not computed: queries are scaled by their position; use Mistral 7B or Qwen3"},
     Refused{"mixtral", "is not computed: it has experts; use Mistral 7B"},

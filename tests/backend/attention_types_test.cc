@@ -192,6 +192,57 @@ TEST(AttentionTypes, WindowsDoNotMakeRowsDependOnOthers) {
   }
 }
 
+// Ranges that share segments, as branches of a label tree and queries in a batch do, but see
+// different ones of them through the window.
+TEST(AttentionTypes, RangesThatShareSegmentsSeeThemThroughTheirOwnWindows) {
+  const uint64_t seed = 4244;
+  for (const Variant& variant : variants()) {
+    for (const int64_t window : {60, 400, 1300}) {
+      std::mt19937_64 random(seed);
+      PlanCase c;
+      c.shape = variant.apply(head_shape(32, 2, 1));
+      std::vector<int64_t> starts, lengths;
+      for (int64_t b = 0, start = 0; b < 6; ++b) {
+        lengths.push_back(draw(random, 20, 500));
+        starts.push_back(start);
+        start += lengths.back();
+        c.add_kv(random, lengths.back());
+      }
+      const int64_t end = starts.back() + lengths.back();
+      const int own = c.add_kv(random, 12 * 3);
+      for (int64_t r = 0; r < 12; ++r) {
+        for (size_t b = 0; b < starts.size(); ++b)
+          c.add_segment(static_cast<int>(b), DBSA_SEGMENT_FULL, 0, lengths[b], starts[b], window);
+        const int64_t at = end + r % 4 * draw(random, 1, 200);
+        c.add_segment(own, DBSA_SEGMENT_WINDOW, r * 3, 3, at, window);
+        c.add_range(3, at);
+      }
+      c.draw_queries(random);
+      Backend backend(variant.path, 2, c.shape);
+      const auto handles = c.fill(backend);
+      const int64_t width = c.shape.query_width();
+      const Rows all = backend.attend(c.describe(handles), c.q);
+      for (size_t r = 0; r < c.ranges.size(); ++r) {
+        PlanCase one = c;
+        const dbsa_row_range range = c.ranges[r];
+        one.ranges = {range};
+        one.ranges[0].first_row = 0;
+        one.positions.assign(c.positions.begin() + range.first_row,
+                             c.positions.begin() + range.first_row + range.rows);
+        one.q.assign(c.q.begin() + range.first_row * width,
+                     c.q.begin() + (range.first_row + range.rows) * width);
+        EXPECT_TRUE(same_bits(backend.attend(one.describe(handles), one.q),
+                              Rows(all.begin() + range.first_row * width,
+                                   all.begin() + (range.first_row + range.rows) * width)))
+            << variant.name() << ", window " << window << ", range " << r << ", seed " << seed;
+      }
+      c.take_back(backend, handles);
+      EXPECT_LE(worst_row_error(all, c.oracle(), width), tolerance(variant, 0))
+          << variant.name() << ", window " << window << ", seed " << seed;
+    }
+  }
+}
+
 // Tokens behind a row are seen through a FULL segment with a window, as without one.
 TEST(AttentionTypes, AFullSegmentsWindowHidesOnlyWhatIsFarBefore) {
   if (!on_cpu()) GTEST_SKIP() << "declined by name";

@@ -24,17 +24,14 @@ Interval seen_by_range(const dbsa_segment& segment, const dbsa_row_range& range,
   return seen;
 }
 
-// Cuts the segments of a range into pieces and parts. Returns the segments of which any row sees
-// something.
-std::vector<dbsa_segment> add_range(const dbsa_row_range& r, dbsa_plan& plan) {
-  std::vector<dbsa_segment> all_seen;
+// Cuts the segments of a range into pieces and parts.
+void add_range(const dbsa_row_range& r, dbsa_plan& plan) {
   Range range = {r.first_row, r.rows, static_cast<int64_t>(plan.pieces.size()), 0, 0};
   int64_t taken = kPartTokens;  // by the open part; full, so that the first piece opens one
   for (int64_t s = r.first_segment; s < r.first_segment + r.segment_count; ++s) {
     const dbsa_segment& segment = plan.segments[static_cast<size_t>(s)];
     const int64_t end = segment.first_token + segment.length;
     const Interval seen = seen_by_range(segment, r, plan);
-    if (seen.begin < seen.end) all_seen.push_back(segment);
     for (int64_t begin = segment.first_token; begin < end;) {
       const int64_t stop = std::min(end, begin / kPartTokens * kPartTokens + kPartTokens);
       if (taken >= kPartTokens) {
@@ -49,7 +46,23 @@ std::vector<dbsa_segment> add_range(const dbsa_row_range& r, dbsa_plan& plan) {
   }
   range.pieces = static_cast<int64_t>(plan.pieces.size()) - range.first_piece;
   plan.ranges.push_back(range);
-  return all_seen;
+}
+
+// The distances at which rows of a range meet the segments that they see something of.
+void add_distances(const dbsa_row_range& range, const dbsa_plan& plan,
+                   std::vector<Interval>& distances) {
+  const int32_t* positions = plan.positions.data() + range.first_row;
+  const dbsa_segment* segments = plan.segments.data() + range.first_segment;
+  const auto has_window = [](const dbsa_segment& segment) { return segment.window > 0; };
+  if (std::none_of(segments, segments + range.segment_count, has_window)) {
+    attention_plan::add_distances(positions, range.rows, segments, range.segment_count, distances);
+    return;
+  }
+  for (int64_t s = 0; s < range.segment_count; ++s) {
+    const Interval seen = seen_by_range(segments[s], range, plan);
+    if (seen.begin < seen.end)
+      attention_plan::add_distances(positions, range.rows, segments + s, 1, distances);
+  }
 }
 
 const Piece& piece_of(const dbsa_plan& plan, const Range& range, int64_t index) {
@@ -176,9 +189,8 @@ Result<std::unique_ptr<dbsa_plan>> make_plan(const dbsa_plan_description& descri
   std::vector<Interval> distances;
   for (int64_t i = 0; i < description.range_count; ++i) {
     const dbsa_row_range& range = description.ranges[i];
-    const std::vector<dbsa_segment> seen = add_range(range, *plan);
-    attention_plan::add_distances(plan->positions.data() + range.first_row, range.rows, seen.data(),
-                                  static_cast<int64_t>(seen.size()), distances);
+    add_range(range, *plan);
+    add_distances(range, *plan, distances);
   }
   add_tiles(shape.group, *plan);
   plan->rotations = Rotations::make(std::move(distances), shape.inv_freq, shape.factor);
