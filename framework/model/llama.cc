@@ -45,6 +45,11 @@ Llama::Llama(const Weights& weights, const ModelConfig& config, Precision precis
 
 Llama::~Llama() = default;
 
+std::string compute_name(Precision precision) {
+  if (precision.quantised) return "quantised";
+  return precision.compute == DBSA_COMPUTE_BF16 ? "bf16" : "f32";
+}
+
 Status configure_backend(const ModelConfig& config, Precision precision,
                          host::AttentionBackend& backend) {
   const std::vector<float> inv_freq = rope_inverse_frequencies(config.rope);
@@ -68,7 +73,8 @@ Result<std::unique_ptr<Llama>> Llama::load(const Weights& weights, const ModelCo
                                            Precision precision, host::AttentionBackend& backend,
                                            PackedWeights* packed) {
   DBSA_RETURN_IF_ERROR(configure_backend(config, precision, backend));
-  if (packed != nullptr) packed->open(backend);
+  precision.quantised = precision.quantised && !backend.block_types().empty();
+  if (packed != nullptr) packed->open(backend, precision.quantised);
   const auto load = [&]() -> Result<std::unique_ptr<Llama>> {
     std::unique_ptr<Llama> model(new Llama(weights, config, precision, backend, packed));
     DBSA_RETURN_IF_ERROR(model->load_weights());
@@ -92,8 +98,9 @@ Status Llama::check_unchanged() const {
 }
 
 Status Llama::load_weights() {
-  const TensorDtype decoded =
-      precision_.compute == DBSA_COMPUTE_BF16 ? TensorDtype::kBF16 : TensorDtype::kF32;
+  const TensorDtype decoded = precision_.quantised                      ? TensorDtype::kBlocks
+                              : precision_.compute == DBSA_COMPUTE_BF16 ? TensorDtype::kBF16
+                                                                        : TensorDtype::kF32;
   const WeightLoader load(weights_, backend_, "", packed_, decoded);
   const int64_t hidden = config_.hidden_size;
   const int64_t inner = config_.intermediate_size;

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "host/attention_backend.h"
@@ -42,7 +43,12 @@ struct ForwardInput {
 struct Precision {
   uint32_t compute = DBSA_COMPUTE_F32;    // DBSA_COMPUTE_*
   uint32_t kv_dtype = DBSA_KV_DTYPE_F32;  // DBSA_KV_DTYPE_*
+  bool quantised =
+      false;  // with BF16: weights of blocks stay quantised, where a backend takes them
 };
+
+// "f32", "bf16" or "quantised", as records and keys of blocks say.
+std::string compute_name(Precision precision);
 
 // Tells a backend what it will attend with; each backend once.
 Status configure_backend(const ModelConfig& config, Precision precision,
@@ -86,6 +92,7 @@ class Llama {
   Result<std::vector<float>> hidden_states(const ForwardInput& input, int32_t layers);
 
   const ModelConfig& config() const { return config_; }
+  // Not quantised where the backend takes no blocks.
   Precision precision() const { return precision_; }
 
  private:

@@ -51,8 +51,9 @@ class GgufForward : public testing::TestWithParam<std::string> {
     test::write_file(folder_.file("config.json"), test::read_file(fixture_ + "/config.json"));
   }
 
-  std::vector<float> logits(const std::string& path, Precision precision) const {
-    ForwardHarness harness(path, {.precision = precision});
+  std::vector<float> logits(const std::string& path, Precision precision,
+                            const std::string& instructions = "auto") const {
+    ForwardHarness harness(path, {.precision = precision, .instructions = instructions});
     std::vector<int32_t> ids;
     for (int32_t i = 0; i < 60; ++i) ids.push_back(5 + (i * 37) % 180);
     return harness.prefill(ids, all_rows(60));
@@ -90,6 +91,28 @@ TEST_P(GgufForward, LogitsOfTheFolderInBfloat16) {
   if (config_.rope.kind == RopeKind::kLlama3) GTEST_SKIP() << "the frequencies differ in a bit";
   write(GgufElements::kBF16);
   expect_equal(kBf16);
+}
+
+// Blocks that stay as they are give what the same blocks give once they are decoded to bfloat16:
+// the same bits where a code path sums both with its own kernels.
+TEST_P(GgufForward, BlocksComputeAsTheDecodedNumbers) {
+  write(GgufElements::kQ8);
+  for (const std::string& path : ForwardHarness::code_paths()) {
+    ForwardHarness kept(folder_.file("model.gguf"),
+                        {.precision = kQuantised, .instructions = path});
+    EXPECT_TRUE(kept.model().precision().quantised);
+    const auto got = logits(folder_.file("model.gguf"), kQuantised, path);
+    const auto expected = logits(folder_.file("model.gguf"), kBf16, path);
+    if (kept.backend().code_path().find("oneDNN") == std::string::npos) {
+      EXPECT_EQ(got, expected) << path;
+      continue;
+    }
+    // Other roundings of sums go on through the layers, as those of bfloat16 do.
+    const double error = reference::worst_row_error(
+        reference::to_double(got), reference::to_double(expected), config_.vocab_size);
+    std::cout << path << ": error " << error << "\n";
+    EXPECT_LE(error, 2e-2);
+  }
 }
 
 TEST_P(GgufForward, FingerprintIsOfTypesAndBytes) {
