@@ -49,7 +49,47 @@ Result<AttentionBackend> AttentionBackend::create(const LoadedPlugin& plugin,
                                                   const nlohmann::json& config) {
   DBSA_ASSIGN_OR_RETURN(Instance instance,
                         Instance::create(plugin, services, config, DBSA_KIND_ATTENTION_BACKEND));
-  return AttentionBackend(std::move(instance));
+  AttentionBackend backend(std::move(instance));
+  DBSA_RETURN_IF_ERROR(backend.find_extensions());
+  return backend;
+}
+
+Status AttentionBackend::find_extensions() {
+  constexpr const char* kId = DBSA_EXTENSION_QUANTISED_WEIGHTS;
+  const void* found = find_extension(instance_->plugin(), kId);
+  if (found == nullptr) return {};
+  const auto& weights = *static_cast<const dbsa_quantised_weights*>(found);
+  const auto broken = [&](const std::string& what) {
+    return instance_->broken("extension", "returned for " + std::string(kId) + " " + what);
+  };
+  if (weights.struct_size != sizeof weights)
+    return broken("a struct_size of " + std::to_string(weights.struct_size) + ", expected " +
+                  std::to_string(sizeof weights));
+  if (weights.types == nullptr || weights.type_count < 1 || weights.type_count > 64)
+    return broken(std::to_string(weights.type_count) + " types" +
+                  (weights.types == nullptr ? " at null" : ", expected 1 to 64"));
+  if (weights.weight_create == nullptr) return broken("a weight_create that is null");
+  quantised_ = &weights;
+  return {};
+}
+
+std::span<const uint32_t> AttentionBackend::block_types() const {
+  if (quantised_ == nullptr) return {};
+  return {quantised_->types, quantised_->type_count};
+}
+
+Result<Weight> AttentionBackend::weight_create(int32_t use, uint32_t type, int64_t rows,
+                                               int64_t width,
+                                               std::span<const unsigned char> blocks) {
+  const auto types = block_types();
+  DBSA_RETURN_IF_ERROR(check(std::find(types.begin(), types.end(), type) != types.end(),
+                             "weight_create", "a type of blocks that it does not take"));
+  dbsa_weight* weight = nullptr;
+  DBSA_RETURN_IF_ERROR(instance_->setup_call("weight_create", quantised_->weight_create, use, type,
+                                             rows, width, static_cast<const void*>(blocks.data()),
+                                             static_cast<uint64_t>(blocks.size()), &weight));
+  if (weight == nullptr) return instance_->broken("weight_create", "returned no weight");
+  return Weight({weight, instance_.get(), vtable_->weight_destroy, "weight_destroy"}, rows, width);
 }
 
 // The caller's mistake, found before the plugin sees it.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <dbsa/attention_backend.h>
+#include <dbsa/quantised_weights.h>
 
 #include <initializer_list>
 #include <memory>
@@ -137,6 +138,7 @@ class Plan : public BackendHandle<dbsa_plan> {
 
 class AttentionBackend {
  public:
+  // kPlugin also where an extension of the plugin is not what its header says.
   static Result<AttentionBackend> create(const LoadedPlugin& plugin, HostServices& services,
                                          const nlohmann::json& config);
 
@@ -161,6 +163,11 @@ class AttentionBackend {
 
   // use: DBSA_WEIGHT_*. An EMBEDDING's memory must outlive the weight. [setup]
   Result<Weight> weight_create(int32_t use, const dbsa_tensor& tensor);
+  // DBSA_BLOCKS_* that weights stay quantised in; empty for a backend that computes with none.
+  std::span<const uint32_t> block_types() const;
+  // A weight [rows, width] from blocks, see dbsa/quantised_weights.h. [setup]
+  Result<Weight> weight_create(int32_t use, uint32_t type, int64_t rows, int64_t width,
+                               std::span<const unsigned char> blocks);
   // What the packed bytes of linear weights depend on but the weights; "": they cannot be kept.
   std::string packing() const;
   // Valid as long as the weight.
@@ -217,9 +224,11 @@ class AttentionBackend {
   explicit AttentionBackend(Instance instance);
   Status check(bool holds, const char* function, const char* what) const;
   Status check_format(const dbsa_kv_format& format, const char* function) const;
+  Status find_extensions();
 
   std::unique_ptr<Instance> instance_;  // handles point to it
   const dbsa_attention_backend_vtable* vtable_;
+  const dbsa_quantised_weights* quantised_ = nullptr;  // nullptr: not there
   int32_t layers_ = 0;
   int64_t query_width_ = 0;  // query_heads * head_dim
   int64_t kv_width_ = 0;     // kv_heads * head_dim

@@ -140,7 +140,7 @@ Status check_table(const Manifest& manifest, const dbsa_plugin_table& table) {
                                hex(DBSA_ABI_MAGIC));
   if (table.abi_major != DBSA_ABI_MAJOR || table.abi_minor != DBSA_ABI_MINOR)
     return wrong_abi(manifest, table.abi_major, table.abi_minor);
-  if (table.struct_size != sizeof table)
+  if (table.struct_size != sizeof table && table.struct_size != DBSA_PLUGIN_TABLE_LEAST)
     return fault(manifest, "its table has struct_size " + std::to_string(table.struct_size) +
                                ", expected " + std::to_string(sizeof table));
   if (table.kind != manifest.kind)
@@ -195,6 +195,13 @@ Result<LoadedPlugin> load_library(const Manifest& manifest) {
                                "; its source must end with DBSA_PLUGIN(Class)");
   DBSA_RETURN_IF_ERROR(check_table(manifest, *table));
   return LoadedPlugin{manifest.id, manifest.library_path, table, manifest.config_keys};
+}
+
+const void* find_extension(const LoadedPlugin& plugin, const char* id) {
+  const dbsa_plugin_table& table = *plugin.table;
+  if (table.struct_size < sizeof table || table.extension == nullptr) return nullptr;
+  const PluginCallScope scope(plugin, "extension");
+  return table.extension(id);
 }
 
 std::string program_directory() {

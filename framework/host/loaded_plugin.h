@@ -26,4 +26,7 @@ struct LoadedPlugin {
   std::shared_ptr<std::recursive_mutex> setup = std::make_shared<std::recursive_mutex>();
 };
 
+// What the plugin returns for an extension's id; nullptr: it does not have it.
+const void* find_extension(const LoadedPlugin& plugin, const char* id);
+
 }  // namespace dbsa::host

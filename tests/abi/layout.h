@@ -9,6 +9,7 @@
 #include <dbsa/kv_store.h>
 #include <dbsa/mask_pattern.h>
 #include <dbsa/plugin.h>
+#include <dbsa/quantised_weights.h>
 #include <dbsa/retriever.h>
 
 #ifdef __cplusplus
@@ -69,7 +70,7 @@ AT(dbsa_host, embedding_width, 56);
 AT(dbsa_host, embed, 64);
 AT(dbsa_host, open_plugin, 72);
 
-SIZE(dbsa_plugin_table, 56);
+SIZE(dbsa_plugin_table, 64);
 AT(dbsa_plugin_table, struct_size, 0);
 AT(dbsa_plugin_table, magic, 4);
 AT(dbsa_plugin_table, abi_major, 8);
@@ -80,6 +81,7 @@ AT(dbsa_plugin_table, check_config, 24);
 AT(dbsa_plugin_table, create, 32);
 AT(dbsa_plugin_table, destroy, 40);
 AT(dbsa_plugin_table, vtable, 48);
+AT(dbsa_plugin_table, extension, 56);
 
 SIZE(dbsa_kv_format, 56);
 AT(dbsa_kv_format, struct_size, 0);
@@ -288,6 +290,12 @@ AT(dbsa_attention_backend_vtable, code_path, 248);
 AT(dbsa_attention_backend_vtable, add, 256);
 AT(dbsa_attention_backend_vtable, scale, 264);
 AT(dbsa_attention_backend_vtable, supports, 272);
+
+SIZE(dbsa_quantised_weights, 24);
+AT(dbsa_quantised_weights, struct_size, 0);
+AT(dbsa_quantised_weights, type_count, 4);
+AT(dbsa_quantised_weights, types, 8);
+AT(dbsa_quantised_weights, weight_create, 16);
 
 #undef CHECK
 #undef SIZE

@@ -28,6 +28,9 @@
 #ifndef VTABLE
 #define VTABLE &vtable
 #endif
+#ifndef EXTENSION
+#define EXTENSION NULL
+#endif
 #ifndef VTABLE_SIZE
 #define VTABLE_SIZE sizeof(dbsa_block_grouper_vtable)
 #endif
@@ -91,5 +94,5 @@ int32_t group(void* instance, const dbsa_demonstrations* demonstrations, int64_t
 const dbsa_block_grouper_vtable vtable = {VTABLE_SIZE, GROUP};
 
 extern DBSA_EXPORT const dbsa_plugin_table dbsa_plugin;
-const dbsa_plugin_table dbsa_plugin = {TABLE_SIZE, MAGIC,        ABI_MAJOR, ABI_MINOR, KIND,
-                                       1,          CHECK_CONFIG, CREATE,    DESTROY,   VTABLE};
+const dbsa_plugin_table dbsa_plugin = {TABLE_SIZE,   MAGIC,  ABI_MAJOR, ABI_MINOR, KIND,     1,
+                                       CHECK_CONFIG, CREATE, DESTROY,   VTABLE,    EXTENSION};

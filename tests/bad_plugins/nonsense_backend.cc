@@ -1,3 +1,4 @@
+#include <dbsa/quantised_weights.h>
 #include <dbsa/sdk/attention_backend.h>
 
 // What a host holds is an address only.
@@ -11,6 +12,30 @@ namespace {
 using dbsa::Result;
 using dbsa::Status;
 
+// What is wrong with the extension, where there is one.
+#if defined(QUANTISED_SIZE)
+#define QUANTISED 8, 1, kTypes, no_weight
+#elif defined(QUANTISED_NO_TYPES)
+#define QUANTISED sizeof(dbsa_quantised_weights), 0, kTypes, no_weight
+#elif defined(QUANTISED_MANY_TYPES)
+#define QUANTISED sizeof(dbsa_quantised_weights), 4000000000, kTypes, no_weight
+#elif defined(QUANTISED_NULL_TYPES)
+#define QUANTISED sizeof(dbsa_quantised_weights), 1, nullptr, no_weight
+#elif defined(QUANTISED_NULL_CREATE)
+#define QUANTISED sizeof(dbsa_quantised_weights), 1, kTypes, nullptr
+#elif defined(QUANTISED_NO_WEIGHT)
+#define QUANTISED sizeof(dbsa_quantised_weights), 1, kTypes, no_weight
+#endif
+
+#ifdef QUANTISED
+[[maybe_unused]] constexpr uint32_t kTypes[] = {DBSA_BLOCKS_Q4_0};
+[[maybe_unused]] int32_t no_weight(void*, int32_t, uint32_t, int64_t, int64_t, const void*,
+                                   uint64_t, dbsa_weight**, dbsa_error*) {
+  return DBSA_OK;
+}
+constexpr dbsa_quantised_weights kQuantised = {QUANTISED};
+#endif
+
 class NonsenseBackend : public dbsa::AttentionBackend {
  public:
   static constexpr uint32_t kRevision = 1;
@@ -18,6 +43,9 @@ class NonsenseBackend : public dbsa::AttentionBackend {
                                                          const dbsa::Config& config) {
     return std::make_unique<NonsenseBackend>(host, *config.get<std::string>("fault"));
   }
+#ifdef QUANTISED
+  static const void* extension(std::string_view) { return &kQuantised; }
+#endif
   NonsenseBackend(dbsa::Host host, std::string fault) : host_(host), fault_(std::move(fault)) {
     say("create");
   }

@@ -347,6 +347,39 @@ TEST(NonsenseBackend, IsNamed) {
             "log_softmax: returned a token outside the vocabulary");
 }
 
+TEST(NonsenseBackend, WhoseExtensionIsWrong) {
+  const std::string returned = "extension: returned for dbsa.backend.quantised/1 ";
+  const std::pair<const char*, std::string> cases[] = {
+      {"quantised_size", returned + "a struct_size of 8, expected 24"},
+      {"quantised_no_types", returned + "0 types, expected 1 to 64"},
+      {"quantised_many_types", returned + "4000000000 types, expected 1 to 64"},
+      {"quantised_null_types", returned + "1 types at null"},
+      {"quantised_null_create", returned + "a weight_create that is null"},
+      {"quantised_no_weight", "succeeded"},
+  };
+  HostServices services({.threads = 1});
+  for (const auto& [plugin, message] : cases)
+    EXPECT_EQ(
+        without_name(make<AttentionBackend>(services, DBSA_KIND_ATTENTION_BACKEND, plugin, ""),
+                     "attention_backend", plugin),
+        message);
+  auto plain =
+      make<AttentionBackend>(services, DBSA_KIND_ATTENTION_BACKEND, "nonsense_backend", "");
+  EXPECT_TRUE(plain->block_types().empty());
+  auto none =
+      make<AttentionBackend>(services, DBSA_KIND_ATTENTION_BACKEND, "quantised_no_weight", "");
+  ASSERT_TRUE(none.ok());
+  const std::vector<unsigned char> block(18);
+  EXPECT_EQ(without_name(none->weight_create(DBSA_WEIGHT_LINEAR, DBSA_BLOCKS_Q4_0, 1, 32, block),
+                         "attention_backend", "quantised_no_weight"),
+            "weight_create: returned no weight");
+  for (auto* backend : {&*plain, &*none})
+    EXPECT_EQ(
+        backend->weight_create(DBSA_WEIGHT_LINEAR, DBSA_BLOCKS_Q8_0, 1, 32, block).error().message,
+        "attention backend " + backend->plugin_id() +
+            ": weight_create: a type of blocks that it does not take");
+}
+
 // The caller's own mistakes never reach the plugin.
 TEST(Backend, ChecksShapes) {
   HostServices services({.threads = 1});

@@ -46,7 +46,8 @@ constexpr dbsa_plugin_table raw_table(uint32_t kind, const Vtable* vtable) {
             say(instance, "destroy");
             delete static_cast<RawInstance*>(instance);
           },
-          vtable};
+          vtable,
+          nullptr};
 }
 
 #define RAW_PLUGIN(kind, vtable)                                 \

@@ -184,7 +184,14 @@ typedef struct dbsa_plugin_table {
   void (*destroy)(void* instance);
   /* The functions of the kind: a const dbsa_<kind>_vtable. */
   const void* vtable;
+  /* What the plugin can do beyond its kind: the const struct that the header of extension `id`
+   * describes, valid for good; NULL for one that it does not have. NULL: it has none. A table may
+   * end before this field. [any] */
+  const void* (*extension)(const char* id);
 } dbsa_plugin_table;
+
+/* The bytes of a table without extension. */
+#define DBSA_PLUGIN_TABLE_LEAST offsetof(dbsa_plugin_table, extension)
 
 /* The symbol a plugin exports. */
 #define DBSA_PLUGIN_SYMBOL "dbsa_plugin"

@@ -5,6 +5,7 @@
 //   static constexpr uint32_t kRevision = 1;                     // as in the manifest
 //   static Result<std::unique_ptr<X>> create(Host, const Config&);
 //   static Status check_config(const Config&);                   // optional
+//   static const void* extension(std::string_view id);           // optional, nullptr: not there
 //
 // and one line at the end of its source: DBSA_PLUGIN(X).
 #pragma once
@@ -73,6 +74,18 @@ concept HasCheckConfig = requires(const Config& config) {
   { Plugin::check_config(config) } -> std::same_as<Status>;
 };
 
+template <typename Plugin>
+concept HasExtension = requires(std::string_view id) {
+  { Plugin::extension(id) } -> std::same_as<const void*>;
+};
+
+template <typename Plugin>
+constexpr decltype(dbsa_plugin_table::extension) extension_of() {
+  if constexpr (HasExtension<Plugin>)
+    return [](const char* id) noexcept -> const void* { return Plugin::extension(id); };
+  return nullptr;
+}
+
 // Instances cross the boundary as a pointer to the class of the kind, Plugin::Kind.
 template <typename Plugin>
 constexpr dbsa_plugin_table make_table(const typename Plugin::Kind::Vtable* vtable) {
@@ -101,6 +114,7 @@ constexpr dbsa_plugin_table make_table(const typename Plugin::Kind::Vtable* vtab
       },
       [](void* instance) noexcept { delete static_cast<typename Plugin::Kind*>(instance); },
       vtable,
+      extension_of<Plugin>(),
   };
 }
 
