@@ -122,6 +122,28 @@ TEST(Linear, RowsDoNotDependOnThreadsOrOtherRows) {
   }
 }
 
+// Every number of rows, as kernels may be chosen by it.
+TEST(Linear, SumsHaveOneOrderForEachNumberOfRows) {
+  for (const std::string& path : code_paths()) {
+    Shape shape;
+    shape.compute = DBSA_COMPUTE_BF16;
+    Backend backend(path, 2, shape);
+    for (const Size size : {Size{576, 192}, Size{2048, 96}, Size{4096, 33}}) {
+      std::mt19937_64 random(17);
+      const Rows x = random_rows(random, 64 * size.in);
+      const auto weight = backend.weight(
+          DBSA_WEIGHT_LINEAR, random_rows(random, size.out * size.in), {size.out, size.in});
+      const Rows all = run_linear(backend, x, 64, weight, nullptr, nullptr, size);
+      for (int64_t rows = 1; rows < 64; rows += kSanitized ? 13 : 1) {
+        const Rows part(x.begin(), x.begin() + rows * size.in);
+        ASSERT_EQ(run_linear(backend, part, rows, weight, nullptr, nullptr, size),
+                  Rows(all.begin(), all.begin() + rows * size.out))
+            << path << ", " << size.in << " to " << size.out << ", " << rows << " rows";
+      }
+    }
+  }
+}
+
 struct SwiGlu {
   int64_t in, inner, out;
   uint32_t activation = DBSA_ACTIVATION_SILU;

@@ -134,6 +134,56 @@ Result<dbsa_weight*> CpuBackend::weight_create(int32_t use, const dbsa_tensor& t
   return weight.release();
 }
 
+Result<dbsa_weight*> CpuBackend::weight_create_from_blocks(int32_t use, uint32_t type, int64_t rows,
+                                                           int64_t width,
+                                                           std::span<const unsigned char> blocks) {
+  DBSA_RETURN_IF_ERROR(check_configured());
+  const auto fault = [](const std::string& what) { return invalid("weight_create: " + what); };
+  if (!bf16_compute_) return fault("blocks are computed with in BF16 (2), configured is F32 (1)");
+  if (use != DBSA_WEIGHT_LINEAR && use != DBSA_WEIGHT_EMBEDDING)
+    return fault("use of blocks must be LINEAR (1) or EMBEDDING (2), got " + std::to_string(use));
+  const QuantisedType* known = find_quantised_type(type);
+  if (known == nullptr) {
+    return Error{ErrorCode::kUnsupported,
+                 "weight_create: type of blocks " + std::to_string(type) + " is not known here",
+                 ""};
+  }
+  if (rows < 1 || width < 1 || width % known->elements != 0 ||
+      !multiply_fits(rows, width, kMostElements)) {
+    return fault("a weight of " + std::string(known->name) + " must have rows of a multiple of " +
+                 std::to_string(known->elements) + " values, got " + std::to_string(rows) + " x " +
+                 std::to_string(width));
+  }
+  const auto bytes = static_cast<uint64_t>(rows * (width / known->elements) * known->bytes);
+  if (blocks.data() == nullptr || blocks.size() != bytes) {
+    return fault("a weight of " + std::to_string(rows) + " x " + std::to_string(width) + " in " +
+                 std::string(known->name) + " has " + std::to_string(bytes) + " bytes, got " +
+                 std::to_string(blocks.data() == nullptr ? 0 : blocks.size()));
+  }
+  const WeightRows source(*known, blocks.data(), rows, width);
+  auto weight = std::make_unique<dbsa_weight>();
+  weight->use = use;
+  weight->rows = rows;
+  weight->width = width;
+  if (use == DBSA_WEIGHT_EMBEDDING) {
+    weight->in_place = std::make_unique<WeightRows>(source);
+  } else {
+    weight->packed = quantised_matrix(linear_, *known, rows, width);
+    weight->packed->pack(source);
+  }
+  return weight.release();
+}
+
+std::unique_ptr<PackedMatrix> CpuBackend::matrix_of(int64_t n, int64_t k, PackedBytes packed) {
+  for (const uint32_t id : kBlockTypes) {
+    const QuantisedType& type = *find_quantised_type(id);
+    if (bf16_compute_ && packed.bytes >= PackedMatrix::kTagBytes && k % type.elements == 0 &&
+        PackedMatrix::is_layout(quantised_layout(type), packed.data, packed.bytes))
+      return quantised_matrix(linear_, type, n, k);
+  }
+  return make_matrix(n, k);
+}
+
 std::unique_ptr<PackedMatrix> CpuBackend::make_matrix(int64_t n, int64_t k) {
   if (bf16_compute_ && path_.kernels->multiply_tiles != nullptr) return tile_matrix(linear_, n, k);
   std::unique_ptr<PackedMatrix> matrix;
@@ -160,7 +210,7 @@ Result<dbsa_weight*> CpuBackend::weight_adopt(int64_t out, int64_t in, PackedByt
   weight->use = DBSA_WEIGHT_LINEAR;
   weight->rows = out;
   weight->width = in;
-  weight->packed = make_matrix(out, in);
+  weight->packed = matrix_of(out, in, packed);
   if (packed.bytes != weight->packed->packed_bytes()) {
     return fault("a weight of " + std::to_string(out) + " x " + std::to_string(in) + " packs to " +
                  std::to_string(weight->packed->packed_bytes()) + " bytes, got " +

@@ -7,15 +7,22 @@
 #include "swiglu.h"
 
 #include <dbsa/sdk/attention_backend.h>
+#include <dbsa/sdk/quantised_weights.h>
 
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace dbsa::cpu {
 
-class CpuBackend : public AttentionBackend {
+class CpuBackend : public AttentionBackend, public QuantisedWeights {
  public:
   static constexpr uint32_t kRevision = 3;
+  static constexpr uint32_t kBlockTypes[] = {DBSA_BLOCKS_Q4_0, DBSA_BLOCKS_Q4_1, DBSA_BLOCKS_Q5_0,
+                                             DBSA_BLOCKS_Q5_1, DBSA_BLOCKS_Q8_0, DBSA_BLOCKS_Q4_K,
+                                             DBSA_BLOCKS_Q5_K, DBSA_BLOCKS_Q6_K, DBSA_BLOCKS_MXFP4};
+  static const void* extension(std::string_view id) { return quantised_extension<CpuBackend>(id); }
   static Result<std::unique_ptr<CpuBackend>> create(Host host, const Config& config);
 
   Status configure(const dbsa_attention_shape& shape) override;
@@ -30,6 +37,9 @@ class CpuBackend : public AttentionBackend {
   Status sync() override { return {}; }
 
   Result<dbsa_weight*> weight_create(int32_t use, const dbsa_tensor& tensor) override;
+  Result<dbsa_weight*> weight_create_from_blocks(int32_t use, uint32_t type, int64_t rows,
+                                                 int64_t width,
+                                                 std::span<const unsigned char> blocks) override;
   void weight_destroy(dbsa_weight* weight) override { delete weight; }
 
   Status embedding(const int32_t* ids, int64_t rows, const dbsa_weight* table,
@@ -84,6 +94,8 @@ class CpuBackend : public AttentionBackend {
 
   Status check_configured() const;
   std::unique_ptr<PackedMatrix> make_matrix(int64_t n, int64_t k);
+  // The matrix whose packed bytes these are.
+  std::unique_ptr<PackedMatrix> matrix_of(int64_t n, int64_t k, PackedBytes packed);
   Status check_format(const dbsa_kv_format& format) const;
   void quantise_prefix(const dbsa_kv& kv, const void* source, int64_t tokens, void* plane) const;
   void remember_rotations(const AttentionType& type, int64_t tokens,

@@ -106,9 +106,25 @@ struct TileProduct {
   float* c;  // [row_tiles * 16][groups * 16], 64-byte aligned
 };
 
+// Quantised matrices. The reduction is cut into blocks of 32 values, columns into groups. Block b
+// of a group has its values at values + b * (bytes of 16 columns), scales run along beside them
+// (kernels_quantised.h has both layouts).
+enum QuantisedForm : int32_t { kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ4K, kQ5K, kQ6K, kMxfp4 };
+
+// Blocks first_block.. of one group as bfloat16, a right-hand matrix [blocks * 16 steps][16].
+struct DecodeArgs {
+  QuantisedForm form;
+  const void* values;  // of the group, as scales
+  const void* scales;
+  int64_t first_block;
+  int64_t blocks;
+  uint32_t* out;
+};
+
 struct Kernels {
   void (*multiply[kArithmetics])(const MultiplyArgs& args);  // null: not on this path
   void (*attend[kArithmetics])(const AttendArgs& args);
+  void (*decode)(const DecodeArgs& args);
   // c = a * b, each element one sum in ascending steps; fastest where row_tiles is even. Null where
   // there are no tiles.
   void (*multiply_tiles)(const TileProduct& product);

@@ -13,6 +13,11 @@ struct V {
   static constexpr int kMaxRows = 6;
   static constexpr int kMaxGroups = 1;
   static constexpr bool kHasDot = false;
+  static constexpr bool kHasF16 = false;
+  typedef uint32_t Integers __attribute__((vector_size(32)));
+  struct Table {
+    __m256 low, high;
+  };
   __m256 v;
   static V zero() { return {_mm256_setzero_ps()}; }
   static V set1(float x) { return {_mm256_set1_ps(x)}; }
@@ -34,6 +39,26 @@ struct V {
   static V load_bf16(const uint16_t* p) {
     const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
     return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16))};
+  }
+  static Integers load_integers(const uint8_t* p) {
+    return (Integers)_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static Integers load_halves(const uint16_t* p) {
+    return (Integers)_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static Integers load_bytes(const uint8_t* p) {
+    return (Integers)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
+  static V from_integers(Integers x) { return {_mm256_cvtepi32_ps((__m256i)x)}; }
+  static V from_bits(Integers x) { return {(__m256)x}; }
+  static Integers to_bits(V x) { return (Integers)x.v; }
+  static Table load_table(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  // The number of the table that the lowest four bits name.
+  static V look_up(Integers x, Table t) {
+    const __m256i index = (__m256i)x;
+    return {_mm256_blendv_ps(_mm256_permutevar8x32_ps(t.low, index),
+                             _mm256_permutevar8x32_ps(t.high, index),
+                             _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)))};
   }
   friend V operator+(V a, V b) { return {_mm256_add_ps(a.v, b.v)}; }
   friend V operator-(V a, V b) { return {_mm256_sub_ps(a.v, b.v)}; }

@@ -18,6 +18,14 @@ constexpr int64_t kChunkVectors = kChunk / V::kLanes;
 constexpr float kInfinity = __builtin_inff();
 constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it leaves round(x) in the low bits
 
+}  // namespace
+}  // namespace dbsa::cpu
+
+#include "kernels_quantised.h"
+
+namespace dbsa::cpu {
+namespace {
+
 // ---- exponential ----------------------------------------------------------------------------
 
 // exp(x) for x <= 0; relative error below 2e-7; exactly 1 at 0, and 0 below -87. x = n ln 2 + r
@@ -774,6 +782,7 @@ constexpr Kernels make_kernels() {
     kernels.multiply[kBf16Dot] = multiply<Bf16Dot>;
     kernels.attend[kBf16Dot] = attend<Bf16Dot>;
   }
+  kernels.decode = decode_quantised;
 #ifdef DBSA_KERNEL_TILES
   kernels.multiply_tiles = multiply_packed;
   kernels.pack_tiles = pack_tiles;

@@ -15,6 +15,9 @@ struct V {
   static constexpr int kMaxRows = 2;
   static constexpr int kMaxGroups = 1;
   static constexpr bool kHasDot = false;
+  static constexpr bool kHasF16 = false;
+  using Integers = Words;
+  using Table = const float*;
   Floats v;
   static V zero() { return {Floats{}}; }
   static V set1(float x) { return {Floats{x, x, x, x}}; }
@@ -39,6 +42,21 @@ struct V {
                    static_cast<float>(p[3])}};
   }
   static V load_bf16(const uint16_t* p) { return {(Floats)(Words{p[0], p[1], p[2], p[3]} << 16)}; }
+  static Integers load_integers(const uint8_t* p) {
+    Integers x;
+    __builtin_memcpy(&x, p, 16);
+    return x;
+  }
+  static Integers load_halves(const uint16_t* p) { return Integers{p[0], p[1], p[2], p[3]}; }
+  static Integers load_bytes(const uint8_t* p) { return Integers{p[0], p[1], p[2], p[3]}; }
+  static V from_integers(Integers x) { return {__builtin_convertvector((Ints)x, Floats)}; }
+  static V from_bits(Integers x) { return {(Floats)x}; }
+  static Integers to_bits(V x) { return (Integers)x.v; }
+  static Table load_table(const float* p) { return p; }
+  // The number of the table that the lowest four bits name.
+  static V look_up(Integers x, Table t) {
+    return {Floats{t[x[0] & 15u], t[x[1] & 15u], t[x[2] & 15u], t[x[3] & 15u]}};
+  }
   friend V operator+(V a, V b) { return {a.v + b.v}; }
   friend V operator-(V a, V b) { return {a.v - b.v}; }
   friend V operator*(V a, V b) { return {a.v * b.v}; }

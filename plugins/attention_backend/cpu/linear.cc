@@ -24,9 +24,9 @@ class OwnMatrix : public PackedMatrix {
 
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
     const int64_t rows = x.count;
-    int64_t a_stride = k_ * 4;
-    const void* a = x.data;
-    if (arithmetic_ != kF32) a = round_activations(x, a_stride);
+    const RoundedRows a = arithmetic_ == kF32
+                              ? RoundedRows{reinterpret_cast<const char*>(x.data), k_ * 4}
+                              : round_rows(context_, x, k_, arithmetic_);
     const int64_t row_items = (rows + kRowsAtOnce - 1) / kRowsAtOnce;
     const int64_t column_items = (groups_ + kGroupsAtOnce - 1) / kGroupsAtOnce;
     context_.host.parallel_for(row_items * column_items, 1, [&](int64_t begin, int64_t end) {
@@ -38,9 +38,9 @@ class OwnMatrix : public PackedMatrix {
         args.rows = std::min(kRowsAtOnce, rows - first_row);
         args.groups = std::min(kGroupsAtOnce, groups_ - first_group);
         args.c = c;
-        multiply_block(args, static_cast<const char*>(a) + first_row * a_stride, a_stride,
-                       first_group);
-        store_block(args, first_row, first_group, bias, residual, out);
+        multiply_block(args, a.data + first_row * a.stride, a.stride, first_group);
+        add_block(*context_.path.kernels, args,
+                  {first_row, first_group * kGroup, n_, bias, residual, out});
       }
     });
   }
@@ -70,29 +70,6 @@ class OwnMatrix : public PackedMatrix {
     }
   }
 
-  // Rows rounded to bfloat16, kept in the type that the kernel takes, padded to whole steps.
-  const void* round_activations(const Rows& x, int64_t& stride) {
-    const bool dot = arithmetic_ == kBf16Dot;
-    stride = steps_ * (dot ? 4 : 8);
-    const auto round_row = [&](const float* from, char* to) {
-      const int64_t pad = std::min<int64_t>(8, stride);  // a row of one or two values is shorter
-      std::memset(to + stride - pad, 0, static_cast<size_t>(pad));
-      if (dot) {
-        context_.path.kernels->to_bf16(from, k_, reinterpret_cast<uint16_t*>(to));
-      } else {
-        context_.path.kernels->round_bf16(from, k_, reinterpret_cast<float*>(to));
-      }
-    };
-    return context_.rounded.get(x, dot ? Activations::kRows : Activations::kWideRows,
-                                static_cast<uint64_t>(x.count * stride), [&](char* rounded) {
-                                  context_.host.parallel_for(
-                                      x.count, 16, [&](int64_t begin, int64_t end) {
-                                        for (int64_t r = begin; r < end; ++r)
-                                          round_row(x.data + r * k_, rounded + r * stride);
-                                      });
-                                });
-  }
-
   void multiply_block(MultiplyArgs& args, const char* a, int64_t a_stride, int64_t first_group) {
     const int64_t step_bytes = arithmetic_ == kBf16Wide ? 8 : 4;
     args.a_stride = a_stride;
@@ -109,18 +86,6 @@ class OwnMatrix : public PackedMatrix {
     }
   }
 
-  void store_block(const MultiplyArgs& args, int64_t first_row, int64_t first_group,
-                   const float* bias, const float* residual, float* out) const {
-    const int64_t column = first_group * kGroup;
-    const int64_t columns = std::min(args.groups * kGroup, n_ - column);
-    for (int64_t r = 0; r < args.rows; ++r) {
-      const int64_t at = (first_row + r) * n_ + column;
-      context_.path.kernels->add(args.c + r * args.c_stride,
-                                 bias == nullptr ? nullptr : bias + column,
-                                 residual == nullptr ? nullptr : residual + at, columns, out + at);
-    }
-  }
-
   LinearContext& context_;
   const int64_t n_;
   const int64_t k_;
@@ -131,6 +96,40 @@ class OwnMatrix : public PackedMatrix {
 
 }  // namespace
 
+RoundedRows round_rows(LinearContext& context, const Rows& x, int64_t width,
+                       Arithmetic arithmetic) {
+  const bool dot = arithmetic == kBf16Dot;
+  const int64_t stride = (width + 1) / 2 * (dot ? 4 : 8);
+  const auto round_row = [&](const float* from, char* to) {
+    const int64_t pad = std::min<int64_t>(8, stride);  // a row of one or two values is shorter
+    std::memset(to + stride - pad, 0, static_cast<size_t>(pad));
+    if (dot) {
+      context.path.kernels->to_bf16(from, width, reinterpret_cast<uint16_t*>(to));
+    } else {
+      context.path.kernels->round_bf16(from, width, reinterpret_cast<float*>(to));
+    }
+  };
+  const char* data =
+      context.rounded.get(x, dot ? Activations::kRows : Activations::kWideRows,
+                          static_cast<uint64_t>(x.count * stride), [&](char* rounded) {
+                            context.host.parallel_for(x.count, 16, [&](int64_t begin, int64_t end) {
+                              for (int64_t r = begin; r < end; ++r)
+                                round_row(x.data + r * width, rounded + r * stride);
+                            });
+                          });
+  return {data, stride};
+}
+
+void add_block(const Kernels& kernels, const MultiplyArgs& args, const OutBlock& to) {
+  const int64_t columns = std::min(args.groups * kGroup, to.width - to.first_column);
+  for (int64_t r = 0; r < args.rows; ++r) {
+    const int64_t at = (to.first_row + r) * to.width + to.first_column;
+    kernels.add(args.c + r * args.c_stride,
+                to.bias == nullptr ? nullptr : to.bias + to.first_column,
+                to.residual == nullptr ? nullptr : to.residual + at, columns, to.out + at);
+  }
+}
+
 WeightRows::WeightRows(const dbsa_tensor& tensor)
     : data_(static_cast<const char*>(tensor.data) + tensor.byte_offset),
       dtype_(tensor.dtype),
@@ -138,6 +137,8 @@ WeightRows::WeightRows(const dbsa_tensor& tensor)
       width_(tensor.shape[tensor.ndim - 1]) {}
 
 void WeightRows::read(int64_t row, float* out) const {
+  if (quantised_ != nullptr)
+    return decode_blocks(*quantised_, blocks(row), width_ / quantised_->elements, out);
   const int64_t at = row * width_;
   if (dtype_.bits == 32) {
     std::memcpy(out, data_ + at * 4, static_cast<size_t>(width_) * 4);
@@ -182,10 +183,14 @@ void PackedMatrix::pack(const WeightRows& weight) {
   std::memcpy(static_cast<char*>(packed_.data()) + weight_bytes(), &tag, sizeof tag);
 }
 
-bool PackedMatrix::adopt(const void* packed) {
+bool PackedMatrix::is_layout(const std::string& layout, const void* packed, uint64_t bytes) {
   uint64_t tag = 0;
-  std::memcpy(&tag, static_cast<const char*>(packed) + weight_bytes(), sizeof tag);
-  if (tag != hash_of(layout())) return false;
+  std::memcpy(&tag, static_cast<const char*>(packed) + bytes - kTagBytes, sizeof tag);
+  return tag == hash_of(layout);
+}
+
+bool PackedMatrix::adopt(const void* packed) {
+  if (!is_layout(layout(), packed, packed_bytes())) return false;
   packed_ = Memory::borrowed(packed, packed_bytes());
   return true;
 }

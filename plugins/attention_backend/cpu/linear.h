@@ -9,6 +9,7 @@
 #include "code_path.h"
 #include "memory.h"
 #include "objects.h"
+#include "quantised.h"
 
 #include <dbsa/attention_backend.h>
 #include <dbsa/sdk/host.h>
@@ -38,7 +39,10 @@ class PackedMatrix {
   // where they were packed in another layout.
   [[nodiscard]] bool adopt(const void* packed);
   const void* packed() const { return packed_.data(); }
+  // Whether packed bytes, at least kTagBytes, are of this layout.
+  static bool is_layout(const std::string& layout, const void* packed, uint64_t bytes);
   // Of the packed weight and, behind it, 64 bytes that name its layout.
+  static constexpr uint64_t kTagBytes = 64;
   uint64_t packed_bytes() const { return weight_bytes() + kTagBytes; }
   // out[count, n] = x[count, k] W^T (+ bias[n]) (+ residual[count, n]); residual may be out.
   virtual void multiply(const Rows& x, const float* bias, const float* residual, float* out) = 0;
@@ -46,7 +50,6 @@ class PackedMatrix {
   virtual const TileMatrix* tiles() const { return nullptr; }
 
  protected:
-  static constexpr uint64_t kTagBytes = 64;
   // Of the packed weight, a multiple of 64.
   virtual uint64_t weight_bytes() const = 0;
   // How its bytes are laid out. Sizes do not tell: oneDNN has several layouts of one size, and
@@ -58,17 +61,30 @@ class PackedMatrix {
   Memory packed_;
 };
 
-// Reads rows of a weight tensor [n, k] of any supported type, as float32.
+// Reads rows of a weight tensor [n, k] of any supported type, as float32; of blocks rounded to
+// bfloat16.
 class WeightRows {
  public:
   explicit WeightRows(const dbsa_tensor& tensor);
+  WeightRows(const QuantisedType& type, const void* data, int64_t rows, int64_t width)
+      : data_(static_cast<const char*>(data)),
+        dtype_(),
+        quantised_(&type),
+        rows_(rows),
+        width_(width) {}
   int64_t rows() const { return rows_; }
   int64_t width() const { return width_; }
   void read(int64_t row, float* out) const;
+  // The first block of a row, where they are blocks.
+  const unsigned char* blocks(int64_t row) const {
+    return reinterpret_cast<const unsigned char*>(data_) +
+           row * (width_ / quantised_->elements * quantised_->bytes);
+  }
 
  private:
   const char* data_;
   dbsa_dtype dtype_;
+  const QuantisedType* quantised_ = nullptr;
   int64_t rows_;
   int64_t width_;
 };
@@ -116,11 +132,36 @@ struct LinearContext {
   Activations rounded;
 };
 
+// Activations [count, width] rounded to bfloat16, in the type that a kernel takes, rows padded to
+// whole steps and `stride` bytes apart. arithmetic: not kF32.
+struct RoundedRows {
+  const char* data;
+  int64_t stride;
+};
+RoundedRows round_rows(LinearContext& context, const Rows& x, int64_t width, Arithmetic arithmetic);
+
+// Where a product's block of rows and columns belongs in out [*, width].
+struct OutBlock {
+  int64_t first_row;
+  int64_t first_column;
+  int64_t width;
+  const float* bias;
+  const float* residual;
+  float* out;
+};
+// Writes args.c there, bias and residual added.
+void add_block(const Kernels& kernels, const MultiplyArgs& args, const OutBlock& to);
+
 // Matrices [n, k] without their weight. bfloat16 in tiles, for a code path that has them.
 std::unique_ptr<PackedMatrix> tile_matrix(LinearContext& context, int64_t n, int64_t k);
 
 // The plugin's own kernels otherwise.
 std::unique_ptr<PackedMatrix> own_matrix(LinearContext& context, int64_t n, int64_t k, bool bf16);
+
+// Blocks, k a multiple of their elements. quantised_layout: see PackedMatrix::layout.
+std::unique_ptr<PackedMatrix> quantised_matrix(LinearContext& context, const QuantisedType& type,
+                                               int64_t n, int64_t k);
+std::string quantised_layout(const QuantisedType& type);
 
 // oneDNN; null where it has no kernel that keeps the promise above.
 class OneDnn;

@@ -13,6 +13,9 @@ struct V {
   static constexpr int kMaxRows = 6;
   static constexpr int kMaxGroups = 4;
   static constexpr bool kHasDot = true;
+  static constexpr bool kHasF16 = true;
+  typedef uint32_t Integers __attribute__((vector_size(64)));
+  using Table = __m512;
   __m512 v;
   static V zero() { return {_mm512_setzero_ps()}; }
   static V set1(float x) { return {_mm512_set1_ps(x)}; }
@@ -33,6 +36,19 @@ struct V {
     return {_mm512_castsi512_ps(_mm512_slli_epi32(
         _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16))};
   }
+  static V load_f16(const uint16_t* p) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+  }
+  static Integers load_integers(const uint8_t* p) { return (Integers)_mm512_loadu_si512(p); }
+  static Integers load_bytes(const uint8_t* p) {
+    return (Integers)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static V from_integers(Integers x) { return {_mm512_cvtepi32_ps((__m512i)x)}; }
+  static V from_bits(Integers x) { return {(__m512)x}; }
+  static Integers to_bits(V x) { return (Integers)x.v; }
+  static Table load_table(const float* p) { return _mm512_loadu_ps(p); }
+  // The number of the table that the lowest four bits name.
+  static V look_up(Integers x, Table t) { return {_mm512_permutexvar_ps((__m512i)x, t)}; }
   friend V operator+(V a, V b) { return {_mm512_add_ps(a.v, b.v)}; }
   friend V operator-(V a, V b) { return {_mm512_sub_ps(a.v, b.v)}; }
   friend V operator*(V a, V b) { return {_mm512_mul_ps(a.v, b.v)}; }
