@@ -91,10 +91,10 @@ Rows multiply(Backend& backend, const Rows& x, const dbsa_weight* weight, int64_
   return backend.read(to, rows, out);
 }
 
-struct Size {
+struct WeightSize {
   int64_t in, out;
 };
-const Size kSizes[] = {{256, 1}, {256, 40}, {512, 100}, {2304, 65}};
+const WeightSize kWeightSizes[] = {{256, 1}, {256, 40}, {512, 100}, {2304, 65}};
 
 class Quantised : public testing::Test {
  protected:
@@ -120,7 +120,7 @@ TEST_F(Quantised, EqualsTheOracle) {
     Backend backend(path, 2, bf16());
     double worst = 0;
     for (const uint32_t type : types()) {
-      for (const Size size : kSizes) {
+      for (const WeightSize size : kWeightSizes) {
         const int64_t rows = 9;
         const Blocks blocks(random, type, size.out, size.in);
         const Rows x = random_rows(random, rows * size.in);
@@ -179,7 +179,7 @@ TEST_F(Quantised, EqualsTheBfloat16LayerOfTheDecodedNumbers) {
 }
 
 TEST_F(Quantised, RowsDoNotDependOnThreadsOrOtherRows) {
-  const Size size = {768, 330};
+  const WeightSize size = {768, 330};
   for (const std::string& path : code_paths()) {
     std::mt19937_64 random(43);
     Backend one(path, 1, bf16()), three(path, 3, bf16());
@@ -236,13 +236,13 @@ TEST_F(Quantised, EmbeddingsAreTheDecodedRows) {
 
 // Any of the three weights may be of blocks.
 TEST_F(Quantised, SwiGluIsThreeLinearLayers) {
-  constexpr int64_t kIn = 256, kInner = 512, kOut = 40, kRows = 20;
+  const int64_t in = 256, inner = 512, out = 40, rows = 20;
   for (const std::string& path : code_paths()) {
     std::mt19937_64 random(53);
     Backend backend(path, 2, bf16());
-    const Blocks gate(random, DBSA_BLOCKS_Q4_K, kInner, kIn),
-        up(random, DBSA_BLOCKS_Q5_0, kInner, kIn), down(random, DBSA_BLOCKS_Q6_K, kOut, kInner);
-    const Rows x = random_rows(random, kRows * kIn);
+    const Blocks gate(random, DBSA_BLOCKS_Q4_K, inner, in), up(random, DBSA_BLOCKS_Q5_0, inner, in),
+        down(random, DBSA_BLOCKS_Q6_K, out, inner);
+    const Rows x = random_rows(random, rows * in);
     for (int mixed = 0; mixed < 2; ++mixed) {
       const auto g = gate.weight(backend, DBSA_WEIGHT_LINEAR);
       const auto u = mixed == 0 ? up.weight(backend, DBSA_WEIGHT_LINEAR) : up.decoded(backend);
@@ -252,20 +252,20 @@ TEST_F(Quantised, SwiGluIsThreeLinearLayers) {
       weights.gate = g.get();
       weights.up = u.get();
       weights.down = d.get();
-      auto from = backend.buffer(x, kIn);
-      auto to = backend.buffer(kRows, kOut);
-      backend.check(backend.table().swiglu(backend.instance(), from.get(), kRows, &weights, nullptr,
+      auto from = backend.buffer(x, in);
+      auto to = backend.buffer(rows, out);
+      backend.check(backend.table().swiglu(backend.instance(), from.get(), rows, &weights, nullptr,
                                            to.get(), backend.error()));
-      const Rows got = backend.read(to, kRows, kOut);
-      const Rows left = multiply(backend, x, g.get(), kIn, kInner),
-                 right = multiply(backend, x, u.get(), kIn, kInner);
+      const Rows got = backend.read(to, rows, out);
+      const Rows left = multiply(backend, x, g.get(), in, inner),
+                 right = multiply(backend, x, u.get(), in, inner);
       Rows hidden;
       for (size_t i = 0; i < left.size(); ++i)
         hidden.push_back(static_cast<float>(double{left[i]} / (1 + std::exp(-double{left[i]})) *
                                             double{right[i]}));
-      const Rows last = multiply(backend, hidden, d.get(), kInner, kOut);
+      const Rows last = multiply(backend, hidden, d.get(), inner, out);
       // A hidden value in the middle of two bfloat16 may be rounded to the other one.
-      EXPECT_LE(worst_row_error(got, {last.begin(), last.end()}, kOut), 4e-3)
+      EXPECT_LE(worst_row_error(got, {last.begin(), last.end()}, out), 4e-3)
           << path << (mixed == 0 ? "" : ", mixed");
     }
   }

@@ -14,6 +14,9 @@ struct V {
   static constexpr int kMaxGroups = 1;
   static constexpr bool kHasDot = false;
   static constexpr bool kHasF16 = false;
+  struct WideTable {
+    float first;
+  };
   typedef uint32_t Integers __attribute__((vector_size(32)));
   struct Table {
     __m256 low, high;
@@ -60,6 +63,11 @@ struct V {
                              _mm256_permutevar8x32_ps(t.high, index),
                              _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)))};
   }
+  // The lowest five bits, where the table's numbers follow each other.
+  static WideTable load_wide_table(const float* p) { return {*p}; }
+  static V look_up_wide(Integers x, WideTable t) { return from_integers(x & 31u) + set1(t.first); }
+  // Bits of a where the mask has them, else of b.
+  static Integers select(uint32_t mask, Integers a, Integers b) { return (a & mask) | (b & ~mask); }
   friend V operator+(V a, V b) { return {_mm256_add_ps(a.v, b.v)}; }
   friend V operator-(V a, V b) { return {_mm256_sub_ps(a.v, b.v)}; }
   friend V operator*(V a, V b) { return {_mm256_mul_ps(a.v, b.v)}; }

@@ -16,6 +16,9 @@ struct V {
   static constexpr int kMaxGroups = 1;
   static constexpr bool kHasDot = false;
   static constexpr bool kHasF16 = false;
+  struct WideTable {
+    float first;
+  };
   using Integers = Words;
   using Table = const float*;
   Floats v;
@@ -57,6 +60,11 @@ struct V {
   static V look_up(Integers x, Table t) {
     return {Floats{t[x[0] & 15u], t[x[1] & 15u], t[x[2] & 15u], t[x[3] & 15u]}};
   }
+  // The lowest five bits, where the table's numbers follow each other.
+  static WideTable load_wide_table(const float* p) { return {*p}; }
+  static V look_up_wide(Integers x, WideTable t) { return from_integers(x & 31u) + set1(t.first); }
+  // Bits of a where the mask has them, else of b.
+  static Integers select(uint32_t mask, Integers a, Integers b) { return (a & mask) | (b & ~mask); }
   friend V operator+(V a, V b) { return {a.v + b.v}; }
   friend V operator-(V a, V b) { return {a.v - b.v}; }
   friend V operator*(V a, V b) { return {a.v * b.v}; }

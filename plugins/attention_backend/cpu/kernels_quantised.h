@@ -34,15 +34,15 @@ struct Scale {
 
 constexpr int64_t kWordBytes = kGroup * 4;  // one word for each column
 
-// How values are kept, and what the number in the file's block is.
+// How values of 32 elements are kept. at: element k of some columns as a number, `from` being their
+// part of the first word. numbers: what the elements stand for, where they are looked up.
 template <int kBits>
 struct Values;
 
-// Integers of eight values; from a table, with the offset in it.
+// Words of eight values.
 template <>
 struct Values<4> {
   static constexpr int64_t kBytes = 4 * kWordBytes;
-  static constexpr int kOffset = 8;
   V::Table table;
   explicit Values(const float* numbers) : table(V::load_table(numbers)) {}
   V at(const uint8_t* from, int k) const {
@@ -50,29 +50,28 @@ struct Values<4> {
   }
 };
 
-// The same without a table, then a word of all fifth bits.
+// The same, then a word of all fifth bits.
 template <>
 struct Values<5> {
   static constexpr int64_t kBytes = 5 * kWordBytes;
-  static constexpr int kOffset = 16;
-  explicit Values(const float*) {}
+  V::WideTable table;
+  explicit Values(const float* numbers) : table(V::load_wide_table(numbers)) {}
   V at(const uint8_t* from, int k) const {
     const Integers low = V::load_integers(from + k / 8 * kWordBytes) >> (k % 8 * 4);
     const Integers high = V::load_integers(from + 4 * kWordBytes);
-    return V::from_integers((low & 15u) | (shifted(high, k - 4) & 16u));
+    return V::look_up_wide(V::select(16, shifted(high, k - 4), low), table);
   }
 };
 
-// The same, then two words of sixteen pairs of bits.
+// The same, then two words of sixteen pairs of bits. Numbers from 0.
 template <>
 struct Values<6> {
   static constexpr int64_t kBytes = 6 * kWordBytes;
-  static constexpr int kOffset = 32;
   explicit Values(const float*) {}
   V at(const uint8_t* from, int k) const {
     const Integers low = V::load_integers(from + k / 8 * kWordBytes) >> (k % 8 * 4);
     const Integers high = V::load_integers(from + (4 + k / 16) * kWordBytes);
-    return V::from_integers((low & 15u) | (shifted(high, k % 16 * 2 - 4) & 48u));
+    return V::from_integers(V::select(48, shifted(high, k % 16 * 2 - 4), low) & 63u);
   }
 };
 
@@ -80,10 +79,8 @@ struct Values<6> {
 template <>
 struct Values<8> {
   static constexpr int64_t kBytes = 32 * kGroup;
-  static constexpr int kOffset = 0;
   explicit Values(const float*) {}
   V at(const uint8_t* from, int k) const {
-    // `from` is of the vector's columns in words of four bytes: see decode_block.
     return V::load_int8(reinterpret_cast<const int8_t*>(from) + k * kGroup);
   }
 };
@@ -140,27 +137,25 @@ struct ScalesOfEight {
   }
 };
 
-// Of 256 values: d as float16, then a signed byte each for 16 values: (d s) (q - 32).
+// Of 256 values: d as float16, then a signed byte each for 16 values: (d s) (q - 32). As q and 32
+// are whole numbers, (d s) q - (d s) 32 is exact.
 struct ScalesOfSixteen {
   static constexpr int kInABlock = 2;
-  static constexpr bool kMinimum = false;
+  static constexpr bool kMinimum = true;
   static Scale at(const uint8_t* scales, int64_t b, int i, int64_t column) {
     const uint8_t* const whole = scales + b / 8 * 288;
     const auto* const part =
         reinterpret_cast<const int8_t*>(whole + 32) + (b % 8 * 2 + i) * kGroup + column;
-    return {load_scale(whole, column) * V::load_int8(part), V::zero()};
+    const V scale = load_scale(whole, column) * V::load_int8(part);
+    return {scale, scale * V::set1(-32.0f)};
   }
 };
 
 // ---- blocks ---------------------------------------------------------------------------------
 
-// kBits == 4: the table holds q - offset, or what else q stands for.
-template <int kBits, typename S>
-V decode_value(V q, const Scale& s) {
-  if constexpr (S::kMinimum) return V::fma(q, s.scale, s.minimum);
-  if constexpr (kBits == 4 || kBits == 8) return q * s.scale;
-  // Exact, as q and the offset are whole numbers.
-  return (q - V::set1(static_cast<float>(Values<kBits>::kOffset))) * s.scale;
+template <typename S>
+V scaled(V q, const Scale& s) {
+  return S::kMinimum ? V::fma(q, s.scale, s.minimum) : q * s.scale;
 }
 
 template <int kBits, typename S>
@@ -178,35 +173,38 @@ void decode(const DecodeArgs& x, const float* table) {
         constexpr int kCount = 32 / S::kInABlock;
         DBSA_UNROLL
         for (int k = kCount * i; k < kCount * (i + 1); k += 2) {
-          V::store_pairs(out + k / 2 * kGroup + column,
-                         decode_value<kBits, S>(values.at(part, k), s),
-                         decode_value<kBits, S>(values.at(part, k + 1), s));
+          V::store_pairs(out + k / 2 * kGroup + column, scaled<S>(values.at(part, k), s),
+                         scaled<S>(values.at(part, k + 1), s));
         }
       }
     }
   }
 }
 
-constexpr float kFromMinusEight[16] = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
-constexpr float kFromZero[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+// What elements stand for.
+constexpr float kFromZero[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                                 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+constexpr float kAroundZero[32] = {-16, -15, -14, -13, -12, -11, -10, -9, -8, -7, -6,
+                                   -5,  -4,  -3,  -2,  -1,  0,   1,   2,  3,  4,  5,
+                                   6,   7,   8,   9,   10,  11,  12,  13, 14, 15};
 constexpr float kE2M1[16] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
 
 void decode_quantised(const DecodeArgs& x) {
   switch (x.form) {
     case kQ4_0:
-      return decode<4, OneScale>(x, kFromMinusEight);
+      return decode<4, OneScale>(x, kAroundZero + 8);
     case kQ4_1:
       return decode<4, ScaleAndMinimum>(x, kFromZero);
     case kQ5_0:
-      return decode<5, OneScale>(x, nullptr);
+      return decode<5, OneScale>(x, kAroundZero);
     case kQ5_1:
-      return decode<5, ScaleAndMinimum>(x, nullptr);
+      return decode<5, ScaleAndMinimum>(x, kFromZero);
     case kQ8_0:
       return decode<8, OneScale>(x, nullptr);
     case kQ4K:
       return decode<4, ScalesOfEight>(x, kFromZero);
     case kQ5K:
-      return decode<5, ScalesOfEight>(x, nullptr);
+      return decode<5, ScalesOfEight>(x, kFromZero);
     case kQ6K:
       return decode<6, ScalesOfSixteen>(x, nullptr);
     case kMxfp4:

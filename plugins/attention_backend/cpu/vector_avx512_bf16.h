@@ -16,6 +16,9 @@ struct V {
   static constexpr bool kHasF16 = true;
   typedef uint32_t Integers __attribute__((vector_size(64)));
   using Table = __m512;
+  struct WideTable {
+    __m512 low, high;
+  };
   __m512 v;
   static V zero() { return {_mm512_setzero_ps()}; }
   static V set1(float x) { return {_mm512_set1_ps(x)}; }
@@ -49,6 +52,18 @@ struct V {
   static Table load_table(const float* p) { return _mm512_loadu_ps(p); }
   // The number of the table that the lowest four bits name.
   static V look_up(Integers x, Table t) { return {_mm512_permutexvar_ps((__m512i)x, t)}; }
+  static WideTable load_wide_table(const float* p) {
+    return {_mm512_loadu_ps(p), _mm512_loadu_ps(p + 16)};
+  }
+  // The lowest five bits, likewise.
+  static V look_up_wide(Integers x, WideTable t) {
+    return {_mm512_permutex2var_ps(t.low, (__m512i)x, t.high)};
+  }
+  // Bits of a where the mask has them, else of b.
+  static Integers select(int32_t mask, Integers a, Integers b) {
+    return (Integers)_mm512_ternarylogic_epi32(_mm512_set1_epi32(mask), (__m512i)a, (__m512i)b,
+                                               0xca);
+  }
   friend V operator+(V a, V b) { return {_mm512_add_ps(a.v, b.v)}; }
   friend V operator-(V a, V b) { return {_mm512_sub_ps(a.v, b.v)}; }
   friend V operator*(V a, V b) { return {_mm512_mul_ps(a.v, b.v)}; }
