@@ -66,6 +66,7 @@ int run(int argc, char** argv) {
   Model model(report.threads());
   report.note("backend", model.backend());
   report.note("model", model.path());
+  report.note("compute", compute_name(model.precision()));
   std::printf("%s\n", model.backend().c_str());
   check(model);
 
@@ -73,7 +74,7 @@ int run(int argc, char** argv) {
   const bool f32 = model.precision().compute == DBSA_COMPUTE_F32;
   const Ceilings ceilings = backend_ceilings(model.backend(), !f32, report.threads());
   const double operations = ceilings.operations, bandwidth = ceilings.bandwidth;
-  const Cost cost(model.config());
+  const Cost cost(model.config(), model.bytes_a_weight());
 
   for (const int64_t tokens : {int64_t{512}, FLAGS_cached_tokens}) {
     const std::vector<int32_t> ids = model.random_ids(tokens);

@@ -21,9 +21,12 @@
 #include "pipeline/engine.h"
 #include "tests/reference/oracle.h"
 
+DEFINE_string(dtype, "auto", "as model.dtype of a pipeline file: auto, f32, bf16");
 DEFINE_string(kv_dtype, "auto", "as model.kv_dtype of a pipeline file: auto, f32, bf16, int8");
-DEFINE_string(model, "",
-              "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");
+DEFINE_string(
+    model, "",
+    "a Hugging Face folder or a GGUF file; dbsa-make-checkpoint makes a folder with random "
+    "weights");
 DEFINE_string(kinds, "", "of linear, swiglu, attention and rows those wanted, with commas; all");
 DEFINE_int64(rows, 512, "rows of the ops that are neither linear layers nor attention");
 DEFINE_int64(cached_tokens, 4096, "tokens of the blocks that a query sees");
@@ -44,7 +47,8 @@ class Ops {
         plugins_(report.threads()),
         backend_(plugins_.backend()) {
     precision_ =
-        choose_precision({.path = "", .dtype = "auto", .kv_dtype = FLAGS_kv_dtype}, *weights_);
+        choose_precision({.path = "", .dtype = FLAGS_dtype, .kv_dtype = FLAGS_kv_dtype}, *weights_);
+    if (precision_.quantised && !backend_.block_types().empty()) decoded_ = TensorDtype::kBlocks;
     must(configure_backend(config_, precision_, backend_));
     bf16_ = precision_.compute == DBSA_COMPUTE_BF16;
     report.note("backend", backend_.describe());
@@ -112,7 +116,7 @@ class Ops {
   // One linear layer of every layer of the model in turn, so that weights come from memory.
   void linear(const std::string& name, int64_t out, int64_t in) {
     std::vector<host::Weight> weights(static_cast<size_t>(config_.layers));
-    const WeightLoader load(*weights_, backend_);
+    const WeightLoader load(*weights_, backend_, "", nullptr, decoded_);
     for (size_t i = 0; i < weights.size(); ++i)
       must(load.linear(name_of(i, name), out, in, weights[i]));
     for (const int64_t rows : {1, 8, 32, 128, 512, 2048}) {
@@ -129,17 +133,45 @@ class Ops {
         must(backend_.linear(inputs[input], rows, {{weights[layer], host::Weight(), nullptr, to}}));
       });
       const auto work = 2.0 * static_cast<double>(rows * out * in);
-      const double bytes = (bf16_ ? 2.0 : 4.0) * static_cast<double>(out * in);
       add_work("linear " + name.substr(name.find('.') + 1) + ", " + std::to_string(rows) + " rows",
-               work, bytes, timing);
+               work, bytes_of(name, out, in), timing);
+      if (rows == 1) in_cache(name, inputs[0], out, in);
     }
+  }
+
+  // Of the first layer's weight as it is computed with.
+  double bytes_of(const std::string& name, int64_t out, int64_t in) {
+    const int64_t shape[] = {out, in};
+    const TensorData data = must(weights_->read(name_of(0, name), shape, decoded_));
+    if (data.view.dtype == TensorDtype::kBlocks) return static_cast<double>(data.view.bytes);
+    return (bf16_ ? 2.0 : 4.0) * static_cast<double>(out * in);
+  }
+
+  // Blocks are decoded about as fast as memory delivers them: how fast where it is no matter, one
+  // row by as many of the weight's rows as 256 KiB hold.
+  void in_cache(const std::string& name, const host::Buffer& x, int64_t out, int64_t in) {
+    const int64_t shape[] = {out, in};
+    const TensorData data = must(weights_->read(name_of(0, name), shape, decoded_));
+    if (data.view.dtype != TensorDtype::kBlocks) return;
+    const auto row_bytes = static_cast<int64_t>(data.view.bytes) / out;
+    const int64_t rows = std::min(out, std::max<int64_t>(64, (256 << 10) / row_bytes / 64 * 64));
+    const host::Weight weight =
+        must(backend_.weight_create(DBSA_WEIGHT_LINEAR, data.view.block_type, rows, in,
+                                    {data.view.data, static_cast<size_t>(rows * row_bytes)}));
+    host::Buffer to = buffer(1, rows);
+    const Timing timing = timed([&] {
+      must(backend_.linear(x, 1, {{weight, host::Weight(), nullptr, to}}));
+    });
+    report_.add({.name = "  its blocks from a cache",
+                 .value = static_cast<double>(rows * row_bytes) / timing.median / 1e9,
+                 .unit = "GB/s"});
   }
 
   // Two matrices of inner by hidden and one of hidden by inner, of every layer in turn.
   void swiglu() {
     const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
     std::vector<host::SwiGluWeights> layers(static_cast<size_t>(config_.layers));
-    const WeightLoader load(*weights_, backend_);
+    const WeightLoader load(*weights_, backend_, "", nullptr, decoded_);
     for (size_t i = 0; i < layers.size(); ++i) {
       must(load.linear(name_of(i, "mlp.gate_proj"), inner, hidden, layers[i].gate));
       must(load.linear(name_of(i, "mlp.up_proj"), inner, hidden, layers[i].up));
@@ -159,8 +191,10 @@ class Ops {
         must(backend_.swiglu(inputs[input], rows, layers[layer], nullptr, to));
       });
       const auto values = static_cast<double>(3 * hidden * inner);
-      add_work("swiglu, " + std::to_string(rows) + " rows", 2 * values * static_cast<double>(rows),
-               (bf16_ ? 2.0 : 4.0) * values, timing);
+      add_work(
+          "swiglu, " + std::to_string(rows) + " rows", 2 * values * static_cast<double>(rows),
+          2 * bytes_of("mlp.gate_proj", inner, hidden) + bytes_of("mlp.down_proj", hidden, inner),
+          timing);
     }
   }
 
@@ -414,6 +448,7 @@ class Ops {
   host::AttentionBackend backend_;
   Precision precision_;
   bool bf16_ = false;
+  TensorDtype decoded_ = TensorDtype::kF32;  // kBlocks: blocks stay as they are
   Ceilings ceilings_;
 };
 

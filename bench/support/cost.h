@@ -10,7 +10,8 @@ namespace dbsa::bench {
 // What a pass over the model costs at least.
 class Cost {
  public:
-  explicit Cost(const ModelConfig& config) : config_(config) {
+  explicit Cost(const ModelConfig& config, double bytes_a_weight = 2)
+      : config_(config), bytes_a_weight_(bytes_a_weight) {
     const int64_t q = config.heads * config.head_dim, kv = config.kv_heads * config.head_dim;
     layer_weights_ =
         config.hidden_size * (2 * q + 2 * kv) + 3 * config.hidden_size * config.intermediate_size;
@@ -26,8 +27,8 @@ class Cost {
     return 2.0 * static_cast<double>((layer_weights_ * (config_.layers - 1) + last) * rows);
   }
   double weight_bytes() const {
-    return 2.0 * static_cast<double>(layer_weights_ * config_.layers +
-                                     config_.hidden_size * config_.vocab_size);
+    return bytes_a_weight_ * static_cast<double>(layer_weights_ * config_.layers +
+                                                 config_.hidden_size * config_.vocab_size);
   }
   // pairs: of a row and a token that it sees.
   double attention_operations(double pairs) const {
@@ -43,6 +44,7 @@ class Cost {
 
  private:
   ModelConfig config_;
+  double bytes_a_weight_;
   int64_t layer_weights_;
 };
 

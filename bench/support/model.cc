@@ -15,6 +15,7 @@ DEFINE_string(
     model, "",
     "a Hugging Face folder or a GGUF file; dbsa-make-checkpoint makes a folder with random "
     "weights");
+DEFINE_string(dtype, "auto", "as model.dtype of a pipeline file: auto, f32, bf16");
 DEFINE_string(packed, "",
               "folder of packed weights, written where they are missing; empty: packed each time");
 
@@ -34,7 +35,7 @@ Model::Model(int threads)
       weights_(must(source_->weights())),
       plugins_(threads),
       backend_(plugins_.backend()) {
-  precision_ = choose_precision({.path = "", .dtype = "auto", .kv_dtype = "auto"}, *weights_);
+  precision_ = choose_precision({.path = "", .dtype = FLAGS_dtype, .kv_dtype = "auto"}, *weights_);
   const Stopwatch clock;
   if (!FLAGS_packed.empty())
     packed_.emplace(FLAGS_packed,
@@ -43,6 +44,15 @@ Model::Model(int threads)
   decoder_ =
       must(Decoder::load(*weights_, config_, precision_, backend_, packed_ ? &*packed_ : nullptr));
   load_seconds_ = clock.seconds();
+  precision_ = llama_->precision();
+}
+
+double Model::bytes_a_weight() const {
+  if (!precision_.quantised) return precision_.compute == DBSA_COMPUTE_BF16 ? 2 : 4;
+  double bytes = 0;
+  for (const TensorFile* file : weights_->tensor_files())
+    for (const TensorEntry& entry : file->entries()) bytes += static_cast<double>(entry.bytes);
+  return bytes / static_cast<double>(parameter_count(config_));
 }
 
 std::string Model::path() const { return FLAGS_model; }

@@ -24,6 +24,7 @@ class Model {
   double load_seconds() const { return load_seconds_; }
   const ModelConfig& config() const { return config_; }
   Precision precision() const { return precision_; }
+  double bytes_a_weight() const;  // in memory, of all weights alike
   std::string path() const;
   std::string backend() { return backend_.describe(); }
   host::AttentionBackend& ops() { return backend_; }

@@ -24,10 +24,10 @@ dbsa_segment through_window(dbsa_segment segment, int64_t window) {
   return segment;
 }
 
-// Of Gemma: as its embedding's type holds it.
+// Of Gemma: as its embedding's type holds it; a type of blocks has no such form.
 float rounded_multiplier(double multiplier, TensorDtype dtype) {
   const auto value = static_cast<float>(multiplier);
-  if (dtype == TensorDtype::kF32) return value;
+  if (dtype == TensorDtype::kF32 || dtype == TensorDtype::kBlocks) return value;
   // 8 bits of a fraction in bfloat16, 11 in float16, ties to even.
   int exponent = 0;
   const float fraction = std::frexp(value, &exponent);
@@ -49,11 +49,17 @@ Decoder::Decoder(const Weights& weights, const ModelConfig& config, Precision pr
 
 Decoder::~Decoder() = default;
 
+std::string compute_name(Precision precision) {
+  if (precision.quantised) return "quantised";
+  return precision.compute == DBSA_COMPUTE_BF16 ? "bf16" : "f32";
+}
+
 Result<std::unique_ptr<Decoder>> Decoder::load(const Weights& weights, const ModelConfig& config,
                                                Precision precision, host::AttentionBackend& backend,
                                                PackedWeights* packed) {
   DBSA_RETURN_IF_ERROR(configure_backend(config, precision, backend));
-  if (packed != nullptr) packed->open(backend);
+  precision.quantised = precision.quantised && !backend.block_types().empty();
+  if (packed != nullptr) packed->open(backend, precision.quantised);
   const auto load = [&]() -> Result<std::unique_ptr<Decoder>> {
     std::unique_ptr<Decoder> model(new Decoder(weights, config, precision, backend, packed));
     DBSA_RETURN_IF_ERROR(model->load_weights());

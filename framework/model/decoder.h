@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "host/attention_backend.h"
@@ -38,7 +39,12 @@ struct ForwardInput {
 struct Precision {
   uint32_t compute = DBSA_COMPUTE_F32;    // DBSA_COMPUTE_*
   uint32_t kv_dtype = DBSA_KV_DTYPE_F32;  // DBSA_KV_DTYPE_*
+  bool quantised =
+      false;  // with BF16: weights of blocks stay quantised, where a backend takes them
 };
+
+// "f32", "bf16" or "quantised", as records and keys of blocks say.
+std::string compute_name(Precision precision);
 
 // Tells a backend what it will attend with; each backend once. kUnsupported, with the remedy, where
 // it says that it cannot.
@@ -84,6 +90,7 @@ class Decoder {
 
   const ModelConfig& config() const { return config_; }
   const ModelSpec& spec() const { return spec_; }
+  // Not quantised where the backend takes no blocks.
   Precision precision() const { return precision_; }
 
  private:

@@ -57,8 +57,9 @@ host::Weight* Decoder::slot(const ModelTensor& tensor) {
 }
 
 Status Decoder::load_weights() {
-  const TensorDtype decoded =
-      precision_.compute == DBSA_COMPUTE_BF16 ? TensorDtype::kBF16 : TensorDtype::kF32;
+  const TensorDtype decoded = precision_.quantised                      ? TensorDtype::kBlocks
+                              : precision_.compute == DBSA_COMPUTE_BF16 ? TensorDtype::kBF16
+                                                                        : TensorDtype::kF32;
   const WeightLoader load(weights_, backend_, "", packed_, decoded);
   layers_.resize(spec_.layers.size());
   for (size_t i = 0; i < layers_.size(); ++i) {

@@ -76,10 +76,11 @@ void PackedWeights::warn(const std::string& what) const {
   services_.log(host::LogLevel::kWarning, what);
 }
 
-void PackedWeights::open(const host::AttentionBackend& backend) {
+void PackedWeights::open(const host::AttentionBackend& backend, bool quantised) {
   backend_ = &backend;
   packing_ = backend.packing();
   if (packing_.empty()) return;
+  if (quantised) packing_ += ", blocks";
   path_ = folder_ + "/" + file_name(model_, packing_);
   std::error_code failed;
   if (!fs::exists(path_, failed)) return;

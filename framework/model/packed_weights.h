@@ -3,9 +3,10 @@
 //
 // One safetensors file for a model and a backend, <folder>/<hash of both>.safetensors: for each
 // weight a tensor U8 [bytes], 64-byte aligned, under its name in the checkpoint. "__metadata__" has
-// `model` (fingerprint), `packing` (see dbsa/attention_backend.h) and `digest`, XXH3-128 of names
-// and contents. The contents are compared with it once for each state of the file (fingerprint.h).
-// The file is a cache: whatever is wrong with it costs a warning and packing again.
+// `model` (fingerprint), `packing` (see dbsa/attention_backend.h, and whether blocks stay
+// quantised) and `digest`, XXH3-128 of names and contents. The contents are compared with it once
+// for each state of the file (fingerprint.h). The file is a cache: whatever is wrong with it costs
+// a warning and packing again.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -33,8 +34,9 @@ class PackedWeights {
                 host::HostServices& services);
 
   // Maps the file of a backend, which is configured, where there is one; the mapping lives as long
-  // as this. Cost: none to speak of, or a pass over the file when it is new.
-  void open(const host::AttentionBackend& backend);
+  // as this. quantised: weights of blocks are packed as such. Cost: none to speak of, or a pass
+  // over the file when it is new.
+  void open(const host::AttentionBackend& backend, bool quantised = false);
   // The packed bytes of a weight; none where it is to be packed.
   std::optional<std::span<const unsigned char>> find(const std::string& name) const;
   // Gives up the file, for a backend that does not take what stands in it, and warns. No weight may

@@ -36,6 +36,7 @@ struct TensorView {
   // At any address: safetensors asks for no alignment, and older writers give none.
   const unsigned char* data = nullptr;
   uint64_t bytes = 0;
+  uint32_t block_type = 0;  // of kBlocks: DBSA_BLOCKS_*, see dbsa/quantised_weights.h
 };
 
 // "[2, 3]".

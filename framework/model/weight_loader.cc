@@ -1,5 +1,6 @@
 #include "model/weight_loader.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -114,24 +115,39 @@ void add_one(TensorData& data) {
 
 }  // namespace
 
+Result<TensorData> WeightLoader::read(const std::string& name,
+                                      const std::vector<int64_t>& shape) const {
+  DBSA_ASSIGN_OR_RETURN(TensorData data, weights_.read(name, shape, decoded_));
+  if (data.view.dtype != TensorDtype::kBlocks) return data;
+  const auto types = backend_.block_types();
+  if (std::find(types.begin(), types.end(), data.view.block_type) != types.end()) return data;
+  return weights_.read(name, shape, TensorDtype::kBF16);
+}
+
+Result<host::Weight> WeightLoader::create(int32_t use, const TensorData& data,
+                                          const std::vector<int64_t>& shape) const {
+  if (data.view.dtype != TensorDtype::kBlocks)
+    return backend_.weight_create(use, AbiTensor(data, shape).tensor);
+  return backend_.weight_create(use, data.view.block_type, shape[0], shape[1],
+                                {data.view.data, data.view.bytes});
+}
+
 Status WeightLoader::linear(const std::string& name, int64_t out, int64_t in,
                             host::Weight& weight) const {
   const std::string full = prefix_ + name;
   DBSA_ASSIGN_OR_RETURN(const bool adopted, adopt(full, out, in, weight));
   if (adopted) return {};
   const std::vector<int64_t> shape = {out, in};
-  DBSA_ASSIGN_OR_RETURN(const TensorData data, weights_.read(full, shape, decoded_));
-  DBSA_ASSIGN_OR_RETURN(weight,
-                        backend_.weight_create(DBSA_WEIGHT_LINEAR, AbiTensor(data, shape).tensor));
+  DBSA_ASSIGN_OR_RETURN(const TensorData data, read(full, shape));
+  DBSA_ASSIGN_OR_RETURN(weight, create(DBSA_WEIGHT_LINEAR, data, shape));
   weights_.release_pages(full);
   return packed_ == nullptr ? Status() : packed_->add(full, weight);
 }
 
 Status WeightLoader::vector(const std::string& name, int64_t width, host::Weight& weight) const {
   const std::vector<int64_t> shape = {width};
-  DBSA_ASSIGN_OR_RETURN(const TensorData data, weights_.read(prefix_ + name, shape, decoded_));
-  DBSA_ASSIGN_OR_RETURN(weight,
-                        backend_.weight_create(DBSA_WEIGHT_VECTOR, AbiTensor(data, shape).tensor));
+  DBSA_ASSIGN_OR_RETURN(const TensorData data, read(prefix_ + name, shape));
+  DBSA_ASSIGN_OR_RETURN(weight, create(DBSA_WEIGHT_VECTOR, data, shape));
   return {};
 }
 
@@ -154,13 +170,11 @@ Status WeightLoader::tensor(const ModelTensor& tensor, const ModelSpec& spec,
     DBSA_ASSIGN_OR_RETURN(const bool adopted, adopt(part, shape[0], shape[1], weight));
     if (adopted) return {};
   }
-  DBSA_ASSIGN_OR_RETURN(TensorData data,
-                        weights_.read(prefix_ + tensor.name, tensor.shape, decoded_));
+  DBSA_ASSIGN_OR_RETURN(TensorData data, read(prefix_ + tensor.name, tensor.shape));
   take_rows(tensor, order, data);
   if (plus_one) add_one(data);
   DBSA_ASSIGN_OR_RETURN(weight,
-                        backend_.weight_create(matrix ? DBSA_WEIGHT_LINEAR : DBSA_WEIGHT_VECTOR,
-                                               AbiTensor(data, shape).tensor));
+                        create(matrix ? DBSA_WEIGHT_LINEAR : DBSA_WEIGHT_VECTOR, data, shape));
   if (!matrix) return {};
   weights_.release_pages(prefix_ + tensor.name);
   return packed_ == nullptr ? Status() : packed_->add(part, weight);
@@ -169,9 +183,10 @@ Status WeightLoader::tensor(const ModelTensor& tensor, const ModelSpec& spec,
 Status WeightLoader::embedding(const std::string& name, int64_t rows, int64_t width,
                                EmbeddingTable& table) const {
   const std::vector<int64_t> shape = {rows, width};
-  DBSA_ASSIGN_OR_RETURN(table.data, weights_.read(prefix_ + name, shape, decoded_));
-  DBSA_ASSIGN_OR_RETURN(table.weight, backend_.weight_create(DBSA_WEIGHT_EMBEDDING,
-                                                             AbiTensor(table.data, shape).tensor));
+  DBSA_ASSIGN_OR_RETURN(table.data, read(prefix_ + name, shape));
+  DBSA_ASSIGN_OR_RETURN(table.weight, create(DBSA_WEIGHT_EMBEDDING, table.data, shape));
+  // Its scales were looked at; from here on only rows that are looked up are read.
+  if (table.data.view.dtype == TensorDtype::kBlocks) weights_.release_pages(prefix_ + name);
   return {};
 }
 

@@ -26,7 +26,7 @@ struct EmbeddingTable {
 class WeightLoader {
  public:
   // prefix: goes before every name. packed: of this backend, open; nullptr: none are kept. decoded:
-  // see Weights::read.
+  // see Weights::read; with kBlocks those that the backend does not take are decoded to bfloat16.
   WeightLoader(const Weights& weights, host::AttentionBackend& backend, std::string prefix = "",
                PackedWeights* packed = nullptr, TensorDtype decoded = TensorDtype::kF32)
       : weights_(weights),
@@ -48,6 +48,9 @@ class WeightLoader {
                 host::Weight& bias) const;
 
  private:
+  Result<TensorData> read(const std::string& name, const std::vector<int64_t>& shape) const;
+  Result<host::Weight> create(int32_t use, const TensorData& data,
+                              const std::vector<int64_t>& shape) const;
   Result<bool> adopt(const std::string& name, int64_t out, int64_t in, host::Weight& weight) const;
 
   const Weights& weights_;

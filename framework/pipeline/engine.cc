@@ -64,9 +64,9 @@ Status identify(const nlohmann::json& tables, const EmbeddingSettings& embedding
     computing.inputs.embedding = identity_hash(content);
   }
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, computing.backend->block_format(1));
-  const bool half = computing.model->precision().compute == DBSA_COMPUTE_BF16;
   computing.kv_identity = kv_identity(
-      tables, computing.inputs, {half ? "bf16" : "f32", format, computing.backend->code_path()});
+      tables, computing.inputs,
+      {compute_name(computing.model->precision()), format, computing.backend->code_path()});
   return {};
 }
 
@@ -109,13 +109,16 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
 }  // namespace
 
 Precision choose_precision(const ModelSettings& settings, const Weights& weights) {
-  bool half = false;
+  bool half = false, blocks = false;
   for (const TensorFile* file : weights.tensor_files())
-    for (const TensorEntry& entry : file->entries())
-      half = half || entry.dtype == TensorDtype::kBF16 || entry.dtype == TensorDtype::kF16 ||
-             entry.dtype == TensorDtype::kBlocks;
-  const bool compute_half = settings.dtype == "auto" ? half : settings.dtype == "bf16";
+    for (const TensorEntry& entry : file->entries()) {
+      blocks = blocks || entry.dtype == TensorDtype::kBlocks;
+      half = half || entry.dtype == TensorDtype::kBF16 || entry.dtype == TensorDtype::kF16;
+    }
+  const bool automatic = settings.dtype == "auto";
+  const bool compute_half = automatic ? half || blocks : settings.dtype == "bf16";
   Precision precision;
+  precision.quantised = automatic && blocks;
   precision.compute = compute_half ? DBSA_COMPUTE_BF16 : DBSA_COMPUTE_F32;
   precision.kv_dtype = settings.kv_dtype == "int8"   ? DBSA_KV_DTYPE_I8
                        : settings.kv_dtype == "bf16" ? DBSA_KV_DTYPE_BF16
@@ -293,7 +296,7 @@ ModelInfo Engine::model_info() const {
   return {impl_->settings.model.path,
           self.config.model_type,
           self.fingerprint,
-          precision.compute == DBSA_COMPUTE_BF16 ? "bf16" : "f32",
+          compute_name(precision),
           host::kv_dtype_name(precision.kv_dtype),
           parameter_count(self.config),
           self.backend->describe(),

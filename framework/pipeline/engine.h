@@ -116,14 +116,15 @@ struct ModelInfo {
   std::string path;
   std::string family;
   std::string fingerprint;  // hexadecimal
-  std::string compute;      // "f32" | "bf16"
+  std::string compute;      // "f32" | "bf16" | "quantised"
   std::string kv_dtype;     // "f32" | "bf16" | "int8"
   int64_t parameters = 0;   // elements of all tensors
   std::string backend;      // AttentionBackend::describe()
   std::string tokenizer;    // fingerprint of its file, hexadecimal
 };
 
-// bf16 arithmetic for weights of 16 bits or fewer, float32 for others, unless the file says.
+// bf16 arithmetic for weights of 16 bits or fewer, on blocks as they are where the backend takes
+// them, float32 for others, unless the file says.
 Precision choose_precision(const ModelSettings& settings, const Weights& weights);
 
 // A data set of a pipeline file: what it chooses of a file, and hash_rows of the whole file.

@@ -79,7 +79,7 @@ std::string pool_id(const nlohmann::json& pool_identity);
 
 // How a backend computes what is stored.
 struct KvArithmetic {
-  std::string compute;      // "f32" | "bf16"
+  std::string compute;      // "f32" | "bf16" | "quantised"
   dbsa_kv_format format{};  // of any block; tokens and plane_bytes are not looked at
   std::string code_path;    // what the backend chose on this machine
 };

@@ -185,7 +185,7 @@ TEST_F(Quantised, RowsDoNotDependOnThreadsOrOtherRows) {
     Backend one(path, 1, bf16()), three(path, 3, bf16());
     for (const uint32_t type : types()) {
       const Blocks blocks(random, type, size.out, size.in);
-      const int64_t all = 1100;
+      const int64_t all = 600;
       const Rows x = random_rows(random, all * size.in);
       const auto in_one = blocks.weight(one, DBSA_WEIGHT_LINEAR),
                  in_three = blocks.weight(three, DBSA_WEIGHT_LINEAR);

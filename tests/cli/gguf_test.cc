@@ -61,6 +61,44 @@ TEST_F(GgufRunTest, EachTypeHasItsOwnBlocks) {
   }
 }
 
+// Arithmetics share no blocks and no packed weights; records and explain say which it is.
+TEST_F(GgufRunTest, KeepsBlocksQuantisedUnlessToldOtherwise) {
+  make_pipeline();
+  workspace_.write("q8.gguf", plan(test::GgufElements::kQ8).bytes());
+  const std::string model = "model.path=" + path("q8.gguf");
+  std::vector<uint64_t> bytes;  // of weights
+  size_t files = 0;
+  for (const char* dtype : {"auto", "bf16", "f32"}) {
+    const std::string compute = std::string(dtype) == "auto" ? "quantised" : dtype;
+    const Words set = {"--set", model, "--set", std::string("model.dtype=") + dtype};
+    Words words = {"explain", path("pipeline.toml"), "--json"};
+    words.insert(words.end(), set.begin(), set.end());
+    const ProcessResult explained = cli(words);
+    ASSERT_EQ(explained.exit_code, 0) << explained.error;
+    const json said = json::parse(explained.out).at("model");
+    EXPECT_EQ(said.at("compute"), compute);
+    bytes.push_back(said.at("weight_bytes"));
+    words = {"encode", path("pipeline.toml")};
+    words.insert(words.end(), set.begin(), set.end());
+    EXPECT_THAT(cli(words).error, HasSubstr("encoded    6 blocks")) << dtype;
+    EXPECT_THAT(cli(words).error, HasSubstr("encoded    0 blocks, 6 found in the store")) << dtype;
+    size_t packed = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(path("store/weights")))
+      packed += entry.path().extension() == ".safetensors" ? 1 : 0;
+    EXPECT_EQ(packed, ++files) << dtype;
+    answers(set, std::string("runs-") + dtype);
+    for (const auto& entry :
+         std::filesystem::directory_iterator(path(std::string("runs-") + dtype)))
+      EXPECT_EQ(json::parse(workspace_.read("runs-" + std::string(dtype) + "/" +
+                                            entry.path().filename().string()))
+                    .at("model")
+                    .at("compute"),
+                compute);
+  }
+  EXPECT_LT(bytes[0], bytes[1]);
+  EXPECT_LT(bytes[1], bytes[2]);
+}
+
 TEST_F(GgufRunTest, FaultsHaveTheirPlace) {
   make_pipeline();
   test::GgufPlan other = plan(test::GgufElements::kF32);

@@ -27,6 +27,8 @@ struct HarnessOptions {
 };
 
 inline constexpr Precision kF32 = {DBSA_COMPUTE_F32, DBSA_KV_DTYPE_F32};
+// Blocks of files as they are.
+inline constexpr Precision kQuantised = {DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_BF16, true};
 inline constexpr Precision kBf16 = {DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_BF16};
 
 class ForwardHarness {

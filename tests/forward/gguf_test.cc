@@ -1,7 +1,9 @@
 // A model as a GGUF file computes what the same model as a folder does, bit for bit.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <iostream>
+#include <map>
 
 #include "model/checkpoint.h"
 #include "tests/forward/forward_harness.h"
@@ -51,8 +53,9 @@ class GgufForward : public testing::TestWithParam<std::string> {
     test::write_file(folder_.file("config.json"), test::read_file(fixture_ + "/config.json"));
   }
 
-  std::vector<float> logits(const std::string& path, Precision precision) const {
-    ForwardHarness harness(path, {.precision = precision});
+  std::vector<float> logits(const std::string& path, Precision precision,
+                            const std::string& instructions = "auto") const {
+    ForwardHarness harness(path, {.precision = precision, .instructions = instructions});
     std::vector<int32_t> ids;
     for (int32_t i = 0; i < 60; ++i) ids.push_back(5 + (i * 37) % 180);
     return harness.prefill(ids, all_rows(60));
@@ -90,6 +93,55 @@ TEST_P(GgufForward, LogitsOfTheFolderInBfloat16) {
   if (config_.rope.kind == RopeKind::kLlama3) GTEST_SKIP() << "the frequencies differ in a bit";
   write(GgufElements::kBF16);
   expect_equal(kBf16);
+}
+
+// Blocks that stay as they are give what the same blocks give once they are decoded to bfloat16:
+// the same bits where a code path sums both with its own kernels.
+TEST_P(GgufForward, BlocksComputeAsTheDecodedNumbers) {
+  write(GgufElements::kQ8);
+  for (const std::string& path : ForwardHarness::code_paths()) {
+    ForwardHarness kept(folder_.file("model.gguf"),
+                        {.precision = kQuantised, .instructions = path});
+    EXPECT_TRUE(kept.model().precision().quantised);
+    const auto got = logits(folder_.file("model.gguf"), kQuantised, path);
+    const auto expected = logits(folder_.file("model.gguf"), kBf16, path);
+    if (kept.backend().code_path().find("oneDNN") == std::string::npos) {
+      EXPECT_EQ(got, expected) << path;
+      continue;
+    }
+    // Other roundings of sums go on through the layers, as those of bfloat16 do.
+    const double error = reference::worst_row_error(
+        reference::to_double(got), reference::to_double(expected), config_.vocab_size);
+    std::cout << path << ": error " << error << "\n";
+    EXPECT_LE(error, 2e-2);
+  }
+}
+
+TEST_P(GgufForward, PackedBlocksAreMappedByTheNextStart) {
+  write(GgufElements::kQ8);
+  HarnessOptions options;
+  options.precision = kQuantised;
+  options.packed = folder_.file("weights");
+  options.cache = folder_.file("cache");
+  const auto prefill = [&] {
+    ForwardHarness harness(folder_.file("model.gguf"), options);
+    const std::vector<int32_t> ids = {5, 90, 17, 33, 8};
+    return harness.prefill(ids, all_rows(5));
+  };
+  const auto files = [&] {
+    std::map<std::string, std::filesystem::file_time_type> found;
+    for (const auto& entry : std::filesystem::directory_iterator(options.packed))
+      found[entry.path()] = entry.last_write_time();
+    return found;
+  };
+  const std::vector<float> first = prefill();
+  const auto kept = files();
+  EXPECT_EQ(kept.size(), 1u);
+  EXPECT_EQ(prefill(), first);
+  EXPECT_EQ(files(), kept) << "were packed again";
+  options.precision = kBf16;
+  prefill();
+  EXPECT_EQ(files().size(), 2u);
 }
 
 TEST_P(GgufForward, FingerprintIsOfTypesAndBytes) {

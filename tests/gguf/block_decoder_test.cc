@@ -34,6 +34,7 @@ TEST_P(BlockDecoder, BitsOfTheReference) {
   ASSERT_EQ(expected.size(), count * sizeof(float));
   std::vector<float> decoded(count);
   ASSERT_TRUE(decode_blocks(type(), blocks, decoded.data()));
+  EXPECT_TRUE(are_numbers(type(), blocks));
   for (size_t i = 0; i < count; ++i) {
     uint32_t bits = 0;
     std::memcpy(&bits, expected.data() + 4 * i, 4);
@@ -50,6 +51,7 @@ TEST_P(BlockDecoder, ScalesThatAreNoNumbers) {
   std::vector<float> decoded(3 * type().elements);
   const std::vector<unsigned char> sound(3 * type().bytes, 0x11);
   EXPECT_TRUE(decode_blocks(type(), sound, decoded.data()));
+  EXPECT_TRUE(are_numbers(type(), sound));
   for (const size_t scale : scales) {
     for (const uint16_t bits : {0x7c00, 0xfc00, 0x7e00, 0xffff}) {
       std::vector<unsigned char> blocks = sound;
@@ -59,6 +61,7 @@ TEST_P(BlockDecoder, ScalesThatAreNoNumbers) {
       else
         std::memcpy(at, &bits, sizeof bits);
       EXPECT_FALSE(decode_blocks(type(), blocks, decoded.data())) << scale << " " << bits;
+      EXPECT_FALSE(are_numbers(type(), blocks)) << scale << " " << bits;
     }
   }
 }
@@ -79,6 +82,7 @@ TEST(BlockDecoderHalf, EveryFloat16) {
     const bool sound = decode_blocks(type, block, decoded.data());
     const uint32_t exponent = bits >> 10 & 31, fraction = bits & 1023;
     ASSERT_EQ(sound, exponent != 31) << bits;
+    ASSERT_EQ(are_numbers(type, block), sound) << bits;
     if (!sound) continue;
     const double magnitude = exponent == 0
                                  ? std::ldexp(fraction, -24)
@@ -86,6 +90,19 @@ TEST(BlockDecoderHalf, EveryFloat16) {
     const auto expected = static_cast<float>((bits & 0x8000) != 0 ? -magnitude : magnitude);
     ASSERT_EQ(std::bit_cast<uint32_t>(decoded[0]), std::bit_cast<uint32_t>(expected)) << bits;
   }
+}
+
+// Every exponent with every magnitude: some products are beyond float32.
+TEST(BlockDecoderExponent, EveryExponent) {
+  const TensorType& type = *find_tensor_type("MXFP4");
+  for (int exponent = 0; exponent < 256; ++exponent)
+    for (int nibble = 0; nibble < 16; ++nibble) {
+      std::vector<unsigned char> block(type.bytes, static_cast<unsigned char>(17 * nibble));
+      block[0] = static_cast<unsigned char>(exponent);
+      std::vector<float> decoded(32);
+      ASSERT_EQ(are_numbers(type, block), decode_blocks(type, block, decoded.data()))
+          << exponent << " " << nibble;
+    }
 }
 
 // The nearest of the two bfloat16 numbers around each float32, the even one where both are as near.

@@ -134,9 +134,7 @@ Explanation explain(Session& session, const Findings& found, int64_t query_token
   Explanation out;
   out.query_tokens = query_tokens;
   const ModelConfig& model = found.model;
-  const Precision precision = found.precision;
-  out.weight_bytes = static_cast<uint64_t>(parameter_count(model)) *
-                     (precision.compute == DBSA_COMPUTE_F32 ? 4 : 2);
+  out.weight_bytes = found.weight_bytes;
   const bool stored = uses_stored_kv(found.settings);
   std::vector<int64_t> lengths;
   for (const EncodeBlock& block : found.pool->blocks) {
@@ -152,7 +150,7 @@ Explanation explain(Session& session, const Findings& found, int64_t query_token
   }
   if (stored) {
     out.dense_pairs = out.tokens * (out.tokens + 1) / 2;
-    out.kv_bytes = stored_bytes(session, found, precision);
+    out.kv_bytes = stored_bytes(session, found, found.precision);
     out.encode = {linear_work(model) * static_cast<double>(out.tokens),
                   attention_work(model) * static_cast<double>(out.pairs)};
   }
@@ -199,7 +197,8 @@ nlohmann::ordered_json to_json(const Session& session, const Findings& found,
         {"head_dim", model.head_dim},
         {"vocab_size", model.vocab_size},
         {"max_positions", model.max_positions},
-        {"weight_bytes", e.weight_bytes}}},
+        {"weight_bytes", e.weight_bytes},
+        {"compute", compute_name(found.precision)}}},
       {"pool",
        {{"demonstrations", found.data.demonstrations.size()},
         {"labels", found.data.labels.size()},
@@ -242,7 +241,8 @@ void print(const Session& session, const Findings& found, const Explanation& e,
   const ModelConfig& m = found.model;
   terminal.out("");
   terminal.out("model      " + m.model_type + ": " + counted(parameter_count(m), "parameter") +
-               ", " + human_bytes(e.weight_bytes) + " of weights");
+               ", " + human_bytes(e.weight_bytes) +
+               (found.precision.quantised ? " of quantised weights" : " of weights"));
   terminal.out("           " + counted(m.layers, "layer") + ", hidden " +
                human_count(m.hidden_size) + ", feed-forward " + human_count(m.intermediate_size) +
                ", " + counted(m.heads, "head") + " of " + std::to_string(m.head_dim) + " over " +

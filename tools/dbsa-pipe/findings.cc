@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "host/attention_backend.h"
 #include "host/block_grouper.h"
 #include "host/make_plugin.h"
 #include "host/mask_pattern.h"
@@ -22,10 +23,25 @@ namespace {
 struct CheckedModel {
   ModelConfig config;
   Precision precision;
+  uint64_t weight_bytes = 0;  // as they are computed with
   std::unique_ptr<Tokenizer> tokenizer;
 };
 
-Result<CheckedModel> check_model(const ModelSettings& settings) {
+// Whether the backend computes with blocks as they are; not where its library does not load.
+bool takes_blocks(Session& session) {
+  const auto plugin =
+      session.registry().load(*session.resolved().stage(DBSA_KIND_ATTENTION_BACKEND).manifest);
+  return plugin.ok() && host::find_extension(*plugin, DBSA_EXTENSION_QUANTISED_WEIGHTS) != nullptr;
+}
+
+uint64_t stored_bytes(const Weights& weights) {
+  uint64_t bytes = 0;
+  for (const TensorFile* file : weights.tensor_files())
+    for (const TensorEntry& entry : file->entries()) bytes += entry.bytes;
+  return bytes;
+}
+
+Result<CheckedModel> check_model(Session& session, const ModelSettings& settings) {
   DBSA_ASSIGN_OR_RETURN(const auto source, ModelSource::open(settings.path));
   CheckedModel model;
   ErrorList faults;
@@ -40,6 +56,11 @@ Result<CheckedModel> check_model(const ModelSettings& settings) {
   limit_positions(*config, settings.max_positions);
   fit_tokenizer(**tokenizer, *config);
   model.precision = choose_precision(settings, **weights);
+  model.precision.quantised = model.precision.quantised && takes_blocks(session);
+  model.weight_bytes = model.precision.quantised
+                           ? stored_bytes(**weights)
+                           : static_cast<uint64_t>(parameter_count(*config)) *
+                                 (model.precision.compute == DBSA_COMPUTE_F32 ? 4 : 2);
   model.config = std::move(config).value();
   model.tokenizer = std::move(tokenizer).value();
   return model;
@@ -179,7 +200,7 @@ Result<Findings> find_out(Session& session, Written written, QueryChecks query_c
   findings.settings = settings;
   ErrorList faults;
   const auto add = [&](const Error& error) { faults.add(session.resolved().located(error)); };
-  Result<CheckedModel> model = check_model(settings.model);
+  Result<CheckedModel> model = check_model(session, settings.model);
   if (!model.ok()) add(model.error());
   const Result<int64_t> width =
       check_embedding(settings.embedding, model.ok() ? &model->config : nullptr);
@@ -195,6 +216,7 @@ Result<Findings> find_out(Session& session, Written written, QueryChecks query_c
   if (!pool.ok()) return session.resolved().located(pool.error());
   findings.model = std::move(model->config);
   findings.precision = model->precision;
+  findings.weight_bytes = model->weight_bytes;
   findings.tokenizer = std::move(model->tokenizer);
   return findings;
 }

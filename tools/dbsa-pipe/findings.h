@@ -19,7 +19,8 @@ namespace dbsa::cli {
 struct Findings {
   Settings settings;
   ModelConfig model;
-  Precision precision;
+  Precision precision;  // as the backend computes
+  uint64_t weight_bytes = 0;
   std::unique_ptr<Tokenizer> tokenizer;
   CheckedData data;
   int64_t truncated = 0;  // queries whose text would be cut; where there is a pool

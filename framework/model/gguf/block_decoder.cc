@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 namespace dbsa::gguf {
 namespace {
@@ -142,7 +143,27 @@ Decoder decoder_of(std::string_view type) {
   return nullptr;
 }
 
+bool is_finite_half(Block b) { return (b[1] & 0x7c) != 0x7c; }
+
 }  // namespace
+
+bool are_numbers(const TensorType& type, std::span<const unsigned char> blocks) {
+  // A product of finite float16 numbers and what a block multiplies them with is far below the
+  // largest float32; 6 * 2^(e - 127) is so up to e = 252.
+  const bool exponent = type.name == "MXFP4", last = type.name == "Q6_K";
+  const bool minimum =
+      type.name == "Q4_1" || type.name == "Q5_1" || type.name == "Q4_K" || type.name == "Q5_K";
+  bool finite = true;
+  std::vector<float> out(type.elements);
+  for (size_t at = 0; at + type.bytes <= blocks.size() && finite; at += type.bytes) {
+    const Block b = blocks.data() + at;
+    if (exponent)
+      finite = b[0] <= 252 || decode_blocks(type, blocks.subspan(at, type.bytes), out.data());
+    else
+      finite = is_finite_half(last ? b + 208 : b) && (!minimum || is_finite_half(b + 2));
+  }
+  return finite;
+}
 
 bool decode_blocks(const TensorType& type, std::span<const unsigned char> blocks, float* out) {
   const Decoder decode = decoder_of(type.name);

@@ -61,8 +61,12 @@ Result<TensorData> GgufWeights::read(std::string_view name, std::span<const int6
   const TensorEntry& entry = *found.entry;
   const auto bytes = found.file->bytes(entry);
   const bool interleaved = is_interleaved(name), blocks = entry.dtype == TensorDtype::kBlocks;
+  const TensorType& type = *find_tensor_type(entry.dtype_name);
+  const bool kept = blocks && decoded == TensorDtype::kBlocks;
   TensorData out;
-  out.view = {entry.name, blocks ? decoded : entry.dtype, entry.shape, bytes.data(), entry.bytes};
+  out.view = {entry.name,  blocks ? decoded : entry.dtype,
+              entry.shape, bytes.data(),
+              entry.bytes, kept ? type.id : 0};
   if (!interleaved && !blocks) return aligned(out.view);
 
   // Rows are moved and decoded one by one; of a bias a row is one element.
@@ -74,28 +78,34 @@ Result<TensorData> GgufWeights::read(std::string_view name, std::span<const int6
                      "; the keys and the tensors do not fit together",
                  {}};
   const uint64_t row_bytes = entry.bytes / static_cast<uint64_t>(rows);
-  const TensorType& type = *find_tensor_type(entry.dtype_name);
+  const auto check_row = [&](bool numbers, int64_t row) -> Status {
+    if (numbers) return {};
+    return Error{ErrorCode::kEnvironment,
+                 tensor_label(*found.file, entry) + "row " + std::to_string(row) +
+                     ": expected numbers, found a scale or an element that is none; fetch the "
+                     "file again",
+                 {}};
+  };
+  for (int64_t row = 0; kept && row < rows; ++row)
+    DBSA_RETURN_IF_ERROR(check_row(
+        are_numbers(type, bytes.subspan(static_cast<uint64_t>(row) * row_bytes, row_bytes)), row));
+  if (kept && !interleaved) return out;
   const uint64_t width = row_bytes / type.bytes * type.elements;
   const uint64_t element = out.view.dtype == TensorDtype::kF32 ? 4 : 2;
-  const uint64_t row_out = width * element;
+  const uint64_t row_out = kept ? row_bytes : width * element;
   out.view.bytes = row_out * static_cast<uint64_t>(rows);
   out.copy.resize((out.view.bytes + 3) / 4);
   auto* to = reinterpret_cast<unsigned char*>(out.copy.data());
   out.view.data = to;
-  std::vector<float> numbers(blocks ? width : 0);
+  std::vector<float> numbers(blocks && !kept ? width : 0);
   for (int64_t row = 0; row < rows; ++row, to += row_out) {
     const int64_t from = interleaved ? file_row(row, head_dim_) : row;
     const std::span stored(bytes.data() + static_cast<uint64_t>(from) * row_bytes, row_bytes);
-    if (!blocks) {
+    if (!blocks || kept) {
       std::memcpy(to, stored.data(), row_bytes);
       continue;
     }
-    if (!decode_blocks(type, stored, numbers.data()))
-      return Error{ErrorCode::kEnvironment,
-                   tensor_label(*found.file, entry) + "row " + std::to_string(from) +
-                       ": expected numbers, found a scale or an element that is none; fetch the "
-                       "file again",
-                   {}};
+    DBSA_RETURN_IF_ERROR(check_row(decode_blocks(type, stored, numbers.data()), from));
     if (out.view.dtype == TensorDtype::kF32)
       std::memcpy(to, numbers.data(), row_out);
     else
