@@ -121,10 +121,29 @@ struct DecodeArgs {
   uint32_t* out;
 };
 
+// c[rows, groups * 16] = a * b, b being quantised.
+struct QuantisedProduct {
+  QuantisedForm form;
+  const void* a;     // pairs of bfloat16, as MultiplyArgs::a
+  int64_t a_stride;  // bytes
+  int64_t rows;      // 1..kFewRows
+  const void* values;
+  int64_t value_stride;  // bytes from group to group
+  const void* scales;
+  int64_t scale_stride;
+  int64_t groups;
+  int64_t blocks;
+  float* c;
+  int64_t c_stride;  // floats
+};
+constexpr int64_t kFewRows = 4;
+
 struct Kernels {
   void (*multiply[kArithmetics])(const MultiplyArgs& args);  // null: not on this path
   void (*attend[kArithmetics])(const AttendArgs& args);
   void (*decode)(const DecodeArgs& args);
+  // As multiply[kBf16Dot] on what decode makes. Null: not on this path.
+  void (*multiply_quantised)(const QuantisedProduct& product);
   // c = a * b, each element one sum in ascending steps; fastest where row_tiles is even. Null where
   // there are no tiles.
   void (*multiply_tiles)(const TileProduct& product);

@@ -2,4 +2,5 @@
 #include "vector_avx512_bf16.h"
 
 #define DBSA_KERNEL_TABLE avx512_bf16_kernels
+#define DBSA_KERNEL_REGISTERS
 #include "kernels_body.h"

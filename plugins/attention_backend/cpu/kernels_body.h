@@ -22,6 +22,9 @@ constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it leaves round(x) 
 }  // namespace dbsa::cpu
 
 #include "kernels_quantised.h"
+#ifdef DBSA_KERNEL_REGISTERS
+#include "kernels_quantised_rows.h"
+#endif
 
 namespace dbsa::cpu {
 namespace {
@@ -783,6 +786,9 @@ constexpr Kernels make_kernels() {
     kernels.attend[kBf16Dot] = attend<Bf16Dot>;
   }
   kernels.decode = decode_quantised;
+#ifdef DBSA_KERNEL_REGISTERS
+  kernels.multiply_quantised = multiply_quantised;
+#endif
 #ifdef DBSA_KERNEL_TILES
   kernels.multiply_tiles = multiply_packed;
   kernels.pack_tiles = pack_tiles;

@@ -153,6 +153,23 @@ struct ScalesOfSixteen {
 
 // ---- blocks ---------------------------------------------------------------------------------
 
+// To bfloat16 in the high halves, nearest, ties to even.
+inline Integers round_finite(V x) {
+  const Integers bits = V::to_bits(x);
+  return bits + 0x7fffu + ((bits >> 16) & 1u);
+}
+
+// As V::store_pairs, of finite numbers.
+template <typename W = V>
+void store_finite_pairs(uint32_t* to, W even, W odd) {
+  if constexpr (W::kHasDot) {
+    W::store_pairs(to, even, odd);
+  } else {
+    const Integers pairs = (round_finite(even) >> 16) | (round_finite(odd) & 0xffff0000u);
+    __builtin_memcpy(to, &pairs, sizeof pairs);
+  }
+}
+
 template <typename S>
 V scaled(V q, const Scale& s) {
   return S::kMinimum ? V::fma(q, s.scale, s.minimum) : q * s.scale;
@@ -173,8 +190,8 @@ void decode(const DecodeArgs& x, const float* table) {
         constexpr int kCount = 32 / S::kInABlock;
         DBSA_UNROLL
         for (int k = kCount * i; k < kCount * (i + 1); k += 2) {
-          V::store_pairs(out + k / 2 * kGroup + column, scaled<S>(values.at(part, k), s),
-                         scaled<S>(values.at(part, k + 1), s));
+          store_finite_pairs(out + k / 2 * kGroup + column, scaled<S>(values.at(part, k), s),
+                             scaled<S>(values.at(part, k + 1), s));
         }
       }
     }
@@ -189,27 +206,42 @@ constexpr float kAroundZero[32] = {-16, -15, -14, -13, -12, -11, -10, -9, -8, -7
                                    6,   7,   8,   9,   10,  11,  12,  13, 14, 15};
 constexpr float kE2M1[16] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
 
-void decode_quantised(const DecodeArgs& x) {
-  switch (x.form) {
+template <int kBitsOf, typename ScalesOf>
+struct Form {
+  static constexpr int kBits = kBitsOf;
+  using Scales = ScalesOf;
+};
+
+// Calls body(Form, what elements stand for).
+template <typename Body>
+void with_form(QuantisedForm form, Body&& body) {
+  switch (form) {
     case kQ4_0:
-      return decode<4, OneScale>(x, kAroundZero + 8);
+      return body(Form<4, OneScale>(), kAroundZero + 8);
     case kQ4_1:
-      return decode<4, ScaleAndMinimum>(x, kFromZero);
+      return body(Form<4, ScaleAndMinimum>(), kFromZero);
     case kQ5_0:
-      return decode<5, OneScale>(x, kAroundZero);
+      return body(Form<5, OneScale>(), kAroundZero);
     case kQ5_1:
-      return decode<5, ScaleAndMinimum>(x, kFromZero);
+      return body(Form<5, ScaleAndMinimum>(), kFromZero);
     case kQ8_0:
-      return decode<8, OneScale>(x, nullptr);
+      return body(Form<8, OneScale>(), nullptr);
     case kQ4K:
-      return decode<4, ScalesOfEight>(x, kFromZero);
+      return body(Form<4, ScalesOfEight>(), kFromZero);
     case kQ5K:
-      return decode<5, ScalesOfEight>(x, kFromZero);
+      return body(Form<5, ScalesOfEight>(), kFromZero);
     case kQ6K:
-      return decode<6, ScalesOfSixteen>(x, nullptr);
+      return body(Form<6, ScalesOfSixteen>(), nullptr);
     case kMxfp4:
-      return decode<4, Exponent>(x, kE2M1);
+      return body(Form<4, Exponent>(), kE2M1);
   }
+}
+
+void decode_quantised(const DecodeArgs& x) {
+  with_form(x.form, [&](auto form, const float* numbers) {
+    using Form = decltype(form);
+    decode<Form::kBits, typename Form::Scales>(x, numbers);
+  });
 }
 
 }  // namespace

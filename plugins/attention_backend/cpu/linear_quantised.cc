@@ -13,7 +13,7 @@ constexpr int64_t kBlockValues = 32;  // of the reduction, that kernels decode a
 constexpr int64_t kBlockSteps = kBlockValues / 2;
 constexpr int64_t kPanelBlocks = 8;     // of kPanelGroups groups: 32 KiB
 constexpr int64_t kFewPanelBlocks = 4;  // where the rows are few: 16 KiB stay in the first cache
-constexpr int64_t kFewRows = 8;
+constexpr int64_t kSmallPanelRows = 8;
 constexpr int64_t kLeastRows = 96;  // decoding a panel costs about as much as 8 rows
 constexpr int64_t kMostRows = 512;
 
@@ -88,7 +88,14 @@ class QuantisedMatrix : public PackedMatrix {
   }
 
   void multiply_block(MultiplyArgs& args, const char* a, int64_t first_group) const {
-    const int64_t at_once = args.rows <= kFewRows ? kFewPanelBlocks : kPanelBlocks;
+    const Kernels& kernels = *context_.path.kernels;
+    if (kernels.multiply_quantised != nullptr && args.rows <= kFewRows) {
+      return kernels.multiply_quantised({type_.form, a, args.a_stride, args.rows,
+                                         values(first_group), value_bytes_, scales(first_group),
+                                         scale_bytes_, args.groups, k_ / kBlockValues, args.c,
+                                         args.c_stride});
+    }
+    const int64_t at_once = args.rows <= kSmallPanelRows ? kFewPanelBlocks : kPanelBlocks;
     const int64_t blocks = k_ / kBlockValues;
     const int64_t step_bytes = arithmetic_ == kBf16Wide ? 8 : 4;
     auto* panel =

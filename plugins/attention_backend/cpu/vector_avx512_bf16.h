@@ -108,14 +108,14 @@ struct V {
                          _mm512_set1_epi32(-65536)))};
   }
   // Rounded to bfloat16, `even` in the low halves and `odd` in the high ones.
-  static void store_pairs(uint32_t* p, V even, V odd) {
+  static void store_pairs(uint32_t* p, V even, V odd) { _mm512_storeu_si512(p, pairs(even, odd)); }
+  static __m512i pairs(V even, V odd) {
     const __m512i interleave = _mm512_add_epi32(
         _mm512_set1_epi32(0x00100000),
         _mm512_mullo_epi32(
             _mm512_set1_epi32(0x00010001),
             _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)));
-    _mm512_storeu_si512(
-        p, _mm512_permutexvar_epi16(interleave, (__m512i)_mm512_cvtne2ps_pbh(odd.v, even.v)));
+    return _mm512_permutexvar_epi16(interleave, (__m512i)_mm512_cvtne2ps_pbh(odd.v, even.v));
   }
   // Weights of softmax: exp(score - m) as bfloat16, `count` of them, a multiple of 32, and 0 for a
   // score of -infinity; their sum, of pairs in each lane, is added to l. Before it is rounded a
