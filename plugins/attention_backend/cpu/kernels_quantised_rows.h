@@ -5,7 +5,7 @@
 namespace dbsa::cpu {
 namespace {
 
-constexpr int64_t kAhead = 1024;  // bytes
+constexpr int64_t kAhead = 2048;  // bytes that are fetched before they are read
 
 // R rows by G groups.
 template <int kBits, typename S, int R, int G>
@@ -23,13 +23,14 @@ void multiply_registers(const QuantisedProduct& x, int64_t group, const Values<k
   const uint8_t* const scales = static_cast<const uint8_t*>(x.scales) + group * x.scale_stride;
   for (int64_t b = 0; b < x.blocks; ++b, from += Values<kBits>::kBytes) {
     DBSA_UNROLL
+    for (int g = 0; g < G; ++g)
+      for (int64_t i = 0; i < Values<kBits>::kBytes; i += 64)
+        __builtin_prefetch(from + g * x.value_stride + i + kAhead, 0, 3);
+    DBSA_UNROLL
     for (int i = 0; i < S::kInABlock; ++i) {
       Scale s[G];
       DBSA_UNROLL
-      for (int g = 0; g < G; ++g) {
-        s[g] = S::at(scales + g * x.scale_stride, b, i, 0);
-        __builtin_prefetch(from + g * x.value_stride + kAhead, 0, 3);
-      }
+      for (int g = 0; g < G; ++g) s[g] = S::at(scales + g * x.scale_stride, b, i, 0);
       constexpr int kCount = 32 / S::kInABlock;
       DBSA_UNROLL
       for (int k = kCount * i; k < kCount * (i + 1); k += 2) {

@@ -92,11 +92,15 @@ float value_of(const QuantisedType& type, const BlockFields& f, int64_t i) {
     case kQ5_1:
       return f16_to_f32(f.scale) * q + f16_to_f32(f.minimum);
     case kQ4K:
-    case kQ5K:
-      return f16_to_f32(f.scale) * static_cast<float>(f.scales[i / 32]) * q -
-             f16_to_f32(f.minimum) * static_cast<float>(f.minimums[i / 32]);
-    case kQ6K:
-      return f16_to_f32(f.scale) * signed_byte(f.scales[i / 16]) * (q - 32);
+    case kQ5K: {
+      const int64_t group = i / 32;
+      return f16_to_f32(f.scale) * static_cast<float>(f.scales[group]) * q -
+             f16_to_f32(f.minimum) * static_cast<float>(f.minimums[group]);
+    }
+    case kQ6K: {
+      const int64_t group = i / 16;
+      return f16_to_f32(f.scale) * signed_byte(f.scales[group]) * (q - 32);
+    }
     case kMxfp4:
       return power_of_two(f.scale) * kE2M1[f.elements[i]];
   }
