@@ -44,7 +44,7 @@ Model::Model(int threads)
   decoder_ =
       must(Decoder::load(*weights_, config_, precision_, backend_, packed_ ? &*packed_ : nullptr));
   load_seconds_ = clock.seconds();
-  precision_ = llama_->precision();
+  precision_ = decoder_->precision();
 }
 
 double Model::bytes_a_weight() const {

@@ -39,8 +39,7 @@ struct ForwardInput {
 struct Precision {
   uint32_t compute = DBSA_COMPUTE_F32;    // DBSA_COMPUTE_*
   uint32_t kv_dtype = DBSA_KV_DTYPE_F32;  // DBSA_KV_DTYPE_*
-  bool quantised =
-      false;  // with BF16: weights of blocks stay quantised, where a backend takes them
+  bool quantised = false;  // with BF16: blocks of weights stay so where a backend takes them
 };
 
 // "f32", "bf16" or "quantised", as records and keys of blocks say.

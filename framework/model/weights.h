@@ -39,9 +39,9 @@ class Weights {
 
   // A tensor of exactly this shape. Elements are as stored, quantised ones decoded to `decoded`
   // (kF32 or kBF16, rounded to nearest even) or, with kBlocks, left in their blocks, row by row, at
-  // any address. What is in a file lives as long as this, as do name
-  // and shape. Fails with kConfig if it is missing, of a type that is not read or of another shape,
-  // or where its numbers are none. From any thread.
+  // any address. What is in a file lives as long as this, as do name and shape. Fails with kConfig
+  // if it is missing, of a type that is not read or of another shape, or where its numbers are
+  // none. From any thread.
   virtual Result<TensorData> read(std::string_view name, std::span<const int64_t> shape,
                                   TensorDtype decoded) const = 0;
 
