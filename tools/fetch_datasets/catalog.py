@@ -3,9 +3,10 @@
 import collections
 import dataclasses
 import random
+import re
 from collections.abc import Callable
 
-from formats import clinc_json, nlu_csv, pairs_csv, trec_lines
+from formats import clinc_json, nlu_csv, pairs_csv, parallel_lines, trec_lines
 
 NLU_TEST_ROWS, NLU_SEED = 6428, 1
 
@@ -26,7 +27,7 @@ class Dataset:
     train: int   # rows, as published
     test: int
     labels: int  # 0: texts, which are not counted
-    prefixes: tuple[str, str]  # of input and output; those of arXiv 2503.08640, but for e2e_nlg
+    prefixes: tuple[str, str]  # of input and output; those of arXiv 2503.08640 for its five sets
     notes: str
     convert: Callable  # {file name: bytes} -> (train, test), rows {"text", "label"}
 
@@ -119,6 +120,35 @@ TREC_SOURCES = (
     Source("TREC_10.label", TREC + "TREC_10.label",
            "033f22c028c2bbba9ca682f68ffe204dc1aa6e1cf35dd6207f2d4ca67f0d0e8e"))
 
+# ---- hwu64, snips ----
+
+FEW_SHOT = ("https://raw.githubusercontent.com/jianguoz/Few-Shot-Intent-Detection/"
+            "fa9553312b1dba54b1be0aae2d30b13171f898e5/Datasets/")
+
+
+def few_shot_sources(folder, hashes):
+    """Texts and labels of training and test."""
+    names = [f"{folder}/{part}/{file}" for part in ("train", "test") for file in ("seq.in", "label")]
+    return tuple(Source(name, FEW_SHOT + name, hashes.get(name, "")) for name in names)
+
+
+def camel_label(label):
+    return re.sub(r"(?<=.)([A-Z])", r" \1", label).lower()
+
+
+def convert_few_shot(folder, names):
+    def rows(data, part):
+        texts, labels = f"{folder}/{part}/seq.in", f"{folder}/{part}/label"
+        return as_rows(parallel_lines(data[texts], texts, data[labels], labels), names)
+    return lambda data: (rows(data, "train"), rows(data, "test"))
+
+
+HWU64_HASHES = {
+    "HWU64/train/seq.in": "6f37991e7920711e3c5024f5f5ac535882b9da1df84e837d889c5a53ef91cd4f",
+    "HWU64/train/label": "90e21d2f25cba02dd332b6cdb7d09d4fe178680b91a4469adf1790f753f7df2c",
+    "HWU64/test/seq.in": "c0129df86114872dd58ac48448fd5559ed6679895b1938f469cf360f7c85ba79",
+    "HWU64/test/label": "aec9b5c05528709ec48202dddd7ee1789536a5562866d91feef102d5d9476815"}
+
 # ---- e2e_nlg ----
 
 E2E = "https://raw.githubusercontent.com/tuetschek/e2e-dataset/master/"
@@ -166,6 +196,16 @@ DATASETS = (
             "none stated", 5452, 500, 50, ("Question: ", "Type: "),
             "Labels are coarse and fine class written out, as arXiv 2503.08640 has them.",
             convert_trec(fine_label)),
+    Dataset("hwu64", "requests to a home assistant, in the usual few-shot split",
+            few_shot_sources("HWU64", HWU64_HASHES),
+            "CC BY 4.0", 8954, 1076, 64, ("utterance: ", "intent: "),
+            "Utterances of nlu: its training texts and these test texts overlap. val is left out. A "
+            "label is scenario and intent, underscores and some joined words made into words.",
+            convert_few_shot("HWU64", nlu_label)),
+    Dataset("snips", "requests to a voice assistant", few_shot_sources("SNIPS", {}),
+            "CC0 1.0", 13084, 700, 7, ("utterance: ", "intent: "),
+            "val is left out. Labels are those of the files, taken apart and in small letters.",
+            convert_few_shot("SNIPS", camel_label)),
     Dataset("e2e_nlg", "a sentence or two from facts about a restaurant",
             (Source("trainset.csv", E2E + "trainset.csv",
                     "f27d48df45815288ab15619d47a79028c300fbb7f42e373668aba0b98c1d57c6"),

@@ -100,5 +100,6 @@ def obtain(source, folder, from_folder=None, any_version=False, get=download):
     given = from_folder / source.name
     if not given.is_file():
         raise FetchError(f"{given}: there is no such file; get it from {source.url}")
+    path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(given, path)
     return path, check_hash(path, given, source.sha256, any_version)

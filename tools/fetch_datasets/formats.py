@@ -117,3 +117,16 @@ def trec_lines(data, name):
                               f"{json.dumps(text[:60])}; get the file again")
         rows.append((match[2], match[1]))
     return rows
+
+
+# ---- hwu64, snips: a file of texts and one of labels, a row on a line ----
+
+def parallel_lines(texts, texts_name, labels, labels_name):
+    sides = []
+    for data, name in ((texts, texts_name), (labels, labels_name)):
+        sides.append(decoded(data, name).removesuffix("\n").split("\n"))
+    if len(sides[0]) != len(sides[1]):
+        raise FormatError(f"{labels_name}: expected {len(sides[0])} lines, as {texts_name} has, found "
+                          f"{len(sides[1])}; get both files again")
+    return [checked(text, label, texts_name, number)
+            for number, (text, label) in enumerate(zip(*sides), 1)]

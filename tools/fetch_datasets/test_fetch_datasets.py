@@ -99,6 +99,35 @@ class Conversion(Folder):
                                  {"text": "what now", "label": "oos"}])
         self.assertEqual([row["label"] for row in test], ["cook time", "play music", "oos"])
 
+    def give_lines(self, folder, **files):
+        for name, content in files.items():
+            path = self.given / folder / name.replace("_", "/").replace("seq", "seq.in")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+
+    def test_hwu64_has_the_words_of_nlu(self):
+        self.give_lines("HWU64", train_seq="dim it\nthat's all, stop.\n",
+                        train_label="iot_hue_lightdim\ngeneral_commandstop\n",
+                        test_seq="light on\n", test_label="iot_hue_lighton\n")
+        train, test = self.convert(small("hwu64", 2, 1, 3))
+        self.assertEqual(train, [{"text": "dim it", "label": "iot hue light dim"},
+                                 {"text": "that's all, stop.", "label": "general command stop"}])
+        self.assertEqual(test, [{"text": "light on", "label": "iot hue lighton"}])
+
+    def test_snips_takes_labels_apart(self):
+        self.give_lines("SNIPS", train_seq="play clásicos\n", train_label="AddToPlaylist\n",
+                        test_seq="rate it\n", test_label="RateBook\n")
+        train, test = self.convert(small("snips", 1, 1, 2))
+        self.assertEqual(train, [{"text": "play clásicos", "label": "add to playlist"}])
+        self.assertEqual(test, [{"text": "rate it", "label": "rate book"}])
+
+    def test_texts_without_their_labels_are_refused(self):
+        self.give_lines("SNIPS", train_seq="a\nb\n", train_label="RateBook\n", test_seq="c\n",
+                        test_label="RateBook\n")
+        self.assertEqual(self.refused(small("snips", 2, 1, 1)),
+                         "SNIPS/train/label: expected 2 lines, as SNIPS/train/seq.in has, found 1; get "
+                         "both files again")
+
     def test_nlu_loses_marks_and_rows_without_an_answer(self):
         (self.given / "NLU-Data-Home-Domain-Annotated-All.csv").write_text(NLU)
         train, test = self.convert(
@@ -301,12 +330,13 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(out.splitlines()[0], "trec: questions by the type of their answer, coarse; 5,452 "
                          "/ 500 rows, 6 labels; licence: none stated")
         self.assertEqual(len(out.splitlines()), 3)
-        self.assertEqual(len(run("--list")[1].splitlines()), 6 + 10)
+        self.assertEqual(len(run("--list")[1].splitlines()), 8 + 18)
 
     def test_unknown_names(self):
         with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()) as errors:
             fetch_datasets.main(["--only", "trec,treck"])
-        self.assertIn("--only: expected some of banking77, clinc150, nlu, trec, trecfine, e2e_nlg, found "
+        self.assertIn("--only: expected some of banking77, clinc150, nlu, trec, trecfine, hwu64, snips, "
+                      "e2e_nlg, found "
                       "treck", errors.getvalue())
 
     def test_every_label_of_trec_has_a_name_of_its_own(self):
