@@ -104,6 +104,20 @@ TEST_F(StoreCommandTest, WhatIsNoStoreIsNamed) {
                               "there is nothing to work on\n");
 }
 
+TEST_F(StoreCommandTest, AStoreOfPoolsWithoutBlocks) {
+  ASSERT_EQ(cli({"run", pipeline_, "--set", "decoding.method=vote", "--set",
+                 "kv_store.path=" + path("votes"), "--quiet"})
+                .exit_code,
+            0);
+  const std::string store = path("votes");
+  EXPECT_FALSE(std::filesystem::exists(store + "/packs"));
+  EXPECT_EQ(cli({"store", "verify", store}).out, "ok  0 blocks and 1 pool read, no faults\n");
+  for (const char* command : {"list", "gc", "compact"})
+    EXPECT_EQ(cli({"store", command, store}).exit_code, 0) << command;
+  std::filesystem::remove_all(store + "/pools");
+  EXPECT_EQ(cli({"store", "verify", store}).exit_code, 4);
+}
+
 TEST_F(StoreCommandTest, VerifyFindsNothingInASoundStore) {
   const ProcessResult result = cli({"store", "verify", path("store")});
   EXPECT_EQ(result.exit_code, 0);

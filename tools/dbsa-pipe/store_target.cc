@@ -36,7 +36,12 @@ Error no_store(const std::string& path, const std::string& what) {
 Status StoreTarget::open_folder(const std::string& path) {
   // A store's own folder, so that nothing is read, or cleaned, where no store was.
   DBSA_ASSIGN_OR_RETURN(const PathKind packs, path_kind(path + "/packs"));
-  if (packs != PathKind::kFolder) return no_store(path, "not a KV store: it has no folder packs");
+  if (packs != PathKind::kFolder) {
+    // A vote needs no blocks, so its pools may be all that a store holds.
+    const Result<std::vector<std::string>> pools = pool_manifests(path);
+    if (packs != PathKind::kNothing || !pools.ok() || pools->empty())
+      return no_store(path, "not a KV store: it has no folder packs");
+  }
   path_ = absolute_path(path);
   while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
   DBSA_ASSIGN_OR_RETURN(const host::Manifest* manifest,
