@@ -162,6 +162,8 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   report.index_reused = built.index_reused;
   describe(built.pool, demonstrations, report);
   DBSA_RETURN_IF_ERROR(self.encode(built, observer, report));
+  built.pool.stored = uses_stored_kv(self.settings) ||
+                      (previous && previous->stored && built.pool.has_blocks_of(*previous));
   if (!self.settings.store_path.empty()) {
     report.manifest_path = pool_manifest_path(self.settings.store_path, self.pool_id);
     report.manifest_written = write_pool_manifest(built.pool, self.settings.store_path);

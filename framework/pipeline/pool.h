@@ -43,10 +43,13 @@ struct Pool {
   std::vector<std::string> demonstrations;    // content hash of each, by id
   std::vector<int32_t> demonstration_labels;  // index in `labels` of each, by id
   std::vector<PoolBlock> blocks;
+  bool stored = true;             // its blocks were put into the store; a vote needs none of them
   std::vector<PoolLabel> labels;  // to choose from, in byte order of the texts
   std::string documents_hash;     // of what was indexed
   std::string index;              // the retriever's own bytes
 
+  // Whether its blocks have the keys of another pool's.
+  bool has_blocks_of(const Pool& other) const;
   bool is_dealt_at_once() const;
 
   // What a retriever ranks: blocks of demonstrations, or single demonstrations, block after block.

@@ -272,6 +272,11 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
 
 }  // namespace
 
+bool Pool::has_blocks_of(const Pool& other) const {
+  return std::equal(blocks.begin(), blocks.end(), other.blocks.begin(), other.blocks.end(),
+                    [](const PoolBlock& a, const PoolBlock& b) { return a.key == b.key; });
+}
+
 bool Pool::is_dealt_at_once() const { return dealt == hash_list(demonstrations); }
 
 std::string tokenizer_identity(const Tokenizer& tokenizer) {

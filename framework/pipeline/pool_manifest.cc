@@ -66,22 +66,24 @@ json to_json(const Pool& pool) {
                       {"key", key_to_binary(block.key)}});
   json labels = json::array();
   for (const PoolLabel& label : pool.labels) labels.push_back({{"text", label.text}});
-  return {{"version", kPoolManifestVersion},
-          {"id", pool.id},
-          {"identity", pool.identity},
-          {"kv", pool.kv},
-          {"has_prefix", pool.has_prefix},
-          {"demonstrations", pool.demonstrations},
-          {"demonstration_labels", ids_to_binary(pool.demonstration_labels)},
-          {"blocks", std::move(blocks)},
-          {"labels", std::move(labels)},
-          {"made_index", pool.made_index},
-          {"grouper_library", pool.grouper_library},
-          {"dealt", pool.dealt},
-          {"demonstration_rows", pool.demonstration_rows},
-          {"label_rows", pool.label_rows},
-          {"documents_hash", pool.documents_hash},
-          {"index", to_binary(std::vector<uint8_t>(pool.index.begin(), pool.index.end()))}};
+  json value = {{"version", kPoolManifestVersion},
+                {"id", pool.id},
+                {"identity", pool.identity},
+                {"kv", pool.kv},
+                {"has_prefix", pool.has_prefix},
+                {"demonstrations", pool.demonstrations},
+                {"demonstration_labels", ids_to_binary(pool.demonstration_labels)},
+                {"blocks", std::move(blocks)},
+                {"labels", std::move(labels)},
+                {"made_index", pool.made_index},
+                {"grouper_library", pool.grouper_library},
+                {"dealt", pool.dealt},
+                {"demonstration_rows", pool.demonstration_rows},
+                {"label_rows", pool.label_rows},
+                {"documents_hash", pool.documents_hash},
+                {"index", to_binary(std::vector<uint8_t>(pool.index.begin(), pool.index.end()))}};
+  if (!pool.stored) value["stored"] = false;
+  return value;
 }
 
 const json& object_at(const json& value, const char* key) {
@@ -133,6 +135,7 @@ Pool from_json(const json& value) {
     block.key = key_from_binary(source.at("key"));
   }
   if (pool.blocks.empty() && pool.has_prefix) throw std::invalid_argument("no blocks");
+  pool.stored = value.value("stored", true);
   if (std::find(placed.begin(), placed.end(), 0) != placed.end())
     throw std::invalid_argument("a demonstration in no block");
   for (const json& source : value.at("labels")) pool.labels.push_back({source.at("text"), {}});

@@ -160,6 +160,7 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
 // What of a pool's blocks the store lacks or has of another length; "" for nothing.
 std::string missing_of(const Pool& pool, const std::map<KvKey, uint64_t>& tokens_of) {
   std::set<KvKey> missing;
+  if (!pool.stored) return "";
   for (const PoolBlock& block : pool.blocks) {
     const auto found = tokens_of.find(block.key);
     if (found == tokens_of.end() || found->second != block.token_ids.size())
