@@ -82,9 +82,15 @@ TEST(PackReader, RefusesAnIndexOutsideTheFile) {
 TEST(PackReader, RefusesRowsThatPointElsewhere) {
   const auto row0 = [](const std::string& what) { return "row 0 of the index " + what; };
   EXPECT_EQ(refusal([](Parts p) { p.rows[0].layers = 0; }), row0("has 0 layers of 100 bytes"));
-  EXPECT_EQ(refusal([](Parts p) { p.rows[0].layers = 65537; }),
-            row0("has 65537 layers of 100 bytes"));
+  EXPECT_EQ(refusal([](Parts p) { p.rows[0].layers = 4097; }),
+            row0("has 4097 layers of 100 bytes"));
   EXPECT_EQ(refusal([](Parts p) { p.rows[0].plane_bytes = 0; }), row0("has 2 layers of 0 bytes"));
+  EXPECT_EQ(refusal([](Parts p) { p.rows[0].tokens = 0; }),
+            row0("has 0 tokens of 1 heads of 8 numbers"));
+  EXPECT_EQ(refusal([](Parts p) { p.rows[0].kv_heads = 0; }),
+            row0("has 2 tokens of 0 heads of 8 numbers"));
+  EXPECT_EQ(refusal([](Parts p) { p.rows[0].head_dim = 0; }),
+            row0("has 2 tokens of 1 heads of 0 numbers"));
   EXPECT_EQ(refusal([](Parts p) { p.rows[0].plane_bytes = 129; }),
             row0("has planes that are not aligned"));
   EXPECT_EQ(refusal([](Parts p) { p.rows[0].plane_offset += 8; }),

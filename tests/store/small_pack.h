@@ -41,6 +41,11 @@ inline std::vector<uint8_t> small_pack() {
   auto* checksums = reinterpret_cast<uint64_t*>(file.data() + kSmallChecksums);
   std::memset(rows[0].key, 0x11, sizeof rows[0].key);
   std::memset(rows[1].key, 0x22, sizeof rows[1].key);
+  for (int i = 0; i < 2; ++i) {
+    rows[i].tokens = 2;
+    rows[i].kv_heads = 1;
+    rows[i].head_dim = 8;
+  }
   rows[0].layers = 2;
   rows[0].plane_bytes = 100;
   rows[0].plane_offset = kSmallPlanes;

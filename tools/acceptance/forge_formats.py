@@ -197,6 +197,8 @@ def cbor_decode(data, at=0):
         return bytes(data[at:at + value]), at + value
     if major == 3:
         return bytes(data[at:at + value]).decode("utf-8", "surrogateescape"), at + value
+    if major == 7 and info in (26, 27):
+        return struct.unpack(">f" if info == 26 else ">d", data[at - (4 << info - 26):at])[0], at
     if major == 7:
         return {20: False, 21: True, 22: None}[info], at
     parts = []

@@ -23,7 +23,7 @@ inline constexpr char kMagic[16] = {'D', 'B', 'S', 'A', ' ',  'K',  'V',    ' ',
 inline constexpr uint32_t kVersion = 1;
 inline constexpr uint64_t kHeaderBytes = 4096;
 inline constexpr uint64_t kPlaneAlignment = DBSA_KV_PLANE_ALIGNMENT;
-inline constexpr uint32_t kMaxLayers = 65536;
+inline constexpr uint32_t kMaxLayers = 4096;  // as the framework
 
 struct PackHeader {
   char magic[16];

@@ -122,6 +122,9 @@ Status PackView::check_row(size_t index) const {
   if (row.layers == 0 || row.layers > kMaxLayers || row.plane_bytes == 0)
     return corrupt(where + "has " + number(row.layers) + " layers of " + number(row.plane_bytes) +
                    " bytes");
+  if (row.tokens == 0 || row.kv_heads == 0 || row.head_dim == 0)
+    return corrupt(where + "has " + number(row.tokens) + " tokens of " + number(row.kv_heads) +
+                   " heads of " + number(row.head_dim) + " numbers");
   if (row.plane_offset % kPlaneAlignment != 0 || row.plane_stride % kPlaneAlignment != 0 ||
       row.plane_stride < row.plane_bytes)
     return corrupt(where + "has planes that are not aligned");
