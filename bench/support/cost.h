@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "model/model_config.h"
+#include "model/weights.h"
 
 namespace dbsa::bench {
 
@@ -12,9 +13,7 @@ class Cost {
  public:
   explicit Cost(const ModelConfig& config, double bytes_a_weight = 2)
       : config_(config), bytes_a_weight_(bytes_a_weight) {
-    const int64_t q = config.heads * config.head_dim, kv = config.kv_heads * config.head_dim;
-    layer_weights_ =
-        config.hidden_size * (2 * q + 2 * kv) + 3 * config.hidden_size * config.intermediate_size;
+    layer_weights_ = multiplied_elements(config) / config.layers;
   }
   // Of all layers; the head only for the rows that want logits.
   double linear_operations(int64_t rows, int64_t logit_rows) const {

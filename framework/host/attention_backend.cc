@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace dbsa::host {
@@ -10,6 +11,34 @@ namespace {
 // Ranges over `total` items that do not overflow.
 bool in_range(int64_t first, int64_t count, int64_t total) {
   return first >= 0 && count >= 0 && first <= total && count <= total - first;
+}
+
+// A gated layer from rows `in` wide to rows `out` wide.
+bool is_gated_layer(const SwiGluWeights& weights, int64_t in, int64_t out) {
+  const auto& [gate, gate_bias, up, up_bias, down, down_bias, activation] = weights;
+  return gate && up && down && gate.rows() == up.rows() && gate.width() == in && up.width() == in &&
+         down.width() == gate.rows() && down.rows() == out &&
+         (!gate_bias || gate_bias.width() == gate.rows()) &&
+         (!up_bias || up_bias.width() == up.rows()) &&
+         (!down_bias || down_bias.width() == down.rows());
+}
+
+// out[rows] is made of x[rows] and perhaps residual[rows].
+bool takes_rows(const Buffer& x, int64_t rows, const Buffer* residual, const Buffer& out) {
+  return rows <= x.rows() && rows <= out.rows() && &x != &out &&
+         (residual == nullptr || (residual->width() == out.width() && rows <= residual->rows()));
+}
+
+dbsa_swiglu_weights abi_weights(const SwiGluWeights& weights) {
+  const auto& [gate, gate_bias, up, up_bias, down, down_bias, activation] = weights;
+  return {sizeof(dbsa_swiglu_weights),
+          activation,
+          gate.get(),
+          gate_bias.get(),
+          up.get(),
+          up_bias.get(),
+          down.get(),
+          down_bias.get()};
 }
 
 }  // namespace
@@ -114,6 +143,7 @@ std::string AttentionBackend::describe() const {
 }
 
 bool AttentionBackend::supports(const char* function, uint32_t dtype, const char* feature) const {
+  if (vtable_->experts == nullptr && std::string_view(function) == "experts") return false;
   if (vtable_->supports == nullptr) return true;
   const PluginCallScope scope(instance_->plugin(), "supports");
   return vtable_->supports(instance_->get(), function, dtype, feature) != 0;
@@ -231,20 +261,33 @@ Status AttentionBackend::rms_norm(const Buffer& x, int64_t rows, const Weight& w
 
 Status AttentionBackend::swiglu(const Buffer& x, int64_t rows, const SwiGluWeights& weights,
                                 const Buffer* residual, Buffer& out) {
-  const auto& [gate, gate_bias, up, up_bias, down, down_bias, activation] = weights;
-  bool fits = gate && up && down && gate.rows() == up.rows() && gate.width() == up.width() &&
-              down.width() == gate.rows();
-  fits = fits && rows <= x.rows() && rows <= out.rows() && x.width() == gate.width() &&
-         out.width() == down.rows() && &x != &out;
-  fits = fits && (!gate_bias || gate_bias.width() == gate.rows()) &&
-         (!up_bias || up_bias.width() == up.rows()) &&
-         (!down_bias || down_bias.width() == down.rows());
-  fits = fits &&
-         (residual == nullptr || (residual->width() == out.width() && rows <= residual->rows()));
-  DBSA_RETURN_IF_ERROR(check(fits, "swiglu", "shapes do not fit"));
-  const dbsa_swiglu_weights all = {sizeof all, activation,    gate.get(), gate_bias.get(),
-                                   up.get(),   up_bias.get(), down.get(), down_bias.get()};
+  DBSA_RETURN_IF_ERROR(
+      check(is_gated_layer(weights, x.width(), out.width()) && takes_rows(x, rows, residual, out),
+            "swiglu", "shapes do not fit"));
+  const dbsa_swiglu_weights all = abi_weights(weights);
   return instance_->call("swiglu", vtable_->swiglu, x.get(), rows, &all,
+                         residual != nullptr ? residual->get() : nullptr, out.get());
+}
+
+Status AttentionBackend::experts(const Buffer& x, int64_t rows, const ExpertWeights& weights,
+                                 const Buffer* residual, Buffer& out) {
+  const auto& [router, experts, used, normalised] = weights;
+  const auto count = static_cast<int64_t>(experts.size());
+  bool all_fit = router && router.rows() == count && router.width() == x.width() && used >= 1 &&
+                 used <= count && takes_rows(x, rows, residual, out);
+  std::vector<dbsa_swiglu_weights> gated;
+  gated.reserve(experts.size());
+  for (const SwiGluWeights& expert : experts) {
+    all_fit = all_fit && is_gated_layer(expert, x.width(), out.width());
+    gated.push_back(abi_weights(expert));
+  }
+  DBSA_RETURN_IF_ERROR(check(all_fit, "experts", "shapes do not fit"));
+  if (vtable_->experts == nullptr)
+    return Error{ErrorCode::kUnsupported,
+                 "attention backend " + plugin_id() + ": experts: not computed", ""};
+  const dbsa_expert_weights all = {sizeof all, normalised ? 1u : 0u, router.get(), count,
+                                   used,       gated.data()};
+  return instance_->call("experts", vtable_->experts, x.get(), rows, &all,
                          residual != nullptr ? residual->get() : nullptr, out.get());
 }
 

@@ -106,6 +106,14 @@ struct SwiGluWeights {
   uint32_t activation = DBSA_ACTIVATION_SILU;
 };
 
+// Of a layer of experts, see dbsa/attention_backend.h: the router [experts, k].
+struct ExpertWeights {
+  Weight router;
+  std::vector<SwiGluWeights> experts;
+  int64_t used = 0;  // of each row
+  bool normalised = false;
+};
+
 // What is asked of the logits after a row: natural logarithms of the softmax over the vocabulary.
 struct TokenScores {
   std::vector<double> values;  // at the tokens that were asked for
@@ -186,6 +194,10 @@ class AttentionBackend {
   // A null residual is left out; it may be &out.
   Status swiglu(const Buffer& x, int64_t rows, const SwiGluWeights& weights, const Buffer* residual,
                 Buffer& out);
+  // out = the shares of each row's experts in what swiglu gives by their weights (+ residual),
+  // which may be null or &out. kUnsupported where the plugin has no such function.
+  Status experts(const Buffer& x, int64_t rows, const ExpertWeights& weights,
+                 const Buffer* residual, Buffer& out);
   Status layer_norm(const Buffer& x, int64_t rows, const Weight& weight, const Weight& bias,
                     float epsilon, Buffer& out);
   // out = gelu(x), with erf; out may be x.

@@ -17,14 +17,16 @@ float scale_of(const ModelSpec& spec, const AttentionType& type) {
 
 Status check_supported(const ModelSpec& spec, Precision precision,
                        const host::AttentionBackend& backend) {
-  bool several = false, capped = false, factors = false, gelu = false;
+  bool several = false, capped = false, factors = false, gelu = false, experts = false;
   for (const int32_t type : backend_types(spec)) several = several || type > 0;
   for (const AttentionType& type : spec.attention_types) {
     capped = capped || type.soft_cap > 0;
     factors = factors || !pair_factors(spec, type).empty();
   }
-  for (const LayerSpec& layer : spec.layers)
+  for (const LayerSpec& layer : spec.layers) {
     gelu = gelu || layer.activation == Activation::kGeluTanh;
+    experts = experts || layer.experts;
+  }
   const struct {
     bool needed;
     const char* op;
@@ -36,6 +38,7 @@ Status check_supported(const ModelSpec& spec, Precision precision,
       {capped, "attention", precision.kv_dtype, "soft_cap", "soft caps of attention scores"},
       {factors, "attention", precision.kv_dtype, "factor", "LongRoPE's factor"},
       {gelu, "swiglu", precision.compute, "gelu_tanh", "GELU in gated layers"},
+      {experts, "experts", precision.compute, "softmax", "layers of experts"},
   };
   for (const auto& need : needs)
     if (need.needed && !backend.supports(need.op, need.dtype, need.feature))

@@ -197,13 +197,20 @@ Status Decoder::add_attention(const Layer& l, int64_t rows, const host::Buffer& 
   return add_branch(l.attention_output_norm, rows, x);
 }
 
-// x += down(activation(gate(norm(x)?)) * up(norm(x)?)), over the first `rows` rows of x.
+// out = mlp(from) (+ residual)
+Status Decoder::mlp(const Layer& l, const host::Buffer& from, int64_t rows,
+                    const host::Buffer* residual, host::Buffer& out) {
+  return l.experts.router ? backend_.experts(from, rows, l.experts, residual, out)
+                          : backend_.swiglu(from, rows, l.mlp, residual, out);
+}
+
+// x += mlp(norm(x)?), over the first `rows` rows of x.
 Status Decoder::feed_forward(const Layer& l, int64_t rows, host::Buffer& x) {
   Activations& a = *activations_;
   if (l.mlp_norm) DBSA_RETURN_IF_ERROR(backend_.rms_norm(x, rows, l.mlp_norm, epsilon(), a.normed));
   const host::Buffer& from = l.mlp_norm ? a.normed : x;
-  if (!changes_outputs_) return backend_.swiglu(from, rows, l.mlp, &x, x);
-  DBSA_RETURN_IF_ERROR(backend_.swiglu(from, rows, l.mlp, nullptr, a.branch));
+  if (!changes_outputs_) return mlp(l, from, rows, &x, x);
+  DBSA_RETURN_IF_ERROR(mlp(l, from, rows, nullptr, a.branch));
   return add_branch(l.mlp_output_norm, rows, x);
 }
 

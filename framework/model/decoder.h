@@ -115,6 +115,8 @@ class Decoder {
   Status add_attention(const Layer& layer, int64_t rows, const host::Buffer& attended,
                        host::Buffer& x);
   Status feed_forward(const Layer& layer, int64_t rows, host::Buffer& x);
+  Status mlp(const Layer& layer, const host::Buffer& from, int64_t rows,
+             const host::Buffer* residual, host::Buffer& out);
   Status add_branch(const host::Weight& norm, int64_t rows, host::Buffer& x);
 
   const Weights& weights_;

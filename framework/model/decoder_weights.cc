@@ -10,6 +10,8 @@ host::Weight* Decoder::slot(const ModelTensor& tensor) {
   if (tensor.role == TensorRole::kNorm) return &norm_;
   if (tensor.role == TensorRole::kHead) return &head_;
   Layer& l = layers_[static_cast<size_t>(tensor.layer)];
+  host::SwiGluWeights& mlp =
+      tensor.expert < 0 ? l.mlp : l.experts.experts[static_cast<size_t>(tensor.expert)];
   switch (tensor.role) {
     case TensorRole::kAttentionNorm:
       return &l.attention_norm;
@@ -37,18 +39,20 @@ host::Weight* Decoder::slot(const ModelTensor& tensor) {
       return &l.attention_output_norm;
     case TensorRole::kMlpNorm:
       return &l.mlp_norm;
+    case TensorRole::kRouter:
+      return &l.experts.router;
     case TensorRole::kGate:
-      return &l.mlp.gate;
+      return &mlp.gate;
     case TensorRole::kGateBias:
-      return &l.mlp.gate_bias;
+      return &mlp.gate_bias;
     case TensorRole::kUp:
-      return &l.mlp.up;
+      return &mlp.up;
     case TensorRole::kUpBias:
-      return &l.mlp.up_bias;
+      return &mlp.up_bias;
     case TensorRole::kDown:
-      return &l.mlp.down;
+      return &mlp.down;
     case TensorRole::kDownBias:
-      return &l.mlp.down_bias;
+      return &mlp.down_bias;
     case TensorRole::kMlpOutputNorm:
       return &l.mlp_output_norm;
     default:
@@ -64,8 +68,17 @@ Status Decoder::load_weights() {
   layers_.resize(spec_.layers.size());
   for (size_t i = 0; i < layers_.size(); ++i) {
     const LayerSpec& layer = spec_.layers[i];
-    if (layer.activation == Activation::kGeluTanh)
+    host::ExpertWeights& experts = layers_[i].experts;
+    if (layer.experts) {
+      experts.experts.resize(static_cast<size_t>(spec_.experts.count));
+      experts.used = spec_.experts.used;
+      experts.normalised = spec_.experts.normalised;
+    }
+    if (layer.activation == Activation::kGeluTanh) {
       layers_[i].mlp.activation = DBSA_ACTIVATION_GELU_TANH;
+      for (host::SwiGluWeights& expert : experts.experts)
+        expert.activation = DBSA_ACTIVATION_GELU_TANH;
+    }
     changes_outputs_ = changes_outputs_ || layer.attention_output_norm || layer.mlp_output_norm ||
                        spec_.residual_multiplier != 1;
   }

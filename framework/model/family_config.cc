@@ -20,6 +20,8 @@ constexpr std::array kFamilies = {
     FamilyConfig{"olmo2", ModelFamily::kOlmo2, 0, 0, 2048, 1e-5, 1e4, false, {}, 50279},
     FamilyConfig{"phi3", ModelFamily::kPhi3, 0, 0, 4096, 1e-5, 1e4, false, 1, 32000},
     FamilyConfig{"granite", ModelFamily::kGranite, 0, 0, 2048, 1e-6, 1e4, false, 1, 2},
+    FamilyConfig{"mixtral", ModelFamily::kMixtral, 8, 0, 131072, 1e-5, 1e6, false, 1, 2},
+    FamilyConfig{"qwen3_moe", ModelFamily::kQwen3Moe, 4, 0, 32768, 1e-6, 1e4, false, {}, {}},
 };
 
 struct Refused {
@@ -35,9 +37,8 @@ constexpr std::array kRefused = {
     Refused{"mistral3", "is not computed: it reads images, too; use Mistral 7B or Qwen3"},
     Refused{"ministral3",
             "is not computed: queries are scaled by their position; use Mistral 7B or Qwen3"},
-    Refused{"mixtral", "is not computed: it has experts; use Mistral 7B"},
-    Refused{"qwen2_moe", "is not computed: it has experts; use a dense Qwen2.5 or Qwen3"},
-    Refused{"qwen3_moe", "is not computed: it has experts; use a dense Qwen3"},
+    Refused{"qwen2_moe",
+            "is not computed: an expert that every token gets; use Qwen3-MoE or a dense Qwen"},
     Refused{"olmo3", "is not computed: windows with scaled RoPE; use OLMo 2"},
     Refused{"llama4", "is not computed: experts and chunked attention; use Llama 3.2 or Qwen3"},
     Refused{"llama4_text",
@@ -67,6 +68,10 @@ constexpr std::array kRefused = {
 
 bool is_gemma(ModelFamily family) {
   return family == ModelFamily::kGemma2 || family == ModelFamily::kGemma3;
+}
+
+bool has_experts(ModelFamily family) {
+  return family == ModelFamily::kMixtral || family == ModelFamily::kQwen3Moe;
 }
 
 // One entry a layer that the file lists; empty, with a fault, where it is not.
@@ -130,6 +135,30 @@ void read_unrotated_layers(JsonReader& reader, ModelConfig& config) {
     config.unrotated_layers[i] = (*list)[i] == 0;
 }
 
+// Of Qwen3-MoE: every decoder_sparse_step-th layer that mlp_only_layers does not name.
+void read_expert_layers(JsonReader& reader, ModelConfig& config) {
+  const int64_t step = reader.integer("decoder_sparse_step", 1, 1, kMaxDimension);
+  std::vector<bool> layers;
+  for (int64_t i = 0; i < config.layers; ++i) layers.push_back((i + 1) % step == 0);
+  if (const json* dense = reader.field("mlp_only_layers")) {
+    if (!dense->is_array()) {
+      reader.fault("mlp_only_layers", "expected a list of layers, found " + json_excerpt(*dense));
+      return;
+    }
+    for (const json& layer : *dense) {
+      if (!layer.is_number_integer() || layer < 0 || layer >= config.layers) {
+        reader.fault("mlp_only_layers", "expected layers from 0 to " +
+                                            std::to_string(config.layers - 1) + ", found " +
+                                            json_excerpt(layer));
+        return;
+      }
+      layers[layer.get<size_t>()] = false;
+    }
+  }
+  if (std::find(layers.begin(), layers.end(), false) != layers.end())
+    config.expert_layers = std::move(layers);
+}
+
 double positive(JsonReader& reader, const char* key, double fallback) {
   return reader.number(key, fallback, 0);
 }
@@ -169,9 +198,11 @@ std::string refusal(const std::string& model_type) {
 void read_windows(JsonReader& reader, ModelConfig& config) {
   const ModelFamily family = config.family;
   const bool qwen = family == ModelFamily::kQwen2 || family == ModelFamily::kQwen3;
-  const bool switched = qwen || family == ModelFamily::kSmolLm3;
+  const bool qwen_moe = family == ModelFamily::kQwen3Moe;
+  const bool switched = qwen || qwen_moe || family == ModelFamily::kSmolLm3;
   if (family == ModelFamily::kSmolLm3) read_unrotated_layers(reader, config);
-  const json* types = reader.field("layer_types");
+  // With experts all layers have the window, and a list of types is refused as an unknown key.
+  const json* types = has_experts(family) ? nullptr : reader.field("layer_types");
   std::vector<bool> layers = usual_window_layers(reader, config);
   if (types != nullptr) {
     layers = read_layer_types(reader, *types, config.layers);
@@ -180,7 +211,7 @@ void read_windows(JsonReader& reader, ModelConfig& config) {
 
   const bool windowless = family == ModelFamily::kLlama || family == ModelFamily::kOlmo2 ||
                           family == ModelFamily::kGranite;
-  const bool has_default = family == ModelFamily::kMistral || qwen || is_gemma(family);
+  const bool has_default = family == ModelFamily::kMistral || qwen || qwen_moe || is_gemma(family);
   const bool used = reader.boolean("use_sliding_window", !switched);
   const bool given = reader.field("sliding_window") != nullptr;
   const int64_t window = reader.integer("sliding_window", 4096, 1, kMaxDimension);
@@ -205,6 +236,24 @@ void read_windows(JsonReader& reader, ModelConfig& config) {
                  "expected full_attention, as use_sliding_window is false, found "
                  "\"sliding_attention\"");
   }
+}
+
+void read_experts(JsonReader& reader, ModelConfig& config) {
+  if (!has_experts(config.family)) return;
+  const bool qwen = config.family == ModelFamily::kQwen3Moe;
+  ExpertConfig& experts = config.experts;
+  // transformers takes either name.
+  const std::string usual = qwen ? "num_experts" : "num_local_experts",
+                    other = qwen ? "num_local_experts" : "num_experts";
+  const std::string& count = reader.has(usual) || !reader.has(other) ? usual : other;
+  experts.count = reader.integer(count, qwen ? 128 : 8, 1, 65536);
+  experts.used = reader.integer("num_experts_per_tok", qwen ? 8 : 2, 1, experts.count);
+  experts.intermediate_size = config.intermediate_size;
+  experts.normalised = true;
+  if (!qwen) return;
+  experts.intermediate_size = reader.integer("moe_intermediate_size", 768, 1, kMaxDimension);
+  experts.normalised = reader.boolean("norm_topk_prob", false);
+  read_expert_layers(reader, config);
 }
 
 void read_family_keys(JsonReader& reader, ModelConfig& config) {

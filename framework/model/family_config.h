@@ -34,6 +34,8 @@ std::string refusal(const std::string& model_type);
 
 // Windows, and which layers have them. After the shape.
 void read_windows(JsonReader& reader, ModelConfig& config);
+// Experts, of families that have them, and which layers do. After the shape.
+void read_experts(JsonReader& reader, ModelConfig& config);
 // Multipliers, caps, scale, layers without RoPE, and keys with the one value that is computed.
 void read_family_keys(JsonReader& reader, ModelConfig& config);
 

@@ -58,6 +58,7 @@ constexpr std::string_view kUnusedByDecoder[] = {
     "num_return_sequences",
     "output_attentions",
     "output_hidden_states",
+    "output_router_logits",
     "output_scores",
     "pad_token_id",
     "prefix",
@@ -67,6 +68,8 @@ constexpr std::string_view kUnusedByDecoder[] = {
     "resid_pdrop",
     "return_dict",
     "return_dict_in_generate",
+    "router_aux_loss_coef",
+    "router_jitter_noise",  // of training
     "sep_token_id",
     "suppress_tokens",
     "task_specific_params",
@@ -144,6 +147,7 @@ void read_biases(JsonReader& reader, ModelConfig& config) {
       config.mlp_bias = reader.boolean("mlp_bias", false);
       return;
     case ModelFamily::kQwen3:
+    case ModelFamily::kQwen3Moe:
     case ModelFamily::kGemma2:
     case ModelFamily::kGemma3:
     case ModelFamily::kOlmo2:
@@ -244,6 +248,7 @@ Result<ModelConfig> read_config(const std::string& file, const json& root) {
     config.max_positions = rope.max_positions;
     limit_positions(config, 0);
     read_windows(reader, config);
+    read_experts(reader, config);
     read_tokens(reader, *family, config);
     config.torch_dtype = reader.text("torch_dtype", "");
     read_fixed(reader);

@@ -30,6 +30,16 @@ enum class ModelFamily {
   kOlmo2,
   kPhi3,
   kGranite,
+  kMixtral,
+  kQwen3Moe,
+};
+
+// MLPs of which a router gives each token some.
+struct ExpertConfig {
+  int64_t count = 0;  // 0: the model has none
+  int64_t used = 0;   // of each token, 1..count
+  int64_t intermediate_size = 0;
+  bool normalised = false;  // the router's shares are divided by their sum over those used
 };
 
 struct ModelConfig {
@@ -64,6 +74,8 @@ struct ModelConfig {
   double embedding_multiplier = 1;
   double residual_multiplier = 1;  // of what attention and the MLP add
   double logits_scaling = 1;       // logits are divided by it
+  ExpertConfig experts;
+  std::vector<bool> expert_layers;  // [layers]; empty: all, where there are experts
   std::optional<int64_t> bos_token_id;
   // That of config.json, or its default, where the tokenizer names another one.
   std::optional<int64_t> replaced_bos_token_id;

@@ -32,6 +32,7 @@ int64_t index_of(std::vector<T>& list, const T& value) {
 void set_norms(ModelFamily family, LayerSpec& layer) {
   switch (family) {
     case ModelFamily::kQwen3:
+    case ModelFamily::kQwen3Moe:
       layer.qk_norm = QkNorm::kHead;
       break;
     case ModelFamily::kGemma3:
@@ -78,6 +79,7 @@ ModelSpec make_model_spec(const ModelConfig& config) {
   spec.residual_multiplier = config.residual_multiplier;
   spec.logit_multiplier = 1 / config.logits_scaling;
   spec.logit_soft_cap = config.logit_soft_cap;
+  spec.experts = config.experts;
   spec.ropes = {config.rope};
   if (config.window_rope) spec.ropes.push_back(*config.window_rope);
 
@@ -88,6 +90,7 @@ ModelSpec make_model_spec(const ModelConfig& config) {
     layer.qkv_bias = config.qkv_bias;
     layer.output_bias = config.output_bias;
     layer.mlp_bias = config.mlp_bias;
+    layer.experts = config.experts.count > 0 && at(config.expert_layers, i, true);
     // A window that no prompt fills is none.
     const bool window = config.sliding_window && *config.sliding_window < config.max_positions &&
                         at(config.window_layers, i, true);
@@ -124,12 +127,18 @@ std::string spec_identity(const ModelSpec& spec) {
   out += format(" residual %.17g", spec.residual_multiplier);
   out += format(" logits %.17g", spec.logit_multiplier);
   out += format(" cap %.17g\n", spec.logit_soft_cap);
+  const ExpertConfig& experts = spec.experts;
+  if (experts.count > 0)
+    out += "experts " + std::to_string(experts.count) + " used " + std::to_string(experts.used) +
+           " wide " + std::to_string(experts.intermediate_size) + " normalised " +
+           std::to_string(experts.normalised) + "\n";
   for (const LayerSpec& layer : spec.layers) {
     for (const bool norm :
          {layer.attention_norm, layer.attention_output_norm, layer.mlp_norm, layer.mlp_output_norm})
       out += norm ? '1' : '0';
     out += " qk_norm " + std::to_string(static_cast<int>(layer.qk_norm));
-    out += " activation " + std::to_string(static_cast<int>(layer.activation)) + "\n";
+    out += " activation " + std::to_string(static_cast<int>(layer.activation));
+    out += layer.experts ? " experts\n" : "\n";
   }
   return out + layer_identity(spec);
 }

@@ -4,7 +4,8 @@
 //   x = embedding(ids) * embedding_multiplier
 //   each layer:  h = norm(x)?;  q, k, v = linear(h);  q, k = norm(q), norm(k)?;  KV <- (rope(k), v)
 //                x += norm(linear(attention(q, plan)))? * residual_multiplier
-//                x += norm(down(activation(gate(norm(x)?)) * up(norm(x)?)))? * residual_multiplier
+//                x += norm(mlp(norm(x)?))? * residual_multiplier
+//     mlp(h) = down(activation(gate(h)) * up(h)), or the shares of those that a router gives a row
 //   logits = soft_cap(linear(norm(x)) * logit_multiplier)
 #pragma once
 
@@ -38,6 +39,7 @@ struct LayerSpec {
   QkNorm qk_norm = QkNorm::kNone;
   Activation activation = Activation::kSilu;
   bool qkv_bias = false, output_bias = false, mlp_bias = false;
+  bool experts = false;   // in place of one MLP, see ModelSpec::experts
   int64_t attention = 0;  // index in ModelSpec::attention_types
 };
 
@@ -56,6 +58,7 @@ struct ModelSpec {
   double residual_multiplier = 1;
   double logit_multiplier = 1;
   double logit_soft_cap = 0;  // 0: none
+  ExpertConfig experts;       // of the layers that have them
   std::vector<RopeParameters> ropes;
   std::vector<AttentionType> attention_types;  // each of some layer
   std::vector<LayerSpec> layers;

@@ -16,7 +16,7 @@ class TensorTable {
       prefix_ = "model.layers." + std::to_string(layer_) + ".";
       const LayerSpec& layer = spec_.layers[static_cast<size_t>(layer_)];
       attention(layer);
-      mlp(layer);
+      feed_forward(layer);
     }
     layer_ = -1;
     prefix_.clear();
@@ -29,7 +29,7 @@ class TensorTable {
  private:
   void whole(TensorRole role, const std::string& name, std::vector<int64_t> shape) {
     const int64_t rows = shape[0];
-    tensors_.push_back({role, layer_, prefix_ + name, std::move(shape), 0, rows});
+    tensors_.push_back({role, layer_, expert_, prefix_ + name, std::move(shape), 0, rows});
   }
 
   struct Part {
@@ -48,10 +48,11 @@ class TensorTable {
         if (bias) whole(part.bias, part.name + ".bias", {part.rows});
         continue;
       }
+      const std::string name = prefix_ + fused;
       tensors_.push_back(
-          {part.weight, layer_, prefix_ + fused + ".weight", {all, columns}, first, part.rows});
+          {part.weight, layer_, expert_, name + ".weight", {all, columns}, first, part.rows});
       if (bias)
-        tensors_.push_back({part.bias, layer_, prefix_ + fused + ".bias", {all}, first, part.rows});
+        tensors_.push_back({part.bias, layer_, expert_, name + ".bias", {all}, first, part.rows});
       first += part.rows;
     }
   }
@@ -74,25 +75,49 @@ class TensorTable {
       whole(TensorRole::kAttentionOutputNorm, "post_attention_layernorm.weight", {hidden});
   }
 
-  void mlp(const LayerSpec& layer) {
-    const int64_t hidden = spec_.hidden_size, wide = spec_.intermediate_size;
+  void feed_forward(const LayerSpec& layer) {
+    const int64_t hidden = spec_.hidden_size;
     // With a norm on attention's output that one has the name that is this one's elsewhere.
     if (layer.mlp_norm)
       whole(TensorRole::kMlpNorm,
             layer.attention_output_norm ? "pre_feedforward_layernorm.weight"
                                         : "post_attention_layernorm.weight",
             {hidden});
-    linear({{TensorRole::kGate, TensorRole::kGateBias, "mlp.gate_proj", wide},
-            {TensorRole::kUp, TensorRole::kUpBias, "mlp.up_proj", wide}},
-           hidden, layer.mlp_bias, spec_.fused_gate_up ? "mlp.gate_up_proj" : "");
-    linear({{TensorRole::kDown, TensorRole::kDownBias, "mlp.down_proj", hidden}}, wide,
-           layer.mlp_bias);
+    if (layer.experts)
+      experts(layer);
+    else
+      mlp(layer, spec_.intermediate_size, "mlp.", {"gate_proj", "up_proj", "down_proj"});
     if (layer.mlp_output_norm)
       whole(TensorRole::kMlpOutputNorm, "post_feedforward_layernorm.weight", {hidden});
   }
 
+  void experts(const LayerSpec& layer) {
+    const bool mixtral = spec_.family == ModelFamily::kMixtral;
+    const std::string of = mixtral ? "block_sparse_moe." : "mlp.";
+    const MlpNames names =
+        mixtral ? MlpNames{"w1", "w3", "w2"} : MlpNames{"gate_proj", "up_proj", "down_proj"};
+    whole(TensorRole::kRouter, of + "gate.weight", {spec_.experts.count, spec_.hidden_size});
+    for (expert_ = 0; expert_ < spec_.experts.count; ++expert_)
+      mlp(layer, spec_.experts.intermediate_size, of + "experts." + std::to_string(expert_) + ".",
+          names);
+    expert_ = -1;
+  }
+
+  struct MlpNames {
+    const char *gate, *up, *down;
+  };
+  void mlp(const LayerSpec& layer, int64_t wide, const std::string& of, const MlpNames& names) {
+    const int64_t hidden = spec_.hidden_size;
+    linear({{TensorRole::kGate, TensorRole::kGateBias, of + names.gate, wide},
+            {TensorRole::kUp, TensorRole::kUpBias, of + names.up, wide}},
+           hidden, layer.mlp_bias, spec_.fused_gate_up ? of + "gate_up_proj" : "");
+    linear({{TensorRole::kDown, TensorRole::kDownBias, of + names.down, hidden}}, wide,
+           layer.mlp_bias);
+  }
+
   const ModelSpec& spec_;
   int64_t layer_ = -1;
+  int64_t expert_ = -1;
   std::string prefix_;
   std::vector<ModelTensor> tensors_;
 };

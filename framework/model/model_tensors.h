@@ -25,6 +25,7 @@ enum class TensorRole {
   kOBias,
   kAttentionOutputNorm,
   kMlpNorm,
+  kRouter,
   kGate,
   kGateBias,
   kUp,
@@ -39,6 +40,7 @@ enum class TensorRole {
 struct ModelTensor {
   TensorRole role;
   int64_t layer;               // -1: of no layer
+  int64_t expert;              // -1: of no expert
   std::string name;            // Hugging Face's
   std::vector<int64_t> shape;  // as stored
   int64_t first_row;           // of the stored tensor

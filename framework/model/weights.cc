@@ -27,6 +27,16 @@ int64_t parameter_count(const ModelConfig& config) {
   return parameters;
 }
 
+int64_t multiplied_elements(const ModelConfig& config) {
+  int64_t elements = 0, of_experts = 0;
+  for (const ModelTensor& tensor : model_tensors(make_model_spec(config))) {
+    if (tensor.layer < 0 || tensor.shape.size() != 2) continue;
+    (tensor.expert < 0 ? elements : of_experts) += tensor.rows * tensor.shape[1];
+  }
+  if (of_experts > 0) elements += of_experts / config.experts.count * config.experts.used;
+  return elements;
+}
+
 Status Weights::check_unchanged() const {
   for (const TensorFile* file : tensor_files()) DBSA_RETURN_IF_ERROR(file->check_unchanged());
   return {};

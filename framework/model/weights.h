@@ -26,6 +26,9 @@ std::vector<TensorSpec> expected_tensors(const ModelConfig& config);
 // Elements of all of them.
 int64_t parameter_count(const ModelConfig& config);
 
+// Elements of the matrices that a token is multiplied with in all layers: of experts those used.
+int64_t multiplied_elements(const ModelConfig& config);
+
 // The elements of a tensor, float32, float16 or bfloat16, at an address that suits their type: in a
 // mapped file, or in `copy`, which moves with the view.
 struct TensorData {

@@ -254,7 +254,15 @@ AT(dbsa_swiglu_weights, up_bias, 32);
 AT(dbsa_swiglu_weights, down, 40);
 AT(dbsa_swiglu_weights, down_bias, 48);
 
-SIZE(dbsa_attention_backend_vtable, 280);
+SIZE(dbsa_expert_weights, 40);
+AT(dbsa_expert_weights, struct_size, 0);
+AT(dbsa_expert_weights, normalised, 4);
+AT(dbsa_expert_weights, router, 8);
+AT(dbsa_expert_weights, count, 16);
+AT(dbsa_expert_weights, used, 24);
+AT(dbsa_expert_weights, experts, 32);
+
+SIZE(dbsa_attention_backend_vtable, 288);
 AT(dbsa_attention_backend_vtable, struct_size, 0);
 AT(dbsa_attention_backend_vtable, configure, 8);
 AT(dbsa_attention_backend_vtable, describe, 16);
@@ -290,6 +298,7 @@ AT(dbsa_attention_backend_vtable, code_path, 248);
 AT(dbsa_attention_backend_vtable, add, 256);
 AT(dbsa_attention_backend_vtable, scale, 264);
 AT(dbsa_attention_backend_vtable, supports, 272);
+AT(dbsa_attention_backend_vtable, experts, 280);
 
 SIZE(dbsa_quantised_weights, 24);
 AT(dbsa_quantised_weights, struct_size, 0);

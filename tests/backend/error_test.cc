@@ -401,6 +401,55 @@ TEST_F(Refuses, WrongSwiGlu) {
   EXPECT_EQ(swiglu(good, x.get(), nullptr, x.get()), "swiglu: out must not be x");
 }
 
+TEST_F(Refuses, WrongExperts) {
+  if (!on_cpu()) GTEST_SKIP() << "declined by name";
+  auto wide = backend_.weight(DBSA_WEIGHT_LINEAR, Rows(12, 1.0f), {3, 4});  // gate, up: 4 to 3
+  auto back = backend_.weight(DBSA_WEIGHT_LINEAR, Rows(12, 1.0f), {4, 3});
+  auto short_back = backend_.weight(DBSA_WEIGHT_LINEAR, Rows(6, 1.0f), {2, 3});
+  auto router = backend_.weight(DBSA_WEIGHT_LINEAR, Rows(8, 1.0f), {2, 4});
+  auto v4 = backend_.weight(DBSA_WEIGHT_VECTOR, Rows(4, 1.0f), {4});
+  auto x = backend_.buffer(2, 4);
+  auto out = backend_.buffer(2, 4);
+  auto narrow = backend_.buffer(2, 3);
+  dbsa_swiglu_weights gated = {};
+  gated.struct_size = sizeof gated;
+  gated.gate = gated.up = wide.get();
+  gated.down = back.get();
+  dbsa_swiglu_weights both[] = {gated, gated};
+  dbsa_expert_weights good = {sizeof good, 1, router.get(), 2, 1, both};
+  const auto experts = [&](const auto& change, const dbsa_buffer* in = nullptr,
+                           const dbsa_buffer* residual = nullptr, dbsa_buffer* to = nullptr) {
+    dbsa_expert_weights weights = good;
+    change(weights);
+    return failure(t().experts(self(), in == nullptr ? x.get() : in, 2, &weights, residual,
+                               to == nullptr ? out.get() : to, error()));
+  };
+  const auto unchanged = [](auto&) {};
+  EXPECT_EQ(experts([](auto& w) { w.router = nullptr; }), "experts: router is null");
+  EXPECT_EQ(experts([&](auto& w) { w.router = v4.get(); }),
+            "experts: router must be a LINEAR weight, got VECTOR");
+  EXPECT_EQ(experts([](auto& w) { w.count = 3; }),
+            "experts: count must be the router's 2 rows, got 3");
+  EXPECT_EQ(experts([](auto& w) { w.used = 0; }), "experts: used must be 1..2, got 0");
+  EXPECT_EQ(experts([](auto& w) { w.used = 3; }), "experts: used must be 1..2, got 3");
+  EXPECT_EQ(experts([](auto& w) { w.normalised = 2; }),
+            "experts: normalised must be 0 or 1, got 2");
+  EXPECT_EQ(experts([](auto& w) { w.experts = nullptr; }), "experts: experts is null");
+  EXPECT_EQ(experts(unchanged, narrow.get()), "experts: x must be 4 wide, got 3");
+  EXPECT_EQ(experts(unchanged, nullptr, narrow.get()), "experts: residual must be 4 wide, got 3");
+  EXPECT_EQ(experts(unchanged, nullptr, nullptr, x.get()), "experts: out must not be x");
+  both[1].up = nullptr;
+  EXPECT_EQ(experts(unchanged), "experts: expert 1: up is null");
+  both[1].up = back.get();
+  EXPECT_EQ(experts(unchanged),
+            "experts: expert 1: gate, up and down must be [m, k], [m, k] and [n, m], got [3, 4], "
+            "[4, 3] and [4, 3]");
+  both[1] = gated;
+  both[1].down = short_back.get();
+  EXPECT_EQ(experts(unchanged),
+            "experts: expert 1: gate must be 4 wide and down have 4 rows, got [3, 4] and [2, 3]");
+}
+
 // ---- KV and blocks --------------------------------------------------------------------------
 
 TEST_F(Refuses, WrongKv) {

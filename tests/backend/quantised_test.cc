@@ -275,6 +275,52 @@ TEST_F(Quantised, SwiGluIsThreeLinearLayers) {
   }
 }
 
+// Experts of blocks give what those of the decoded numbers give, each row as it does alone.
+TEST_F(Quantised, ExpertsAreOfBlocksToo) {
+  const int64_t in = 256, inner = 256, out = 256, count = 6, rows = 40;
+  for (const std::string& path : code_paths()) {
+    std::mt19937_64 random(57);
+    Backend backend(path, 2, bf16());
+    std::vector<Backend::Handle<dbsa_weight>> kept;
+    std::vector<dbsa_swiglu_weights> quantised, decoded;
+    for (int64_t e = 0; e < count; ++e) {
+      const Blocks gate(random, DBSA_BLOCKS_Q4_K, inner, in),
+          up(random, DBSA_BLOCKS_Q8_0, inner, in), down(random, DBSA_BLOCKS_Q6_K, out, inner);
+      for (auto* const list : {&quantised, &decoded}) {
+        dbsa_swiglu_weights& own = list->emplace_back();
+        own.struct_size = sizeof own;
+        for (const auto& [blocks, at] :
+             {std::pair(&gate, &own.gate), std::pair(&up, &own.up), std::pair(&down, &own.down)}) {
+          kept.push_back(list == &quantised ? blocks->weight(backend, DBSA_WEIGHT_LINEAR)
+                                            : blocks->decoded(backend));
+          *at = kept.back().get();
+        }
+      }
+    }
+    const auto router =
+        backend.weight(DBSA_WEIGHT_LINEAR, random_rows(random, count * in, 0.1f), {count, in});
+    const Rows x = random_rows(random, rows * in);
+    const auto run = [&](const std::vector<dbsa_swiglu_weights>& experts, int64_t first,
+                         int64_t number) {
+      const dbsa_expert_weights weights = {sizeof weights, 1, router.get(),
+                                           count,          2, experts.data()};
+      auto from =
+          backend.buffer(Rows(x.begin() + first * in, x.begin() + (first + number) * in), in);
+      auto to = backend.buffer(number, out);
+      backend.check(backend.table().experts(backend.instance(), from.get(), number, &weights,
+                                            nullptr, to.get(), backend.error()));
+      return backend.read(to, number, out);
+    };
+    const Rows got = run(quantised, 0, rows), expected = run(decoded, 0, rows);
+    // As for a gated layer: a hidden value may be rounded to the other bfloat16.
+    EXPECT_LE(worst_row_error(got, {expected.begin(), expected.end()}, out), 4e-3) << path;
+    for (int64_t row = 0; row < rows; row += 7)
+      EXPECT_TRUE(same_bits(run(quantised, row, 1),
+                            Rows(got.begin() + row * out, got.begin() + (row + 1) * out)))
+          << path << ", row " << row;
+  }
+}
+
 TEST_F(Quantised, PackedBytesMakeTheSameWeight) {
   for (const std::string& path : code_paths()) {
     std::mt19937_64 random(59);

@@ -126,6 +126,10 @@ TEST_F(CallNames, OfABackend) {
     EXPECT_TRUE(backend.rms_norm(x, 2, norm, 0.1F, y).ok());
     const SwiGluWeights swiglu = {matrix(), Weight(), matrix(), Weight(), matrix(), Weight()};
     EXPECT_TRUE(backend.swiglu(x, 2, swiglu, nullptr, y).ok());
+    ExpertWeights experts = {matrix(), {}, 2, true};
+    for (int i = 0; i < 4; ++i)
+      experts.experts.push_back({matrix(), Weight(), matrix(), Weight(), matrix(), Weight()});
+    EXPECT_TRUE(backend.experts(x, 2, experts, nullptr, y).ok());
     EXPECT_TRUE(backend.layer_norm(x, 2, norm, norm, 0.1F, y).ok());
     EXPECT_TRUE(backend.gelu(x, 2, y).ok());
     EXPECT_TRUE(backend.add(x, 2, y, 1.0F, y).ok());
@@ -152,9 +156,9 @@ TEST_F(CallNames, OfABackend) {
   EXPECT_THAT(called_,
               UnorderedElementsAre(
                   "create", "configure", "describe", "buffer_create", "upload", "download", "sync",
-                  "weight_create", "embedding", "linear", "rms_norm", "swiglu", "layer_norm",
-                  "gelu", "add", "scale", "supports", "gather_rows", "log_softmax", "kv_create",
-                  "kv_append", "block_format", "block_import", "block_export",
+                  "weight_create", "embedding", "linear", "rms_norm", "swiglu", "experts",
+                  "layer_norm", "gelu", "add", "scale", "supports", "gather_rows", "log_softmax",
+                  "kv_create", "kv_append", "block_format", "block_import", "block_export",
                   "block_to_token_major", "plan_prepare", "attention", "plan_destroy", "kv_destroy",
                   "weight_destroy", "buffer_destroy", "destroy"));
 }

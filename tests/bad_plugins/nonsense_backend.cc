@@ -182,6 +182,11 @@ class NonsenseBackend : public dbsa::AttentionBackend {
     say("scale");
     return {};
   }
+  Status experts(const dbsa_buffer*, int64_t, const dbsa_expert_weights&, const dbsa_buffer*,
+                 dbsa_buffer*) override {
+    say("experts");
+    return {};
+  }
   bool supports(const char*, uint32_t, const char*) const override {
     say("supports");
     return fault_ != "supports";

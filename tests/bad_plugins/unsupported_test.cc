@@ -33,6 +33,8 @@ TEST(Unsupported, IsToldWithTheFamilyAndTheRemedy) {
   EXPECT_EQ(refusal_of("gemma3"), told("layers of different attention types", "gemma3_text"));
   EXPECT_EQ(refusal_of("smollm3"), told("layers of different attention types", "smollm3"));
   EXPECT_EQ(refusal_of("phi3"), told("LongRoPE's factor", "phi3"));
+  EXPECT_EQ(refusal_of("mixtral"), told("layers of experts", "mixtral"));
+  EXPECT_EQ(refusal_of("qwen3_moe"), told("layers of experts", "qwen3_moe"));
 }
 
 // Windows lie in the segments, so layers that differ by them alone are of one type.

@@ -107,6 +107,40 @@ TEST_F(ExplainTest, PairsAreThoseOfTheDenseMask) {
     }
 }
 
+// All experts are weights; a token is multiplied with those it gets. Layer 0 is dense.
+TEST_F(ExplainTest, ExpertsCountAsMemoryAndThoseUsedAsWork) {
+  const std::string pipeline = make_pipeline();
+  json config = model_config();
+  config.update({{"model_type", "qwen3_moe"},
+                 {"num_experts", 6},
+                 {"num_experts_per_tok", 2},
+                 {"moe_intermediate_size", 40},
+                 {"mlp_only_layers", {0}}});
+  const std::string shape = workspace_.write("experts.json", config.dump());
+  const ProcessResult made =
+      run_process({DBSA_BINARY_DIR "/bin/dbsa-make-checkpoint", "--out=" + path("model"),
+                   "--config=" + shape, "--dtype=f32", "--overwrite"},
+                  {});
+  ASSERT_EQ(made.exit_code, 0) << made.error;
+  const json out = explain({pipeline}), &model = out.at("model");
+  EXPECT_EQ(model.at("experts"), json({{"count", 6}, {"used", 2}, {"intermediate_size", 40}}));
+  const int64_t hidden = config.at("hidden_size"), inner = config.at("intermediate_size"),
+                vocabulary = config.at("vocab_size"), head_dim = model.at("head_dim");
+  const int64_t heads = config.at("num_attention_heads"),
+                kv_heads = config.at("num_key_value_heads");
+  const int64_t attention = 2 * hidden * head_dim * (heads + kv_heads), dense = 3 * hidden * inner,
+                router = 6 * hidden, expert = 3 * hidden * 40,
+                norms = 2 * (2 * hidden + 2 * head_dim) + hidden;
+  EXPECT_EQ(model.at("parameters"),
+            2 * attention + dense + router + 6 * expert + norms + vocabulary * hidden);
+  const double tokens = out.at("pool").at("tokens");
+  EXPECT_EQ(out.at("encode").at("work").at("linear_flop"),
+            2.0 * static_cast<double>(2 * attention + dense + router + 2 * expert) * tokens);
+  EXPECT_THAT(cli({"explain", pipeline}).out,
+              HasSubstr("6 experts of 40, of which a token gets 2"));
+  EXPECT_EQ(run({}).at("queries").size(), 5u);
+}
+
 TEST_F(ExplainTest, WorkFollowsFromTheShapes) {
   const std::string pipeline = make_pipeline();
   const json out = explain({pipeline}), config = model_config();

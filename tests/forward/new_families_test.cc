@@ -22,8 +22,9 @@ using reference::kFloat32Bound;
 using reference::to_double;
 using reference::worst_row_error;
 
-const std::vector<std::string> kFamilies = {"qwen3", "gemma3", "mistral_window", "smollm3",
-                                            "olmo2", "gemma2", "phi3",           "granite"};
+const std::vector<std::string> kFamilies = {"qwen3",   "gemma3",   "mistral_window", "smollm3",
+                                            "olmo2",   "gemma2",   "phi3",           "granite",
+                                            "mixtral", "qwen3_moe"};
 
 Fixture load_new(const std::string& name) {
   auto fixture = reference::load_fixture(DBSA_SOURCE_DIR, name);
@@ -112,6 +113,12 @@ TEST_P(NewFamilies, AWrongConfigurationIsNoticed) {
   if (config->rope.kind == RopeKind::kLongRope) {
     wrong.push_back({"factors", [](ModelConfig& c) { c.rope.divisors = c.rope.short_factors; }});
     wrong.push_back({"rotation factor", [](ModelConfig& c) { c.rope.rotation_factor *= 1.02; }});
+  }
+  if (config->experts.count > 0) {
+    wrong.push_back(
+        {"normalisation", [](ModelConfig& c) { c.experts.normalised = !c.experts.normalised; }});
+    wrong.push_back({"experts + 1", [](ModelConfig& c) { ++c.experts.used; }});
+    wrong.push_back({"experts - 1", [](ModelConfig& c) { --c.experts.used; }});
   }
   const FixtureCase& longest = fixture.cases.back();
   for (const auto& [what, change] : wrong) {

@@ -30,11 +30,12 @@ class PackedWeightsTest : public testing::Test {
     ForwardHarness harness(fixture(model), options);
     return prefill(harness);
   }
-  std::vector<float> logits_without(Precision precision = kBf16, const std::string& path = "auto") {
+  std::vector<float> logits_without(Precision precision = kBf16, const std::string& path = "auto",
+                                    const std::string& model = "llama2") {
     HarnessOptions options;
     options.precision = precision;
     options.instructions = path;
-    ForwardHarness harness(fixture("llama2"), options);
+    ForwardHarness harness(fixture(model), options);
     return prefill(harness);
   }
   static std::vector<float> prefill(ForwardHarness& harness) {
@@ -86,15 +87,17 @@ class PackedWeightsTest : public testing::Test {
 TEST_F(PackedWeightsTest, AreMappedByTheNextStartAndGiveTheSameBits) {
   for (const std::string& path : ForwardHarness::code_paths()) {
     for (const Precision precision : {kF32, kBf16}) {
-      fs::remove_all(folder);
-      const std::vector<float> expected = logits_without(precision, path);
-      EXPECT_EQ(logits(precision, path), expected) << path;
-      const std::string kept = file();
-      const fs::file_time_type first = written(kept);
-      EXPECT_EQ(logits(precision, path), expected) << path;
-      EXPECT_EQ(file(), kept);
-      EXPECT_EQ(written(kept), first) << "was packed again";
-      EXPECT_TRUE(log.empty());
+      for (const char* model : {"llama2", "qwen3_moe"}) {
+        fs::remove_all(folder);
+        const std::vector<float> expected = logits_without(precision, path, model);
+        EXPECT_EQ(logits(precision, path, model), expected) << path << ", " << model;
+        const std::string kept = file();
+        const fs::file_time_type first = written(kept);
+        EXPECT_EQ(logits(precision, path, model), expected) << path << ", " << model;
+        EXPECT_EQ(file(), kept);
+        EXPECT_EQ(written(kept), first) << "was packed again";
+        EXPECT_TRUE(log.empty());
+      }
     }
   }
 }

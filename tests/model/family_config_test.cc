@@ -142,6 +142,61 @@ TEST(FamilyConfig, GranitesMultipliers) {
   EXPECT_EQ(make_model_spec(config).logit_multiplier, 0.125);
 }
 
+TEST(FamilyConfig, ExpertsAndTheirLayers) {
+  const auto all = [](const ModelConfig& c) {
+    return std::to_string(c.experts.count) + " " + std::to_string(c.experts.used) + " " +
+           std::to_string(c.experts.intermediate_size) + (c.experts.normalised ? " sum 1" : "");
+  };
+  // Absent keys are the class's.
+  EXPECT_EQ(all(read(family("mixtral"))), "8 2 96 sum 1");
+  EXPECT_EQ(all(read(family("qwen3_moe"))), "128 8 768");
+  EXPECT_EQ(read(family("mixtral")).head_dim, 16);
+  EXPECT_EQ(read(family("qwen3_moe")).head_dim, 16);
+  EXPECT_EQ(read(family("mixtral")).rope.theta, 1e6);
+  EXPECT_EQ(read(family("qwen3_moe")).rope.theta, 1e4);
+  EXPECT_EQ(read(family("mixtral")).rms_norm_eps, 1e-5);
+  EXPECT_EQ(read(family("qwen3_moe")).rms_norm_eps, 1e-6);
+  const json qwen = {
+      {"num_experts", 16},      {"num_experts_per_tok", 4},      {"moe_intermediate_size", 24},
+      {"norm_topk_prob", true}, {"router_aux_loss_coef", 0.001}, {"output_router_logits", false}};
+  EXPECT_EQ(all(read(family("qwen3_moe", qwen))), "16 4 24 sum 1");
+  EXPECT_EQ(all(read(family("mixtral", {{"num_local_experts", 4}, {"num_experts_per_tok", 1}}))),
+            "4 1 96 sum 1");
+  // The other class's name for their number.
+  EXPECT_EQ(read(family("qwen3_moe", {{"num_local_experts", 16}})).experts.count, 16);
+  EXPECT_EQ(read(family("mixtral", {{"num_experts", 16}})).experts.count, 16);
+  EXPECT_NE(fault(family("mixtral", {{"num_experts", 16}, {"num_local_experts", 16}})), "");
+
+  const auto layers = [&](const json& changes) {
+    std::string text;
+    for (const LayerSpec& layer : make_model_spec(read(family("qwen3_moe", changes))).layers)
+      text += layer.experts ? '1' : '0';
+    return text;
+  };
+  EXPECT_EQ(layers(json::object()), "111111");
+  EXPECT_EQ(layers({{"mlp_only_layers", nullptr}}), "111111");
+  EXPECT_EQ(layers({{"decoder_sparse_step", 2}}), "010101");
+  EXPECT_EQ(layers({{"decoder_sparse_step", 2}, {"mlp_only_layers", {3, 0}}}), "010001");
+  EXPECT_EQ(fault(family("qwen3_moe", {{"mlp_only_layers", {6}}})),
+            "c.json: /mlp_only_layers: expected layers from 0 to 5, found 6");
+  EXPECT_EQ(fault(family("qwen3_moe", {{"num_experts_per_tok", 200}})),
+            "c.json: /num_experts_per_tok: expected an integer from 1 to 128, found 200");
+
+  // Windows are of all layers.
+  EXPECT_EQ(read(family("qwen3_moe")).sliding_window, std::nullopt);
+  const ModelConfig window =
+      read(family("qwen3_moe", {{"use_sliding_window", true}, {"max_window_layers", 4}}));
+  EXPECT_EQ(window.sliding_window, 4096);
+  EXPECT_TRUE(window.window_layers.empty());
+  EXPECT_EQ(read(family("mixtral")).sliding_window, std::nullopt);
+  EXPECT_EQ(read(family("mixtral", {{"sliding_window", 64}})).sliding_window, 64);
+  for (const json& unknown : {json{{"shared_expert_intermediate_size", 96}},
+                              json{{"layer_types", std::vector<std::string>(6, "full_attention")}},
+                              json{{"n_shared_experts", 1}}, json{{"hidden_act", "gelu"}}})
+    EXPECT_NE(fault(family("qwen3_moe", unknown)), "") << unknown;
+  EXPECT_NE(fault(family("qwen3", {{"num_experts", 4}})), "");
+}
+
 // The long factors serve every prompt of a pool that may reach beyond the original context.
 TEST(FamilyConfig, LongRopeIsChosenByHowFarPromptsReach) {
   const json scaling = {{"type", "longrope"},
@@ -185,13 +240,16 @@ TEST(FamilyConfig, WhatIsNotComputedIsRefusedByName) {
             "c.json: /model_type: \"qwen3_next\" has recurrent layers, whose state depends on all "
             "tokens before in their order, so stored blocks could not be put together exactly; use "
             "a model with attention in every layer, such as Qwen3");
+  EXPECT_EQ(refused("qwen2_moe"),
+            "c.json: /model_type: \"qwen2_moe\" is not computed: an expert that every token gets; "
+            "use Qwen3-MoE or a dense Qwen");
   for (const char* type : {"ministral3", "llama4", "gemma4", "deepseek_v3", "granitemoehybrid",
                            "lfm2", "mamba2", "olmo3"})
     EXPECT_NE(refused(type).find(std::string("\"") + type + "\" "), std::string::npos) << type;
   EXPECT_EQ(refused("falcon"),
             "c.json: /model_type: expected llama, mistral, qwen2, qwen3, gemma2, gemma3_text, "
-            "smollm3, olmo2, phi3 or granite, found \"falcon\"; use a model of one of these "
-            "families");
+            "smollm3, olmo2, phi3, granite, mixtral or qwen3_moe, found \"falcon\"; use a model of "
+            "one of these families");
 }
 
 }  // namespace

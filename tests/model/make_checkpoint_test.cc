@@ -4,6 +4,7 @@
 #include <sys/file.h>
 
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -55,6 +56,58 @@ TEST(MakeCheckpoint, WritesAFolderTheEngineReads) {
     EXPECT_GT(deviation, 0.5);
     EXPECT_LT(deviation, 2.0);
   }
+}
+
+TEST(MakeCheckpoint, WritesExpertsUnderTheirFamilysNames) {
+  for (const char* family : {"mixtral", "qwen3_moe"}) {
+    TemporaryFolder folder;
+    const std::string out = folder.file("model");
+    CheckpointPlan plan = tiny();
+    plan.config["model_type"] = family;
+    plan.config["num_experts"] = 4;
+    plan.config["num_experts_per_tok"] = 2;
+    const auto size = write_checkpoint(out, plan);
+    ASSERT_TRUE(size.ok()) << size.error().message;
+    const auto config = load_model_config(out);
+    const auto checkpoint = Checkpoint::open(out);
+    ASSERT_TRUE(config.ok() && checkpoint.ok());
+    EXPECT_TRUE(checkpoint->check(*config).ok());
+    EXPECT_EQ(size->parameters, parameter_count(*config));
+    const std::string last = std::string(family) == "mixtral" ? "block_sparse_moe.experts.3.w2"
+                                                              : "mlp.experts.3.down_proj";
+    EXPECT_TRUE(checkpoint->contains("model.layers.1." + last + ".weight")) << family;
+  }
+}
+
+// A tensor that the family's router does not have is no part of the model.
+TEST(MakeCheckpoint, ABiasOfTheRouterIsRefused) {
+  TemporaryFolder folder;
+  const std::string out = folder.file("model");
+  CheckpointPlan plan = tiny(false);
+  plan.config["model_type"] = "qwen3_moe";
+  plan.config["num_experts"] = 4;
+  plan.config["num_experts_per_tok"] = 2;
+  ASSERT_TRUE(write_checkpoint(out, plan).ok());
+  std::string file = read_file(out + "/model.safetensors");
+  // Of equal length: the final norm's name becomes that of a bias.
+  const std::string norm = "\"model.norm.weight\"";
+  const size_t at = file.find(norm);
+  ASSERT_NE(at, std::string::npos);
+  uint64_t length = 0;
+  std::memcpy(&length, file.data(), 8);
+  std::string header = file.substr(8, length);
+  header.replace(header.find(norm), norm.size(),
+                 "\"model.layers.0.mlp.gate.e_score_correction_bias\"");
+  test::write_file(out + "/model.safetensors",
+                   test::safetensors_bytes(header, file.substr(8 + length)));
+  const auto checkpoint = Checkpoint::open(out);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.error().message;
+  const Status status = checkpoint->check(*load_model_config(out));
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.error().message.find(
+                "tensor 'model.layers.0.mlp.gate.e_score_correction_bias' is not part of a model"),
+            std::string::npos)
+      << status.error().message;
 }
 
 TEST(MakeCheckpoint, RemovesWhatKilledRunsLeftAndNothingElse) {

@@ -206,8 +206,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"UnknownFamily",
                   {{"model_type", "falcon"}},
                   "/model_type: expected llama, mistral, qwen2, qwen3, gemma2, gemma3_text, "
-                  "smollm3, olmo2, phi3 or granite, found \"falcon\"; use a model of one of these "
-                  "families"},
+                  "smollm3, olmo2, phi3, granite, mixtral or qwen3_moe, found \"falcon\"; use a "
+                  "model of one of these families"},
         BadConfig{
             "NoFamily", {{"model_type", nullptr}}, "/model_type: is missing, expected a string"},
         BadConfig{"MissingSize",

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "model/checkpoint.h"
 #include "model/fingerprint.h"
@@ -105,6 +106,48 @@ TEST(ModelTensors, PartsOfFusedTensorsCoverThem) {
                                [](const auto& t) { return t.role == TensorRole::kUp; });
   EXPECT_EQ(up->name, "model.layers.0.mlp.gate_up_proj.weight");
   EXPECT_EQ(up->first_row, config.intermediate_size);
+}
+
+TEST(ModelTensors, ExpertsCountAsMemoryAndThoseUsedAsWork) {
+  ModelConfig config = fixture_config("llama2");
+  const int64_t hidden = config.hidden_size, wide = config.intermediate_size;
+  const int64_t dense = parameter_count(config), multiplied = multiplied_elements(config);
+  config.experts = {8, 3, 24, true};
+  config.expert_layers.assign(static_cast<size_t>(config.layers), false);
+  config.expert_layers[1] = true;
+  const int64_t router = 8 * hidden, expert = 3 * hidden * 24, mlp = 3 * hidden * wide;
+  EXPECT_EQ(parameter_count(config), dense - mlp + router + 8 * expert);
+  EXPECT_EQ(multiplied_elements(config), multiplied - mlp + router + 3 * expert);
+  EXPECT_EQ(multiplied % hidden, 0);
+  EXPECT_LT(multiplied, dense);  // the embedding and the head aside
+
+  std::vector<std::string> names;
+  config.family = ModelFamily::kMixtral;
+  for (const ModelTensor& tensor : model_tensors(make_model_spec(config)))
+    if (tensor.expert == 7) names.push_back(tensor.name);
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"model.layers.1.block_sparse_moe.experts.7.w1.weight",
+                                      "model.layers.1.block_sparse_moe.experts.7.w3.weight",
+                                      "model.layers.1.block_sparse_moe.experts.7.w2.weight"}));
+}
+
+// Each of what a router does is part of the identity.
+TEST(ModelSpec, ExpertsAreIdentified) {
+  ModelConfig config = fixture_config("qwen3");
+  const std::string dense = spec_identity(make_model_spec(config));
+  config.family = ModelFamily::kQwen3Moe;
+  config.experts = {8, 3, 24, true};
+  std::set<std::string> texts = {dense, spec_identity(make_model_spec(config))};
+  const auto add = [&](const auto& change) {
+    ModelConfig changed = config;
+    change(changed);
+    EXPECT_TRUE(texts.insert(spec_identity(make_model_spec(changed))).second);
+  };
+  add([](auto& c) { c.experts.count = 9; });
+  add([](auto& c) { c.experts.used = 2; });
+  add([](auto& c) { c.experts.intermediate_size = 25; });
+  add([](auto& c) { c.experts.normalised = false; });
+  add([](auto& c) { c.expert_layers = {true, false, true}; });
 }
 
 }  // namespace

@@ -58,13 +58,9 @@ struct Explanation {
   int64_t selected_blocks = 0, selected_tokens = 0, query_tokens = 0;  // of a request
 };
 
-// Operations of all linear layers for one token, the head aside.
+// Operations of all linear layers for one token, the head aside; of experts those that it gets.
 double linear_work(const ModelConfig& model) {
-  const auto hidden = static_cast<double>(model.hidden_size);
-  const auto q = static_cast<double>(model.heads * model.head_dim);
-  const auto kv = static_cast<double>(model.kv_heads * model.head_dim);
-  const auto inner = static_cast<double>(model.intermediate_size);
-  return 2 * static_cast<double>(model.layers) * hidden * (2 * q + 2 * kv + 3 * inner);
+  return 2 * static_cast<double>(multiplied_elements(model));
 }
 
 // Operations for one row and one token that it sees: a score and a weighted sum in every head.
@@ -184,21 +180,25 @@ nlohmann::ordered_json to_json(const Session& session, const Findings& found,
   const auto work = [](const Work& w) {
     return ordered_json{{"linear_flop", w.linear}, {"attention_flop", w.attention}};
   };
+  ordered_json shape = {{"family", model.model_type},
+                        {"parameters", parameter_count(model)},
+                        {"layers", model.layers},
+                        {"hidden_size", model.hidden_size},
+                        {"intermediate_size", model.intermediate_size},
+                        {"heads", model.heads},
+                        {"kv_heads", model.kv_heads},
+                        {"head_dim", model.head_dim},
+                        {"vocab_size", model.vocab_size},
+                        {"max_positions", model.max_positions},
+                        {"weight_bytes", e.weight_bytes},
+                        {"compute", compute_name(found.precision)}};
+  if (model.experts.count > 0)
+    shape["experts"] = {{"count", model.experts.count},
+                        {"used", model.experts.used},
+                        {"intermediate_size", model.experts.intermediate_size}};
   return {
       {"config", ordered_json(session.resolved().json)},
-      {"model",
-       {{"family", model.model_type},
-        {"parameters", parameter_count(model)},
-        {"layers", model.layers},
-        {"hidden_size", model.hidden_size},
-        {"intermediate_size", model.intermediate_size},
-        {"heads", model.heads},
-        {"kv_heads", model.kv_heads},
-        {"head_dim", model.head_dim},
-        {"vocab_size", model.vocab_size},
-        {"max_positions", model.max_positions},
-        {"weight_bytes", e.weight_bytes},
-        {"compute", compute_name(found.precision)}}},
+      {"model", std::move(shape)},
       {"pool",
        {{"demonstrations", found.data.demonstrations.size()},
         {"labels", found.data.labels.size()},
@@ -247,6 +247,10 @@ void print(const Session& session, const Findings& found, const Explanation& e,
                human_count(m.hidden_size) + ", feed-forward " + human_count(m.intermediate_size) +
                ", " + counted(m.heads, "head") + " of " + std::to_string(m.head_dim) + " over " +
                counted(m.kv_heads, "KV head") + ", vocabulary " + human_count(m.vocab_size));
+  if (m.experts.count > 0)
+    terminal.out("           " + counted(m.experts.count, "expert") + " of " +
+                 human_count(m.experts.intermediate_size) + ", of which a token gets " +
+                 std::to_string(m.experts.used));
   terminal.out("pool       " +
                counted(static_cast<int64_t>(found.data.demonstrations.size()), "demonstration") +
                " in " + counted(e.blocks, "block") + ", " + counted(e.tokens, "token") +

@@ -138,6 +138,19 @@ typedef struct dbsa_swiglu_weights {
   const dbsa_weight* down_bias;
 } dbsa_swiglu_weights;
 
+/* The weights of a layer of experts, gated layers of which each row gets `used`: those of the
+ * largest scores x router^T, of equal scores those of the least index. An expert's share is its
+ * part in the softmax of all of the row's scores. */
+typedef struct dbsa_expert_weights {
+  uint32_t struct_size;
+  uint32_t normalised; /* 1: shares are divided by their sum over the row's experts; 0: as they are
+                        */
+  const dbsa_weight* router; /* [count, k] */
+  int64_t count;
+  int64_t used;                       /* 1..count */
+  const dbsa_swiglu_weights* experts; /* [count]: gate and up [m, k], down [n, m] */
+} dbsa_expert_weights;
+
 typedef struct dbsa_attention_backend_vtable {
   uint32_t struct_size;
 
@@ -286,8 +299,17 @@ typedef struct dbsa_attention_backend_vtable {
    * names that are unknown. A host asks before configure, so that it can say what is missing.
    *   attention, dtype DBSA_KV_DTYPE_*:  types (more than one), soft_cap, factor, sink
    *   swiglu, dtype DBSA_COMPUTE_*:      gelu_tanh
+   *   experts, dtype DBSA_COMPUTE_*:     softmax (shares as dbsa_expert_weights says)
    * May be NULL: every feature is there. [any] */
   int32_t (*supports)(void* instance, const char* op, uint32_t dtype, const char* feature);
+
+  /* ---- layers of experts: as the ops above ---- */
+  /* out = sum over a row's experts, in ascending order, of share * (what swiglu gives of x) (+
+   * residual). residual may be NULL; it may be out. May be NULL: no layer of experts is computed.
+   * [run] */
+  int32_t (*experts)(void* instance, const dbsa_buffer* x, int64_t rows,
+                     const dbsa_expert_weights* weights, const dbsa_buffer* residual,
+                     dbsa_buffer* out, dbsa_error* error);
 } dbsa_attention_backend_vtable;
 
 #ifdef __cplusplus

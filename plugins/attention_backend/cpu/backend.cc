@@ -9,7 +9,11 @@
 namespace dbsa::cpu {
 
 CpuBackend::CpuBackend(Host host, CodePath path)
-    : host_(host), path_(path), linear_{host, path, {}}, swiglu_(linear_) {
+    : host_(host),
+      path_(path),
+      linear_{host, path, {}},
+      swiglu_(linear_),
+      experts_(linear_, swiglu_) {
   description_ = cpu_name() + ", " + path.name;
   if (path.onednn_f32 || path.onednn_bf16) {
     onednn_ = make_onednn();
@@ -70,7 +74,7 @@ Status CpuBackend::configure(const dbsa_attention_shape& shape) {
 bool CpuBackend::supports(const char* op, uint32_t /*dtype*/, const char* feature) const {
   const std::string name = std::string(op) + " " + feature;
   for (const char* known : {"attention types", "attention soft_cap", "attention factor",
-                            "attention sink", "swiglu gelu_tanh"})
+                            "attention sink", "swiglu gelu_tanh", "experts softmax"})
     if (name == known) return true;
   return false;
 }

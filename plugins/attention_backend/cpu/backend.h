@@ -3,6 +3,7 @@
 #pragma once
 
 #include "attention.h"
+#include "experts.h"
 #include "linear.h"
 #include "swiglu.h"
 
@@ -52,6 +53,9 @@ class CpuBackend : public AttentionBackend, public QuantisedWeights {
                 const dbsa_buffer* residual, dbsa_buffer* out) override;
   Status gather_rows(const dbsa_buffer* x, const int64_t* indices, int64_t count,
                      dbsa_buffer* out) override;
+
+  Status experts(const dbsa_buffer* x, int64_t rows, const dbsa_expert_weights& weights,
+                 const dbsa_buffer* residual, dbsa_buffer* out) override;
 
   bool supports(const char* op, uint32_t dtype, const char* feature) const override;
 
@@ -107,6 +111,7 @@ class CpuBackend : public AttentionBackend, public QuantisedWeights {
   CodePath path_;
   LinearContext linear_;
   SwiGlu swiglu_;
+  Experts experts_;
   std::shared_ptr<OneDnn> onednn_;
   std::string description_;
   std::string packing_;

@@ -184,3 +184,12 @@ struct dbsa_weight {
 
   const float* values() const { return static_cast<const float*>(vector.data()); }
 };
+
+namespace dbsa::cpu {
+
+// Of a bias, which may be null.
+inline const float* values_of(const dbsa_weight* bias) {
+  return bias == nullptr ? nullptr : bias->values();
+}
+
+}  // namespace dbsa::cpu

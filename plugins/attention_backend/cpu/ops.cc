@@ -13,9 +13,6 @@ namespace {
 // Rows of a matrix this wide that are worth a thread's while.
 int64_t row_grain(int64_t width) { return std::max<int64_t>(1, 16384 / width); }
 
-const float* values_of(const dbsa_weight* bias) {
-  return bias == nullptr ? nullptr : bias->values();
-}
 const float* values_of(const dbsa_buffer* residual) {
   return residual == nullptr ? nullptr : residual->row(0);
 }
@@ -83,10 +80,16 @@ Status CpuBackend::swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_
   DBSA_RETURN_IF_ERROR(check_swiglu(x, rows, weights, residual, out));
   if (rows == 0) return {};
   change(out);
-  swiglu_.run({x->row(0), rows, x->content},
-              {*weights.gate, values_of(weights.gate_bias), *weights.up, values_of(weights.up_bias),
-               *weights.down, values_of(weights.down_bias), weights.activation},
-              values_of(residual), out->row(0));
+  swiglu_.run({x->row(0), rows, x->content}, weights, values_of(residual), out->row(0));
+  return {};
+}
+
+Status CpuBackend::experts(const dbsa_buffer* x, int64_t rows, const dbsa_expert_weights& weights,
+                           const dbsa_buffer* residual, dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_experts(x, rows, weights, residual, out));
+  if (rows == 0) return {};
+  change(out);
+  experts_.run({x->row(0), rows, x->content}, weights, values_of(residual), out->row(0));
   return {};
 }
 

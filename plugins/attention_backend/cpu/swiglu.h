@@ -5,25 +5,16 @@
 
 namespace dbsa::cpu {
 
-struct SwiGluWeights {
-  const dbsa_weight& gate;
-  const float* gate_bias;
-  const dbsa_weight& up;
-  const float* up_bias;
-  const dbsa_weight& down;
-  const float* down_bias;
-  uint32_t activation;  // DBSA_ACTIVATION_*
-};
-
 class SwiGlu {
  public:
   explicit SwiGlu(LinearContext& context) : context_(context) {}
 
   // residual may be null, or out.
-  void run(const Rows& x, const SwiGluWeights& weights, const float* residual, float* out);
+  void run(const Rows& x, const dbsa_swiglu_weights& weights, const float* residual, float* out);
 
  private:
-  void run_rows(const Rows& x, const SwiGluWeights& weights, const float* residual, float* out);
+  void run_rows(const Rows& x, const dbsa_swiglu_weights& weights, const float* residual,
+                float* out);
 
   LinearContext& context_;
   Memory hidden_;  // what lies between the layers

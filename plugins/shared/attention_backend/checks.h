@@ -57,12 +57,10 @@ inline const char* use_name(int32_t use) {
 
 inline Status check_weight(const char* op, const char* name, const dbsa_weight* weight,
                            int32_t use) {
+  if (weight != nullptr && weight->use == use) return {};
   const std::string what = std::string(op) + ": " + name;
   if (weight == nullptr) return invalid(what + " is null");
-  if (weight->use != use) {
-    return invalid(what + " must be a " + use_name(use) + " weight, got " + use_name(weight->use));
-  }
-  return {};
+  return invalid(what + " must be a " + use_name(use) + " weight, got " + use_name(weight->use));
 }
 
 inline Status check_vector(const char* op, const char* name, const dbsa_weight* weight,
@@ -243,29 +241,66 @@ inline std::string shape_of(const dbsa_weight& weight) {
   return "[" + std::to_string(weight.rows) + ", " + std::to_string(weight.width) + "]";
 }
 
-inline Status check_swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
-                           const dbsa_buffer* residual, const dbsa_buffer* out) {
-  DBSA_RETURN_IF_ERROR(check_weight("swiglu", "gate", weights.gate, DBSA_WEIGHT_LINEAR));
-  DBSA_RETURN_IF_ERROR(check_weight("swiglu", "up", weights.up, DBSA_WEIGHT_LINEAR));
-  DBSA_RETURN_IF_ERROR(check_weight("swiglu", "down", weights.down, DBSA_WEIGHT_LINEAR));
+// The weights of a gated layer among themselves.
+inline Status check_gated(const char* op, const dbsa_swiglu_weights& weights) {
+  DBSA_RETURN_IF_ERROR(check_weight(op, "gate", weights.gate, DBSA_WEIGHT_LINEAR));
+  DBSA_RETURN_IF_ERROR(check_weight(op, "up", weights.up, DBSA_WEIGHT_LINEAR));
+  DBSA_RETURN_IF_ERROR(check_weight(op, "down", weights.down, DBSA_WEIGHT_LINEAR));
   if (weights.activation > DBSA_ACTIVATION_GELU_TANH) {
-    return invalid("swiglu: activation must be SILU (0) or GELU_TANH (1), got " +
+    return invalid(std::string(op) + ": activation must be SILU (0) or GELU_TANH (1), got " +
                    std::to_string(weights.activation));
   }
   const int64_t inner = weights.gate->rows;
   if (weights.up->rows != inner || weights.up->width != weights.gate->width ||
       weights.down->width != inner) {
-    return invalid("swiglu: gate, up and down must be [m, k], [m, k] and [n, m], got " +
+    return invalid(std::string(op) + ": gate, up and down must be [m, k], [m, k] and [n, m], got " +
                    shape_of(*weights.gate) + ", " + shape_of(*weights.up) + " and " +
                    shape_of(*weights.down));
   }
+  DBSA_RETURN_IF_ERROR(check_bias(op, "gate_bias", weights.gate_bias, inner));
+  DBSA_RETURN_IF_ERROR(check_bias(op, "up_bias", weights.up_bias, inner));
+  return check_bias(op, "down_bias", weights.down_bias, weights.down->rows);
+}
+
+inline Status check_swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
+                           const dbsa_buffer* residual, const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_gated("swiglu", weights));
   DBSA_RETURN_IF_ERROR(check_buffer("swiglu", "x", x, rows, weights.gate->width));
   DBSA_RETURN_IF_ERROR(check_buffer("swiglu", "out", out, rows, weights.down->rows));
   DBSA_RETURN_IF_ERROR(check_distinct("swiglu", "x", x, out));
-  DBSA_RETURN_IF_ERROR(check_bias("swiglu", "gate_bias", weights.gate_bias, inner));
-  DBSA_RETURN_IF_ERROR(check_bias("swiglu", "up_bias", weights.up_bias, inner));
-  DBSA_RETURN_IF_ERROR(check_bias("swiglu", "down_bias", weights.down_bias, weights.down->rows));
   return check_residual("swiglu", residual, rows, weights.down->rows);
+}
+
+inline Status check_experts(const dbsa_buffer* x, int64_t rows, const dbsa_expert_weights& weights,
+                            const dbsa_buffer* residual, const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_weight("experts", "router", weights.router, DBSA_WEIGHT_LINEAR));
+  if (weights.count != weights.router->rows) {
+    return invalid("experts: count must be the router's " + std::to_string(weights.router->rows) +
+                   " rows, got " + std::to_string(weights.count));
+  }
+  if (weights.used < 1 || weights.used > weights.count) {
+    return invalid("experts: used must be 1.." + std::to_string(weights.count) + ", got " +
+                   std::to_string(weights.used));
+  }
+  if (weights.normalised > 1) {
+    return invalid("experts: normalised must be 0 or 1, got " + std::to_string(weights.normalised));
+  }
+  if (weights.experts == nullptr) return invalid("experts: experts is null");
+  const int64_t width = weights.router->width;
+  DBSA_RETURN_IF_ERROR(check_buffer("experts", "x", x, rows, width));
+  DBSA_RETURN_IF_ERROR(check_rows("experts", "out", out, 0, rows));
+  DBSA_RETURN_IF_ERROR(check_distinct("experts", "x", x, out));
+  for (int64_t i = 0; i < weights.count; ++i) {
+    const dbsa_swiglu_weights& expert = weights.experts[i];
+    const std::string where = "experts: expert " + std::to_string(i);
+    DBSA_RETURN_IF_ERROR(check_gated(where.c_str(), expert));
+    if (expert.gate->width != width || expert.down->rows != out->width) {
+      return invalid(where + ": gate must be " + std::to_string(width) + " wide and down have " +
+                     std::to_string(out->width) + " rows, got " + shape_of(*expert.gate) + " and " +
+                     shape_of(*expert.down));
+    }
+  }
+  return check_residual("experts", residual, rows, out->width);
 }
 
 inline Status check_rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,

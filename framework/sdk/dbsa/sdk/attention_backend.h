@@ -72,6 +72,11 @@ class AttentionBackend {
   virtual Status scale(const dbsa_buffer* x, int64_t rows, float factor, float soft_cap,
                        dbsa_buffer* out) = 0;
   virtual bool supports(const char* op, uint32_t dtype, const char* feature) const = 0;
+  virtual Status experts(const dbsa_buffer* x, int64_t rows, const dbsa_expert_weights& weights,
+                         const dbsa_buffer* residual, dbsa_buffer* out) {
+    (void)x, (void)rows, (void)weights, (void)residual, (void)out;
+    return Error{ErrorCode::kUnsupported, "experts: this backend computes no layer of experts", ""};
+  }
 
   // Where the arithmetic depends on the machine: what was chosen. It must live as long as this.
   virtual const char* code_path() const { return nullptr; }
@@ -269,6 +274,12 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
     // what cannot be computed
     [](void* instance, const char* op, uint32_t dtype, const char* feature) noexcept -> int32_t {
       return sdk::backend(instance).supports(op, dtype, feature) ? 1 : 0;
+    },
+    // layers of experts
+    [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_expert_weights* weights,
+       const dbsa_buffer* residual, dbsa_buffer* out, dbsa_error* error) noexcept {
+      return sdk::guard(
+          error, [&] { return sdk::backend(instance).experts(x, rows, *weights, residual, out); });
     },
 };
 
