@@ -234,9 +234,11 @@ Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& for
     const Status status = answer_once(request, forward, answer);
     if (status.ok()) return {};
     const ErrorCode code = status.error().code;
-    // What cannot be decoded may come of the blocks' numbers, as of the weights.
+    // What cannot be decoded may come of the blocks' numbers or of packed weights.
     if (code == ErrorCode::kRun && uses_stored_kv(settings) && !settings.store_path.empty())
-      return Error{code, status.error().message + "; blocks were read from " + settings.store_path,
+      return Error{code,
+                   status.error().message + "; blocks and packed weights were read from " +
+                       settings.store_path,
                    status.error().config_pointer};
     if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound) return status.error();
     if (attempts == kAttempts || others == kAttemptsOfOthers)

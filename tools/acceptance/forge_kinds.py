@@ -38,7 +38,6 @@ def store_case(base, folder, name, part, forged, order, what, may_change):
             copy = folder / "store" / path.relative_to(base.store(name))
             copy.parent.mkdir(parents=True, exist_ok=True)
             os.link(path, copy)
-    (folder / "store/packs").mkdir(exist_ok=True)  # a pool that only votes has no blocks
     (folder / "store" / part).unlink()
     (folder / "store" / part).write_bytes(forged)
     pipeline = [str(base.pipeline(name)), "--set", f"kv_store.path={folder / 'store'}"]
@@ -169,9 +168,8 @@ def change_manifest(rng, pool):
             del box[key]
         return f"{key} {f'set to {str(odd)[:40]}' if key in box else 'removed'}"
     if kind == "ids":
-        box, key = rng.choice([(block, "token_ids"), (label, "token_ids"), (label, "terminator")])
-        before, box[key] = len(box[key]), forge_ids(rng, box[key])
-        return f"{key} of {before} bytes forged, now {len(box[key])}"
+        before, block["token_ids"] = len(block["token_ids"]), forge_ids(rng, block["token_ids"])
+        return f"token ids of {before} bytes forged, now {len(block['token_ids'])}"
     if kind == "key":
         block["key"] = rng.choice([rng.choice(pool["blocks"])["key"], rng.randbytes(16), rng.randbytes(17)])
     elif kind == "demonstrations":
@@ -183,7 +181,8 @@ def change_manifest(rng, pool):
         parts = pool[kind]
         pool[kind] = rng.choice([[], parts[1:], parts + parts[:1], parts[::-1], parts * 1000])
     elif kind == "retriever":
-        pool["retriever"] = rng.choice(["dbsa.retriever.all 1", "", "dbsa.retriever.faiss 1"])
+        made = pool["made_index"]
+        pool["made_index"] = rng.choice([{}, {**made, "retriever": {}}, {**made, "library": "0" * 32}])
     else:
         pool["demonstration_labels"] = forge_ids(rng, pool["demonstration_labels"])
     return f"{kind} changed"
@@ -287,7 +286,9 @@ def forge_weights(base, name, folder, rng):
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             may_change = False  # it is no safetensors file
     order = ["query", "list", "verify", "text", "gc", "compact"] + ["run"] * (not rng or rng.random() < 0.3)
-    return store_case(base, folder, name, part, data, order, what, may_change)
+    case = store_case(base, folder, name, part, data, order, what, may_change)
+    case.names.append(str(folder / "store"))  # of numbers that make no answer
+    return case
 
 
 # ---- model folders ------------------------------------------------------------------------------
