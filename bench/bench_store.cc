@@ -128,7 +128,10 @@ class Bench {
   }
   static void verify(const std::vector<host::KvStore::Lease>& leases) {
     for (const host::KvStore::Lease& lease : leases)
-      for (uint32_t layer = 0; layer < lease.format().layers; ++layer) must(lease.verify(layer));
+      for (uint32_t layer = 0; layer < lease.format().layers; ++layer) {
+        if (layer + 1 < lease.format().layers) lease.fetch(layer + 1);
+        must(lease.verify(layer));
+      }
   }
   static void read(const std::vector<host::KvStore::Lease>& leases) {
     for (const host::KvStore::Lease& lease : leases)

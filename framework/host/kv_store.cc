@@ -57,6 +57,13 @@ Result<uint64_t> KvStore::Lease::verify(uint32_t layer) const {
   return bytes;
 }
 
+void KvStore::Lease::fetch(uint32_t layer) const {
+  const auto& vtable = store_->vtable<dbsa_kv_store_vtable>();
+  if (vtable.fetch_plane == nullptr) return;
+  const PluginCallScope scope(store_->plugin(), "fetch_plane");
+  vtable.fetch_plane(store_->get(), view_.lease, layer);
+}
+
 KvStore::KvStore(Instance instance)
     : instance_(std::make_unique<Instance>(std::move(instance))),
       vtable_(&instance_->vtable<dbsa_kv_store_vtable>()) {}

@@ -28,6 +28,8 @@ class KvStore {
     // Compares a plane with its checksum, once a process; the bytes read for it. kCorrupt on a
     // mismatch. [any]
     Result<uint64_t> verify(uint32_t layer) const;
+    // Says that a plane will be verified soon. [any]
+    void fetch(uint32_t layer) const;
 
    private:
     friend class KvStore;

@@ -45,6 +45,7 @@ Decoder::Decoder(const Weights& weights, const ModelConfig& config, Precision pr
       precision_(precision),
       backend_(backend),
       packed_(packed),
+      skips_unseen_(backend.supports("attention", precision.kv_dtype, "skips_unseen")),
       activations_(std::make_unique<Activations>()) {}
 
 Decoder::~Decoder() = default;
@@ -74,6 +75,11 @@ Result<std::unique_ptr<Decoder>> Decoder::load(const Weights& weights, const Mod
   DBSA_RETURN_IF_ERROR(model->check_unchanged());
   if (packed != nullptr) packed->keep();
   return model;
+}
+
+LayerSet Decoder::layers_reading(int64_t first_row, int64_t last_token) const {
+  if (!skips_unseen_) return LayerSet(spec_.layers.size(), true);
+  return layers_reaching(spec_, first_row, last_token);
 }
 
 // Weights are read where they lie for as long as the model lives.

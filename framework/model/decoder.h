@@ -18,6 +18,7 @@
 #include "model/packed_weights.h"
 #include "model/weight_loader.h"
 #include "model/weights.h"
+#include "model/window.h"
 
 namespace dbsa {
 
@@ -89,6 +90,10 @@ class Decoder {
 
   const ModelConfig& config() const { return config_; }
   const ModelSpec& spec() const { return spec_; }
+  // Whose planes of stored tokens up to position last_token the backend reads where rows stand at
+  // first_row and later: all but those of layers with a window that does not reach them, and all
+  // where the backend does not leave such planes out.
+  LayerSet layers_reading(int64_t first_row, int64_t last_token) const;
   // Not quantised where the backend takes no blocks.
   Precision precision() const { return precision_; }
 
@@ -126,6 +131,7 @@ class Decoder {
   host::AttentionBackend& backend_;
   PackedWeights* packed_;
   std::vector<Layer> layers_;
+  bool skips_unseen_ = false;     // the backend reads no plane of which no row sees a token
   bool changes_outputs_ = false;  // of attention and the MLP, by norms or a multiplier
   EmbeddingTable embedding_;
   host::Weight norm_;

@@ -1,9 +1,11 @@
 // Blocks of the KV store, opened for the backend: each block is leased and imported once and kept
-// until it is dropped. Planes are read in place; none is touched before verify().
+// until it is dropped. Planes are read in place; none is touched before verify(), and one that no
+// pass wants never is.
 #pragma once
 
 #include <dbsa/sdk/kv_store.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -12,6 +14,7 @@
 
 #include "host/attention_backend.h"
 #include "host/kv_store.h"
+#include "model/window.h"
 #include "pipeline/block_content.h"
 
 namespace dbsa {
@@ -28,33 +31,49 @@ class OpenBlock {
       : key_(key),
         lease_(std::move(lease)),
         kv_(std::move(kv)),
-        verified_(lease_.format().layers, false) {}
+        format_(lease_.format()),
+        verified_(format_.layers, false) {}
   // Needs no verifying.
-  OpenBlock(KvKey key, OwnPlanes planes, host::Kv kv)
-      : key_(key), own_(std::move(planes)), kv_(std::move(kv)) {}
+  OpenBlock(KvKey key, OwnPlanes planes, const dbsa_kv_format& format, host::Kv kv)
+      : key_(key), own_(std::move(planes)), kv_(std::move(kv)), format_(format) {}
 
   const KvKey& key() const { return key_; }
   const host::Kv& kv() const { return kv_; }
 
-  // Compares the plane of a layer with its checksum, the first time only. kCorrupt on a mismatch.
-  Status verify(int32_t layer) {
+  // Bytes of the planes of these layers, [layers].
+  uint64_t bytes_of(const LayerSet& layers) const {
+    return format_.plane_bytes *
+           static_cast<uint64_t>(std::count(layers.begin(), layers.end(), true));
+  }
+
+  // Compares the plane of a layer with its checksum if the layer is among those that are wanted,
+  // the first time only; the plane of the next of them is brought in meanwhile. kCorrupt on a
+  // mismatch.
+  Status verify(int32_t layer, const LayerSet& wanted) {
     const auto i = static_cast<size_t>(layer);
-    if (in_memory() || verified_[i]) return {};
+    if (in_memory() || !wanted[i] || verified_[i]) return {};
+    const auto next = std::find(wanted.begin() + layer + 1, wanted.end(), true);
+    if (next != wanted.end() && !verified_[static_cast<size_t>(next - wanted.begin())])
+      lease_.fetch(static_cast<uint32_t>(next - wanted.begin()));
     DBSA_ASSIGN_OR_RETURN([[maybe_unused]] const uint64_t bytes,
                           lease_.verify(static_cast<uint32_t>(layer)));
     verified_[i] = true;
     return {};
   }
-  Status verify_all() {
-    for (size_t i = 0; i < verified_.size(); ++i)
-      DBSA_RETURN_IF_ERROR(verify(static_cast<int32_t>(i)));
+  Status verify(const LayerSet& wanted) {
+    for (size_t i = 0; i < wanted.size(); ++i)
+      DBSA_RETURN_IF_ERROR(verify(static_cast<int32_t>(i), wanted));
     return {};
   }
   // The same, and kCorrupt when the numbers are none: see check_finite.
-  Status verify_content() {
-    DBSA_RETURN_IF_ERROR(verify_all());
+  Status verify_content(const LayerSet& wanted) {
+    DBSA_RETURN_IF_ERROR(verify(wanted));
     if (in_memory()) return {};
-    return check_finite(lease_.format(), lease_.planes());
+    for (size_t i = 0; i < wanted.size(); ++i)
+      if (wanted[i])
+        DBSA_RETURN_IF_ERROR(
+            check_finite(format_, static_cast<int32_t>(i), lease_.plane(static_cast<uint32_t>(i))));
+    return {};
   }
 
   // Whether it is in no store.
@@ -65,7 +84,8 @@ class OpenBlock {
   OwnPlanes own_;
   host::KvStore::Lease lease_;  // before kv_, which reads what it leases
   host::Kv kv_;
-  std::vector<bool> verified_;
+  dbsa_kv_format format_;
+  LayerSet verified_;
 };
 
 class BlockCache {
@@ -93,7 +113,7 @@ class BlockCache {
     for (uint32_t layer = 0; layer < format.layers; ++layer)
       each.push_back(static_cast<const char*>(planes.get()) + stride * layer);
     DBSA_ASSIGN_OR_RETURN(host::Kv kv, backend_.block_import(format, each.data()));
-    blocks_[key] = std::make_shared<OpenBlock>(key, std::move(planes), std::move(kv));
+    blocks_[key] = std::make_shared<OpenBlock>(key, std::move(planes), format, std::move(kv));
     return {};
   }
   bool keeps(const KvKey& key) const {

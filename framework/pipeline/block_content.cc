@@ -52,14 +52,12 @@ Status check_format(const dbsa_kv_format& expected, const dbsa_kv_format& found)
                ""};
 }
 
-Status check_finite(const dbsa_kv_format& format, const void* const* planes) {
+Status check_finite(const dbsa_kv_format& format, int32_t layer, const void* plane) {
   if (format.layout != DBSA_KV_LAYOUT_TOKEN_MAJOR && format.layout != DBSA_KV_LAYOUT_CPU_PANELS)
     return {};
-  for (uint32_t layer = 0; layer < format.layers; ++layer)
-    if (!plane_finite(format, static_cast<const unsigned char*>(planes[layer])))
-      return Error{ErrorCode::kCorrupt,
-                   "plane " + std::to_string(layer) + " holds a number that is not finite", ""};
-  return {};
+  if (plane_finite(format, static_cast<const unsigned char*>(plane))) return {};
+  return Error{ErrorCode::kCorrupt,
+               "plane " + std::to_string(layer) + " holds a number that is not finite", ""};
 }
 
 }  // namespace dbsa

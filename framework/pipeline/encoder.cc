@@ -299,7 +299,9 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
       DBSA_RETURN_IF_ERROR(seal(static_cast<int64_t>(other.token_ids.size()), seen));
       segment.kv = seen.sealed ? seen.sealed.get() : seen.kv.get();
     } else {
-      DBSA_ASSIGN_OR_RETURN(std::shared_ptr<OpenBlock> stored, open_sound(other, false));
+      DBSA_ASSIGN_OR_RETURN(
+          std::shared_ptr<OpenBlock> stored,
+          open_sound(other, layers_reading(placed, block.plan.start + range.first_token), false));
       segment.kv = stored->kv().get();
       chunk.in_view.push_back(std::move(stored));
     }
@@ -313,14 +315,20 @@ Status Encoder::add_range(std::span<const EncodeBlock> pool, Live& own, int64_t 
   return {};
 }
 
-// A stored block whose planes match their checksums, and, where the content is asked for, are
-// numbers. One that does not is discarded: kCorrupt.
-Result<std::shared_ptr<OpenBlock>> Encoder::open_sound(const EncodeBlock& block, bool content) {
+// The layers in which rows from position first_row on read a segment.
+LayerSet Encoder::layers_reading(const PlacedSegment& segment, int64_t first_row) const {
+  return model_.layers_reading(first_row, segment.start + segment.visible.length - 1);
+}
+
+// A stored block whose planes of these layers match their checksums, and, where the content is
+// asked for, are numbers. One that does not is discarded: kCorrupt.
+Result<std::shared_ptr<OpenBlock>> Encoder::open_sound(const EncodeBlock& block,
+                                                       const LayerSet& wanted, bool content) {
   Result<std::shared_ptr<OpenBlock>> stored =
       cache_.open(block.key, static_cast<int64_t>(block.token_ids.size()));
   Status sound = !stored.ok() ? Status(stored.error())
-                 : content    ? (*stored)->verify_content()
-                              : (*stored)->verify_all();
+                 : content    ? (*stored)->verify_content(wanted)
+                              : (*stored)->verify(wanted);
   if (sound.ok()) return stored;
   if (sound.error().code == ErrorCode::kCorrupt) DBSA_RETURN_IF_ERROR(cache_.discard(block.key));
   return std::move(sound).error();
@@ -350,7 +358,8 @@ Status Encoder::store_block(std::span<const EncodeBlock> pool, const Live& live,
       DBSA_RETURN_IF_ERROR(backend_.block_export(live.kv, format, layer, memory.plane(layer)));
   }
   const dbsa_kv_format format = planes->format();
-  if (!check_finite(format, planes->all().data()).ok()) return not_finite(pool, block);
+  for (int32_t layer = 0; layer < static_cast<int32_t>(format.layers); ++layer)
+    if (!check_finite(format, layer, planes->plane(layer)).ok()) return not_finite(pool, block);
   DBSA_RETURN_IF_ERROR(put(block, *planes));
   ++progress.blocks_done;
   progress.bytes_stored += static_cast<int64_t>(format.plane_bytes * format.layers);
@@ -363,7 +372,8 @@ Error Encoder::not_finite(std::span<const EncodeBlock> pool, const EncodeBlock& 
   for (const PlacedSegment& segment : block.plan.segments) {
     const EncodeBlock& seen = pool[static_cast<size_t>(segment.visible.block)];
     if (seen.key == block.key) continue;
-    const Result<std::shared_ptr<OpenBlock>> opened = open_sound(seen, true);
+    const Result<std::shared_ptr<OpenBlock>> opened =
+        open_sound(seen, layers_reading(segment, block.plan.start), true);
     if (!opened.ok() && opened.error().code == ErrorCode::kCorrupt)
       return {ErrorCode::kCorrupt, "block " + seen.key.hex() + ": " + opened.error().message, ""};
   }

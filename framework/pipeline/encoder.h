@@ -104,8 +104,10 @@ class Encoder {
   bool refuses(const Status& stored, const std::string& what);
   Result<bool> is_stored(const EncodeBlock& block, const StoredFormats& stored);
   Result<StoredFormats> stored_formats(std::span<const EncodeBlock> pool) const;
+  LayerSet layers_reading(const PlacedSegment& segment, int64_t first_row) const;
   Error not_finite(std::span<const EncodeBlock> pool, const EncodeBlock& block);
-  Result<std::shared_ptr<OpenBlock>> open_sound(const EncodeBlock& block, bool content);
+  Result<std::shared_ptr<OpenBlock>> open_sound(const EncodeBlock& block, const LayerSet& wanted,
+                                                bool content);
 
   Decoder& model_;
   host::AttentionBackend& backend_;

@@ -96,6 +96,13 @@ struct AnswerBlock {
   int64_t tokens = 0;
 };
 
+// Stored keys and values that the rows of a query read: layers with a window leave out the blocks
+// beyond it.
+struct KvLoaded {
+  uint64_t bytes = 0;             // whole planes, also those that an earlier query had read
+  uint64_t all_layers_bytes = 0;  // of the selected blocks
+};
+
 struct Answer {
   AnswerLabel label;
   std::optional<AnswerLabel> runner_up;  // not under free; with two labels or more
@@ -106,6 +113,7 @@ struct Answer {
   int64_t query_tokens = 0;
   int64_t cut_tokens = 0;       // of the text, left out of query_tokens (data.truncate)
   int64_t blocks_repaired = 0;  // damaged or gone, and encoded again
+  KvLoaded kv_loaded;           // nothing where no stored block is used
   AnswerTimings seconds;
 };
 

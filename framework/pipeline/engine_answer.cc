@@ -52,13 +52,21 @@ int64_t Engine::Impl::continuation_tokens() const {
   return longest_continuation();
 }
 
+// The layers in which the query's rows, and those of what follows it, read a selected block.
+LayerSet Engine::Impl::layers_reading(const Selection& selection,
+                                      const SelectedBlock& block) const {
+  const int64_t tokens = lengths[static_cast<size_t>(block.block)];
+  return computing.model->layers_reading(selection.query_start, block.start + tokens - 1);
+}
+
 Result<std::vector<QueryPass::Selected>> Engine::Impl::open_blocks(const Selection& selection) {
   std::vector<QueryPass::Selected> open;
   for (const SelectedBlock& selected : selection.blocks) {
     const auto index = static_cast<size_t>(selected.block);
     DBSA_ASSIGN_OR_RETURN(std::shared_ptr<OpenBlock> block,
                           cache.open(pool.blocks[index].key, lengths[index]));
-    open.push_back({std::move(block), lengths[index], selected.start});
+    open.push_back(
+        {std::move(block), lengths[index], selected.start, layers_reading(selection, selected)});
   }
   return open;
 }
@@ -158,6 +166,12 @@ Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, 
   if (!settings.recompute) {
     DBSA_ASSIGN_OR_RETURN(open, open_blocks(request.selection));
   }
+  answer.kv_loaded = {};
+  for (const QueryPass::Selected& selected : open) {
+    answer.kv_loaded.bytes += selected.block->bytes_of(selected.layers);
+    answer.kv_loaded.all_layers_bytes +=
+        selected.block->bytes_of(LayerSet(selected.layers.size(), true));
+  }
   answer.seconds.load += loading.seconds();
 
   const Stopwatch prefilling;
@@ -186,8 +200,8 @@ Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, 
   return {};
 }
 
-// Drops every selected block whose bytes do not match, then computes what the store lacks of the
-// selection, and of what those blocks see. Whether there was anything to do.
+// Drops every selected block with a plane that is read and does not match, then computes what the
+// store lacks of the selection, and of what those blocks see. Whether there was anything to do.
 Result<bool> Engine::Impl::repair(const Selection& selection, Answer& answer) {
   const Stopwatch watch;
   std::vector<int64_t> wanted;
@@ -198,7 +212,8 @@ Result<bool> Engine::Impl::repair(const Selection& selection, Answer& answer) {
     DBSA_ASSIGN_OR_RETURN(const bool stored, plugins->store.contains(key));
     if (!stored) continue;
     const Result<std::shared_ptr<OpenBlock>> block = cache.open(key, lengths[index]);
-    Status sound = block.ok() ? (*block)->verify_content() : Status(block.error());
+    Status sound = block.ok() ? (*block)->verify_content(layers_reading(selection, selected))
+                              : Status(block.error());
     if (sound.ok()) continue;
     if (sound.error().code != ErrorCode::kCorrupt) return std::move(sound).error();
     services.log(host::LogLevel::kWarning, "block " + key.hex() + ": " + sound.error().message +

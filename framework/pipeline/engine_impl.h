@@ -122,6 +122,7 @@ struct Engine::Impl {
   Answer vote(const Selection& selection) const;
   Result<Outcome> answer(std::string_view text, Forward& forward);
   Status answer_with_model(const QueryRequest& request, Forward& forward, Answer& answer);
+  LayerSet layers_reading(const Selection& selection, const SelectedBlock& block) const;
   Result<std::vector<QueryPass::Selected>> open_blocks(const Selection& selection);
   Status decode(QueryPass& pass, std::span<const int32_t> query, Answer& answer);
   Status answer_once(const QueryRequest& request, Forward& forward, Answer& answer);

@@ -67,6 +67,8 @@ Answer read_answer(const json& value) {
   answer.selected_tokens = value.at("tokens").at("selected");
   answer.cut_tokens = value.at("tokens").at("cut");
   answer.blocks_repaired = value.at("blocks_repaired");
+  answer.kv_loaded = {value.at("kv_loaded").at("bytes"),
+                      value.at("kv_loaded").at("all_layers_bytes")};
   const json& seconds = value.at("seconds");
   answer.seconds = {seconds.at("retrieve"), seconds.at("load"),   seconds.at("verify"),
                     seconds.at("prefill"),  seconds.at("decode"), seconds.at("repair")};

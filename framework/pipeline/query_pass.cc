@@ -117,7 +117,7 @@ Status QueryPass::check_scores(std::span<const host::TokenScores> scores) {
   };
   if (std::all_of(scores.begin(), scores.end(), finite)) return {};
   for (const Selected& selected : selected_)
-    if (Status sound = selected.block->verify_content(); !sound.ok())
+    if (Status sound = selected.block->verify_content(selected.layers); !sound.ok())
       return Error{sound.error().code,
                    "block " + selected.block->key().hex() + ": " + sound.error().message, ""};
   return {};
@@ -195,9 +195,8 @@ void QueryPass::add_tree_run(int32_t begin, int32_t end, ForwardInput& input) {
 
 Status QueryPass::verify(int32_t layer) {
   const Stopwatch watch;
-  for (const Selected& selected : selected_) {
-    DBSA_RETURN_IF_ERROR(selected.block->verify(layer));
-  }
+  for (const Selected& selected : selected_)
+    DBSA_RETURN_IF_ERROR(selected.block->verify(layer, selected.layers));
   verify_seconds_ += watch.seconds();
   return {};
 }

@@ -29,6 +29,7 @@ class QueryPass {
     std::shared_ptr<OpenBlock> block;
     int64_t tokens = 0;
     int64_t start = 0;  // position of its token 0
+    LayerSet layers;    // that read it, from the query's first row on
   };
 
   // capacity: tokens that the query may grow to; rows of a tree find room beyond it, too. start:
@@ -37,10 +38,10 @@ class QueryPass {
                                  const host::HostServices& services, std::vector<Selected> selected,
                                  int64_t start, int64_t capacity, int64_t chunk_tokens);
 
-  // Appends tokens; the scores of what may follow the last of them, at `asked`. Stored planes are
-  // verified ahead of their layer: kCorrupt when one does not match, or when scores are not finite
-  // and a stored number is not either; the pass is then of no use.
-  // kCancelled between two chunks.
+  // Appends tokens; the scores of what may follow the last of them, at `asked`. Stored planes that
+  // their layer reads are verified ahead of it: kCorrupt when one does not match, or when scores
+  // are not finite and a stored number is not either; the pass is then of no use. kCancelled
+  // between two chunks.
   Result<host::TokenScores> extend(std::span<const int32_t> ids, std::span<const int32_t> asked);
 
   // Appends tokens, and rows to the tree of tokens behind the last one; all are computed together.

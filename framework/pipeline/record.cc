@@ -66,6 +66,10 @@ ordered_json plugin_to_json(const PluginRecord& plugin) {
           {"library", plugin.library}, {"library_hash", plugin.library_hash}};
 }
 
+ordered_json kv_loaded_to_json(const KvLoaded& loaded) {
+  return {{"bytes", loaded.bytes}, {"all_layers_bytes", loaded.all_layers_bytes}};
+}
+
 ordered_json text_scores_to_json(const std::optional<TextScores>& scores) {
   if (!scores) return nullptr;
   return {
@@ -184,6 +188,8 @@ RunTotals run_totals(const RunRecord& record) {
     if (record.free_decoding && !query.query.label.empty())
       texts.add(answer, all_labels(query.query));
     totals.blocks_repaired += query.answer.blocks_repaired;
+    totals.kv_loaded.bytes += query.answer.kv_loaded.bytes;
+    totals.kv_loaded.all_layers_bytes += query.answer.kv_loaded.all_layers_bytes;
   }
   totals.unknown_labels = coverage.unknown();
   totals.labels_covered = coverage.covered();
@@ -249,6 +255,7 @@ ordered_json answer_to_json(const Answer& answer) {
             {"selected", answer.selected_tokens},
             {"cut", answer.cut_tokens}}},
           {"blocks_repaired", answer.blocks_repaired},
+          {"kv_loaded", kv_loaded_to_json(answer.kv_loaded)},
           {"seconds",
            {{"total", t.total()},
             {"retrieve", t.retrieve},
@@ -286,6 +293,7 @@ ordered_json totals_to_json(const RunRecord& record, const RunTotals& totals) {
                           {"decode", percentiles_to_json(totals.decode)},
                           {"repair", percentiles_to_json(totals.repair)}};
   out["kv_bytes"] = record.encode.kv_bytes;
+  out["kv_loaded"] = kv_loaded_to_json(totals.kv_loaded);
   out["kv_error"] = kv_error_to_json(record.kv_error);
   out["peak_memory_bytes"] = record.peak_memory_bytes;
   out["blocks_encoded"] = totals.blocks_encoded;

@@ -127,7 +127,7 @@ AT(dbsa_kv_stats, stored_bytes, 16);
 AT(dbsa_kv_stats, max_bytes, 24);
 AT(dbsa_kv_stats, free_bytes, 32);
 
-SIZE(dbsa_kv_store_vtable, 104);
+SIZE(dbsa_kv_store_vtable, 112);
 AT(dbsa_kv_store_vtable, struct_size, 0);
 AT(dbsa_kv_store_vtable, contains, 8);
 AT(dbsa_kv_store_vtable, get, 16);
@@ -141,6 +141,7 @@ AT(dbsa_kv_store_vtable, check, 72);
 AT(dbsa_kv_store_vtable, collect, 80);
 AT(dbsa_kv_store_vtable, compact, 88);
 AT(dbsa_kv_store_vtable, stats, 96);
+AT(dbsa_kv_store_vtable, fetch_plane, 104);
 
 SIZE(dbsa_demonstrations, 40);
 AT(dbsa_demonstrations, struct_size, 0);

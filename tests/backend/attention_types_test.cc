@@ -1,5 +1,7 @@
 // What layers may differ by in attention: soft caps, factors of rotations, sinks, dimensions that
 // are not rotated, windows; and several types in one instance.
+#include <sys/mman.h>
+
 #include "tests/backend/plan_case.h"
 
 namespace dbsa::test {
@@ -192,6 +194,59 @@ TEST(AttentionTypes, WindowsDoNotMakeRowsDependOnOthers) {
   }
 }
 
+// A block's plane in memory that can be made unreadable.
+class GuardedPlane {
+ public:
+  explicit GuardedPlane(Plane plane) : bytes_(plane.size) {
+    data_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data_ == MAP_FAILED) throw std::runtime_error("no memory");
+    std::memcpy(data_, plane.data(), bytes_);
+  }
+  ~GuardedPlane() { munmap(data_, bytes_); }
+  GuardedPlane(const GuardedPlane&) = delete;
+  GuardedPlane& operator=(const GuardedPlane&) = delete;
+  const void* data() const { return data_; }
+  void close() const {
+    if (mprotect(data_, bytes_, PROT_NONE) != 0) throw std::runtime_error("cannot be protected");
+  }
+
+ private:
+  size_t bytes_;
+  void* data_;
+};
+
+// What "skips_unseen" promises: blocks beyond the window of all rows are not read.
+TEST(AttentionTypes, BlocksThatNoRowSeesAreNotRead) {
+  if (!on_cpu()) GTEST_SKIP() << "does not promise it";
+  const uint64_t seed = 4245;
+  for (const Variant& variant : variants()) {
+    for (const int64_t window : {1, 50, 700, 1500}) {
+      PlanCase c = windowed_pool(variant.apply(head_shape(32, 2, 1)), window, 9, seed);
+      Backend backend(variant.path, 2, c.shape);
+      std::vector<std::unique_ptr<GuardedPlane>> planes;
+      PlanCase::Handles handles;
+      for (const PlainKv& kv : c.kvs) {
+        handles.push_back(backend.filled_kv(kv.k, kv.v));
+        if (handles.size() == c.kvs.size()) break;  // the rows' own, live
+        planes.push_back(std::make_unique<GuardedPlane>(
+            backend.export_plane(handles.back(), kv.tokens_held(c.shape))));
+        handles.back() = backend.import(kv.tokens_held(c.shape), {planes.back()->data()});
+      }
+      const Rows all = backend.attend(c.describe(handles), c.q);
+      size_t unseen = 0;
+      for (size_t b = 0; b < planes.size(); ++b) {
+        const int64_t last = c.segments[b].start + c.segments[b].length - 1;
+        if (c.positions.front() - last < window) continue;
+        planes[b]->close();
+        ++unseen;
+      }
+      EXPECT_GT(unseen, 0u);
+      EXPECT_TRUE(same_bits(all, backend.attend(c.describe(handles), c.q)))
+          << variant.name() << ", window " << window << ", seed " << seed;
+    }
+  }
+}
+
 // Ranges that share segments, as branches of a label tree and queries in a batch do, but see
 // different ones of them through the window.
 TEST(AttentionTypes, RangesThatShareSegmentsSeeThemThroughTheirOwnWindows) {
@@ -264,7 +319,7 @@ TEST(AttentionTypes, AFullSegmentsWindowHidesOnlyWhatIsFarBefore) {
 
 TEST(AttentionTypes, WhatIsSupportedIsSaid) {
   Backend backend(any_path(), 1, {});
-  for (const char* feature : {"types", "soft_cap", "factor", "sink"})
+  for (const char* feature : {"types", "soft_cap", "factor", "sink", "skips_unseen"})
     EXPECT_EQ(backend.table().supports(backend.instance(), "attention", DBSA_KV_DTYPE_F32, feature),
               on_cpu())
         << feature;

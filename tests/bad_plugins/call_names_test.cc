@@ -79,6 +79,7 @@ TEST_F(CallNames, OfAStore) {
     EXPECT_TRUE(store.contains(KvKey()).ok());
     {
       const KvStore::Lease lease = *store.get(KvKey());
+      lease.fetch(0);
       EXPECT_TRUE(lease.verify(0).ok());
       const void* planes[2] = {lease.plane(0), lease.plane(1)};
       EXPECT_FALSE(store.put(KvKey(), lease.format(), planes).ok());
@@ -91,9 +92,10 @@ TEST_F(CallNames, OfAStore) {
     EXPECT_TRUE(store.compact().ok());
     EXPECT_TRUE(store.stats().ok());
   }
-  EXPECT_THAT(called_, UnorderedElementsAre("create", "contains", "get", "verify_plane", "put",
-                                            "release", "publish", "discard", "list", "check",
-                                            "collect", "compact", "stats", "destroy"));
+  EXPECT_THAT(called_,
+              UnorderedElementsAre("create", "contains", "get", "fetch_plane", "verify_plane",
+                                   "put", "release", "publish", "discard", "list", "check",
+                                   "collect", "compact", "stats", "destroy"));
 }
 
 TEST_F(CallNames, OfABackend) {

@@ -119,6 +119,7 @@ class NonsenseStore : public dbsa::KvStore {
       if (fault_ == "corrupt") return Error{ErrorCode::kCorrupt, "checksum mismatch", ""};
       return uint64_t{fault_ == "verified_too_much" ? 65U : 64U};
     }
+    void fetch(uint32_t) override { store_.say("fetch_plane"); }
 
    private:
     const NonsenseStore& store_;

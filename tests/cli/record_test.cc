@@ -68,6 +68,8 @@ TEST(RecordTest, TotalsScoreLabelledQueriesOnly) {
   record.queries[0].query.label = "a";
   record.queries[1].query.label = "b";
   record.queries[2].answer.blocks_repaired = 2;
+  record.queries[1].answer.kv_loaded = {30, 180};
+  record.queries[2].answer.kv_loaded = {40, 180};
   const RunTotals totals = run_totals(record);
   EXPECT_EQ(totals.scores.count, 2);
   EXPECT_EQ(totals.scores.correct, 1);
@@ -77,6 +79,8 @@ TEST(RecordTest, TotalsScoreLabelledQueriesOnly) {
   EXPECT_EQ(totals.decode.p95, 0);
   EXPECT_EQ(totals.blocks_reused, 6);
   EXPECT_EQ(totals.blocks_repaired, 3);
+  EXPECT_EQ(totals.kv_loaded.bytes, 70u);
+  EXPECT_EQ(totals.kv_loaded.all_layers_bytes, 360u);
 }
 
 TEST(RecordTest, AnErrorCountsAsWrongWhereALabelIsExpected) {

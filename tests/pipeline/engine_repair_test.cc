@@ -4,55 +4,11 @@
 #include <iostream>
 #include <random>
 
-#include "host/kv_store.h"
 #include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/stored_planes.h"
 
 namespace dbsa {
 namespace {
-
-// Where a plane of a stored block lies.
-struct PlanePlace {
-  std::string file;  // in the workspace
-  size_t offset = 0;
-  size_t bytes = 0;
-};
-
-std::vector<PlanePlace> find_planes(const Workspace& workspace, const std::string& store_path) {
-  host::HostServices services;
-  host::PluginRegistry registry =
-      host::PluginRegistry::discover(std::vector<std::string>{DBSA_PLUGIN_DIR});
-  const auto manifest = registry.find(DBSA_KIND_KV_STORE, "hdf5");
-  const auto plugin = registry.load(**manifest);
-  auto store = host::KvStore::create(*plugin, services,
-                                     {{"path", workspace.path(store_path)},
-                                      {"max_bytes", 0},
-                                      {"pack_bytes", 1 << 28},
-                                      {"publish_interval_s", 10}});
-  if (!store.ok()) throw std::runtime_error(store.error().message);
-  std::vector<KvKey> keys;
-  const auto listed = store->list([&](const KvEntry& entry) {
-    keys.push_back(entry.key);
-    return true;
-  });
-  if (!listed.ok()) throw std::runtime_error(listed.error().message);
-  std::vector<PlanePlace> places;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(workspace.path(store_path + "/packs"))) {
-    const std::string file = std::filesystem::relative(entry.path(), workspace.path()).string();
-    const std::string bytes = workspace.read(file);
-    for (const KvKey& key : keys) {
-      const auto lease = store->get(key);
-      if (!lease.ok()) throw std::runtime_error(lease.error().message);
-      const size_t length = lease->format().plane_bytes;
-      for (uint32_t layer = 0; layer < lease->format().layers; ++layer) {
-        const size_t at =
-            bytes.find(std::string_view(static_cast<const char*>(lease->plane(layer)), length));
-        if (at != std::string::npos) places.push_back({file, at, length});
-      }
-    }
-  }
-  return places;
-}
 
 // Queries that are answered together see the same damaged blocks: each is encoded again once, and
 // none of the queries is lost.

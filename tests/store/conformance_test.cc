@@ -113,6 +113,7 @@ TEST_P(StoreConformance, VerifiesAPlaneOnceAProcess) {
   for (int round = 0; round < 2; ++round) {
     const auto view = store->get(block.key);
     for (uint32_t plane = 0; plane < 4; ++plane) {
+      for (const uint32_t ahead : {plane, plane + 1}) view->fetch(ahead);  // one there is not, too
       uint64_t bytes = 77;
       ASSERT_TRUE(view->verify(plane, &bytes).ok());
       EXPECT_EQ(bytes, round == 0 ? first_time : 0);

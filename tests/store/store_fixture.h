@@ -182,6 +182,10 @@ class Store {
         return store_->vtable_->verify_plane(store_->instance_, view_.lease, plane, bytes, error);
       });
     }
+    void fetch(uint32_t plane) const {
+      if (store_->vtable_->fetch_plane != nullptr)
+        store_->vtable_->fetch_plane(store_->instance_, view_.lease, plane);
+    }
     // Checks every plane.
     Outcome verify() const {
       for (uint32_t i = 0; i < view_.format.layers; ++i) {

@@ -107,6 +107,10 @@ void print_summary(const RunRecord& record, const RunTotals& totals, const std::
                counted(totals.blocks_encoded, "block") + " encoded, " +
                human_count(totals.blocks_reused) + " reused)");
   terminal.out("KV           " + human_bytes(record.encode.kv_bytes));
+  if (totals.kv_loaded.bytes < totals.kv_loaded.all_layers_bytes)
+    terminal.out("KV loaded    " + human_bytes(totals.kv_loaded.bytes) + " of " +
+                 human_bytes(totals.kv_loaded.all_layers_bytes) +
+                 " of the selected blocks; the rest lies beyond the layers' windows");
   if (record.kv_error) print_kv_error(*record.kv_error, terminal);
   terminal.out("peak memory  " + human_bytes(record.peak_memory_bytes));
   if (totals.blocks_repaired > 0)

@@ -99,6 +99,9 @@ typedef struct dbsa_kv_store_vtable {
   int32_t (*compact)(void* instance, uint64_t* freed_bytes, dbsa_error* error);
   /* Sizes. [any] */
   int32_t (*stats)(void* instance, dbsa_kv_stats* stats, dbsa_error* error);
+  /* Says that a plane will be verified soon: its bytes may be brought in meanwhile. The host names
+   * each plane that it wants and no other. A hint; may be NULL. [any] */
+  void (*fetch_plane)(void* instance, void* lease, uint32_t plane);
 } dbsa_kv_store_vtable;
 
 #ifdef __cplusplus

@@ -73,8 +73,9 @@ Status CpuBackend::configure(const dbsa_attention_shape& shape) {
 // In every arithmetic.
 bool CpuBackend::supports(const char* op, uint32_t /*dtype*/, const char* feature) const {
   const std::string name = std::string(op) + " " + feature;
-  for (const char* known : {"attention types", "attention soft_cap", "attention factor",
-                            "attention sink", "swiglu gelu_tanh", "experts softmax"})
+  for (const char* known :
+       {"attention types", "attention soft_cap", "attention factor", "attention sink",
+        "attention skips_unseen", "swiglu gelu_tanh", "experts softmax"})
     if (name == known) return true;
   return false;
 }

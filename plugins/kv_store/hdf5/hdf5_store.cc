@@ -34,8 +34,6 @@ class Hdf5Lease final : public KvStore::Lease {
                    ""};
     std::atomic<PlaneState>& state = block_.states[plane];
     if (state.load(std::memory_order_acquire) == PlaneState::kSound) return uint64_t{0};
-    // What is wanted next is on its way while this plane is computed with.
-    if (plane + 1 < block_.format.layers) kv_pack::fetch_pages(block_.plane(plane + 1));
     // Threads that meet here both read the plane and find the same.
     if (const Status sound = block_.check_plane(plane); !sound.ok()) {
       if (sound.error().code == ErrorCode::kCorrupt)
@@ -44,6 +42,12 @@ class Hdf5Lease final : public KvStore::Lease {
     }
     state.store(PlaneState::kSound, std::memory_order_release);
     return block_.format.plane_bytes;
+  }
+
+  void fetch(uint32_t plane) override {
+    if (plane >= block_.format.layers) return;
+    if (block_.states[plane].load(std::memory_order_acquire) != PlaneState::kSound)
+      kv_pack::fetch_pages(block_.plane(plane));
   }
 
  private:

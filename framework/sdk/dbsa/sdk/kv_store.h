@@ -69,6 +69,8 @@ class KvStore {
     virtual const void* const* planes() const = 0;  // [format().layers]
     // Compares a plane with its checksum, once a process; returns the bytes read for it.
     virtual Result<uint64_t> verify(uint32_t plane) = 0;
+    // The plane is verified soon: its bytes may be brought in meanwhile.
+    virtual void fetch(uint32_t /*plane*/) {}
   };
 
   virtual ~KvStore() = default;
@@ -179,6 +181,12 @@ inline const KvStore::Vtable KvStore::kVtable = {
     [](void* instance, dbsa_kv_stats* stats, dbsa_error* error) noexcept {
       return sdk::guard(error, [&]() -> Status {
         DBSA_ASSIGN_OR_RETURN(*stats, sdk::store(instance)->stats());
+        return {};
+      });
+    },
+    [](void*, void* lease, uint32_t plane) noexcept {
+      sdk::guard(nullptr, [&]() -> Status {
+        static_cast<Lease*>(lease)->fetch(plane);
         return {};
       });
     },
