@@ -297,11 +297,13 @@ typedef struct dbsa_attention_backend_vtable {
   /* ---- what cannot be computed ---- */
   /* 1 where `op`, the name of a function here, has a feature in this arithmetic; else 0, also of
    * names that are unknown. A host asks before configure, so that it can say what is missing.
-   *   attention, dtype DBSA_KV_DTYPE_*:  types (more than one), soft_cap, factor, sink,
-   * skips_unseen swiglu, dtype DBSA_COMPUTE_*:      gelu_tanh experts, dtype DBSA_COMPUTE_*:
-   * softmax (shares as dbsa_expert_weights says) skips_unseen promises that no byte is read of a
-   * block of which no row of a plan sees a token, as beyond a window, so that the host need not
-   * have it verified. May be NULL: every feature is there. [any] */
+   *   attention, dtype DBSA_KV_DTYPE_*:  types (more than one), soft_cap, factor, sink;
+   *                                      skips_unseen
+   *   swiglu, dtype DBSA_COMPUTE_*:      gelu_tanh
+   *   experts, dtype DBSA_COMPUTE_*:     softmax (shares as dbsa_expert_weights says)
+   * skips_unseen promises that no byte is read of a block of which no row of a plan sees a token,
+   * as beyond a window, so that the host need not have it verified.
+   * May be NULL: every feature is there. [any] */
   int32_t (*supports)(void* instance, const char* op, uint32_t dtype, const char* feature);
 
   /* ---- layers of experts: as the ops above ---- */
