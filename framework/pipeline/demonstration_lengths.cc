@@ -1,6 +1,7 @@
 #include "pipeline/demonstration_lengths.h"
 
 #include "icl/item_error.h"
+#include "icl/utf8.h"
 
 namespace dbsa {
 
@@ -19,6 +20,25 @@ std::string too_long_demonstrations(const ModelConfig& model, const std::string&
     faults.push_back({{}, ItemError{ItemFault::kTooLong, message}});
   }
   return describe_faults(faults, file);
+}
+
+Status check_label_lengths(const ModelConfig& model, const DataSettings& data,
+                           std::span<const std::string> labels,
+                           std::span<const LabelTokens> tokens) {
+  constexpr size_t kShown = 40;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const auto length = static_cast<int64_t>(tokens[i].ids.size());
+    if (length <= model.max_positions) continue;
+    const std::string files =
+        data.labels.empty() ? data.demonstrations : data.labels + " or " + data.demonstrations;
+    return Error{ErrorCode::kConfig,
+                 files + ": expected labels of at most " + std::to_string(model.max_positions) +
+                     " tokens, the model's positions, found one of " + std::to_string(length) +
+                     " that begins with \"" + replace_invalid_utf8(labels[i].substr(0, kShown)) +
+                     "\"; shorten it or remove its records",
+                 ""};
+  }
+  return {};
 }
 
 }  // namespace dbsa

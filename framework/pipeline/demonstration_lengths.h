@@ -1,4 +1,4 @@
-// Demonstrations that have more tokens than the model has positions for.
+// Demonstrations and labels that have more tokens than the model has positions for.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,9 @@
 #include <string>
 
 #include "icl/dataset.h"
+#include "icl/label_tokens.h"
 #include "model/model_config.h"
+#include "pipeline/settings.h"
 
 namespace dbsa {
 
@@ -15,5 +17,10 @@ namespace dbsa {
 std::string too_long_demonstrations(const ModelConfig& model, const std::string& file,
                                     std::span<const Example> demonstrations,
                                     std::span<const int64_t> tokens);
+
+// kConfig, with the files that may hold it, where a label is too long. tokens: of each label.
+Status check_label_lengths(const ModelConfig& model, const DataSettings& data,
+                           std::span<const std::string> labels,
+                           std::span<const LabelTokens> tokens);
 
 }  // namespace dbsa

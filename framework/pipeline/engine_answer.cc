@@ -236,6 +236,15 @@ Result<bool> Engine::Impl::repair(const Selection& selection, Answer& answer) {
   return mended;
 }
 
+// Says where the numbers lie that a failed computation came of.
+Error Engine::Impl::with_sources(Error error) const {
+  if (error.code != ErrorCode::kRun) return error;
+  error.message += "; the model is " + settings.model.path;
+  if (!settings.store_path.empty())
+    error.message += ", its blocks and packed weights are in " + settings.store_path;
+  return error;
+}
+
 Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& forward,
                                        Answer& answer) {
   answer.query_tokens = static_cast<int64_t>(request.ids.size());
@@ -249,13 +258,8 @@ Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& for
     const Status status = answer_once(request, forward, answer);
     if (status.ok()) return {};
     const ErrorCode code = status.error().code;
-    // What cannot be decoded may come of the blocks' numbers or of packed weights.
-    if (code == ErrorCode::kRun && uses_stored_kv(settings) && !settings.store_path.empty())
-      return Error{code,
-                   status.error().message + "; blocks and packed weights were read from " +
-                       settings.store_path,
-                   status.error().config_pointer};
-    if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound) return status.error();
+    if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound)
+      return with_sources(status.error());
     if (attempts == kAttempts || others == kAttemptsOfOthers)
       return Error{ErrorCode::kEnvironment,
                    "stored blocks stay damaged after " + std::to_string(kAttempts) +

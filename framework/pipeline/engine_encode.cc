@@ -127,11 +127,12 @@ Status Engine::Impl::encode(const BuiltPool& built, const EncodeObserver& observ
   const Stopwatch encoding;
   const int64_t repaired_before = encoder.repaired();
   EncodeProgress last;
-  DBSA_RETURN_IF_ERROR(
+  const Status encoded =
       encoder.encode(built.blocks, std::move(need), [&](const EncodeProgress& progress) {
         last = progress;
         if (observer.progress) observer.progress(progress);
-      }));
+      });
+  if (!encoded.ok()) return with_sources(encoded.error());
   report.encode_seconds = encoding.seconds();
   report.blocks_encoded = last.blocks_done;
   report.tokens_encoded = last.tokens_done;

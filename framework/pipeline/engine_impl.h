@@ -121,6 +121,7 @@ struct Engine::Impl {
   int64_t longest_continuation() const;
   Answer vote(const Selection& selection) const;
   Result<Outcome> answer(std::string_view text, Forward& forward);
+  Error with_sources(Error error) const;
   Status answer_with_model(const QueryRequest& request, Forward& forward, Answer& answer);
   LayerSet layers_reading(const Selection& selection, const SelectedBlock& block) const;
   Result<std::vector<QueryPass::Selected>> open_blocks(const Selection& selection);

@@ -19,6 +19,7 @@
 #include "pipeline/demonstration_lengths.h"
 #include "pipeline/identity.h"
 #include "pipeline/index_check.h"
+#include "pipeline/pool_manifest.h"
 #include "pipeline/regroup.h"
 
 namespace dbsa {
@@ -311,6 +312,7 @@ Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
   DBSA_ASSIGN_OR_RETURN(
       std::vector<LabelTokens> tokens,
       tokenize_labels(table, format, tokenize_with(parts.tokenizer, chat), detokenize));
+  DBSA_RETURN_IF_ERROR(check_label_lengths(parts.model, parts.settings.data, table, tokens));
   // Labels that cannot be told apart are found here, before anything is encoded.
   DBSA_ASSIGN_OR_RETURN([[maybe_unused]] const LabelTrie trie, LabelTrie::build(tokens, table));
   for (size_t i = 0; i < table.size(); ++i) labels.push_back({table[i], std::move(tokens[i])});
@@ -375,7 +377,9 @@ Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& p
   for (size_t i = 0; i < blocks.size(); ++i)
     if (blocks[i].key != pool.blocks[i].key)
       return Error{ErrorCode::kConfig,
-                   "the stored pool was made with other settings; run `dbsa-pipe encode` again",
+                   pool_manifest_path(parts.settings.store_path, pool.id) +
+                       ": the stored pool was made with other settings; run `dbsa-pipe encode` "
+                       "again",
                    ""};
   return blocks;
 }

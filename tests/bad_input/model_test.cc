@@ -216,8 +216,8 @@ TEST_F(BadModel, WeightsThatAreNoNumbers) {
   EXPECT_EQ(say("run"),
             "exit 5\n"
             "error: query of line 1: decoding: expected a finite logit for token 97, found nan; "
-            "check the model's weights, or compute in f32; blocks and packed weights were read "
-            "from $W/store\n");
+            "check the model's weights, or compute in f32; the model is $W/model, its blocks and "
+            "packed weights are in $W/store\n");
 }
 
 }  // namespace

@@ -211,7 +211,8 @@ def faults_of(case, name, outcome, honest):
         yield f"memory: {outcome.peak_kib >> 10} MiB, {honest['peak_kib'] >> 10} of the honest file"
     if outcome.hung or outcome.code < 0:
         return
-    said = outcome.error + (outcome.out if name == "verify" else "")
+    # `verify` prints what it finds, `query --json` the error of each line.
+    said = outcome.error + (outcome.out if name in ("verify", "query") else "")
     for text in UNCLEAR:
         if text in said:
             yield f"unclear error: {text}"
