@@ -159,6 +159,10 @@ TEST_F(ExplainTest, WorkFollowsFromTheShapes) {
 
   const json record = run({});
   EXPECT_EQ(out.at("pool").at("kv_bytes"), record.at("totals").at("kv_bytes"));
+  const json& loaded = out.at("request").at("kv_loaded");
+  EXPECT_EQ(loaded.at("bytes"), loaded.at("all_layers_bytes")) << "no windows";
+  EXPECT_EQ(record.at("totals").at("kv_loaded").at("bytes"),
+            record.at("totals").at("kv_loaded").at("all_layers_bytes"));
   EXPECT_EQ(out.at("pool").at("tokens"), record.at("encode").at("tokens"));
   EXPECT_EQ(out.at("pool").at("blocks"), record.at("encode").at("blocks"));
   EXPECT_EQ(out.at("pool").at("labels"), record.at("encode").at("labels"));
@@ -183,6 +187,65 @@ TEST_F(ExplainTest, WorkFollowsFromTheShapes) {
   std::memcpy(&header, weights.data(), sizeof header);
   EXPECT_EQ(out.at("model").at("weight_bytes"), weights.size() - 8 - header);
   EXPECT_EQ(out.at("model").at("parameters"), (weights.size() - 8 - header) / 4);
+}
+
+// Layers with a window: pairs against counts over a dense mask, work from them, and the keys and
+// values of a request against what a run of blocks of about one length loads.
+TEST_F(ExplainTest, WindowsLimitPairsAndBytes) {
+  constexpr int64_t kWindow = 90;
+  make_pipeline(40);
+  edit_pipeline("plugin = \"dbsa\"", "");
+  json config = model_config();
+  config["model_type"] = "mistral";
+  config["architectures"] = {"MistralForCausalLM"};
+  config["sliding_window"] = kWindow;
+  workspace_.write("model/config.json", config.dump());
+  const std::string pipeline = path("pipeline.toml");
+  const std::vector<int64_t> lengths = block_lengths();
+  struct Case {
+    const char* mask;
+    std::function<bool(int64_t, int64_t)> shows;  // block of row, block of token
+  };
+  const Case cases[] = {{"self", [](int64_t b, int64_t a) { return a == b; }},
+                        {"causal", [](int64_t, int64_t) { return true; }}};
+  for (const Case& c : cases) {
+    const json out = explain({pipeline, "--set", std::string("mask_pattern.plugin=") + c.mask,
+                              "--set", "mask_pattern.encode_positions=global"});
+    const int64_t shown =
+        count_pairs(lengths, [&](int64_t b, int64_t a, int64_t, int64_t) { return c.shows(b, a); });
+    const int64_t seen = count_pairs(lengths, [&](int64_t b, int64_t a, int64_t i, int64_t j) {
+      return c.shows(b, a) && i - j < kWindow;
+    });
+    ASSERT_LT(seen, shown);
+    EXPECT_EQ(out.at("encode").at("pairs"), shown);
+    EXPECT_EQ(out.at("encode").at("windows"),
+              json({{{"window", kWindow}, {"layers", 2}, {"pairs", seen}}}));
+    const double pair = 4.0 * out.at("model").at("heads").get<double>() *
+                        out.at("model").at("head_dim").get<double>();
+    EXPECT_EQ(out.at("encode").at("work").at("attention_flop"),
+              2 * pair * static_cast<double>(seen));
+    const auto query = out.at("request").at("query_tokens").get<int64_t>(),
+               selected = out.at("request").at("selected_tokens").get<int64_t>();
+    int64_t pairs = 0;
+    for (int64_t row = selected; row < selected + query; ++row) pairs += std::min(row + 1, kWindow);
+    EXPECT_EQ(out.at("request").at("work").at("attention_flop"),
+              2 * pair * static_cast<double>(pairs));
+  }
+
+  const Words mask = {"--set", "mask_pattern.plugin=self"};
+  const json record = run(mask);
+  const json out = explain({pipeline, mask[0], mask[1]}).at("request").at("kv_loaded");
+  const auto mean = [&](const char* key) {
+    return record.at("totals").at("kv_loaded").at(key).get<double>() /
+           static_cast<double>(record.at("queries").size());
+  };
+  EXPECT_LT(mean("bytes"), mean("all_layers_bytes"));
+  EXPECT_NEAR(out.at("all_layers_bytes").get<double>() / mean("all_layers_bytes"), 1, 0.2);
+  EXPECT_NEAR(out.at("bytes").get<double>() / mean("bytes"), 1, 0.3);
+  const ProcessResult words = cli({"explain", pipeline, mask[0], mask[1]});
+  EXPECT_THAT(words.out, HasSubstr("\n           2 layers with a window of 90 tokens see "));
+  EXPECT_THAT(words.out,
+              testing::ContainsRegex("\n           loads [^ ]+ KiB of their [^ ]+ KiB "));
 }
 
 TEST_F(ExplainTest, BytesAreThoseOfTheTypesComputedWith) {
@@ -225,6 +288,7 @@ TEST_F(ExplainTest, WithoutStoredBlocksNothingIsEncoded) {
   EXPECT_EQ(again.at("pool").at("kv_bytes"), 0);
   EXPECT_EQ(again.at("encode"), json({{"pairs", 0},
                                       {"dense_pairs", 0},
+                                      {"windows", {{{"window", 0}, {"layers", 2}, {"pairs", 0}}}},
                                       {"work", {{"linear_flop", 0.0}, {"attention_flop", 0.0}}}}));
   const double rows = again.at("request").at("query_tokens").get<double>() +
                       again.at("request").at("selected_tokens").get<double>();

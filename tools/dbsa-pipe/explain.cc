@@ -9,8 +9,8 @@
 #include "config/atomic_file.h"
 #include "config/path_kind.h"
 #include "config/schema_check.h"
+#include "explain_cost.h"
 #include "findings.h"
-#include "host/attention_backend.h"
 #include "icl/prompt.h"
 #include "model/decoder.h"
 #include "model/weights.h"
@@ -40,77 +40,6 @@ CommandLine explain_command_line() {
   return line;
 }
 
-// Floating-point operations.
-struct Work {
-  double linear = 0;
-  double attention = 0;
-  double total() const { return linear + attention; }
-};
-
-struct Explanation {
-  int64_t blocks = 0, tokens = 0;
-  int64_t shortest = 0, longest = 0;  // blocks, tokens
-  int64_t pairs = 0;                  // row and token it sees, while encoding
-  int64_t dense_pairs = 0;            // the same under a dense causal mask
-  uint64_t kv_bytes = 0;
-  uint64_t weight_bytes = 0;  // as computed with
-  Work encode, request;
-  int64_t selected_blocks = 0, selected_tokens = 0, query_tokens = 0;  // of a request
-};
-
-// Operations of all linear layers for one token, the head aside; of experts those that it gets.
-double linear_work(const ModelConfig& model) {
-  return 2 * static_cast<double>(multiplied_elements(model));
-}
-
-// Operations for one row and one token that it sees: a score and a weighted sum in every head.
-double attention_work(const ModelConfig& model) {
-  return 4 * static_cast<double>(model.layers * model.heads * model.head_dim);
-}
-
-// Tokens that row r of a block sees through one segment.
-int64_t seen_by_row(const PlacedSegment& segment, int64_t row) {
-  const Visible& visible = segment.visible;
-  if (visible.kind == DBSA_SEGMENT_FULL) return visible.length;
-  // Tokens start .. start + length - 1, of which those up to the row, and in a window the last
-  // ones.
-  const int64_t last = std::min(segment.start + visible.length - 1, row);
-  const int64_t first = visible.kind == DBSA_SEGMENT_WINDOW
-                            ? std::max(segment.start, row - visible.window + 1)
-                            : segment.start;
-  return std::max<int64_t>(0, last - first + 1);
-}
-
-int64_t pairs_of(const EncodeBlock& block) {
-  int64_t pairs = 0;
-  for (int64_t row = 0; row < static_cast<int64_t>(block.token_ids.size()); ++row)
-    for (const PlacedSegment& segment : block.plan.segments)
-      pairs += seen_by_row(segment, block.plan.start + row);
-  return pairs;
-}
-
-// Keys and values of the pool as the backend lays them out, padding and scales included. Where it
-// cannot be opened, for want of its device, without them.
-uint64_t stored_bytes(Session& session, const Findings& found, Precision precision) {
-  const ModelConfig& model = found.model;
-  const auto packed =
-      static_cast<uint64_t>(host::kv_dtype_bytes(precision.kv_dtype) * 2 * model.layers *
-                            model.kv_heads * model.head_dim * found.tokens());
-  const host::ResolvedStage& stage = session.resolved().stage(DBSA_KIND_ATTENTION_BACKEND);
-  const Result<host::LoadedPlugin> plugin = session.registry().load(*stage.manifest);
-  if (!plugin.ok()) return packed;
-  Result<host::AttentionBackend> backend =
-      host::AttentionBackend::create(*plugin, session.services(), stage.config);
-  if (!backend.ok() || !configure_backend(model, precision, *backend).ok()) return packed;
-  uint64_t bytes = 0;
-  for (const EncodeBlock& block : found.pool->blocks) {
-    const auto format = backend->block_format(static_cast<int64_t>(block.token_ids.size()));
-    if (!format.ok()) return packed;
-    bytes += format->plane_bytes * format->layers;
-  }
-  return bytes;
-}
-
 // Tokens of a query, its prompt included: the mean over those of the file; 0 where it has none.
 Result<int64_t> mean_query_tokens(const Findings& found) {
   int64_t tokens = 0, count = 0;
@@ -126,46 +55,6 @@ Result<int64_t> mean_query_tokens(const Findings& found) {
   return count == 0 ? 0 : tokens / count;
 }
 
-Explanation explain(Session& session, const Findings& found, int64_t query_tokens) {
-  Explanation out;
-  out.query_tokens = query_tokens;
-  const ModelConfig& model = found.model;
-  out.weight_bytes = found.weight_bytes;
-  const bool stored = uses_stored_kv(found.settings);
-  std::vector<int64_t> lengths;
-  for (const EncodeBlock& block : found.pool->blocks) {
-    const auto tokens = static_cast<int64_t>(block.token_ids.size());
-    lengths.push_back(tokens);
-    if (stored) out.pairs += pairs_of(block);
-  }
-  out.blocks = static_cast<int64_t>(lengths.size());
-  out.tokens = found.tokens();
-  if (!lengths.empty()) {
-    out.shortest = *std::min_element(lengths.begin(), lengths.end());
-    out.longest = *std::max_element(lengths.begin(), lengths.end());
-  }
-  if (stored) {
-    out.dense_pairs = out.tokens * (out.tokens + 1) / 2;
-    out.kv_bytes = stored_bytes(session, found, found.precision);
-    out.encode = {linear_work(model) * static_cast<double>(out.tokens),
-                  attention_work(model) * static_cast<double>(out.pairs)};
-  }
-  const PoolShape shape = {lengths, found.settings.mask.anchor_blocks, found.pool->pool.has_prefix};
-  if (const auto size = selection_size(found.settings.selection, shape); size.ok())
-    out.selected_blocks = *size;
-  // Blocks of the pool's mean length stand for those that a query will get.
-  if (out.blocks > 0) out.selected_tokens = out.selected_blocks * out.tokens / out.blocks;
-  if (found.settings.decoding.method == DecodingMethod::kVote) return out;
-  const auto query = static_cast<double>(out.query_tokens);
-  const auto selected = static_cast<double>(out.selected_tokens);
-  const double rows = query + (found.settings.recompute ? selected : 0);
-  const double before = found.settings.recompute ? 0 : selected;
-  out.request = {linear_work(model) * rows + 2 * static_cast<double>(model.hidden_size) *
-                                                 static_cast<double>(model.vocab_size),
-                 attention_work(model) * rows * (before + (rows + 1) / 2)};
-  return out;
-}
-
 std::string human_work(double operations) {
   std::string text = human_count(std::llround(operations / 1e9)) + " GFLOP";
   if (operations < 1e10) text = human_rate(operations / 1e9) + " GFLOP";
@@ -173,13 +62,10 @@ std::string human_work(double operations) {
   return text;
 }
 
-nlohmann::ordered_json to_json(const Session& session, const Findings& found,
-                               const Explanation& e) {
-  using nlohmann::ordered_json;
+using nlohmann::ordered_json;
+
+ordered_json model_json(const Findings& found, const PipelineCost& cost) {
   const ModelConfig& model = found.model;
-  const auto work = [](const Work& w) {
-    return ordered_json{{"linear_flop", w.linear}, {"attention_flop", w.attention}};
-  };
   ordered_json shape = {{"family", model.model_type},
                         {"parameters", parameter_count(model)},
                         {"layers", model.layers},
@@ -190,48 +76,72 @@ nlohmann::ordered_json to_json(const Session& session, const Findings& found,
                         {"head_dim", model.head_dim},
                         {"vocab_size", model.vocab_size},
                         {"max_positions", model.max_positions},
-                        {"weight_bytes", e.weight_bytes},
+                        {"weight_bytes", cost.weight_bytes},
                         {"compute", compute_name(found.precision)}};
   if (model.experts.count > 0)
     shape["experts"] = {{"count", model.experts.count},
                         {"used", model.experts.used},
                         {"intermediate_size", model.experts.intermediate_size}};
-  return {
-      {"config", ordered_json(session.resolved().json)},
-      {"model", std::move(shape)},
-      {"pool",
-       {{"demonstrations", found.data.demonstrations.size()},
-        {"labels", found.data.labels.size()},
-        {"blocks", e.blocks},
-        {"tokens", e.tokens},
-        {"shortest_block", e.shortest},
-        {"longest_block", e.longest},
-        {"kv_bytes", e.kv_bytes}}},
-      {"encode", {{"pairs", e.pairs}, {"dense_pairs", e.dense_pairs}, {"work", work(e.encode)}}},
-      {"request",
-       {{"queries", found.data.queries.size()},
-        {"query_tokens", e.query_tokens},
-        {"selected_blocks", e.selected_blocks},
-        {"selected_tokens", e.selected_tokens},
-        {"work", work(e.request)}}}};
+  return shape;
 }
 
-void print_request(const Findings& found, const Explanation& e, Terminal& terminal) {
+ordered_json work_json(const Operations& work) {
+  return {{"linear_flop", work.linear}, {"attention_flop", work.attention}};
+}
+
+ordered_json encode_json(const PipelineCost& cost) {
+  ordered_json windows = ordered_json::array();
+  for (const WindowLayers& alike : cost.windows)
+    windows.push_back({{"window", alike.window}, {"layers", alike.layers}, {"pairs", alike.pairs}});
+  return {{"pairs", cost.pairs},
+          {"dense_pairs", cost.dense_pairs},
+          {"windows", std::move(windows)},
+          {"work", work_json(cost.encode)}};
+}
+
+ordered_json to_json(const Session& session, const Findings& found, const PipelineCost& cost) {
+  return {{"config", ordered_json(session.resolved().json)},
+          {"model", model_json(found, cost)},
+          {"pool",
+           {{"demonstrations", found.data.demonstrations.size()},
+            {"labels", found.data.labels.size()},
+            {"blocks", cost.blocks},
+            {"tokens", cost.tokens},
+            {"shortest_block", cost.shortest},
+            {"longest_block", cost.longest},
+            {"kv_bytes", cost.kv_bytes}}},
+          {"encode", encode_json(cost)},
+          {"request",
+           {{"queries", found.data.queries.size()},
+            {"query_tokens", cost.query_tokens},
+            {"selected_blocks", cost.selected_blocks},
+            {"selected_tokens", cost.selected_tokens},
+            {"kv_loaded",
+             {{"bytes", cost.kv_loaded_bytes}, {"all_layers_bytes", cost.kv_all_layers_bytes}}},
+            {"work", work_json(cost.request)}}}};
+}
+
+void print_request(const Findings& found, const PipelineCost& cost, Terminal& terminal) {
   if (found.settings.decoding.method == DecodingMethod::kVote) {
     terminal.out("request    nothing is computed: the labels of " +
-                 counted(e.selected_blocks, "block") + " vote");
+                 counted(cost.selected_blocks, "block") + " vote");
     return;
   }
   const bool anew = found.settings.recompute;
   std::string before;
-  if (e.selected_blocks > 0)
-    before = (anew ? ", and " : ", over ") + counted(e.selected_blocks, "block") + " of about " +
-             counted(e.selected_tokens, "token") + (anew ? " computed anew" : "");
-  terminal.out("request    " + human_work(e.request.total()) + ": a query of " +
-               counted(e.query_tokens, "token") + before);
+  if (cost.selected_blocks > 0)
+    before = (anew ? ", and " : ", over ") + counted(cost.selected_blocks, "block") + " of about " +
+             counted(cost.selected_tokens, "token") + (anew ? " computed anew" : "");
+  terminal.out("request    " + human_work(cost.request.total()) + ": a query of " +
+               counted(cost.query_tokens, "token") + before);
+  if (cost.kv_loaded_bytes < cost.kv_all_layers_bytes)
+    terminal.out("           loads " + human_bytes(cost.kv_loaded_bytes) + " of their " +
+                 human_bytes(cost.kv_all_layers_bytes) +
+                 " of keys and values: windows reach no "
+                 "farther");
 }
 
-void print(const Session& session, const Findings& found, const Explanation& e,
+void print(const Session& session, const Findings& found, const PipelineCost& cost,
            Terminal& terminal) {
   Table stages({{"stage"}, {"plugin"}, {"does"}});
   for (const host::ResolvedStage& stage : session.resolved().stages)
@@ -241,7 +151,7 @@ void print(const Session& session, const Findings& found, const Explanation& e,
   const ModelConfig& m = found.model;
   terminal.out("");
   terminal.out("model      " + m.model_type + ": " + counted(parameter_count(m), "parameter") +
-               ", " + human_bytes(e.weight_bytes) +
+               ", " + human_bytes(cost.weight_bytes) +
                (found.precision.quantised ? " of quantised weights" : " of weights"));
   terminal.out("           " + counted(m.layers, "layer") + ", hidden " +
                human_count(m.hidden_size) + ", feed-forward " + human_count(m.intermediate_size) +
@@ -253,27 +163,36 @@ void print(const Session& session, const Findings& found, const Explanation& e,
                  std::to_string(m.experts.used));
   terminal.out("pool       " +
                counted(static_cast<int64_t>(found.data.demonstrations.size()), "demonstration") +
-               " in " + counted(e.blocks, "block") + ", " + counted(e.tokens, "token") +
-               (e.blocks > 0
-                    ? " (" + human_count(e.shortest) + " to " + human_count(e.longest) + " a block)"
-                    : ""));
+               " in " + counted(cost.blocks, "block") + ", " + counted(cost.tokens, "token") +
+               (cost.blocks > 0 ? " (" + human_count(cost.shortest) + " to " +
+                                      human_count(cost.longest) + " a block)"
+                                : ""));
   if (is_zero_shot(found.settings.selection)) {
     terminal.out("encode     nothing: the query alone is the prompt");
   } else if (uses_stored_kv(found.settings)) {
-    terminal.out("KV         " + human_bytes(e.kv_bytes));
-    terminal.out("encode     " + human_work(e.encode.total()) + ": linear layers " +
-                 human_work(e.encode.linear) + ", attention " + human_work(e.encode.attention));
-    const double share =
-        e.dense_pairs > 0 ? static_cast<double>(e.pairs) / static_cast<double>(e.dense_pairs) : 0;
+    terminal.out("KV         " + human_bytes(cost.kv_bytes));
+    terminal.out("encode     " + human_work(cost.encode.total()) + ": linear layers " +
+                 human_work(cost.encode.linear) + ", attention " +
+                 human_work(cost.encode.attention));
+    const double share = cost.dense_pairs > 0 ? static_cast<double>(cost.pairs) /
+                                                    static_cast<double>(cost.dense_pairs)
+                                              : 0;
     terminal.out("           the mask shows " + human_ratio(share) + " of what a dense one would");
+    for (const WindowLayers& alike : cost.windows)
+      if (alike.pairs < cost.pairs)
+        terminal.out(
+            "           " + counted(alike.layers, "layer") + " with a window of " +
+            counted(alike.window, "token") + " see " +
+            human_ratio(static_cast<double>(alike.pairs) / static_cast<double>(cost.pairs)) +
+            " of that");
   } else {
     terminal.out("encode     nothing: no stored keys and values are used");
   }
-  print_request(found, e, terminal);
+  print_request(found, cost, terminal);
   terminal.out("queries    " + human_count(static_cast<int64_t>(found.data.queries.size())));
 }
 
-Status draw_mask(const Findings& found, const Explanation& e, const std::string& path) {
+Status draw_mask(const Findings& found, const PipelineCost& cost, const std::string& path) {
   MaskPicture picture;
   picture.anchor_blocks = found.settings.mask.anchor_blocks;
   for (const EncodeBlock& block : found.pool->blocks) {
@@ -284,7 +203,7 @@ Status draw_mask(const Findings& found, const Explanation& e, const std::string&
   const PoolShape shape = {picture.block_lengths, found.settings.mask.anchor_blocks,
                            found.pool->pool.has_prefix};
   // A selection of the size that queries get; which blocks it names differs from query to query.
-  const int64_t documents = e.blocks - (shape.has_prefix ? 1 : 0);
+  const int64_t documents = cost.blocks - (shape.has_prefix ? 1 : 0);
   int64_t step = 7;
   while (documents > 0 && std::gcd(step, documents) > 1) ++step;  // so that each one is named once
   std::vector<Hit> spread;
@@ -293,7 +212,7 @@ Status draw_mask(const Findings& found, const Explanation& e, const std::string&
   DBSA_ASSIGN_OR_RETURN(const Selection selection,
                         select_blocks(found.settings.selection, shape, spread));
   MaskPicture::Answer answer;
-  answer.query_tokens = e.query_tokens;
+  answer.query_tokens = cost.query_tokens;
   for (const SelectedBlock& block : selection.blocks) answer.blocks.push_back(block.block);
   picture.answer = std::move(answer);
   return write_file_atomically(absolute_path(path), mask_svg(picture));
@@ -325,15 +244,15 @@ Status explain_pipeline(Session& session, const CommandLine& line, Terminal& ter
                  "not compute; set embedding.method = \"none\" and plugins that need none",
                  "/embedding/method"};
   DBSA_ASSIGN_OR_RETURN(const int64_t query_tokens, mean_query_tokens(found));
-  const Explanation explanation = explain(session, found, query_tokens);
+  const PipelineCost cost = pipeline_cost(session, found, query_tokens);
   if (line.has("mask")) {
-    DBSA_RETURN_IF_ERROR(draw_mask(found, explanation, line.text("mask")));
+    DBSA_RETURN_IF_ERROR(draw_mask(found, cost, line.text("mask")));
     terminal.note("drew       " + line.text("mask"));
   }
   if (line.has("json"))
-    terminal.out(to_json(session, found, explanation).dump(1));
+    terminal.out(to_json(session, found, cost).dump(1));
   else
-    print(session, found, explanation, terminal);
+    print(session, found, cost, terminal);
   return {};
 }
 
