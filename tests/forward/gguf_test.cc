@@ -24,7 +24,7 @@ using test::GgufPlan;
 
 // What is changed in a fixture's configuration, so that a file's keys can say it: absent keys mean
 // what published models have. Widths are whole blocks of 32.
-const std::map<std::string, json> kFamilies = {
+const std::map<std::string, json> kFileFamilies = {
     {"qwen3", {{"use_sliding_window", false}, {"head_dim", 32}}},
     {"gemma3",
      {{"num_hidden_layers", 7}, {"sliding_window_pattern", 6}, {"query_pre_attn_scalar", 16}}},
@@ -37,8 +37,8 @@ const std::map<std::string, json> kFamilies = {
 
 // The fixture of this name, or for another family a model with random weights in `folder`.
 std::string model_folder(const std::string& name, const std::string& folder) {
-  const auto changes = kFamilies.find(name);
-  if (changes == kFamilies.end()) return fixture_folder(name);
+  const auto changes = kFileFamilies.find(name);
+  if (changes == kFileFamilies.end()) return fixture_folder(name);
   tools::CheckpointPlan plan;
   plan.config = json::parse(test::read_file(fixture_folder(name) + "/config.json"));
   plan.config.merge_patch({{"hidden_size", 96}, {"intermediate_size", 160}, {"vocab_size", 320}});

@@ -295,7 +295,7 @@ TEST_F(GgufModelTest, FaultsOfFamilies) {
            p.add("gemma3.attention.sliding_window_pattern", 9,
                  raw<uint32_t>(7) + raw<uint64_t>(1) + std::string(1, '\0'));
          });
-  expect(kGemma3, ": expected an array of bool, found array of i32; fetch the file again",
+  expect(kGemma3, ": expected an array of bool, found an array of i32; fetch the file again",
          [](auto& p) {
            p.ints("gemma3.attention.sliding_window_pattern", {1, 0});
          });
@@ -319,7 +319,10 @@ TEST_F(GgufModelTest, FaultsOfFamilies) {
   expect(kPhi3, "key 'phi3.rope.scaling.original_context_length': is missing, expected an integer",
          [](auto& p) { p.remove("phi3.rope.scaling.original_context_length"); });
   expect(kPhi3, ": expected none, linear, yarn or longrope, found 'su'; use a model with one of ",
-         [](auto& p) { p.text("phi3.rope.scaling.type", "su"); });
+         [](auto& p) {
+           p.text("phi3.rope.scaling.type", "su");
+           p.remove("phi3.rope.scaling.attn_factor");
+         });
   expect(kQwen3, ": expected none, linear or yarn, found 'longrope'; use a model with one of these",
          [](auto& p) { p.text("qwen3.rope.scaling.type", "longrope"); });
 }
@@ -351,31 +354,37 @@ constexpr ModelFamily kEveryFamily[] = {
     ModelFamily::kSmolLm3, ModelFamily::kOlmo2,  ModelFamily::kGranite};
 
 // Each key with numbers that no converter writes, and with values of other types: refused with a
-// message, or a model that can be described and checked.
+// message, or a model that can be described and checked. Of most families only keys of their own.
 TEST_F(GgufModelTest, AnyValueOfAKeyIsRefusedOrRead) {
   const std::pair<uint32_t, std::string> values[] = {
       {4, raw<uint32_t>(0)},
-      {4, raw<uint32_t>(1)},
       {4, raw<uint32_t>(3)},
       {4, raw<uint32_t>(UINT32_MAX)},
       {5, raw<int32_t>(-1)},
-      {10, raw<uint64_t>(UINT64_MAX)},
       {6, raw(0.0f)},
-      {6, raw(-1.0f)},
       {6, raw(1e-30f)},
       {6, raw(3e38f)},
       {6, raw(std::numeric_limits<float>::quiet_NaN())},
-      {6, raw(std::numeric_limits<float>::infinity())},
-      {7, std::string(1, '\1')},
       {8, test::gguf_string("linear")},
       {9, raw<uint32_t>(7) + raw<uint64_t>(0)},
-      {9, raw<uint32_t>(7) + raw<uint64_t>(3) + std::string(3, '\1')}};
+      {9, raw<uint32_t>(7) + raw<uint64_t>(2) + std::string(2, '\1')}};
+  const GgufPlan llama = small_model();
   int refused = 0, read = 0;
   for (const ModelFamily family : kEveryFamily) {
-    const GgufPlan sound = small_model(family);
+    GgufPlan sound = small_model(family);
+    if (family == ModelFamily::kGemma3)
+      sound.u32("gemma3.attention.sliding_window", 40)
+          .u32("gemma3.attention.sliding_window_pattern", 2)
+          .f32("gemma3.rope.freq_base_swa", 7000);
     EXPECT_TRUE(check(sound).ok()) << check(sound).error().message;
-    for (const test::GgufKey& key : sound.keys)
+    const std::string prefix = test::gguf_architecture(family) + ".";
+    const bool all = family == ModelFamily::kLlama || family == ModelFamily::kGemma3 ||
+                     family == ModelFamily::kPhi3;
+    for (const test::GgufKey& key : sound.keys) {
+      const bool shared =
+          !key.name.starts_with(prefix) || llama.has("llama." + key.name.substr(prefix.size()));
       for (const auto& [type, value] : values) {
+        if (shared && !all) break;
         GgufPlan plan = sound;
         plan.key(key.name) = {key.name, type, value};
         const auto source = open(plan);
@@ -387,14 +396,16 @@ TEST_F(GgufModelTest, AnyValueOfAKeyIsRefusedOrRead) {
         }
         const ModelSpec spec = make_model_spec(*config);
         for (const AttentionType& attention : spec.attention_types)
-          EXPECT_EQ(pair_frequencies(spec, attention).size(), size_t(config->head_dim / 2));
+          EXPECT_EQ(pair_frequencies(spec, attention).size(),
+                    static_cast<size_t>(config->head_dim / 2));
         (void)(*(*source)->weights())->check(*config);
         ++read;
       }
+    }
   }
   std::cout << refused << " refused, " << read << " read\n";
   EXPECT_GT(refused, 100);
-  EXPECT_GT(read, 100);
+  EXPECT_GT(read, 50);
 }
 
 TEST_F(GgufModelTest, ArchitecturesThatAreNotComputedAreNamed) {
