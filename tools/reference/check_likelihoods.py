@@ -67,18 +67,19 @@ def label_ids(label, prompt, tokens):
     return whole[len(lead):cut] + whole[cut:cut + 1]
 
 
-def likelihoods(decoder, labels, query, past):
-    """The log-likelihood of each label behind the query's ids."""
+def label_log_probabilities(decoder, labels, query, past):
+    """Of each label behind the query's ids, among them all."""
     x, past = decoder.forward(query, past)
-    first = decoder.log_probabilities(x[-1:])[0]
-    sums = []
+    rows = [x[-1:]] + [decoder.forward(ids[:-1], past)[0] for ids in labels if len(ids) > 1]
+    log_probabilities = decoder.log_probabilities(numpy.concatenate(rows))
+    sums, row = [], 1
     for ids in labels:
-        total = first[ids[0]]
-        if len(ids) > 1:
-            x, _ = decoder.forward(ids[:-1], past)
-            total += decoder.log_probabilities(x)[numpy.arange(len(ids) - 1), ids[1:]].sum()
-        sums.append(total)
-    return numpy.array(sums)
+        inner = len(ids) - 1
+        sums.append(log_probabilities[0, ids[0]]
+                    + log_probabilities[numpy.arange(row, row + inner), ids[1:]].sum())
+        row += inner
+    sums = numpy.array(sums)
+    return sums - numpy.logaddexp.reduce(sums)
 
 
 def main():
@@ -104,7 +105,7 @@ def main():
         counts = (query["tokens"]["selected"], query["tokens"]["query"])
         if counts != (len(start), len(ids)):
             sys.exit(f"line {query['line']}: expected {len(start)} and {len(ids)} tokens, found {counts}")
-        expected = likelihoods(decoder, labels, ids, past)
+        expected = label_log_probabilities(decoder, labels, ids, past)
         difference = numpy.abs(expected - numpy.array(query["label_log_probabilities"])).max()
         worst = max(worst, difference)
         print(f"line {query['line']}: {len(start)} + {len(ids)} tokens, {len(labels)} labels, "
