@@ -9,7 +9,7 @@ Run by hand, with a Python that has gguf, numpy and regex from PyPI:
 The record must be of a dense run, in which blocks and query are one causal sequence: mask_pattern
 "causal", retriever "all", selection.ratio = 1; or of one without demonstrations. Data are JSON lines,
 and the model a GGUF file that gguf_pass.py computes. Token ids are formed again, too. A pass over 1,300
-tokens of a model of 270M takes some seconds, and each query about as long.
+tokens of a model of 270M takes some seconds, and so does each query.
 """
 
 import argparse
@@ -69,8 +69,10 @@ def label_ids(label, prompt, tokens):
 
 def label_log_probabilities(decoder, labels, query, past):
     """Of each label behind the query's ids, among them all."""
-    x, past = decoder.forward(query, past)
-    rows = [x[-1:]] + [decoder.forward(ids[:-1], past)[0] for ids in labels if len(ids) > 1]
+    x, past = decoder.forward([query], past)
+    rows = [x[-1:]]
+    if any(len(ids) > 1 for ids in labels):
+        rows.append(decoder.forward([ids[:-1] for ids in labels], past)[0])
     log_probabilities = decoder.log_probabilities(numpy.concatenate(rows))
     sums, row = [], 1
     for ids in labels:
@@ -97,7 +99,7 @@ def main():
     prompt = config["prompt"]
     start = prompt_start(record, tokens)
     labels = [label_ids(label, prompt, tokens) for label in record["encode"]["label_names"]]
-    past = decoder.forward(start)[1] if start else None
+    past = decoder.forward([start])[1] if start else None
     worst = 0.0
     for query in record["queries"][:options.queries]:
         text = f"{prompt['input_prefix']}{query['text']}\n{prompt['output_prefix']}".rstrip()

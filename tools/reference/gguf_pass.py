@@ -120,7 +120,7 @@ class Decoder:
         turned = [first * cosine - second * sine, second * cosine + first * sine]
         return numpy.concatenate(turned, -1)
 
-    def attend(self, x, layer, positions, past):
+    def attend(self, x, layer, positions, branches, past):
         """What attention gives for the rows x, and all keys and values so far."""
         rows, tensors = len(x), layer.tensors
         q, k, v = (self.linear(x, tensors, name).reshape(rows, -1, self.head_dim)
@@ -131,8 +131,10 @@ class Decoder:
         q, k = self.rotate(q, positions, layer), self.rotate(k, positions, layer)
         if past is not None:
             k, v = numpy.concatenate([past[0], k]), numpy.concatenate([past[1], v])
-        distance = positions[:, None] - numpy.arange(len(k))[None, :]
+        before = len(k) - rows
+        distance = positions[:, None] - numpy.concatenate([numpy.arange(before), positions])
         seen = (distance >= 0) & ((distance < layer.window) if layer.window else True)
+        seen[:, before:] &= branches[:, None] == branches
         out = numpy.empty((rows, self.heads, self.head_dim))
         for head in range(self.heads):
             group = head // (self.heads // self.kv_heads)
@@ -152,12 +154,14 @@ class Decoder:
         gate, up = self.linear(x, tensors, "ffn_gate"), self.linear(x, tensors, "ffn_up")
         return self.linear(activation(gate) * up, tensors, "ffn_down")
 
-    def forward(self, ids, past=None):
-        """The last layer's output for `ids`, which follow the tokens of `past`, and all keys and
-        values, those of `past` included."""
+    def forward(self, sequences, past=None):
+        """The last layer's output for sequences of ids that each follow the tokens of `past` and do
+        not see each other, one after the other; and all keys and values, those of `past` included."""
         start = 0 if past is None else len(past[0][0])
-        positions = numpy.arange(start, start + len(ids))
-        x = self.embedding[numpy.asarray(ids)].astype(numpy.float64) * self.scale
+        ids = numpy.concatenate([numpy.array(sequence, dtype=int) for sequence in sequences])
+        positions = numpy.concatenate([numpy.arange(len(sequence)) for sequence in sequences]) + start
+        branches = numpy.repeat(numpy.arange(len(sequences)), [len(sequence) for sequence in sequences])
+        x = self.embedding[ids].astype(numpy.float64) * self.scale
         kv = []
         for i, layer in enumerate(self.layers):
             tensors = layer.tensors
@@ -165,7 +169,7 @@ class Decoder:
             def normed(y, name, tensors=tensors):
                 return rms_norm(y, tensors[name + ".weight"], self.epsilon)
 
-            branch, layer_kv = self.attend(normed(x, "attn_norm"), layer, positions,
+            branch, layer_kv = self.attend(normed(x, "attn_norm"), layer, positions, branches,
                                            None if past is None else past[i])
             kv.append(layer_kv)
             x = x + (normed(branch, "post_attention_norm") if self.gemma else branch)
