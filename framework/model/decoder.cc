@@ -24,14 +24,15 @@ dbsa_segment through_window(dbsa_segment segment, int64_t window) {
   return segment;
 }
 
-// Of Gemma: as its embedding's type holds it; a type of blocks has no such form.
-float rounded_multiplier(double multiplier, TensorDtype dtype) {
+// Of Gemma: as the type that its embedding is stored in holds it, as in transformers. Blocks have
+// none, whatever they are decoded to: float32, as in llama.cpp.
+float rounded_multiplier(double multiplier, const TensorView& embedding) {
   const auto value = static_cast<float>(multiplier);
-  if (dtype == TensorDtype::kF32 || dtype == TensorDtype::kBlocks) return value;
+  if (embedding.dtype == TensorDtype::kF32 || embedding.block_type != 0) return value;
   // 8 bits of a fraction in bfloat16, 11 in float16, ties to even.
   int exponent = 0;
   const float fraction = std::frexp(value, &exponent);
-  const int bits = dtype == TensorDtype::kBF16 ? 8 : 11;
+  const int bits = embedding.dtype == TensorDtype::kBF16 ? 8 : 11;
   return std::ldexp(std::nearbyint(std::ldexp(fraction, bits)), exponent - bits);
 }
 
@@ -182,7 +183,7 @@ Status Decoder::embed(const ForwardInput& input) {
   DBSA_RETURN_IF_ERROR(backend_.embedding(input.ids, embedding_.weight, x));
   const float multiplier =
       spec_.rounds_embedding_multiplier
-          ? rounded_multiplier(spec_.embedding_multiplier, embedding_.data.view.dtype)
+          ? rounded_multiplier(spec_.embedding_multiplier, embedding_.data.view)
           : static_cast<float>(spec_.embedding_multiplier);
   return multiplier == 1 ? Status() : backend_.scale(x, rows, multiplier, 0, x);
 }

@@ -216,6 +216,7 @@ void read_windows(JsonReader& reader, ModelConfig& config) {
   const bool given = reader.field("sliding_window") != nullptr;
   const int64_t window = reader.integer("sliding_window", 4096, 1, kMaxDimension);
   const bool some = std::find(layers.begin(), layers.end(), true) != layers.end();
+  if (!some) config.window_rope.reset();
   if (windowless) {
     if (given)
       reader.fault("sliding_window", "unsupported key with value " + std::to_string(window) +

@@ -54,7 +54,7 @@ struct ModelSpec {
   bool fused_qkv = false;      // one tensor: rows of q, of k, of v
   bool fused_gate_up = false;  // one tensor: rows of gate, of up
   double embedding_multiplier = 1;
-  bool rounds_embedding_multiplier = false;  // to the type of the embedding's weights
+  bool rounds_embedding_multiplier = false;  // to the type of the stored embedding, if of 16 bits
   double residual_multiplier = 1;
   double logit_multiplier = 1;
   double logit_soft_cap = 0;  // 0: none

@@ -36,7 +36,8 @@ struct TensorView {
   // At any address: safetensors asks for no alignment, and older writers give none.
   const unsigned char* data = nullptr;
   uint64_t bytes = 0;
-  uint32_t block_type = 0;  // of kBlocks: DBSA_BLOCKS_*, see dbsa/quantised_weights.h
+  // Of kBlocks and of what was decoded from them, see dbsa/quantised_weights.h; else 0.
+  uint32_t block_type = 0;
 };
 
 // "[2, 3]".

@@ -47,6 +47,34 @@ TEST_F(GgufRunTest, AnswersAsTheFolderDoes) {
   EXPECT_EQ(answers({"--set", "model.path=" + path("m.gguf")}, "file"), expected);
 }
 
+// Layers with windows and without, a scaled embedding and norms with the 1 in the file.
+TEST_F(GgufRunTest, AGemmaAnswersAsItsFolderDoes) {
+  make_pipeline();
+  const json config = {{"model_type", "gemma3_text"},
+                       {"hidden_size", 96},
+                       {"intermediate_size", 160},
+                       {"num_hidden_layers", 7},
+                       {"num_attention_heads", 4},
+                       {"num_key_value_heads", 1},
+                       {"head_dim", 16},
+                       {"vocab_size", 320},
+                       {"sliding_window", 40},
+                       {"query_pre_attn_scalar", 16},
+                       {"bos_token_id", 1},
+                       {"eos_token_id", 2},
+                       {"max_position_embeddings", 4096}};
+  const ProcessResult made = run_process(
+      {DBSA_BINARY_DIR "/bin/dbsa-make-checkpoint", "--out=" + path("model"), "--dtype=f32",
+       "--seed=4", "--overwrite", "--config=" + workspace_.write("gemma.json", config.dump())});
+  ASSERT_EQ(made.exit_code, 0) << made.error;
+  workspace_.write("f32.gguf", plan(test::GgufElements::kF32).bytes());
+  workspace_.write("q8.gguf", plan(test::GgufElements::kQ8).bytes());
+  const auto expected = answers({}, "folder");
+  EXPECT_EQ(expected.size(), 5u);
+  EXPECT_EQ(answers({"--set", "model.path=" + path("f32.gguf")}, "f32"), expected);
+  EXPECT_EQ(answers({"--set", "model.path=" + path("q8.gguf")}, "q8").size(), 5u);
+}
+
 // They share no blocks and no packed weights with the folder's, or with each other.
 TEST_F(GgufRunTest, EachTypeHasItsOwnBlocks) {
   make_pipeline();
@@ -114,7 +142,8 @@ TEST_F(GgufRunTest, FaultsHaveTheirPlace) {
   EXPECT_THAT(refusal("other.gguf"),
               HasSubstr(path("other.gguf") +
                         ": key 'general.architecture', byte 56: expected one of llama, qwen2, "
-                        "found 'mamba'; the engine does not compute this architecture"));
+                        "qwen3, gemma3, gemma2, phi3, smollm3, olmo2, granite, found 'mamba'; the "
+                        "engine does not compute this architecture"));
   EXPECT_THAT(refusal("cut.gguf"),
               HasSubstr(path("cut.gguf") + ": key 'llama.block_count', byte "));
 }

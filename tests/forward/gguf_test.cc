@@ -1,29 +1,64 @@
 // A model as a GGUF file computes what the same model as a folder does, bit for bit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "model/checkpoint.h"
 #include "tests/forward/forward_harness.h"
 #include "tests/model/model_files.h"
 #include "tests/support/gguf_model.h"
+#include "tools/make_checkpoint/checkpoint_writer.h"
 
 namespace dbsa {
 namespace {
 
+using nlohmann::json;
 using test::GgufElements;
+using test::GgufPlan;
+
+// What is changed in a fixture's configuration, so that a file's keys can say it: absent keys mean
+// what published models have. Widths are whole blocks of 32.
+const std::map<std::string, json> kFileFamilies = {
+    {"qwen3", {{"use_sliding_window", false}, {"head_dim", 32}}},
+    {"gemma3",
+     {{"num_hidden_layers", 7}, {"sliding_window_pattern", 6}, {"query_pre_attn_scalar", 16}}},
+    {"gemma2", {{"query_pre_attn_scalar", 16}}},
+    {"phi3", {{"sliding_window", 40}, {"partial_rotary_factor", 0.5}}},
+    {"smollm3", {{"num_hidden_layers", 5}, {"no_rope_layers", nullptr}, {"layer_types", nullptr}}},
+    {"olmo2", json::object()},
+    {"granite", json::object()},
+};
+
+// The fixture of this name, or for another family a model with random weights in `folder`.
+std::string model_folder(const std::string& name, const std::string& folder) {
+  const auto changes = kFileFamilies.find(name);
+  if (changes == kFileFamilies.end()) return fixture_folder(name);
+  tools::CheckpointPlan plan;
+  plan.config = json::parse(test::read_file(fixture_folder(name) + "/config.json"));
+  plan.config.merge_patch({{"hidden_size", 96}, {"intermediate_size", 160}, {"vocab_size", 320}});
+  plan.config.merge_patch(changes->second);
+  plan.bf16 = false;
+  plan.seed = 20261129;
+  const auto written = tools::write_checkpoint(folder, plan);
+  EXPECT_TRUE(written.ok()) << written.error().message;
+  return folder;
+}
 
 class GgufForward : public testing::TestWithParam<std::string> {
  protected:
   GgufForward()
-      : fixture_(fixture_folder(GetParam())),
+      : fixture_(model_folder(GetParam(), folder_.file("fixture"))),
         config_(*load_model_config(fixture_)),
         checkpoint_(*Checkpoint::open(fixture_)) {}
 
-  // Writes the model in both forms, with the same numbers.
-  void write(GgufElements elements) {
+  // Writes the model in both forms, with the same numbers. change: of the file.
+  void write(GgufElements elements, const std::function<void(GgufPlan&)>& change = nullptr) {
     test::GgufModel model = test::gguf_model(config_, checkpoint_, elements);
     if (config_.rope.kind == RopeKind::kLlama3) {
       // What the converter makes of llama3 scaling.
@@ -34,6 +69,7 @@ class GgufForward : public testing::TestWithParam<std::string> {
       for (size_t i = 0; i < divisors.size(); ++i) divisors[i] /= scaled[i];
       model.plan.tensor("rope_freqs.weight", {divisors.size()}, 0, test::raw(divisors));
     }
+    if (change) change(model.plan);
     test::write_file(folder_.file("model.gguf"), model.plan.bytes());
     std::vector<test::TestTensor> tensors;
     for (const auto& [spec, numbers] : model.tensors) {
@@ -64,10 +100,10 @@ class GgufForward : public testing::TestWithParam<std::string> {
     EXPECT_EQ(logits(folder_.file("model.gguf"), precision), logits(folder_.path(), precision));
   }
 
+  test::TemporaryFolder folder_;
   std::string fixture_;
   ModelConfig config_;
   Checkpoint checkpoint_;
-  test::TemporaryFolder folder_;
 };
 
 TEST_P(GgufForward, LogitsOfTheFolder) {
@@ -165,7 +201,113 @@ TEST_P(GgufForward, FingerprintIsOfTypesAndBytes) {
 
 INSTANTIATE_TEST_SUITE_P(Models, GgufForward,
                          testing::Values("llama2", "llama3", "llama3_1", "smollm2", "mistral",
-                                         "llama_linear", "qwen2", "qwen2_5", "qwen2_5_yarn"),
+                                         "llama_linear", "qwen2", "qwen2_5", "qwen2_5_yarn",
+                                         "qwen3", "gemma3", "gemma2", "phi3", "smollm3", "olmo2",
+                                         "granite"),
+                         [](const auto& tested) { return tested.param; });
+
+struct WrongKey {
+  const char* model;
+  const char* what;
+  std::function<void(GgufPlan&)> change;
+};
+
+// The key with another number, or a new one.
+std::function<void(GgufPlan&)> f32(const char* key, float value) {
+  return [=](GgufPlan& plan) {
+    plan.remove(key);
+    plan.f32(key, value);
+  };
+}
+std::function<void(GgufPlan&)> u32(const char* key, uint32_t value) {
+  return [=](GgufPlan& plan) {
+    plan.remove(key);
+    plan.u32(key, value);
+  };
+}
+
+test::GgufTensor& tensor(GgufPlan& plan, const std::string& name) {
+  return *std::find_if(plan.tensors.begin(), plan.tensors.end(),
+                       [&](const auto& one) { return one.name == name; });
+}
+
+// As if the converter had not added the 1.
+void without_the_one(GgufPlan& plan) {
+  for (test::GgufTensor& tensor : plan.tensors) {
+    if (!tensor.name.ends_with("norm.weight")) continue;
+    std::vector<float> numbers(tensor.data.size() / 4);
+    std::memcpy(numbers.data(), tensor.data.data(), tensor.data.size());
+    for (float& number : numbers) --number;
+    tensor.data = test::raw(numbers);
+  }
+}
+
+void with_every_layer_local(GgufPlan& plan) {
+  plan.add("gemma3.attention.sliding_window_pattern", 9,
+           test::raw<uint32_t>(7) + test::raw<uint64_t>(7) + std::string(7, '\1'));
+}
+
+void with_factors_swapped(GgufPlan& plan) {
+  std::swap(tensor(plan, "rope_factors_long.weight").data,
+            tensor(plan, "rope_factors_short.weight").data);
+}
+
+const WrongKey kWrongKeys[] = {
+    {"qwen3", "epsilon", f32("qwen3.attention.layer_norm_rms_epsilon", 1e-2f)},
+    {"qwen3", "base", f32("qwen3.rope.freq_base", 1.2e6f)},
+    {"gemma3", "window + 1", u32("gemma3.attention.sliding_window", 25)},
+    {"gemma3", "window - 1", u32("gemma3.attention.sliding_window", 23)},
+    {"gemma3", "no window", u32("gemma3.attention.sliding_window", 0)},
+    {"gemma3", "period", u32("gemma3.attention.sliding_window_pattern", 5)},
+    {"gemma3", "layers", with_every_layer_local},
+    {"gemma3", "base", f32("gemma3.rope.freq_base", 1.2e6f)},
+    {"gemma3", "local base", f32("gemma3.rope.freq_base_swa", 12000)},
+    {"gemma3", "factor", f32("gemma3.rope.scaling.factor", 7)},
+    {"gemma3", "cap", f32("gemma3.final_logit_softcapping", 4)},
+    {"gemma3", "norm offset", without_the_one},
+    {"gemma2", "window + 1", u32("gemma2.attention.sliding_window", 25)},
+    {"gemma2", "window - 1", u32("gemma2.attention.sliding_window", 23)},
+    {"gemma2", "period", u32("gemma2.attention.sliding_window_pattern", 3)},
+    {"gemma2", "base", f32("gemma2.rope.freq_base", 12000)},
+    {"gemma2", "cap", f32("gemma2.attn_logit_softcapping", 3.2f)},
+    {"gemma2", "logit cap", f32("gemma2.final_logit_softcapping", 4.2f)},
+    {"gemma2", "norm offset", without_the_one},
+    {"phi3", "window + 1", u32("phi3.attention.sliding_window", 41)},
+    {"phi3", "window - 1", u32("phi3.attention.sliding_window", 39)},
+    {"phi3", "base", f32("phi3.rope.freq_base", 12000)},
+    {"phi3", "factors", with_factors_swapped},
+    {"phi3", "short factors", u32("phi3.rope.scaling.original_context_length", 512)},
+    {"phi3", "rotation factor", f32("phi3.rope.scaling.attn_factor", 1.1f)},
+    {"smollm3", "base", f32("smollm3.rope.freq_base", 6e6f)},
+    {"olmo2", "epsilon", f32("olmo2.attention.layer_norm_rms_epsilon", 1e-2f)},
+    {"olmo2", "base", f32("olmo2.rope.freq_base", 6e5f)},
+    {"granite", "scale", f32("granite.attention.scale", 0.155f)},
+    {"granite", "embedding scale", f32("granite.embedding_scale", 12.5f)},
+    {"granite", "residual scale", f32("granite.residual_scale", 0.23f)},
+    {"granite", "logit scale", f32("granite.logit_scale", 8.2f)},
+};
+
+class GgufWrongKeys : public GgufForward {};
+
+TEST_P(GgufWrongKeys, AreNoticed) {
+  write(GgufElements::kF32);
+  const auto expected = reference::to_double(logits(folder_.path(), kF32));
+  int tried = 0;
+  for (const WrongKey& wrong : kWrongKeys) {
+    if (wrong.model != GetParam()) continue;
+    write(GgufElements::kF32, wrong.change);
+    const auto got = reference::to_double(logits(folder_.file("model.gguf"), kF32));
+    const double error = reference::worst_row_error(got, expected, config_.vocab_size);
+    std::cout << GetParam() << ", wrong " << wrong.what << ": " << error << "\n";
+    EXPECT_GT(error, reference::kFloat32Bound) << wrong.what;
+    ++tried;
+  }
+  EXPECT_GT(tried, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, GgufWrongKeys,
+                         testing::Values("qwen3", "gemma3", "gemma2", "phi3", "smollm3", "olmo2",
+                                         "granite"),
                          [](const auto& tested) { return tested.param; });
 
 }  // namespace

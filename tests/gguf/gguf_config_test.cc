@@ -3,10 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
+#include <iostream>
+#include <limits>
 
 #include "model/gguf/gguf_tokenizer.h"
 #include "model/model_source.h"
+#include "model/model_spec.h"
 #include "tests/support/gguf_model.h"
 #include "tests/support/workspace.h"
 
@@ -16,9 +20,11 @@ namespace {
 using test::GgufPlan;
 using test::raw;
 
-// A llama of 2 layers whose weights are all 0.
-GgufPlan small_model() {
+// A model of 2 layers whose weights are all 0.
+GgufPlan small_model(ModelFamily family = ModelFamily::kLlama) {
   ModelConfig config;
+  config.family = family;
+  config.qkv_bias = family == ModelFamily::kQwen2;
   config.hidden_size = 64;
   config.intermediate_size = 32;
   config.layers = 2;
@@ -29,13 +35,22 @@ GgufPlan small_model() {
   config.rms_norm_eps = 1e-5;
   config.max_position_embeddings = 100;
   config.rope.theta = 5000;
+  config.rope.head_dim = 16;
   config.bos_token_id = 1;
   config.eos_token_ids = {2};
+  config.attention_soft_cap = 20;
+  if (family == ModelFamily::kPhi3) {
+    config.rope.kind = RopeKind::kLongRope;
+    config.rope.original_max_position_embeddings = 50;
+    config.rope.long_factors = {1, 2, 3, 4, 5, 6, 7, 8};
+    config.rope.short_factors = {1, 1, 1, 1, 1, 1, 1, 2};
+    config.rope.rotation_factor = 1.25;
+  }
   GgufPlan plan = test::gguf_keys(config);
   for (const TensorSpec& spec : expected_tensors(config)) {
     uint64_t elements = 1;
     for (const int64_t extent : spec.shape) elements *= static_cast<uint64_t>(extent);
-    plan.tensor(test::gguf_name(spec.name), {spec.shape.rbegin(), spec.shape.rend()}, 0,
+    plan.tensor(test::gguf_name(spec.name, family), {spec.shape.rbegin(), spec.shape.rend()}, 0,
                 std::string(4 * elements, '\0'));
   }
   return plan;
@@ -55,8 +70,9 @@ class GgufModelTest : public testing::Test {
     return *config;
   }
   // With the place of the key for "@": "key 'name', byte N".
-  void expect_fault(const std::function<void(GgufPlan&)>& change, const std::string& expected) {
-    GgufPlan plan = small_model();
+  void expect_fault(const std::function<void(GgufPlan&)>& change, const std::string& expected,
+                    ModelFamily family = ModelFamily::kLlama) {
+    GgufPlan plan = small_model(family);
     change(plan);
     const auto source = open(plan);
     const auto read = source.ok() ? (*source)->config() : Result<ModelConfig>(source.error());
@@ -130,11 +146,274 @@ TEST_F(GgufModelTest, RopeScaling) {
   EXPECT_NE(rope_identity(c.rope), rope_identity(plain));
 }
 
+// What llama.cpp takes where a converter wrote no key.
+TEST_F(GgufModelTest, Gemma3WithoutItsKeys) {
+  GgufPlan plan = small_model(ModelFamily::kGemma3);
+  plan.key("gemma3.block_count").value = raw<uint32_t>(7);
+  ModelConfig c = config(plan);
+  EXPECT_FALSE(c.sliding_window || c.window_rope);
+  plan.u32("gemma3.attention.sliding_window", 40);
+  c = config(plan);
+  EXPECT_EQ(c.model_type, "gemma3_text");
+  EXPECT_EQ(c.sliding_window, 40);
+  EXPECT_EQ(c.window_layers, (std::vector<bool>{true, true, true, true, true, false, true}));
+  EXPECT_EQ(c.window_rope->theta, 10000);
+  EXPECT_EQ(c.window_rope->head_dim, 16);
+  EXPECT_EQ(c.rope.theta, 5000);
+  EXPECT_EQ(c.embedding_multiplier, 8);
+  EXPECT_FALSE(c.norm_plus_one);
+  EXPECT_FALSE(c.attention_scale);
+  EXPECT_EQ(c.attention_soft_cap, 0);
+  EXPECT_EQ(c.logit_soft_cap, 0);
+}
+
+TEST_F(GgufModelTest, Gemma3WithAllKeys) {
+  GgufPlan plan = small_model(ModelFamily::kGemma3);
+  plan.u32("gemma3.attention.sliding_window", 40)
+      .f32("gemma3.rope.freq_base_swa", 7000)
+      .f32("gemma3.final_logit_softcapping", 25)
+      .text("gemma3.rope.scaling.type", "linear")
+      .f32("gemma3.rope.scaling.factor", 8)
+      .add("gemma3.attention.sliding_window_pattern", 9,
+           raw<uint32_t>(7) + raw<uint64_t>(2) + std::string("\0\1", 2));
+  ModelConfig c = config(plan);
+  EXPECT_EQ(c.window_layers, (std::vector<bool>{false, true}));
+  EXPECT_EQ(c.window_rope->theta, 7000);
+  EXPECT_EQ(c.window_rope->kind, RopeKind::kDefault) << "local layers are not scaled";
+  EXPECT_EQ(c.rope.factor, 8);
+  EXPECT_EQ(c.max_positions, 100) << "the context counts the scaling";
+  EXPECT_EQ(c.logit_soft_cap, 25);
+  plan.remove("gemma3.attention.sliding_window_pattern");
+  plan.u32("gemma3.attention.sliding_window_pattern", 1);
+  c = config(plan);
+  EXPECT_FALSE(c.sliding_window || c.window_rope) << "every layer is global";
+}
+
+TEST_F(GgufModelTest, Gemma2WithoutItsKeys) {
+  GgufPlan plan = small_model(ModelFamily::kGemma2);
+  plan.key("gemma2.context_length").value = raw<uint32_t>(8192);
+  ModelConfig c = config(plan);
+  EXPECT_EQ(c.attention_soft_cap, 20);
+  EXPECT_EQ(c.logit_soft_cap, 30);
+  EXPECT_EQ(c.sliding_window, 4096);
+  EXPECT_EQ(c.window_layers, (std::vector<bool>{true, false}));
+  EXPECT_FALSE(c.window_rope);
+  EXPECT_EQ(c.rope.theta, 10000);
+  plan.remove("gemma2.attn_logit_softcapping");
+  plan.f32("gemma2.final_logit_softcapping", 21);
+  c = config(plan);
+  EXPECT_EQ(c.attention_soft_cap, 50);
+  EXPECT_EQ(c.logit_soft_cap, 21);
+}
+
+// Their scale is no power of the head's width, and no key says it.
+TEST_F(GgufModelTest, TheLargestGemmasHaveTheirScale) {
+  for (const auto& [family, layers] :
+       {std::pair{ModelFamily::kGemma2, 46u}, {ModelFamily::kGemma3, 62u}}) {
+    const std::string a = test::gguf_architecture(family);
+    GgufPlan plan = small_model(family);
+    plan.key(a + ".attention.head_count").value = raw<uint32_t>(2);
+    plan.u32(a + ".attention.key_length", 16).u32(a + ".attention.value_length", 16);
+    EXPECT_EQ(config(plan).attention_scale, std::nullopt);
+    plan.key(a + ".block_count").value = raw<uint32_t>(layers);
+    EXPECT_EQ(config(plan).attention_scale, 1 / std::sqrt(32.0)) << a;
+  }
+}
+
+TEST_F(GgufModelTest, LongRopeIsChosenByTheContext) {
+  GgufPlan plan = small_model(ModelFamily::kPhi3);
+  plan.key("phi3.attention.sliding_window").value = raw<uint32_t>(60);
+  ModelConfig c = config(plan);
+  EXPECT_EQ(c.rope.kind, RopeKind::kLongRope);
+  EXPECT_EQ(c.rope.divisors, (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(c.rope.rotation_factor, 1.25);
+  EXPECT_EQ(c.sliding_window, 60);
+  EXPECT_TRUE(c.window_layers.empty());
+  limit_positions(c, 50);
+  EXPECT_EQ(c.rope.divisors, c.rope.short_factors);
+  EXPECT_TRUE(check(plan).ok()) << check(plan).error().message;
+  // Without the tensors the other two keys say nothing.
+  std::erase_if(plan.tensors, [](const auto& t) { return t.name.starts_with("rope_factors"); });
+  plan.remove("phi3.rope.scaling.attn_factor");
+  plan.key("phi3.attention.sliding_window").value = raw<uint32_t>(0);
+  plan.u32("phi3.rope.dimension_count", 12);
+  c = config(plan);
+  EXPECT_EQ(c.rope.kind, RopeKind::kDefault);
+  EXPECT_EQ(c.rope.head_dim, 12);
+  EXPECT_EQ(c.head_dim, 16);
+  EXPECT_FALSE(c.sliding_window);
+}
+
+TEST_F(GgufModelTest, SmolLm3HasLayersWithoutRope) {
+  GgufPlan plan = small_model(ModelFamily::kSmolLm3);
+  plan.key("smollm3.block_count").value = raw<uint32_t>(5);
+  EXPECT_EQ(config(plan).unrotated_layers, (std::vector<bool>{false, false, false, true, false}));
+}
+
+TEST_F(GgufModelTest, GraniteHasItsScales) {
+  GgufPlan plan = small_model(ModelFamily::kGranite);
+  plan.key("granite.attention.scale").value = raw(0.25f);
+  plan.key("granite.logit_scale").value = raw(8.0f);
+  plan.remove("granite.embedding_scale");
+  plan.key("granite.residual_scale").value = raw(0.5f);
+  plan.boolean("granite.rope.scaling.finetuned", true);
+  const ModelConfig c = config(plan);
+  EXPECT_EQ(c.attention_scale, 0.25);
+  EXPECT_EQ(c.logits_scaling, 8);
+  EXPECT_EQ(c.embedding_multiplier, 1);
+  EXPECT_EQ(c.residual_multiplier, 0.5);
+}
+
+TEST_F(GgufModelTest, FaultsOfFamilies) {
+  const auto message = [&](ModelFamily family, const std::function<void(GgufPlan&)>& change) {
+    GgufPlan plan = small_model(family);
+    change(plan);
+    const auto source = open(plan);
+    EXPECT_TRUE(source.ok());
+    const auto read = (*source)->config();
+    return read.ok() ? "" : read.error().message;
+  };
+  using enum ModelFamily;
+  const auto expect = [&](ModelFamily family, const std::string& expected,
+                          const std::function<void(GgufPlan&)>& change) {
+    const std::string found = message(family, change);
+    EXPECT_NE(found.find(expected), std::string::npos) << expected << "\n" << found;
+    EXPECT_EQ(found.find('\n'), std::string::npos) << found;
+  };
+  expect(kOlmo2, ": expected none, found 40: this is OLMo 3, which is not computed; use OLMo 2",
+         [](auto& p) { p.u32("olmo2.attention.sliding_window", 40); });
+  expect(kGranite,
+         ": expected true, found false: layers without RoPE are not computed for this "
+         "architecture; use a Granite 3 model",
+         [](auto& p) { p.boolean("granite.rope.scaling.finetuned", false); });
+  expect(kGranite, "key 'granite.attention.scale': is missing, expected a number above 0",
+         [](auto& p) { p.remove("granite.attention.scale"); });
+  expect(kGranite, "key 'granite.logit_scale': is missing, expected a number above 0",
+         [](auto& p) { p.remove("granite.logit_scale"); });
+  expect(kGemma3, ": expected true or false for each of 2 layers, found 1; fetch the file again",
+         [](auto& p) {
+           p.add("gemma3.attention.sliding_window_pattern", 9,
+                 raw<uint32_t>(7) + raw<uint64_t>(1) + std::string(1, '\0'));
+         });
+  expect(kGemma3, ": expected an array of bool, found an array of i32; fetch the file again",
+         [](auto& p) {
+           p.ints("gemma3.attention.sliding_window_pattern", {1, 0});
+         });
+  expect(kGemma3, ": expected an integer from 1 to 2147483648, found 0; fetch the file again",
+         [](auto& p) { p.u32("gemma3.attention.sliding_window_pattern", 0); });
+  expect(kGemma3,
+         "unsupported key with value 50.000000; the engine does not know whether it changes the "
+         "result: use a supported model",
+         [](auto& p) { p.f32("gemma3.attn_logit_softcapping", 50); });
+  for (const ModelFamily family : {kQwen3, kSmolLm3, kGranite})
+    expect(family, "unsupported key with value 40; ", [&](auto& p) {
+      p.u32(test::gguf_architecture(family) + ".attention.sliding_window", 40);
+    });
+  expect(kPhi3, "tensor 'rope_factors_short.weight': is missing, expected F32 [8]; fetch the file",
+         [](auto& p) {
+           std::erase_if(p.tensors,
+                         [](const auto& t) { return t.name == "rope_factors_short.weight"; });
+         });
+  expect(kPhi3, "key 'phi3.rope.scaling.attn_factor': is missing, expected a number above 0",
+         [](auto& p) { p.remove("phi3.rope.scaling.attn_factor"); });
+  expect(kPhi3, "key 'phi3.rope.scaling.original_context_length': is missing, expected an integer",
+         [](auto& p) { p.remove("phi3.rope.scaling.original_context_length"); });
+  expect(kPhi3, ": expected none, linear, yarn or longrope, found 'su'; use a model with one of ",
+         [](auto& p) {
+           p.text("phi3.rope.scaling.type", "su");
+           p.remove("phi3.rope.scaling.attn_factor");
+         });
+  expect(kQwen3, ": expected none, linear or yarn, found 'longrope'; use a model with one of these",
+         [](auto& p) { p.text("qwen3.rope.scaling.type", "longrope"); });
+}
+
+TEST_F(GgufModelTest, PartsOfHeadsAreRotatedInPhi3Only) {
+  GgufPlan plan = small_model(ModelFamily::kPhi3);
+  plan.u32("phi3.rope.dimension_count", 18);
+  EXPECT_NE(
+      (*open(plan))
+          ->config()
+          .error()
+          .message.find(
+              "expected an even number up to the head's 16 dimensions, found 18; fetch the file "
+              "again"),
+      std::string::npos);
+  plan = small_model(ModelFamily::kQwen3);
+  plan.u32("qwen3.rope.dimension_count", 8);
+  EXPECT_NE(
+      (*open(plan))
+          ->config()
+          .error()
+          .message.find("expected rotation of whole heads, 16, found 8; use a model that has them"),
+      std::string::npos);
+}
+
+constexpr ModelFamily kEveryFamily[] = {
+    ModelFamily::kLlama,   ModelFamily::kQwen2,  ModelFamily::kQwen3,
+    ModelFamily::kGemma3,  ModelFamily::kGemma2, ModelFamily::kPhi3,
+    ModelFamily::kSmolLm3, ModelFamily::kOlmo2,  ModelFamily::kGranite};
+
+// Each key with numbers that no converter writes, and with values of other types: refused with a
+// message, or a model that can be described and checked. Of most families only keys of their own.
+TEST_F(GgufModelTest, AnyValueOfAKeyIsRefusedOrRead) {
+  const std::pair<uint32_t, std::string> values[] = {
+      {4, raw<uint32_t>(0)},
+      {4, raw<uint32_t>(3)},
+      {4, raw<uint32_t>(UINT32_MAX)},
+      {5, raw<int32_t>(-1)},
+      {6, raw(0.0f)},
+      {6, raw(1e-30f)},
+      {6, raw(3e38f)},
+      {6, raw(std::numeric_limits<float>::quiet_NaN())},
+      {8, test::gguf_string("linear")},
+      {9, raw<uint32_t>(7) + raw<uint64_t>(0)},
+      {9, raw<uint32_t>(7) + raw<uint64_t>(2) + std::string(2, '\1')}};
+  const GgufPlan llama = small_model();
+  int refused = 0, read = 0;
+  for (const ModelFamily family : kEveryFamily) {
+    GgufPlan sound = small_model(family);
+    if (family == ModelFamily::kGemma3)
+      sound.u32("gemma3.attention.sliding_window", 40)
+          .u32("gemma3.attention.sliding_window_pattern", 2)
+          .f32("gemma3.rope.freq_base_swa", 7000);
+    EXPECT_TRUE(check(sound).ok()) << check(sound).error().message;
+    const std::string prefix = test::gguf_architecture(family) + ".";
+    const bool all = family == ModelFamily::kLlama || family == ModelFamily::kGemma3 ||
+                     family == ModelFamily::kPhi3;
+    for (const test::GgufKey& key : sound.keys) {
+      const bool shared =
+          !key.name.starts_with(prefix) || llama.has("llama." + key.name.substr(prefix.size()));
+      for (const auto& [type, value] : values) {
+        if (shared && !all) break;
+        GgufPlan plan = sound;
+        plan.key(key.name) = {key.name, type, value};
+        const auto source = open(plan);
+        const auto config = source.ok() ? (*source)->config() : Result<ModelConfig>(source.error());
+        if (!config.ok()) {
+          EXPECT_TRUE(config.error().message.starts_with(path_ + ": ")) << config.error().message;
+          ++refused;
+          continue;
+        }
+        const ModelSpec spec = make_model_spec(*config);
+        for (const AttentionType& attention : spec.attention_types)
+          EXPECT_EQ(pair_frequencies(spec, attention).size(),
+                    static_cast<size_t>(config->head_dim / 2));
+        (void)(*(*source)->weights())->check(*config);
+        ++read;
+      }
+    }
+  }
+  std::cout << refused << " refused, " << read << " read\n";
+  EXPECT_GT(refused, 100);
+  EXPECT_GT(read, 50);
+}
+
 TEST_F(GgufModelTest, ArchitecturesThatAreNotComputedAreNamed) {
-  expect_fault([](auto& p) { p.key("general.architecture").value = test::gguf_string("gemma3"); },
-               "key 'general.architecture', byte 56: expected one of llama, qwen2, found "
-               "'gemma3'; the engine does not compute this architecture: use a model of one of "
-               "these");
+  expect_fault(
+      [](auto& p) { p.key("general.architecture").value = test::gguf_string("gpt-oss"); },
+      "key 'general.architecture', byte 56: expected one of llama, qwen2, qwen3, gemma3, "
+      "gemma2, phi3, smollm3, olmo2, granite, found 'gpt-oss'; the engine does not compute "
+      "this architecture: use a model of one of these");
   expect_fault([](auto& p) { p.remove("general.architecture"); },
                "key 'general.architecture': is missing, expected a text; fetch the file again");
 }

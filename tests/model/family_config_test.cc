@@ -55,6 +55,8 @@ TEST(FamilyConfig, Windows) {
             "110110");
   EXPECT_EQ(fault(family("gemma3_text", {{"sliding_window", nullptr}})),
             "c.json: /sliding_window: is missing, expected the width of the layers' windows");
+  const ModelConfig global = read(family("gemma3_text", {{"sliding_window_pattern", 1}}));
+  EXPECT_FALSE(global.sliding_window || global.window_rope) << "every layer is global";
   EXPECT_EQ(layers_of(read(family("gemma2")).window_layers), "101010");
   const json types = {"full_attention",    "sliding_attention", "full_attention",
                       "sliding_attention", "full_attention",    "full_attention"};

@@ -55,20 +55,55 @@ inline std::string q8_blocks(std::vector<float>& numbers) {
   return out;
 }
 
-inline std::string gguf_name(std::string name) {
-  const std::pair<const char*, const char*> names[] = {{"model.embed_tokens", "token_embd"},
-                                                       {"model.norm", "output_norm"},
-                                                       {"lm_head", "output"},
-                                                       {"model.layers", "blk"},
-                                                       {"input_layernorm", "attn_norm"},
-                                                       {"post_attention_layernorm", "ffn_norm"},
-                                                       {"self_attn.q_proj", "attn_q"},
-                                                       {"self_attn.k_proj", "attn_k"},
-                                                       {"self_attn.v_proj", "attn_v"},
-                                                       {"self_attn.o_proj", "attn_output"},
-                                                       {"mlp.gate_proj", "ffn_gate"},
-                                                       {"mlp.up_proj", "ffn_up"},
-                                                       {"mlp.down_proj", "ffn_down"}};
+inline std::string gguf_architecture(ModelFamily family) {
+  switch (family) {
+    case ModelFamily::kQwen2:
+      return "qwen2";
+    case ModelFamily::kQwen3:
+      return "qwen3";
+    case ModelFamily::kGemma2:
+      return "gemma2";
+    case ModelFamily::kGemma3:
+      return "gemma3";
+    case ModelFamily::kSmolLm3:
+      return "smollm3";
+    case ModelFamily::kOlmo2:
+      return "olmo2";
+    case ModelFamily::kPhi3:
+      return "phi3";
+    case ModelFamily::kGranite:
+      return "granite";
+    default:
+      return "llama";
+  }
+}
+
+inline bool is_gemma(ModelFamily family) {
+  return family == ModelFamily::kGemma2 || family == ModelFamily::kGemma3;
+}
+
+inline std::string gguf_name(std::string name, ModelFamily family = ModelFamily::kLlama) {
+  const bool output_norms = is_gemma(family) || family == ModelFamily::kOlmo2;
+  const std::pair<const char*, const char*> names[] = {
+      {"model.embed_tokens", "token_embd"},
+      {"model.norm", "output_norm"},
+      {"lm_head", "output"},
+      {"model.layers", "blk"},
+      {"input_layernorm", "attn_norm"},
+      {"post_attention_layernorm", output_norms ? "post_attention_norm" : "ffn_norm"},
+      {"pre_feedforward_layernorm", "ffn_norm"},
+      {"post_feedforward_layernorm", "post_ffw_norm"},
+      {"self_attn.q_proj", "attn_q"},
+      {"self_attn.k_proj", "attn_k"},
+      {"self_attn.v_proj", "attn_v"},
+      {"self_attn.qkv_proj", "attn_qkv"},
+      {"self_attn.q_norm", "attn_q_norm"},
+      {"self_attn.k_norm", "attn_k_norm"},
+      {"self_attn.o_proj", "attn_output"},
+      {"mlp.gate_proj", "ffn_gate"},
+      {"mlp.up_proj", "ffn_up"},
+      {"mlp.gate_up_proj", "ffn_up"},
+      {"mlp.down_proj", "ffn_down"}};
   for (const auto& [from, to] : names)
     if (const size_t at = name.find(from); at != std::string::npos)
       name.replace(at, std::string(from).size(), to);
@@ -81,9 +116,40 @@ struct GgufModel {
   std::vector<std::pair<TensorSpec, std::vector<float>>> tensors;
 };
 
-// Keys of the configuration, without a tokenizer.
+// Converters write what is not the architecture's own, and leave out what follows from the rest.
+inline void add_family_keys(const ModelConfig& config, const std::string& a, GgufPlan& plan) {
+  const auto number = [&](const char* name, double value) {
+    plan.f32(a + name, static_cast<float>(value));
+  };
+  if (config.family == ModelFamily::kGemma2)
+    number(".attn_logit_softcapping", config.attention_soft_cap);
+  if (config.logit_soft_cap > 0) number(".final_logit_softcapping", config.logit_soft_cap);
+  if (config.family == ModelFamily::kPhi3) {
+    if (!config.sliding_window) plan.u32(a + ".attention.sliding_window", 0);
+    plan.u32(a + ".rope.scaling.original_context_length",
+             static_cast<uint32_t>(config.rope.original_max_position_embeddings));
+  }
+  if (config.rope.kind == RopeKind::kLongRope) {
+    number(".rope.scaling.attn_factor", config.rope.rotation_factor);
+    const uint64_t pairs = config.rope.long_factors.size();
+    plan.tensor("rope_factors_long.weight", {pairs}, 0, raw(config.rope.long_factors));
+    plan.tensor("rope_factors_short.weight", {pairs}, 0, raw(config.rope.short_factors));
+  }
+  if (config.family == ModelFamily::kGranite) {
+    number(".attention.scale", config.attention_scale.value_or(1));
+    number(".embedding_scale", config.embedding_multiplier);
+    number(".residual_scale", config.residual_multiplier);
+    number(".logit_scale", config.logits_scaling);
+  }
+}
+
+// Keys of the configuration, without a tokenizer, and the tensors of RoPE's factors.
 inline GgufPlan gguf_keys(const ModelConfig& config) {
-  const std::string a = config.family == ModelFamily::kQwen2 ? "qwen2" : "llama";
+  const std::string a = gguf_architecture(config.family);
+  const bool own_width = config.head_dim * config.heads != config.hidden_size;
+  const bool complete = config.family == ModelFamily::kLlama ||
+                        config.family == ModelFamily::kMistral ||
+                        config.family == ModelFamily::kQwen2;
   GgufPlan plan;
   plan.text("general.architecture", a)
       .u32(a + ".block_count", static_cast<uint32_t>(config.layers))
@@ -92,12 +158,15 @@ inline GgufPlan gguf_keys(const ModelConfig& config) {
       .u32(a + ".feed_forward_length", static_cast<uint32_t>(config.intermediate_size))
       .u32(a + ".attention.head_count", static_cast<uint32_t>(config.heads))
       .u32(a + ".attention.head_count_kv", static_cast<uint32_t>(config.kv_heads))
-      .u32(a + ".attention.key_length", static_cast<uint32_t>(config.head_dim))
-      .u32(a + ".attention.value_length", static_cast<uint32_t>(config.head_dim))
-      .u32(a + ".rope.dimension_count", static_cast<uint32_t>(config.head_dim))
-      .u32(a + ".vocab_size", static_cast<uint32_t>(config.vocab_size))
-      .f32(a + ".rope.freq_base", static_cast<float>(config.rope.theta))
       .f32(a + ".attention.layer_norm_rms_epsilon", static_cast<float>(config.rms_norm_eps));
+  if (complete || own_width)
+    plan.u32(a + ".attention.key_length", static_cast<uint32_t>(config.head_dim))
+        .u32(a + ".attention.value_length", static_cast<uint32_t>(config.head_dim));
+  if (complete || config.rope.head_dim != config.head_dim)
+    plan.u32(a + ".rope.dimension_count", static_cast<uint32_t>(config.rope.head_dim));
+  if (complete) plan.u32(a + ".vocab_size", static_cast<uint32_t>(config.vocab_size));
+  if (config.family != ModelFamily::kGemma2)
+    plan.f32(a + ".rope.freq_base", static_cast<float>(config.rope.theta));
   if (config.rope.kind == RopeKind::kLinear || config.rope.kind == RopeKind::kYarn)
     plan.text(a + ".rope.scaling.type", rope_kind_name(config.rope.kind))
         .f32(a + ".rope.scaling.factor", static_cast<float>(config.rope.factor));
@@ -110,6 +179,7 @@ inline GgufPlan gguf_keys(const ModelConfig& config) {
     plan.u32("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(*config.bos_token_id));
   if (!config.eos_token_ids.empty())
     plan.u32("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(config.eos_token_ids.front()));
+  add_family_keys(config, a, plan);
   return plan;
 }
 
@@ -125,9 +195,13 @@ inline GgufModel gguf_model(const ModelConfig& config, const Checkpoint& checkpo
     const bool matrix = spec.shape.size() == 2;
     const auto rows = static_cast<size_t>(spec.shape[0]);
     const size_t width = numbers.size() / rows, half = static_cast<size_t>(config.head_dim) / 2;
-    const bool interleaved =
-        config.family != ModelFamily::kQwen2 && (spec.name.find("q_proj") != std::string::npos ||
-                                                 spec.name.find("k_proj") != std::string::npos);
+    const bool permuted =
+        config.family == ModelFamily::kLlama || config.family == ModelFamily::kMistral ||
+        config.family == ModelFamily::kSmolLm3 || config.family == ModelFamily::kGranite;
+    const bool interleaved = permuted && (spec.name.find("q_proj") != std::string::npos ||
+                                          spec.name.find("k_proj") != std::string::npos);
+    // With the 1 in the weights, as float32.
+    const bool plus_one = is_gemma(config.family) && spec.name.find("norm") != std::string::npos;
     uint32_t type = 0;
     std::vector<std::string> stored(rows);
     for (size_t row = 0; row < rows; ++row) {
@@ -150,13 +224,18 @@ inline GgufModel gguf_model(const ModelConfig& config, const Checkpoint& checkpo
       }
       std::copy(line.begin(), line.end(),
                 numbers.begin() + static_cast<std::ptrdiff_t>(row * width));
+      if (plus_one) {
+        type = 0;
+        for (float& number : line) ++number;
+        bytes = raw(line);
+      }
       const size_t head = row / (2 * half) * 2 * half, in_head = row % (2 * half);
       stored[interleaved ? head + 2 * (in_head % half) + in_head / half : row] = bytes;
     }
     std::string all;
     for (const std::string& line : stored) all += line;
     std::vector<uint64_t> dimensions(spec.shape.rbegin(), spec.shape.rend());
-    out.plan.tensor(gguf_name(spec.name), dimensions, type, all);
+    out.plan.tensor(gguf_name(spec.name, config.family), dimensions, type, all);
     out.tensors.emplace_back(spec, numbers);
   }
   return out;

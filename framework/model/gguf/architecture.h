@@ -15,14 +15,15 @@ struct Architecture {
   std::string_view model_type;     // Hugging Face's
   bool pairs_interleaved = false;  // rows of q and k: see GgufWeights
   bool qkv_bias = false;           // always; else where the file has it
+  bool output_norms = false;       // on what attention and the MLP give, before the sum
 };
 
 const Architecture* find_architecture(std::string_view name);  // nullptr: not computed
-// "llama, qwen2".
+// "llama, qwen2, ...".
 std::string known_architectures();
 
 // The name in GGUF files of a tensor that Hugging Face calls `name`; "" for one that is none of a
 // decoder.
-std::string gguf_tensor_name(std::string_view name);
+std::string gguf_tensor_name(const Architecture& architecture, std::string_view name);
 
 }  // namespace dbsa::gguf

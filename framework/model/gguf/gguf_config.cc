@@ -1,196 +1,111 @@
 #include "model/gguf/gguf_config.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <utility>
 
-#include "model/gguf/key_reader.h"
+#include "model/gguf/config_reader.h"
+#include "model/gguf/gguf_family.h"
+#include "model/gguf/gguf_rope.h"
 #include "model/json_reader.h"
 
 namespace dbsa::gguf {
 namespace {
 
 constexpr int64_t kMaxHeads = 65536;
-constexpr const char* kRopeFactors = "rope_freqs.weight";
+void expect_head_dim(ConfigReader& reader, const char* name, int64_t found, const char* what) {
+  if (found != reader.config.head_dim)
+    reader.keys.fault(reader.key(name), std::string("expected ") + what + ", " +
+                                            std::to_string(reader.config.head_dim) + ", found " +
+                                            std::to_string(found) + "; use a model that has them");
+}
 
-// Keys of one architecture: "llama.block_count" for "block_count".
-class ConfigReader {
- public:
-  ConfigReader(const GgufParts& parts, const Architecture& architecture)
-      : parts_(parts),
-        architecture_(architecture),
-        keys_(parts.first().path(), parts.first().keys(), &faults_),
-        prefix_(std::string(architecture.name) + ".") {}
+// How many dimensions of a head are rotated.
+void check_rotated(ConfigReader& reader, int64_t rotated) {
+  if (reader.config.family != ModelFamily::kPhi3)
+    return expect_head_dim(reader, "rope.dimension_count", rotated, "rotation of whole heads");
+  if (rotated % 2 != 0 || rotated > reader.config.head_dim)
+    reader.keys.fault(reader.key("rope.dimension_count"),
+                      "expected an even number up to the head's " +
+                          std::to_string(reader.config.head_dim) + " dimensions, found " +
+                          std::to_string(rotated) + "; fetch the file again");
+}
 
-  Result<ModelConfig> read() {
-    config_.family = architecture_.family;
-    config_.model_type = architecture_.model_type;
-    read_shape();
-    config_.rms_norm_eps = keys_.number(key("attention.layer_norm_rms_epsilon"), std::nullopt, 0);
-    read_tensors();
-    read_rope();
-    if (keys_.has(key("attention.sliding_window")))
-      if (const int64_t window =
-              keys_.integer(key("attention.sliding_window"), 0, 0, kMaxDimension);
-          window > 0)
-        config_.sliding_window = window;
-    read_tokens();
-    if (keys_.integer(key("expert_count"), 0, 0, kMaxDimension) > 0)
-      keys_.fault(key("expert_count"),
-                  "expected a model without experts, found one with them; use a dense model");
-    keys_.integer(key("expert_used_count"), 0, 0, kMaxDimension);
-    keys_.refuse_unread(prefix_, prefix_ + "tensor_data_layout",
-                        "the engine does not know whether it changes the result: use a supported "
-                        "model");
-    if (faults_.empty()) return config_;
-    std::string message = faults_[0];
-    for (size_t i = 1; i < faults_.size(); ++i) message += "\n" + faults_[i];
-    return Error{ErrorCode::kConfig, message, {}};
+void read_shape(ConfigReader& reader) {
+  KeyReader& keys = reader.keys;
+  ModelConfig& config = reader.config;
+  const auto integer = [&](const char* name, std::optional<int64_t> absent, int64_t most) {
+    return keys.integer(reader.key(name), absent, 1, most);
+  };
+  const size_t before = reader.faults.size();
+  config.hidden_size = integer("embedding_length", std::nullopt, kMaxDimension);
+  config.intermediate_size = integer("feed_forward_length", std::nullopt, kMaxDimension);
+  config.layers = integer("block_count", std::nullopt, 65536);
+  config.heads = integer("attention.head_count", std::nullopt, kMaxHeads);
+  config.kv_heads = integer("attention.head_count_kv", config.heads, kMaxHeads);
+  config.head_dim = integer("attention.key_length", config.hidden_size / config.heads, kMaxHeads);
+  const int64_t values = integer("attention.value_length", config.head_dim, kMaxHeads);
+  config.rope.head_dim = integer("rope.dimension_count", config.head_dim, kMaxHeads);
+  config.max_position_embeddings = integer("context_length", std::nullopt, kMaxDimension);
+  config.max_positions = config.max_position_embeddings;
+  if (reader.faults.size() != before) return;  // the rest would follow from those
+  if (config.heads % config.kv_heads != 0)
+    keys.fault(reader.key("attention.head_count_kv"),
+               "expected a divisor of the " + std::to_string(config.heads) + " heads, found " +
+                   std::to_string(config.kv_heads));
+  if (config.head_dim % 2 != 0 || config.head_dim == 0)
+    keys.fault(
+        reader.key("attention.key_length"),
+        "expected an even number for rotary embedding, found " + std::to_string(config.head_dim));
+  expect_head_dim(reader, "attention.value_length", values, "values as wide as keys");
+  check_rotated(reader, config.rope.head_dim);
+}
+
+// What only the tensors say.
+void read_tensors(ConfigReader& reader) {
+  ModelConfig& config = reader.config;
+  const auto has = [&](const char* name) { return reader.parts.contains(name); };
+  config.tie_word_embeddings = !has("output.weight");
+  config.qkv_bias = reader.architecture.qkv_bias || has("blk.0.attn_q.bias");
+  config.output_bias = has("blk.0.attn_output.bias");
+  config.mlp_bias = has("blk.0.ffn_gate.bias");
+  const GgufFile* file = reader.parts.file_of("token_embd.weight");
+  const TensorEntry* table = file == nullptr ? nullptr : file->find("token_embd.weight");
+  if (table == nullptr) {
+    reader.faults.push_back(reader.parts.first().path() +
+                            ": tensor 'token_embd.weight' is missing; fetch the file again");
+    return;
   }
+  config.vocab_size = table->shape.front();
+  const std::string key = reader.key("vocab_size");
+  const int64_t said = reader.keys.integer(key, config.vocab_size, 1, kMaxDimension);
+  if (said != config.vocab_size)
+    reader.keys.fault(key, "expected the " + std::to_string(config.vocab_size) +
+                               " rows of token_embd.weight, found " + std::to_string(said) +
+                               "; fetch the file again");
+}
 
- private:
-  std::string key(const char* name) const { return prefix_ + name; }
+// Ids outside the model's vocabulary are passed over: they stand for no token.
+void read_tokens(ConfigReader& reader) {
+  ModelConfig& config = reader.config;
+  const auto id = [&](const char* name) -> std::optional<int64_t> {
+    const std::string full = std::string("tokenizer.ggml.") + name;
+    if (!reader.keys.has(full)) return std::nullopt;
+    const int64_t found = reader.keys.integer(full, 0, 0, int64_t{UINT32_MAX});
+    return found < config.vocab_size ? std::optional<int64_t>(found) : std::nullopt;
+  };
+  config.bos_token_id = id("bos_token_id");
+  std::vector<int64_t>& ends = config.eos_token_ids;
+  for (const char* name : {"eos_token_id", "eot_token_id", "eom_token_id"})
+    if (const auto end = id(name)) ends.push_back(*end);
+  std::sort(ends.begin(), ends.end());
+  ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
+}
 
-  void read_shape() {
-    const size_t before = faults_.size();
-    config_.hidden_size = keys_.integer(key("embedding_length"), std::nullopt, 1, kMaxDimension);
-    config_.intermediate_size =
-        keys_.integer(key("feed_forward_length"), std::nullopt, 1, kMaxDimension);
-    config_.layers = keys_.integer(key("block_count"), std::nullopt, 1, 65536);
-    config_.heads = keys_.integer(key("attention.head_count"), std::nullopt, 1, kMaxHeads);
-    config_.kv_heads = keys_.integer(key("attention.head_count_kv"), config_.heads, 1, kMaxHeads);
-    config_.head_dim = keys_.integer(key("attention.key_length"),
-                                     config_.hidden_size / config_.heads, 1, kMaxHeads);
-    const int64_t values =
-        keys_.integer(key("attention.value_length"), config_.head_dim, 1, kMaxHeads);
-    const int64_t rotated =
-        keys_.integer(key("rope.dimension_count"), config_.head_dim, 1, kMaxHeads);
-    config_.max_position_embeddings =
-        keys_.integer(key("context_length"), std::nullopt, 1, kMaxDimension);
-    config_.max_positions = config_.max_position_embeddings;
-    if (faults_.size() != before) return;  // the rest would follow from those
-    if (config_.heads % config_.kv_heads != 0)
-      keys_.fault(key("attention.head_count_kv"),
-                  "expected a divisor of the " + std::to_string(config_.heads) + " heads, found " +
-                      std::to_string(config_.kv_heads));
-    if (config_.head_dim % 2 != 0 || config_.head_dim == 0)
-      keys_.fault(key("attention.key_length"),
-                  "expected an even number for rotary embedding, found " +
-                      std::to_string(config_.head_dim));
-    expect_head_dim("attention.value_length", values, "values as wide as keys");
-    expect_head_dim("rope.dimension_count", rotated, "rotation of whole heads");
-  }
-
-  void expect_head_dim(const char* name, int64_t found, const char* what) {
-    if (found != config_.head_dim)
-      keys_.fault(key(name), std::string("expected ") + what + ", " +
-                                 std::to_string(config_.head_dim) + ", found " +
-                                 std::to_string(found) + "; use a model that has them");
-  }
-
-  // What only the tensors say.
-  void read_tensors() {
-    const auto has = [&](const char* name) { return parts_.contains(name); };
-    config_.tie_word_embeddings = !has("output.weight");
-    config_.qkv_bias = architecture_.qkv_bias || has("blk.0.attn_q.bias");
-    config_.output_bias = has("blk.0.attn_output.bias");
-    config_.mlp_bias = has("blk.0.ffn_gate.bias");
-    const GgufFile* file = parts_.file_of("token_embd.weight");
-    const TensorEntry* table = file == nullptr ? nullptr : file->find("token_embd.weight");
-    if (table == nullptr) {
-      faults_.push_back(parts_.first().path() +
-                        ": tensor 'token_embd.weight' is missing; fetch the file again");
-      return;
-    }
-    config_.vocab_size = table->shape.front();
-    const int64_t said = keys_.integer(key("vocab_size"), config_.vocab_size, 1, kMaxDimension);
-    if (said != config_.vocab_size)
-      keys_.fault(key("vocab_size"), "expected the " + std::to_string(config_.vocab_size) +
-                                         " rows of token_embd.weight, found " +
-                                         std::to_string(said) + "; fetch the file again");
-  }
-
-  void read_rope() {
-    RopeParameters& rope = config_.rope;
-    rope.head_dim = config_.head_dim;
-    rope.theta = keys_.number(key("rope.freq_base"), 10000.0, 1);
-    (void)keys_.boolean(key("rope.scaling.finetuned"));
-    const std::string type = keys_.text(key("rope.scaling.type"), "none");
-    if (type == "linear") {
-      rope.kind = RopeKind::kLinear;
-      rope.factor = keys_.number(key("rope.scaling.factor"), std::nullopt, 0);
-      extend_positions(rope.factor);
-    } else if (type == "yarn") {
-      rope.kind = RopeKind::kYarn;
-      rope.factor = keys_.number(key("rope.scaling.factor"), std::nullopt, 0);
-      rope.original_max_position_embeddings = keys_.integer(
-          key("rope.scaling.original_context_length"), std::nullopt, 1, kMaxDimension);
-      if (rope.original_max_position_embeddings == config_.max_position_embeddings)
-        extend_positions(rope.factor);
-    } else if (type != "none") {
-      keys_.fault(key("rope.scaling.type"), "expected none, linear or yarn, found " +
-                                                printable_name(type) +
-                                                "; use a model with one of these");
-    }
-    read_rope_factors();
-  }
-
-  void extend_positions(double factor) {
-    const double reach =
-        static_cast<double>(config_.max_position_embeddings) * std::max(factor, 1.0);
-    config_.max_positions =
-        static_cast<int64_t>(std::min(reach, static_cast<double>(kMaxDimension)));
-  }
-
-  // Llama 3's scaling is a tensor: inverse frequency j is divided by its element j.
-  void read_rope_factors() {
-    const GgufFile* file = parts_.file_of(kRopeFactors);
-    if (file == nullptr) return;
-    const TensorEntry& entry = *file->find(kRopeFactors);
-    const auto fault = [&](const std::string& what) {
-      faults_.push_back(file->path() + ": tensor '" + kRopeFactors + "': " + what +
-                        "; fetch the file again");
-    };
-    const std::vector<int64_t> shape = {config_.head_dim / 2};
-    if (entry.dtype != TensorDtype::kF32 || entry.shape != shape) {
-      fault("expected F32 " + shape_text(shape) + ", found " + entry.dtype_name + " " +
-            shape_text(entry.shape));
-      return;
-    }
-    std::vector<float>& divisors = config_.rope.divisors;
-    divisors.resize(static_cast<size_t>(shape[0]));
-    std::memcpy(divisors.data(), file->bytes(entry).data(), entry.bytes);
-    for (const float divisor : divisors)
-      if (!std::isfinite(divisor) || divisor <= 0) {
-        fault("expected numbers above 0, found " + std::to_string(divisor));
-        return;
-      }
-  }
-
-  // Ids outside the model's vocabulary are passed over: they stand for no token.
-  void read_tokens() {
-    const auto id = [&](const char* name) -> std::optional<int64_t> {
-      const std::string full = std::string("tokenizer.ggml.") + name;
-      if (!keys_.has(full)) return std::nullopt;
-      const int64_t found = keys_.integer(full, 0, 0, int64_t{UINT32_MAX});
-      return found < config_.vocab_size ? std::optional<int64_t>(found) : std::nullopt;
-    };
-    config_.bos_token_id = id("bos_token_id");
-    std::vector<int64_t>& ends = config_.eos_token_ids;
-    for (const char* name : {"eos_token_id", "eot_token_id", "eom_token_id"})
-      if (const auto end = id(name)) ends.push_back(*end);
-    std::sort(ends.begin(), ends.end());
-    ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
-  }
-
-  const GgufParts& parts_;
-  const Architecture& architecture_;
-  std::vector<std::string> faults_;
-  KeyReader keys_;
-  std::string prefix_;
-  ModelConfig config_;
-};
+void refuse_experts(ConfigReader& reader) {
+  if (reader.keys.integer(reader.key("expert_count"), 0, 0, kMaxDimension) > 0)
+    reader.keys.fault(reader.key("expert_count"),
+                      "expected a model without experts, found one with them; use a dense model");
+  reader.keys.integer(reader.key("expert_used_count"), 0, 0, kMaxDimension);
+}
 
 }  // namespace
 
@@ -209,7 +124,27 @@ Result<const Architecture*> read_architecture(const GgufFile& file) {
 }
 
 Result<ModelConfig> read_gguf_config(const GgufParts& parts, const Architecture& architecture) {
-  return ConfigReader(parts, architecture).read();
+  std::vector<std::string> faults;
+  KeyReader keys(parts.first().path(), parts.first().keys(), &faults);
+  ModelConfig config;
+  ConfigReader reader = {parts, architecture, keys, faults, config};
+  config.family = architecture.family;
+  config.model_type = architecture.model_type;
+  read_shape(reader);
+  config.rms_norm_eps =
+      keys.number(reader.key("attention.layer_norm_rms_epsilon"), std::nullopt, 0);
+  read_tensors(reader);
+  read_gguf_rope(reader);
+  read_gguf_family(reader);
+  read_tokens(reader);
+  refuse_experts(reader);
+  keys.refuse_unread(reader.key(""), reader.key("tensor_data_layout"),
+                     "the engine does not know whether it changes the result: use a supported "
+                     "model");
+  if (faults.empty()) return config;
+  std::string message = faults[0];
+  for (size_t i = 1; i < faults.size(); ++i) message += "\n" + faults[i];
+  return Error{ErrorCode::kConfig, message, {}};
 }
 
 int64_t head_dim_of(const GgufFile& file, const Architecture& architecture) {

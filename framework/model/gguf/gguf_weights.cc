@@ -6,13 +6,12 @@
 #include <utility>
 
 #include "model/gguf/block_decoder.h"
+#include "model/gguf/gguf_rope.h"
 #include "model/gguf/tensor_type.h"
 #include "model/tensor_faults.h"
 
 namespace dbsa::gguf {
 namespace {
-
-constexpr std::string_view kRopeFactorsTensor = "rope_freqs.weight";
 
 std::string tensor_label(const GgufFile& file, const TensorEntry& entry) {
   return file.path() + ": tensor '" + entry.name + "': ";
@@ -28,7 +27,7 @@ int64_t file_row(int64_t row, int64_t head_dim) {
 
 Result<GgufWeights::Found> GgufWeights::find(std::string_view name,
                                              std::span<const int64_t> shape) const {
-  const std::string stored = gguf_tensor_name(name);
+  const std::string stored = gguf_tensor_name(architecture_, name);
   const GgufFile* file = parts_->file_of(stored);
   if (file == nullptr)
     return Error{ErrorCode::kConfig,
@@ -66,7 +65,7 @@ Result<TensorData> GgufWeights::read(std::string_view name, std::span<const int6
   TensorData out;
   out.view = {entry.name,  blocks ? decoded : entry.dtype,
               entry.shape, bytes.data(),
-              entry.bytes, kept ? type.id : 0};
+              entry.bytes, blocks ? type.id : 0};
   if (!interleaved && !blocks) return aligned(out.view);
 
   // Rows are moved and decoded one by one; of a bias a row is one element.
@@ -116,9 +115,10 @@ Result<TensorData> GgufWeights::read(std::string_view name, std::span<const int6
 
 Status GgufWeights::check(const ModelConfig& config) const {
   TensorFaults faults;
-  std::set<std::string, std::less<>> known = {std::string(kRopeFactorsTensor)};
+  const std::vector<std::string> rope = rope_tensors(config);
+  std::set<std::string, std::less<>> known(rope.begin(), rope.end());
   for (const TensorSpec& spec : expected_tensors(config)) {
-    const std::string stored = gguf_tensor_name(spec.name);
+    const std::string stored = gguf_tensor_name(architecture_, spec.name);
     known.insert(stored);
     if (!parts_->contains(stored)) {
       faults.add(
@@ -142,7 +142,7 @@ Status GgufWeights::check(const ModelConfig& config) const {
 }
 
 void GgufWeights::release_pages(std::string_view name) const {
-  const std::string stored = gguf_tensor_name(name);
+  const std::string stored = gguf_tensor_name(architecture_, name);
   if (const GgufFile* file = parts_->file_of(stored)) file->release_pages(*file->find(stored));
 }
 

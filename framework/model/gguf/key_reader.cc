@@ -16,6 +16,7 @@ std::string value_text(const Key& key) {
   if (const auto* number = std::get_if<int64_t>(&key.value)) return std::to_string(*number);
   if (const auto* number = std::get_if<double>(&key.value)) return std::to_string(*number);
   if (const auto* text = std::get_if<std::string_view>(&key.value)) return printable_name(*text);
+  if (const auto* truth = std::get_if<bool>(&key.value)) return *truth ? "true" : "false";
   return value_type_name(key);
 }
 
@@ -119,6 +120,14 @@ std::vector<int32_t> KeyReader::integers(const std::string& name) {
   const Array* found = array(name, ValueType::kI32, "an array of i32");
   std::vector<int32_t> values(found == nullptr ? 0 : found->count);
   if (!values.empty()) std::memcpy(values.data(), found->bytes.data(), found->bytes.size());
+  return values;
+}
+
+std::vector<bool> KeyReader::booleans(const std::string& name) {
+  const Array* found = array(name, ValueType::kBool, "an array of bool");
+  if (found == nullptr) return {};
+  std::vector<bool> values;
+  for (const unsigned char byte : found->bytes) values.push_back(byte != 0);
   return values;
 }
 

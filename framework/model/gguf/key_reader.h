@@ -34,6 +34,7 @@ class KeyReader {
   std::vector<std::string_view> strings(const std::string& name);
   std::vector<float> floats(const std::string& name);
   std::vector<int32_t> integers(const std::string& name);
+  std::vector<bool> booleans(const std::string& name);
 
   // "file: key 'name', byte N: what".
   void fault(const std::string& name, const std::string& what);

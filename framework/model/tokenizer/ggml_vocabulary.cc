@@ -33,6 +33,9 @@ constexpr const char* kLlama3Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr const char* kQwen2Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// Of the models' tokenizer.json. llama.cpp takes letters outside ASCII for both capital and small.
+constexpr const char* kGpt4oPattern =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 constexpr PreTokenizerKind kPreTokenizers[] = {
     {"gpt-2", nullptr, nullptr, false, false},
@@ -42,6 +45,11 @@ constexpr PreTokenizerKind kPreTokenizers[] = {
     {"llama-v3", nullptr, kLlama3Pattern, true, true},
     {"qwen2", nullptr, kQwen2Pattern, false, false},
     {"deepseek-r1-qwen", nullptr, kQwen2Pattern, false, false},
+    {"smaug-bpe", nullptr, kLlama3Pattern, false, false},
+    {"dbrx", nullptr, kLlama3Pattern, false, false},
+    {"gpt-4o", nullptr, kGpt4oPattern, false, false},
+    {"olmo", nullptr, nullptr, false, false},
+    {"refact", R"(\p{N})", nullptr, false, false},
 };
 
 json split_step(const char* pattern) {

@@ -1,9 +1,8 @@
 // The tokenizer of a GGUF file: its vocabulary and the few settings beside it, and the tokenizers
 // made of them.
 //
-// gpt2    byte-level BPE by merges. `pre` names how a text is split before; those of
-// pre_tokenizers()
-//         are known, each equal to llama.cpp's. No normalisation.
+// gpt2    byte-level BPE by merges. `pre` names how a text is split before, as llama.cpp does it;
+//         gpt-4o is the models' own. No normalisation.
 // llama   BPE by the scores of the joined pieces, see score_tokenizer.h.
 #pragma once
 
