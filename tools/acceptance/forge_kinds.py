@@ -333,7 +333,8 @@ def forge_model(base, name, folder, rng):
         path.write_bytes(data)
         what = f"{target}: {what}"
     pipeline = [str(base.pipeline("f32")), "--set", f"model.path={folder / 'model'}"]
-    return pipeline_case(folder, pipeline, [*files, "f32.toml:"], what)  # a model may be fine, but not for the pipeline
+    # A model may be fine, but not for the pipeline; numbers that make no answer are of some file of it.
+    return pipeline_case(folder, pipeline, [*files, "f32.toml:", f"the model is {folder / 'model'}"], what)
 
 
 # ---- pipelines, sweeps, data --------------------------------------------------------------------

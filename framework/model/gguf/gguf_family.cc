@@ -60,8 +60,8 @@ void read_gemma(ConfigReader& reader) {
   const bool second = config.family == ModelFamily::kGemma2;
   // The norms' weights have the 1 in the file. Of the scale of scores there is no key: that of the
   // 27B model, which is known by its layers, is 1 / sqrt(hidden_size / heads).
-  if (config.layers == (second ? 46 : 62))
-    config.attention_scale = 1 / std::sqrt(static_cast<double>(config.hidden_size / config.heads));
+  const double width = static_cast<double>(config.hidden_size) / static_cast<double>(config.heads);
+  if (config.layers == (second ? 46 : 62)) config.attention_scale = 1 / std::sqrt(width);
   config.embedding_multiplier = std::sqrt(static_cast<double>(config.hidden_size));
   config.logit_soft_cap = read_cap(reader, "final_logit_softcapping", second ? 30 : 0);
   if (!second) return read_gemma3_windows(reader);
