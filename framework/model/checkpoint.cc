@@ -257,7 +257,7 @@ void Checkpoint::release_pages(std::string_view name) const {
   auto it = place_.find(stored);
   if (it == place_.end()) return;
   const SafetensorsFile& file = files_[it->second];
-  if (const TensorEntry* entry = file.find(stored)) file.release_pages(*entry);
+  if (const TensorEntry* entry = file.find(stored)) file.release_pages(file.bytes(*entry));
 }
 
 }  // namespace dbsa

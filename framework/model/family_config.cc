@@ -247,7 +247,12 @@ void read_experts(JsonReader& reader, ModelConfig& config) {
   const std::string usual = qwen ? "num_experts" : "num_local_experts",
                     other = qwen ? "num_local_experts" : "num_experts";
   const std::string& count = reader.has(usual) || !reader.has(other) ? usual : other;
-  experts.count = reader.integer(count, qwen ? 128 : 8, 1, 65536);
+  experts.count = reader.integer(count, qwen ? 128 : 8, 1, kMaxLayerExperts);
+  if (experts.count > kMaxExperts / config.layers)
+    reader.fault(count, "expected at most " + std::to_string(kMaxExperts) +
+                            " experts in all layers, found " + std::to_string(experts.count) +
+                            " in each of " + std::to_string(config.layers) +
+                            "; use a smaller model");
   experts.used = reader.integer("num_experts_per_tok", qwen ? 8 : 2, 1, experts.count);
   experts.intermediate_size = config.intermediate_size;
   experts.normalised = true;

@@ -34,6 +34,10 @@ enum class ModelFamily {
   kQwen3Moe,
 };
 
+// Beyond these a model is refused before a list of its tensors takes memory.
+inline constexpr int64_t kMaxLayerExperts = 65'536;  // of one layer
+inline constexpr int64_t kMaxExperts = 262'144;      // of all layers
+
 // MLPs of which a router gives each token some.
 struct ExpertConfig {
   int64_t count = 0;  // 0: the model has none

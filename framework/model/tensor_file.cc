@@ -93,10 +93,11 @@ std::span<const unsigned char> TensorFile::bytes(const TensorEntry& entry) const
   return {map_ + entry.begin, entry.bytes};
 }
 
-void TensorFile::release_pages(const TensorEntry& entry) const {
+void TensorFile::release_pages(std::span<const unsigned char> bytes) const {
   const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-  const uint64_t first = (entry.begin + page - 1) / page * page;
-  const uint64_t end = (entry.begin + entry.bytes) / page * page;
+  const auto begin = static_cast<uint64_t>(bytes.data() - map_);
+  const uint64_t first = (begin + page - 1) / page * page;
+  const uint64_t end = (begin + bytes.size()) / page * page;
   // Advice: if the kernel declines, only memory is lost.
   if (first < end) ::madvise(map_ + first, end - first, MADV_DONTNEED);
 }

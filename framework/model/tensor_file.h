@@ -65,9 +65,10 @@ class TensorFile {
   // The bytes of an entry of any type; valid as long as the file.
   std::span<const unsigned char> bytes(const TensorEntry& entry) const;
 
-  // Gives back the memory of the pages that lie wholly inside a tensor, for after its weights were
-  // copied elsewhere. What views it stays valid; reading it again reads the file again.
-  void release_pages(const TensorEntry& entry) const;
+  // Gives back the memory of the pages that lie wholly inside these bytes of a tensor, for after
+  // its weights were copied elsewhere. What views it stays valid; reading it again reads the file
+  // again.
+  void release_pages(std::span<const unsigned char> bytes) const;
 
  protected:
   TensorFile() = default;

@@ -142,8 +142,8 @@ TEST_F(GgufRunTest, FaultsHaveTheirPlace) {
   EXPECT_THAT(refusal("other.gguf"),
               HasSubstr(path("other.gguf") +
                         ": key 'general.architecture', byte 56: expected one of llama, qwen2, "
-                        "qwen3, gemma3, gemma2, phi3, smollm3, olmo2, granite, found 'mamba'; the "
-                        "engine does not compute this architecture"));
+                        "qwen3, gemma3, gemma2, phi3, smollm3, olmo2, granite, qwen3moe, found "
+                        "'mamba'; the engine does not compute this architecture"));
   EXPECT_THAT(refusal("cut.gguf"),
               HasSubstr(path("cut.gguf") + ": key 'llama.block_count', byte "));
 }

@@ -33,6 +33,13 @@ const std::map<std::string, json> kFileFamilies = {
     {"smollm3", {{"num_hidden_layers", 5}, {"no_rope_layers", nullptr}, {"layer_types", nullptr}}},
     {"olmo2", json::object()},
     {"granite", json::object()},
+    {"mixtral", json::object()},
+    {"qwen3_moe",
+     {{"mlp_only_layers", json::array()},
+      {"moe_intermediate_size", 64},
+      {"norm_topk_prob", true},
+      {"use_sliding_window", false},
+      {"head_dim", 32}}},
 };
 
 // The fixture of this name, or for another family a model with random weights in `folder`.
@@ -203,7 +210,7 @@ INSTANTIATE_TEST_SUITE_P(Models, GgufForward,
                          testing::Values("llama2", "llama3", "llama3_1", "smollm2", "mistral",
                                          "llama_linear", "qwen2", "qwen2_5", "qwen2_5_yarn",
                                          "qwen3", "gemma3", "gemma2", "phi3", "smollm3", "olmo2",
-                                         "granite"),
+                                         "granite", "mixtral", "qwen3_moe"),
                          [](const auto& tested) { return tested.param; });
 
 struct WrongKey {
@@ -252,6 +259,13 @@ void with_factors_swapped(GgufPlan& plan) {
             tensor(plan, "rope_factors_short.weight").data);
 }
 
+// The first two of a layer.
+void with_experts_swapped(GgufPlan& plan) {
+  test::GgufTensor& stack = tensor(plan, "blk.1.ffn_up_exps.weight");
+  const auto bytes = static_cast<std::ptrdiff_t>(stack.data.size() / stack.dimensions.back());
+  std::swap_ranges(stack.data.begin(), stack.data.begin() + bytes, stack.data.begin() + bytes);
+}
+
 const WrongKey kWrongKeys[] = {
     {"qwen3", "epsilon", f32("qwen3.attention.layer_norm_rms_epsilon", 1e-2f)},
     {"qwen3", "base", f32("qwen3.rope.freq_base", 1.2e6f)},
@@ -285,6 +299,14 @@ const WrongKey kWrongKeys[] = {
     {"granite", "embedding scale", f32("granite.embedding_scale", 12.5f)},
     {"granite", "residual scale", f32("granite.residual_scale", 0.23f)},
     {"granite", "logit scale", f32("granite.logit_scale", 8.2f)},
+    {"mixtral", "experts + 1", u32("llama.expert_used_count", 3)},
+    {"mixtral", "experts - 1", u32("llama.expert_used_count", 1)},
+    {"mixtral", "window", u32("llama.attention.sliding_window", 40)},
+    {"mixtral", "order of experts", with_experts_swapped},
+    {"qwen3_moe", "experts + 1", u32("qwen3moe.expert_used_count", 4)},
+    {"qwen3_moe", "experts - 1", u32("qwen3moe.expert_used_count", 2)},
+    {"qwen3_moe", "base", f32("qwen3moe.rope.freq_base", 1.2e6f)},
+    {"qwen3_moe", "order of experts", with_experts_swapped},
 };
 
 class GgufWrongKeys : public GgufForward {};
@@ -307,7 +329,7 @@ TEST_P(GgufWrongKeys, AreNoticed) {
 
 INSTANTIATE_TEST_SUITE_P(Models, GgufWrongKeys,
                          testing::Values("qwen3", "gemma3", "gemma2", "phi3", "smollm3", "olmo2",
-                                         "granite"),
+                                         "granite", "mixtral", "qwen3_moe"),
                          [](const auto& tested) { return tested.param; });
 
 }  // namespace

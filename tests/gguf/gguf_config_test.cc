@@ -9,84 +9,14 @@
 #include <limits>
 
 #include "model/gguf/gguf_tokenizer.h"
-#include "model/model_source.h"
 #include "model/model_spec.h"
-#include "tests/support/gguf_model.h"
-#include "tests/support/workspace.h"
+#include "tests/gguf/gguf_model_test.h"
 
 namespace dbsa::gguf {
 namespace {
 
 using test::GgufPlan;
 using test::raw;
-
-// A model of 2 layers whose weights are all 0.
-GgufPlan small_model(ModelFamily family = ModelFamily::kLlama) {
-  ModelConfig config;
-  config.family = family;
-  config.qkv_bias = family == ModelFamily::kQwen2;
-  config.hidden_size = 64;
-  config.intermediate_size = 32;
-  config.layers = 2;
-  config.heads = 4;
-  config.kv_heads = 2;
-  config.head_dim = 16;
-  config.vocab_size = 10;
-  config.rms_norm_eps = 1e-5;
-  config.max_position_embeddings = 100;
-  config.rope.theta = 5000;
-  config.rope.head_dim = 16;
-  config.bos_token_id = 1;
-  config.eos_token_ids = {2};
-  config.attention_soft_cap = 20;
-  if (family == ModelFamily::kPhi3) {
-    config.rope.kind = RopeKind::kLongRope;
-    config.rope.original_max_position_embeddings = 50;
-    config.rope.long_factors = {1, 2, 3, 4, 5, 6, 7, 8};
-    config.rope.short_factors = {1, 1, 1, 1, 1, 1, 1, 2};
-    config.rope.rotation_factor = 1.25;
-  }
-  GgufPlan plan = test::gguf_keys(config);
-  for (const TensorSpec& spec : expected_tensors(config)) {
-    uint64_t elements = 1;
-    for (const int64_t extent : spec.shape) elements *= static_cast<uint64_t>(extent);
-    plan.tensor(test::gguf_name(spec.name, family), {spec.shape.rbegin(), spec.shape.rend()}, 0,
-                std::string(4 * elements, '\0'));
-  }
-  return plan;
-}
-
-class GgufModelTest : public testing::Test {
- protected:
-  GgufModelTest() : path_(workspace_.path("m.gguf")) {}
-  Result<std::unique_ptr<ModelSource>> open(const GgufPlan& plan) {
-    return ModelSource::open(workspace_.write("m.gguf", plan.bytes()));
-  }
-  ModelConfig config(const GgufPlan& plan) {
-    const auto source = open(plan);
-    EXPECT_TRUE(source.ok()) << source.error().message;
-    const auto config = (*source)->config();
-    EXPECT_TRUE(config.ok()) << config.error().message;
-    return *config;
-  }
-  // With the place of the key for "@": "key 'name', byte N".
-  void expect_fault(const std::function<void(GgufPlan&)>& change, const std::string& expected,
-                    ModelFamily family = ModelFamily::kLlama) {
-    GgufPlan plan = small_model(family);
-    change(plan);
-    const auto source = open(plan);
-    const auto read = source.ok() ? (*source)->config() : Result<ModelConfig>(source.error());
-    std::string message = read.ok() ? "" : read.error().message;
-    EXPECT_TRUE(message.starts_with(path_ + ": ")) << message;
-    EXPECT_EQ(message.substr(std::min(path_.size() + 2, message.size())), expected);
-  }
-  Status check(const GgufPlan& plan) {
-    const auto source = open(plan);
-    return (*(*source)->weights())->check(*(*source)->config());
-  }
-  Workspace workspace_;
-  std::string path_;
-};
 
 TEST_F(GgufModelTest, ConfigurationIsTheKeys) {
   const ModelConfig c = config(small_model());
@@ -265,66 +195,59 @@ TEST_F(GgufModelTest, GraniteHasItsScales) {
 }
 
 TEST_F(GgufModelTest, FaultsOfFamilies) {
-  const auto message = [&](ModelFamily family, const std::function<void(GgufPlan&)>& change) {
-    GgufPlan plan = small_model(family);
-    change(plan);
-    const auto source = open(plan);
-    EXPECT_TRUE(source.ok());
-    const auto read = (*source)->config();
-    return read.ok() ? "" : read.error().message;
-  };
   using enum ModelFamily;
-  const auto expect = [&](ModelFamily family, const std::string& expected,
-                          const std::function<void(GgufPlan&)>& change) {
-    const std::string found = message(family, change);
-    EXPECT_NE(found.find(expected), std::string::npos) << expected << "\n" << found;
-    EXPECT_EQ(found.find('\n'), std::string::npos) << found;
-  };
-  expect(kOlmo2, ": expected none, found 40: this is OLMo 3, which is not computed; use OLMo 2",
-         [](auto& p) { p.u32("olmo2.attention.sliding_window", 40); });
-  expect(kGranite,
-         ": expected true, found false: layers without RoPE are not computed for this "
-         "architecture; use a Granite 3 model",
-         [](auto& p) { p.boolean("granite.rope.scaling.finetuned", false); });
-  expect(kGranite, "key 'granite.attention.scale': is missing, expected a number above 0",
-         [](auto& p) { p.remove("granite.attention.scale"); });
-  expect(kGranite, "key 'granite.logit_scale': is missing, expected a number above 0",
-         [](auto& p) { p.remove("granite.logit_scale"); });
-  expect(kGemma3, ": expected true or false for each of 2 layers, found 1; fetch the file again",
-         [](auto& p) {
-           p.add("gemma3.attention.sliding_window_pattern", 9,
-                 raw<uint32_t>(7) + raw<uint64_t>(1) + std::string(1, '\0'));
-         });
-  expect(kGemma3, ": expected an array of bool, found an array of i32; fetch the file again",
-         [](auto& p) {
-           p.ints("gemma3.attention.sliding_window_pattern", {1, 0});
-         });
-  expect(kGemma3, ": expected an integer from 1 to 2147483648, found 0; fetch the file again",
-         [](auto& p) { p.u32("gemma3.attention.sliding_window_pattern", 0); });
-  expect(kGemma3,
-         "unsupported key with value 50.000000; the engine does not know whether it changes the "
-         "result: use a supported model",
-         [](auto& p) { p.f32("gemma3.attn_logit_softcapping", 50); });
+  expect_part(kOlmo2,
+              ": expected none, found 40: this is OLMo 3, which is not computed; use OLMo 2",
+              [](auto& p) { p.u32("olmo2.attention.sliding_window", 40); });
+  expect_part(kGranite,
+              ": expected true, found false: layers without RoPE are not computed for this "
+              "architecture; use a Granite 3 model",
+              [](auto& p) { p.boolean("granite.rope.scaling.finetuned", false); });
+  expect_part(kGranite, "key 'granite.attention.scale': is missing, expected a number above 0",
+              [](auto& p) { p.remove("granite.attention.scale"); });
+  expect_part(kGranite, "key 'granite.logit_scale': is missing, expected a number above 0",
+              [](auto& p) { p.remove("granite.logit_scale"); });
+  expect_part(kGemma3,
+              ": expected true or false for each of 2 layers, found 1; fetch the file again",
+              [](auto& p) {
+                p.add("gemma3.attention.sliding_window_pattern", 9,
+                      raw<uint32_t>(7) + raw<uint64_t>(1) + std::string(1, '\0'));
+              });
+  expect_part(kGemma3, ": expected an array of bool, found an array of i32; fetch the file again",
+              [](auto& p) {
+                p.ints("gemma3.attention.sliding_window_pattern", {1, 0});
+              });
+  expect_part(kGemma3, ": expected an integer from 1 to 2147483648, found 0; fetch the file again",
+              [](auto& p) { p.u32("gemma3.attention.sliding_window_pattern", 0); });
+  expect_part(
+      kGemma3,
+      "unsupported key with value 50.000000; the engine does not know whether it changes the "
+      "result: use a supported model",
+      [](auto& p) { p.f32("gemma3.attn_logit_softcapping", 50); });
   for (const ModelFamily family : {kQwen3, kSmolLm3, kGranite})
-    expect(family, "unsupported key with value 40; ", [&](auto& p) {
+    expect_part(family, "unsupported key with value 40; ", [&](auto& p) {
       p.u32(test::gguf_architecture(family) + ".attention.sliding_window", 40);
     });
-  expect(kPhi3, "tensor 'rope_factors_short.weight': is missing, expected F32 [8]; fetch the file",
-         [](auto& p) {
-           std::erase_if(p.tensors,
-                         [](const auto& t) { return t.name == "rope_factors_short.weight"; });
-         });
-  expect(kPhi3, "key 'phi3.rope.scaling.attn_factor': is missing, expected a number above 0",
-         [](auto& p) { p.remove("phi3.rope.scaling.attn_factor"); });
-  expect(kPhi3, "key 'phi3.rope.scaling.original_context_length': is missing, expected an integer",
-         [](auto& p) { p.remove("phi3.rope.scaling.original_context_length"); });
-  expect(kPhi3, ": expected none, linear, yarn or longrope, found 'su'; use a model with one of ",
-         [](auto& p) {
-           p.text("phi3.rope.scaling.type", "su");
-           p.remove("phi3.rope.scaling.attn_factor");
-         });
-  expect(kQwen3, ": expected none, linear or yarn, found 'longrope'; use a model with one of these",
-         [](auto& p) { p.text("qwen3.rope.scaling.type", "longrope"); });
+  expect_part(kPhi3,
+              "tensor 'rope_factors_short.weight': is missing, expected F32 [8]; fetch the file",
+              [](auto& p) {
+                std::erase_if(p.tensors,
+                              [](const auto& t) { return t.name == "rope_factors_short.weight"; });
+              });
+  expect_part(kPhi3, "key 'phi3.rope.scaling.attn_factor': is missing, expected a number above 0",
+              [](auto& p) { p.remove("phi3.rope.scaling.attn_factor"); });
+  expect_part(kPhi3,
+              "key 'phi3.rope.scaling.original_context_length': is missing, expected an integer",
+              [](auto& p) { p.remove("phi3.rope.scaling.original_context_length"); });
+  expect_part(kPhi3,
+              ": expected none, linear, yarn or longrope, found 'su'; use a model with one of ",
+              [](auto& p) {
+                p.text("phi3.rope.scaling.type", "su");
+                p.remove("phi3.rope.scaling.attn_factor");
+              });
+  expect_part(kQwen3,
+              ": expected none, linear or yarn, found 'longrope'; use a model with one of these",
+              [](auto& p) { p.text("qwen3.rope.scaling.type", "longrope"); });
 }
 
 TEST_F(GgufModelTest, PartsOfHeadsAreRotatedInPhi3Only) {
@@ -349,9 +272,9 @@ TEST_F(GgufModelTest, PartsOfHeadsAreRotatedInPhi3Only) {
 }
 
 constexpr ModelFamily kEveryFamily[] = {
-    ModelFamily::kLlama,   ModelFamily::kQwen2,  ModelFamily::kQwen3,
-    ModelFamily::kGemma3,  ModelFamily::kGemma2, ModelFamily::kPhi3,
-    ModelFamily::kSmolLm3, ModelFamily::kOlmo2,  ModelFamily::kGranite};
+    ModelFamily::kLlama,   ModelFamily::kQwen2,   ModelFamily::kQwen3,   ModelFamily::kGemma3,
+    ModelFamily::kGemma2,  ModelFamily::kPhi3,    ModelFamily::kSmolLm3, ModelFamily::kOlmo2,
+    ModelFamily::kGranite, ModelFamily::kMixtral, ModelFamily::kQwen3Moe};
 
 // Each key with numbers that no converter writes, and with values of other types: refused with a
 // message, or a model that can be described and checked. Of most families only keys of their own.
@@ -412,8 +335,8 @@ TEST_F(GgufModelTest, ArchitecturesThatAreNotComputedAreNamed) {
   expect_fault(
       [](auto& p) { p.key("general.architecture").value = test::gguf_string("gpt-oss"); },
       "key 'general.architecture', byte 56: expected one of llama, qwen2, qwen3, gemma3, "
-      "gemma2, phi3, smollm3, olmo2, granite, found 'gpt-oss'; the engine does not compute "
-      "this architecture: use a model of one of these");
+      "gemma2, phi3, smollm3, olmo2, granite, qwen3moe, found 'gpt-oss'; the engine does not "
+      "compute this architecture: use a model of one of these");
   expect_fault([](auto& p) { p.remove("general.architecture"); },
                "key 'general.architecture': is missing, expected a text; fetch the file again");
 }
@@ -437,7 +360,8 @@ TEST_F(GgufModelTest, FaultsOfKeys) {
   plan.key("llama.attention.head_count_kv").value = raw<uint32_t>(3);
   plan.key("llama.rope.dimension_count").value = raw<uint32_t>(8);
   plan.key("llama.vocab_size").value = raw<uint32_t>(11);
-  plan.u32("llama.expert_count", 8).f32("llama.attention.unheard_of", 1);
+  plan.u32("llama.expert_count", 8).u32("llama.expert_used_count", 9);
+  plan.f32("llama.attention.unheard_of", 1);
   plan.text("llama.rope.scaling.type", "longrope");
   const auto source = open(plan);
   ASSERT_TRUE(source.ok());
@@ -447,7 +371,7 @@ TEST_F(GgufModelTest, FaultsOfKeys) {
         "expected rotation of whole heads, 16, found 8; use a model that has them\n",
         "expected the 10 rows of token_embd.weight, found 11; fetch the file again\n",
         "expected none, linear or yarn, found 'longrope'; use a model with one of these\n",
-        "expected a model without experts, found one with them; use a dense model\n",
+        "expert_used_count', byte", "expected an integer from 1 to 8, found 9; fetch the file",
         "unsupported key with value 1.000000; the engine does not know whether it changes the "
         "result: use a supported model"})
     EXPECT_NE(message.find(part), std::string::npos) << part << "\n" << message;

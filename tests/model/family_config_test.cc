@@ -183,6 +183,10 @@ TEST(FamilyConfig, ExpertsAndTheirLayers) {
             "c.json: /mlp_only_layers: expected layers from 0 to 5, found 6");
   EXPECT_EQ(fault(family("qwen3_moe", {{"num_experts_per_tok", 200}})),
             "c.json: /num_experts_per_tok: expected an integer from 1 to 128, found 200");
+  const json many = {{"num_experts", 65536}, {"num_hidden_layers", 65536}};
+  EXPECT_EQ(fault(family("qwen3_moe", many)),
+            "c.json: /num_experts: expected at most 262144 experts in all layers, found 65536 in "
+            "each of 65536; use a smaller model");
 
   // Windows are of all layers.
   EXPECT_EQ(read(family("qwen3_moe")).sliding_window, std::nullopt);

@@ -77,7 +77,7 @@ TEST(Safetensors, ReleasedPagesReadTheSame) {
   const auto view = file->tensor("w");
   ASSERT_TRUE(view.ok());
   EXPECT_EQ(std::memcmp(view->data, bytes.data(), bytes.size()), 0);
-  file->release_pages(*file->find("w"));
+  file->release_pages(file->bytes(*file->find("w")));
   EXPECT_EQ(std::memcmp(view->data, bytes.data(), bytes.size()), 0);
 }
 

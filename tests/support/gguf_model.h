@@ -73,6 +73,8 @@ inline std::string gguf_architecture(ModelFamily family) {
       return "phi3";
     case ModelFamily::kGranite:
       return "granite";
+    case ModelFamily::kQwen3Moe:
+      return "qwen3moe";
     default:
       return "llama";
   }
@@ -82,7 +84,23 @@ inline bool is_gemma(ModelFamily family) {
   return family == ModelFamily::kGemma2 || family == ModelFamily::kGemma3;
 }
 
+// Behind "experts.E." of Mixtral, of Qwen3-MoE: one tensor for all experts of a layer.
+inline std::string gguf_expert_name(const std::string& name) {
+  const std::string layer = name.substr(std::string("model.layers.").size());
+  const std::string stem = name.substr(name.find("experts.") + 8);
+  const char* kind =
+      stem.find("w1") != std::string::npos || stem.find("gate") != std::string::npos   ? "gate"
+      : stem.find("w2") != std::string::npos || stem.find("down") != std::string::npos ? "down"
+                                                                                       : "up";
+  return "blk." + layer.substr(0, layer.find('.')) + ".ffn_" + kind + "_exps.weight";
+}
+
+inline bool is_router(const std::string& name) {
+  return name.ends_with("mlp.gate.weight") || name.ends_with("block_sparse_moe.gate.weight");
+}
+
 inline std::string gguf_name(std::string name, ModelFamily family = ModelFamily::kLlama) {
+  if (name.find("experts.") != std::string::npos) return gguf_expert_name(name);
   const bool output_norms = is_gemma(family) || family == ModelFamily::kOlmo2;
   const std::pair<const char*, const char*> names[] = {
       {"model.embed_tokens", "token_embd"},
@@ -100,6 +118,8 @@ inline std::string gguf_name(std::string name, ModelFamily family = ModelFamily:
       {"self_attn.q_norm", "attn_q_norm"},
       {"self_attn.k_norm", "attn_k_norm"},
       {"self_attn.o_proj", "attn_output"},
+      {"mlp.gate.", "ffn_gate_inp."},
+      {"block_sparse_moe.gate.", "ffn_gate_inp."},
       {"mlp.gate_proj", "ffn_gate"},
       {"mlp.up_proj", "ffn_up"},
       {"mlp.gate_up_proj", "ffn_up"},
@@ -108,6 +128,23 @@ inline std::string gguf_name(std::string name, ModelFamily family = ModelFamily:
     if (const size_t at = name.find(from); at != std::string::npos)
       name.replace(at, std::string(from).size(), to);
   return name;
+}
+
+// The tensor, or one more expert of a stack, which is the slowest dimension.
+inline void add_tensor(GgufPlan& plan, const std::string& name, std::vector<uint64_t> dimensions,
+                       uint32_t type, const std::string& data) {
+  if (name.find("_exps.") == std::string::npos) {
+    plan.tensor(name, std::move(dimensions), type, data);
+    return;
+  }
+  for (GgufTensor& stack : plan.tensors)
+    if (stack.name == name) {
+      ++stack.dimensions.back();
+      stack.data += data;
+      return;
+    }
+  dimensions.push_back(1);
+  plan.tensor(name, std::move(dimensions), type, data);
 }
 
 struct GgufModel {
@@ -135,6 +172,12 @@ inline void add_family_keys(const ModelConfig& config, const std::string& a, Ggu
     plan.tensor("rope_factors_long.weight", {pairs}, 0, raw(config.rope.long_factors));
     plan.tensor("rope_factors_short.weight", {pairs}, 0, raw(config.rope.short_factors));
   }
+  if (config.experts.count > 0)
+    plan.u32(a + ".expert_count", static_cast<uint32_t>(config.experts.count))
+        .u32(a + ".expert_used_count", static_cast<uint32_t>(config.experts.used));
+  if (config.family == ModelFamily::kQwen3Moe)
+    plan.u32(a + ".expert_feed_forward_length",
+             static_cast<uint32_t>(config.experts.intermediate_size));
   if (config.family == ModelFamily::kGranite) {
     number(".attention.scale", config.attention_scale.value_or(1));
     number(".embedding_scale", config.embedding_multiplier);
@@ -147,9 +190,9 @@ inline void add_family_keys(const ModelConfig& config, const std::string& a, Ggu
 inline GgufPlan gguf_keys(const ModelConfig& config) {
   const std::string a = gguf_architecture(config.family);
   const bool own_width = config.head_dim * config.heads != config.hidden_size;
-  const bool complete = config.family == ModelFamily::kLlama ||
-                        config.family == ModelFamily::kMistral ||
-                        config.family == ModelFamily::kQwen2;
+  const bool complete =
+      config.family == ModelFamily::kLlama || config.family == ModelFamily::kMistral ||
+      config.family == ModelFamily::kMixtral || config.family == ModelFamily::kQwen2;
   GgufPlan plan;
   plan.text("general.architecture", a)
       .u32(a + ".block_count", static_cast<uint32_t>(config.layers))
@@ -197,18 +240,20 @@ inline GgufModel gguf_model(const ModelConfig& config, const Checkpoint& checkpo
     const size_t width = numbers.size() / rows, half = static_cast<size_t>(config.head_dim) / 2;
     const bool permuted =
         config.family == ModelFamily::kLlama || config.family == ModelFamily::kMistral ||
-        config.family == ModelFamily::kSmolLm3 || config.family == ModelFamily::kGranite;
+        config.family == ModelFamily::kMixtral || config.family == ModelFamily::kSmolLm3 ||
+        config.family == ModelFamily::kGranite;
     const bool interleaved = permuted && (spec.name.find("q_proj") != std::string::npos ||
                                           spec.name.find("k_proj") != std::string::npos);
     // With the 1 in the weights, as float32.
     const bool plus_one = is_gemma(config.family) && spec.name.find("norm") != std::string::npos;
+    const bool router = is_router(spec.name);  // in float32 always
     uint32_t type = 0;
     std::vector<std::string> stored(rows);
     for (size_t row = 0; row < rows; ++row) {
       std::vector<float> line(numbers.begin() + static_cast<std::ptrdiff_t>(row * width),
                               numbers.begin() + static_cast<std::ptrdiff_t>((row + 1) * width));
       std::string bytes;
-      if (elements == GgufElements::kQ8 && matrix && width % 32 == 0) {
+      if (elements == GgufElements::kQ8 && matrix && !router && width % 32 == 0) {
         type = 8;
         bytes = q8_blocks(line);
       } else if (elements == GgufElements::kF32 || elements == GgufElements::kQ8) {
@@ -224,9 +269,10 @@ inline GgufModel gguf_model(const ModelConfig& config, const Checkpoint& checkpo
       }
       std::copy(line.begin(), line.end(),
                 numbers.begin() + static_cast<std::ptrdiff_t>(row * width));
-      if (plus_one) {
+      if (plus_one || router) {
         type = 0;
-        for (float& number : line) ++number;
+        if (plus_one)
+          for (float& number : line) ++number;
         bytes = raw(line);
       }
       const size_t head = row / (2 * half) * 2 * half, in_head = row % (2 * half);
@@ -235,7 +281,7 @@ inline GgufModel gguf_model(const ModelConfig& config, const Checkpoint& checkpo
     std::string all;
     for (const std::string& line : stored) all += line;
     std::vector<uint64_t> dimensions(spec.shape.rbegin(), spec.shape.rend());
-    out.plan.tensor(gguf_name(spec.name, config.family), dimensions, type, all);
+    add_tensor(out.plan, gguf_name(spec.name, config.family), dimensions, type, all);
     out.tensors.emplace_back(spec, numbers);
   }
   return out;

@@ -2,6 +2,7 @@
 // called and laid out there.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -22,8 +23,19 @@ const Architecture* find_architecture(std::string_view name);  // nullptr: not c
 // "llama, qwen2, ...".
 std::string known_architectures();
 
-// The name in GGUF files of a tensor that Hugging Face calls `name`; "" for one that is none of a
-// decoder.
-std::string gguf_tensor_name(const Architecture& architecture, std::string_view name);
+// Where files have a tensor of a model: all of one, or one part of a stack [experts, ...].
+struct StoredTensor {
+  std::string name;     // "": nowhere
+  int64_t expert = -1;  // which part of the stack; -1: all of the tensor
+};
+
+// What says how tensors are laid out.
+struct TensorLayout {
+  int64_t head_dim = 0;  // of rows of q and k, see GgufWeights
+  int64_t experts = 0;   // of a stack
+};
+
+// Of a tensor that Hugging Face calls `name`.
+StoredTensor stored_tensor(const Architecture& architecture, std::string_view name);
 
 }  // namespace dbsa::gguf

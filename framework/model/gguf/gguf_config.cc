@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/gguf/config_reader.h"
+#include "model/gguf/gguf_experts.h"
 #include "model/gguf/gguf_family.h"
 #include "model/gguf/gguf_rope.h"
 #include "model/json_reader.h"
@@ -66,7 +67,7 @@ void read_tensors(ConfigReader& reader) {
   config.tie_word_embeddings = !has("output.weight");
   config.qkv_bias = reader.architecture.qkv_bias || has("blk.0.attn_q.bias");
   config.output_bias = has("blk.0.attn_output.bias");
-  config.mlp_bias = has("blk.0.ffn_gate.bias");
+  config.mlp_bias = config.experts.count == 0 && has("blk.0.ffn_gate.bias");
   const GgufFile* file = reader.parts.file_of("token_embd.weight");
   const TensorEntry* table = file == nullptr ? nullptr : file->find("token_embd.weight");
   if (table == nullptr) {
@@ -100,13 +101,6 @@ void read_tokens(ConfigReader& reader) {
   ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
 }
 
-void refuse_experts(ConfigReader& reader) {
-  if (reader.keys.integer(reader.key("expert_count"), 0, 0, kMaxDimension) > 0)
-    reader.keys.fault(reader.key("expert_count"),
-                      "expected a model without experts, found one with them; use a dense model");
-  reader.keys.integer(reader.key("expert_used_count"), 0, 0, kMaxDimension);
-}
-
 }  // namespace
 
 Result<const Architecture*> read_architecture(const GgufFile& file) {
@@ -131,13 +125,13 @@ Result<ModelConfig> read_gguf_config(const GgufParts& parts, const Architecture&
   config.family = architecture.family;
   config.model_type = architecture.model_type;
   read_shape(reader);
+  read_gguf_experts(reader);
   config.rms_norm_eps =
       keys.number(reader.key("attention.layer_norm_rms_epsilon"), std::nullopt, 0);
   read_tensors(reader);
   read_gguf_rope(reader);
   read_gguf_family(reader);
   read_tokens(reader);
-  refuse_experts(reader);
   keys.refuse_unread(reader.key(""), reader.key("tensor_data_layout"),
                      "the engine does not know whether it changes the result: use a supported "
                      "model");
@@ -147,15 +141,16 @@ Result<ModelConfig> read_gguf_config(const GgufParts& parts, const Architecture&
   return Error{ErrorCode::kConfig, message, {}};
 }
 
-int64_t head_dim_of(const GgufFile& file, const Architecture& architecture) {
+TensorLayout read_tensor_layout(const GgufFile& file, const Architecture& architecture) {
   std::vector<std::string> faults;
   KeyReader keys(file.path(), file.keys(), &faults);
   const std::string prefix = std::string(architecture.name) + ".";
   const int64_t hidden = keys.integer(prefix + "embedding_length", std::nullopt, 1, kMaxDimension);
   const int64_t heads = keys.integer(prefix + "attention.head_count", std::nullopt, 1, kMaxHeads);
-  const int64_t head_dim =
-      keys.integer(prefix + "attention.key_length", hidden / heads, 1, kMaxHeads);
-  return faults.empty() ? head_dim : 0;
+  const TensorLayout layout = {
+      keys.integer(prefix + "attention.key_length", hidden / heads, 1, kMaxHeads),
+      keys.integer(prefix + "expert_count", 0, 0, kMaxLayerExperts)};
+  return faults.empty() ? layout : TensorLayout();
 }
 
 }  // namespace dbsa::gguf

@@ -17,7 +17,7 @@ Result<const Architecture*> read_architecture(const GgufFile& file);
 // of them, one a line, each "file: key, byte: what".
 Result<ModelConfig> read_gguf_config(const GgufParts& parts, const Architecture& architecture);
 
-// The width of a head, which says how rows of q and k are laid out; 0 where the keys are faulty.
-int64_t head_dim_of(const GgufFile& file, const Architecture& architecture);
+// Zeros where the keys are faulty.
+TensorLayout read_tensor_layout(const GgufFile& file, const Architecture& architecture);
 
 }  // namespace dbsa::gguf

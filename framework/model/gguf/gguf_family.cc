@@ -107,6 +107,7 @@ void read_gguf_family(ConfigReader& reader) {
                               ": this is OLMo 3, which is not computed; use OLMo 2");
       return;
     case ModelFamily::kLlama:
+    case ModelFamily::kMixtral:
     case ModelFamily::kQwen2:
     case ModelFamily::kPhi3:
       if (const int64_t window = read_window(reader, 0); window > 0) config.sliding_window = window;

@@ -19,7 +19,7 @@ class GgufSource final : public ModelSource {
 
   Result<std::unique_ptr<Weights>> weights() const override {
     return std::unique_ptr<Weights>(std::make_unique<GgufWeights>(
-        parts_, architecture_, head_dim_of(parts_->first(), architecture_)));
+        parts_, architecture_, read_tensor_layout(parts_->first(), architecture_)));
   }
 
   Result<std::unique_ptr<Tokenizer>> tokenizer() const override {

@@ -4,6 +4,7 @@
 #include <dbsa/sdk/result.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,12 +17,12 @@ namespace dbsa::gguf {
 
 // Conversion of some architectures interleaves the rotary pairs: rows p * d/2 + j (p = 0, 1) of a
 // head of d rows of q and k, and of their biases, stand at 2j + p in the file. They are put back.
+// The experts of a layer lie behind one another in one tensor [experts, out, in].
 class GgufWeights final : public Weights {
  public:
-  // head_dim: see head_dim_of.
   GgufWeights(std::shared_ptr<const GgufParts> parts, const Architecture& architecture,
-              int64_t head_dim)
-      : parts_(std::move(parts)), architecture_(architecture), head_dim_(head_dim) {}
+              TensorLayout layout)
+      : parts_(std::move(parts)), architecture_(architecture), layout_(layout) {}
 
   Result<TensorData> read(std::string_view name, std::span<const int64_t> shape,
                           TensorDtype decoded) const override;
@@ -34,15 +35,18 @@ class GgufWeights final : public Weights {
 
  private:
   struct Found {
-    const GgufFile* file;
-    const TensorEntry* entry;
+    const TensorEntry* entry;  // of the whole stack for an expert
+    std::span<const int64_t> shape;
+    std::span<const unsigned char> bytes;
+    std::string label;  // "file: tensor 'name': ", with the expert
   };
   Result<Found> find(std::string_view name, std::span<const int64_t> shape) const;
+  Status check_stacked() const;
   bool is_interleaved(std::string_view name) const;
 
   std::shared_ptr<const GgufParts> parts_;
   const Architecture& architecture_;
-  int64_t head_dim_;
+  TensorLayout layout_;
 };
 
 }  // namespace dbsa::gguf
