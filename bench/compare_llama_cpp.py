@@ -109,7 +109,7 @@ def measure_llama_cpp(arguments):
     except ImportError as error:
         stop(f"llama.cpp is not here ({error}); pip install llama-cpp-python")
     cached = arguments.cached_tokens
-    model = LlamaCpp(llama_cpp, arguments.model, arguments.threads, cached + max(QUERIES))
+    model = LlamaCpp(llama_cpp, arguments.model, arguments.threads, max(512, cached) + max(QUERIES))
     figures = {"load": model.load_seconds}
     least = arguments.seconds
     for count in (512, cached):
