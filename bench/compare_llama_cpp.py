@@ -148,7 +148,7 @@ def measure_dbsa_pipe(arguments):
     figures["decode"] = rows[f"decode a token {behind}", "ms"] / 1e3
     for count in QUERIES:
         query = rows[f"{count}-token query {behind}", "ms"] / 1e3
-        # Blocks that were chosen anew cost no more: their keys are rotated as they are read.
+        # Other blocks cost no more: their keys are rotated as they are read.
         figures[f"query {count}, same"] = figures[f"query {count}, others"] = query
     return {"figures": figures, "notes": document.get("notes", {}), "machine": document["machine"]}
 

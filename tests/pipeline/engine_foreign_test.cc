@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <functional>
 
-#include "host/kv_store.h"
 #include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/workspace_store.h"
 
 namespace dbsa {
 namespace {
@@ -31,30 +31,16 @@ class ForeignFilesTest : public EngineTest {
 
   // Replaces every pack of the store by one whose blocks were changed, with right checksums.
   void forge(const std::function<void(size_t index, Stored& block)>& change) const {
-    host::HostServices services;
-    host::PluginRegistry registry =
-        host::PluginRegistry::discover(std::vector<std::string>{DBSA_PLUGIN_DIR});
-    const auto manifest = registry.find(DBSA_KIND_KV_STORE, "hdf5");
-    const auto plugin = registry.load(**manifest);
-    const auto open_store = [&] {
-      auto store = host::KvStore::create(*plugin, services,
-                                         {{"path", workspace_.path("store")},
-                                          {"max_bytes", 0},
-                                          {"pack_bytes", 1 << 28},
-                                          {"publish_interval_s", 10}});
-      if (!store.ok()) throw std::runtime_error(store.error().message);
-      return std::move(store).value();
-    };
     std::vector<Stored> blocks;
     {
-      const host::KvStore store = open_store();
-      const Status listed = store.list([&](const KvEntry& entry) {
+      WorkspaceStore store(workspace_, "store");
+      const Status listed = store->list([&](const KvEntry& entry) {
         blocks.push_back({entry.key, entry.format, {}});
         return true;
       });
       ASSERT_TRUE(listed.ok());
       for (Stored& block : blocks) {
-        const auto lease = store.get(block.key);
+        const auto lease = store->get(block.key);
         ASSERT_TRUE(lease.ok());
         for (uint32_t layer = 0; layer < block.format.layers; ++layer)
           block.planes.emplace_back(static_cast<const char*>(lease->plane(layer)),
@@ -62,15 +48,15 @@ class ForeignFilesTest : public EngineTest {
       }
     }
     fs::remove_all(workspace_.path("store/packs"));
-    host::KvStore store = open_store();
+    WorkspaceStore store(workspace_, "store");
     for (size_t i = 0; i < blocks.size(); ++i) {
       change(i, blocks[i]);
       std::vector<const void*> planes;
       for (const std::string& plane : blocks[i].planes) planes.push_back(plane.data());
-      const Status put = store.put(blocks[i].key, blocks[i].format, planes);
+      const Status put = store->put(blocks[i].key, blocks[i].format, planes);
       ASSERT_TRUE(put.ok()) << put.error().message;
     }
-    ASSERT_TRUE(store.publish().ok());
+    ASSERT_TRUE(store->publish().ok());
   }
 
   // Encodes, asks, forges; what was answered before.

@@ -1,8 +1,8 @@
 // Under mask self a block's stored bytes are the block's own, whatever the pool around it.
 #include <map>
 
-#include "host/kv_store.h"
 #include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/workspace_store.h"
 
 namespace dbsa {
 namespace {
@@ -12,17 +12,7 @@ class SelfMaskTest : public EngineTest {
   // The planes of every block in a store, by the block's tokens as bytes.
   std::map<std::string, std::string> planes(const std::string& store_path,
                                             const EncodeReport& report) const {
-    host::HostServices services;
-    host::PluginRegistry registry =
-        host::PluginRegistry::discover(std::vector<std::string>{DBSA_PLUGIN_DIR});
-    const auto manifest = registry.find(DBSA_KIND_KV_STORE, "hdf5");
-    const auto plugin = registry.load(**manifest);
-    auto store = host::KvStore::create(*plugin, services,
-                                       {{"path", workspace_.path(store_path)},
-                                        {"max_bytes", 0},
-                                        {"pack_bytes", 1 << 28},
-                                        {"publish_interval_s", 10}});
-    if (!store.ok()) throw std::runtime_error(store.error().message);
+    WorkspaceStore store(workspace_, store_path);
     const auto pool = read_pool_manifest(report.manifest_path);
     std::map<std::string, std::string> found;
     for (const PoolBlock& block : pool->blocks) {

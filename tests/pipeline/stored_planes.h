@@ -8,9 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "host/kv_store.h"
-#include "host/plugin_registry.h"
-#include "tests/support/workspace.h"
+#include "tests/pipeline/workspace_store.h"
 
 namespace dbsa {
 
@@ -25,17 +23,7 @@ struct PlanePlace {
 // Layers of one block stand together, ascending.
 inline std::vector<PlanePlace> find_planes(const Workspace& workspace,
                                            const std::string& store_path) {
-  host::HostServices services;
-  host::PluginRegistry registry =
-      host::PluginRegistry::discover(std::vector<std::string>{DBSA_PLUGIN_DIR});
-  const auto manifest = registry.find(DBSA_KIND_KV_STORE, "hdf5");
-  const auto plugin = registry.load(**manifest);
-  auto store = host::KvStore::create(*plugin, services,
-                                     {{"path", workspace.path(store_path)},
-                                      {"max_bytes", 0},
-                                      {"pack_bytes", 1 << 28},
-                                      {"publish_interval_s", 10}});
-  if (!store.ok()) throw std::runtime_error(store.error().message);
+  WorkspaceStore store(workspace, store_path);
   std::vector<KvKey> keys;
   const auto listed = store->list([&](const KvEntry& entry) {
     keys.push_back(entry.key);

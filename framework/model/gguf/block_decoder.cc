@@ -154,11 +154,11 @@ bool are_numbers(const TensorType& type, std::span<const unsigned char> blocks) 
   const bool minimum =
       type.name == "Q4_1" || type.name == "Q5_1" || type.name == "Q4_K" || type.name == "Q5_K";
   bool finite = true;
-  std::vector<float> out(type.elements);
   for (size_t at = 0; at + type.bytes <= blocks.size() && finite; at += type.bytes) {
     const Block b = blocks.data() + at;
     if (exponent)
-      finite = b[0] <= 252 || decode_blocks(type, blocks.subspan(at, type.bytes), out.data());
+      finite = b[0] <= 252 || decode_blocks(type, blocks.subspan(at, type.bytes),
+                                            std::vector<float>(type.elements).data());
     else
       finite = is_finite_half(last ? b + 208 : b) && (!minimum || is_finite_half(b + 2));
   }

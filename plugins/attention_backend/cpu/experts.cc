@@ -36,9 +36,6 @@ void share(const float* scores, int64_t count, const int64_t* chosen, int64_t us
   for (int64_t i = 0; normalised && i < used; ++i) shares[i] /= sum;
 }
 
-// Rows of a matrix this wide that are worth a thread's while.
-int64_t row_grain(int64_t width) { return std::max<int64_t>(1, 16384 / width); }
-
 }  // namespace
 
 void Experts::run(const Rows& x, const dbsa_expert_weights& weights, const float* residual,

@@ -15,6 +15,7 @@
 #include <dbsa/sdk/host.h>
 #include <dbsa/sdk/result.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -186,6 +187,9 @@ struct dbsa_weight {
 };
 
 namespace dbsa::cpu {
+
+// Rows of a matrix this wide that are worth a thread's while.
+inline int64_t row_grain(int64_t width) { return std::max<int64_t>(1, 16384 / width); }
 
 // Of a bias, which may be null.
 inline const float* values_of(const dbsa_weight* bias) {

@@ -10,9 +10,6 @@
 namespace dbsa::cpu {
 namespace {
 
-// Rows of a matrix this wide that are worth a thread's while.
-int64_t row_grain(int64_t width) { return std::max<int64_t>(1, 16384 / width); }
-
 const float* values_of(const dbsa_buffer* residual) {
   return residual == nullptr ? nullptr : residual->row(0);
 }
