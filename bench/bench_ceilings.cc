@@ -11,7 +11,7 @@
 
 #include "bench/support/bench.h"
 #include "bench/support/ceilings.h"
-#include "pipeline/stopwatch.h"
+#include "config/stopwatch.h"
 
 DECLARE_string(folder);
 DEFINE_int64(file_mib, 1024, "size of the file that is read; 0: leave it out");

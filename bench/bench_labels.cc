@@ -10,7 +10,7 @@
 
 #include "bench/support/bench.h"
 #include "bench/support/model.h"
-#include "pipeline/label_decoder.h"
+#include "pipeline/answer/label_decoder.h"
 
 DEFINE_int64(cached_tokens, 4096, "tokens that every row sees");
 DEFINE_int64(query_tokens, 32, "tokens of the query");

@@ -14,10 +14,10 @@
 #include "bench/support/bench.h"
 #include "bench/support/ceilings.h"
 #include "bench/support/plugins.h"
-#include "model/checkpoint.h"
-#include "model/decoder.h"
-#include "model/model_source.h"
-#include "model/weight_loader.h"
+#include "model/checkpoint/checkpoint.h"
+#include "model/decoder/decoder.h"
+#include "model/decoder/weight_loader.h"
+#include "model/open_model.h"
 #include "pipeline/engine.h"
 #include "tests/reference/oracle.h"
 
@@ -41,7 +41,7 @@ class Ops {
  public:
   explicit Ops(Report& report)
       : report_(report),
-        source_(must(ModelSource::open(FLAGS_model))),
+        source_(must(open_model(FLAGS_model))),
         config_(must(source_->config())),
         weights_(must(source_->weights())),
         plugins_(report.threads()),

@@ -18,11 +18,11 @@
 #include "bench/support/cost.h"
 #include "bench/support/inputs.h"
 #include "bench/support/plugins.h"
+#include "config/stopwatch.h"
 #include "config/toml_document.h"
 #include "host/resolve.h"
 #include "pipeline/engine.h"
-#include "pipeline/machine.h"
-#include "pipeline/stopwatch.h"
+#include "pipeline/record/machine.h"
 
 DEFINE_string(model, "",
               "a Hugging Face folder; dbsa-make-checkpoint makes one with random weights");

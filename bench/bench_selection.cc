@@ -8,9 +8,9 @@
 #include "bench/support/bench.h"
 #include "bench/support/inputs.h"
 #include "bench/support/plugins.h"
+#include "config/stopwatch.h"
 #include "host/block_grouper.h"
 #include "host/retriever.h"
-#include "pipeline/stopwatch.h"
 
 DEFINE_int64(demonstrations, 100000, "demonstrations to retrieve from");
 DEFINE_int64(grouped, 10000, "demonstrations to group");

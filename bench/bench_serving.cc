@@ -16,7 +16,7 @@
 #include "bench/support/cost.h"
 #include "bench/support/gpu.h"
 #include "bench/support/model.h"
-#include "pipeline/stopwatch.h"
+#include "config/stopwatch.h"
 
 DEFINE_int64(blocks, 60, "blocks of the pool");
 DEFINE_int64(block_tokens, 1500, "tokens of a block");

@@ -15,8 +15,8 @@
 #include "bench/support/ceilings.h"
 #include "bench/support/inputs.h"
 #include "bench/support/plugins.h"
+#include "config/stopwatch.h"
 #include "host/kv_store.h"
-#include "pipeline/stopwatch.h"
 
 DEFINE_int64(blocks, 64, "blocks in the store");
 DEFINE_int64(block_tokens, 1024, "tokens of a block");

@@ -7,8 +7,8 @@
 #include <cstdlib>
 
 #include "config/atomic_file.h"
-#include "pipeline/machine.h"
-#include "pipeline/stopwatch.h"
+#include "config/stopwatch.h"
+#include "pipeline/record/machine.h"
 
 DEFINE_string(json, "", "write the figures to this file, too");
 DEFINE_int32(threads, 0, "threads; 0: as many as this process may use");

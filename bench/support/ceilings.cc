@@ -12,8 +12,8 @@
 #include "bench/support/bench.h"
 #include "bench/support/gpu.h"
 #include "bench/support/plugins.h"
-#include "pipeline/machine.h"
-#include "pipeline/stopwatch.h"
+#include "config/stopwatch.h"
+#include "pipeline/record/machine.h"
 
 namespace dbsa::bench {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "model/model_config.h"
-#include "model/weights.h"
+#include "model/checkpoint/weights.h"
+#include "model/config/model_config.h"
 
 namespace dbsa::bench {
 

@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "bench/support/bench.h"
-#include "model/fingerprint.h"
+#include "config/stopwatch.h"
+#include "model/checkpoint/fingerprint.h"
 #include "pipeline/engine.h"
-#include "pipeline/stopwatch.h"
 
 DEFINE_string(
     model, "",
@@ -30,7 +30,7 @@ const std::string& required_model() {
 }  // namespace
 
 Model::Model(int threads)
-    : source_(must(ModelSource::open(required_model()))),
+    : source_(must(open_model(required_model()))),
       config_(must(source_->config())),
       weights_(must(source_->weights())),
       plugins_(threads),

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "bench/support/plugins.h"
-#include "model/decoder.h"
-#include "model/model_source.h"
-#include "model/packed_weights.h"
+#include "model/decoder/decoder.h"
+#include "model/decoder/packed_weights.h"
+#include "model/open_model.h"
 
 namespace dbsa::bench {
 

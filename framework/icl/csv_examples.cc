@@ -6,7 +6,7 @@
 #include "icl/csv.h"
 #include "icl/example_check.h"
 #include "icl/field_names.h"
-#include "icl/utf8.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {
@@ -101,7 +101,7 @@ void read_record(const CsvReader& reader, const Columns& columns, const RowForma
     return;
   }
   if (row.error)
-    for (std::string& field : fields) field = replace_invalid_utf8(field);
+    for (std::string& field : fields) field = utf8::to_valid(field);
   row.example.text = fields[static_cast<size_t>(columns.text)];
   if (columns.label >= 0) row.example.label = fields[static_cast<size_t>(columns.label)];
   check_row(format, row);

@@ -14,8 +14,8 @@
 #include "icl/example_check.h"
 #include "icl/field_names.h"
 #include "icl/jsonl_examples.h"
-#include "icl/nfc.h"
 #include "icl/unseen.h"
+#include "text/nfc.h"
 
 namespace dbsa {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "icl/unseen.h"
-#include "icl/utf8.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {
@@ -39,7 +39,7 @@ Error cr_fault(const std::string& name) {
 bool is_blank(std::string_view text) { return trim_unseen(text).empty(); }
 
 Status check_utf8(std::string_view text, const std::string& name, int64_t first_line) {
-  const auto bad = find_invalid_utf8(text);
+  const auto bad = utf8::find_invalid(text);
   if (!bad) return {};
   const std::string_view before = text.substr(0, *bad);
   const auto lines = std::count(before.begin(), before.end(), '\n');

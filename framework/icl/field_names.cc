@@ -2,8 +2,8 @@
 
 #include "config/nearest_name.h"
 #include "icl/dataset.h"
-#include "icl/nfc.h"
 #include "icl/unseen.h"
+#include "text/nfc.h"
 
 namespace dbsa {
 namespace {

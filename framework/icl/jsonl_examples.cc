@@ -6,7 +6,7 @@
 
 #include "config/json_text.h"
 #include "icl/field_names.h"
-#include "icl/utf8.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {
@@ -87,7 +87,7 @@ Row read_row(std::string_view text, int64_t line, const RowFormat& format) {
   }
   // A label beside a text that is not UTF-8 is still the right answer to it.
   add_fault(ItemFault::kNotUtf8, check_utf8(text, format.name, line), row);
-  const std::string repaired = row.error ? replace_invalid_utf8(text) : "";
+  const std::string repaired = row.error ? utf8::to_valid(text) : "";
   const Result<Json> object =
       parse_data_json(row.error ? std::string_view(repaired) : text, format.name, line);
   if (!object.ok())

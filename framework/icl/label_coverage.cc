@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "icl/nfc.h"
 #include "icl/unseen.h"
+#include "text/nfc.h"
 
 namespace dbsa {
 

@@ -4,7 +4,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "icl/utf8.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 std::u32string code_points(std::string_view text) {
   std::u32string points;
   while (!text.empty()) {
-    const size_t sound = find_invalid_utf8(text).value_or(text.size());
+    const size_t sound = utf8::find_invalid(text).value_or(text.size());
     for (size_t i = 0; i < sound;) {
       const auto lead = static_cast<uint8_t>(text[i]);
       const size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;

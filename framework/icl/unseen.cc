@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdio>
 
-#include "icl/utf8.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {
@@ -71,7 +71,7 @@ std::string_view trim_unseen(std::string_view text) {
 
 std::string seen_text(std::string_view text) {
   text = trim_unseen(text);
-  if (find_invalid_utf8(text)) return std::string(text);
+  if (utf8::find_invalid(text)) return std::string(text);
   std::string out;
   while (!text.empty()) {
     const FirstCharacter c = first_of(text);

@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "host/make_plugin.h"
-#include "model/fingerprint.h"
-#include "model/llm_hidden.h"
-#include "model/model_source.h"
-#include "model/sentence_encoder.h"
+#include "model/checkpoint/fingerprint.h"
+#include "model/decoder/llm_hidden.h"
+#include "model/open_model.h"
+#include "model/sentence/sentence_encoder.h"
 #include "pipeline/engine_impl.h"
 #include "pipeline/model_fit.h"
 
@@ -75,7 +75,7 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
                              const nlohmann::json& tables, OpenOptions options) {
   Computing computing;
   const DigestCache cache = {default_cache_folder(), !options.rehash_weights};
-  DBSA_ASSIGN_OR_RETURN(const auto source, ModelSource::open(settings.model.path));
+  DBSA_ASSIGN_OR_RETURN(const auto source, open_model(settings.model.path));
   DBSA_ASSIGN_OR_RETURN(computing.config, source->config());
   limit_positions(computing.config, settings.model.max_positions);
   DBSA_ASSIGN_OR_RETURN(computing.weights, source->weights());

@@ -21,14 +21,14 @@
 #include "host/plugin_registry.h"
 #include "host/resolve.h"
 #include "icl/dataset.h"
-#include "model/decoder.h"
-#include "model/model_config.h"
+#include "model/checkpoint/weights.h"
+#include "model/config/model_config.h"
+#include "model/decoder/decoder.h"
 #include "model/tokenizer/tokenizer.h"
-#include "model/weights.h"
-#include "pipeline/encoder.h"
-#include "pipeline/identity.h"
-#include "pipeline/pool.h"
-#include "pipeline/settings.h"
+#include "pipeline/encode/encoder.h"
+#include "pipeline/identity/identity.h"
+#include "pipeline/pool/pool.h"
+#include "pipeline/settings/settings.h"
 
 namespace dbsa {
 

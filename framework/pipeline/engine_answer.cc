@@ -7,11 +7,11 @@
 #include <numeric>
 #include <utility>
 
+#include "config/stopwatch.h"
 #include "icl/best_first_walk.h"
 #include "icl/prompt.h"
+#include "pipeline/answer/label_decoder.h"
 #include "pipeline/engine_impl.h"
-#include "pipeline/label_decoder.h"
-#include "pipeline/stopwatch.h"
 
 namespace dbsa {
 namespace {

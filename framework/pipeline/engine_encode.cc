@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "config/folder_access.h"
+#include "config/stopwatch.h"
 #include "pipeline/engine_impl.h"
-#include "pipeline/pool_manifest.h"
-#include "pipeline/stopwatch.h"
+#include "pipeline/pool/pool_manifest.h"
 
 namespace dbsa {
 namespace {

@@ -16,12 +16,12 @@
 #include "host/retriever.h"
 #include "icl/label_trie.h"
 #include "icl/likelihood_tree.h"
-#include "model/decoder.h"
+#include "model/decoder/decoder.h"
+#include "pipeline/answer/query_pass.h"
+#include "pipeline/answer/query_request.h"
 #include "pipeline/engine.h"
-#include "pipeline/identity.h"
-#include "pipeline/pool_builder.h"
-#include "pipeline/query_pass.h"
-#include "pipeline/query_request.h"
+#include "pipeline/identity/identity.h"
+#include "pipeline/pool/pool_builder.h"
 
 namespace dbsa {
 

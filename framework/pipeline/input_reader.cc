@@ -1,10 +1,10 @@
 #include "pipeline/input_reader.h"
 
-#include "model/fingerprint.h"
-#include "model/model_source.h"
-#include "model/sentence_encoder.h"
+#include "model/checkpoint/fingerprint.h"
+#include "model/open_model.h"
+#include "model/sentence/sentence_encoder.h"
 #include "pipeline/model_fit.h"
-#include "pipeline/pool_builder.h"
+#include "pipeline/pool/pool_builder.h"
 
 namespace dbsa {
 
@@ -32,7 +32,7 @@ Status InputReader::read_model(const ModelSettings& model, InputIdentity& inputs
     inputs = known->second;
     return {};
   }
-  DBSA_ASSIGN_OR_RETURN(const auto source, ModelSource::open(model.path));
+  DBSA_ASSIGN_OR_RETURN(const auto source, open_model(model.path));
   DBSA_ASSIGN_OR_RETURN(ModelConfig config, source->config());
   limit_positions(config, model.max_positions);
   DBSA_ASSIGN_OR_RETURN(const auto weights, source->weights());

@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "host/resolve.h"
-#include "pipeline/identity.h"
-#include "pipeline/settings.h"
+#include "pipeline/identity/identity.h"
+#include "pipeline/settings/settings.h"
 
 namespace dbsa {
 

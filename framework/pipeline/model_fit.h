@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "model/model_config.h"
+#include "model/config/model_config.h"
 #include "model/tokenizer/tokenizer.h"
-#include "pipeline/settings.h"
+#include "pipeline/settings/settings.h"
 
 namespace dbsa {
 

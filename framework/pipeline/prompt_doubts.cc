@@ -4,7 +4,7 @@
 
 #include "icl/example_check.h"
 #include "icl/prompt.h"
-#include "pipeline/pool_builder.h"
+#include "pipeline/pool/pool_builder.h"
 
 namespace dbsa {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "icl/dataset.h"
 #include "model/tokenizer/tokenizer.h"
-#include "pipeline/settings.h"
+#include "pipeline/settings/settings.h"
 
 namespace dbsa {
 

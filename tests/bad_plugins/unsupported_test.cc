@@ -1,7 +1,7 @@
 // A backend that says it cannot compute what a model needs: the error names both, and the remedy.
 #include <gtest/gtest.h>
 
-#include "model/decoder.h"
+#include "model/decoder/decoder.h"
 #include "tests/bad_plugins/test_plugins.h"
 
 namespace dbsa {

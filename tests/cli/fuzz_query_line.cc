@@ -10,8 +10,8 @@
 #include <string>
 #include <string_view>
 
-#include "tools/dbsa-pipe/input_lines.h"
-#include "tools/dbsa-pipe/query_line.h"
+#include "tools/dbsa-pipe/commands/input_lines.h"
+#include "tools/dbsa-pipe/commands/query_line.h"
 
 namespace {
 

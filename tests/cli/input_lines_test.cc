@@ -1,5 +1,5 @@
 // Lines of standard input: their ends, and those that are too long.
-#include "tools/dbsa-pipe/input_lines.h"
+#include "tools/dbsa-pipe/commands/input_lines.h"
 
 #include <gmock/gmock.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 // Names and totals of result records, without the program.
-#include "pipeline/record.h"
+#include "pipeline/record/record.h"
 
 #include <gmock/gmock.h>
 

@@ -1,5 +1,5 @@
 // Numbers as people read them.
-#include "tools/dbsa-pipe/units.h"
+#include "tools/dbsa-pipe/terminal/units.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // No text drives a terminal.
-#include "tools/dbsa-pipe/visible_text.h"
+#include "tools/dbsa-pipe/terminal/visible_text.h"
 
 #include <gtest/gtest.h>
 

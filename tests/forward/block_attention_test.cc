@@ -6,7 +6,7 @@
 #include <numeric>
 #include <random>
 
-#include "model/rope.h"
+#include "model/config/rope.h"
 #include "tests/forward/forward_harness.h"
 #include "tests/reference/oracle.h"
 

@@ -1,5 +1,5 @@
 // Tasks that take turns and whose rows meet in one pass.
-#include "pipeline/forward_batch.h"
+#include "pipeline/answer/forward_batch.h"
 
 #include <stdexcept>
 

@@ -47,7 +47,7 @@ std::vector<std::string> ForwardHarness::code_paths() {
 
 ForwardHarness::ForwardHarness(const std::string& path, const HarnessOptions& options)
     : services_(std::make_unique<host::HostServices>(quiet(options.threads, options.log))),
-      source_(must(ModelSource::open(path))),
+      source_(must(open_model(path))),
       config_(must(source_->config())),
       weights_(must(source_->weights())) {
   if (options.change) options.change(config_);

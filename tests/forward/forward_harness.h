@@ -9,8 +9,8 @@
 
 #include "host/attention_backend.h"
 #include "host/host_services.h"
-#include "model/decoder.h"
-#include "model/model_source.h"
+#include "model/decoder/decoder.h"
+#include "model/open_model.h"
 #include "tests/reference/fixtures.h"
 
 namespace dbsa {

@@ -9,7 +9,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "model/checkpoint.h"
+#include "model/checkpoint/checkpoint.h"
 #include "tests/forward/forward_harness.h"
 #include "tests/model/model_files.h"
 #include "tests/support/gguf_model.h"
@@ -192,7 +192,7 @@ TEST_P(GgufForward, FingerprintIsOfTypesAndBytes) {
   for (const GgufElements elements : {GgufElements::kF32, GgufElements::kBF16, GgufElements::kQ8}) {
     write(elements);
     for (const std::string& path : {folder_.file("model.gguf"), folder_.path()}) {
-      const auto source = ModelSource::open(path);
+      const auto source = open_model(path);
       ASSERT_TRUE(source.ok()) << source.error().message;
       const auto config = (*source)->config();
       ASSERT_TRUE(config.ok()) << config.error().message;

@@ -1,5 +1,5 @@
 // Embeddings from the model's hidden states against the oracle, and what they must not depend on.
-#include "model/llm_hidden.h"
+#include "model/decoder/llm_hidden.h"
 
 #include <cmath>
 #include <iostream>

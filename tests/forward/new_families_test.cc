@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "model/checkpoint.h"
+#include "model/checkpoint/checkpoint.h"
 #include "tests/forward/forward_harness.h"
 #include "tests/model/model_files.h"
 

@@ -14,7 +14,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "model/safetensors.h"
+#include "model/checkpoint/safetensors.h"
 #include "model/tokenizer/tokenizer.h"
 #include "tests/forward/forward_harness.h"
 #include "tests/support/sanitized.h"

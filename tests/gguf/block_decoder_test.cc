@@ -11,7 +11,7 @@
 #include <random>
 #include <vector>
 
-#include "model/safetensors.h"
+#include "model/checkpoint/safetensors.h"
 
 namespace dbsa::gguf {
 namespace {

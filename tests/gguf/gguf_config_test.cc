@@ -8,8 +8,8 @@
 #include <iostream>
 #include <limits>
 
+#include "model/config/model_spec.h"
 #include "model/gguf/gguf_tokenizer.h"
-#include "model/model_spec.h"
 #include "tests/gguf/gguf_model_test.h"
 
 namespace dbsa::gguf {

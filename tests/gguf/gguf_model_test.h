@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "model/model_source.h"
+#include "model/open_model.h"
 #include "tests/support/gguf_model.h"
 #include "tests/support/workspace.h"
 
@@ -59,7 +59,7 @@ class GgufModelTest : public testing::Test {
  protected:
   GgufModelTest() : path_(workspace_.path("m.gguf")) {}
   Result<std::unique_ptr<ModelSource>> open(const test::GgufPlan& plan) {
-    return ModelSource::open(workspace_.write("m.gguf", plan.bytes()));
+    return open_model(workspace_.write("m.gguf", plan.bytes()));
   }
   ModelConfig config(const test::GgufPlan& plan) {
     const auto source = open(plan);

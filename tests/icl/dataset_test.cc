@@ -6,9 +6,8 @@
 #include <cstdlib>
 
 #include "icl/label_coverage.h"
-#include "icl/nfc.h"
-#include "icl/utf8.h"
 #include "tests/icl/temporary_file.h"
+#include "text/nfc.h"
 
 namespace dbsa::testing {
 namespace {
@@ -610,22 +609,6 @@ TEST(Coverage, WarnsOfQueriesOfFewLabels) {
   EXPECT_EQ(coverage_warnings(queries, labels), Warnings()) << "half of them is enough";
   EXPECT_EQ(coverage_warnings({{"t", "a", 1}, {"t", "b", 2}}, labels), Warnings())
       << "two queries cannot expect more than two";
-}
-
-TEST(Utf8, AcceptsWhatUnicodeCallsWellFormed) {
-  for (const char* text : {"", "a", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF",
-                           "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"})
-    EXPECT_EQ(find_invalid_utf8(text), std::nullopt) << text;
-  // Lone continuation, overlong forms, surrogates, above the range, cut short.
-  for (const char* text :
-       {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
-        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xC2", "\xE1\x80", "\xF1\x80\x80", "\xE1\x80\x41"})
-    EXPECT_EQ(find_invalid_utf8(std::string("ab") + text), 2u);
-}
-
-TEST(Utf8, RepairsByteByByte) {
-  EXPECT_EQ(replace_invalid_utf8("caf\xC3\xA9"), "caf\xC3\xA9");
-  EXPECT_EQ(replace_invalid_utf8("a\xFF\xE1\x80z"), "a\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz");
 }
 
 TEST(Messages, QuoteTextSafely) {

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "icl/dataset.h"
-#include "icl/utf8.h"
+#include "text/utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (rows.ok())
     for (const dbsa::Row& row : *rows) {
       if (row.example.line < 1 || (!row.error && row.example.text.empty())) std::abort();
-      if (dbsa::find_invalid_utf8(row.example.text + row.example.label)) std::abort();
+      if (dbsa::utf8::find_invalid(row.example.text + row.example.label)) std::abort();
       if (row.error && !row.error->message.starts_with(path + ":")) std::abort();
     }
   const auto indices = dbsa::load_indices(path, 10);

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "model/model_config.h"
-#include "model/model_spec.h"
+#include "model/config/model_config.h"
+#include "model/config/model_spec.h"
 
 namespace dbsa {
 namespace {

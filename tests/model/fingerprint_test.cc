@@ -1,4 +1,4 @@
-#include "model/fingerprint.h"
+#include "model/checkpoint/fingerprint.h"
 
 #include <gtest/gtest.h>
 

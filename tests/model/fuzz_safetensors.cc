@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "model/safetensors_header.h"
+#include "model/checkpoint/safetensors_header.h"
 
 // The first byte is a number of data bytes to pretend after the header; the rest is the file.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -10,7 +10,7 @@
 #include <set>
 
 #include "config/file_calls.h"
-#include "model/checkpoint.h"
+#include "model/checkpoint/checkpoint.h"
 #include "tests/model/model_files.h"
 #include "tests/reference/oracle.h"
 #include "tools/make_checkpoint/byte_tokenizer.h"

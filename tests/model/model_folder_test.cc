@@ -1,4 +1,4 @@
-#include "model/model_folder.h"
+#include "model/checkpoint/model_folder.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 #include "config/lfs_pointer.h"
 #include "config/model_path.h"
-#include "model/generation_config.h"
+#include "model/config/generation_config.h"
 #include "tests/model/model_files.h"
 
 namespace dbsa {

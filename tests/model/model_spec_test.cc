@@ -1,5 +1,5 @@
 // What is computed of a configuration, the table of its tensors, and the text that identifies it.
-#include "model/model_spec.h"
+#include "model/config/model_spec.h"
 
 #include <gtest/gtest.h>
 
@@ -7,10 +7,10 @@
 #include <numeric>
 #include <set>
 
-#include "model/checkpoint.h"
-#include "model/fingerprint.h"
-#include "model/model_tensors.h"
-#include "model/weights.h"
+#include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/fingerprint.h"
+#include "model/checkpoint/model_tensors.h"
+#include "model/checkpoint/weights.h"
 
 namespace dbsa {
 namespace {

@@ -1,11 +1,11 @@
-#include "model/rope.h"
+#include "model/config/rope.h"
 
 #include <gtest/gtest.h>
 
 #include <bit>
 #include <cmath>
 
-#include "model/model_config.h"
+#include "model/config/model_config.h"
 #include "tests/reference/fixtures.h"
 #include "tests/reference/oracle_rope.h"
 

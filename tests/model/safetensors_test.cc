@@ -1,4 +1,4 @@
-#include "model/safetensors.h"
+#include "model/checkpoint/safetensors.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <random>
 #include <utility>
 
-#include "model/safetensors_header.h"
+#include "model/checkpoint/safetensors_header.h"
 #include "tests/model/model_files.h"
 
 namespace dbsa {

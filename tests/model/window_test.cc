@@ -1,5 +1,5 @@
 // Which layers see stored tokens, at the edges of windows.
-#include "model/window.h"
+#include "model/decoder/window.h"
 
 #include <gtest/gtest.h>
 

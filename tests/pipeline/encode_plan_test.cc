@@ -1,5 +1,5 @@
 // What a block's plan asks of the model's positions.
-#include "pipeline/encode_plan.h"
+#include "pipeline/encode/encode_plan.h"
 
 #include <gtest/gtest.h>
 

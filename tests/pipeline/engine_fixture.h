@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/pool_manifest.h"
+#include "pipeline/pool/pool_manifest.h"
 #include "tests/support/engine_harness.h"
 #include "tests/support/workspace.h"
 #include "tools/make_checkpoint/checkpoint_writer.h"

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "pipeline/pool_manifest.h"
+#include "pipeline/pool/pool_manifest.h"
 
 namespace {
 

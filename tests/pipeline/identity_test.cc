@@ -1,6 +1,6 @@
 // What each key, input and revision of a pipeline changes, key by key: a key, a table or a built-in
 // plugin without a row here fails the test.
-#include "pipeline/identity.h"
+#include "pipeline/identity/identity.h"
 
 #include <gtest/gtest.h>
 
@@ -13,8 +13,8 @@
 #include "config/json_pointer.h"
 #include "config/schema_check.h"
 #include "host/plugin_registry.h"
-#include "pipeline/block_key.h"
-#include "pipeline/validity.h"
+#include "icl/validity.h"
+#include "pipeline/encode/block_key.h"
 #include "tests/icl/temporary_file.h"
 #include "tests/support/workspace.h"
 

@@ -1,4 +1,4 @@
-#include "pipeline/label_decoder.h"
+#include "pipeline/answer/label_decoder.h"
 
 #include <gtest/gtest.h>
 

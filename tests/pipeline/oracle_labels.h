@@ -11,7 +11,7 @@
 #include "icl/label_trie.h"
 #include "model/tokenizer/tokenizer.h"
 #include "pipeline/engine.h"
-#include "pipeline/pool.h"
+#include "pipeline/pool/pool.h"
 #include "tests/reference/oracle.h"
 
 namespace dbsa {

@@ -1,4 +1,4 @@
-#include "pipeline/pool_manifest.h"
+#include "pipeline/pool/pool_manifest.h"
 
 #define XXH_INLINE_ALL
 #include <gtest/gtest.h>

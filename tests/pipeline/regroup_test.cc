@@ -1,4 +1,4 @@
-#include "pipeline/regroup.h"
+#include "pipeline/pool/regroup.h"
 
 #include <gtest/gtest.h>
 

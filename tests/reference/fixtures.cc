@@ -7,7 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "model/safetensors.h"
+#include "model/checkpoint/safetensors.h"
 
 namespace dbsa::reference {
 namespace {

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "model/checkpoint.h"
+#include "model/checkpoint/checkpoint.h"
 
 namespace dbsa::reference {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "pipeline/report.h"
+#include "report/report.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace dbsa;

@@ -1,8 +1,8 @@
 // Which runs are one group, and what a report says where runs of one name are not.
 #include <gmock/gmock.h>
 
-#include "pipeline/report.h"
-#include "pipeline/report_study.h"
+#include "report/report.h"
+#include "report/study.h"
 #include "tests/report/records.h"
 
 namespace dbsa {

@@ -1,5 +1,5 @@
 // Reading sweeps and records, and what is said about bad ones.
-#include "pipeline/report_input.h"
+#include "report/input.h"
 
 #include <gmock/gmock.h>
 

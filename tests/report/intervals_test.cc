@@ -1,5 +1,5 @@
 // Intervals over draws and queries.
-#include "pipeline/report_intervals.h"
+#include "icl/intervals.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "pipeline/mask_picture.h"
+#include "report/mask_picture.h"
 
 #include <gmock/gmock.h>
 

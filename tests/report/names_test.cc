@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "icl/csv.h"
-#include "pipeline/gnuplot.h"
-#include "pipeline/report.h"
+#include "report/gnuplot.h"
+#include "report/report.h"
 #include "tests/cli/schema_judge.h"
 #include "tests/report/records.h"
 #include "tests/support/text.h"

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "icl/csv.h"
-#include "pipeline/report.h"
+#include "report/report.h"
 #include "tests/cli/schema_judge.h"
 #include "tests/report/records.h"
 #include "tests/support/text.h"

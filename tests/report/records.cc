@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "pipeline/identity.h"
+#include "pipeline/identity/identity.h"
 
 namespace dbsa {
 namespace {

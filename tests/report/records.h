@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/report_input.h"
+#include "report/input.h"
 #include "tests/support/workspace.h"
 
 namespace dbsa {

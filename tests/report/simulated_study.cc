@@ -5,7 +5,7 @@
 #include <optional>
 #include <random>
 
-#include "pipeline/report_study.h"
+#include "report/study.h"
 
 namespace dbsa {
 namespace {

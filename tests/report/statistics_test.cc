@@ -1,4 +1,4 @@
-#include "pipeline/report_statistics.h"
+#include "report/statistics.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Grouping, pairing, comparing.
-#include "pipeline/report_study.h"
+#include "report/study.h"
 
 #include <gmock/gmock.h>
 

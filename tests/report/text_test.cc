@@ -1,12 +1,12 @@
 // Texts of records in HTML, Markdown, CSV and gnuplot.
-#include "pipeline/report_plot_script.h"
-#include "pipeline/report_text.h"
+#include "report/text.h"
+#include "report/plot_script.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "icl/csv.h"
-#include "pipeline/gnuplot.h"
+#include "report/gnuplot.h"
 
 namespace dbsa {
 namespace {

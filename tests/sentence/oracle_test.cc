@@ -8,7 +8,7 @@
 #include <cstring>
 #include <random>
 
-#include "model/bert.h"
+#include "model/sentence/bert.h"
 #include "tests/model/model_files.h"
 #include "tests/reference/fixtures.h"
 #include "tests/sentence/sentence_harness.h"

@@ -8,7 +8,7 @@
 #include <stdexcept>
 
 #include "host/plugin_registry.h"
-#include "model/safetensors.h"
+#include "model/checkpoint/safetensors.h"
 
 namespace dbsa::test {
 namespace {

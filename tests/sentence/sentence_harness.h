@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "host/host_services.h"
-#include "model/sentence_encoder.h"
+#include "model/sentence/sentence_encoder.h"
 
 namespace dbsa::test {
 

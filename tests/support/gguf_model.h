@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "model/checkpoint.h"
-#include "model/model_config.h"
+#include "model/checkpoint/checkpoint.h"
+#include "model/config/model_config.h"
 #include "tests/support/gguf_writer.h"
 
 namespace dbsa::test {

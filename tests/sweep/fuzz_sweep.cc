@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-#include "pipeline/sweep.h"
+#include "sweep/sweep.h"
 #include "tests/support/workspace.h"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <set>
 
-#include "pipeline/sweep.h"
+#include "sweep/sweep.h"
 #include "tests/cli/schema_judge.h"
 #include "tests/support/workspace.h"
 

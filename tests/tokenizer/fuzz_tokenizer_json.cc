@@ -3,7 +3,7 @@
 #include <cstdlib>
 
 #include "model/tokenizer/tokenizer.h"
-#include "model/tokenizer/utf8.h"
+#include "text/utf8.h"
 
 namespace {
 

@@ -10,9 +10,9 @@
 #include "model/tokenizer/pre_tokenizer.h"
 #include "model/tokenizer/split_regex.h"
 #include "model/tokenizer/tokenizer.h"
-#include "model/tokenizer/unicode.h"
-#include "model/tokenizer/utf8.h"
 #include "tests/tokenizer/reference_files.h"
+#include "text/unicode.h"
+#include "text/utf8.h"
 
 namespace dbsa::testing {
 namespace {

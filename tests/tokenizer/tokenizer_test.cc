@@ -8,8 +8,8 @@
 #include <fstream>
 #include <thread>
 
-#include "model/tokenizer/unicode.h"
 #include "tests/tokenizer/reference_files.h"
+#include "text/unicode.h"
 
 namespace dbsa {
 namespace {

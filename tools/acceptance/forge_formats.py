@@ -1,8 +1,8 @@
 """The files that carry checksums, as far as forging them needs: how each is taken apart, and how its
 checksums are made right again after bytes were changed ("resealed").
 
-KV packs (schemas/kv_pack.md), pool manifests (framework/pipeline/pool_manifest.h), the indexes of
-retrievers inside them (INDEXES), packed weights (framework/model/packed_weights.cc).
+KV packs (schemas/kv_pack.md), pool manifests (framework/pipeline/pool/pool_manifest.h), the indexes of
+retrievers inside them (INDEXES), packed weights (framework/model/decoder/packed_weights.cc).
 """
 
 import ctypes

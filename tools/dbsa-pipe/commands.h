@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "terminal.h"
+#include "terminal/terminal.h"
 
 namespace dbsa::cli {
 

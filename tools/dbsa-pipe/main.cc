@@ -3,13 +3,13 @@
 #include <string>
 #include <vector>
 
-#include "cancel.h"
 #include "commands.h"
 #include "config/exit_code.h"
 #include "config/nearest_name.h"
 #include "config/schema_check.h"
 #include "session.h"
-#include "sudden_end.h"
+#include "terminal/cancel.h"
+#include "terminal/sudden_end.h"
 
 namespace dbsa::cli {
 namespace {

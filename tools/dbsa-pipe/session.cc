@@ -4,16 +4,16 @@
 #include <filesystem>
 #include <set>
 
-#include "cancel.h"
 #include "config/absolute_path.h"
 #include "config/json_pointer.h"
 #include "config/json_text.h"
 #include "config/read_file.h"
 #include "config/toml_document.h"
-#include "icl/utf8.h"
-#include "pipeline/layers.h"
-#include "pipeline/sweep.h"
-#include "sudden_end.h"
+#include "pipeline/settings/layers.h"
+#include "sweep/sweep.h"
+#include "terminal/cancel.h"
+#include "terminal/sudden_end.h"
+#include "text/utf8.h"
 
 namespace dbsa::cli {
 
@@ -27,7 +27,7 @@ Status apply_settings(const CommandLine& line, TomlDocument& document) {
   // Has its own option, because it is where everybody's records differ.
   if (line.help().name == "run" && line.has("output")) {
     const std::string given = line.text("output");
-    if (given.empty() || find_invalid_utf8(given))
+    if (given.empty() || utf8::find_invalid(given))
       return Error{ErrorCode::kConfig,
                    std::string("--output: expected the name of a folder, found ") +
                        (given.empty() ? "an empty text" : "a text that is not UTF-8"),

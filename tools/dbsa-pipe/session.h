@@ -14,8 +14,8 @@
 #include "host/resolve.h"
 #include "options.h"
 #include "pipeline/engine.h"
-#include "pipeline/record.h"
-#include "terminal.h"
+#include "pipeline/record/record.h"
+#include "terminal/terminal.h"
 
 namespace dbsa::cli {
 

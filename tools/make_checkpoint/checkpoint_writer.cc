@@ -14,8 +14,8 @@
 
 #include "config/atomic_file.h"
 #include "config/file_calls.h"
-#include "model/checkpoint.h"
-#include "model/model_config.h"
+#include "model/checkpoint/checkpoint.h"
+#include "model/config/model_config.h"
 #include "tools/make_checkpoint/byte_tokenizer.h"
 #include "tools/make_checkpoint/random_weights.h"
 

@@ -3,7 +3,7 @@
 
 #include <cstdio>
 
-#include "model/json_reader.h"
+#include "model/config/json_reader.h"
 #include "tools/make_checkpoint/checkpoint_writer.h"
 
 DEFINE_string(out, "", "folder to make");

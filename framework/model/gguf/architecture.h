@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "model/model_config.h"
+#include "model/config/model_config.h"
 
 namespace dbsa::gguf {
 

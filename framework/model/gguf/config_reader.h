@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "model/config/model_config.h"
 #include "model/gguf/architecture.h"
 #include "model/gguf/gguf_file.h"
 #include "model/gguf/key_reader.h"
-#include "model/model_config.h"
 
 namespace dbsa::gguf {
 

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "model/config/json_reader.h"
 #include "model/gguf/config_reader.h"
 #include "model/gguf/gguf_experts.h"
 #include "model/gguf/gguf_family.h"
 #include "model/gguf/gguf_rope.h"
-#include "model/json_reader.h"
 
 namespace dbsa::gguf {
 namespace {

@@ -3,9 +3,9 @@
 
 #include <dbsa/sdk/result.h>
 
+#include "model/config/model_config.h"
 #include "model/gguf/architecture.h"
 #include "model/gguf/gguf_file.h"
-#include "model/model_config.h"
 
 namespace dbsa::gguf {
 

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "model/json_reader.h"
+#include "model/config/json_reader.h"
 
 namespace dbsa::gguf {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "model/json_reader.h"
+#include "model/config/json_reader.h"
 
 namespace dbsa::gguf {
 namespace {

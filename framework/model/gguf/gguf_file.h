@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model/checkpoint/tensor_file.h"
 #include "model/gguf/gguf_header.h"
-#include "model/tensor_file.h"
 
 namespace dbsa::gguf {
 

@@ -16,8 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "model/checkpoint/tensor_file.h"
 #include "model/gguf/gguf_value.h"
-#include "model/tensor_file.h"
 
 namespace dbsa::gguf {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "model/config/model_config.h"
 #include "model/gguf/config_reader.h"
-#include "model/model_config.h"
 
 namespace dbsa::gguf {
 

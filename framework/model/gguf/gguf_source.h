@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "model/model_source.h"
+#include "model/checkpoint/model_source.h"
 
 namespace dbsa::gguf {
 

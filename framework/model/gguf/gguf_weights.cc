@@ -5,10 +5,10 @@
 #include <set>
 #include <utility>
 
+#include "model/checkpoint/tensor_faults.h"
 #include "model/gguf/block_decoder.h"
 #include "model/gguf/gguf_rope.h"
 #include "model/gguf/tensor_type.h"
-#include "model/tensor_faults.h"
 
 namespace dbsa::gguf {
 namespace {

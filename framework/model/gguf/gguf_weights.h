@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
+#include "model/checkpoint/weights.h"
 #include "model/gguf/architecture.h"
 #include "model/gguf/gguf_file.h"
-#include "model/weights.h"
 
 namespace dbsa::gguf {
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <utility>
 
-#include "model/tensor_file.h"
+#include "model/checkpoint/tensor_file.h"
 
 namespace dbsa::gguf {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "model/tensor_file.h"
+#include "model/checkpoint/tensor_file.h"
 
 namespace dbsa::gguf {
 

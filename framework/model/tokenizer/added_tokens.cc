@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
-#include "model/tokenizer/unicode.h"
-#include "model/tokenizer/utf8.h"
+#include "text/unicode.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {

@@ -2,8 +2,8 @@
 
 #include "model/tokenizer/bert_characters.h"
 #include "model/tokenizer/component_reader.h"
-#include "model/tokenizer/unicode.h"
-#include "model/tokenizer/utf8.h"
+#include "text/unicode.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {

@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "model/tokenizer/make_error.h"
-#include "model/tokenizer/utf8.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {

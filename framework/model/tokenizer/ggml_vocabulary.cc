@@ -13,7 +13,7 @@
 #include "model/tokenizer/token_cutter.h"
 #include "model/tokenizer/token_table.h"
 #include "model/tokenizer/tokenizer_json.h"
-#include "model/tokenizer/utf8.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {

@@ -1,7 +1,7 @@
 // translate_pattern: a parser for the part of Oniguruma's Ruby syntax that PCRE2 reads alike.
 #include "model/tokenizer/make_error.h"
 #include "model/tokenizer/split_regex.h"
-#include "model/tokenizer/utf8.h"
+#include "text/utf8.h"
 
 #include <array>
 #include <cstdio>

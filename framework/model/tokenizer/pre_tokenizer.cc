@@ -9,8 +9,8 @@
 #include "model/tokenizer/component_reader.h"
 #include "model/tokenizer/split_behavior.h"
 #include "model/tokenizer/split_regex.h"
-#include "model/tokenizer/unicode.h"
-#include "model/tokenizer/utf8.h"
+#include "text/unicode.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "model/tokenizer/companion_tokens.h"
 #include "model/tokenizer/make_error.h"
-#include "model/tokenizer/utf8.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {

@@ -1,7 +1,7 @@
 #include "model/tokenizer/text_normalizer.h"
 
 #include "model/tokenizer/component_reader.h"
-#include "model/tokenizer/unicode.h"
+#include "text/unicode.h"
 
 namespace dbsa {
 

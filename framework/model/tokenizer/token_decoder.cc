@@ -6,7 +6,7 @@
 #include "model/tokenizer/byte_level.h"
 #include "model/tokenizer/component_reader.h"
 #include "model/tokenizer/text_normalizer.h"
-#include "model/tokenizer/utf8.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {

@@ -12,8 +12,8 @@
 #include "model/tokenizer/sentencepiece_tokenizer.h"
 #include "model/tokenizer/text_normalizer.h"
 #include "model/tokenizer/tokenizer_json.h"
-#include "model/tokenizer/utf8.h"
 #include "model/tokenizer/vocab_txt.h"
+#include "text/utf8.h"
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 

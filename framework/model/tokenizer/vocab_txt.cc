@@ -8,7 +8,7 @@
 #include "model/tokenizer/component_reader.h"
 #include "model/tokenizer/make_error.h"
 #include "model/tokenizer/token_table.h"
-#include "model/tokenizer/utf8.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {

@@ -1,0 +1,266 @@
+#include "pipeline/pool/pool_manifest.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "config/atomic_file.h"
+#include "config/read_file.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kMagic = "DBSAPOOL";
+constexpr size_t kHashBytes = sizeof(XXH128_canonical_t);
+// Texts, tokens and the index: some KiB for each demonstration.
+constexpr uint64_t kMaxManifestBytes = uint64_t{4} << 30;
+
+XXH128_canonical_t checksum(std::string_view bytes) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data(), bytes.size()));
+  return canonical;
+}
+
+// Not json::binary, whose result is destroyed half made, with a crash, where memory runs out.
+json to_binary(std::vector<uint8_t> bytes) {
+  json value(json::value_t::binary);
+  value.get_binary() = json::binary_t(std::move(bytes));
+  return value;
+}
+
+json ids_to_binary(const std::vector<int32_t>& ids) {
+  std::vector<uint8_t> bytes(ids.size() * sizeof(int32_t));
+  if (!bytes.empty()) std::memcpy(bytes.data(), ids.data(), bytes.size());
+  return to_binary(std::move(bytes));
+}
+
+std::vector<int32_t> ids_from_binary(const json& value) {
+  const std::vector<uint8_t>& bytes = value.get_binary();
+  std::vector<int32_t> ids(bytes.size() / sizeof(int32_t));
+  if (!ids.empty()) std::memcpy(ids.data(), bytes.data(), ids.size() * sizeof(int32_t));
+  return ids;
+}
+
+json key_to_binary(const KvKey& key) {
+  return to_binary(std::vector<uint8_t>(key.bytes.begin(), key.bytes.end()));
+}
+
+KvKey key_from_binary(const json& value) {
+  const std::vector<uint8_t>& bytes = value.get_binary();
+  if (bytes.size() != DBSA_KV_KEY_BYTES) throw std::invalid_argument("a key of the wrong length");
+  return KvKey::from(bytes.data());
+}
+
+json to_json(const Pool& pool) {
+  json blocks = json::array();
+  for (const PoolBlock& block : pool.blocks)
+    blocks.push_back({{"demonstrations", block.demonstrations},
+                      {"token_ids", ids_to_binary(block.token_ids)},
+                      {"key", key_to_binary(block.key)}});
+  json labels = json::array();
+  for (const PoolLabel& label : pool.labels) labels.push_back({{"text", label.text}});
+  json value = {{"version", kPoolManifestVersion},
+                {"id", pool.id},
+                {"identity", pool.identity},
+                {"kv", pool.kv},
+                {"has_prefix", pool.has_prefix},
+                {"demonstrations", pool.demonstrations},
+                {"demonstration_labels", ids_to_binary(pool.demonstration_labels)},
+                {"blocks", std::move(blocks)},
+                {"labels", std::move(labels)},
+                {"made_index", pool.made_index},
+                {"grouper_library", pool.grouper_library},
+                {"dealt", pool.dealt},
+                {"demonstration_rows", pool.demonstration_rows},
+                {"label_rows", pool.label_rows},
+                {"documents_hash", pool.documents_hash},
+                {"index", to_binary(std::vector<uint8_t>(pool.index.begin(), pool.index.end()))}};
+  if (!pool.stored) value["stored"] = false;
+  return value;
+}
+
+const json& object_at(const json& value, const char* key) {
+  const json& found = value.at(key);
+  if (!found.is_object()) throw std::invalid_argument(std::string(key) + " is no object");
+  return found;
+}
+
+Pool from_json(const json& value) {
+  // Version 2 had other identities: it keeps its blocks from collection, and is never opened.
+  const bool old = value.at("version") == 2;
+  if (!old && value.at("version") != kPoolManifestVersion)
+    throw std::invalid_argument("another version");
+  Pool pool;
+  pool.id = value.at("id");
+  if (!old) {
+    pool.identity = object_at(value, "identity");
+    pool.kv = object_at(value, "kv");
+    pool.made_index = object_at(value, "made_index");
+    pool.grouper_library = value.at("grouper_library");
+    pool.dealt = value.at("dealt");
+    pool.demonstration_rows = value.at("demonstration_rows");
+    pool.label_rows = value.at("label_rows");
+  }
+  pool.has_prefix = value.at("has_prefix");
+  pool.demonstrations = value.at("demonstrations");
+  const auto demonstrations = static_cast<int64_t>(pool.demonstrations.size());
+  pool.demonstration_labels = ids_from_binary(value.at("demonstration_labels"));
+  if (pool.demonstration_labels.size() != pool.demonstrations.size())
+    throw std::invalid_argument("not one label for each demonstration");
+  for (const int32_t label : pool.demonstration_labels)
+    if (label < 0 || label >= static_cast<int64_t>(value.at("labels").size()))
+      throw std::invalid_argument("no such label");
+  std::vector<int> placed(pool.demonstrations.size(), 0);  // in how many blocks
+  for (const json& source : value.at("blocks")) {
+    PoolBlock& block = pool.blocks.emplace_back();
+    block.demonstrations = source.at("demonstrations").get<std::vector<int64_t>>();
+    for (const int64_t id : block.demonstrations) {
+      if (id < 0 || id >= demonstrations) throw std::invalid_argument("no such demonstration");
+      if (placed[static_cast<size_t>(id)]++ != 0)
+        throw std::invalid_argument("a demonstration in two blocks");
+    }
+    const bool prefix = pool.has_prefix && pool.blocks.size() == 1;
+    if (prefix != block.demonstrations.empty())
+      throw std::invalid_argument(prefix ? "a prefix with demonstrations"
+                                         : "a block without demonstrations");
+    block.token_ids = ids_from_binary(source.at("token_ids"));
+    if (block.token_ids.empty()) throw std::invalid_argument("an empty block");
+    block.key = key_from_binary(source.at("key"));
+  }
+  if (pool.blocks.empty() && pool.has_prefix) throw std::invalid_argument("no blocks");
+  pool.stored = value.value("stored", true);
+  if (std::find(placed.begin(), placed.end(), 0) != placed.end())
+    throw std::invalid_argument("a demonstration in no block");
+  for (const json& source : value.at("labels")) pool.labels.push_back({source.at("text"), {}});
+  pool.documents_hash = value.at("documents_hash");
+  const std::vector<uint8_t>& index = value.at("index").get_binary();
+  pool.index.assign(index.begin(), index.end());
+  return pool;
+}
+
+// Whether bytes are one CBOR item of the kind that is written here: definite lengths, no tags, few
+// levels. The library's reader recurses on nesting, so this is looked at first. Cost: O(items).
+bool is_plain_cbor(std::string_view bytes) {
+  constexpr size_t kMaxDepth = 16;
+  std::vector<uint64_t> open = {1};  // items still to come, on each level
+  size_t at = 0;
+  while (!open.empty()) {
+    if (open.back() == 0) {
+      open.pop_back();
+      continue;
+    }
+    --open.back();
+    if (at == bytes.size()) return false;
+    const auto head = static_cast<uint8_t>(bytes[at++]);
+    const int major = head >> 5;
+    const int info = head & 31;
+    if (info > 27 || major == 6) return false;  // indefinite or reserved; a tag
+    uint64_t value = static_cast<uint64_t>(info);
+    if (info >= 24) {
+      const size_t width = size_t{1} << (info - 24);
+      if (bytes.size() - at < width) return false;
+      value = 0;
+      for (size_t i = 0; i < width; ++i) value = value << 8 | static_cast<uint8_t>(bytes[at++]);
+    }
+    if (major == 2 || major == 3) {  // bytes, text
+      if (value > bytes.size() - at) return false;
+      at += value;
+    } else if (major == 4 || major == 5) {  // array, map
+      if (value > bytes.size() || open.size() == kMaxDepth) return false;
+      open.push_back(major == 4 ? value : 2 * value);
+    }
+  }
+  return at == bytes.size();
+}
+
+Error corrupt(const std::string& name, const std::string& what) {
+  return Error{ErrorCode::kCorrupt,
+               name + ": not a sound pool manifest: " + what +
+                   "; remove the file and run `dbsa-pipe encode` again (stored blocks are reused)",
+               ""};
+}
+
+}  // namespace
+
+std::string encode_pool_manifest(const Pool& pool) {
+  std::string bytes(kMagic);
+  json::to_cbor(to_json(pool), bytes);
+  const XXH128_canonical_t hash = checksum(bytes);
+  bytes.append(reinterpret_cast<const char*>(hash.digest), kHashBytes);
+  return bytes;
+}
+
+Result<Pool> decode_pool_manifest(std::string_view bytes, const std::string& name) {
+  if (bytes.size() < kMagic.size() + kHashBytes || !bytes.starts_with(kMagic))
+    return corrupt(name, "it does not begin with " + std::string(kMagic));
+  const std::string_view body = bytes.substr(0, bytes.size() - kHashBytes);
+  const XXH128_canonical_t hash = checksum(body);
+  if (std::memcmp(hash.digest, bytes.data() + body.size(), kHashBytes) != 0)
+    return corrupt(name, "its checksum does not match");
+  if (!is_plain_cbor(body.substr(kMagic.size())))
+    return corrupt(name, "it is not the CBOR that is written here");
+  try {
+    return from_json(json::from_cbor(body.substr(kMagic.size())));
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const json::exception& e) {
+    // "[json.exception.type_error.302] type must be binary, but is string"
+    const std::string_view what = e.what();
+    return corrupt(name, "a field is missing or not of its type: " +
+                             std::string(what.substr(what.find("] ") + 2)));
+  } catch (const std::exception& e) {
+    return corrupt(name, e.what());
+  }
+}
+
+std::string pool_manifest_path(const std::string& store_path, const std::string& pool_id) {
+  return store_path + "/pools/" + pool_id + ".pool";
+}
+
+Status write_pool_manifest(const Pool& pool, const std::string& store_path) {
+  const std::string path = pool_manifest_path(store_path, pool.id);
+  const std::string bytes = encode_pool_manifest(pool);
+  const Result<FileText> there = read_file(path, kMaxManifestBytes);
+  if (there.ok() && there->text == bytes) return {};
+  return write_file_atomically(path, bytes);
+}
+
+Result<Pool> read_pool_manifest(const std::string& path) {
+  const Result<FileText> file = read_file(path, kMaxManifestBytes);
+  if (file.ok()) return decode_pool_manifest(file->text, path);
+  if (file.error().code == ErrorCode::kNotFound)
+    return Error{ErrorCode::kNotFound, path + ": no such pool manifest", ""};
+  return file.error();
+}
+
+Result<std::vector<std::string>> pool_manifests(const std::string& store_path) {
+  std::vector<std::string> paths;
+  std::error_code failed;
+  std::filesystem::directory_iterator entry(store_path + "/pools", failed), end;
+  for (; !failed && entry != end; entry.increment(failed))
+    if (entry->path().extension() == ".pool") paths.push_back(entry->path().string());
+  if (failed && failed != std::errc::no_such_file_or_directory)
+    return Error{ErrorCode::kEnvironment,
+                 store_path + "/pools: cannot be read: " + failed.message(), ""};
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+Result<std::vector<KvKey>> pool_roots(const std::string& store_path) {
+  std::set<KvKey> keys;
+  DBSA_ASSIGN_OR_RETURN(const std::vector<std::string> paths, pool_manifests(store_path));
+  for (const std::string& path : paths) {
+    DBSA_ASSIGN_OR_RETURN(const Pool pool, read_pool_manifest(path));
+    for (const PoolBlock& block : pool.blocks) keys.insert(block.key);
+  }
+  return std::vector<KvKey>(keys.begin(), keys.end());
+}
+
+}  // namespace dbsa

@@ -1,0 +1,177 @@
+#include "pipeline/settings/settings.h"
+
+#include "icl/dataset.h"
+#include "icl/field_names.h"
+
+namespace dbsa {
+namespace {
+
+ModelSettings read_model(const nlohmann::json& table) {
+  return {table.at("path"),           table.at("dtype"),        table.at("kv_dtype"),
+          table.at("chunk_tokens"),   table.at("batch_size"),   table.at("kv_error_queries"),
+          table.at("packed_weights"), table.at("max_positions")};
+}
+
+DataSettings read_data(const nlohmann::json& table) {
+  const std::string delimiter = table.at("delimiter");
+  const std::string truncate = table.at("truncate");
+  return {table.at("demonstrations"),
+          table.value("queries", ""),
+          table.value("query_indices", ""),
+          table.value("labels", ""),
+          table.at("text_field"),
+          table.at("label_field"),
+          table.at("demonstration_count"),
+          table.at("query_count"),
+          table.at("seed"),
+          delimiter == "auto" ? '\0' : delimiter.front(),
+          table.at("on_error") == "fail" ? OnError::kFail : OnError::kReport,
+          truncate == "left"    ? Truncate::kLeft
+          : truncate == "right" ? Truncate::kRight
+                                : Truncate::kNone};
+}
+
+PromptSettings read_prompt(const nlohmann::json& table) {
+  return {table.at("input_prefix"),
+          table.at("output_prefix"),
+          table.at("separator"),
+          table.at("anchor") == "prefix" ? PromptHead::kPrefix : PromptHead::kFirstBlocks,
+          table.at("bos"),
+          table.at("instruction"),
+          table.at("head"),
+          table.at("tail")};
+}
+
+Result<SelectionRule> read_selection(const nlohmann::json& table) {
+  SelectionRule rule;
+  if (table.contains("count"))
+    rule.count = table.at("count").get<int64_t>();
+  else
+    rule.ratio = table.at("ratio").get<double>();
+  DBSA_ASSIGN_OR_RETURN(rule.order, parse_block_order(table.at("order").get<std::string>()));
+  DBSA_ASSIGN_OR_RETURN(rule.positions, parse_positions(table.at("positions").get<std::string>()));
+  return rule;
+}
+
+RetrieverSettings read_retriever(const nlohmann::json& table) {
+  const std::string score = table.at("block_score");
+  return {table.at("text") == "demonstration", table.at("unit") == "demonstration",
+          score == "max"    ? BlockScore::kMax
+          : score == "mean" ? BlockScore::kMean
+                            : BlockScore::kSum};
+}
+
+Result<EmbeddingSettings> read_embedding(const nlohmann::json& table) {
+  const std::string method = table.at("method");
+  EmbeddingSettings embedding = {method == "none"         ? EmbeddingMethod::kNone
+                                 : method == "llm_hidden" ? EmbeddingMethod::kLlmHidden
+                                                          : EmbeddingMethod::kSentenceTransformer,
+                                 table.at("path"), table.at("layer")};
+  if (embedding.method == EmbeddingMethod::kSentenceTransformer && embedding.path.empty())
+    return Error{ErrorCode::kConfig,
+                 "embedding.path: method = \"sentence_transformer\" needs the folder of an encoder "
+                 "of the BERT family, as Hugging Face publishes them",
+                 "/embedding/path"};
+  return embedding;
+}
+
+DecodingMethod decoding_method(const std::string& name) {
+  return name == "trie"          ? DecodingMethod::kTrie
+         : name == "greedy_trie" ? DecodingMethod::kGreedyTrie
+         : name == "likelihood"  ? DecodingMethod::kLikelihood
+         : name == "free"        ? DecodingMethod::kFree
+                                 : DecodingMethod::kVote;
+}
+
+// One column cannot be both the question and its answer.
+Status check_fields(const DataSettings& data) {
+  if (field_key(data.text_field) != field_key(data.label_field)) return {};
+  return Error{ErrorCode::kConfig,
+               "data.label_field: must differ from data.text_field, got " +
+                   quote_for_message(data.label_field) + " for both; name the column of labels",
+               "/data/label_field"};
+}
+
+Status check_recompute(const Settings& settings) {
+  if (!settings.recompute || settings.selection.positions == Positions::kContiguous) return {};
+  return Error{ErrorCode::kConfig,
+               "selection.recompute: chosen blocks that are computed anew stand end to end; write "
+               "positions = \"contiguous\"",
+               "/selection/recompute"};
+}
+
+Status check_vote(const Settings& settings) {
+  if (settings.decoding.method != DecodingMethod::kVote || !is_zero_shot(settings.selection))
+    return {};
+  return Error{ErrorCode::kConfig,
+               "decoding.method: a vote needs demonstrations; raise selection.count",
+               "/decoding/method"};
+}
+
+// A plugin's manifest may leave its least value out.
+Status check_anchor_blocks(const Settings& settings) {
+  if (settings.mask.anchor_blocks >= 0) return {};
+  return Error{ErrorCode::kConfig,
+               "mask_pattern.anchor_blocks: must be >= 0, got " +
+                   std::to_string(settings.mask.anchor_blocks),
+               "/mask_pattern/anchor_blocks"};
+}
+
+// Anchor blocks are selected for every query. Only a prefix block is none of the demonstrations.
+Status check_zero_shot(const Settings& settings) {
+  const int64_t prefix = settings.prompt.anchor == PromptHead::kPrefix ? 1 : 0;
+  if (!is_zero_shot(settings.selection) || settings.mask.anchor_blocks <= prefix) return {};
+  return Error{
+      ErrorCode::kConfig,
+      "selection.count: 0 shows a query no demonstrations, and mask_pattern.anchor_blocks = " +
+          std::to_string(settings.mask.anchor_blocks) +
+          " shows it those of the anchor; set mask_pattern.anchor_blocks = " +
+          std::to_string(prefix) +
+          (settings.mask.anchor_blocks == 1 ? ", or prompt.anchor = \"prefix\" with an instruction"
+                                            : "") +
+          ", or raise selection.count",
+      "/selection/count"};
+}
+
+}  // namespace
+
+bool is_zero_shot(const SelectionRule& rule) { return rule.count == 0; }
+
+bool uses_stored_kv(const Settings& settings) {
+  return !settings.recompute && settings.decoding.method != DecodingMethod::kVote;
+}
+
+Result<Settings> read_settings(const nlohmann::json& resolved) {
+  try {
+    Settings settings;
+    settings.model = read_model(resolved.at("model"));
+    settings.data = read_data(resolved.at("data"));
+    settings.prompt = read_prompt(resolved.at("prompt"));
+    const nlohmann::json& grouper = resolved.at("block_grouper");
+    settings.grouper = {grouper.at("block_size"), grouper.at("seed")};
+    const nlohmann::json& mask = resolved.at("mask_pattern");
+    settings.mask = {mask.at("encode_positions") == "global" ? EncodePositions::kGlobal
+                                                             : EncodePositions::kPacked,
+                     mask.value("anchor_blocks", int64_t{0})};
+    settings.retriever = read_retriever(resolved.at("retriever"));
+    DBSA_ASSIGN_OR_RETURN(settings.embedding, read_embedding(resolved.at("embedding")));
+    DBSA_ASSIGN_OR_RETURN(settings.selection, read_selection(resolved.at("selection")));
+    settings.recompute = resolved.at("selection").at("recompute");
+    const nlohmann::json& decoding = resolved.at("decoding");
+    settings.decoding = {decoding_method(decoding.at("method")), decoding.at("max_tokens"),
+                         decoding.at("stop")};
+    settings.output_directory = resolved.at("output").at("directory");
+    settings.store_path = resolved.at("kv_store").value("path", "");
+    DBSA_RETURN_IF_ERROR(check_fields(settings.data));
+    DBSA_RETURN_IF_ERROR(check_anchor_blocks(settings));
+    DBSA_RETURN_IF_ERROR(check_zero_shot(settings));
+    DBSA_RETURN_IF_ERROR(check_recompute(settings));
+    DBSA_RETURN_IF_ERROR(check_vote(settings));
+    return settings;
+  } catch (const nlohmann::json::exception& e) {
+    return Error{ErrorCode::kInvalidArgument,
+                 std::string("the configuration was not resolved: ") + e.what(), ""};
+  }
+}
+
+}  // namespace dbsa

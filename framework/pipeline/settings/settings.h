@@ -1,0 +1,117 @@
+// The framework's own keys of a pipeline file, typed. A plugin's keys stay JSON and go to the
+// plugin. Made from a resolved configuration only: types, ranges and names are right by then.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "icl/selection.h"
+#include "pipeline/encode/encode_plan.h"
+
+namespace dbsa {
+
+enum class PromptHead { kFirstBlocks, kPrefix };
+
+struct ModelSettings {
+  std::string path;
+  std::string dtype;     // auto | f32 | bf16
+  std::string kv_dtype;  // auto | f32 | bf16 | int8
+  int64_t chunk_tokens = 0;
+  int64_t batch_size = 1;        // 0: chosen by the engine
+  int64_t kv_error_queries = 0;  // under int8
+  bool packed_weights = false;   // kept beside the store
+  int64_t max_positions = 0;     // of prompts; 0: the model's
+};
+
+enum class OnError { kReport, kFail };
+enum class Truncate { kNone, kLeft, kRight };
+
+struct DataSettings {
+  std::string demonstrations;
+  std::string queries;        // empty: none given
+  std::string query_indices;  // empty: none given
+  std::string labels;         // file with the labels to choose from; empty: none given
+  std::string text_field;
+  std::string label_field;
+  int64_t demonstration_count = 0;  // 0: all
+  int64_t query_count = 0;          // 0: all
+  uint64_t seed = 0;
+  char delimiter = '\0';                // of .csv and .tsv files; '\0': by their headers
+  OnError on_error = OnError::kReport;  // of a query
+  Truncate truncate = Truncate::kNone;  // the side that texts are cut on
+};
+
+struct PromptSettings {
+  std::string input_prefix;
+  std::string output_prefix;
+  std::string separator;
+  PromptHead anchor = PromptHead::kFirstBlocks;
+  bool bos = false;
+  std::string instruction;
+  std::string head;
+  std::string tail;
+};
+
+struct GrouperSettings {
+  int64_t block_size = 0;
+  uint64_t seed = 0;
+};
+
+struct MaskSettings {
+  EncodePositions encode_positions = EncodePositions::kPacked;
+  int64_t anchor_blocks = 0;  // the pattern's own key; 0 where it has none
+};
+
+struct RetrieverSettings {
+  bool whole_demonstrations = true;  // text = "demonstration"
+  bool by_demonstration = false;     // unit = "demonstration"
+  BlockScore block_score = BlockScore::kMax;
+};
+
+enum class EmbeddingMethod { kNone, kSentenceTransformer, kLlmHidden };
+
+struct EmbeddingSettings {
+  EmbeddingMethod method = EmbeddingMethod::kNone;
+  std::string path;   // of the encoder
+  int64_t layer = 0;  // from 1; 0: the last
+};
+
+enum class DecodingMethod { kTrie, kGreedyTrie, kLikelihood, kFree, kVote };
+
+struct DecodingSettings {
+  DecodingMethod method = DecodingMethod::kTrie;
+  int64_t max_tokens = 0;         // kFree
+  std::vector<std::string> stop;  // besides the separator; kFree
+};
+
+struct Settings {
+  ModelSettings model;
+  DataSettings data;
+  PromptSettings prompt;
+  GrouperSettings grouper;
+  MaskSettings mask;
+  RetrieverSettings retriever;
+  EmbeddingSettings embedding;
+  SelectionRule selection;
+  bool recompute = false;  // selection.recompute
+  DecodingSettings decoding;
+  std::string output_directory;
+  std::string store_path;  // kv_store.path; empty: the store is not kept
+};
+
+// Whether queries are answered with no demonstration in the prompt (selection.count = 0). A pool
+// then holds labels, and a prefix block where there is one, and nothing else.
+bool is_zero_shot(const SelectionRule& rule);
+
+// Whether queries are answered from stored keys and values at all.
+bool uses_stored_kv(const Settings& settings);
+
+// resolved: a whole configuration with defaults filled in and paths absolute. kConfig for values
+// that do not go together.
+Result<Settings> read_settings(const nlohmann::json& resolved);
+
+}  // namespace dbsa

@@ -1,0 +1,278 @@
+// Time of a request, total time against requests, and memory against context.
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "report/plot_script.h"
+#include "report/text.h"
+
+namespace dbsa {
+namespace {
+
+// ---- stages of a request
+// -------------------------------------------------------------------------
+
+struct Bars {
+  std::vector<std::vector<std::vector<double>>> stages{kStages.size()};
+  std::string ticks, totals;
+  double most = 0;
+};
+
+double stage_sum(const ReportGroup& group) {
+  double sum = 0;
+  for (const double seconds : group.stages) sum += seconds;
+  return sum;
+}
+
+Bars make_bars(const Study& study, const Panel& panel, const Unit& unit) {
+  Bars bars;
+  for (size_t row = 0; row < panel.items.size(); ++row) {
+    const ReportGroup& group = study.groups[panel.items[row]];
+    const auto y = static_cast<double>(row);
+    double left = 0;
+    for (size_t stage = 0; stage < kStages.size(); ++stage) {
+      const double right = left + group.stages[stage] / unit.size;
+      if (right > left)
+        bars.stages[stage].push_back({(left + right) / 2, y, left, right, y - 0.34, y + 0.34});
+      left = right;
+    }
+    bars.most = std::max(bars.most, left);
+    bars.ticks +=
+        (row == 0 ? "" : ", ") + gnuplot_tick(row_label(study, panel.items[row], panel), y);
+    bars.totals += "set label " + gnuplot_text(significant(left, 3)) + " at " + plot_number(left) +
+                   "," + plot_number(y) + " left offset 0.6,0\n";
+  }
+  return bars;
+}
+
+Plot bar_plot(const Study& study, const Panel& panel, const Unit& unit) {
+  const Bars bars = make_bars(study, panel, unit);
+  Plot plot{panel.title, "", {}, ""};
+  const auto rows = static_cast<double>(panel.items.size());
+  std::string data, commands;
+  for (size_t stage = 0; stage < kStages.size(); ++stage) {
+    if (bars.stages[stage].empty()) continue;
+    data += data_block(kStages[stage], bars.stages[stage]);
+    commands += (commands.empty() ? "$" : ", $") + std::string(kStages[stage]) +
+                " using 1:2:3:4:5:6 with boxxyerror fs solid 1 noborder lc rgb '" +
+                std::string(stage_colour(stage)) + "'";
+    plot.legend.push_back({LegendEntry::Mark::kStage, stage, kStages[stage]});
+  }
+  plot.script = plot_head(90 + 32 * static_cast<int>(rows)) + "unset grid\n" +
+                "set grid x lt 1 lc rgb '#E4E4E4' lw 1\nset ytics (" + bars.ticks +
+                ")\nset yrange [" + plot_number(rows - 0.5) +
+                ":-0.5]\nset xrange [0:" + plot_number(bars.most * 1.12) +
+                "]\nset xlabel 'mean time of a request (" + unit.name + ")'\n" + bars.totals +
+                data + "plot " + commands + "\n";
+  return plot;
+}
+
+// ---- total time
+// ----------------------------------------------------------------------------------
+
+struct Line {
+  size_t group = 0;
+  Cost cost;
+  std::string name;
+};
+
+double total(const Line& line, double requests) {
+  return line.cost.setup + requests * line.cost.request;
+}
+
+// A decade beyond the last crossing.
+double most_requests(const std::vector<BreakEven>& crossings) {
+  double most = 300;
+  for (const BreakEven& crossing : crossings) most = std::max(most, crossing.at.requests);
+  return std::min(1e7, std::pow(10.0, std::ceil(std::log10(most) + 0.3)));
+}
+
+Plot cost_plot(const Study& study, const std::string& title, const std::vector<Line>& lines) {
+  std::vector<BreakEven> crossings;
+  for (const BreakEven& crossing : study.break_even) {
+    const auto shown = [&](size_t group) {
+      return std::any_of(lines.begin(), lines.end(),
+                         [&](const Line& line) { return line.group == group; });
+    };
+    if (shown(crossing.hasty) && shown(crossing.patient) && crossing.at.requests >= 1)
+      crossings.push_back(crossing);
+  }
+  const double most = most_requests(crossings);
+  Range x, y;
+  x.add(1);
+  x.add(most);
+  std::string data, commands;
+  Plot plot{title, "", {}, ""};
+  for (size_t i = 0; i < lines.size(); ++i) {
+    std::vector<std::vector<double>> rows;
+    constexpr int kCurvePoints = 81;
+    for (int k = 0; k < kCurvePoints; ++k) {
+      const double requests = std::pow(most, static_cast<double>(k) / (kCurvePoints - 1));
+      rows.push_back({requests, total(lines[i], requests)});
+      y.add(rows.back()[1]);
+    }
+    data += data_block("s" + std::to_string(i), rows);
+    commands += (i == 0 ? "$s" : ", $s") + std::to_string(i) +
+                " using 1:2 with linespoints pi 16 ps 0.9 lw 2.2 " + point_style(i);
+    plot.legend.push_back({LegendEntry::Mark::kSeries, i, lines[i].name});
+  }
+  std::vector<std::vector<double>> marks;
+  for (const BreakEven& crossing : crossings)
+    if (crossing.at.requests <= most) marks.push_back({crossing.at.requests, crossing.at.seconds});
+  if (!marks.empty()) {
+    data += data_block("marks", marks);
+    commands += ", $marks using 1:2 with points pt 6 ps 1.3 lw 1.6 lc rgb '#111111'";
+    plot.legend.push_back({LegendEntry::Mark::kCrossing, 0, "break-even"});
+  }
+  plot.script = plot_head(470) + range_command('x', x, true) + range_command('y', y, true) +
+                decade_ticks('x', x, "") + decade_ticks('y', y, "s") +
+                "set xlabel 'requests'\nset ylabel 'setup and all requests'\n" + data + "plot " +
+                commands + "\n";
+  return plot;
+}
+
+// Whether the bundle is shown: where pools of several sizes make bundles of their own, the largest.
+bool is_largest(const Study& study, const std::vector<size_t>& bundle) {
+  constexpr size_t kFew = 4;
+  if (!study.numeric || !study.bundle_axes.contains(study.numeric->axis) ||
+      study.bundles.size() <= kFew)
+    return true;
+  const double most = *std::max_element(study.numeric->x.begin(), study.numeric->x.end());
+  return std::any_of(bundle.begin(), bundle.end(),
+                     [&](size_t group) { return study.numeric->x[group] == most; });
+}
+
+// ---- memory
+// --------------------------------------------------------------------------------------
+
+Plot kv_plot(const Study& study, const std::string& title,
+             const std::vector<std::pair<std::string, std::vector<size_t>>>& series) {
+  Range x, bytes;
+  for (const auto& [name, members] : series)
+    for (const size_t group : members) {
+      x.add(study.groups[group].tokens);
+      bytes.add(study.groups[group].kv_bytes);
+    }
+  const Unit unit = byte_unit(bytes.high);
+  Range y;
+  y.add(bytes.low / unit.size);
+  y.add(bytes.high / unit.size);
+  std::string data, commands;
+  Plot plot{title, "", {}, ""};
+  for (size_t i = 0; i < series.size(); ++i) {
+    std::vector<std::vector<double>> rows;
+    for (const size_t group : series[i].second)
+      rows.push_back({study.groups[group].tokens, study.groups[group].kv_bytes / unit.size});
+    std::sort(rows.begin(), rows.end());
+    data += data_block("s" + std::to_string(i), rows);
+    // Series that coincide stay visible one inside the other.
+    const double size = 1.0 + 0.35 * static_cast<double>(series.size() - 1 - i);
+    commands += (i == 0 ? "$s" : ", $s") + std::to_string(i) +
+                " using 1:2 with linespoints lw 1.6 ps " + plot_number(size) + " " + point_style(i);
+    plot.legend.push_back({LegendEntry::Mark::kSeries, i, series[i].first});
+  }
+  const bool logarithmic = suits_log(x) && suits_log(y);
+  std::vector<double> sizes;
+  for (const auto& [name, members] : series)
+    for (const size_t group : members) sizes.push_back(study.groups[group].tokens);
+  plot.script = plot_head(400) + range_command('x', x, logarithmic) +
+                range_command('y', y, logarithmic) + value_ticks(sizes, x, logarithmic) +
+                "set xlabel 'tokens of the pool'\nset ylabel 'keys and values (" + unit.name +
+                ")'\n" + data + "plot " + commands + "\n";
+  return plot;
+}
+
+// Groups that go by one name in their bundles, such as one method on several data sets.
+std::vector<std::vector<size_t>> without_bundles(const Study& study) {
+  std::map<std::string, std::vector<size_t>> by_name;
+  std::vector<std::string> order;
+  for (size_t i = 0; i < study.groups.size(); ++i) {
+    const std::string name = name_of_values(study.groups[i].values, study.input, study.bundle_axes);
+    if (!by_name.contains(name)) order.push_back(name);
+    by_name[name].push_back(i);
+  }
+  std::vector<std::vector<size_t>> out;
+  for (const std::string& name : order) out.push_back(std::move(by_name[name]));
+  return out;
+}
+
+}  // namespace
+
+std::vector<Plot> latency_plots(const Study& study) {
+  std::vector<size_t> all;
+  double most = 0;
+  for (size_t i = 0; i < study.groups.size(); ++i) {
+    all.push_back(i);
+    most = std::max(most, stage_sum(study.groups[i]));
+  }
+  std::vector<Plot> plots;
+  if (most == 0) return plots;
+  for (const Panel& panel : make_panels(values_of_groups(study, all), study.input.axes, kMostRows))
+    plots.push_back(bar_plot(study, panel, time_unit(most)));
+  return plots;
+}
+
+std::vector<Plot> cost_plots(const Study& study) {
+  std::vector<Plot> plots;
+  for (const std::vector<size_t>& bundle : study.bundles) {
+    if (!is_largest(study, bundle)) continue;
+    const std::string choice = study.numeric ? study.numeric->axis : "";
+    for (const Panel& panel :
+         make_panels(values_of_groups(study, bundle), study.input.axes, kMostSeries, choice)) {
+      std::vector<Line> lines;
+      for (const size_t item : panel.items) {
+        const ReportGroup& group = study.groups[bundle[item]];
+        if (group.request_mean.mean > 0)
+          lines.push_back({bundle[item],
+                           {group.setup.mean, group.request_mean.mean},
+                           name_in_bundle(study, bundle[item], panel.axis)});
+      }
+      const std::string name = bundle_name(study, bundle.front());
+      const std::string title =
+          name + (name.empty() || panel.title.empty() ? "" : ", ") + panel.title;
+      if (!lines.empty()) plots.push_back(cost_plot(study, title, lines));
+    }
+  }
+  return plots;
+}
+
+std::vector<Plot> kv_plots(const Study& study) {
+  std::vector<std::pair<std::string, std::vector<size_t>>> series;
+  std::vector<AxisValues> values;
+  std::vector<double> sizes;
+  const auto add = [&](const std::vector<size_t>& members, const std::set<std::string>& skip) {
+    std::vector<size_t> stored;
+    for (const size_t group : members)
+      if (study.groups[group].kv_bytes > 0 && study.groups[group].tokens > 0) {
+        stored.push_back(group);
+        sizes.push_back(study.groups[group].tokens);
+      }
+    if (stored.empty()) return;
+    const ReportGroup& first = study.groups[stored.front()];
+    const std::string name = name_of_values(first.values, study.input, skip);
+    series.emplace_back(name.empty() ? "pool" : name, std::move(stored));
+    values.push_back(first.values);
+  };
+  if (study.numeric) {
+    for (const std::vector<size_t>& members : study.numeric->series)
+      add(members, {study.numeric->axis});
+  } else {
+    for (const std::vector<size_t>& members : without_bundles(study))
+      add(members, study.bundle_axes);
+  }
+  std::vector<Plot> plots;
+  std::sort(sizes.begin(), sizes.end());
+  if (sizes.empty() || sizes.back() < 1.2 * sizes.front()) return plots;
+  std::vector<SweepAxis> axes = study.input.axes;
+  if (study.numeric)
+    std::erase_if(axes, [&](const SweepAxis& axis) { return axis.name == study.numeric->axis; });
+  for (const Panel& panel : make_panels(values, axes, kMostSeries)) {
+    std::vector<std::pair<std::string, std::vector<size_t>>> shown;
+    for (const size_t item : panel.items) shown.push_back(series[item]);
+    plots.push_back(kv_plot(study, panel.title, shown));
+  }
+  return plots;
+}
+
+}  // namespace dbsa

@@ -1,0 +1,78 @@
+// Reports: tables and plots of sweeps and result records, as a page, as Markdown, as CSV, as JSON.
+//
+//   read_report_input -> analyse_study -> draw_plots -> report_document -> report_html, ...
+//
+// Every figure comes from the records or from sweep.json.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "report/plots.h"
+#include "report/study.h"
+
+namespace dbsa {
+
+inline constexpr int kReportSchemaVersion = 2;
+
+struct StudyPlots {
+  std::vector<Plot> accuracy, latency, cost, kv;
+};
+
+// By gnuplot; ids in the SVGs begin with `prefix`. kEnvironment, see run_gnuplot.
+Result<StudyPlots> draw_plots(const Study& study, const std::string& prefix);
+
+struct Report {
+  std::string title;
+  std::vector<Study> studies;
+  std::vector<StudyPlots> plots;      // one for each study, or none
+  std::vector<std::string> left_out;  // faults of files that are not in it
+};
+
+// ---- the document, before it is a page or Markdown
+// -----------------------------------------------
+
+struct ReportCell {
+  std::string text;
+  bool strong = false;
+};
+struct ReportTable {
+  struct Column {
+    std::string title;
+    bool number = false;
+  };
+  std::vector<Column> columns;
+  std::vector<std::vector<ReportCell>> rows;
+};
+struct ReportFigure {
+  Plot plot;
+  std::string caption;
+};
+using ReportPart = std::variant<std::string, ReportTable, ReportFigure>;  // a string: a paragraph
+struct ReportSection {
+  int level = 2;  // of its heading
+  std::string title;
+  std::vector<ReportPart> parts;
+};
+struct ReportDocument {
+  std::string title;
+  std::string lead;
+  std::vector<ReportSection> sections;
+};
+
+ReportDocument report_document(const Report& report);
+
+// One file without a script or anything outside it.
+std::string report_html(const ReportDocument& document);
+std::string report_markdown(const ReportDocument& document);
+// A row for each group.
+std::string report_csv(const Report& report);
+// schemas/report.schema.json
+nlohmann::ordered_json report_json(const Report& report);
+
+}  // namespace dbsa

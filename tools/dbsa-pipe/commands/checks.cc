@@ -1,0 +1,178 @@
+#include "commands/checks.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <iterator>
+#include <system_error>
+#include <utility>
+
+#include "config/folder_access.h"
+#include "config/json_pointer.h"
+#include "config/schema_check.h"
+#include "icl/label_column.h"
+#include "pipeline/engine.h"
+#include "pipeline/prompt_doubts.h"
+#include "terminal/units.h"
+
+namespace dbsa::cli {
+
+Result<CheckedData> check_data(const Settings& settings) {
+  const DataSettings& data = settings.data;
+  CheckedData checked;
+  ErrorList faults;
+  Result<DataRows> demonstrations = read_demonstrations(data);
+  if (demonstrations.ok())
+    checked.demonstrations = std::move(demonstrations->chosen);
+  else
+    faults.add(demonstrations.error());
+  Result<LabelRows> labels = read_labels(data, checked.demonstrations);
+  if (!labels.ok()) faults.add(labels.error());
+  if (labels.ok()) checked.labels = std::move(labels->labels);
+  if (!data.queries.empty()) {
+    Result<QueryRows> queries = read_queries(data);
+    if (queries.ok()) {
+      checked.queries = std::move(queries->chosen);
+      checked.query_rows = std::move(queries->identity);
+    } else {
+      faults.add(queries.error());
+    }
+  }
+  // Whoever mends a file is told all of them.
+  if (!faults.empty()) faults.add(query_faults(settings, checked));
+  DBSA_RETURN_IF_ERROR(faults.status());
+  return checked;
+}
+
+Status query_faults(const Settings& settings, const CheckedData& data) {
+  std::string faults = describe_faults(data.queries, settings.data.queries);
+  if (faults.empty()) return {};
+  return Error{ErrorCode::kConfig, std::move(faults), ""};
+}
+
+LabelCoverage cover_labels(const CheckedData& data) {
+  LabelCoverage coverage(data.labels);
+  for (const Row& row : data.queries) coverage.add(row.example);
+  return coverage;
+}
+
+std::vector<std::string> label_warnings(const Settings& settings, const CheckedData& data) {
+  const DataSettings& files = settings.data;
+  const LabelCoverage coverage = cover_labels(data);
+  std::string missing;
+  if (coverage.labelled() == 0 && !files.queries.empty())
+    missing =
+        missing_label_column(files.queries, files.text_field, files.label_field, files.delimiter);
+  if (!missing.empty()) return {std::move(missing)};
+  if (settings.decoding.method == DecodingMethod::kFree) return {};
+  return coverage.warnings(files.queries, !files.labels.empty());
+}
+
+std::vector<std::string> data_warnings(const host::ResolvedPipeline& resolved,
+                                       const Settings& settings, const CheckedData& data,
+                                       const DataValidity& validity, const Tokenizer* tokenizer) {
+  std::vector<std::string> warnings;
+  const auto queries = static_cast<int64_t>(data.queries.size());
+  if (settings.data.query_count > queries && queries > 0)
+    warnings.push_back(
+        resolved
+            .fault("/data/query_count", "is " + human_count(settings.data.query_count) +
+                                            ", and there are " + counted_queries(queries))
+            .message);
+  const auto add = [&](const std::vector<std::string>& more) {
+    warnings.insert(warnings.end(), more.begin(), more.end());
+  };
+  add(dbsa::warnings(validity));
+  add(label_warnings(settings, data));
+  add(prompt_doubts(settings, data.demonstrations, data.labels, tokenizer));
+  return warnings;
+}
+
+Status check_folders(const host::ResolvedPipeline& resolved, Written written) {
+  if (written == Written::kNothing) return {};
+  ErrorList faults;
+  const auto folder_at = [&](const std::string& pointer) -> std::string {
+    const nlohmann::json::json_pointer at(pointer);
+    if (!resolved.json.contains(at) || !resolved.json.at(at).is_string()) return "";
+    return resolved.json.at(at);
+  };
+  const auto check = [&](const std::string& pointer, const std::string& folder) {
+    if (folder.empty()) return;
+    if (const std::string fault = folder_fault(folder); !fault.empty())
+      faults.add(resolved.fault(pointer, fault, ErrorCode::kEnvironment));
+  };
+  // A store that is there may have all that is needed; Engine::encode tells.
+  const std::string store = folder_at("/kv_store/path");
+  std::error_code failed;
+  if (!std::filesystem::is_directory(store, failed)) check("/kv_store/path", store);
+  if (written == Written::kStoreAndRecord)
+    check("/output/directory", folder_at("/output/directory"));
+  return faults.status();
+}
+
+std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved) {
+  // A key, and what another one must be for it to count.
+  struct Key {
+    const char* pointer;
+    const char* other;
+    const char* value;
+  };
+  static constexpr std::array<Key, 6> kKeys = {
+      {{"/decoding/max_tokens", "/decoding/method", "free"},
+       {"/decoding/stop", "/decoding/method", "free"},
+       {"/embedding/path", "/embedding/method", "sentence_transformer"},
+       {"/embedding/layer", "/embedding/method", "llm_hidden"},
+       {"/retriever/block_score", "/retriever/unit", "demonstration"},
+       {"/model/kv_error_queries", "/model/kv_dtype", "int8"}}};
+  static constexpr const char* kDataFiles[] = {"demonstrations", "queries", "labels"};
+  std::vector<std::string> idle;
+  const auto at = [](const nlohmann::json& json, const std::string& pointer) {
+    const nlohmann::json::json_pointer found(pointer);
+    return json.contains(found) ? json.at(found) : nlohmann::json();
+  };
+  for (const Key& key : kKeys) {
+    const nlohmann::json value = at(resolved.json, key.other);
+    const nlohmann::json given = at(resolved.document.json(), key.pointer);
+    const std::vector<std::string> names = split_pointer(key.pointer);
+    const nlohmann::json usual =
+        at(pipeline_schema(), "/properties/" + names[0] + "/properties/" + names[1] + "/default");
+    if (value == key.value || given.is_null() || given == usual) continue;
+    idle.push_back(resolved
+                       .fault(key.pointer, "has no effect with " + dotted_name(key.other) + " = " +
+                                               value.dump() + ", only with \"" + key.value + "\"")
+                       .message);
+  }
+  const nlohmann::json& data = resolved.json.at("data");
+  const bool no_table = std::none_of(std::begin(kDataFiles), std::end(kDataFiles),
+                                     [&](auto key) { return is_table(data.value(key, "")); });
+  if (no_table && at(resolved.document.json(), "/data/delimiter").is_string() &&
+      data.at("delimiter") != "auto")
+    idle.push_back(
+        resolved.fault("/data/delimiter", "has no effect: no data file is a .csv or .tsv file")
+            .message);
+  return idle;
+}
+
+Status check_queries_given(const Settings& settings) {
+  if (!settings.data.queries.empty()) return {};
+  return Error{ErrorCode::kConfig,
+               "no queries given; name a .jsonl, .csv or .tsv file here, or use `dbsa-pipe query`",
+               "/data/queries"};
+}
+
+void ErrorList::add(const Error& error) {
+  if (!any_) {
+    all_ = error;
+    any_ = true;
+    return;
+  }
+  if (error.code == ErrorCode::kConfig) all_.code = ErrorCode::kConfig;
+  all_.message += "\n" + error.message;
+}
+
+Status ErrorList::status() const {
+  if (!any_) return {};
+  return all_;
+}
+
+}  // namespace dbsa::cli

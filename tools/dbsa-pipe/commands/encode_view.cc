@@ -1,0 +1,63 @@
+#include "commands/encode_view.h"
+
+#include "terminal/units.h"
+
+namespace dbsa::cli {
+
+EncodeObserver EncodeView::observer() {
+  EncodeObserver observer;
+  observer.estimate = [this](const EncodeEstimate& estimate) {
+    terminal_.set_progress("");
+    if (estimate.demonstrations == 0)
+      terminal_.note("pool       zero-shot: no demonstrations" +
+                     (estimate.tokens > 0 ? ", a prefix of " + counted(estimate.tokens, "token")
+                                          : std::string()));
+    else
+      terminal_.note("pool       " + counted(estimate.demonstrations, "demonstration") + " in " +
+                     counted(estimate.blocks, "block") + ", " + counted(estimate.tokens, "token"));
+    last_.blocks_total = estimate.blocks_to_encode;
+    if (estimate.blocks_to_encode == 0) return;
+    terminal_.note("to encode  " + counted(estimate.blocks_to_encode, "block") + ", " +
+                   counted(estimate.tokens_to_encode, "token") + ", " +
+                   human_bytes(estimate.bytes_to_store) + " of KV (" +
+                   human_bytes(estimate.free_bytes) + " free)");
+    progress_.emplace(terminal_, "encoding  ", "tokens");
+    progress_->update(0, estimate.tokens_to_encode);
+  };
+  observer.progress = [this](const EncodeProgress& progress) {
+    last_ = progress;
+    if (progress_) progress_->update(progress.tokens_done, progress.tokens_total);
+  };
+  return observer;
+}
+
+void EncodeView::finish(const EncodeReport& report) {
+  progress_.reset();
+  if (report.estimate.blocks == 0) {
+    terminal_.note("encoded    nothing to encode: the query alone is the prompt");
+    return;
+  }
+  const int64_t reused =  // none where no stored block is used
+      report.kv_bytes > 0 ? report.estimate.blocks - report.blocks_encoded : 0;
+  std::string line = "encoded    " + counted(report.blocks_encoded, "block");
+  if (report.blocks_encoded > 0) {
+    line += " in " + human_seconds(report.encode_seconds);
+    if (report.encode_seconds > 0)
+      line += " (" +
+              human_rate(static_cast<double>(report.tokens_encoded) / report.encode_seconds) +
+              " tokens/s)";
+  }
+  if (reused > 0) line += ", " + human_count(reused) + " found in the store";
+  if (report.blocks_repaired > 0)
+    line += ", " + human_count(report.blocks_repaired) + " found damaged and computed anew";
+  terminal_.note(line);
+}
+
+std::string EncodeView::stopped_message(bool kept) const {
+  if (!kept) return "stopped; this store is not kept between runs, so nothing is";
+  return "stopped: " + human_count(last_.blocks_done) + " of " +
+         counted(last_.blocks_total, "block") +
+         " encoded and kept; run the same command again to go on from here";
+}
+
+}  // namespace dbsa::cli

@@ -1,0 +1,30 @@
+// EncodeView: stage one as the user sees it: what is about to be done, how far it is, what was
+// done.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "pipeline/engine.h"
+#include "terminal/terminal.h"
+
+namespace dbsa::cli {
+
+class EncodeView {
+ public:
+  explicit EncodeView(Terminal& terminal) : terminal_(terminal) {}
+
+  // For Engine::encode; the view must outlive the call.
+  EncodeObserver observer();
+  // After the call: what was encoded, in a line.
+  void finish(const EncodeReport& report);
+  // After a cancelled call. kept: whether the store outlives the process.
+  std::string stopped_message(bool kept) const;
+
+ private:
+  Terminal& terminal_;
+  std::optional<Progress> progress_;
+  EncodeProgress last_;
+};
+
+}  // namespace dbsa::cli

@@ -1,0 +1,42 @@
+// What a pipeline comes to, short of computing: its model, its data, and its pool with plans.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "commands/checks.h"
+#include "model/config/model_config.h"
+#include "model/decoder/decoder.h"
+#include "model/tokenizer/tokenizer.h"
+#include "pipeline/pool/pool_builder.h"
+#include "session.h"
+
+namespace dbsa::cli {
+
+struct Findings {
+  Settings settings;
+  ModelConfig model;
+  Precision precision;  // as the backend computes
+  uint64_t weight_bytes = 0;
+  std::unique_ptr<Tokenizer> tokenizer;
+  CheckedData data;
+  int64_t truncated = 0;  // queries whose text would be cut; where there is a pool
+  // Not made where it needs embeddings, which are computed.
+  std::optional<BuiltPool> pool;
+
+  int64_t blocks() const { return pool ? static_cast<int64_t>(pool->blocks.size()) : 0; }
+  int64_t tokens() const;  // of the pool
+};
+
+enum class QueryChecks { kEach, kNone };
+
+// Checks model, data, pool and the folders that are to be written into and, with kEach, makes the
+// request of every query, short of computing it: what is wrong with one becomes its error in
+// data.queries. All other faults in one error with their places.
+Result<Findings> find_out(Session& session, Written written,
+                          QueryChecks query_checks = QueryChecks::kEach);
+
+}  // namespace dbsa::cli

@@ -1,0 +1,306 @@
+// dbsa-pipe query: answers from a pool that was encoded before.
+//
+// A text comes from the command line; JSON lines come from standard input, one object each, and are
+// answered as they come, those that are there together. At a terminal, lines are texts.
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+
+#include "commands.h"
+#include "commands/input_lines.h"
+#include "commands/item_errors.h"
+#include "commands/query_line.h"
+#include "icl/example_check.h"
+#include "options.h"
+#include "pipeline/pool/pool_builder.h"
+#include "pipeline/pool/pool_manifest.h"
+#include "pipeline/record/record.h"
+#include "session.h"
+#include "terminal/sudden_end.h"
+#include "terminal/units.h"
+#include "text/utf8.h"
+
+namespace dbsa::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+CommandLine query_command_line() {
+  CommandLine line(
+      {"query", "PIPELINE [TEXT]", "Answer a text, or JSON lines, from an encoded pool.",
+       "Without TEXT, JSON lines are read from standard input: an object each, with the text "
+       "under\n"
+       "the pipeline's data.text_field (\"text\"), the expected label, if any, under "
+       "data.label_field\n(\"label\"), and anything under \"id\", which is passed through. At a "
+       "terminal each line is a text.\nOf lines that are there already, model.batch_size are "
+       "answered together.\n\nThe pool must have been encoded (`dbsa-pipe encode` or "
+       "`run`) with the same settings.\nOne line a query: label, tab, log-probability; with --json "
+       "one JSON object a query.\nA line that cannot be answered (it is no query, or its text is "
+       "too "
+       "long ...) gets an empty line and a\nmessage on standard error, with --json an object with "
+       "\"line\" and \"error\" {\"code\", \"message\"}; the\nothers are answered, and the exit "
+       "code is 2. With data.on_error = \"fail\" it ends the command.",
+       "dbsa-pipe query pipeline.toml \"my card has not arrived\"\n"
+       "dbsa-pipe query pipeline.toml --json < queries.jsonl > answers.jsonl"});
+  line.arguments({"PIPELINE", "TEXT"}, 1);
+  add_pipeline_options(line);
+  add_model_options(line);
+  line.flag("json", "print one JSON object a query on standard output, nothing else there");
+  line.flag("quiet,q", "only warnings and errors on standard error");
+  line.flag("verbose,v", "more notes on standard error");
+  return line;
+}
+
+std::string percent(double log_probability) { return human_ratio(std::exp(log_probability)); }
+
+// The id comes first, byte for byte as it was given.
+void print_object(const Query& query, const ordered_json& rest, Terminal& terminal) {
+  std::string text = rest.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  if (!query.id.empty()) text = "{\"id\":" + query.id + "," + text.substr(1);
+  terminal.out(text);
+}
+
+// labels: as Engine::labels; label_log_probabilities has them as names.
+void print_json(const Query& query, const Answer& answer, const std::vector<std::string>& labels,
+                Terminal& terminal) {
+  ordered_json out = ordered_json::object();
+  const Example& example = query.example;
+  const bool labelled = !example.label.empty();
+  out["text"] = example.text;
+  out["expected"] = labelled ? ordered_json(example.label) : ordered_json(nullptr);
+  out["correct"] =
+      labelled ? ordered_json(is_right(example, answer.label.text)) : ordered_json(nullptr);
+  out.update(answer_to_json(answer));
+  ordered_json& scores = out["label_log_probabilities"];
+  if (scores.is_array() && scores.size() == labels.size()) {
+    ordered_json named = ordered_json::object();
+    for (size_t i = 0; i < labels.size(); ++i) named[labels[i]] = std::move(scores[i]);
+    scores = std::move(named);
+  }
+  print_object(query, out, terminal);
+}
+
+void print_plain(const Answer& answer, Terminal& terminal) {
+  char number[32];
+  std::snprintf(number, sizeof number, "%.6f", answer.label.log_probability);
+  terminal.out(visible_text(answer.label.text) + "\t" + number);
+}
+
+void print_line(const Query& query, const Answer& answer, Terminal& terminal) {
+  std::string line = terminal.out_style(Style::kBold, visible_text(answer.label.text)) + "  " +
+                     percent(answer.label.log_probability) + "  " +
+                     terminal.out_style(Style::kDim, human_seconds(answer.seconds.total()));
+  const std::string& expected = query.example.label;
+  if (!expected.empty() && !is_right(query.example, answer.label.text))
+    line += terminal.out_style(Style::kYellow, "  expected " + visible_text(expected));
+  terminal.out(line);
+}
+
+void print_full(const Answer& answer, Terminal& terminal) {
+  const auto labelled = [&](const AnswerLabel& label) {
+    return visible_text(label.text) + "  (" + percent(label.log_probability) + ")";
+  };
+  terminal.out("label      " + terminal.out_style(Style::kBold, labelled(answer.label)));
+  if (answer.runner_up) terminal.out("runner-up  " + labelled(*answer.runner_up));
+  std::string blocks;
+  for (const AnswerBlock& block : answer.blocks)
+    blocks += (blocks.empty() ? "" : ", ") + std::to_string(block.block);
+  terminal.out("blocks     " + human_count(static_cast<int64_t>(answer.blocks.size())) +
+               (blocks.empty() ? "" : ": " + blocks));
+  terminal.out("tokens     " + human_count(answer.query_tokens) + " of the query, " +
+               human_count(answer.selected_tokens) + " of the blocks");
+  const AnswerTimings& t = answer.seconds;
+  terminal.out("time       " + human_seconds(t.total()) + "  (retrieve " +
+               human_seconds(t.retrieve) + ", load " + human_seconds(t.load) + ", verify " +
+               human_seconds(t.verify) + ", prefill " + human_seconds(t.prefill) + ", decode " +
+               human_seconds(t.decode) + ")");
+}
+
+Query read_query(const InputLine& line, int64_t number, bool typed, const DataSettings& data) {
+  if (!line.too_long && typed) return typed_query(line.text, number);
+  if (!line.too_long) return parse_query(line.text, number, data.text_field, data.label_field);
+  Query query;
+  query.example.line = number;
+  query.error = bad_line(ItemFault::kMalformed, number,
+                         "expected a line of at most " + std::to_string(kMaxRecordBytes) +
+                             " bytes, found a longer one; write one object a line");
+  return query;
+}
+
+// The queries of the lines that are there, `most` at most; waits only for the first. None at the
+// end.
+std::vector<Query> next_queries(InputLines& input, const DataSettings& data, bool typed,
+                                size_t most, Terminal& terminal) {
+  std::vector<Query> queries;
+  InputLine line;
+  const auto next = [&] {
+    if (typed) terminal.set_progress("> ");
+    if (!input.next(line)) return false;
+    terminal.drop_progress();  // what was typed stands after it
+    return true;
+  };
+  while (queries.size() < most && (queries.empty() || input.ready()) && next())
+    if (!is_blank(line.text) || line.too_long)
+      queries.push_back(read_query(line, input.number(), typed, data));
+  return queries;
+}
+
+// Answers lines as they come. A line that cannot be answered stops no other: it gets an error in
+// its place, and the command ends with that error's exit code.
+class LineAnswers {
+ public:
+  LineAnswers(Engine& engine, bool json, Terminal& terminal)
+      : engine_(engine),
+        labels_(engine.labels()),
+        json_(json),
+        terminal_(terminal),
+        errors_(engine.settings().data.on_error) {}
+
+  // An error that is not a line's own, or that data.on_error lets end the command.
+  Status answer(std::vector<Query> queries) {
+    std::vector<std::string> texts;
+    for (const Query& query : queries)
+      if (!query.error) texts.push_back(query.example.text);
+    std::vector<Result<Outcome>> outcomes;
+    if (!texts.empty()) outcomes = engine_.answer_together(texts);
+    auto next = outcomes.begin();
+    for (Query& query : queries) {
+      std::optional<Answer> answer;
+      if (!query.error) {
+        DBSA_ASSIGN_OR_RETURN(Outcome outcome, std::move(*next++));
+        if (const ItemError* error = std::get_if<ItemError>(&outcome))
+          query.error = bad_line(error->fault, query.example.line, error->message);
+        else
+          answer = std::get<Answer>(std::move(outcome));
+      }
+      if (answer) {
+        errors_.add_answer();
+        print(query, *answer);
+      } else {
+        print_error(query);
+        DBSA_RETURN_IF_ERROR(errors_.add(*query.error));
+      }
+    }
+    return {};
+  }
+
+  int64_t answered() const { return errors_.answered(); }
+  // kConfig where some line got no answer.
+  Status status() const { return errors_.status("line"); }
+
+ private:
+  void print(const Query& query, const Answer& answer) {
+    if (json_)
+      print_json(query, answer, labels_, terminal_);
+    else if (terminal_.out_is_terminal())
+      print_line(query, answer, terminal_);
+    else
+      print_plain(answer, terminal_);
+  }
+
+  // Without --json an empty line keeps the place, so that the n-th line still answers the n-th
+  // query.
+  void print_error(const Query& query) {
+    if (json_) {
+      print_object(query,
+                   {{"line", query.example.line}, {"error", item_error_to_json(*query.error)}},
+                   terminal_);
+      return;
+    }
+    // What ends the command is told at its end.
+    if (engine_.settings().data.on_error == OnError::kReport) terminal_.error(query.error->message);
+    if (!terminal_.out_is_terminal()) terminal_.out("");
+  }
+
+  Engine& engine_;
+  const std::vector<std::string> labels_;
+  bool json_;
+  Terminal& terminal_;
+  ItemErrors errors_;
+};
+
+Status answer_lines(Engine& engine, Session& session, const CommandLine& line, Terminal& terminal) {
+  const bool typed = ::isatty(STDIN_FILENO) != 0;
+  if (typed) terminal.note("Type a text and Enter; Ctrl-D ends.");
+  InputLines input(STDIN_FILENO, kMaxRecordBytes,
+                   [&session] { return session.services().cancelled(); });
+  LineAnswers answers(engine, line.has("json"), terminal);
+  const auto most = static_cast<size_t>(engine.batch_size());
+  while (!session.services().cancelled() && !terminal.out_failed()) {
+    std::vector<Query> queries = next_queries(input, engine.settings().data, typed, most, terminal);
+    if (queries.empty()) break;
+    DBSA_RETURN_IF_ERROR(answers.answer(std::move(queries)));
+  }
+  terminal.set_progress("");
+  if (session.services().cancelled())
+    return Error{ErrorCode::kCancelled, "stopped after " + counted(answers.answered(), "answer"),
+                 ""};
+  if (terminal.out_failed()) return {};  // which close_out() tells
+  if (input.failed()) return Error{ErrorCode::kEnvironment, "standard input: cannot be read", ""};
+  return answers.status();
+}
+
+// A query is answered from the pool as it was encoded, so a change of its data would go unnoticed.
+void warn_of_changed_data(const Engine& engine, Terminal& terminal) {
+  namespace fs = std::filesystem;
+  const Settings& settings = engine.settings();
+  std::error_code failed;
+  const fs::file_time_type encoded =
+      fs::last_write_time(pool_manifest_path(settings.store_path, engine.pool().id), failed);
+  if (failed) return;
+  const auto newer = [&](const std::string& path) {
+    const auto written = fs::last_write_time(path, failed);
+    return !failed && written > encoded;
+  };
+  const auto warn = [&](const std::string& path) {
+    terminal.warning(shown_path(path) +
+                     " has changed since the pool was encoded, and answers are from the pool as it "
+                     "was; run `dbsa-pipe encode` again");
+  };
+  if (newer(settings.data.demonstrations)) {
+    const Result<DataRows> rows = read_demonstrations(settings.data);
+    if (!rows.ok() || rows->identity != engine.pool().demonstration_rows)
+      warn(settings.data.demonstrations);
+  }
+  if (!settings.data.labels.empty() && newer(settings.data.labels)) {
+    const Result<LabelRows> rows = read_labels(settings.data, {});
+    if (!rows.ok() || rows->identity != engine.pool().label_rows) warn(settings.data.labels);
+  }
+}
+
+Status query(Session& session, const CommandLine& line, Terminal& terminal) {
+  set_phase("opening the model");
+  terminal.set_progress("opening the model ...");
+  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());
+  set_phase("opening the pool");
+  DBSA_RETURN_IF_ERROR(engine->open_pool());
+  terminal.set_progress("");
+  set_phase("answering");
+  warn_of_changed_data(*engine, terminal);
+  if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
+  const Query query = {{line.text("TEXT"), ""}};
+  if (is_blank(query.example.text))
+    return Error{ErrorCode::kConfig, "TEXT is empty or white space; give the text to label", ""};
+  if (utf8::find_invalid(query.example.text))
+    return Error{ErrorCode::kConfig, "TEXT is not UTF-8; give it in UTF-8", ""};
+  DBSA_ASSIGN_OR_RETURN(const Answer answer, engine->answer(query.example.text));
+  if (line.has("json"))
+    print_json(query, answer, engine->labels(), terminal);
+  else if (terminal.out_is_terminal())
+    print_full(answer, terminal);
+  else
+    print_plain(answer, terminal);
+  return {};
+}
+
+}  // namespace
+
+int query_command(Words words, Terminal& terminal) {
+  CommandLine line = query_command_line();
+  return with_session(line, words, terminal, query);
+}
+
+}  // namespace dbsa::cli

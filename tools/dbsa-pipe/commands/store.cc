@@ -1,0 +1,431 @@
+// dbsa-pipe store: looks after a KV store.
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "commands.h"
+#include "commands/store_roots.h"
+#include "commands/store_target.h"
+#include "config/exit_code.h"
+#include "config/nearest_name.h"
+#include "config/schema_check.h"
+#include "model/decoder/packed_weights.h"
+#include "pipeline/pool/pool_manifest.h"
+#include "pipeline/record/journal.h"
+#include "pipeline/record/record.h"
+#include "session.h"
+#include "terminal/sudden_end.h"
+#include "terminal/units.h"
+
+namespace dbsa::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr const char* kStoreText =
+    "STORE is the folder of a store (kv_store.path) or a pipeline file that has one.";
+
+// Parses, opens the store and lets `work` run.
+int with_store(CommandLine line, Words words, Terminal& terminal,
+               Result<int> (*work)(StoreTarget& target, const CommandLine& line,
+                                   Terminal& terminal)) {
+  line.arguments({"STORE"}, 1);
+  add_plugin_options(line);
+  line.flag("json", "print one JSON document on standard output");
+  const Result<bool> parsed = line.parse(words, terminal);
+  if (!parsed.ok()) return fail(terminal, parsed.error());
+  if (!*parsed) return 0;
+  set_phase("working on the store");
+  const Result<std::unique_ptr<StoreTarget>> target = StoreTarget::open(line, terminal);
+  if (!target.ok()) return fail(terminal, target.error());
+  const Result<int> code = work(**target, line, terminal);
+  return code.ok() ? *code : fail(terminal, code.error());
+}
+
+std::string created_at(const KvEntry& entry) {
+  return utc_time(static_cast<std::time_t>(entry.created_unix_s));
+}
+
+// ---- list --------------------------------------------------------------------------------------
+
+// Keys that readable pools use; those of unreadable ones are unknown.
+std::set<KvKey> used_keys(const std::string& path, Terminal& terminal) {
+  std::set<KvKey> used;
+  for (const PoolFile& file : read_pools(path)) {
+    if (!file.pool.ok()) {
+      terminal.warning(file.pool.error().message);
+      continue;
+    }
+    for (const PoolBlock& block : file.pool->blocks) used.insert(block.key);
+  }
+  return used;
+}
+
+// Files of packed weights beside the blocks (model.packed_weights).
+struct WeightFiles {
+  std::vector<std::string> paths;  // sorted
+  uint64_t bytes = 0;
+};
+
+WeightFiles weight_files(const std::string& path) {
+  WeightFiles found;
+  std::error_code failed;
+  std::filesystem::directory_iterator entry(path + "/weights", failed), end;
+  for (; !failed && entry != end; entry.increment(failed)) {
+    std::error_code gone;
+    const uint64_t bytes = entry->file_size(gone);
+    if (gone || entry->path().extension() != ".safetensors") continue;
+    found.paths.push_back(entry->path().string());
+    found.bytes += bytes;
+  }
+  std::sort(found.paths.begin(), found.paths.end());
+  return found;
+}
+
+ordered_json files_to_json(int64_t files, uint64_t bytes) {
+  return {{"files", files}, {"bytes", bytes}};
+}
+
+ordered_json entry_to_json(const KvEntry& entry, bool used) {
+  return {{"key", entry.key.hex()},
+          {"tokens", entry.format.tokens},
+          {"layers", entry.format.layers},
+          {"kv_heads", entry.format.kv_heads},
+          {"head_dim", entry.format.head_dim},
+          {"dtype", host::kv_dtype_name(entry.format.dtype)},
+          {"layout", layout_name(entry.format.layout)},
+          {"stored_bytes", entry.stored_bytes},
+          {"created_at", created_at(entry)},
+          {"location", entry.location},
+          {"used", used}};
+}
+
+Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
+  DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
+  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
+  const std::set<KvKey> used = used_keys(target.path(), terminal);
+  const WeightFiles weights = weight_files(target.path());
+  const Leftovers left = store_leftovers(target.path());
+  if (line.has("json")) {
+    ordered_json blocks = ordered_json::array();
+    for (const KvEntry& entry : entries)
+      blocks.push_back(entry_to_json(entry, used.contains(entry.key)));
+    terminal.out(
+        ordered_json{{"path", target.path()},
+                     {"stored_bytes", stats.stored_bytes},
+                     {"max_bytes", stats.max_bytes},
+                     {"free_bytes", stats.free_bytes},
+                     {"packed_weights",
+                      files_to_json(static_cast<int64_t>(weights.paths.size()), weights.bytes)},
+                     {"leftovers", files_to_json(left.files, left.bytes)},
+                     {"blocks", std::move(blocks)}}
+            .dump(1, ' ', false, ordered_json::error_handler_t::replace));
+    return 0;
+  }
+  using enum Table::Align;
+  Table table(
+      {{"key"}, {"tokens", kRight}, {"size", kRight}, {"type"}, {"created"}, {"used"}, {"where"}});
+  int64_t in_use = 0;
+  for (const KvEntry& entry : entries) {
+    const bool is_used = used.contains(entry.key);
+    in_use += is_used ? 1 : 0;
+    table.add({entry.key.hex(), human_count(static_cast<int64_t>(entry.format.tokens)),
+               human_bytes(entry.stored_bytes), host::kv_dtype_name(entry.format.dtype),
+               created_at(entry), is_used ? "yes" : "no", entry.location});
+  }
+  if (!entries.empty()) {
+    table.print(terminal);
+    terminal.out("");
+  }
+  terminal.out(counted(static_cast<int64_t>(entries.size()), "block") + ", " +
+               human_bytes(stats.stored_bytes) + "; " + human_count(in_use) + " used by a pool; " +
+               human_bytes(stats.free_bytes) + " free" +
+               (stats.max_bytes > 0 ? "; bound " + human_bytes(stats.max_bytes) : ""));
+  if (!weights.paths.empty())
+    terminal.out(counted(static_cast<int64_t>(weights.paths.size()), "file") +
+                 " of packed weights, " + human_bytes(weights.bytes) + ", in " +
+                 shown_path(target.path() + "/weights") +
+                 "; may be deleted, and the next start packs them again");
+  if (left.files > 0)
+    terminal.out(counted(left.files, "file") + " left from processes that were killed, " +
+                 human_bytes(left.bytes) + "; `dbsa-pipe store gc` removes " +
+                 (left.files == 1 ? "it" : "them"));
+  return 0;
+}
+
+// ---- verify ------------------------------------------------------------------------------------
+
+// What of a pool's blocks the store lacks or has of another length; "" for nothing.
+std::string missing_of(const Pool& pool, const std::map<KvKey, uint64_t>& tokens_of) {
+  std::set<KvKey> missing;
+  if (!pool.stored) return "";
+  for (const PoolBlock& block : pool.blocks) {
+    const auto found = tokens_of.find(block.key);
+    if (found == tokens_of.end() || found->second != block.token_ids.size())
+      missing.insert(block.key);
+  }
+  if (missing.empty()) return "";
+  return "the store lacks " + human_count(static_cast<int64_t>(missing.size())) + " of its " +
+         counted(static_cast<int64_t>(pool.blocks.size()), "block") + ", such as " +
+         missing.begin()->hex() + "; `dbsa-pipe encode` computes them";
+}
+
+// All files of packed weights that are not as they were written, by name.
+std::vector<std::pair<std::string, std::string>> weight_faults(const StoreTarget& target,
+                                                               Terminal& terminal) {
+  std::vector<std::pair<std::string, std::string>> faults;
+  for (const std::string& path : weight_files(target.path()).paths) {
+    if (target.cancelled()) break;
+    terminal.set_progress("reading " + shown_path(path) + " ...");
+    if (const Status sound = check_packed_weights(path); !sound.ok())
+      faults.emplace_back(path, sound.error().message + "; it is packed again when it is used");
+  }
+  terminal.set_progress("");
+  return faults;
+}
+
+Result<int> verify(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
+  ordered_json faults = ordered_json::array();
+  const auto add = [&](const std::string& key, const std::string& location, std::string message) {
+    if (message.starts_with(location + ": ")) message.erase(0, location.size() + 2);
+    faults.push_back({{"key", key.empty() ? ordered_json(nullptr) : ordered_json(key)},
+                      {"location", location},
+                      {"message", message}});
+    if (!line.has("json"))
+      terminal.out(location + ": " + (key.empty() ? "" : "block " + key + ": ") + message);
+  };
+  terminal.set_progress("reading the store ...");
+  DBSA_RETURN_IF_ERROR(target.store().check([&](const KvFault& fault) {
+    add(fault.key ? fault.key->hex() : "", fault.location, fault.message);
+  }));
+  terminal.set_progress("");
+  std::map<KvKey, uint64_t> tokens_of;
+  DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
+  for (const KvEntry& entry : entries) tokens_of[entry.key] = entry.format.tokens;
+  int64_t pools = 0;
+  for (const PoolFile& file : read_pools(target.path())) {
+    ++pools;
+    if (!file.pool.ok())
+      add("", file.path, file.pool.error().message);
+    else if (const std::string missing = missing_of(*file.pool, tokens_of); !missing.empty())
+      add("", file.path, missing);
+  }
+  for (const auto& [path, message] : weight_faults(target, terminal)) add("", path, message);
+  if (target.cancelled())
+    return Error{ErrorCode::kCancelled, "stopped before all of the store was read", ""};
+  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
+  const bool sound = faults.empty();
+  const auto count = static_cast<int64_t>(faults.size());
+  if (line.has("json")) {
+    terminal.out(ordered_json{{"ok", sound},
+                              {"path", target.path()},
+                              {"blocks", stats.blocks},
+                              {"pools", pools},
+                              {"faults", std::move(faults)}}
+                     .dump(1, ' ', false, ordered_json::error_handler_t::replace));
+  } else {
+    const std::string what = counted(static_cast<int64_t>(stats.blocks), "block") + " and " +
+                             counted(pools, "pool") + " read";
+    if (sound)
+      terminal.out(terminal.out_style(Style::kGreen, "ok") + "  " + what + ", no faults");
+    else
+      terminal.out(what + ", " + counted(count, "fault") +
+                   "; damaged blocks are computed anew when they are next used");
+  }
+  return sound ? 0 : exit_code(ErrorCode::kRun);
+}
+
+// ---- compact, gc -------------------------------------------------------------------------------
+
+Result<int> compact(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
+  terminal.set_progress("rewriting the store ...");
+  DBSA_ASSIGN_OR_RETURN(const uint64_t freed, target.store().compact());
+  terminal.set_progress("");
+  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
+  if (line.has("json"))
+    terminal.out(ordered_json{
+        {"freed_bytes", freed}, {"blocks", stats.blocks}, {"stored_bytes", stats.stored_bytes}}
+                     .dump(1));
+  else
+    terminal.out("freed " + human_bytes(freed) + "; " +
+                 counted(static_cast<int64_t>(stats.blocks), "block") + ", " +
+                 human_bytes(stats.stored_bytes) + " stored");
+  return 0;
+}
+
+// What collect() would drop: blocks of no pool, oldest first, until the rest fits.
+std::vector<KvEntry> to_drop(const std::vector<KvEntry>& entries, const std::vector<KvKey>& roots,
+                             uint64_t max_bytes) {
+  const std::set<KvKey> rooted(roots.begin(), roots.end());
+  uint64_t stored = 0;
+  for (const KvEntry& entry : entries) stored += entry.stored_bytes;
+  std::vector<KvEntry> drop;
+  for (const KvEntry& entry : entries) {
+    if (rooted.contains(entry.key)) continue;
+    if (max_bytes > 0 && stored <= max_bytes) break;
+    stored -= entry.stored_bytes;
+    drop.push_back(entry);
+  }
+  return drop;
+}
+
+// What stopped runs leave in the folder of their records.
+bool is_left_by_run(std::string_view name) {
+  return is_temporary_name(name) || is_journal_name(name);
+}
+
+Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
+  const std::optional<int64_t> bound = line.number("max-bytes");
+  if (bound && *bound < 1)
+    return Error{ErrorCode::kConfig, "--max-bytes: must be >= 1, got " + std::to_string(*bound),
+                 ""};
+  const auto max_bytes = static_cast<uint64_t>(bound.value_or(0));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> before, target.entries());
+  DBSA_ASSIGN_OR_RETURN(const std::vector<std::string> folders,
+                        pool_folders(target, line.texts("pools")));
+  const bool dry = line.has("dry-run");
+  uint64_t freed = 0;
+  int64_t dropped = 0;
+  Leftovers left = store_leftovers(target.path());
+  if (dry) {
+    DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> roots, roots_of(folders));
+    for (const KvEntry& entry : to_drop(before, roots, max_bytes)) {
+      freed += entry.stored_bytes;
+      ++dropped;
+      if (!line.has("json"))
+        terminal.out("would drop " + entry.key.hex() + "  " + human_bytes(entry.stored_bytes));
+    }
+  } else {
+    // Fails, rather than drop what a damaged manifest may need.
+    DBSA_ASSIGN_OR_RETURN(freed,
+                          target.store().collect([&] { return roots_of(folders); }, max_bytes));
+    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
+    dropped = static_cast<int64_t>(before.size()) - static_cast<int64_t>(stats.blocks);
+    remove_leftovers(target.path() + "/pools");
+    remove_leftovers(target.path() + "/weights");
+    const Leftovers still = store_leftovers(target.path());
+    left.files = std::max<int64_t>(0, left.files - still.files);
+    left.bytes -= std::min(left.bytes, still.bytes);
+  }
+  if (const std::string& records = target.output_directory(); !records.empty()) {
+    const Leftovers found =
+        dry ? count_leftovers(records, is_left_by_run) : remove_leftovers(records, is_left_by_run);
+    left.files += found.files;
+    left.bytes += found.bytes;
+  }
+  if (line.has("json"))
+    terminal.out(ordered_json{{"dry_run", dry},
+                              {"blocks_dropped", dropped},
+                              {"freed_bytes", freed},
+                              {"blocks_kept", static_cast<int64_t>(before.size()) - dropped},
+                              {"leftovers_removed", files_to_json(left.files, left.bytes)}}
+                     .dump(1));
+  else
+    terminal.out((dry ? "would drop " : "dropped ") + counted(dropped, "block") + ", " +
+                 human_bytes(freed) + "; " +
+                 counted(static_cast<int64_t>(before.size()) - dropped, "block") + " kept");
+  if (left.files > 0 && !line.has("json"))
+    terminal.out((dry ? "would remove " : "removed ") + counted(left.files, "file") +
+                 " left from processes that were killed, " + human_bytes(left.bytes));
+  return 0;
+}
+
+// ---- commands ----------------------------------------------------------------------------------
+
+int list_command(Words words, Terminal& terminal) {
+  CommandLine line({"store list", "STORE", "List the blocks of a store, oldest first.", kStoreText,
+                    "dbsa-pipe store list .dbsa\n"
+                    "dbsa-pipe store list pipeline.toml --json"});
+  return with_store(std::move(line), words, terminal, list);
+}
+
+int verify_command(Words words, Terminal& terminal) {
+  CommandLine line({"store verify", "STORE",
+                    "Read a whole store and report every fault; exit code 5 when there is one.",
+                    kStoreText, "dbsa-pipe store verify .dbsa"});
+  return with_store(std::move(line), words, terminal, verify);
+}
+
+int compact_command(Words words, Terminal& terminal) {
+  CommandLine line({"store compact", "STORE", "Rewrite a store without holes and in few files.",
+                    kStoreText, "dbsa-pipe store compact .dbsa"});
+  return with_store(std::move(line), words, terminal, compact);
+}
+
+int gc_command(Words words, Terminal& terminal) {
+  CommandLine line(
+      {"store gc", "STORE", "Drop blocks that no pool uses, and what killed processes left.",
+       std::string(kStoreText) + "\nPools lie in its folder pools; remove a file "
+                                 "there to give up a pool. If STORE is a pipeline\n"
+                                 "file, what stopped runs left in output.directory goes too, "
+                                 "the answers they kept included.\n"
+                                 "Blocks that do not lie in the store's folder (on a "
+                                 "server, behind a link) may be used by\npools in "
+                                 "other folders: then --pools must name those folders.",
+       "dbsa-pipe store gc .dbsa --dry-run\n"
+       "dbsa-pipe store gc .dbsa --max-bytes 10000000000"});
+  line.integer("max-bytes", "N", "drop only the oldest ones, until at most N bytes are stored");
+  line.list(
+      "pools", "DIR",
+      "keep the blocks of the pools in this folder too, the kv_store.path of another pipeline "
+      "on the same store; may be given more than once");
+  line.flag("dry-run", "say what would be dropped, and drop nothing");
+  return with_store(std::move(line), words, terminal, collect);
+}
+
+struct Subcommand {
+  const char* name;
+  const char* summary;
+  int (*run)(Words words, Terminal& terminal);
+};
+
+constexpr Subcommand kSubcommands[] = {
+    {"list", "list the blocks", list_command},
+    {"verify", "read everything and report every fault", verify_command},
+    {"export", "write blocks as NumPy files", store_export_command},
+    {"compact", "rewrite without holes", compact_command},
+    {"gc", "drop blocks that no pool uses, and leftovers", gc_command},
+};
+
+void print_store_help(Terminal& terminal) {
+  terminal.out("Look after a KV store.\n");
+  terminal.out(terminal.out_style(Style::kBold, "Usage:") +
+               " dbsa-pipe store COMMAND STORE [options]\n\n" + kStoreText + "\n");
+  terminal.out(terminal.out_style(Style::kBold, "Commands:"));
+  for (const Subcommand& command : kSubcommands) {
+    std::string name = command.name;
+    name.resize(10, ' ');
+    terminal.out("  " + terminal.out_style(Style::kGreen, name) + command.summary);
+  }
+  terminal.out("\n" + terminal.out_style(Style::kBold, "Example:"));
+  terminal.out("  dbsa-pipe store list .dbsa");
+}
+
+}  // namespace
+
+int store_command(Words words, Terminal& terminal) {
+  std::vector<std::string> asked;
+  if (words.size() > 1 && words.front() == "help") {  // `help gc` is `gc --help`
+    asked.assign(words.begin() + 1, words.end());
+    asked.emplace_back("--help");
+    words = asked;
+  }
+  const std::string name = words.empty() ? "" : words.front();
+  if (name.empty() || name == "--help" || name == "-h" || name == "help") {
+    print_store_help(terminal);
+    return name.empty() ? exit_code(ErrorCode::kConfig) : 0;
+  }
+  std::vector<std::string> names;
+  for (const Subcommand& command : kSubcommands) {
+    if (command.name == name) return command.run(words.subspan(1), terminal);
+    names.emplace_back(command.name);
+  }
+  const std::string what =
+      "dbsa-pipe store: unknown command " + in_quotes(name) + did_you_mean(name, names);
+  return fail(terminal,
+              Error{ErrorCode::kConfig, with_hint(what, "see `dbsa-pipe store --help`"), ""});
+}
+
+}  // namespace dbsa::cli

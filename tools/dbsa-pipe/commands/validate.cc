@@ -1,0 +1,170 @@
+// dbsa-pipe validate: everything short of computing.
+#include <filesystem>
+
+#include "commands.h"
+#include "commands/findings.h"
+#include "config/exit_code.h"
+#include "host/needs.h"
+#include "icl/validity.h"
+#include "options.h"
+#include "pipeline/model_fit.h"
+#include "session.h"
+#include "terminal/sudden_end.h"
+#include "terminal/units.h"
+
+namespace dbsa::cli {
+namespace {
+
+CommandLine validate_command_line() {
+  CommandLine line(
+      {"validate", "PIPELINE",
+       "Check a pipeline file and all that it names: everything short of computing.",
+       "Checks keys, values and plugins, the model's configuration, weights and "
+       "tokenizer, the data\nfiles, the blocks that would be made, and that every query fits the "
+       "model's positions beside the\nblocks that are selected for it. Every fault is "
+       "a line; of each data file up to 20 are listed.",
+       "dbsa-pipe validate pipeline.toml\n"
+       "dbsa-pipe validate pipeline.toml --set selection.count=16 --json"});
+  line.arguments({"PIPELINE"}, 1);
+  line.flag("skip-queries", "do not check that each query can be answered");
+  add_pipeline_options(line);
+  add_output_options(line);
+  return line;
+}
+
+// "block_size = 50, seed = 0": a stage's keys but its plugin.
+std::string stage_values(const nlohmann::json& table) {
+  std::string text;
+  for (const auto& [key, value] : table.items()) {
+    if (key == "plugin") continue;
+    const bool path = value.is_string() && value.get_ref<const std::string&>().starts_with("/");
+    text += (text.empty() ? "" : ", ") + key + " = " +
+            (path ? nlohmann::json(shown_path(value)).dump() : value.dump());
+  }
+  return text;
+}
+
+void print_findings(const Session& session, const Findings& findings, Terminal& terminal) {
+  terminal.out(terminal.out_style(Style::kGreen, "ok"));
+  terminal.out("");
+  Table stages({{"stage"}, {"plugin"}, {"version"}, {"configuration"}});
+  for (const host::ResolvedStage& stage : session.resolved().stages) {
+    const std::string kind(host::kind_name(stage.kind));
+    stages.add({kind, stage.manifest->id, stage.manifest->version,
+                stage_values(session.resolved().json.at(kind))});
+  }
+  stages.print(terminal);
+  terminal.out("");
+  const CheckedData& data = findings.data;
+  const LabelCoverage coverage = cover_labels(data);
+  terminal.out("model  " + findings.model.model_type + ", " +
+               counted(findings.model.layers, "layer") + ", " +
+               counted(parameter_count(findings.model), "parameter"));
+  terminal.out("data   " +
+               counted(static_cast<int64_t>(data.demonstrations.size()), "demonstration") + ", " +
+               counted(static_cast<int64_t>(data.labels.size()), "label") + ", " +
+               counted_queries(static_cast<int64_t>(data.queries.size())) +
+               (coverage.labelled() > 0
+                    ? ", which expect " + human_count(coverage.covered()) + " of the labels"
+                    : ""));
+  if (findings.truncated > 0)
+    terminal.out("       " + counted_queries(findings.truncated) +
+                 " cut to the model's positions (data.truncate)");
+  if (!findings.pool)
+    terminal.out("pool   not made: its blocks or its index need embeddings, which are computed");
+  else
+    terminal.out("pool   " + counted(findings.blocks(), "block") + ", " +
+                 counted(findings.tokens(), "token"));
+}
+
+// What is sound, but not to be run on this machine, or hardly what was meant.
+std::vector<std::string> warnings_of(const Session& session, const Findings& findings) {
+  std::vector<std::string> warnings = find_idle_keys(session.resolved());
+  const auto warn = [&](const std::string& pointer, const std::string& text) {
+    warnings.push_back(session.resolved().fault(pointer, text).message);
+  };
+  const Settings& settings = findings.settings;
+  for (const std::string& warning : model_warnings(settings, findings.model, *findings.tokenizer))
+    warnings.push_back(warning);
+  const CheckedData& data = findings.data;
+  const DataValidity validity = check_validity(data.demonstrations, data.queries, data.labels);
+  for (std::string& doubt :
+       data_warnings(session.resolved(), settings, data, validity, findings.tokenizer.get()))
+    warnings.push_back(std::move(doubt));
+  if (findings.blocks() > 1 && settings.mask.anchor_blocks >= findings.blocks())
+    warn("/mask_pattern/anchor_blocks", "makes anchors of all " +
+                                            counted(findings.blocks(), "block") +
+                                            ", so every query is shown all of them");
+  for (const host::ResolvedStage& stage : session.resolved().stages)
+    if (const Status needs = host::check_needs(*stage.manifest); !needs.ok())
+      warnings.push_back(stage.manifest->id + " cannot run here: " + needs.error().message);
+  return warnings;
+}
+
+nlohmann::ordered_json findings_to_json(const Session& session, const Findings& findings) {
+  using nlohmann::ordered_json;
+  ordered_json stages = ordered_json::array();
+  for (const host::ResolvedStage& stage : session.resolved().stages)
+    stages.push_back({{"stage", host::kind_name(stage.kind)},
+                      {"id", stage.manifest->id},
+                      {"version", stage.manifest->version},
+                      {"revision", stage.manifest->revision}});
+  return {{"ok", true},
+          {"faults", ordered_json::array()},
+          {"warnings", warnings_of(session, findings)},
+          {"config", ordered_json(session.resolved().json)},
+          {"plugins", std::move(stages)},
+          {"model",
+           {{"family", findings.model.model_type},
+            {"layers", findings.model.layers},
+            {"parameters", parameter_count(findings.model)}}},
+          {"demonstrations", findings.data.demonstrations.size()},
+          {"labels", findings.data.labels.size()},
+          {"queries", findings.data.queries.size()},
+          {"labels_covered", cover_labels(findings.data).covered()},
+          {"truncated", findings.truncated},
+          {"blocks", findings.blocks()},
+          {"tokens", findings.tokens()}};
+}
+
+// With --json the faults are the document; without, they are errors as everywhere.
+int report(const Error& error, const CommandLine& line, Terminal& terminal) {
+  if (!line.has("json")) return fail(terminal, error);
+  nlohmann::ordered_json lines = nlohmann::ordered_json::array();
+  for (size_t begin = 0; begin <= error.message.size();) {
+    const size_t end = std::min(error.message.find('\n', begin), error.message.size());
+    lines.push_back(error.message.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  terminal.out(nlohmann::ordered_json{{"ok", false}, {"faults", std::move(lines)}}.dump(
+      1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  return exit_code(error.code);
+}
+
+}  // namespace
+
+int validate_command(Words words, Terminal& terminal) {
+  CommandLine line = validate_command_line();
+  const Result<bool> parsed = line.parse(words, terminal);
+  if (!parsed.ok()) return fail(terminal, parsed.error());
+  if (!*parsed) return 0;
+  terminal.set_quiet(line.has("quiet"));
+  set_phase("checking the pipeline");
+  const Result<std::unique_ptr<Session>> session = Session::open(line, terminal);
+  if (!session.ok()) return report(session.error(), line, terminal);
+  const auto query_checks = line.has("skip-queries") ? QueryChecks::kNone : QueryChecks::kEach;
+  const Result<Findings> findings = find_out(**session, Written::kStoreAndRecord, query_checks);
+  if (!findings.ok()) return report(findings.error(), line, terminal);
+  const Status queries = query_checks == QueryChecks::kNone
+                             ? Status()
+                             : query_faults(findings->settings, findings->data);
+  if (!queries.ok()) return report(queries.error(), line, terminal);
+  if (line.has("json"))
+    terminal.out(findings_to_json(**session, *findings).dump(1));
+  else
+    print_findings(**session, *findings, terminal);
+  for (const std::string& warning : warnings_of(**session, *findings)) terminal.warning(warning);
+  return 0;
+}
+
+}  // namespace dbsa::cli
