@@ -19,7 +19,7 @@ namespace dbsa::cpu {
 
 class CpuBackend : public AttentionBackend, public QuantisedWeights {
  public:
-  static constexpr uint32_t kRevision = 3;
+  static constexpr uint32_t kRevision = 4;
   static constexpr uint32_t kBlockTypes[] = {DBSA_BLOCKS_Q4_0, DBSA_BLOCKS_Q4_1, DBSA_BLOCKS_Q5_0,
                                              DBSA_BLOCKS_Q5_1, DBSA_BLOCKS_Q8_0, DBSA_BLOCKS_Q4_K,
                                              DBSA_BLOCKS_Q5_K, DBSA_BLOCKS_Q6_K, DBSA_BLOCKS_MXFP4};
