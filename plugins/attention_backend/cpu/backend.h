@@ -83,8 +83,9 @@ class CpuBackend : public AttentionBackend, public QuantisedWeights {
              dbsa_buffer* out) override;
   Status scale(const dbsa_buffer* x, int64_t rows, float factor, float soft_cap,
                dbsa_buffer* out) override;
-  Status log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first, const int32_t* ids,
-                     double* values, int32_t* best, double* best_values) override;
+  Status score_tokens(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight, float factor,
+                      float soft_cap, const int64_t* first, const int32_t* ids, double* values,
+                      int32_t* best, double* best_values) override;
 
   const char* packing() const override { return packing_.c_str(); }
   Result<PackedBytes> weight_packed(const dbsa_weight* weight) const override;

@@ -21,7 +21,8 @@ extern "C" void omp_set_num_threads(int);
 namespace dbsa::cpu {
 
 constexpr int64_t kRowsPerPrimitive = 256;
-constexpr int64_t kColumnsAtOnce = 512;
+constexpr int64_t kRowsOfParts = 64;  // of kPartColumns: 128 KiB stay in a core's cache
+constexpr int64_t kColumnsAtOnce = kPartColumns;
 
 class OneDnn {
  public:
@@ -124,20 +125,39 @@ class OneDnnMatrix : public PackedMatrix {
   }
 
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
-    const int64_t rows = x.count;
+    // Straight to `out` where a slice is the whole matrix, unless a residual, which may be `out`,
+    // is still to be read.
+    const bool direct = residual == nullptr && slices_.size() == 1;
+    for_parts(x, kRowsPerPrimitive, direct ? out : nullptr, [&](const ProductPart& part) {
+      if (!direct || bias != nullptr)
+        write_part(*context_.path.kernels, part, {n_, bias, residual, out});
+    });
+  }
+
+  void multiply_in_parts(const Rows& x, const TakePart& take) override {
+    for_parts(x, kRowsOfParts, nullptr, take);
+  }
+
+ private:
+  // Parts of `rows` rows and one slice; of the only slice in `whole`, unless that is null.
+  template <typename Body>
+  void for_parts(const Rows& x, int64_t rows, float* whole, const Body& body) {
     const char* a = activations(x);
-    const int64_t row_items = (rows + kRowsPerPrimitive - 1) / kRowsPerPrimitive;
+    const int64_t row_items = (x.count + rows - 1) / rows;
     const auto items = static_cast<int64_t>(slices_.size()) * row_items;
     context_.host.parallel_for(items, 1, [&](int64_t begin, int64_t end) {
       omp_set_num_threads(1);
       for (int64_t item = begin; item < end; ++item) {
-        multiply_block(a, item % row_items * kRowsPerPrimitive, rows,
-                       slices_[static_cast<size_t>(item / row_items)], bias, residual, out);
+        const int64_t row = item % row_items * rows, count = std::min(rows, x.count - row);
+        const Slice& slice = slices_[static_cast<size_t>(item / row_items)];
+        float* c = whole != nullptr ? whole + row * n_
+                                    : context_.host.scratch<float>(0, rows * slice.columns);
+        run(a + row * k_ * (bf16_ ? 2 : 4), count, slice, c);
+        body(ProductPart{row, count, slice.first, slice.columns, c, slice.columns});
       }
     });
   }
 
- private:
   uint64_t weight_bytes() const override { return bytes_; }
 
   std::string layout() const override {
@@ -204,33 +224,14 @@ class OneDnnMatrix : public PackedMatrix {
         });
   }
 
-  // One block of rows by one slice. The product goes straight to `out` where the slice is the whole
-  // matrix, unless a residual, which may be `out`, is still to be read.
-  void multiply_block(const char* a, int64_t first_row, int64_t rows, Slice& slice,
-                      const float* bias, const float* residual, float* out) {
-    const int64_t count = std::min(kRowsPerPrimitive, rows - first_row);
-    const bool direct = residual == nullptr && slice.columns == n_;
-    float* to =
-        direct ? out + first_row * n_ : context_.host.scratch<float>(0, count * slice.columns);
-    run(a, first_row, count, slice, to);
-    if (direct && bias == nullptr) return;
-    for (int64_t r = 0; r < count; ++r) {
-      const int64_t at = (first_row + r) * n_ + slice.first;
-      context_.path.kernels->add(
-          to + r * slice.columns, bias == nullptr ? nullptr : bias + slice.first,
-          residual == nullptr ? nullptr : residual + at, slice.columns, out + at);
-    }
-  }
-
-  // to[rows, columns of the slice] = its product with rows first_row.. of a.
-  void run(const char* a, int64_t first_row, int64_t rows, Slice& slice, float* to) {
+  // to[rows, columns of the slice] = its product with a[rows, k].
+  void run(const char* a, int64_t rows, const Slice& slice, float* to) {
     const OneDnn::Product& product =
         onednn_->product({rows, slice.columns, k_, bf16_}, slice.packed_as);
     const dnnl::engine& engine = onednn_->engine();
     const dnnl::memory::desc scratch_as = product.description.scratchpad_desc();
     dnnl::stream stream(engine);
-    dnnl::memory x(product.description.src_desc(), engine,
-                   const_cast<char*>(a + first_row * k_ * (bf16_ ? 2 : 4)));
+    dnnl::memory x(product.description.src_desc(), engine, const_cast<char*>(a));
     dnnl::memory w(slice.packed_as, engine, place(slice));
     dnnl::memory y(product.description.dst_desc(), engine, to);
     dnnl::memory scratch(
