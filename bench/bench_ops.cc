@@ -27,7 +27,8 @@ DEFINE_string(
     model, "",
     "a Hugging Face folder or a GGUF file; dbsa-make-checkpoint makes a folder with random "
     "weights");
-DEFINE_string(kinds, "", "of linear, swiglu, attention and rows those wanted, with commas; all");
+DEFINE_string(kinds, "",
+              "of linear, swiglu, score_tokens, attention and rows those wanted, with commas; all");
 DEFINE_int64(rows, 512, "rows of the ops that are neither linear layers nor attention");
 DEFINE_int64(cached_tokens, 4096, "tokens of the blocks that a query sees");
 DEFINE_int64(block_tokens, 512, "tokens of one of these blocks");
@@ -66,6 +67,7 @@ class Ops {
       linear("mlp.down_proj", config_.hidden_size, config_.intermediate_size);
     }
     if (wanted("swiglu")) swiglu();
+    if (wanted("score_tokens")) score_tokens();
     if (wanted("attention")) attention();
     if (wanted("rows")) rows();
   }
@@ -134,7 +136,7 @@ class Ops {
       });
       const auto work = 2.0 * static_cast<double>(rows * out * in);
       add_work("linear " + name.substr(name.find('.') + 1) + ", " + std::to_string(rows) + " rows",
-               work, bytes_of(name, out, in), timing);
+               work, bytes_of(name_of(0, name), out, in), timing);
       if (rows == 1) in_cache(name, inputs[0], out, in);
     }
   }
@@ -142,7 +144,7 @@ class Ops {
   // Of the first layer's weight as it is computed with.
   double bytes_of(const std::string& name, int64_t out, int64_t in) {
     const int64_t shape[] = {out, in};
-    const TensorData data = must(weights_->read(name_of(0, name), shape, decoded_));
+    const TensorData data = must(weights_->read(name, shape, decoded_));
     if (data.view.dtype == TensorDtype::kBlocks) return static_cast<double>(data.view.bytes);
     return (bf16_ ? 2.0 : 4.0) * static_cast<double>(out * in);
   }
@@ -191,10 +193,10 @@ class Ops {
         must(backend_.swiglu(inputs[input], rows, layers[layer], nullptr, to));
       });
       const auto values = static_cast<double>(3 * hidden * inner);
-      add_work(
-          "swiglu, " + std::to_string(rows) + " rows", 2 * values * static_cast<double>(rows),
-          2 * bytes_of("mlp.gate_proj", inner, hidden) + bytes_of("mlp.down_proj", hidden, inner),
-          timing);
+      add_work("swiglu, " + std::to_string(rows) + " rows", 2 * values * static_cast<double>(rows),
+               2 * bytes_of(name_of(0, "mlp.gate_proj"), inner, hidden) +
+                   bytes_of(name_of(0, "mlp.down_proj"), hidden, inner),
+               timing);
     }
   }
 
@@ -208,6 +210,39 @@ class Ops {
     // A value in the middle of two bfloat16 may be rounded to the other one.
     compare("swiglu", row(to, to.rows() - 1), product(between, name_of(0, "mlp.down_proj"), hidden),
             bf16_ ? 4e-3 : 1e-4);
+  }
+
+  // The vocabulary's logits, and one token's score after each row.
+  void score_tokens() {
+    const std::string name = "model.embed_tokens.weight";
+    const int64_t vocabulary = config_.vocab_size, hidden = config_.hidden_size;
+    const WeightLoader load(*weights_, backend_, "", nullptr, decoded_);
+    host::Weight head;
+    must(load.linear(name, vocabulary, hidden, head));
+    const int32_t token = 7;
+    for (const int64_t rows : {1, 32, 512}) {
+      const Matrix x = random_matrix(rows, hidden);
+      const host::Buffer inputs[] = {buffer(x, rows), buffer(x, rows)};
+      const std::vector<std::span<const int32_t>> asked(static_cast<size_t>(rows), {&token, 1});
+      const auto scores = must(backend_.score_tokens(inputs[0], head, 1, 0, asked));
+      check_score(product(Matrix(x.end() - hidden, x.end()), name, vocabulary), token,
+                  scores.back().values.front());
+      size_t input = 0;
+      const Timing timing = timed([&] {
+        input = 1 - input;
+        must(backend_.score_tokens(inputs[input], head, 1, 0, asked));
+      });
+      add_work("score_tokens, " + std::to_string(rows) + " rows",
+               2.0 * static_cast<double>(rows * vocabulary * hidden),
+               bytes_of(name, vocabulary, hidden), timing);
+    }
+  }
+
+  static void check_score(const Matrix& logits, int32_t token, double got) {
+    double sum = 0;
+    for (const double logit : logits) sum += std::exp(logit);
+    compare("score_tokens", {static_cast<float>(got)},
+            {logits[static_cast<size_t>(token)] - std::log(sum)}, 1e-4);
   }
 
   // One row by a weight of the model.
@@ -392,11 +427,6 @@ class Ops {
     add_pass("layer_norm", 2 * n * hidden,
              [&] { must(backend_.layer_norm(narrow, n, scale, shift, 1e-5f, narrow_out)); });
     add_pass("gelu", 2 * n * inner, [&] { must(backend_.gelu(left, n, wide_out)); });
-    constexpr int64_t kVocabulary = 128256;  // of Llama 3
-    const host::Buffer logits = buffer(random_matrix(n, kVocabulary), n);
-    const int32_t token = 7;
-    const std::vector<std::span<const int32_t>> asked(static_cast<size_t>(n), {&token, 1});
-    add_pass("log_softmax", n * kVocabulary, [&] { must(backend_.log_softmax(logits, asked)); });
 
     const int64_t kv_width = config_.kv_heads * config_.head_dim;
     const host::Buffer k = buffer(random_matrix(n, kv_width), n);

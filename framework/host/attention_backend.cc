@@ -334,28 +334,30 @@ Status AttentionBackend::gather_rows(const Buffer& x, std::span<const int64_t> i
                          out.get());
 }
 
-Result<std::vector<TokenScores>> AttentionBackend::log_softmax(
-    const Buffer& x, std::span<const std::span<const int32_t>> tokens) {
+Result<std::vector<TokenScores>> AttentionBackend::score_tokens(
+    const Buffer& x, const Weight& weight, float factor, float soft_cap,
+    std::span<const std::span<const int32_t>> tokens) {
   const auto rows = static_cast<int64_t>(tokens.size());
-  DBSA_RETURN_IF_ERROR(check(rows <= x.rows(), "log_softmax", "shapes do not fit"));
+  DBSA_RETURN_IF_ERROR(check(weight && rows <= x.rows() && x.width() == weight.width(),
+                             "score_tokens", "shapes do not fit"));
   std::vector<int64_t> first = {0};
   std::vector<int32_t> ids;
   for (const std::span<const int32_t> row : tokens) {
     ids.insert(ids.end(), row.begin(), row.end());
     first.push_back(static_cast<int64_t>(ids.size()));
   }
-  const bool inside =
-      std::all_of(ids.begin(), ids.end(), [&](int32_t id) { return id >= 0 && id < x.width(); });
-  DBSA_RETURN_IF_ERROR(check(inside, "log_softmax", "a token outside the vocabulary"));
+  const bool inside = std::all_of(ids.begin(), ids.end(),
+                                  [&](int32_t id) { return id >= 0 && id < weight.rows(); });
+  DBSA_RETURN_IF_ERROR(check(inside, "score_tokens", "a token outside the vocabulary"));
   std::vector<double> values(ids.size()), best_values(tokens.size());
   std::vector<int32_t> best(tokens.size());
-  DBSA_RETURN_IF_ERROR(instance_->call("log_softmax", vtable_->log_softmax, x.get(), rows,
-                                       first.data(), ids.data(), values.data(), best.data(),
-                                       best_values.data()));
+  DBSA_RETURN_IF_ERROR(instance_->call("score_tokens", vtable_->score_tokens, x.get(), rows,
+                                       weight.get(), factor, soft_cap, first.data(), ids.data(),
+                                       values.data(), best.data(), best_values.data()));
   std::vector<TokenScores> scores;
   for (size_t r = 0; r < tokens.size(); ++r) {
-    if (best[r] < 0 || best[r] >= x.width())
-      return instance_->broken("log_softmax", "returned a token outside the vocabulary");
+    if (best[r] < 0 || best[r] >= weight.rows())
+      return instance_->broken("score_tokens", "returned a token outside the vocabulary");
     scores.push_back(
         {{values.begin() + first[r], values.begin() + first[r + 1]}, best[r], best_values[r]});
   }

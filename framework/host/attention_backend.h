@@ -209,10 +209,11 @@ class AttentionBackend {
   // out[i] = x[indices[i]]
   Status gather_rows(const Buffer& x, std::span<const int64_t> indices, Buffer& out);
 
-  // The scores of the first tokens.size() rows of x, each at its tokens. Not finite where x is not.
-  // Waits.
-  Result<std::vector<TokenScores>> log_softmax(const Buffer& x,
-                                               std::span<const std::span<const int32_t>> tokens);
+  // The scores after the first tokens.size() rows of x, each at its tokens: of the logits x
+  // weight^T as scale takes them. Not finite where these are not. Waits.
+  Result<std::vector<TokenScores>> score_tokens(const Buffer& x, const Weight& weight, float factor,
+                                                float soft_cap,
+                                                std::span<const std::span<const int32_t>> tokens);
 
   Result<Kv> kv_create(int64_t tokens);
   // Rows first_row.. of k and v become tokens first_token.. of a layer, keys rotated.

@@ -74,7 +74,7 @@ VtableShape vtable_shape(uint32_t kind) {
                "block_import",   "block_export",  "block_to_token_major",
                "plan_prepare",   "plan_destroy",  "attention",
                "layer_norm",     "gelu",          "packing",
-               "weight_packed",  "weight_adopt",  "log_softmax",
+               "weight_packed",  "weight_adopt",  "score_tokens",
                "code_path",      "add",           "scale"}};
   }
 }

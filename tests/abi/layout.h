@@ -294,7 +294,7 @@ AT(dbsa_attention_backend_vtable, gelu, 208);
 AT(dbsa_attention_backend_vtable, packing, 216);
 AT(dbsa_attention_backend_vtable, weight_packed, 224);
 AT(dbsa_attention_backend_vtable, weight_adopt, 232);
-AT(dbsa_attention_backend_vtable, log_softmax, 240);
+AT(dbsa_attention_backend_vtable, score_tokens, 240);
 AT(dbsa_attention_backend_vtable, code_path, 248);
 AT(dbsa_attention_backend_vtable, add, 256);
 AT(dbsa_attention_backend_vtable, scale, 264);

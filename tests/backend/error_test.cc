@@ -329,29 +329,39 @@ TEST_F(Refuses, WrongOps) {
             "gather_rows: indices is null");
 }
 
-TEST_F(Refuses, WrongLogSoftmax) {
-  auto x = backend_.buffer(2, 4);
+TEST_F(Refuses, WrongScoreTokens) {
+  auto x = backend_.buffer(2, 3);
+  const auto weight = backend_.weight(DBSA_WEIGHT_LINEAR, Rows(12, 1.0f), {4, 3});
+  const auto vector = backend_.weight(DBSA_WEIGHT_VECTOR, Rows(3, 1.0f), {3});
+  const auto wide = backend_.weight(DBSA_WEIGHT_LINEAR, Rows(16, 1.0f), {4, 4});
   double values[2], best_values[2];
   int32_t best[2];
-  const auto log_softmax = [&](int64_t rows, const int64_t* first, const int32_t* ids,
-                               double* to = nullptr) {
-    return failure(
-        t().log_softmax(self(), x.get(), rows, first, ids, to, best, best_values, error()));
-  };
   const int64_t first[] = {0, 1, 2}, falling[] = {0, 2, 1}, late[] = {1, 1, 2};
   const int32_t ids[] = {3, 0}, above[] = {3, 4}, below[] = {-1, 0};
-  EXPECT_EQ(log_softmax(3, first, ids, values),
-            "log_softmax: x has 2 rows, asked for 3 from row 0");
-  EXPECT_EQ(log_softmax(2, nullptr, ids, values), "log_softmax: first is null");
-  EXPECT_EQ(log_softmax(2, late, ids, values), "log_softmax: first must begin with 0");
-  EXPECT_EQ(log_softmax(2, falling, ids, values), "log_softmax: first must ascend");
-  EXPECT_EQ(log_softmax(2, first, nullptr, values), "log_softmax: ids or values is null");
-  EXPECT_EQ(log_softmax(2, first, ids), "log_softmax: ids or values is null");
-  EXPECT_EQ(log_softmax(2, first, above, values), "log_softmax: id 4 is not in 0..3");
-  EXPECT_EQ(log_softmax(2, first, below, values), "log_softmax: id -1 is not in 0..3");
-  EXPECT_EQ(failure(t().log_softmax(self(), x.get(), 2, first, ids, values, nullptr, best_values,
-                                    error())),
-            "log_softmax: best or best_values is null");
+  const auto score = [&](int64_t rows, const int64_t* from, const int32_t* tokens,
+                         double* to = nullptr) {
+    return failure(t().score_tokens(self(), x.get(), rows, weight.get(), 1.0f, 0.0f, from, tokens,
+                                    to, best, best_values, error()));
+  };
+  EXPECT_EQ(score(3, first, ids, values), "score_tokens: x has 2 rows, asked for 3 from row 0");
+  EXPECT_EQ(score(2, nullptr, ids, values), "score_tokens: first is null");
+  EXPECT_EQ(score(2, late, ids, values), "score_tokens: first must begin with 0");
+  EXPECT_EQ(score(2, falling, ids, values), "score_tokens: first must ascend");
+  EXPECT_EQ(score(2, first, nullptr, values), "score_tokens: ids or values is null");
+  EXPECT_EQ(score(2, first, ids), "score_tokens: ids or values is null");
+  EXPECT_EQ(score(2, first, above, values), "score_tokens: id 4 is not in 0..3");
+  EXPECT_EQ(score(2, first, below, values), "score_tokens: id -1 is not in 0..3");
+  EXPECT_EQ(failure(t().score_tokens(self(), x.get(), 2, weight.get(), 1.0f, 0.0f, first, ids,
+                                     values, nullptr, best_values, error())),
+            "score_tokens: best or best_values is null");
+  const auto with = [&](const dbsa_weight* by, float soft_cap) {
+    return failure(t().score_tokens(self(), x.get(), 2, by, 1.0f, soft_cap, first, ids, values,
+                                    best, best_values, error()));
+  };
+  EXPECT_EQ(with(weight.get(), -1.0f), "score_tokens: soft_cap must be finite and >= 0");
+  EXPECT_EQ(with(nullptr, 0.0f), "score_tokens: weight is null");
+  EXPECT_EQ(with(vector.get(), 0.0f), "score_tokens: weight must be a LINEAR weight, got VECTOR");
+  EXPECT_EQ(with(wide.get(), 0.0f), "score_tokens: x must be 4 wide, got 3");
 }
 
 TEST_F(Refuses, WrongSwiGlu) {

@@ -7,6 +7,7 @@
 #include "model/gguf/block_decoder.h"
 #include "model/gguf/tensor_type.h"
 #include "tests/backend/plan_case.h"
+#include "tests/backend/token_scores.h"
 #include "tests/support/sanitized.h"
 
 namespace dbsa::test {
@@ -205,6 +206,38 @@ TEST_F(Quantised, RowsDoNotDependOnThreadsOrOtherRows) {
         const auto& weight = rows % 2 == 0 ? in_one : in_three;
         ASSERT_TRUE(same_bits(multiply(backend, part, weight.get(), size.in, size.out), expected))
             << path << ", " << blocks.type->name << ", " << rows << " rows";
+      }
+    }
+  }
+}
+
+TEST_F(Quantised, ScoresOfTokens) {
+  for (const std::string& path : code_paths()) {
+    std::mt19937_64 random(53);
+    Backend one(path, 1, bf16()), three(path, 3, bf16());
+    for (const uint32_t type : types()) {
+      for (const int64_t vocabulary : {40, 1300}) {
+        const int64_t rows = 140, width = 256;
+        const Blocks blocks(random, type, vocabulary, width);
+        float largest = 0;
+        for (const float number : blocks.numbers) largest = std::max(largest, std::abs(number));
+        const LogitScale scale = {1.0f / (16 * largest), 0};  // of logits of a model
+        const Rows x = random_rows(random, rows * width);
+        const Asked tokens = draw_tokens(random, rows, vocabulary);
+        const auto in_one = blocks.weight(one, DBSA_WEIGHT_LINEAR),
+                   in_three = blocks.weight(three, DBSA_WEIGHT_LINEAR);
+        const Scores got = score_tokens(one, x, width, in_one.get(), scale, tokens);
+        const Rows logits = logits_of(one, x, width, in_one.get(), vocabulary, scale);
+        EXPECT_LE(worst_error(got, logits, vocabulary, tokens), kScoreTolerance)
+            << path << ", " << blocks.type->name;
+        EXPECT_EQ(got, score_tokens(three, x, width, in_three.get(), scale, tokens))
+            << path << ", " << blocks.type->name;
+        const Rows last(x.end() - 3 * width, x.end());
+        const Scores alone = score_tokens(three, last, width, in_three.get(), scale,
+                                          {tokens.end() - 3, tokens.end()});
+        EXPECT_EQ(alone.best_values,
+                  std::vector<double>(got.best_values.end() - 3, got.best_values.end()))
+            << path << ", " << blocks.type->name;
       }
     }
   }

@@ -140,7 +140,7 @@ TEST_F(CallNames, OfABackend) {
     const int64_t indices[1] = {1};
     EXPECT_TRUE(backend.gather_rows(x, indices, y).ok());
     const std::vector<std::span<const int32_t>> none(1);
-    EXPECT_TRUE(backend.log_softmax(x, none).ok());
+    EXPECT_TRUE(backend.score_tokens(x, weight, 1.0F, 0.0F, none).ok());
     Kv kv = *backend.kv_create(2);
     EXPECT_TRUE(backend.kv_append(x, y, 0, 2, 0, 0, kv).ok());
     const dbsa_kv_format format = *backend.block_format(2);
@@ -159,7 +159,7 @@ TEST_F(CallNames, OfABackend) {
               UnorderedElementsAre(
                   "create", "configure", "describe", "buffer_create", "upload", "download", "sync",
                   "weight_create", "embedding", "linear", "rms_norm", "swiglu", "experts",
-                  "layer_norm", "gelu", "add", "scale", "supports", "gather_rows", "log_softmax",
+                  "layer_norm", "gelu", "add", "scale", "supports", "gather_rows", "score_tokens",
                   "kv_create", "kv_append", "block_format", "block_import", "block_export",
                   "block_to_token_major", "plan_prepare", "attention", "plan_destroy", "kv_destroy",
                   "weight_destroy", "buffer_destroy", "destroy"));

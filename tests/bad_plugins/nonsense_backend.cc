@@ -191,9 +191,9 @@ class NonsenseBackend : public dbsa::AttentionBackend {
     say("supports");
     return fault_ != "supports";
   }
-  Status log_softmax(const dbsa_buffer*, int64_t, const int64_t*, const int32_t*, double*,
-                     int32_t* best, double*) override {
-    say("log_softmax");
+  Status score_tokens(const dbsa_buffer*, int64_t, const dbsa_weight*, float, float, const int64_t*,
+                      const int32_t*, double*, int32_t* best, double*) override {
+    say("score_tokens");
     *best = fault_ == "best" ? 4 : 3;
     return {};
   }

@@ -341,10 +341,16 @@ TEST(NonsenseBackend, IsNamed) {
             "block_import: returned no KV");
   EXPECT_EQ(made("describe")->describe(), "");
   auto best = made("best");
-  const Buffer logits = *best->buffer_create(1, 4);
+  const Buffer x = *best->buffer_create(1, 8);
+  int64_t sides[2] = {4, 8};
+  int64_t steps[2] = {8, 1};
+  std::vector<float> ones(32, 1.0F);
+  const dbsa_tensor square = {
+      ones.data(), {DBSA_DEVICE_CPU, 0}, 2, {DBSA_DTYPE_FLOAT, 32, 1}, sides, steps, 0};
+  const Weight weight = *best->weight_create(DBSA_WEIGHT_LINEAR, square);
   const std::vector<std::span<const int32_t>> none(1);
-  EXPECT_EQ(name(best->log_softmax(logits, none)),
-            "log_softmax: returned a token outside the vocabulary");
+  EXPECT_EQ(name(best->score_tokens(x, weight, 1.0F, 0.0F, none)),
+            "score_tokens: returned a token outside the vocabulary");
 }
 
 TEST(NonsenseBackend, WhoseExtensionIsWrong) {
@@ -415,11 +421,14 @@ TEST(Backend, ChecksShapes) {
   refused(backend->linear(x, 5, {{weight, Weight(), nullptr, y}}), "linear: shapes do not fit");
   const int32_t ids[2] = {0, 4};
   refused(backend->embedding(ids, weight, x), "embedding: a token id outside the vocabulary");
-  const std::vector<std::span<const int32_t>> tokens = {std::span(ids).first(1), ids};
-  EXPECT_TRUE(backend->log_softmax(x, tokens).ok());
-  const auto outside = backend->log_softmax(y, tokens);
-  refused(outside.ok() ? Status() : Status(outside.error()),
-          "log_softmax: a token outside the vocabulary");
+  const std::vector<std::span<const int32_t>> first(1, std::span(ids).first(1)), both(1, ids);
+  const auto scored = [&](const Buffer& of, const std::vector<std::span<const int32_t>>& tokens) {
+    const auto scores = backend->score_tokens(of, weight, 1.0F, 0.0F, tokens);
+    return scores.ok() ? Status() : Status(scores.error());
+  };
+  EXPECT_TRUE(scored(x, first).ok());
+  refused(scored(x, both), "score_tokens: a token outside the vocabulary");
+  refused(scored(y, first), "score_tokens: shapes do not fit");
   Kv kv = *backend->kv_create(3);
   EXPECT_TRUE(backend->kv_append(y, y, 1, 3, 2, 0, kv).ok());
   refused(backend->kv_append(y, y, 1, 3, 2, 1, kv), "kv_append: shapes do not fit");

@@ -269,14 +269,17 @@ typedef struct dbsa_attention_backend_vtable {
                           uint64_t bytes, dbsa_weight** weight, dbsa_error* error);
 
   /* ---- what decoding reads of logits ---- */
-  /* With p = log(softmax(x[r])), natural logarithms, for r in 0..rows-1: values[i] = p[ids[i]] for
-   * i in first[r]..first[r+1]-1, best[r] = the index of the largest of x[r], the least of equals,
-   * and best_values[r] = p[best[r]]. Where x[r] holds NaN or +inf, or -inf alone, its values are
-   * NaN and best[r] is any index. first: [rows + 1], from 0 on, ascending; ids in 0..width-1. All
-   * in host memory. Waits. [run] */
-  int32_t (*log_softmax)(void* instance, const dbsa_buffer* x, int64_t rows, const int64_t* first,
-                         const int32_t* ids, double* values, int32_t* best, double* best_values,
-                         dbsa_error* error);
+  /* What tokens are worth after each of some hidden rows. With the logits z = x weight^T taken as
+   * scale takes them, by factor and soft_cap, and p = log(softmax(z[r])), natural logarithms, for r
+   * in 0..rows-1: values[i] = p[ids[i]] for i in first[r]..first[r+1]-1, best[r] = the index of the
+   * largest of z[r], the least of equals, and best_values[r] = p[best[r]]. Where z[r] holds NaN or
+   * +inf, or -inf alone, its values are NaN and best[r] is any index. weight: LINEAR [vocabulary,
+   * width of x]. first: [rows + 1], from 0 on, ascending; ids in 0..vocabulary-1. All but x and
+   * weight in host memory. Waits. [run] */
+  int32_t (*score_tokens)(void* instance, const dbsa_buffer* x, int64_t rows,
+                          const dbsa_weight* weight, float factor, float soft_cap,
+                          const int64_t* first, const int32_t* ids, double* values, int32_t* best,
+                          double* best_values, dbsa_error* error);
 
   /* ---- identity ---- */
   /* Names the arithmetic that was chosen on this machine, as it stands after configure: instances

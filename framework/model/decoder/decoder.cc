@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
-#include <numeric>
 #include <string>
 #include <utility>
 
@@ -12,9 +10,6 @@
 
 namespace dbsa {
 namespace {
-
-// Of a pass that are computed at once where only some of them are asked for: 64 MiB.
-constexpr int64_t kLogits = int64_t{64} * 1024 * 1024 / static_cast<int64_t>(sizeof(float));
 
 // A segment as the rows of a layer with a window see it.
 dbsa_segment through_window(dbsa_segment segment, int64_t window) {
@@ -89,8 +84,8 @@ Status Decoder::check_unchanged() const {
   return packed_ == nullptr ? Status() : packed_->check_unchanged();
 }
 
-// last_rows: that are wanted of the last layer; logit_rows: of these, computed at once.
-Status Decoder::reserve(int64_t rows, int64_t last_rows, int64_t logit_rows) {
+// last_rows: that are wanted of the last layer.
+Status Decoder::reserve(int64_t rows, int64_t last_rows) {
   Activations& a = *activations_;
   const int64_t hidden = config_.hidden_size;
   const int64_t q_width = config_.heads * config_.head_dim;
@@ -118,11 +113,6 @@ Status Decoder::reserve(int64_t rows, int64_t last_rows, int64_t logit_rows) {
       DBSA_ASSIGN_OR_RETURN(*buffer, backend_.buffer_create(last_rows, width));
     }
     a.last_rows = last_rows;
-  }
-  if (logit_rows > a.logit_rows) {
-    a.logits = host::Buffer();
-    DBSA_ASSIGN_OR_RETURN(a.logits, backend_.buffer_create(logit_rows, config_.vocab_size));
-    a.logit_rows = logit_rows;
   }
   return {};
 }
@@ -247,7 +237,7 @@ Status Decoder::attend(const std::vector<host::Plan>& plans, int32_t layer) {
 
 Result<std::vector<float>> Decoder::hidden_states(const ForwardInput& input, int32_t layers) {
   const auto rows = static_cast<int64_t>(input.ids.size());
-  DBSA_RETURN_IF_ERROR(reserve(rows, 0, 0));
+  DBSA_RETURN_IF_ERROR(reserve(rows, 0));
   DBSA_ASSIGN_OR_RETURN(const std::vector<host::Plan> plans, prepare(input));
   Activations& a = *activations_;
   DBSA_RETURN_IF_ERROR(embed(input));
@@ -266,11 +256,10 @@ Result<std::vector<float>> Decoder::hidden_states(const ForwardInput& input, int
 
 // Leaves the residual stream of the wanted rows in last_x.
 Status Decoder::compute_layers(const ForwardInput& input, std::span<const int64_t> wanted_rows,
-                               int64_t logit_rows, const LayerHook& before_layer,
-                               const LayerHook& kv_written) {
+                               const LayerHook& before_layer, const LayerHook& kv_written) {
   const auto rows = static_cast<int64_t>(input.ids.size());
   const auto wanted = static_cast<int64_t>(wanted_rows.size());
-  DBSA_RETURN_IF_ERROR(reserve(rows, wanted, logit_rows));
+  DBSA_RETURN_IF_ERROR(reserve(rows, wanted));
   DBSA_ASSIGN_OR_RETURN(const std::vector<host::Plan> plans, prepare(input));
   Activations& a = *activations_;
   DBSA_RETURN_IF_ERROR(embed(input));
@@ -297,27 +286,38 @@ Status Decoder::compute_layers(const ForwardInput& input, std::span<const int64_
   return wanted == 0 ? backend_.sync() : Status();
 }
 
-// Of the first `rows` rows of x.
-Status Decoder::compute_logits(const host::Buffer& x, int64_t rows) {
+// last_x = norm(last_x), its first `rows` rows.
+Status Decoder::norm_last(int64_t rows) {
+  return backend_.rms_norm(activations_->last_x, rows, norm_, epsilon(), activations_->last_x);
+}
+
+// Of the first `rows` rows of last_x.
+Result<std::vector<float>> Decoder::compute_logits(int64_t rows) {
   Activations& a = *activations_;
-  DBSA_RETURN_IF_ERROR(backend_.rms_norm(x, rows, norm_, epsilon(), a.normed));
+  DBSA_RETURN_IF_ERROR(norm_last(rows));
+  if (rows > a.logit_rows) {
+    a.logits = host::Buffer();
+    DBSA_ASSIGN_OR_RETURN(a.logits, backend_.buffer_create(rows, config_.vocab_size));
+    a.logit_rows = rows;
+  }
   DBSA_RETURN_IF_ERROR(
-      backend_.linear(a.normed, rows, {{head_, host::Weight(), nullptr, a.logits}}));
-  if (spec_.logit_multiplier == 1 && spec_.logit_soft_cap == 0) return {};
-  return backend_.scale(a.logits, rows, static_cast<float>(spec_.logit_multiplier),
-                        static_cast<float>(spec_.logit_soft_cap), a.logits);
+      backend_.linear(a.last_x, rows, {{head_, host::Weight(), nullptr, a.logits}}));
+  if (logit_factor() != 1 || logit_soft_cap() != 0)
+    DBSA_RETURN_IF_ERROR(
+        backend_.scale(a.logits, rows, logit_factor(), logit_soft_cap(), a.logits));
+  std::vector<float> logits(static_cast<size_t>(rows * config_.vocab_size));
+  DBSA_RETURN_IF_ERROR(backend_.download(a.logits, 0, rows, logits));
+  return logits;
 }
 
 Result<std::vector<float>> Decoder::forward(const ForwardInput& input,
                                             std::span<const int64_t> logit_rows,
                                             const LayerHook& before_layer,
                                             const LayerHook& kv_written) {
-  const auto wanted = static_cast<int64_t>(logit_rows.size());
-  DBSA_RETURN_IF_ERROR(compute_layers(input, logit_rows, wanted, before_layer, kv_written));
-  std::vector<float> logits(static_cast<size_t>(wanted * config_.vocab_size));
-  if (wanted > 0) {
-    DBSA_RETURN_IF_ERROR(compute_logits(activations_->last_x, wanted));
-    DBSA_RETURN_IF_ERROR(backend_.download(activations_->logits, 0, wanted, logits));
+  DBSA_RETURN_IF_ERROR(compute_layers(input, logit_rows, before_layer, kv_written));
+  std::vector<float> logits;
+  if (!logit_rows.empty()) {
+    DBSA_ASSIGN_OR_RETURN(logits, compute_logits(static_cast<int64_t>(logit_rows.size())));
   }
   DBSA_RETURN_IF_ERROR(check_unchanged());
   return logits;
@@ -333,25 +333,12 @@ Result<std::vector<host::TokenScores>> Decoder::score(const ForwardInput& input,
     tokens.push_back(ask.tokens);
   }
   const auto wanted = static_cast<int64_t>(rows.size());
-  const int64_t at_once = std::min(wanted, std::max<int64_t>(1, kLogits / config_.vocab_size));
-  DBSA_RETURN_IF_ERROR(compute_layers(input, rows, at_once, before_layer, nullptr));
-  Activations& a = *activations_;
+  DBSA_RETURN_IF_ERROR(compute_layers(input, rows, before_layer, nullptr));
   std::vector<host::TokenScores> scores;
-  for (int64_t first = 0; first < wanted; first += at_once) {
-    const int64_t count = std::min(at_once, wanted - first);
-    if (first == 0) {
-      DBSA_RETURN_IF_ERROR(compute_logits(a.last_x, count));
-    } else {
-      std::vector<int64_t> next(static_cast<size_t>(count));
-      std::iota(next.begin(), next.end(), first);
-      DBSA_RETURN_IF_ERROR(backend_.gather_rows(a.last_x, next, a.x));
-      DBSA_RETURN_IF_ERROR(compute_logits(a.x, count));
-    }
-    DBSA_ASSIGN_OR_RETURN(
-        std::vector<host::TokenScores> some,
-        backend_.log_softmax(a.logits, std::span(tokens).subspan(static_cast<size_t>(first),
-                                                                 static_cast<size_t>(count))));
-    std::move(some.begin(), some.end(), std::back_inserter(scores));
+  if (wanted > 0) {
+    DBSA_RETURN_IF_ERROR(norm_last(wanted));
+    DBSA_ASSIGN_OR_RETURN(scores, backend_.score_tokens(activations_->last_x, head_, logit_factor(),
+                                                        logit_soft_cap(), tokens));
   }
   DBSA_RETURN_IF_ERROR(check_unchanged());
   return scores;

@@ -78,8 +78,7 @@ class Decoder {
                                      const LayerHook& before_layer = nullptr,
                                      const LayerHook& kv_written = nullptr);
 
-  // The same pass, of whose logits only these leave the backend, [asks]. Logits are computed for as
-  // many rows at once as 64 MiB hold.
+  // The same pass, of whose logits only these leave the backend, [asks].
   Result<std::vector<host::TokenScores>> score(const ForwardInput& input,
                                                std::span<const ScoreAsk> asks,
                                                const LayerHook& before_layer = nullptr);
@@ -104,14 +103,16 @@ class Decoder {
   Decoder(const Weights& weights, const ModelConfig& config, Precision precision,
           host::AttentionBackend& backend, PackedWeights* packed);
   float epsilon() const { return static_cast<float>(spec_.rms_norm_eps); }
+  float logit_factor() const { return static_cast<float>(spec_.logit_multiplier); }
+  float logit_soft_cap() const { return static_cast<float>(spec_.logit_soft_cap); }
   Status load_weights();
   host::Weight* slot(const ModelTensor& tensor);
   Status check_unchanged() const;
-  Status reserve(int64_t rows, int64_t last_rows, int64_t logit_rows);
+  Status reserve(int64_t rows, int64_t last_rows);
   Status compute_layers(const ForwardInput& input, std::span<const int64_t> wanted_rows,
-                        int64_t logit_rows, const LayerHook& before_layer,
-                        const LayerHook& kv_written);
-  Status compute_logits(const host::Buffer& x, int64_t rows);
+                        const LayerHook& before_layer, const LayerHook& kv_written);
+  Status norm_last(int64_t rows);
+  Result<std::vector<float>> compute_logits(int64_t rows);
   Result<std::vector<host::Plan>> prepare(const ForwardInput& input);
   Status embed(const ForwardInput& input);
   Status append_kv(const ForwardInput& input, int32_t layer);

@@ -19,7 +19,7 @@ namespace dbsa::cpu {
 
 class CpuBackend : public AttentionBackend, public QuantisedWeights {
  public:
-  static constexpr uint32_t kRevision = 3;
+  static constexpr uint32_t kRevision = 4;
   static constexpr uint32_t kBlockTypes[] = {DBSA_BLOCKS_Q4_0, DBSA_BLOCKS_Q4_1, DBSA_BLOCKS_Q5_0,
                                              DBSA_BLOCKS_Q5_1, DBSA_BLOCKS_Q8_0, DBSA_BLOCKS_Q4_K,
                                              DBSA_BLOCKS_Q5_K, DBSA_BLOCKS_Q6_K, DBSA_BLOCKS_MXFP4};
@@ -83,8 +83,9 @@ class CpuBackend : public AttentionBackend, public QuantisedWeights {
              dbsa_buffer* out) override;
   Status scale(const dbsa_buffer* x, int64_t rows, float factor, float soft_cap,
                dbsa_buffer* out) override;
-  Status log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first, const int32_t* ids,
-                     double* values, int32_t* best, double* best_values) override;
+  Status score_tokens(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight, float factor,
+                      float soft_cap, const int64_t* first, const int32_t* ids, double* values,
+                      int32_t* best, double* best_values) override;
 
   const char* packing() const override { return packing_.c_str(); }
   Result<PackedBytes> weight_packed(const dbsa_weight* weight) const override;

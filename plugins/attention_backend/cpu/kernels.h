@@ -103,7 +103,8 @@ struct TileProduct {
   const void* b;   // [groups][step_tiles | 1][16 steps][16 columns][2]
   int64_t groups;  // even
   int64_t step_tiles;
-  float* c;  // [row_tiles * 16][groups * 16], 64-byte aligned
+  float* c;          // [row_tiles * 16, groups * 16], 64-byte aligned
+  int64_t c_stride;  // floats from row to row, a multiple of 16
 };
 
 // Quantised matrices. The reduction is cut into blocks of 32 values, columns into groups. Block b

@@ -256,7 +256,7 @@ void multiply_blocks(const TileProduct& x) {
   at.a_row = at.b_row = 64;
   at.a_rows = at.b_groups = stride;
   at.a_steps = at.b_steps = kTileBytes;
-  at.c_row = x.groups * kGroup * 4;
+  at.c_row = x.c_stride * 4;
   const auto b_at = [&](int64_t group, int64_t step) {
     return static_cast<const char*>(x.b) + group * stride + step * kTileBytes;
   };
@@ -276,7 +276,7 @@ void multiply_blocks(const TileProduct& x) {
         }
         blocks.multiply(
             static_cast<const char*>(x.a) + row * stride + step * kTileBytes, b_at(group, step),
-            reinterpret_cast<char*>(x.c + (row * kTileRows * x.groups + group) * kGroup), steps,
+            reinterpret_cast<char*>(x.c + row * kTileRows * x.c_stride + group * kGroup), steps,
             step > 0);
       }
     }

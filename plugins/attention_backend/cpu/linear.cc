@@ -23,29 +23,45 @@ class OwnMatrix : public PackedMatrix {
   }
 
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
-    const int64_t rows = x.count;
+    for_parts(x, kGroupsAtOnce, kGroupsAtOnce * kGroup, [&](const ProductPart& part) {
+      write_part(*context_.path.kernels, part, {n_, bias, residual, out});
+    });
+  }
+
+  void multiply_in_parts(const Rows& x, const TakePart& take) override {
+    for_parts(x, kPartColumns / kGroup, kPartStride, take);
+  }
+
+ private:
+  // Parts of `groups` groups of columns, `stride` floats from row to row.
+  template <typename Body>
+  void for_parts(const Rows& x, int64_t groups, int64_t stride, const Body& body) {
     const RoundedRows a = arithmetic_ == kF32
                               ? RoundedRows{reinterpret_cast<const char*>(x.data), k_ * 4}
                               : round_rows(context_, x, k_, arithmetic_);
-    const int64_t row_items = (rows + kRowsAtOnce - 1) / kRowsAtOnce;
-    const int64_t column_items = (groups_ + kGroupsAtOnce - 1) / kGroupsAtOnce;
+    const int64_t row_items = (x.count + kRowsAtOnce - 1) / kRowsAtOnce;
+    const int64_t column_items = (groups_ + groups - 1) / groups;
     context_.host.parallel_for(row_items * column_items, 1, [&](int64_t begin, int64_t end) {
-      float* c = context_.host.scratch<float>(0, kRowsAtOnce * kGroupsAtOnce * kGroup);
+      float* c = context_.host.scratch<float>(0, kRowsAtOnce * stride);
       for (int64_t item = begin; item < end; ++item) {
         const int64_t first_row = item % row_items * kRowsAtOnce;
-        const int64_t first_group = item / row_items * kGroupsAtOnce;
+        const int64_t first_group = item / row_items * groups;
+        const int64_t last_group = std::min(first_group + groups, groups_);
         MultiplyArgs args = {};
-        args.rows = std::min(kRowsAtOnce, rows - first_row);
-        args.groups = std::min(kGroupsAtOnce, groups_ - first_group);
-        args.c = c;
-        multiply_block(args, a.data + first_row * a.stride, a.stride, first_group);
-        add_block(*context_.path.kernels, args,
-                  {first_row, first_group * kGroup, n_, bias, residual, out});
+        args.rows = std::min(kRowsAtOnce, x.count - first_row);
+        args.c_stride = stride;
+        for (int64_t group = first_group; group < last_group; group += kGroupsAtOnce) {
+          args.groups = std::min(kGroupsAtOnce, last_group - group);
+          args.c = c + (group - first_group) * kGroup;
+          multiply_block(args, a.data + first_row * a.stride, a.stride, group);
+        }
+        const int64_t column = first_group * kGroup;
+        body(ProductPart{first_row, args.rows, column, std::min(last_group * kGroup, n_) - column,
+                         c, stride});
       }
     });
   }
 
- private:
   uint64_t weight_bytes() const override {
     return static_cast<uint64_t>(groups_ * steps_ * kGroup) * 4;
   }
@@ -75,7 +91,6 @@ class OwnMatrix : public PackedMatrix {
     args.a_stride = a_stride;
     args.b_step = kGroup;
     args.b_group = steps_ * kGroup;
-    args.c_stride = args.groups * kGroup;
     const auto* b = static_cast<const uint32_t*>(packed_.data()) + first_group * args.b_group;
     for (int64_t step = 0; step < steps_; step += kStepsAtOnce) {
       args.a = a + step * step_bytes;
@@ -120,13 +135,12 @@ RoundedRows round_rows(LinearContext& context, const Rows& x, int64_t width,
   return {data, stride};
 }
 
-void add_block(const Kernels& kernels, const MultiplyArgs& args, const OutBlock& to) {
-  const int64_t columns = std::min(args.groups * kGroup, to.width - to.first_column);
-  for (int64_t r = 0; r < args.rows; ++r) {
-    const int64_t at = (to.first_row + r) * to.width + to.first_column;
-    kernels.add(args.c + r * args.c_stride,
-                to.bias == nullptr ? nullptr : to.bias + to.first_column,
-                to.residual == nullptr ? nullptr : to.residual + at, columns, to.out + at);
+void write_part(const Kernels& kernels, const ProductPart& part, const ProductOut& to) {
+  const float* bias = to.bias == nullptr ? nullptr : to.bias + part.first_column;
+  for (int64_t r = 0; r < part.rows; ++r) {
+    const int64_t at = (part.first_row + r) * to.width + part.first_column;
+    kernels.add(part.values + r * part.stride, bias,
+                to.residual == nullptr ? nullptr : to.residual + at, part.columns, to.out + at);
   }
 }
 

@@ -16,6 +16,7 @@
 #include <dbsa/sdk/result.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -30,6 +31,22 @@ struct Rows {
 
 class TileMatrix;
 class WeightRows;
+
+// A part of a product x W^T, in some thread's memory.
+struct ProductPart {
+  int64_t first_row;
+  int64_t rows;
+  int64_t first_column;
+  int64_t columns;
+  float* values;   // [rows, columns]; may be overwritten
+  int64_t stride;  // floats from row to row
+};
+using TakePart = std::function<void(const ProductPart& part)>;
+
+// Columns of the parts that multiply_in_parts hands out, but for the last ones. Their rows lie a
+// little farther apart where they can: powers of two would share few lines of the caches.
+constexpr int64_t kPartColumns = 512;
+constexpr int64_t kPartStride = kPartColumns + kGroup;
 
 // A weight [n, k], packed.
 class PackedMatrix {
@@ -47,6 +64,9 @@ class PackedMatrix {
   uint64_t packed_bytes() const { return weight_bytes() + kTagBytes; }
   // out[count, n] = x[count, k] W^T (+ bias[n]) (+ residual[count, n]); residual may be out.
   virtual void multiply(const Rows& x, const float* bias, const float* residual, float* out) = 0;
+  // Hands out x W^T, the numbers that multiply gives, each once, on the host's threads: in parts of
+  // some rows and kPartColumns columns that begin at a multiple of these.
+  virtual void multiply_in_parts(const Rows& x, const TakePart& take) = 0;
   // Itself, where it multiplies tiles.
   virtual const TileMatrix* tiles() const { return nullptr; }
 
@@ -141,17 +161,15 @@ struct RoundedRows {
 };
 RoundedRows round_rows(LinearContext& context, const Rows& x, int64_t width, Arithmetic arithmetic);
 
-// Where a product's block of rows and columns belongs in out [*, width].
-struct OutBlock {
-  int64_t first_row;
-  int64_t first_column;
+// Where a product belongs, and what is added to it. bias and residual may be null.
+struct ProductOut {
   int64_t width;
-  const float* bias;
-  const float* residual;
-  float* out;
+  const float* bias;      // [width]
+  const float* residual;  // [*, width]
+  float* out;             // [*, width]
 };
-// Writes args.c there, bias and residual added.
-void add_block(const Kernels& kernels, const MultiplyArgs& args, const OutBlock& to);
+// Writes a part there, bias and residual added.
+void write_part(const Kernels& kernels, const ProductPart& part, const ProductOut& to);
 
 // Matrices [n, k] without their weight. bfloat16 in tiles, for a code path that has them.
 std::unique_ptr<PackedMatrix> tile_matrix(LinearContext& context, int64_t n, int64_t k);

@@ -16,6 +16,7 @@ constexpr int64_t kFewPanelBlocks = 4;  // where the rows are few: 16 KiB stay i
 constexpr int64_t kSmallPanelRows = 8;
 constexpr int64_t kLeastRows = 96;  // decoding a panel costs about as much as 8 rows
 constexpr int64_t kMostRows = 512;
+constexpr int64_t kMostRowsOfParts = 128;  // of kPartColumns: 264 KiB stay in a cache
 
 class QuantisedMatrix : public PackedMatrix {
  public:
@@ -31,29 +32,49 @@ class QuantisedMatrix : public PackedMatrix {
   }
 
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
+    for_parts(x, {kMostRows, kPanelGroups, kPanelGroups * kGroup}, [&](const ProductPart& part) {
+      write_part(*context_.path.kernels, part, {n_, bias, residual, out});
+    });
+  }
+
+  void multiply_in_parts(const Rows& x, const TakePart& take) override {
+    for_parts(x, {kMostRowsOfParts, kPartColumns / kGroup, kPartStride}, take);
+  }
+
+ private:
+  struct PartShape {
+    int64_t most_rows;
+    int64_t groups;
+    int64_t stride;  // floats from row to row
+  };
+  template <typename Body>
+  void for_parts(const Rows& x, const PartShape& shape, const Body& body) {
     const RoundedRows a = round_rows(context_, x, k_, arithmetic_);
-    const int64_t column_items = (groups_ + kPanelGroups - 1) / kPanelGroups;
-    const int64_t at_once = rows_at_once(x.count, column_items);
+    const int64_t column_items = (groups_ + shape.groups - 1) / shape.groups;
+    const int64_t at_once = rows_at_once(x.count, column_items, shape.most_rows);
     const int64_t row_items = (x.count + at_once - 1) / at_once;
     context_.host.parallel_for(row_items * column_items, 1, [&](int64_t begin, int64_t end) {
-      float* c = context_.host.scratch<float>(0, at_once * kPanelGroups * kGroup);
+      float* c = context_.host.scratch<float>(0, at_once * shape.stride);
       for (int64_t item = begin; item < end; ++item) {
         const int64_t first_row = item % row_items * at_once;
-        const int64_t first_group = item / row_items * kPanelGroups;
+        const int64_t first_group = item / row_items * shape.groups;
+        const int64_t last_group = std::min(first_group + shape.groups, groups_);
         MultiplyArgs args = {};
         args.rows = std::min(at_once, x.count - first_row);
-        args.groups = std::min(kPanelGroups, groups_ - first_group);
         args.a_stride = a.stride;
-        args.c = c;
-        args.c_stride = args.groups * kGroup;
-        multiply_block(args, a.data + first_row * a.stride, first_group);
-        add_block(*context_.path.kernels, args,
-                  {first_row, first_group * kGroup, n_, bias, residual, out});
+        args.c_stride = shape.stride;
+        for (int64_t group = first_group; group < last_group; group += kPanelGroups) {
+          args.groups = std::min(kPanelGroups, last_group - group);
+          args.c = c + (group - first_group) * kGroup;
+          multiply_block(args, a.data + first_row * a.stride, group);
+        }
+        const int64_t column = first_group * kGroup;
+        body(ProductPart{first_row, args.rows, column, std::min(last_group * kGroup, n_) - column,
+                         c, shape.stride});
       }
     });
   }
 
- private:
   uint64_t weight_bytes() const override {
     return (static_cast<uint64_t>(groups_ * (value_bytes_ + scale_bytes_)) + 63) / 64 * 64;
   }
@@ -82,9 +103,9 @@ class QuantisedMatrix : public PackedMatrix {
   }
 
   // As many as share a panel, but so that every thread has work. Results do not depend on it.
-  int64_t rows_at_once(int64_t rows, int64_t column_items) const {
+  int64_t rows_at_once(int64_t rows, int64_t column_items, int64_t most) const {
     const int64_t shares = (2 * context_.host.thread_count() + column_items - 1) / column_items;
-    return std::clamp((rows + shares - 1) / shares, std::min(rows, kLeastRows), kMostRows);
+    return std::clamp((rows + shares - 1) / shares, std::min(rows, kLeastRows), most);
   }
 
   void multiply_block(MultiplyArgs& args, const char* a, int64_t first_group) const {

@@ -6,13 +6,10 @@ namespace dbsa::cpu {
 namespace {
 
 constexpr int64_t kTileValues = 2 * kTileSteps;  // of the reduction
-constexpr int64_t kPairGroups = 2;
-constexpr int64_t kPairColumns = kPairGroups * kGroup;
 constexpr int64_t kStreamedFloats = int64_t{1}
                                     << 20;  // of results, logits for one: no cache holds them
+constexpr int64_t kRowTilesOfParts = 8;     // of kPartColumns: 264 KiB stay in a core's cache
 constexpr int64_t kBytesAtOnce = int64_t{768} << 10;  // of activations: they stay in a core's cache
-
-static_assert(kPairColumns == kTileValues, "a pair's columns are a tile's steps of what follows");
 
 int64_t count(int64_t whole, int64_t of) { return (whole + of - 1) / of; }
 
@@ -72,7 +69,7 @@ void TileMatrix::for_blocks(int64_t rows, const Body& body) const {
   });
 }
 
-void TileMatrix::product(const char* x, const Block& block, float* c) const {
+void TileMatrix::product(const char* x, const Block& block, float* c, int64_t stride) const {
   TileProduct product = {};
   product.a = x + block.first_tile * row_bytes_;
   product.row_tiles = block.row_tiles;
@@ -80,6 +77,7 @@ void TileMatrix::product(const char* x, const Block& block, float* c) const {
   product.groups = kPairGroups;
   product.step_tiles = step_tiles_;
   product.c = c;
+  product.c_stride = stride;
   context_.path.kernels->multiply_tiles(product);
 }
 
@@ -100,13 +98,31 @@ void TileMatrix::multiply_packed(const char* x, int64_t rows, const float* bias,
       context_.path.kernels->write_through(c, last - first, columns, out + first * n_ + column, n_);
       return;
     }
-    for (int64_t row = first; row < last; ++row) {
-      const int64_t at = row * n_ + column;
-      context_.path.kernels->add(c + (row - first) * kPairColumns,
-                                 bias == nullptr ? nullptr : bias + column,
-                                 residual == nullptr ? nullptr : residual + at, columns, out + at);
-    }
+    write_part(*context_.path.kernels, {first, last - first, column, columns, c, kPairColumns},
+               {n_, bias, residual, out});
   });
+}
+
+void TileMatrix::multiply_in_parts(const Rows& x, const TakePart& take) {
+  const char* packed = pack(x);
+  const int64_t all = row_tiles(x.count);
+  const int64_t row_items = count(all, kRowTilesOfParts);
+  constexpr int64_t kPartPairs = kPartColumns / kPairColumns;
+  context_.host.parallel_for(
+      row_items * count(pairs_, kPartPairs), 1, [&](int64_t begin, int64_t end) {
+        float* c = context_.host.scratch<float>(0, kRowTilesOfParts * kTileRows * kPartStride);
+        for (int64_t item = begin; item < end; ++item) {
+          const int64_t first_tile = item % row_items * kRowTilesOfParts;
+          const int64_t tiles = std::min(kRowTilesOfParts, all - first_tile);
+          const int64_t first_pair = item / row_items * kPartPairs;
+          for (int64_t pair = first_pair; pair < std::min(first_pair + kPartPairs, pairs_); ++pair)
+            product(packed, {first_tile, tiles, pair}, c + (pair - first_pair) * kPairColumns,
+                    kPartStride);
+          const int64_t row = first_tile * kTileRows, column = first_pair * kPairColumns;
+          take({row, std::min(tiles * kTileRows, x.count - row), column,
+                std::min(kPartColumns, n_ - column), c, kPartStride});
+        }
+      });
 }
 
 void TileMatrix::add_bias(const Block& block, const float* bias, float* c) const {
@@ -120,6 +136,7 @@ void TileMatrix::add_bias(const Block& block, const float* bias, float* c) const
 void TileMatrix::gated(const char* x, int64_t rows, const TileMatrix& gate, const float* gate_bias,
                        const TileMatrix& up, const float* up_bias, const TileMatrix& down,
                        uint32_t activation, char* hidden) {
+  static_assert(kPairColumns == kTileValues, "a pair's columns are a tile's steps of what follows");
   const Kernels& kernels = *gate.context_.path.kernels;
   gate.for_blocks(rows, [&](const Block& block) {
     const int64_t floats = block.row_tiles * kTileRows * kPairColumns;

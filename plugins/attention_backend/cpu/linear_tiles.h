@@ -10,6 +10,7 @@ class TileMatrix : public PackedMatrix {
   TileMatrix(LinearContext& context, int64_t n, int64_t k);
 
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override;
+  void multiply_in_parts(const Rows& x, const TakePart& take) override;
   const TileMatrix* tiles() const override { return this; }
 
   // A row of tiles per 16 rows, and an even number of them unless it is a single one.
@@ -29,6 +30,9 @@ class TileMatrix : public PackedMatrix {
                     uint32_t activation, char* hidden);
 
  private:
+  static constexpr int64_t kPairGroups = 2;
+  static constexpr int64_t kPairColumns = kPairGroups * kGroup;
+
   uint64_t weight_bytes() const override;
   std::string layout() const override { return "tiles bf16"; }
   void fill(const WeightRows& weight) override;
@@ -38,7 +42,8 @@ class TileMatrix : public PackedMatrix {
   };
   template <typename Body>
   void for_blocks(int64_t rows, const Body& body) const;
-  void product(const char* x, const Block& block, float* c) const;
+  // Into rows of c `stride` floats apart.
+  void product(const char* x, const Block& block, float* c, int64_t stride = kPairColumns) const;
   void add_bias(const Block& block, const float* bias, float* c) const;
 
   LinearContext& context_;

@@ -1,9 +1,9 @@
 // The ops on rows: checked, then run on the host's threads.
 #include "backend.h"
 #include "checks.h"
+#include "token_scores.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <span>
 
@@ -112,21 +112,15 @@ Status CpuBackend::gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) {
   return {};
 }
 
-Status CpuBackend::log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first,
-                               const int32_t* ids, double* values, int32_t* best,
-                               double* best_values) {
-  DBSA_RETURN_IF_ERROR(check_log_softmax(x, rows, first, ids, values, best, best_values));
-  host_.parallel_for(rows, row_grain(x->width), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const float* row = x->row(r);
-      best[r] = static_cast<int32_t>(path_.kernels->find_largest(row, x->width));
-      const float largest = row[best[r]];
-      const double log_sum = std::log(path_.kernels->sum_exp(row, x->width, largest));
-      const auto at = [&](int32_t id) { return double{row[id]} - double{largest} - log_sum; };
-      for (int64_t i = first[r]; i < first[r + 1]; ++i) values[i] = at(ids[i]);
-      best_values[r] = at(best[r]);
-    }
-  });
+Status CpuBackend::score_tokens(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                                float factor, float soft_cap, const int64_t* first,
+                                const int32_t* ids, double* values, int32_t* best,
+                                double* best_values) {
+  DBSA_RETURN_IF_ERROR(
+      check_score_tokens(x, rows, weight, soft_cap, first, ids, values, best, best_values));
+  if (rows == 0) return {};
+  cpu::score_tokens(linear_, {x->row(0), rows, x->content}, *weight,
+                    {factor, soft_cap, first, ids, values, best, best_values});
   return {};
 }
 

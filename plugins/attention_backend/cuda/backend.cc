@@ -17,6 +17,7 @@ namespace {
 // [K, V][kv_heads][tokens, rounded up to 64][head_dim] of a layer; padding is zero.
 constexpr uint32_t kLayout = 0x10000;
 
+constexpr int64_t kLogits = int64_t{16} << 20;  // at a time where tokens are scored: 64 MiB
 constexpr int64_t kSwiGluRows = 4096;  // at a time: bounds the memory of what is in between
 
 int64_t padded(int64_t tokens) { return (tokens + kChunk - 1) / kChunk * kChunk; }
@@ -437,10 +438,12 @@ Status CudaBackend::scale(const dbsa_buffer* x, int64_t rows, float factor, floa
                "scale");
 }
 
-Status CudaBackend::log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first,
-                                const int32_t* ids, double* values, int32_t* best,
-                                double* best_values) {
-  DBSA_RETURN_IF_ERROR(check_log_softmax(x, rows, first, ids, values, best, best_values));
+Status CudaBackend::score_tokens(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                                 float factor, float soft_cap, const int64_t* first,
+                                 const int32_t* ids, double* values, int32_t* best,
+                                 double* best_values) {
+  DBSA_RETURN_IF_ERROR(
+      check_score_tokens(x, rows, weight, soft_cap, first, ids, values, best, best_values));
   if (rows == 0) return {};
   const auto count = static_cast<size_t>(first[rows]), r = static_cast<size_t>(rows);
   const size_t first_bytes = (r + 1) * sizeof(int64_t), ids_bytes = count * sizeof(int32_t);
@@ -452,11 +455,27 @@ Status CudaBackend::log_softmax(const dbsa_buffer* x, int64_t rows, const int64_
   // [count] values, [rows] values of the best, [rows] the best.
   const size_t doubles = (count + r) * sizeof(double), bytes = doubles + r * sizeof(int32_t);
   DBSA_RETURN_IF_ERROR(scores_.reserve(pool_, bytes));
-  DBSA_RETURN_IF_ERROR(check(
-      cuda::log_softmax(stream_, x->row(0), rows, x->width, device_first, device_ids,
-                        scores_.as<double>(), reinterpret_cast<int32_t*>(scores_.data() + doubles),
-                        scores_.as<double>() + count),
-      "log_softmax"));
+  auto* device_best = reinterpret_cast<int32_t*>(scores_.data() + doubles);
+  const int64_t vocabulary = weight->rows;
+  const int64_t most = std::min(rows, std::max<int64_t>(1, kLogits / vocabulary));
+  DBSA_RETURN_IF_ERROR(
+      logits_.reserve(pool_, static_cast<uint64_t>(most * vocabulary) * sizeof(float)));
+  auto* logits = logits_.as<float>();
+  DBSA_ASSIGN_OR_RETURN(const void* const from, rounded(*x, rows));
+  for (int64_t row = 0; row < rows; row += most) {
+    const int64_t some = std::min(most, rows - row);
+    const char* part = static_cast<const char*>(from) +
+                       static_cast<uint64_t>(row * x->width) * bytes_of(weight->type);
+    DBSA_RETURN_IF_ERROR(multiply(part, *weight, nullptr, nullptr, some, logits));
+    if (factor != 1 || soft_cap != 0)
+      DBSA_RETURN_IF_ERROR(
+          check(scale_values(stream_, logits, factor, soft_cap, some * vocabulary, logits),
+                "score_tokens"));
+    DBSA_RETURN_IF_ERROR(check(
+        log_softmax(stream_, logits, some, vocabulary, device_first + row, device_ids,
+                    scores_.as<double>(), device_best + row, scores_.as<double>() + count + row),
+        "score_tokens"));
+  }
   std::vector<std::byte> host(bytes);
   DBSA_RETURN_IF_ERROR(transfers_.download(stream_, scores_.data(), bytes, host.data()));
   if (count > 0) std::memcpy(values, host.data(), count * sizeof(double));

@@ -79,8 +79,9 @@ class CudaBackend : public AttentionBackend {
                dbsa_buffer* out) override;
   // None of the features that are asked for.
   bool supports(const char*, uint32_t, const char*) const override { return false; }
-  Status log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first, const int32_t* ids,
-                     double* values, int32_t* best, double* best_values) override;
+  Status score_tokens(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight, float factor,
+                      float soft_cap, const int64_t* first, const int32_t* ids, double* values,
+                      int32_t* best, double* best_values) override;
 
  private:
   CudaBackend(Host host, uint64_t memory_limit)
@@ -138,6 +139,7 @@ class CudaBackend : public AttentionBackend {
   DeviceMemory hidden_;   // of a SwiGLU layer: gate and up
   DeviceMemory inner_;    // and their product
   DeviceMemory indices_;  // of rows or tokens
+  DeviceMemory logits_;   // of some rows
   DeviceMemory scores_;   // of tokens
   DeviceMemory partial_;  // results of attention
 };

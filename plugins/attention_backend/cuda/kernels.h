@@ -37,7 +37,8 @@ cudaError_t scale_values(cudaStream_t stream, const float* x, float factor, floa
 cudaError_t silu_mul(cudaStream_t stream, const float* gate, const float* up, int64_t count,
                      void* out, Number type);
 
-// As log_softmax of dbsa/attention_backend.h; all on the device.
+// Of logits x[rows, width], what score_tokens of dbsa/attention_backend.h gives. values and ids are
+// those of all rows, the others of these; all on the device.
 cudaError_t log_softmax(cudaStream_t stream, const float* x, int64_t rows, int64_t width,
                         const int64_t* first, const int32_t* ids, double* values, int32_t* best,
                         double* best_values);

@@ -322,14 +322,17 @@ inline Status check_add(const dbsa_buffer* x, int64_t rows, const dbsa_buffer* y
   return check_buffer("add", "out", out, rows, x->width);
 }
 
+inline Status check_soft_cap(const char* op, float soft_cap) {
+  if (!std::isfinite(soft_cap) || soft_cap < 0)
+    return invalid(std::string(op) + ": soft_cap must be finite and >= 0");
+  return {};
+}
+
 inline Status check_scale(const dbsa_buffer* x, int64_t rows, float soft_cap,
                           const dbsa_buffer* out) {
   DBSA_RETURN_IF_ERROR(check_rows("scale", "x", x, 0, rows));
   DBSA_RETURN_IF_ERROR(check_buffer("scale", "out", out, rows, x->width));
-  if (!std::isfinite(soft_cap) || soft_cap < 0) {
-    return invalid("scale: soft_cap must be finite and >= 0");
-  }
-  return {};
+  return check_soft_cap("scale", soft_cap);
 }
 
 inline Status check_layer_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
@@ -361,26 +364,29 @@ inline Status check_gather_rows(const dbsa_buffer* x, const int64_t* indices, in
   return {};
 }
 
-inline Status check_log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first,
-                                const int32_t* ids, const double* values, const int32_t* best,
-                                const double* best_values) {
-  DBSA_RETURN_IF_ERROR(check_rows("log_softmax", "x", x, 0, rows));
-  if (first == nullptr) return invalid("log_softmax: first is null");
-  if (first[0] != 0) return invalid("log_softmax: first must begin with 0");
+inline Status check_score_tokens(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                                 float soft_cap, const int64_t* first, const int32_t* ids,
+                                 const double* values, const int32_t* best,
+                                 const double* best_values) {
+  DBSA_RETURN_IF_ERROR(check_weight("score_tokens", "weight", weight, DBSA_WEIGHT_LINEAR));
+  DBSA_RETURN_IF_ERROR(check_buffer("score_tokens", "x", x, rows, weight->width));
+  DBSA_RETURN_IF_ERROR(check_soft_cap("score_tokens", soft_cap));
+  if (first == nullptr) return invalid("score_tokens: first is null");
+  if (first[0] != 0) return invalid("score_tokens: first must begin with 0");
   for (int64_t r = 0; r < rows; ++r) {
-    if (first[r + 1] < first[r]) return invalid("log_softmax: first must ascend");
+    if (first[r + 1] < first[r]) return invalid("score_tokens: first must ascend");
   }
   if (rows > 0 && (best == nullptr || best_values == nullptr)) {
-    return invalid("log_softmax: best or best_values is null");
+    return invalid("score_tokens: best or best_values is null");
   }
   const int64_t count = first[rows];
   if (count > 0 && (ids == nullptr || values == nullptr)) {
-    return invalid("log_softmax: ids or values is null");
+    return invalid("score_tokens: ids or values is null");
   }
   for (int64_t i = 0; i < count; ++i) {
-    if (ids[i] < 0 || ids[i] >= x->width) {
-      return invalid("log_softmax: id " + std::to_string(ids[i]) + " is not in 0.." +
-                     std::to_string(x->width - 1));
+    if (ids[i] < 0 || ids[i] >= weight->rows) {
+      return invalid("score_tokens: id " + std::to_string(ids[i]) + " is not in 0.." +
+                     std::to_string(weight->rows - 1));
     }
   }
   return {};

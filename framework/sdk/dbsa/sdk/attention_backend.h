@@ -63,9 +63,10 @@ class AttentionBackend {
                             const dbsa_weight* bias, float epsilon, dbsa_buffer* out) = 0;
   virtual Status gelu(const dbsa_buffer* x, int64_t rows, dbsa_buffer* out) = 0;
 
-  virtual Status log_softmax(const dbsa_buffer* x, int64_t rows, const int64_t* first,
-                             const int32_t* ids, double* values, int32_t* best,
-                             double* best_values) = 0;
+  virtual Status score_tokens(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
+                              float factor, float soft_cap, const int64_t* first,
+                              const int32_t* ids, double* values, int32_t* best,
+                              double* best_values) = 0;
 
   virtual Status add(const dbsa_buffer* x, int64_t rows, const dbsa_buffer* y, float factor,
                      dbsa_buffer* out) = 0;
@@ -253,10 +254,12 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
       });
     },
     // what decoding reads of logits
-    [](void* instance, const dbsa_buffer* x, int64_t rows, const int64_t* first, const int32_t* ids,
-       double* values, int32_t* best, double* best_values, dbsa_error* error) noexcept {
+    [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight, float factor,
+       float soft_cap, const int64_t* first, const int32_t* ids, double* values, int32_t* best,
+       double* best_values, dbsa_error* error) noexcept {
       return sdk::guard(error, [&] {
-        return sdk::backend(instance).log_softmax(x, rows, first, ids, values, best, best_values);
+        return sdk::backend(instance).score_tokens(x, rows, weight, factor, soft_cap, first, ids,
+                                                   values, best, best_values);
       });
     },
     // identity
