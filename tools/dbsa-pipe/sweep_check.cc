@@ -8,6 +8,7 @@
 #include "children.h"
 #include "sweep_parts.h"
 #include "sweep_run.h"
+#include "units.h"
 
 namespace dbsa::cli {
 namespace {
