@@ -290,6 +290,8 @@ std::vector<std::string> Engine::labels() const {
 
 const Settings& Engine::settings() const { return impl_->settings; }
 
+const Tokenizer& Engine::tokenizer() const { return *impl_->computing.tokenizer; }
+
 ModelInfo Engine::model_info() const {
   const Computing& self = impl_->computing;
   const Precision precision = self.model->precision();

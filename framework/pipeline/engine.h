@@ -208,6 +208,7 @@ class Engine {
   std::vector<std::string> labels() const;
 
   const Settings& settings() const;
+  const Tokenizer& tokenizer() const;
   ModelInfo model_info() const;
 
  private:

@@ -41,17 +41,13 @@ struct WrittenLabel {
 // None where the tokenizer fails, which other checks tell.
 std::vector<WrittenLabel> written_labels(const Settings& settings,
                                          std::span<const std::string> labels,
-                                         const Tokenizer* tokenizer) {
+                                         const Tokenizer& tokenizer) {
   const PromptFormat format = label_format(settings.prompt);
   const bool chat = !settings.prompt.tail.empty();
   std::string lead(label_lead(format));
   std::vector<WrittenLabel> written;
-  if (tokenizer == nullptr) {
-    for (const std::string& label : labels) written.push_back({label, label, 0});
-    return written;
-  }
   const Tokenize tokenize = [&](std::string_view text) {
-    return tokenizer->encode(text, {.parse_special = chat});
+    return tokenizer.encode(text, {.parse_special = chat});
   };
   const Result<std::string> before = free_answer_lead(format, tokenize);
   if (!before.ok()) return {};
@@ -104,7 +100,7 @@ void doubt_length(int64_t max_tokens, const std::vector<WrittenLabel>& labels,
 std::vector<std::string> prompt_doubts(const Settings& settings,
                                        std::span<const Example> demonstrations,
                                        std::span<const std::string> labels,
-                                       const Tokenizer* tokenizer) {
+                                       const Tokenizer& tokenizer) {
   std::vector<std::string> doubts;
   const PromptSettings& prompt = settings.prompt;
   if (settings.decoding.method == DecodingMethod::kVote) return doubts;  // no model reads them

@@ -14,11 +14,11 @@ namespace dbsa {
 
 // A sentence for each: demonstrations whose text has the separator or a prefix of the prompt; under
 // free decoding labels that hold a text which ends answers, and labels of more tokens than an
-// answer may have. labels: of the pool. tokenizer: null where labels are not to be measured.
+// answer may have. labels: of the pool.
 // Cost: O(bytes), and the tokenisation of the labels.
 std::vector<std::string> prompt_doubts(const Settings& settings,
                                        std::span<const Example> demonstrations,
                                        std::span<const std::string> labels,
-                                       const Tokenizer* tokenizer);
+                                       const Tokenizer& tokenizer);
 
 }  // namespace dbsa

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "tests/cli/cli_fixture.h"
+#include "tests/cli/opened_file.h"
 
 namespace dbsa {
 namespace {
@@ -39,6 +40,13 @@ TEST_F(ReplayTest, AnswersAreTheRecords) {
   for (size_t i = 0; i < 5; ++i)
     for (const char* key : {"label", "log_probability", "runner_up", "blocks", "tokens"})
       EXPECT_EQ(after.at("queries")[i].at(key), before.at("queries")[i].at(key)) << key;
+}
+
+TEST_F(ReplayTest, TheRecordIsReadOnce) {
+  make_record();
+  OpenedFile record(path("record.json"));
+  EXPECT_EQ(cli({"run", "--record", path("record.json"), "--json"}).exit_code, 0);
+  EXPECT_EQ(record.count(), 1);
 }
 
 TEST_F(ReplayTest, CountsTheAnswersThatDiffer) {
@@ -91,7 +99,7 @@ TEST_F(ReplayTest, WhatIsNoRecordIsRefused) {
   };
   const std::string no_record =
       "error: " + path("r.json") +
-      ": is no result record: expected a JSON object with a table config\n";
+      ": is not a result record: expected a JSON object with a table config\n";
   for (const char* text : {"", "nonsense", "[1]", "{}", "{\"config\": 3}"})
     EXPECT_EQ(error(text), no_record) << text;
   EXPECT_THAT(error("{\"config\": {}}"),
@@ -107,7 +115,7 @@ TEST_F(ReplayTest, WhatIsNoRecordIsRefused) {
   for (const int levels : {64, 50000})
     EXPECT_EQ(deep(levels),
               "error: " + path("r.json") +
-                  ": is no result record: its JSON is nested deeper than 64 levels\n");
+                  ": is not a result record: its JSON is nested deeper than 64 levels\n");
   const ProcessResult missing = cli({"run", "--record", path("none.json")});
   EXPECT_EQ(missing.exit_code, 4);
   EXPECT_EQ(missing.error, "error: " + path("none.json") + ": no such record\n");

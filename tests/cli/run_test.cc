@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "tests/cli/cli_fixture.h"
+#include "tests/cli/opened_file.h"
 #include "tests/cli/schema_judge.h"
 
 namespace dbsa {
@@ -137,6 +138,18 @@ TEST_F(RunTest, SaysWhatInt8Changes) {
                                   "selection.recompute=true", "--json"});
   ASSERT_EQ(anew.exit_code, 0) << anew.error;
   EXPECT_EQ(json::parse(anew.out).at("totals").at("kv_error"), nullptr) << "nothing is stored";
+}
+
+// Also where the labels' tokens are counted for a warning.
+TEST_F(RunTest, TheTokenizerIsReadOnce) {
+  const std::string pipeline = make_pipeline();
+  OpenedFile tokenizer(path("model/tokenizer.json"));
+  for (const char* method : {"trie", "free"}) {
+    ASSERT_EQ(cli({"run", pipeline, "--quiet", "--set", std::string("decoding.method=") + method})
+                  .exit_code,
+              0);
+    EXPECT_EQ(tokenizer.count(), 1) << method;
+  }
 }
 
 // The answers are not lost where what they are measured against does not fit the store.

@@ -439,6 +439,63 @@ TEST_F(ValidateTest, QueriesThatCannotBeAnsweredAreFaults) {
   EXPECT_EQ(nlohmann::json::parse(result.out).at("truncated"), 1);
 }
 
+// A query's prompt may be cut, what the model embeds for the retriever is not.
+TEST_F(ValidateTest, AQueryThatTheModelCannotEmbedIsAFault) {
+  const std::string pipeline = make_pipeline();
+  workspace_.write("queries.jsonl", workspace_.read("queries.jsonl") +
+                                        nlohmann::json{{"text", std::string(140000, 'a')}}.dump() +
+                                        "\n");
+  Words words = {
+      "validate", pipeline, "--set", "data.truncate=left", "--set", "embedding.method=llm_hidden",
+      "--quiet"};
+  const auto with = [&](const Words& more) {
+    Words all = words;
+    all.insert(all.end(), more.begin(), more.end());
+    return cli(all);
+  };
+  const Words faiss = {"--set", "retriever.plugin=faiss"};
+  const std::string said = " tokens cannot be embedded: the model reads 131072; shorten a query ";
+  const ProcessResult found = with(faiss);
+  EXPECT_EQ(found.exit_code, 2);
+  EXPECT_THAT(found.error, StartsWith("error: " + path("queries.jsonl") + ":6: "));
+  EXPECT_THAT(found.error, HasSubstr(said));
+  EXPECT_EQ(with({"--set", "retriever.plugin=faiss", "--set", "decoding.method=vote"}).exit_code,
+            2);
+  // Where only the grouper embeds, the query is cut.
+  EXPECT_EQ(with({"--set", "block_grouper.plugin=embedding_kmeans"}).exit_code, 0);
+  words[0] = "run";
+  const ProcessResult failed = with(faiss);
+  EXPECT_EQ(failed.exit_code, 2);
+  EXPECT_THAT(failed.error, HasSubstr(said));
+}
+
+// No cell of a sweep encodes for hours to be told so by its store.
+TEST_F(ValidateTest, ABoundOfTheStoreThatThePoolDoesNotFitIsAFault) {
+  const std::string pipeline = make_pipeline();
+  const ProcessResult explained = cli({"explain", pipeline, "--json"});
+  const int64_t bytes = nlohmann::json::parse(explained.out).at("pool").at("kv_bytes");
+  const auto bound = [&](int64_t max_bytes, const Words& more = {}) {
+    Words words = {"validate",       pipeline, "--quiet",
+                   "--skip-queries", "--set",  "kv_store.max_bytes=" + std::to_string(max_bytes)};
+    words.insert(words.end(), more.begin(), more.end());
+    const ProcessResult result = cli(words);
+    return std::to_string(result.exit_code) + " " + result.error;
+  };
+  const std::string fault = "2 error: --set kv_store.max_bytes: must be 0 (no bound) or at least " +
+                            std::to_string(bytes) + ", which the pool's blocks need, got " +
+                            std::to_string(bytes - 1) + "\n";
+  EXPECT_EQ(bound(bytes - 1), fault);
+  EXPECT_EQ(bound(bytes - 1, {"--set", "kv_store.plugin=memory"}), fault);
+  EXPECT_EQ(bound(bytes), "0 ");
+  EXPECT_EQ(bound(0), "0 ");
+  EXPECT_EQ(bound(1, {"--set", "selection.recompute=true"}), "0 ") << "nothing is stored";
+  EXPECT_EQ(cli({"explain", pipeline, "--set", "kv_store.max_bytes=1"}).exit_code, 0);
+  // A store that holds the pool by now needs no room.
+  ASSERT_EQ(cli({"encode", pipeline, "--quiet"}).exit_code, 0);
+  EXPECT_EQ(bound(bytes - 1), "0 ");
+  EXPECT_EQ(cli({"encode", pipeline, "--quiet", "--set", "kv_store.max_bytes=1"}).exit_code, 0);
+}
+
 TEST_F(ValidateTest, ABlockBeyondTheModelsPositionsIsAFault) {
   const std::string pipeline = make_pipeline();
   std::string config = workspace_.read("model/config.json");

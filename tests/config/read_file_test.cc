@@ -4,19 +4,43 @@
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <filesystem>
 #include <fstream>
-#include <thread>
+#include <functional>
+#include <utility>
 
 #include "config/toml_document.h"
 #include "tests/support/workspace.h"
 
+namespace {
+
+std::function<void()> after_begin;  // of a file is read
+
+}  // namespace
+
+// The system's call for this program, so that a file can be changed between two calls, whatever
+// else the machine does.
+extern "C" ssize_t pread(int descriptor, void* to, size_t bytes, off_t begin) {
+  const ssize_t some = ::syscall(SYS_pread64, descriptor, to, bytes, begin);
+  if (begin == 0 && after_begin) after_begin();
+  return some;
+}
+
 namespace dbsa {
 namespace {
+
+// As long as it lives, `act` follows each read of the begin of a file.
+class AfterBegin {
+ public:
+  explicit AfterBegin(std::function<void()> act) { after_begin = std::move(act); }
+  ~AfterBegin() { after_begin = nullptr; }
+  AfterBegin(const AfterBegin&) = delete;
+  AfterBegin& operator=(const AfterBegin&) = delete;
+};
 
 constexpr uint64_t kMost = 1000;
 
@@ -92,24 +116,27 @@ TEST_F(ReadFile, SaysWhatIsMissingOrTooLarge) {
 }
 
 // A file that grows all the time: what is read is whole, or the error says why it is not.
+// Another program appends a byte each time when the first part of the file has been read.
 TEST_F(ReadFile, AFileThatIsBeingWritten) {
-  const std::string path = workspace_.write("a", std::string(8 << 20, 'x'));
-  std::atomic<bool> stop = false;
-  std::thread writer([&] {
-    std::ofstream out(path, std::ios::app);
-    while (!stop) out << 'y' << std::flush;
-  });
-  std::string said;
-  for (int i = 0; i < 1000 && said.empty(); ++i) {
-    const Result<FileText> file = read_file(path, 1 << 30);
-    if (file.ok())
-      EXPECT_EQ(file->text.size(), file->identity.bytes);
-    else
-      said = file.error().message;
+  const std::string path = workspace_.write("a", std::string(1 << 16, 'x'));
+  const auto append = [&] { std::ofstream(path, std::ios::app) << 'y'; };
+  {
+    const AfterBegin writer(append);
+    EXPECT_EQ(fault(path, 1 << 20),
+              "kEnvironment: is being written by another program; start again once it is "
+              "complete");
   }
-  stop = true;
-  writer.join();
-  EXPECT_EQ(said, path + ": is being written by another program; start again once it is complete");
+  // One that has ended by then is none: the file is read again, whole.
+  bool written = false;
+  const AfterBegin writer([&] {
+    if (!written) append();
+    written = true;
+  });
+  const auto before = std::filesystem::file_size(path);
+  const Result<FileText> file = read_file(path, 1 << 20);
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  EXPECT_EQ(file->text.size(), before + 1);
+  EXPECT_EQ(file->identity.bytes, before + 1);
 }
 
 TEST_F(ReadFile, TheEndOfAFile) {

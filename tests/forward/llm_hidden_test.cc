@@ -172,8 +172,9 @@ TEST_F(LlmHiddenTest, ATextLongerThanTheModelReadsIsRefused) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kConfig);
   EXPECT_EQ(refused.error().message,
-            "a text of 21 tokens cannot be embedded: the model reads 20; rank single "
-            "demonstrations (retriever.unit = \"demonstration\")");
+            "a text of 21 tokens cannot be embedded: the model reads 20; shorten a query "
+            "(data.truncate does not cut what is embedded), or rank single demonstrations "
+            "(retriever.unit = \"demonstration\")");
 }
 
 }  // namespace

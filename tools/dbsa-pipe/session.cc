@@ -84,35 +84,18 @@ void warn_of_refused_plugins(const CommandLine& line, const host::PluginRegistry
 
 namespace {
 
-// The pipeline of a result record, as a file would give it.
-Result<TomlDocument> record_pipeline(const std::string& path) {
-  const Result<FileText> file = read_file(path, kMaxRecordFileBytes);
-  if (!file.ok() && file.error().code == ErrorCode::kNotFound)
-    return Error{ErrorCode::kEnvironment, path + ": no such record", ""};
-  if (!file.ok()) return file.error();
-  nlohmann::json record;
-  const std::optional<JsonFault> fault = parse_json(file->text, record, "queries");
-  if (fault && fault->kind == JsonFault::Kind::kTooDeep)
-    return Error{ErrorCode::kConfig,
-                 path + ": is no result record: its JSON is nested deeper than " +
-                     std::to_string(kMaxJsonDepth) + " levels",
-                 ""};
-  if (fault || !record.is_object() || !record.contains("config") ||
-      !record.at("config").is_object())
-    return Error{ErrorCode::kConfig,
-                 path + ": is no result record: expected a JSON object with a table config", ""};
-  return TomlDocument::from_json(std::move(record.at("config")), path,
-                                 std::filesystem::path(path).parent_path());
-}
-
-Result<TomlDocument> pipeline_of(const CommandLine& line) {
+// earlier: filled in where the line names a record.
+Result<TomlDocument> pipeline_of(const CommandLine& line, std::optional<EarlierRecord>& earlier) {
   const bool replay = line.help().name == "run" && line.has("record");
   if (line.help().name == "run" && replay == line.has("PIPELINE"))
     return Error{ErrorCode::kConfig,
                  "dbsa-pipe run: expected either PIPELINE or --record RECORD; see `dbsa-pipe run "
                  "--help`",
                  ""};
-  if (replay) return record_pipeline(line.text("record"));
+  if (replay) {
+    DBSA_ASSIGN_OR_RETURN(earlier, EarlierRecord::read(line.text("record")));
+    return earlier->pipeline();
+  }
   const std::string path = line.text("PIPELINE");
   DBSA_ASSIGN_OR_RETURN(TomlDocument document, TomlDocument::load(path));
   if (is_sweep_file(document))
@@ -126,7 +109,8 @@ Result<TomlDocument> pipeline_of(const CommandLine& line) {
 
 Result<std::unique_ptr<Session>> Session::open(const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(host::HostOptions options, host_options(line, terminal));
-  DBSA_ASSIGN_OR_RETURN(TomlDocument document, pipeline_of(line));
+  std::optional<EarlierRecord> earlier;
+  DBSA_ASSIGN_OR_RETURN(TomlDocument document, pipeline_of(line, earlier));
   DBSA_RETURN_IF_ERROR(apply_settings(line, document));
   DBSA_ASSIGN_OR_RETURN(host::PluginRegistry registry, discover_plugins(line));
   std::unique_ptr<Session> session(new Session(std::move(options), std::move(registry)));
@@ -137,6 +121,7 @@ Result<std::unique_ptr<Session>> Session::open(const CommandLine& line, Terminal
                           resolved.ok() ? "" : resolved.error().message);
   if (!resolved.ok()) return std::move(resolved).error();
   session->resolved_ = std::move(resolved).value();
+  session->earlier_ = std::move(earlier);
   session->open_options_.rehash_weights = line.has("verify");
   host::offer_plugins(session->services_, session->registry_);
   DBSA_RETURN_IF_ERROR(host::check_plugins(session->resolved_, session->registry_));

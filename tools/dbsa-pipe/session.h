@@ -5,10 +5,12 @@
 #include <dbsa/sdk/result.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "commands.h"
+#include "commands/earlier_record.h"
 #include "host/host_services.h"
 #include "host/plugin_registry.h"
 #include "host/resolve.h"
@@ -29,6 +31,8 @@ class Session {
 
   const TomlDocument& document() const { return resolved_.document; }
   const host::ResolvedPipeline& resolved() const { return resolved_; }
+  // The record that is repeated (run --record).
+  const std::optional<EarlierRecord>& earlier() const { return earlier_; }
   host::PluginRegistry& registry() { return registry_; }
   const host::PluginRegistry& registry() const { return registry_; }
   host::HostServices& services() { return services_; }
@@ -45,6 +49,7 @@ class Session {
   host::HostServices services_;
   host::PluginRegistry registry_;
   host::ResolvedPipeline resolved_;
+  std::optional<EarlierRecord> earlier_;
   OpenOptions open_options_;
 };
 

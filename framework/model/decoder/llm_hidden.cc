@@ -31,6 +31,18 @@ Status check_hidden_layer(int64_t layer, int64_t layers) {
                "/embedding/layer"};
 }
 
+Result<std::vector<int32_t>> tokens_to_embed(const Tokenizer& tokenizer, std::string_view text,
+                                             int64_t max_positions) {
+  DBSA_ASSIGN_OR_RETURN(std::vector<int32_t> ids, tokenizer.encode(text, {.parse_special = false}));
+  if (static_cast<int64_t>(ids.size()) <= max_positions) return ids;
+  return Error{ErrorCode::kConfig,
+               "a text of " + std::to_string(ids.size()) +
+                   " tokens cannot be embedded: the model reads " + std::to_string(max_positions) +
+                   "; shorten a query (data.truncate does not cut what is embedded), or rank "
+                   "single demonstrations (retriever.unit = \"demonstration\")",
+               "/embedding/method"};
+}
+
 Result<std::unique_ptr<LlmHidden>> LlmHidden::create(
     Decoder& model, host::AttentionBackend& backend, const Tokenizer& tokenizer,
     const host::HostServices& services, int64_t layer, const std::string& model_fingerprint) {
@@ -43,18 +55,10 @@ Result<std::unique_ptr<LlmHidden>> LlmHidden::create(
 }
 
 Result<std::vector<float>> LlmHidden::embed(std::span<const std::string_view> texts) {
-  const ModelConfig& config = model_.config();
-  const int64_t longest = config.max_positions;
   std::vector<std::vector<int32_t>> ids;
   for (const std::string_view text : texts) {
-    DBSA_ASSIGN_OR_RETURN(ids.emplace_back(), tokenizer_.encode(text, {.parse_special = false}));
-    if (static_cast<int64_t>(ids.back().size()) > longest)
-      return Error{ErrorCode::kConfig,
-                   "a text of " + std::to_string(ids.back().size()) +
-                       " tokens cannot be embedded: the model reads " + std::to_string(longest) +
-                       "; rank single demonstrations (retriever.unit = "
-                       "\"demonstration\")",
-                   "/embedding/method"};
+    DBSA_ASSIGN_OR_RETURN(ids.emplace_back(),
+                          tokens_to_embed(tokenizer_, text, model_.config().max_positions));
   }
   const auto vector_width = static_cast<size_t>(width());
   std::vector<float> vectors(texts.size() * vector_width);

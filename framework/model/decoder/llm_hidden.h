@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/host_services.h"
@@ -19,6 +20,10 @@ namespace dbsa {
 
 // kConfig for a layer that is none: layers count from 1, 0 is the last.
 Status check_hidden_layer(int64_t layer, int64_t layers);
+
+// The tokens of a text that is embedded. kConfig where they are more than the model reads.
+Result<std::vector<int32_t>> tokens_to_embed(const Tokenizer& tokenizer, std::string_view text,
+                                             int64_t max_positions);
 
 class LlmHidden final : public host::Embedder {
  public:

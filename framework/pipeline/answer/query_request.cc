@@ -16,9 +16,7 @@ bool is_of_text(ErrorCode code) {
 
 Result<std::vector<Hit>> rank(const QueryContext& context, std::string_view text, int64_t count) {
   const RetrieverSettings& settings = context.settings.retriever;
-  const std::string query = settings.whole_demonstrations
-                                ? query_text(prompt_format(context.settings.prompt), text)
-                                : std::string(text);
+  const std::string query = retrieval_text(context.settings, text);
   if (!settings.by_demonstration) return context.retriever->query(query, count);
   DBSA_ASSIGN_OR_RETURN(
       const std::vector<Hit> hits,
@@ -128,6 +126,11 @@ ItemError too_long(const QueryContext& context, int64_t tokens, int64_t over) {
 }
 
 }  // namespace
+
+std::string retrieval_text(const Settings& settings, std::string_view text) {
+  return settings.retriever.whole_demonstrations ? query_text(prompt_format(settings.prompt), text)
+                                                 : std::string(text);
+}
 
 Status select_for_query(const QueryContext& context, std::string_view text, QueryRequest& request) {
   const SelectionRule& rule = context.settings.selection;

@@ -39,6 +39,9 @@ struct QueryRequest {
   std::optional<ItemError> error;
 };
 
+// What the retriever is asked with for a query's text.
+std::string retrieval_text(const Settings& settings, std::string_view text);
+
 // Selects the blocks. A retriever that fails, or ranks nonsense, for this text is the text's error;
 // missing memory, a damaged index and a cancellation are not.
 Status select_for_query(const QueryContext& context, std::string_view text, QueryRequest& request);

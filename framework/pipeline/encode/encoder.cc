@@ -140,7 +140,7 @@ Status Encoder::check_room(const EncodeNeed& need) {
             std::to_string(need.free_bytes) +
             " are free; free some, choose another kv_store.path, or use fewer demonstrations",
         ""};
-  if (need.max_bytes != 0 && need.stored_bytes + need.bytes > need.max_bytes)
+  if (need.bytes > 0 && need.max_bytes != 0 && need.stored_bytes + need.bytes > need.max_bytes)
     return Error{ErrorCode::kEnvironment,
                  "the store holds " + std::to_string(need.stored_bytes) + " bytes and needs " +
                      std::to_string(need.bytes) + " more; kv_store.max_bytes is " +

@@ -39,4 +39,9 @@ class StandInEmbedder final : public host::Embedder {
 Status check_index(host::Retriever& retriever, host::HostServices& services,
                    std::span<const Example> texts, int64_t documents);
 
+// Whether an index of these texts takes embeddings; its queries then take them, too. The services
+// must have an embedder. The retriever is without an index afterwards.
+bool embeds_texts(host::Retriever& retriever, host::HostServices& services,
+                  std::span<const Example> texts);
+
 }  // namespace dbsa

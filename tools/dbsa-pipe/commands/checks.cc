@@ -70,7 +70,7 @@ std::vector<std::string> label_warnings(const Settings& settings, const CheckedD
 
 std::vector<std::string> data_warnings(const host::ResolvedPipeline& resolved,
                                        const Settings& settings, const CheckedData& data,
-                                       const DataValidity& validity, const Tokenizer* tokenizer) {
+                                       const DataValidity& validity, const Tokenizer& tokenizer) {
   std::vector<std::string> warnings;
   const auto queries = static_cast<int64_t>(data.queries.size());
   if (settings.data.query_count > queries && queries > 0)

@@ -38,10 +38,9 @@ std::vector<std::string> label_warnings(const Settings& settings, const CheckedD
 
 // What makes the data doubtful: more queries asked for than there are, DataValidity's counts,
 // labels that the pool lacks, and texts that cannot be told from the prompt (see prompt_doubts.h).
-// tokenizer: null where none is at hand.
 std::vector<std::string> data_warnings(const host::ResolvedPipeline& resolved,
                                        const Settings& settings, const CheckedData& data,
-                                       const DataValidity& validity, const Tokenizer* tokenizer);
+                                       const DataValidity& validity, const Tokenizer& tokenizer);
 
 // What a command writes.
 enum class Written { kNothing, kStore, kStoreAndRecord };

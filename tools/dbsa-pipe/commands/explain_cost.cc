@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <unordered_set>
 
 #include "host/attention_backend.h"
 #include "model/checkpoint/weights.h"
@@ -72,21 +73,17 @@ std::optional<host::AttentionBackend> open_backend(Session& session, const Findi
   return std::move(backend).value();
 }
 
-// Keys and values of the pool as the backend lays them out, padding and scales included; without
+// Keys and values of a block as the backend lays them out, padding and scales included; without
 // those where there is none.
-uint64_t stored_bytes(const Findings& found, const host::AttentionBackend* backend) {
+uint64_t stored_bytes(const Findings& found, const host::AttentionBackend* backend,
+                      const EncodeBlock& block) {
+  const auto tokens = static_cast<int64_t>(block.token_ids.size());
+  if (backend != nullptr)
+    if (const auto format = backend->block_format(tokens); format.ok())
+      return format->plane_bytes * format->layers;
   const ModelConfig& model = found.model;
-  const auto packed =
-      static_cast<uint64_t>(host::kv_dtype_bytes(found.precision.kv_dtype) * 2 * model.layers *
-                            model.kv_heads * model.head_dim * found.tokens());
-  if (backend == nullptr) return packed;
-  uint64_t bytes = 0;
-  for (const EncodeBlock& block : found.pool->blocks) {
-    const auto format = backend->block_format(static_cast<int64_t>(block.token_ids.size()));
-    if (!format.ok()) return packed;
-    bytes += format->plane_bytes * format->layers;
-  }
-  return bytes;
+  return static_cast<uint64_t>(host::kv_dtype_bytes(found.precision.kv_dtype) * 2 * model.layers *
+                               model.kv_heads * model.head_dim * tokens);
 }
 
 // Where the blocks of a request stand, and its query.
@@ -179,7 +176,8 @@ PipelineCost pipeline_cost(Session& session, const Findings& found, int64_t quer
   }
   if (stored) {
     cost.dense_pairs = cost.tokens * (cost.tokens + 1) / 2;
-    cost.kv_bytes = stored_bytes(found, backend ? &*backend : nullptr);
+    for (const EncodeBlock& block : found.pool->blocks)
+      cost.kv_bytes += stored_bytes(found, backend ? &*backend : nullptr, block);
     cost.encode.linear = linear_work(found.model) * static_cast<double>(cost.tokens);
     for (const WindowLayers& alike : cost.windows)
       cost.encode.attention +=
@@ -195,6 +193,16 @@ PipelineCost pipeline_cost(Session& session, const Findings& found, int64_t quer
       !backend || backend->supports("attention", found.precision.kv_dtype, "skips_unseen");
   add_request(found, spec, skips_unseen, cost);
   return cost;
+}
+
+uint64_t needed_store_bytes(Session& session, const Findings& found) {
+  const std::optional<host::AttentionBackend> backend = open_backend(session, found);
+  std::unordered_set<KvKey, KvKeyHash> counted;
+  uint64_t bytes = 0;
+  for (const EncodeBlock& block : found.pool->blocks)
+    if (counted.insert(block.key).second)
+      bytes += stored_bytes(found, backend ? &*backend : nullptr, block);
+  return bytes;
 }
 
 }  // namespace dbsa::cli

@@ -40,4 +40,8 @@ struct PipelineCost {
 // query_tokens: of a request.
 PipelineCost pipeline_cost(Session& session, const Findings& found, int64_t query_tokens);
 
+// What a store that is empty needs for found.pool: as PipelineCost::kv_bytes, but a block that
+// stands in the pool twice is stored once.
+uint64_t needed_store_bytes(Session& session, const Findings& found);
+
 }  // namespace dbsa::cli

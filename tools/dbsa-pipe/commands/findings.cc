@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "commands/item_errors.h"
+#include "commands/store_room.h"
 #include "host/attention_backend.h"
 #include "host/block_grouper.h"
 #include "host/make_plugin.h"
@@ -15,7 +16,6 @@
 #include "model/sentence/sentence_encoder.h"
 #include "pipeline/answer/query_request.h"
 #include "pipeline/model_fit.h"
-#include "pipeline/pool/index_check.h"
 
 namespace dbsa::cli {
 namespace {
@@ -99,12 +99,24 @@ Result<int64_t> longest_answer(const Settings& settings, const Pool& pool) {
   return longest;
 }
 
+// A query that the model itself cannot embed for the retriever fails whatever is cut of its prompt.
+std::optional<ItemError> embedding_error(const Settings& settings, const CheckedModel& model,
+                                         std::string_view text) {
+  if (settings.embedding.method != EmbeddingMethod::kLlmHidden) return {};
+  const auto tokens =
+      tokens_to_embed(*model.tokenizer, retrieval_text(settings, text), model.config.max_positions);
+  if (tokens.ok()) return {};
+  return ItemError{ItemFault::kTooLong, tokens.error().message};
+}
+
 // Makes every query's request, short of computing it. A text that cannot be answered becomes its
 // error. Without a retriever, and so without a pool, a text is only too long where it does not fit
 // beside no block at all.
 Status check_requests(const Settings& settings, const CheckedModel& model,
-                      const host::Retriever* retriever, Findings& findings) {
-  if (settings.decoding.method == DecodingMethod::kVote) return {};  // no model reads the query
+                      const host::Retriever* retriever, bool embeds_queries, Findings& findings) {
+  // No model reads the query of a vote.
+  const bool is_read = settings.decoding.method != DecodingMethod::kVote;
+  if (!is_read && !embeds_queries) return {};
   int64_t answer_tokens = 1;
   std::vector<int64_t> lengths, block_of;
   if (retriever != nullptr) {
@@ -125,7 +137,8 @@ Status check_requests(const Settings& settings, const CheckedModel& model,
     const std::string& text = row.example.text;
     QueryRequest request;
     if (retriever != nullptr) DBSA_RETURN_IF_ERROR(select_for_query(context, text, request));
-    if (!request.error) DBSA_RETURN_IF_ERROR(tokenize_query(context, text, request));
+    if (embeds_queries) request.error = embedding_error(settings, model, text);
+    if (!request.error && is_read) DBSA_RETURN_IF_ERROR(tokenize_query(context, text, request));
     findings.truncated += request.cut_tokens > 0 ? 1 : 0;
     if (!request.error) {
       errors.add_answer();
@@ -161,7 +174,18 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
   DBSA_ASSIGN_OR_RETURN(findings.pool, build_pool(parts, findings.data.demonstrations,
                                                   findings.data.labels, nullptr));
   if (query_checks == QueryChecks::kNone) return {};
-  return check_requests(settings, model, &retriever, findings);
+  return check_requests(settings, model, &retriever, false, findings);
+}
+
+// Queries where there is no pool. The services have the embedder that plugins are made with.
+Status check_requests_without_pool(Session& session, const Settings& settings,
+                                   const CheckedModel& model, Findings& findings) {
+  DBSA_ASSIGN_OR_RETURN(auto retriever,
+                        host::make_plugin<host::Retriever>(session.resolved(), DBSA_KIND_RETRIEVER,
+                                                           session.registry(), session.services()));
+  const bool embeds_queries =
+      embeds_texts(retriever, session.services(), findings.data.demonstrations);
+  return check_requests(settings, model, nullptr, embeds_queries, findings);
 }
 
 // The same where plugins may ask for embeddings, which are computed by the model or an encoder:
@@ -173,13 +197,16 @@ Status check_embedded_pool(Session& session, const Settings& settings, const Che
   StandInEmbedder stand_in(width);
   session.services().set_embedder(&stand_in);
   Status checked = check_pool(session, settings, model, query_checks, findings);
+  if (stand_in.asked()) {
+    findings.pool.reset();
+    findings.truncated = 0;
+    findings.data.queries = queries;
+    checked = query_checks == QueryChecks::kNone
+                  ? Status()
+                  : check_requests_without_pool(session, settings, model, findings);
+  }
   session.services().set_embedder(nullptr);
-  if (!stand_in.asked()) return checked;
-  findings.pool.reset();
-  findings.truncated = 0;
-  findings.data.queries = queries;
-  if (query_checks == QueryChecks::kNone) return {};
-  return check_requests(settings, model, nullptr, findings);
+  return checked;
 }
 
 }  // namespace
@@ -218,6 +245,9 @@ Result<Findings> find_out(Session& session, Written written, QueryChecks query_c
   findings.precision = model->precision;
   findings.weight_bytes = model->weight_bytes;
   findings.tokenizer = std::move(model->tokenizer);
+  if (written == Written::kNothing) return findings;
+  const Status room = check_store_room(session, findings);
+  if (!room.ok()) return session.resolved().located(room.error());
   return findings;
 }
 

@@ -33,7 +33,8 @@ struct Findings {
 
 enum class QueryChecks { kEach, kNone };
 
-// Checks model, data, pool and the folders that are to be written into and, with kEach, makes the
+// Checks model, data, pool, the folders that are to be written into and, where anything is written,
+// whether the store has room for the pool (see store_room.h). With kEach it also makes the
 // request of every query, short of computing it: what is wrong with one becomes its error in
 // data.queries. All other faults in one error with their places.
 Result<Findings> find_out(Session& session, Written written,

@@ -1,7 +1,5 @@
 #include "commands/repeat.h"
 
-#include "config/json_text.h"
-#include "config/read_file.h"
 #include "pipeline/identity/identity.h"
 #include "pipeline/input_reader.h"
 #include "terminal/units.h"
@@ -59,12 +57,10 @@ Status not_repeated(const std::string& changes, const std::string& remedy, const
 
 }  // namespace
 
-Status check_repeatable(const Session& session, const CommandLine& line, Terminal& terminal) {
-  const std::string path = line.text("record");
-  DBSA_ASSIGN_OR_RETURN(const FileText file, read_file(path, kMaxRecordFileBytes));
-  json record;
-  if (parse_json(file.text, record, "queries"))
-    return Error{ErrorCode::kRun, path + ": is no JSON any more; it has changed since", ""};
+Status check_repeatable(const Session& session, const EarlierRecord& earlier,
+                        const CommandLine& line, Terminal& terminal) {
+  const std::string& path = earlier.path;
+  const json& record = earlier.head;
   InputReader reader;
   DBSA_ASSIGN_OR_RETURN(const InputIdentity inputs, reader.read(session.resolved()));
   DBSA_ASSIGN_OR_RETURN(const std::vector<PluginRecord> loaded, session.plugin_records());
@@ -95,11 +91,9 @@ Status check_repeatable(const Session& session, const CommandLine& line, Termina
                       terminal);
 }
 
-Status check_draw(const std::string& draw, const CommandLine& line, Terminal& terminal) {
-  DBSA_ASSIGN_OR_RETURN(const FileText file, read_file(line.text("record"), kMaxRecordFileBytes));
-  json record;
-  if (parse_json(file.text, record, "queries")) return {};  // check_repeatable could read it
-  const json before = record.value("identity", json::object()).value("draw", json());
+Status check_draw(const std::string& draw, const EarlierRecord& earlier, const CommandLine& line,
+                  Terminal& terminal) {
+  const json before = earlier.head.value("identity", json::object()).value("draw", json());
   if (!before.is_string() || before == draw) return {};
   return not_repeated(
       "its blocks hold other demonstrations (draw: " + before.get<std::string>().substr(0, 8) +
@@ -108,29 +102,22 @@ Status check_draw(const std::string& draw, const CommandLine& line, Terminal& te
       "repeat it with --regroup, or with the store that it was run with", line, terminal);
 }
 
-Result<Comparison> compare_with(const std::string& path, const RunRecord& record) {
-  DBSA_ASSIGN_OR_RETURN(const FileText file, read_file(path, kMaxRecordFileBytes));
-  nlohmann::json old;
-  if (parse_json(file.text, old))
-    return Error{ErrorCode::kRun, path + ": is no JSON any more; it has changed since", ""};
-  const nlohmann::json none = nlohmann::json::array();
-  const nlohmann::json& queries =
-      old.is_object() && old.contains("queries") ? old["queries"] : none;
-  if (!queries.is_array() || queries.size() != record.queries.size())
+Result<Comparison> compare_with(const EarlierRecord& earlier, const RunRecord& record) {
+  const std::vector<json>& outcomes = earlier.outcomes;
+  if (outcomes.size() != record.queries.size())
     return Error{ErrorCode::kRun,
-                 path + ": has " + counted_queries(static_cast<int64_t>(queries.size())) +
+                 earlier.path + ": has " + counted_queries(static_cast<int64_t>(outcomes.size())) +
                      ", this run " + std::to_string(record.queries.size()) +
                      "; the data has changed since",
                  ""};
   Comparison comparison;
-  for (size_t i = 0; i < queries.size(); ++i) {
+  for (size_t i = 0; i < outcomes.size(); ++i) {
     ++comparison.answers;
     const QueryRecord& query = record.queries[i];
-    const char* part = query.error ? "error" : "label";
-    if (!queries[i].is_object() || !queries[i].contains(part)) continue;
-    comparison.equal +=
-        query.error ? queries[i]["error"] == nlohmann::json(item_error_to_json(*query.error))
-                    : queries[i]["label"] == query.answer.label.text;
+    const auto part = outcomes[i].find(query.error ? "error" : "label");
+    if (part == outcomes[i].end()) continue;
+    comparison.equal += query.error ? *part == json(item_error_to_json(*query.error))
+                                    : *part == query.answer.label.text;
   }
   return comparison;
 }

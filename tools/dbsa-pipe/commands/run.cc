@@ -4,12 +4,8 @@
 #include <filesystem>
 
 #include "commands.h"
-#include "commands/checks.h"
 #include "commands/encode_view.h"
 #include "commands/measure_kv_error.h"
-#include "commands/repeat.h"
-#include "commands/run_answers.h"
-#include "model/open_model.h"
 #include "options.h"
 #include "pipeline/record/record.h"
 #include "session.h"
@@ -151,16 +147,10 @@ Status add_kv_error(Session& session, Pool pool, const std::string& path, const 
 
 // Of what is doubtful before anything is computed.
 void warn_of(const Session& session, const Settings& settings, const CheckedData& data,
-             const DataValidity& validity, Terminal& terminal) {
+             const DataValidity& validity, const Tokenizer& tokenizer, Terminal& terminal) {
   for (const std::string& idle : find_idle_keys(session.resolved())) terminal.warning(idle);
-  // Only free answers have a length to be measured; a tokenizer that fails is told by the engine.
-  std::unique_ptr<Tokenizer> tokenizer;
-  if (settings.decoding.method == DecodingMethod::kFree)
-    if (const auto source = open_model(settings.model.path); source.ok())
-      if (Result<std::unique_ptr<Tokenizer>> loaded = (*source)->tokenizer(); loaded.ok())
-        tokenizer = std::move(loaded).value();
   for (const std::string& doubt :
-       data_warnings(session.resolved(), settings, data, validity, tokenizer.get()))
+       data_warnings(session.resolved(), settings, data, validity, tokenizer))
     terminal.warning(doubt);
 }
 
@@ -179,23 +169,24 @@ std::string without_place(const std::string& warning, const std::string& file) {
 Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   RunRecord record;
   record.started = std::time(nullptr);
+  const std::optional<EarlierRecord>& earlier = session.earlier();
   DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(session.resolved().json));
   DBSA_RETURN_IF_ERROR(check_queries_given(settings));
   DBSA_RETURN_IF_ERROR(check_folders(session.resolved(), Written::kStoreAndRecord));
   log_table(settings.data, settings.data.queries, session.services());
   DBSA_ASSIGN_OR_RETURN(CheckedData data, check_data(settings));  // before hours of encoding
-  if (line.has("record")) DBSA_RETURN_IF_ERROR(check_repeatable(session, line, terminal));
+  if (earlier) DBSA_RETURN_IF_ERROR(check_repeatable(session, *earlier, line, terminal));
   if (settings.data.on_error == OnError::kFail) DBSA_RETURN_IF_ERROR(query_faults(settings, data));
   record.validity = check_validity(data.demonstrations, data.queries, data.labels);
-  warn_of(session, settings, data, record.validity, terminal);
-  std::vector<Row> queries = std::move(data.queries);
-  const std::string query_rows = std::move(data.query_rows);
-  data = {};  // encoding reads the demonstrations itself
-
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
   DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, session.open_engine());
   DBSA_RETURN_IF_ERROR(check_record_directory(settings.output_directory));
+  warn_of(session, settings, data, record.validity, engine->tokenizer(), terminal);
+  std::vector<Row> queries = std::move(data.queries);
+  const std::string query_rows = std::move(data.query_rows);
+  data = {};  // encoding reads the demonstrations itself
+
   set_phase("encoding the pool");
   terminal.set_progress("reading the pool ...");
   EncodeView view(terminal);
@@ -204,7 +195,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
     return Error{ErrorCode::kCancelled, view.stopped_message(!settings.store_path.empty()), ""};
   if (!encoded.ok()) return std::move(encoded).error();
   record.encode = std::move(encoded).value();
-  if (line.has("record")) DBSA_RETURN_IF_ERROR(check_draw(engine->draw(), line, terminal));
+  if (earlier) DBSA_RETURN_IF_ERROR(check_draw(engine->draw(), *earlier, line, terminal));
   if (!record.encode.manifest_written.ok())
     terminal.warning(record.encode.manifest_written.error().message +
                      "; the queries are answered, but `dbsa-pipe query` will not find this pool");
@@ -245,24 +236,22 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
     measured = add_kv_error(session, std::move(pool), path, totals, terminal, record);
   }
   Comparison comparison;
-  if (line.has("record")) {
-    DBSA_ASSIGN_OR_RETURN(comparison, compare_with(line.text("record"), record));
+  if (earlier) {
+    DBSA_ASSIGN_OR_RETURN(comparison, compare_with(*earlier, record));
   }
   if (line.has("json")) {
     nlohmann::ordered_json out = {{"record", path},
                                   {"encode", encode_to_json(record.encode)},
                                   {"totals", totals_to_json(record, totals)}};
-    if (line.has("record"))
-      out["repeated"] = {{"record", line.text("record")},
-                         {"answers", comparison.answers},
-                         {"equal", comparison.equal}};
+    if (earlier)
+      out["repeated"] = {
+          {"record", earlier->path}, {"answers", comparison.answers}, {"equal", comparison.equal}};
     terminal.out(out.dump(1));
   } else {
     print_summary(record, totals, path, terminal);
-    if (line.has("record"))
+    if (earlier)
       terminal.out("repeated     " + human_count(comparison.equal) + " of " +
-                   counted(comparison.answers, "answer") + " as in " +
-                   shown_path(line.text("record")));
+                   counted(comparison.answers, "answer") + " as in " + shown_path(earlier->path));
   }
   return measured.ok() ? answers.items : measured;
 }

@@ -8,6 +8,7 @@
 #include "commands/sweep_run.h"
 #include "terminal/child.h"
 #include "terminal/children.h"
+#include "terminal/units.h"
 
 namespace dbsa::cli {
 namespace {

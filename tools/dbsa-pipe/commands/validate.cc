@@ -89,7 +89,7 @@ std::vector<std::string> warnings_of(const Session& session, const Findings& fin
   const CheckedData& data = findings.data;
   const DataValidity validity = check_validity(data.demonstrations, data.queries, data.labels);
   for (std::string& doubt :
-       data_warnings(session.resolved(), settings, data, validity, findings.tokenizer.get()))
+       data_warnings(session.resolved(), settings, data, validity, *findings.tokenizer))
     warnings.push_back(std::move(doubt));
   if (findings.blocks() > 1 && settings.mask.anchor_blocks >= findings.blocks())
     warn("/mask_pattern/anchor_blocks", "makes anchors of all " +
