@@ -44,7 +44,7 @@ TEST(Describe, MakesATableForAPipelineFile) {
 plugin = "bm25"
 # A block's score from those of its demonstrations (unit = "demonstration"); one that is not ranked counts as 0 in mean and sum. string, "max" | "mean" | "sum"
 block_score = "max"
-# What is indexed: whole demonstrations as in the prompt, or inputs alone. string, "demonstration" | "text"
+# What is indexed: whole demonstrations as in the prompt, or only inputs. string, "demonstration" | "text"
 text = "demonstration"
 # What is ranked: whole blocks, or single demonstrations whose scores then make their block's. string, "block" | "demonstration"
 unit = "block"

@@ -1,4 +1,4 @@
-// selection.recompute: chosen blocks computed anew for every query, as one dense prompt.
+// selection.recompute: chosen blocks computed again for every query, as one dense prompt.
 #include <filesystem>
 #include <iostream>
 
@@ -125,7 +125,7 @@ TEST_F(EngineTest, RecomputedBlocksStandEndToEnd) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kConfig);
   EXPECT_EQ(refused.error().message,
-            "--set selection.recompute: chosen blocks that are computed anew stand end to end; "
+            "--set selection.recompute: chosen blocks that are computed again stand end to end; "
             "write positions = \"contiguous\"");
 }
 

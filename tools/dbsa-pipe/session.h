@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "commands.h"
-#include "commands/earlier_record.h"
+#include "earlier_record.h"
 #include "host/host_services.h"
 #include "host/plugin_registry.h"
 #include "host/resolve.h"

@@ -53,7 +53,7 @@ def section(plugin):
     lines = [f"## {name}", "", f"{plugin['summary']}.", "", plugin["description"].strip(), ""]
     keys = plugin["config"].get("properties", {})
     if not keys:
-        lines.append("No keys of its own.")
+        lines.append("No keys.")
         return "\n".join(lines)
     lines += ["| key | default | values | meaning |", "|---|---|---|---|"]
     for name, key in keys.items():

@@ -84,7 +84,7 @@ typedef struct dbsa_kv_store_vtable {
   /* Makes all that was put durable and visible to other processes; nothing to do is DBSA_OK. A
    * crash before it returns leaves the old state or the new one. [run] */
   int32_t (*publish)(void* instance, dbsa_error* error);
-  /* Forgets a block whose bytes proved wrong, so that a later put stores it anew. [run] */
+  /* Forgets a block whose bytes proved wrong, so that a later put stores it again. [run] */
   int32_t (*discard)(void* instance, const uint8_t* key, dbsa_error* error);
   /* Lists all blocks, in no order. [any] */
   int32_t (*list)(void* instance, const dbsa_kv_entry_sink* sink, dbsa_error* error);

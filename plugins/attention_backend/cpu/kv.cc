@@ -7,7 +7,7 @@
 namespace dbsa::cpu {
 namespace {
 
-constexpr int64_t kRememberedRotations = 32768;  // KV indices; later ones are formed anew
+constexpr int64_t kRememberedRotations = 32768;  // KV indices; later ones are formed again
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-#include "commands/earlier_record.h"
+#include "earlier_record.h"
 
 #include <filesystem>
 #include <optional>
