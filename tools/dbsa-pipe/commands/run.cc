@@ -4,8 +4,11 @@
 #include <filesystem>
 
 #include "commands.h"
+#include "commands/checks.h"
 #include "commands/encode_view.h"
 #include "commands/measure_kv_error.h"
+#include "commands/repeat.h"
+#include "commands/run_answers.h"
 #include "options.h"
 #include "pipeline/record/record.h"
 #include "session.h"
