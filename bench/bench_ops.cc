@@ -27,8 +27,9 @@ DEFINE_string(
     model, "",
     "a Hugging Face folder or a GGUF file; dbsa-make-checkpoint makes a folder with random "
     "weights");
-DEFINE_string(kinds, "",
-              "of linear, swiglu, score_tokens, attention and rows those wanted, with commas; all");
+DEFINE_string(
+    kinds, "",
+    "of linear, gated_mlp, score_tokens, attention and rows those wanted, with commas; all");
 DEFINE_int64(rows, 512, "rows of the ops that are neither linear layers nor attention");
 DEFINE_int64(cached_tokens, 4096, "tokens of the blocks that a query sees");
 DEFINE_int64(block_tokens, 512, "tokens of one of these blocks");
@@ -66,7 +67,7 @@ class Ops {
       linear("mlp.gate_proj", config_.intermediate_size, config_.hidden_size);
       linear("mlp.down_proj", config_.hidden_size, config_.intermediate_size);
     }
-    if (wanted("swiglu")) swiglu();
+    if (wanted("gated_mlp")) gated_mlp();
     if (wanted("score_tokens")) score_tokens();
     if (wanted("attention")) attention();
     if (wanted("rows")) rows();
@@ -170,9 +171,9 @@ class Ops {
   }
 
   // Two matrices of inner by hidden and one of hidden by inner, of every layer in turn.
-  void swiglu() {
+  void gated_mlp() {
     const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
-    std::vector<host::SwiGluWeights> layers(static_cast<size_t>(config_.layers));
+    std::vector<host::GatedMlpWeights> layers(static_cast<size_t>(config_.layers));
     const WeightLoader load(*weights_, backend_, "", nullptr, decoded_);
     for (size_t i = 0; i < layers.size(); ++i) {
       must(load.linear(name_of(i, "mlp.gate_proj"), inner, hidden, layers[i].gate));
@@ -184,16 +185,17 @@ class Ops {
       // In turns: a backend may keep what it made of the activations it read last.
       const host::Buffer inputs[] = {buffer(x, rows), buffer(x, rows)};
       host::Buffer to = buffer(rows, hidden);
-      must(backend_.swiglu(inputs[0], rows, layers[0], nullptr, to));
-      check_swiglu(x, to);
+      must(backend_.gated_mlp(inputs[0], rows, layers[0], nullptr, to));
+      check_gated_mlp(x, to);
       size_t layer = 0, input = 0;
       const Timing timing = timed([&] {
         layer = (layer + 1) % layers.size();
         input = 1 - input;
-        must(backend_.swiglu(inputs[input], rows, layers[layer], nullptr, to));
+        must(backend_.gated_mlp(inputs[input], rows, layers[layer], nullptr, to));
       });
       const auto values = static_cast<double>(3 * hidden * inner);
-      add_work("swiglu, " + std::to_string(rows) + " rows", 2 * values * static_cast<double>(rows),
+      add_work("gated_mlp, " + std::to_string(rows) + " rows",
+               2 * values * static_cast<double>(rows),
                2 * bytes_of(name_of(0, "mlp.gate_proj"), inner, hidden) +
                    bytes_of(name_of(0, "mlp.down_proj"), hidden, inner),
                timing);
@@ -201,15 +203,15 @@ class Ops {
   }
 
   // The last row, against the first layer's weights.
-  void check_swiglu(const Matrix& x, const host::Buffer& to) {
+  void check_gated_mlp(const Matrix& x, const host::Buffer& to) {
     const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
     const Matrix last(x.end() - hidden, x.end());
     const Matrix gate = product(last, name_of(0, "mlp.gate_proj"), inner);
     Matrix between = product(last, name_of(0, "mlp.up_proj"), inner);
     for (size_t i = 0; i < between.size(); ++i) between[i] *= gate[i] / (1 + std::exp(-gate[i]));
     // A value in the middle of two bfloat16 may be rounded to the other one.
-    compare("swiglu", row(to, to.rows() - 1), product(between, name_of(0, "mlp.down_proj"), hidden),
-            bf16_ ? 4e-3 : 1e-4);
+    compare("gated_mlp", row(to, to.rows() - 1),
+            product(between, name_of(0, "mlp.down_proj"), hidden), bf16_ ? 4e-3 : 1e-4);
   }
 
   // The vocabulary's logits, and one token's score after each row.

@@ -14,7 +14,7 @@ bool in_range(int64_t first, int64_t count, int64_t total) {
 }
 
 // A gated layer from rows `in` wide to rows `out` wide.
-bool is_gated_layer(const SwiGluWeights& weights, int64_t in, int64_t out) {
+bool is_gated_layer(const GatedMlpWeights& weights, int64_t in, int64_t out) {
   const auto& [gate, gate_bias, up, up_bias, down, down_bias, activation] = weights;
   return gate && up && down && gate.rows() == up.rows() && gate.width() == in && up.width() == in &&
          down.width() == gate.rows() && down.rows() == out &&
@@ -29,9 +29,9 @@ bool takes_rows(const Buffer& x, int64_t rows, const Buffer* residual, const Buf
          (residual == nullptr || (residual->width() == out.width() && rows <= residual->rows()));
 }
 
-dbsa_swiglu_weights abi_weights(const SwiGluWeights& weights) {
+dbsa_gated_mlp_weights abi_weights(const GatedMlpWeights& weights) {
   const auto& [gate, gate_bias, up, up_bias, down, down_bias, activation] = weights;
-  return {sizeof(dbsa_swiglu_weights),
+  return {sizeof(dbsa_gated_mlp_weights),
           activation,
           gate.get(),
           gate_bias.get(),
@@ -259,13 +259,13 @@ Status AttentionBackend::rms_norm(const Buffer& x, int64_t rows, const Weight& w
                          out.get());
 }
 
-Status AttentionBackend::swiglu(const Buffer& x, int64_t rows, const SwiGluWeights& weights,
-                                const Buffer* residual, Buffer& out) {
+Status AttentionBackend::gated_mlp(const Buffer& x, int64_t rows, const GatedMlpWeights& weights,
+                                   const Buffer* residual, Buffer& out) {
   DBSA_RETURN_IF_ERROR(
       check(is_gated_layer(weights, x.width(), out.width()) && takes_rows(x, rows, residual, out),
-            "swiglu", "shapes do not fit"));
-  const dbsa_swiglu_weights all = abi_weights(weights);
-  return instance_->call("swiglu", vtable_->swiglu, x.get(), rows, &all,
+            "gated_mlp", "shapes do not fit"));
+  const dbsa_gated_mlp_weights all = abi_weights(weights);
+  return instance_->call("gated_mlp", vtable_->gated_mlp, x.get(), rows, &all,
                          residual != nullptr ? residual->get() : nullptr, out.get());
 }
 
@@ -275,9 +275,9 @@ Status AttentionBackend::experts(const Buffer& x, int64_t rows, const ExpertWeig
   const auto count = static_cast<int64_t>(experts.size());
   bool all_fit = router && router.rows() == count && router.width() == x.width() && used >= 1 &&
                  used <= count && takes_rows(x, rows, residual, out);
-  std::vector<dbsa_swiglu_weights> gated;
+  std::vector<dbsa_gated_mlp_weights> gated;
   gated.reserve(experts.size());
-  for (const SwiGluWeights& expert : experts) {
+  for (const GatedMlpWeights& expert : experts) {
     all_fit = all_fit && is_gated_layer(expert, x.width(), out.width());
     gated.push_back(abi_weights(expert));
   }

@@ -101,7 +101,7 @@ struct LinearLayer {
 };
 
 // Of a gated layer: gate and up [m, k], down [n, m]. Empty biases are left out.
-struct SwiGluWeights {
+struct GatedMlpWeights {
   Weight gate, gate_bias, up, up_bias, down, down_bias;
   uint32_t activation = DBSA_ACTIVATION_SILU;
 };
@@ -109,7 +109,7 @@ struct SwiGluWeights {
 // Of a layer of experts, see dbsa/attention_backend.h: the router [experts, k].
 struct ExpertWeights {
   Weight router;
-  std::vector<SwiGluWeights> experts;
+  std::vector<GatedMlpWeights> experts;
   int64_t used = 0;  // of each row
   bool normalised = false;
 };
@@ -192,9 +192,9 @@ class AttentionBackend {
   Status rms_norm(const Buffer& x, int64_t rows, const Weight& weight, float epsilon, Buffer& out);
   // out = (activation(x gate^T) * (x up^T)) down^T (+ residual), biases added where there are any.
   // A null residual is left out; it may be &out.
-  Status swiglu(const Buffer& x, int64_t rows, const SwiGluWeights& weights, const Buffer* residual,
-                Buffer& out);
-  // out = the shares of each row's experts in what swiglu gives by their weights (+ residual),
+  Status gated_mlp(const Buffer& x, int64_t rows, const GatedMlpWeights& weights,
+                   const Buffer* residual, Buffer& out);
+  // out = the shares of each row's experts in what gated_mlp gives by their weights (+ residual),
   // which may be null or &out. kUnsupported where the plugin has no such function.
   Status experts(const Buffer& x, int64_t rows, const ExpertWeights& weights,
                  const Buffer* residual, Buffer& out);

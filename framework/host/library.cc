@@ -69,7 +69,7 @@ VtableShape vtable_shape(uint32_t kind) {
                "buffer_destroy", "upload",        "download",
                "sync",           "weight_create", "weight_destroy",
                "embedding",      "linear",        "rms_norm",
-               "swiglu",         "gather_rows",   "kv_create",
+               "gated_mlp",      "gather_rows",   "kv_create",
                "kv_destroy",     "kv_append",     "block_format",
                "block_import",   "block_export",  "block_to_token_major",
                "plan_prepare",   "plan_destroy",  "attention",

@@ -323,8 +323,9 @@ TEST(AttentionTypes, WhatIsSupportedIsSaid) {
     EXPECT_EQ(backend.table().supports(backend.instance(), "attention", DBSA_KV_DTYPE_F32, feature),
               on_cpu())
         << feature;
-  EXPECT_EQ(backend.table().supports(backend.instance(), "swiglu", DBSA_COMPUTE_F32, "gelu_tanh"),
-            on_cpu());
+  EXPECT_EQ(
+      backend.table().supports(backend.instance(), "gated_mlp", DBSA_COMPUTE_F32, "gelu_tanh"),
+      on_cpu());
   EXPECT_EQ(backend.table().supports(backend.instance(), "experts", DBSA_COMPUTE_F32, "softmax"),
             on_cpu());
   EXPECT_EQ(backend.table().supports(backend.instance(), "attention", DBSA_KV_DTYPE_F32, "magic"),

@@ -364,7 +364,7 @@ TEST_F(Refuses, WrongScoreTokens) {
   EXPECT_EQ(with(wide.get(), 0.0f), "score_tokens: x must be 4 wide, got 3");
 }
 
-TEST_F(Refuses, WrongSwiGlu) {
+TEST_F(Refuses, WrongGatedMlp) {
   const Rows ones(12, 1.0f);
   auto wide = backend_.weight(DBSA_WEIGHT_LINEAR, ones, {3, 4});  // gate, up: 4 to 3
   auto back = backend_.weight(DBSA_WEIGHT_LINEAR, ones, {4, 3});
@@ -373,42 +373,46 @@ TEST_F(Refuses, WrongSwiGlu) {
   auto x = backend_.buffer(2, 4);
   auto out = backend_.buffer(2, 4);
   auto narrow = backend_.buffer(2, 3);
-  const auto swiglu = [&](dbsa_swiglu_weights weights, const dbsa_buffer* in,
-                          const dbsa_buffer* residual, dbsa_buffer* to) {
+  const auto gated_mlp = [&](dbsa_gated_mlp_weights weights, const dbsa_buffer* in,
+                             const dbsa_buffer* residual, dbsa_buffer* to) {
     weights.struct_size = sizeof weights;
-    return failure(t().swiglu(self(), in, 2, &weights, residual, to, error()));
+    return failure(t().gated_mlp(self(), in, 2, &weights, residual, to, error()));
   };
-  dbsa_swiglu_weights good = {};
+  dbsa_gated_mlp_weights good = {};
   good.gate = good.up = wide.get();
   good.down = back.get();
-  dbsa_swiglu_weights bad = good;
+  dbsa_gated_mlp_weights bad = good;
   bad.gate = nullptr;
-  EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()), "swiglu: gate is null");
+  EXPECT_EQ(gated_mlp(bad, x.get(), nullptr, out.get()), "gated_mlp: gate is null");
   bad = good;
   bad.down = v3.get();
-  EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()),
-            "swiglu: down must be a LINEAR weight, got VECTOR");
+  EXPECT_EQ(gated_mlp(bad, x.get(), nullptr, out.get()),
+            "gated_mlp: down must be a LINEAR weight, got VECTOR");
   bad = good;
   bad.up = back.get();
-  EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()),
-            "swiglu: gate, up and down must be [m, k], [m, k] and [n, m], got [3, 4], [4, 3] and "
-            "[4, 3]");
+  EXPECT_EQ(
+      gated_mlp(bad, x.get(), nullptr, out.get()),
+      "gated_mlp: gate, up and down must be [m, k], [m, k] and [n, m], got [3, 4], [4, 3] and "
+      "[4, 3]");
   bad = good;
   bad.up_bias = v4.get();
-  EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()), "swiglu: up_bias must have 3 values, got 4");
+  EXPECT_EQ(gated_mlp(bad, x.get(), nullptr, out.get()),
+            "gated_mlp: up_bias must have 3 values, got 4");
   bad = good;
   bad.down_bias = v3.get();
-  EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()),
-            "swiglu: down_bias must have 4 values, got 3");
+  EXPECT_EQ(gated_mlp(bad, x.get(), nullptr, out.get()),
+            "gated_mlp: down_bias must have 4 values, got 3");
   bad = good;
   bad.activation = 2;
-  EXPECT_EQ(swiglu(bad, x.get(), nullptr, out.get()),
-            "swiglu: activation must be SILU (0) or GELU_TANH (1), got 2");
-  EXPECT_EQ(swiglu(good, narrow.get(), nullptr, out.get()), "swiglu: x must be 4 wide, got 3");
-  EXPECT_EQ(swiglu(good, x.get(), nullptr, narrow.get()), "swiglu: out must be 4 wide, got 3");
-  EXPECT_EQ(swiglu(good, x.get(), narrow.get(), out.get()),
-            "swiglu: residual must be 4 wide, got 3");
-  EXPECT_EQ(swiglu(good, x.get(), nullptr, x.get()), "swiglu: out must not be x");
+  EXPECT_EQ(gated_mlp(bad, x.get(), nullptr, out.get()),
+            "gated_mlp: activation must be SILU (0) or GELU_TANH (1), got 2");
+  EXPECT_EQ(gated_mlp(good, narrow.get(), nullptr, out.get()),
+            "gated_mlp: x must be 4 wide, got 3");
+  EXPECT_EQ(gated_mlp(good, x.get(), nullptr, narrow.get()),
+            "gated_mlp: out must be 4 wide, got 3");
+  EXPECT_EQ(gated_mlp(good, x.get(), narrow.get(), out.get()),
+            "gated_mlp: residual must be 4 wide, got 3");
+  EXPECT_EQ(gated_mlp(good, x.get(), nullptr, x.get()), "gated_mlp: out must not be x");
 }
 
 TEST_F(Refuses, WrongExperts) {
@@ -421,11 +425,11 @@ TEST_F(Refuses, WrongExperts) {
   auto x = backend_.buffer(2, 4);
   auto out = backend_.buffer(2, 4);
   auto narrow = backend_.buffer(2, 3);
-  dbsa_swiglu_weights gated = {};
+  dbsa_gated_mlp_weights gated = {};
   gated.struct_size = sizeof gated;
   gated.gate = gated.up = wide.get();
   gated.down = back.get();
-  dbsa_swiglu_weights both[] = {gated, gated};
+  dbsa_gated_mlp_weights both[] = {gated, gated};
   dbsa_expert_weights good = {sizeof good, 1, router.get(), 2, 1, both};
   const auto experts = [&](const auto& change, const dbsa_buffer* in = nullptr,
                            const dbsa_buffer* residual = nullptr, dbsa_buffer* to = nullptr) {

@@ -67,14 +67,14 @@ class ExpertLayer {
     return backend.read(to, rows, sizes.out);
   }
 
-  // What one expert makes of x, by the op `swiglu`.
+  // What one expert makes of x, by the op `gated_mlp`.
   Rows run_expert(Backend& backend, size_t expert, const Rows& x, const Rows* residual) const {
     const Weights weights(backend, *this);
     const int64_t rows = static_cast<int64_t>(x.size()) / sizes.in;
     auto from = backend.buffer(x, sizes.in);
     auto to = residual == nullptr ? backend.buffer(rows, sizes.out)
                                   : backend.buffer(*residual, sizes.out);
-    backend.check(backend.table().swiglu(
+    backend.check(backend.table().gated_mlp(
         backend.instance(), from.get(), rows, &weights.gated[expert],
         residual == nullptr ? nullptr : to.get(), to.get(), backend.error()));
     return backend.read(to, rows, sizes.out);
@@ -89,7 +89,7 @@ class ExpertLayer {
         return kept.back().get();
       };
       for (const Gated& expert : layer.experts) {
-        dbsa_swiglu_weights own = {};
+        dbsa_gated_mlp_weights own = {};
         own.struct_size = sizeof own;
         own.activation = layer.activation;
         own.gate = linear(expert.gate, s.inner, s.in);
@@ -105,7 +105,7 @@ class ExpertLayer {
              s.count,    s.used,           gated.data()};
     }
     std::vector<Backend::Handle<dbsa_weight>> kept;
-    std::vector<dbsa_swiglu_weights> gated;
+    std::vector<dbsa_gated_mlp_weights> gated;
     dbsa_expert_weights all;
   };
 
@@ -183,7 +183,7 @@ TEST_F(Experts, EqualTheOracle) {
         for (const Rows* added : {static_cast<const Rows*>(nullptr), &residual}) {
           const Rows got = layer.run(backend, x, added);
           const double error = worst_row_error(got, layer.oracle(x, added, bf16), sizes.out);
-          // Those of a gated layer; shares add less. See SwiGlu.EqualsTheOracle.
+          // Those of a gated layer; shares add less. See GatedMlp.EqualsTheOracle.
           EXPECT_LE(error, bf16 ? 6e-3 : 4e-6)
               << variant.name() << ", " << sizes.used << " of " << sizes.count << ", form " << form;
           worst = std::max(worst, error);

@@ -144,12 +144,12 @@ TEST(Linear, SumsHaveOneOrderForEachNumberOfRows) {
   }
 }
 
-struct SwiGlu {
+struct GatedMlp {
   int64_t in, inner, out;
   uint32_t activation = DBSA_ACTIVATION_SILU;
   Rows gate, up, down, gate_bias, up_bias, down_bias;
 
-  SwiGlu(std::mt19937_64& random, int64_t in_width, int64_t inner_width, int64_t out_width)
+  GatedMlp(std::mt19937_64& random, int64_t in_width, int64_t inner_width, int64_t out_width)
       : in(in_width), inner(inner_width), out(out_width) {
     const auto matrix = [&](int64_t rows, int64_t width) {
       return random_rows(random, rows * width, 1.0f / std::sqrt(static_cast<float>(width)));
@@ -187,7 +187,7 @@ struct SwiGlu {
     };
     const auto g = linear(gate, inner, in), u = linear(up, inner, in), d = linear(down, out, inner);
     const auto gb = vector(gate_bias), ub = vector(up_bias), db = vector(down_bias);
-    dbsa_swiglu_weights weights = {};
+    dbsa_gated_mlp_weights weights = {};
     weights.struct_size = sizeof weights;
     weights.activation = activation;
     weights.gate = g.get();
@@ -201,14 +201,14 @@ struct SwiGlu {
     const int64_t rows = static_cast<int64_t>(x.size()) / in;
     auto from = backend.buffer(x, in);
     auto to = residual == nullptr ? backend.buffer(rows, out) : backend.buffer(*residual, out);
-    backend.check(backend.table().swiglu(backend.instance(), from.get(), rows, &weights,
-                                         residual == nullptr ? nullptr : to.get(), to.get(),
-                                         backend.error()));
+    backend.check(backend.table().gated_mlp(backend.instance(), from.get(), rows, &weights,
+                                            residual == nullptr ? nullptr : to.get(), to.get(),
+                                            backend.error()));
     return backend.read(to, rows, out);
   }
 };
 
-TEST(SwiGlu, EqualsTheOracle) {
+TEST(GatedMlp, EqualsTheOracle) {
   for (const Variant& variant : variants()) {
     if (variant.kv_dtype != DBSA_KV_DTYPE_F32) continue;
     const bool bf16 = variant.compute == DBSA_COMPUTE_BF16;
@@ -219,7 +219,7 @@ TEST(SwiGlu, EqualsTheOracle) {
                                          {1, 1, 1},
                                          {96, 688, 96}}) {
       std::mt19937_64 random(static_cast<uint64_t>(in * 10007 + inner));
-      SwiGlu layer(random, in, inner, out);
+      GatedMlp layer(random, in, inner, out);
       const int64_t rows = kSanitized ? 11 : 37;
       const Rows x = random_rows(random, rows * in);
       const Rows residual = random_rows(random, rows * out);
@@ -240,15 +240,15 @@ TEST(SwiGlu, EqualsTheOracle) {
         }
       }
     }
-    std::printf("%s: worst row error of SwiGLU %.2e\n", variant.name().c_str(), worst);
+    std::printf("%s: worst row error of a gated layer %.2e\n", variant.name().c_str(), worst);
   }
 }
 
-TEST(SwiGlu, RowsDoNotDependOnThreadsOrOtherRows) {
+TEST(GatedMlp, RowsDoNotDependOnThreadsOrOtherRows) {
   for (const Variant& variant : variants()) {
     if (variant.kv_dtype != DBSA_KV_DTYPE_F32) continue;
     std::mt19937_64 random(12);
-    const SwiGlu layer(random, 2048, 72, 40);
+    const GatedMlp layer(random, 2048, 72, 40);
     const int64_t rows = 700;
     const Rows x = random_rows(random, rows * layer.in);
     Backend one(variant.path, 1, variant.apply({}));
@@ -286,10 +286,10 @@ TEST(Linear, ReadsABufferAnewOnceItIsWritten) {
     const auto vector = backend.weight(DBSA_WEIGHT_VECTOR, random_rows(random, kWidth), {kWidth});
     const Rows rows_of_table = random_rows(random, 2 * kRows * kWidth);
     const auto table = backend.weight(DBSA_WEIGHT_EMBEDDING, rows_of_table, {2 * kRows, kWidth});
-    dbsa_swiglu_weights layer = {};
+    dbsa_gated_mlp_weights layer = {};
     layer.struct_size = sizeof layer;
     layer.gate = layer.up = layer.down = inner.get();
-    const dbsa_swiglu_weights both[] = {layer, layer};
+    const dbsa_gated_mlp_weights both[] = {layer, layer};
     const auto router =
         backend.weight(DBSA_WEIGHT_LINEAR, random_rows(random, 2 * kWidth), {2, kWidth});
     const dbsa_expert_weights experts = {sizeof experts, 0, router.get(), 2, 1, both};
@@ -323,9 +323,9 @@ TEST(Linear, ReadsABufferAnewOnceItIsWritten) {
          [&](dbsa_buffer* from, int32_t, dbsa_buffer* to) {
            return backend.linear(from, kRows, inner.get(), nullptr, nullptr, to);
          }},
-        {"swiglu",
+        {"gated_mlp",
          [&](dbsa_buffer* from, int32_t, dbsa_buffer* to) {
-           return t.swiglu(self, from, kRows, &layer, nullptr, to, error);
+           return t.gated_mlp(self, from, kRows, &layer, nullptr, to, error);
          }},
         {"experts",
          [&](dbsa_buffer* from, int32_t, dbsa_buffer* to) {

@@ -67,7 +67,7 @@ class Layers {
       backend_.check(t.sync(self, error));
     };
     const auto plan = backend_.plan(plan_.describe(kvs_));
-    dbsa_swiglu_weights inner = {};
+    dbsa_gated_mlp_weights inner = {};
     inner.struct_size = sizeof inner;
     inner.gate = gate_.get();
     inner.up = up_.get();
@@ -84,7 +84,7 @@ class Layers {
       check(t.attention(self, plan.get(), layer, q.get(), normed.get(), error));
       check(backend_.linear(normed.get(), kRows, o_.get(), nullptr, x.get(), x.get()));
       check(t.rms_norm(self, x.get(), kRows, norm_.get(), 1e-5f, normed.get(), error));
-      check(t.swiglu(self, normed.get(), kRows, &inner, x.get(), x.get(), error));
+      check(t.gated_mlp(self, normed.get(), kRows, &inner, x.get(), x.get(), error));
     }
     return backend_.read(x, kRows, kWidth);
   }

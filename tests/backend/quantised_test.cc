@@ -272,7 +272,7 @@ TEST_F(Quantised, EmbeddingsAreTheDecodedRows) {
 }
 
 // Any of the three weights may be of blocks.
-TEST_F(Quantised, SwiGluIsThreeLinearLayers) {
+TEST_F(Quantised, GatedMlpIsThreeLinearLayers) {
   const int64_t in = 256, inner = 512, out = 40, rows = 20;
   for (const std::string& path : code_paths()) {
     std::mt19937_64 random(53);
@@ -284,15 +284,15 @@ TEST_F(Quantised, SwiGluIsThreeLinearLayers) {
       const auto g = gate.weight(backend, DBSA_WEIGHT_LINEAR);
       const auto u = mixed == 0 ? up.weight(backend, DBSA_WEIGHT_LINEAR) : up.decoded(backend);
       const auto d = down.weight(backend, DBSA_WEIGHT_LINEAR);
-      dbsa_swiglu_weights weights = {};
+      dbsa_gated_mlp_weights weights = {};
       weights.struct_size = sizeof weights;
       weights.gate = g.get();
       weights.up = u.get();
       weights.down = d.get();
       auto from = backend.buffer(x, in);
       auto to = backend.buffer(rows, out);
-      backend.check(backend.table().swiglu(backend.instance(), from.get(), rows, &weights, nullptr,
-                                           to.get(), backend.error()));
+      backend.check(backend.table().gated_mlp(backend.instance(), from.get(), rows, &weights,
+                                              nullptr, to.get(), backend.error()));
       const Rows got = backend.read(to, rows, out);
       const Rows left = multiply(backend, x, g.get(), in, inner),
                  right = multiply(backend, x, u.get(), in, inner);
@@ -315,12 +315,12 @@ TEST_F(Quantised, ExpertsAreOfBlocksToo) {
     std::mt19937_64 random(57);
     Backend backend(path, 2, bf16());
     std::vector<Backend::Handle<dbsa_weight>> kept;
-    std::vector<dbsa_swiglu_weights> quantised, decoded;
+    std::vector<dbsa_gated_mlp_weights> quantised, decoded;
     for (int64_t e = 0; e < count; ++e) {
       const Blocks gate(random, DBSA_BLOCKS_Q4_K, inner, in),
           up(random, DBSA_BLOCKS_Q8_0, inner, in), down(random, DBSA_BLOCKS_Q6_K, out, inner);
       for (auto* const list : {&quantised, &decoded}) {
-        dbsa_swiglu_weights& own = list->emplace_back();
+        dbsa_gated_mlp_weights& own = list->emplace_back();
         own.struct_size = sizeof own;
         for (const auto& [blocks, at] :
              {std::pair(&gate, &own.gate), std::pair(&up, &own.up), std::pair(&down, &own.down)}) {
@@ -333,7 +333,7 @@ TEST_F(Quantised, ExpertsAreOfBlocksToo) {
     const auto router =
         backend.weight(DBSA_WEIGHT_LINEAR, random_rows(random, count * in, 0.1f), {count, in});
     const Rows x = random_rows(random, rows * in);
-    const auto run = [&](const std::vector<dbsa_swiglu_weights>& experts, int64_t first,
+    const auto run = [&](const std::vector<dbsa_gated_mlp_weights>& experts, int64_t first,
                          int64_t number) {
       const dbsa_expert_weights weights = {sizeof weights, 1, router.get(),
                                            count,          2, experts.data()};

@@ -126,8 +126,8 @@ TEST_F(CallNames, OfABackend) {
     EXPECT_TRUE(backend.embedding(ids, weight, x).ok());
     EXPECT_TRUE(backend.linear(x, 2, {{weight, Weight(), nullptr, y}}).ok());
     EXPECT_TRUE(backend.rms_norm(x, 2, norm, 0.1F, y).ok());
-    const SwiGluWeights swiglu = {matrix(), Weight(), matrix(), Weight(), matrix(), Weight()};
-    EXPECT_TRUE(backend.swiglu(x, 2, swiglu, nullptr, y).ok());
+    const GatedMlpWeights gated_mlp = {matrix(), Weight(), matrix(), Weight(), matrix(), Weight()};
+    EXPECT_TRUE(backend.gated_mlp(x, 2, gated_mlp, nullptr, y).ok());
     ExpertWeights experts = {matrix(), {}, 2, true};
     for (int i = 0; i < 4; ++i)
       experts.experts.push_back({matrix(), Weight(), matrix(), Weight(), matrix(), Weight()});
@@ -158,7 +158,7 @@ TEST_F(CallNames, OfABackend) {
   EXPECT_THAT(called_,
               UnorderedElementsAre(
                   "create", "configure", "describe", "buffer_create", "upload", "download", "sync",
-                  "weight_create", "embedding", "linear", "rms_norm", "swiglu", "experts",
+                  "weight_create", "embedding", "linear", "rms_norm", "gated_mlp", "experts",
                   "layer_norm", "gelu", "add", "scale", "supports", "gather_rows", "score_tokens",
                   "kv_create", "kv_append", "block_format", "block_import", "block_export",
                   "block_to_token_major", "plan_prepare", "attention", "plan_destroy", "kv_destroy",

@@ -100,9 +100,9 @@ class NonsenseBackend : public dbsa::AttentionBackend {
     say("rms_norm");
     return {};
   }
-  Status swiglu(const dbsa_buffer*, int64_t, const dbsa_swiglu_weights&, const dbsa_buffer*,
-                dbsa_buffer*) override {
-    say("swiglu");
+  Status gated_mlp(const dbsa_buffer*, int64_t, const dbsa_gated_mlp_weights&, const dbsa_buffer*,
+                   dbsa_buffer*) override {
+    say("gated_mlp");
     return {};
   }
   Status gather_rows(const dbsa_buffer*, const int64_t*, int64_t, dbsa_buffer*) override {

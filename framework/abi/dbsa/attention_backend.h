@@ -127,7 +127,7 @@ typedef struct dbsa_linear_layer {
 } dbsa_linear_layer;
 
 /* The weights of a gated layer: gate and up [m, k], down [n, m]; biases may be NULL. */
-typedef struct dbsa_swiglu_weights {
+typedef struct dbsa_gated_mlp_weights {
   uint32_t struct_size;
   uint32_t activation; /* DBSA_ACTIVATION_* */
   const dbsa_weight* gate;
@@ -136,7 +136,7 @@ typedef struct dbsa_swiglu_weights {
   const dbsa_weight* up_bias;
   const dbsa_weight* down;
   const dbsa_weight* down_bias;
-} dbsa_swiglu_weights;
+} dbsa_gated_mlp_weights;
 
 /* The weights of a layer of experts, gated layers of which each row gets `used`: those of the
  * largest scores x router^T, of equal scores those of the least index. An expert's share is its
@@ -147,8 +147,8 @@ typedef struct dbsa_expert_weights {
                         */
   const dbsa_weight* router; /* [count, k] */
   int64_t count;
-  int64_t used;                       /* 1..count */
-  const dbsa_swiglu_weights* experts; /* [count]: gate and up [m, k], down [n, m] */
+  int64_t used;                          /* 1..count */
+  const dbsa_gated_mlp_weights* experts; /* [count]: gate and up [m, k], down [n, m] */
 } dbsa_expert_weights;
 
 typedef struct dbsa_attention_backend_vtable {
@@ -197,9 +197,9 @@ typedef struct dbsa_attention_backend_vtable {
                       float epsilon, dbsa_buffer* out, dbsa_error* error);
   /* out = (activation(x gate^T + gate_bias) * (x up^T + up_bias)) down^T (+ down_bias) (+
    * residual), as three linear layers would give it. residual may be NULL; it may be out. [run] */
-  int32_t (*swiglu)(void* instance, const dbsa_buffer* x, int64_t rows,
-                    const dbsa_swiglu_weights* weights, const dbsa_buffer* residual,
-                    dbsa_buffer* out, dbsa_error* error);
+  int32_t (*gated_mlp)(void* instance, const dbsa_buffer* x, int64_t rows,
+                       const dbsa_gated_mlp_weights* weights, const dbsa_buffer* residual,
+                       dbsa_buffer* out, dbsa_error* error);
   /* out[i] = x[indices[i]]. [run] */
   int32_t (*gather_rows)(void* instance, const dbsa_buffer* x, const int64_t* indices,
                          int64_t count, dbsa_buffer* out, dbsa_error* error);
@@ -302,7 +302,7 @@ typedef struct dbsa_attention_backend_vtable {
    * names that are unknown. A host asks before configure, so that it can say what is missing.
    *   attention, dtype DBSA_KV_DTYPE_*:  types (more than one), soft_cap, factor, sink;
    *                                      skips_unseen
-   *   swiglu, dtype DBSA_COMPUTE_*:      gelu_tanh
+   *   gated_mlp, dtype DBSA_COMPUTE_*:   gelu_tanh
    *   experts, dtype DBSA_COMPUTE_*:     softmax (shares as dbsa_expert_weights says)
    * skips_unseen promises that no byte is read of a block of which no row of a plan sees a token,
    * as beyond a window, so that the host need not have it verified.
@@ -310,7 +310,7 @@ typedef struct dbsa_attention_backend_vtable {
   int32_t (*supports)(void* instance, const char* op, uint32_t dtype, const char* feature);
 
   /* ---- layers of experts: as the ops above ---- */
-  /* out = sum over a row's experts, in ascending order, of share * (what swiglu gives of x) (+
+  /* out = sum over a row's experts, in ascending order, of share * (what gated_mlp gives of x) (+
    * residual). residual may be NULL; it may be out. May be NULL: no layer of experts is computed.
    * [run] */
   int32_t (*experts)(void* instance, const dbsa_buffer* x, int64_t rows,

@@ -2,7 +2,7 @@
  *
  * A backend that computes with the blocks of GGUF files returns a dbsa_quantised_weights for the id
  * below (see dbsa_plugin_table.extension). The weights it makes go where all others go: into
- * `linear`, `swiglu`, `embedding`, weight_packed and weight_destroy; weight_adopt takes what
+ * `linear`, `gated_mlp`, `embedding`, weight_packed and weight_destroy; weight_adopt takes what
  * weight_packed gave of them. From any other backend the framework keeps the decoded numbers.
  *
  * The arithmetic is that of DBSA_COMPUTE_BF16 on the decoded numbers: each element of a block is

@@ -37,7 +37,7 @@ Status check_supported(const ModelSpec& spec, Precision precision,
       {several, "attention", precision.kv_dtype, "types", "layers of different attention types"},
       {capped, "attention", precision.kv_dtype, "soft_cap", "soft caps of attention scores"},
       {factors, "attention", precision.kv_dtype, "factor", "LongRoPE's factor"},
-      {gelu, "swiglu", precision.compute, "gelu_tanh", "GELU in gated layers"},
+      {gelu, "gated_mlp", precision.compute, "gelu_tanh", "GELU in gated layers"},
       {experts, "experts", precision.compute, "softmax", "layers of experts"},
   };
   for (const auto& need : needs)

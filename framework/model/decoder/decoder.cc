@@ -198,7 +198,7 @@ Status Decoder::add_attention(const Layer& l, int64_t rows, const host::Buffer& 
 Status Decoder::mlp(const Layer& l, const host::Buffer& from, int64_t rows,
                     const host::Buffer* residual, host::Buffer& out) {
   return l.experts.router ? backend_.experts(from, rows, l.experts, residual, out)
-                          : backend_.swiglu(from, rows, l.mlp, residual, out);
+                          : backend_.gated_mlp(from, rows, l.mlp, residual, out);
 }
 
 // x += mlp(norm(x)?), over the first `rows` rows of x.

@@ -11,7 +11,7 @@ struct Decoder::Layer {
   host::Weight q, k, v, o;
   host::Weight q_bias, k_bias, v_bias, o_bias;
   host::Weight q_norm, k_norm;
-  host::SwiGluWeights mlp;      // or
+  host::GatedMlpWeights mlp;    // or
   host::ExpertWeights experts;  // with a router where the layer has them
 };
 

@@ -10,7 +10,7 @@ host::Weight* Decoder::slot(const ModelTensor& tensor) {
   if (tensor.role == TensorRole::kNorm) return &norm_;
   if (tensor.role == TensorRole::kHead) return &head_;
   Layer& l = layers_[static_cast<size_t>(tensor.layer)];
-  host::SwiGluWeights& mlp =
+  host::GatedMlpWeights& mlp =
       tensor.expert < 0 ? l.mlp : l.experts.experts[static_cast<size_t>(tensor.expert)];
   switch (tensor.role) {
     case TensorRole::kAttentionNorm:
@@ -76,7 +76,7 @@ Status Decoder::load_weights() {
     }
     if (layer.activation == Activation::kGeluTanh) {
       layers_[i].mlp.activation = DBSA_ACTIVATION_GELU_TANH;
-      for (host::SwiGluWeights& expert : experts.experts)
+      for (host::GatedMlpWeights& expert : experts.experts)
         expert.activation = DBSA_ACTIVATION_GELU_TANH;
     }
     changes_outputs_ = changes_outputs_ || layer.attention_output_norm || layer.mlp_output_norm ||

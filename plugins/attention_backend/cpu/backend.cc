@@ -12,8 +12,8 @@ CpuBackend::CpuBackend(Host host, CodePath path)
     : host_(host),
       path_(path),
       linear_{host, path, {}},
-      swiglu_(linear_),
-      experts_(linear_, swiglu_) {
+      gated_mlp_(linear_),
+      experts_(linear_, gated_mlp_) {
   description_ = cpu_name() + ", " + path.name;
   if (path.onednn_f32 || path.onednn_bf16) {
     onednn_ = make_onednn();
@@ -75,7 +75,7 @@ bool CpuBackend::supports(const char* op, uint32_t /*dtype*/, const char* featur
   const std::string name = std::string(op) + " " + feature;
   for (const char* known :
        {"attention types", "attention soft_cap", "attention factor", "attention sink",
-        "attention skips_unseen", "swiglu gelu_tanh", "experts softmax"})
+        "attention skips_unseen", "gated_mlp gelu_tanh", "experts softmax"})
     if (name == known) return true;
   return false;
 }

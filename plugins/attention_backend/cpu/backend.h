@@ -4,8 +4,8 @@
 
 #include "attention.h"
 #include "experts.h"
+#include "gated_mlp.h"
 #include "linear.h"
-#include "swiglu.h"
 
 #include <dbsa/sdk/attention_backend.h>
 #include <dbsa/sdk/quantised_weights.h>
@@ -49,8 +49,8 @@ class CpuBackend : public AttentionBackend, public QuantisedWeights {
                 int64_t count) override;
   Status rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight, float epsilon,
                   dbsa_buffer* out) override;
-  Status swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
-                const dbsa_buffer* residual, dbsa_buffer* out) override;
+  Status gated_mlp(const dbsa_buffer* x, int64_t rows, const dbsa_gated_mlp_weights& weights,
+                   const dbsa_buffer* residual, dbsa_buffer* out) override;
   Status gather_rows(const dbsa_buffer* x, const int64_t* indices, int64_t count,
                      dbsa_buffer* out) override;
 
@@ -111,7 +111,7 @@ class CpuBackend : public AttentionBackend, public QuantisedWeights {
   Host host_;
   CodePath path_;
   LinearContext linear_;
-  SwiGlu swiglu_;
+  GatedMlp gated_mlp_;
   Experts experts_;
   std::shared_ptr<OneDnn> onednn_;
   std::string description_;

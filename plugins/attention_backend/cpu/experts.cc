@@ -54,7 +54,7 @@ void Experts::run(const Rows& x, const dbsa_expert_weights& weights, const float
     const Rows rows = gather(x, k, of);
     auto* products = static_cast<float*>(
         products_.reserve(static_cast<uint64_t>(rows.count * n) * sizeof(float)));
-    swiglu_.run(rows, weights.experts[e], nullptr, products);
+    gated_mlp_.run(rows, weights.experts[e], nullptr, products);
     context_.host.parallel_for(rows.count, row_grain(n), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const auto [row, part] = of[static_cast<size_t>(i)];

@@ -1,7 +1,7 @@
 // A layer of experts: rows are routed, and those of one expert are multiplied together.
 #pragma once
 
-#include "swiglu.h"
+#include "gated_mlp.h"
 
 #include <vector>
 
@@ -9,7 +9,7 @@ namespace dbsa::cpu {
 
 class Experts {
  public:
-  Experts(LinearContext& context, SwiGlu& swiglu) : context_(context), swiglu_(swiglu) {}
+  Experts(LinearContext& context, GatedMlp& gated_mlp) : context_(context), gated_mlp_(gated_mlp) {}
 
   // residual may be null, or out.
   void run(const Rows& x, const dbsa_expert_weights& weights, const float* residual, float* out);
@@ -23,7 +23,7 @@ class Experts {
   Rows gather(const Rows& x, int64_t width, const std::vector<Share>& of);
 
   LinearContext& context_;
-  SwiGlu& swiglu_;
+  GatedMlp& gated_mlp_;
   std::vector<std::vector<Share>> shares_;  // of each expert, rows ascending
   Memory scores_;                           // [rows, count]
   Memory gathered_;                         // [rows of an expert, k]

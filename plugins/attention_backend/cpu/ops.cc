@@ -72,12 +72,13 @@ Status CpuBackend::scale(const dbsa_buffer* x, int64_t rows, float factor, float
   return {};
 }
 
-Status CpuBackend::swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
-                          const dbsa_buffer* residual, dbsa_buffer* out) {
-  DBSA_RETURN_IF_ERROR(check_swiglu(x, rows, weights, residual, out));
+Status CpuBackend::gated_mlp(const dbsa_buffer* x, int64_t rows,
+                             const dbsa_gated_mlp_weights& weights, const dbsa_buffer* residual,
+                             dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_gated_mlp(x, rows, weights, residual, out));
   if (rows == 0) return {};
   change(out);
-  swiglu_.run({x->row(0), rows, x->content}, weights, values_of(residual), out->row(0));
+  gated_mlp_.run({x->row(0), rows, x->content}, weights, values_of(residual), out->row(0));
   return {};
 }
 

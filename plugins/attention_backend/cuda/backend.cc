@@ -18,7 +18,7 @@ namespace {
 constexpr uint32_t kLayout = 0x10000;
 
 constexpr int64_t kLogits = int64_t{16} << 20;  // at a time where tokens are scored: 64 MiB
-constexpr int64_t kSwiGluRows = 4096;  // at a time: bounds the memory of what is in between
+constexpr int64_t kGatedMlpRows = 4096;  // at a time: bounds the memory of what is in between
 
 int64_t padded(int64_t tokens) { return (tokens + kChunk - 1) / kChunk * kChunk; }
 
@@ -346,19 +346,20 @@ Status CudaBackend::linear(const dbsa_buffer* x, int64_t rows, const dbsa_linear
   return {};
 }
 
-Status CudaBackend::swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
-                           const dbsa_buffer* residual, dbsa_buffer* out) {
-  DBSA_RETURN_IF_ERROR(check_swiglu(x, rows, weights, residual, out));
+Status CudaBackend::gated_mlp(const dbsa_buffer* x, int64_t rows,
+                              const dbsa_gated_mlp_weights& weights, const dbsa_buffer* residual,
+                              dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_gated_mlp(x, rows, weights, residual, out));
   if (weights.activation != DBSA_ACTIVATION_SILU)
     return Error{ErrorCode::kUnsupported,
-                 "swiglu: the cuda backend computes SILU only; use the cpu backend", ""};
+                 "gated_mlp: the cuda backend computes SILU only; use the cpu backend", ""};
   if (rows == 0) return {};
   DBSA_ASSIGN_OR_RETURN(const void* from, rounded(*x, rows));
   change(out);
   const int64_t inner = weights.gate->rows, width = weights.gate->width;
   const int64_t outer = weights.down->rows;
   const Number type = weights.down->type;
-  const int64_t most = std::min(rows, kSwiGluRows);
+  const int64_t most = std::min(rows, kGatedMlpRows);
   const int64_t apart = (most * inner + 63) / 64 * 64;  // both aligned as the library expects
   DBSA_RETURN_IF_ERROR(hidden_.reserve(pool_, static_cast<uint64_t>(2 * apart) * sizeof(float)));
   DBSA_RETURN_IF_ERROR(inner_.reserve(pool_, static_cast<uint64_t>(most * inner) * bytes_of(type)));

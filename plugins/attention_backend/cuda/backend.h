@@ -48,8 +48,8 @@ class CudaBackend : public AttentionBackend {
                 int64_t count) override;
   Status rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight, float epsilon,
                   dbsa_buffer* out) override;
-  Status swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
-                const dbsa_buffer* residual, dbsa_buffer* out) override;
+  Status gated_mlp(const dbsa_buffer* x, int64_t rows, const dbsa_gated_mlp_weights& weights,
+                   const dbsa_buffer* residual, dbsa_buffer* out) override;
   Status gather_rows(const dbsa_buffer* x, const int64_t* indices, int64_t count,
                      dbsa_buffer* out) override;
 
@@ -136,7 +136,7 @@ class CudaBackend : public AttentionBackend {
   DeviceMemory rounded_;
   uint64_t rounded_content_ = 0;
   int64_t rounded_rows_ = 0;
-  DeviceMemory hidden_;   // of a SwiGLU layer: gate and up
+  DeviceMemory hidden_;   // of a gated layer: gate and up
   DeviceMemory inner_;    // and their product
   DeviceMemory indices_;  // of rows or tokens
   DeviceMemory logits_;   // of some rows

@@ -242,7 +242,7 @@ inline std::string shape_of(const dbsa_weight& weight) {
 }
 
 // The weights of a gated layer among themselves.
-inline Status check_gated(const char* op, const dbsa_swiglu_weights& weights) {
+inline Status check_gated(const char* op, const dbsa_gated_mlp_weights& weights) {
   DBSA_RETURN_IF_ERROR(check_weight(op, "gate", weights.gate, DBSA_WEIGHT_LINEAR));
   DBSA_RETURN_IF_ERROR(check_weight(op, "up", weights.up, DBSA_WEIGHT_LINEAR));
   DBSA_RETURN_IF_ERROR(check_weight(op, "down", weights.down, DBSA_WEIGHT_LINEAR));
@@ -262,13 +262,14 @@ inline Status check_gated(const char* op, const dbsa_swiglu_weights& weights) {
   return check_bias(op, "down_bias", weights.down_bias, weights.down->rows);
 }
 
-inline Status check_swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
-                           const dbsa_buffer* residual, const dbsa_buffer* out) {
-  DBSA_RETURN_IF_ERROR(check_gated("swiglu", weights));
-  DBSA_RETURN_IF_ERROR(check_buffer("swiglu", "x", x, rows, weights.gate->width));
-  DBSA_RETURN_IF_ERROR(check_buffer("swiglu", "out", out, rows, weights.down->rows));
-  DBSA_RETURN_IF_ERROR(check_distinct("swiglu", "x", x, out));
-  return check_residual("swiglu", residual, rows, weights.down->rows);
+inline Status check_gated_mlp(const dbsa_buffer* x, int64_t rows,
+                              const dbsa_gated_mlp_weights& weights, const dbsa_buffer* residual,
+                              const dbsa_buffer* out) {
+  DBSA_RETURN_IF_ERROR(check_gated("gated_mlp", weights));
+  DBSA_RETURN_IF_ERROR(check_buffer("gated_mlp", "x", x, rows, weights.gate->width));
+  DBSA_RETURN_IF_ERROR(check_buffer("gated_mlp", "out", out, rows, weights.down->rows));
+  DBSA_RETURN_IF_ERROR(check_distinct("gated_mlp", "x", x, out));
+  return check_residual("gated_mlp", residual, rows, weights.down->rows);
 }
 
 inline Status check_experts(const dbsa_buffer* x, int64_t rows, const dbsa_expert_weights& weights,
@@ -291,7 +292,7 @@ inline Status check_experts(const dbsa_buffer* x, int64_t rows, const dbsa_exper
   DBSA_RETURN_IF_ERROR(check_rows("experts", "out", out, 0, rows));
   DBSA_RETURN_IF_ERROR(check_distinct("experts", "x", x, out));
   for (int64_t i = 0; i < weights.count; ++i) {
-    const dbsa_swiglu_weights& expert = weights.experts[i];
+    const dbsa_gated_mlp_weights& expert = weights.experts[i];
     const std::string where = "experts: expert " + std::to_string(i);
     DBSA_RETURN_IF_ERROR(check_gated(where.c_str(), expert));
     if (expert.gate->width != width || expert.down->rows != out->width) {

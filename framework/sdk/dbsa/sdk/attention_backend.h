@@ -36,8 +36,9 @@ class AttentionBackend {
                         int64_t count) = 0;
   virtual Status rms_norm(const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight,
                           float epsilon, dbsa_buffer* out) = 0;
-  virtual Status swiglu(const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights& weights,
-                        const dbsa_buffer* residual, dbsa_buffer* out) = 0;
+  virtual Status gated_mlp(const dbsa_buffer* x, int64_t rows,
+                           const dbsa_gated_mlp_weights& weights, const dbsa_buffer* residual,
+                           dbsa_buffer* out) = 0;
   virtual Status gather_rows(const dbsa_buffer* x, const int64_t* indices, int64_t count,
                              dbsa_buffer* out) = 0;
 
@@ -168,10 +169,11 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
       return sdk::guard(
           error, [&] { return sdk::backend(instance).rms_norm(x, rows, weight, epsilon, out); });
     },
-    [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_swiglu_weights* weights,
+    [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_gated_mlp_weights* weights,
        const dbsa_buffer* residual, dbsa_buffer* out, dbsa_error* error) noexcept {
-      return sdk::guard(
-          error, [&] { return sdk::backend(instance).swiglu(x, rows, *weights, residual, out); });
+      return sdk::guard(error, [&] {
+        return sdk::backend(instance).gated_mlp(x, rows, *weights, residual, out);
+      });
     },
     [](void* instance, const dbsa_buffer* x, const int64_t* indices, int64_t count,
        dbsa_buffer* out, dbsa_error* error) noexcept {

@@ -1,4 +1,4 @@
-#include "swiglu.h"
+#include "gated_mlp.h"
 
 #include "linear_tiles.h"
 
@@ -11,8 +11,8 @@ constexpr int64_t kRowsPerPass = 512;
 
 }  // namespace
 
-void SwiGlu::run(const Rows& x, const dbsa_swiglu_weights& weights, const float* residual,
-                 float* out) {
+void GatedMlp::run(const Rows& x, const dbsa_gated_mlp_weights& weights, const float* residual,
+                   float* out) {
   for (int64_t row = 0; row < x.count; row += kRowsPerPass) {
     const Rows part = {x.data + row * weights.gate->width, std::min(kRowsPerPass, x.count - row),
                        x.content};
@@ -21,8 +21,8 @@ void SwiGlu::run(const Rows& x, const dbsa_swiglu_weights& weights, const float*
   }
 }
 
-void SwiGlu::run_rows(const Rows& x, const dbsa_swiglu_weights& weights, const float* residual,
-                      float* out) {
+void GatedMlp::run_rows(const Rows& x, const dbsa_gated_mlp_weights& weights, const float* residual,
+                        float* out) {
   const TileMatrix* gate = weights.gate->packed->tiles();
   const TileMatrix* up = weights.up->packed->tiles();
   const TileMatrix* down = weights.down->packed->tiles();

@@ -5,15 +5,15 @@
 
 namespace dbsa::cpu {
 
-class SwiGlu {
+class GatedMlp {
  public:
-  explicit SwiGlu(LinearContext& context) : context_(context) {}
+  explicit GatedMlp(LinearContext& context) : context_(context) {}
 
   // residual may be null, or out.
-  void run(const Rows& x, const dbsa_swiglu_weights& weights, const float* residual, float* out);
+  void run(const Rows& x, const dbsa_gated_mlp_weights& weights, const float* residual, float* out);
 
  private:
-  void run_rows(const Rows& x, const dbsa_swiglu_weights& weights, const float* residual,
+  void run_rows(const Rows& x, const dbsa_gated_mlp_weights& weights, const float* residual,
                 float* out);
 
   LinearContext& context_;
