@@ -16,6 +16,7 @@
 #include "model/sentence/sentence_encoder.h"
 #include "pipeline/answer/query_request.h"
 #include "pipeline/model_fit.h"
+#include "pipeline/pool/index_check.h"
 
 namespace dbsa::cli {
 namespace {
