@@ -68,7 +68,7 @@ class Encoder {
   static Status check_room(const EncodeNeed& need);
 
   // Computes and publishes what `need` lists. A stored block that proves corrupt on the way is
-  // discarded and computed anew, and counted in repaired(). On kCancelled, and on any error, what
+  // discarded and computed again, and counted in repaired(). On kCancelled, and on any error, what
   // is done is published first.
   // keep_in_memory: a block that the store cannot take (read-only, full) is kept in the cache, with
   // a warning, and is no error.

@@ -48,7 +48,7 @@ struct EncodeReport {
   int64_t blocks_encoded = 0;
   int64_t tokens_encoded = 0;
   uint64_t bytes_stored = 0;    // KV planes put into the store
-  int64_t blocks_repaired = 0;  // stored bytes found wrong and computed anew
+  int64_t blocks_repaired = 0;  // stored bytes found wrong and computed again
   uint64_t kv_bytes = 0;        // of the whole pool
   bool index_reused = false;
   std::vector<std::string> labels;  // to choose from, in byte order
@@ -158,7 +158,7 @@ struct LabelRows {
 Result<LabelRows> read_labels(const DataSettings& data, std::span<const Example> demonstrations);
 
 struct OpenOptions {
-  // Hash the weights and the packed weights again, whatever is remembered of them.
+  // Hash the weights and the packed weights again, even if their hashes are remembered.
   bool rehash_weights = false;
 };
 

@@ -175,7 +175,7 @@ Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, 
   answer.seconds.load += loading.seconds();
 
   const Stopwatch prefilling;
-  // Blocks that are computed anew are tokens before the query's own, nothing else.
+  // Blocks that are computed again are tokens before the query's own, nothing else.
   std::vector<int32_t> ids;
   if (settings.recompute)
     for (const SelectedBlock& selected : request.selection.blocks) {
@@ -323,7 +323,7 @@ std::vector<Result<Outcome>> Engine::answer_together(std::span<const std::string
 int64_t Engine::batch_size() const {
   const Settings& settings = impl_->settings;
   if (settings.model.batch_size > 0) return settings.model.batch_size;
-  // Where a query reads its blocks anew its rows are many, and a vote has none at all.
+  // Where a query reads its blocks again its rows are many, and a vote has none at all.
   const bool alone = settings.recompute || settings.decoding.method == DecodingMethod::kVote;
   return alone ? 1 : kAutomaticBatch;
 }

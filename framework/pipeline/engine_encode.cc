@@ -34,7 +34,7 @@ Result<std::optional<Pool>> Engine::Impl::previous_pool() const {
   Result<Pool> previous = read_pool_manifest(pool_manifest_path(settings.store_path, pool_id));
   if (previous.ok()) return std::optional<Pool>(std::move(previous).value());
   if (previous.error().code == ErrorCode::kCorrupt)
-    services.log(host::LogLevel::kWarning, previous.error().message + "; dealing blocks anew");
+    services.log(host::LogLevel::kWarning, previous.error().message + "; dealing blocks again");
   else if (previous.error().code != ErrorCode::kNotFound)
     return previous.error();
   return std::optional<Pool>();

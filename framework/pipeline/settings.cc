@@ -95,7 +95,7 @@ Status check_fields(const DataSettings& data) {
 Status check_recompute(const Settings& settings) {
   if (!settings.recompute || settings.selection.positions == Positions::kContiguous) return {};
   return Error{ErrorCode::kConfig,
-               "selection.recompute: chosen blocks that are computed anew stand end to end; write "
+               "selection.recompute: chosen blocks that are computed again stand end to end; write "
                "positions = \"contiguous\"",
                "/selection/recompute"};
 }

@@ -301,7 +301,7 @@ TEST_F(ExplainTest, WithoutStoredBlocksNothingIsEncoded) {
   const ProcessResult words = cli({"explain", pipeline, "--set", "selection.recompute=true"});
   EXPECT_THAT(words.out, HasSubstr("\nencode     nothing: no stored keys and values are used\n"));
   EXPECT_THAT(words.out, HasSubstr(" tokens, and 3 blocks of about "));
-  EXPECT_THAT(words.out, HasSubstr(" computed anew\n"));
+  EXPECT_THAT(words.out, HasSubstr(" computed again\n"));
 }
 
 TEST_F(ExplainTest, AVoteComputesNothing) {

@@ -149,7 +149,7 @@ TEST_F(StoreCommandTest, VerifyNamesADamagedBlockAndExitsWith5) {
   const ProcessResult result = cli({"store", "verify", path("store")});
   EXPECT_EQ(result.exit_code, 5);
   EXPECT_THAT(result.out, HasSubstr(std::filesystem::path(pack).filename().string()));
-  EXPECT_THAT(result.out, HasSubstr("1 fault; damaged blocks are computed anew when they are next "
+  EXPECT_THAT(result.out, HasSubstr("1 fault; damaged blocks are computed again when they are next "
                                     "used\n"));
   const ProcessResult as_json = cli({"store", "verify", path("store"), "--json"});
   EXPECT_EQ(as_json.exit_code, 5);

@@ -1,4 +1,4 @@
-// selection.recompute: chosen blocks computed anew for every query, as one dense prompt.
+// selection.recompute: chosen blocks computed again for every query, as one dense prompt.
 #include <filesystem>
 #include <iostream>
 
@@ -56,15 +56,15 @@ TEST_F(EngineTest, RecomputingEverythingIsDenseStoredIcl) {
   EngineHarness::Overrides stored = all;
   stored.push_back({"decoding.method", "\"likelihood\""});
   auto dense = open(stored);
-  auto anew = open(recompute(all));
+  auto again = open(recompute(all));
   ASSERT_TRUE(dense->engine().encode(false, {}).ok());
-  ASSERT_TRUE(anew->engine().encode(false, {}).ok());
+  ASSERT_TRUE(again->engine().encode(false, {}).ok());
   const auto queries = dense->engine().load_queries();
   ASSERT_TRUE(queries.ok());
   double worst = 0;
   for (const Example& query : *queries) {
     const auto a = dense->engine().answer(query.text);
-    const auto b = anew->engine().answer(query.text);
+    const auto b = again->engine().answer(query.text);
     ASSERT_TRUE(a.ok() && b.ok());
     EXPECT_EQ(a->label.text, b->label.text);
     EXPECT_EQ(a->selected_tokens, b->selected_tokens);
@@ -125,7 +125,7 @@ TEST_F(EngineTest, RecomputedBlocksStandEndToEnd) {
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kConfig);
   EXPECT_EQ(refused.error().message,
-            "--set selection.recompute: chosen blocks that are computed anew stand end to end; "
+            "--set selection.recompute: chosen blocks that are computed again stand end to end; "
             "write positions = \"contiguous\"");
 }
 

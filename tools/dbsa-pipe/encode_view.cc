@@ -49,7 +49,7 @@ void EncodeView::finish(const EncodeReport& report) {
   }
   if (reused > 0) line += ", " + human_count(reused) + " found in the store";
   if (report.blocks_repaired > 0)
-    line += ", " + human_count(report.blocks_repaired) + " found damaged and computed anew";
+    line += ", " + human_count(report.blocks_repaired) + " found damaged and computed again";
   terminal_.note(line);
 }
 

@@ -127,11 +127,12 @@ void print_request(const Findings& found, const PipelineCost& cost, Terminal& te
                  counted(cost.selected_blocks, "block") + " vote");
     return;
   }
-  const bool anew = found.settings.recompute;
+  const bool again = found.settings.recompute;
   std::string before;
   if (cost.selected_blocks > 0)
-    before = (anew ? ", and " : ", over ") + counted(cost.selected_blocks, "block") + " of about " +
-             counted(cost.selected_tokens, "token") + (anew ? " computed anew" : "");
+    before = (again ? ", and " : ", over ") + counted(cost.selected_blocks, "block") +
+             " of about " + counted(cost.selected_tokens, "token") +
+             (again ? " computed again" : "");
   terminal.out("request    " + human_work(cost.request.total()) + ": a query of " +
                counted(cost.query_tokens, "token") + before);
   if (cost.kv_loaded_bytes < cost.kv_all_layers_bytes)

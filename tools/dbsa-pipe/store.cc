@@ -232,7 +232,7 @@ Result<int> verify(StoreTarget& target, const CommandLine& line, Terminal& termi
       terminal.out(terminal.out_style(Style::kGreen, "ok") + "  " + what + ", no faults");
     else
       terminal.out(what + ", " + counted(count, "fault") +
-                   "; damaged blocks are computed anew when they are next used");
+                   "; damaged blocks are computed again when they are next used");
   }
   return sound ? 0 : exit_code(ErrorCode::kRun);
 }

@@ -67,7 +67,7 @@ typedef struct dbsa_kv_store_vtable {
   uint32_t struct_size;
   /* Whether the store has the block (*found 0 or 1). [any] */
   int32_t (*contains)(void* instance, const uint8_t* key, int32_t* found, dbsa_error* error);
-  /* Opens a view, valid until release, whatever else happens to the store.
+  /* Opens a view, valid until release, no matter what else happens to the store.
    * DBSA_ERROR_NOT_FOUND when absent. No byte of a plane is read. [any] */
   int32_t (*get)(void* instance, const uint8_t* key, dbsa_kv_view* view, dbsa_error* error);
   /* Ends a view. [any] */
@@ -84,7 +84,7 @@ typedef struct dbsa_kv_store_vtable {
   /* Makes all that was put durable and visible to other processes; nothing to do is DBSA_OK. A
    * crash before it returns leaves the old state or the new one. [run] */
   int32_t (*publish)(void* instance, dbsa_error* error);
-  /* Forgets a block whose bytes proved wrong, so that a later put stores it anew. [run] */
+  /* Forgets a block whose bytes proved wrong, so that a later put stores it again. [run] */
   int32_t (*discard)(void* instance, const uint8_t* key, dbsa_error* error);
   /* Lists all blocks, in no order. [any] */
   int32_t (*list)(void* instance, const dbsa_kv_entry_sink* sink, dbsa_error* error);

@@ -45,7 +45,7 @@ Result<uint64_t> Hdf5Store::maintain(const std::function<Status()>& work) {
   std::error_code ignored;
   if (!std::filesystem::exists(settings_.path / "packs", ignored)) return uint64_t{0};
   if (Status locked = lock_.acquire_exclusive(); !locked.ok()) {
-    writing_ = false;  // the next put locks anew
+    writing_ = false;  // the next put locks again
     return std::move(locked).error();
   }
   kv_pack::remove_leftovers(settings_.path / "packs", host_);

@@ -54,7 +54,7 @@ Status StoreLock::acquire_exclusive() {
   DBSA_RETURN_IF_ERROR(open_file());
   const int code = lock_file(file_.get(), LOCK_EX | LOCK_NB);
   if (code == 0) return {};
-  // A failed conversion has dropped the shared lock; the next put takes it anew.
+  // A failed conversion has dropped the shared lock; the next put takes it again.
   shared_ = false;
   if (code != EWOULDBLOCK) return write_error(root_, "locking the store", code);
   return Error{ErrorCode::kEnvironment,
