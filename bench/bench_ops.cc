@@ -50,7 +50,10 @@ class Ops {
         backend_(plugins_.backend()) {
     precision_ =
         choose_precision({.path = "", .dtype = FLAGS_dtype, .kv_dtype = FLAGS_kv_dtype}, *weights_);
-    if (precision_.quantised && !backend_.block_types().empty()) decoded_ = TensorDtype::kBlocks;
+    if (precision_.quantised) {
+      decoded_ = TensorDtype::kBF16;
+      kept_ = backend_.block_types();
+    }
     must(configure_backend(config_, precision_, backend_));
     bf16_ = precision_.compute == DBSA_COMPUTE_BF16;
     report.note("backend", backend_.describe());
@@ -119,7 +122,7 @@ class Ops {
   // One linear layer of every layer of the model in turn, so that weights come from memory.
   void linear(const std::string& name, int64_t out, int64_t in) {
     std::vector<host::Weight> weights(static_cast<size_t>(config_.layers));
-    const WeightLoader load(*weights_, backend_, "", nullptr, decoded_);
+    const WeightLoader load(*weights_, backend_, "", nullptr, decoded_, kept_);
     for (size_t i = 0; i < weights.size(); ++i)
       must(load.linear(name_of(i, name), out, in, weights[i]));
     for (const int64_t rows : {1, 8, 32, 128, 512, 2048}) {
@@ -145,7 +148,7 @@ class Ops {
   // Of the first layer's weight as it is computed with.
   double bytes_of(const std::string& name, int64_t out, int64_t in) {
     const int64_t shape[] = {out, in};
-    const TensorData data = must(weights_->read(name, shape, decoded_));
+    const TensorData data = must(weights_->read(name_of(0, name), shape, decoded_, kept_));
     if (data.view.dtype == TensorDtype::kBlocks) return static_cast<double>(data.view.bytes);
     return (bf16_ ? 2.0 : 4.0) * static_cast<double>(out * in);
   }
@@ -154,7 +157,7 @@ class Ops {
   // row by as many of the weight's rows as 256 KiB hold.
   void in_cache(const std::string& name, const host::Buffer& x, int64_t out, int64_t in) {
     const int64_t shape[] = {out, in};
-    const TensorData data = must(weights_->read(name_of(0, name), shape, decoded_));
+    const TensorData data = must(weights_->read(name_of(0, name), shape, decoded_, kept_));
     if (data.view.dtype != TensorDtype::kBlocks) return;
     const auto row_bytes = static_cast<int64_t>(data.view.bytes) / out;
     const int64_t rows = std::min(out, std::max<int64_t>(64, (256 << 10) / row_bytes / 64 * 64));
@@ -173,8 +176,8 @@ class Ops {
   // Two matrices of inner by hidden and one of hidden by inner, of every layer in turn.
   void gated_mlp() {
     const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
-    std::vector<host::GatedMlpWeights> layers(static_cast<size_t>(config_.layers));
-    const WeightLoader load(*weights_, backend_, "", nullptr, decoded_);
+    std::vector<host::SwiGluWeights> layers(static_cast<size_t>(config_.layers));
+    const WeightLoader load(*weights_, backend_, "", nullptr, decoded_, kept_);
     for (size_t i = 0; i < layers.size(); ++i) {
       must(load.linear(name_of(i, "mlp.gate_proj"), inner, hidden, layers[i].gate));
       must(load.linear(name_of(i, "mlp.up_proj"), inner, hidden, layers[i].up));
@@ -480,7 +483,8 @@ class Ops {
   host::AttentionBackend backend_;
   Precision precision_;
   bool bf16_ = false;
-  TensorDtype decoded_ = TensorDtype::kF32;  // kBlocks: blocks stay as they are
+  TensorDtype decoded_ = TensorDtype::kF32;
+  std::span<const uint32_t> kept_;  // blocks that stay as they are
   Ceilings ceilings_;
 };
 

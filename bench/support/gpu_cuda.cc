@@ -43,7 +43,7 @@ cuda::DeviceMemory device_memory(uint64_t bytes) {
   return must(cuda::DeviceMemory::make(cuda::make_gpu_pool(0), bytes));
 }
 
-// Numbers of either sign and a size of 0.5 to 2, whatever bits the others of a word have.
+// Numbers of either sign and a size of 0.5 to 2, for any other bits of a word.
 cuda::DeviceMemory random_numbers(int64_t count, unsigned seed) {
   std::mt19937_64 random(seed);
   std::vector<uint64_t> words(static_cast<size_t>(count / 4));

@@ -25,7 +25,7 @@ uint32_t inner_kind(const json& key) {
 }
 
 // Puts the schemas of inner plugins where a stage's schema has `type = "object"` alone, and finds
-// their manifests. given: the stage's table, whatever is wrong with it.
+// their manifests. given: the stage's table, faults included.
 void merge_inner(json& schema, const json& given, const PluginRegistry& registry,
                  ResolvedStage& stage, Faults& faults) {
   const std::string name(kind_name(stage.kind));
@@ -129,8 +129,8 @@ std::string text_at(const json& given, const char* table, const char* key) {
   return value.is_string() ? value.get<std::string>() : "";
 }
 
-// These look at what the user wrote, whatever else is wrong with it, so that all faults show at
-// once.
+// These look at what the user wrote, even if something else is wrong with it, so that all faults
+// show at once.
 void check_combinations(const json& given, Faults& faults) {
   const auto selection = given.find("selection");
   if (selection != given.end() && selection->contains("ratio") && selection->contains("count"))

@@ -17,7 +17,7 @@ int64_t pool_blocks(const PoolShape& pool) {
   return static_cast<int64_t>(pool.block_lengths.size());
 }
 
-// Blocks that are selected whatever the query: the prefix and the anchors, which begin the pool.
+// Blocks that are selected for every query: the prefix and the anchors, which begin the pool.
 int64_t fixed_blocks(const PoolShape& pool) {
   return std::min(std::max(pool.anchor_blocks, prefix_blocks(pool)), pool_blocks(pool));
 }

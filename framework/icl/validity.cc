@@ -102,14 +102,36 @@ class Repetitions {
   std::unordered_map<std::string, std::set<std::vector<std::string>>> labels_of_;
 };
 
+// What a label is in lower case: also as Turkish and Azeri have it, where the letters with and
+// without a dot are two, I and \u0131, \u0130 and i. Only the first where they are equal.
+std::vector<std::string> folded_label(const std::string& label) {
+  std::string turkish;
+  const std::string composed = to_nfc(label);
+  for (std::string_view rest = composed; !rest.empty();) {
+    const bool dotted = rest.starts_with("\u0130");
+    if (dotted)
+      turkish += 'i';
+    else if (rest.front() == 'I')
+      turkish += "\u0131";
+    else
+      turkish += rest.front();
+    rest.remove_prefix(dotted ? 2 : 1);
+  }
+  std::vector<std::string> folded = {folded_text(label), folded_text(turkish)};
+  if (folded[0] == folded[1]) folded.pop_back();
+  return folded;
+}
+
 // Labels by what they are the same in.
 class FoldedLabels {
  public:
   FoldedLabels(std::span<const std::string> labels, Count& near_equal)
       : exact_(labels.begin(), labels.end()) {
     for (const std::string& label : labels) {
-      const auto [known, is_new] = first_.emplace(folded_text(label), label);
-      if (!is_new) add(visibly_quoted(known->second) + " and " + visibly_quoted(label), near_equal);
+      const std::vector<std::string> folded = folded_label(label);
+      if (const std::string* known = find(folded))
+        add(visibly_quoted(*known) + " and " + visibly_quoted(label), near_equal);
+      for (const std::string& text : folded) first_.emplace(text, label);
     }
   }
 
@@ -118,13 +140,19 @@ class FoldedLabels {
     const auto is_known = [&](const std::string& label) { return exact_.contains(to_nfc(label)); };
     if (std::any_of(expected.begin(), expected.end(), is_known)) return;
     for (const std::string& label : expected)
-      if (const auto known = first_.find(folded_text(label)); known != first_.end())
-        return add(
-            line(query) + ": " + visibly_quoted(label) + " for " + visibly_quoted(known->second),
-            near_expected);
+      if (const std::string* known = find(folded_label(label)))
+        return add(line(query) + ": " + visibly_quoted(label) + " for " + visibly_quoted(*known),
+                   near_expected);
   }
 
  private:
+  // The first label that is one of these, or null.
+  const std::string* find(std::span<const std::string> folded) const {
+    for (const std::string& text : folded)
+      if (const auto known = first_.find(text); known != first_.end()) return &known->second;
+    return nullptr;
+  }
+
   std::set<std::string, std::less<>> exact_;
   std::unordered_map<std::string, std::string> first_;
 };

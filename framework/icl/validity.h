@@ -17,7 +17,8 @@ struct Count {
   std::vector<std::string> examples;  // three at most
 };
 
-// Texts are the same here if they differ only in case, white space or normal form.
+// Texts are the same here if they differ only in case, white space or normal form; of labels in the
+// case of Turkish, too.
 struct DataValidity {
   Count queries_in_demonstrations;  // queries whose text a demonstration has
   Count texts_with_two_labels;      // demonstrations' texts that stand under different labels

@@ -158,7 +158,7 @@ struct LabelRows {
 Result<LabelRows> read_labels(const DataSettings& data, std::span<const Example> demonstrations);
 
 struct OpenOptions {
-  // Hash the weights and the packed weights again, whatever is remembered of them.
+  // Hash the weights and the packed weights again, even if their hashes are remembered.
   bool rehash_weights = false;
 };
 

@@ -175,7 +175,7 @@ class Painter {
   void paint_diagonal(size_t row, const Visible& segment, int64_t column, int64_t ahead,
                       Shade shade) {
     const bool own = static_cast<size_t>(segment.block) == row;
-    // Own tokens are their rows, whatever stands before them.
+    // Own tokens are their rows, regardless of what stands before them.
     const double shift = place(own ? -segment.first_token : ahead);
     const double right = place(segment.length), low = place(length(row));
     Polygon polygon = {{0, 0}, {right, 0}, {right, low}, {0, low}};

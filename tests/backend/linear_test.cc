@@ -265,7 +265,7 @@ TEST(GatedMlp, RowsDoNotDependOnThreadsOrOtherRows) {
   }
 }
 
-// A backend may keep what it made of activations. Whatever writes to a buffer makes them others.
+// A backend may keep what it made of activations. What writes to a buffer changes them.
 TEST(Linear, ReadsABufferAnewOnceItIsWritten) {
   constexpr int64_t kRows = 5, kWidth = 40;
   for (const Variant& variant : variants()) {

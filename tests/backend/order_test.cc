@@ -48,7 +48,7 @@ class Layers {
     plan_.add_range(kRows / 2, 30);
   }
 
-  // Apart: after every op all that it may have written is read, and written anew.
+  // Apart: after every op all that it may have written is read and rewritten.
   Rows run(bool apart) {
     const Backend::Vtable& t = backend_.table();
     void* const self = backend_.instance();

@@ -178,7 +178,7 @@ TEST_F(BadPositions, DemonstrationsThatAreTooLong) {
   expect_refusal(both);
   EXPECT_EQ(say("encode"), both);
 
-  // Read anew for each query, the others can be shown; a vote reads none.
+  // Read again for each query, the others can be shown; a vote reads none.
   const ProcessResult shown =
       cli({"validate", path("pipeline.toml"), "--skip-queries", "--set", "selection.recompute=true",
            "--set", "selection.count=1", "--set", "mask_pattern.plugin=self"});

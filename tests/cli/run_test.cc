@@ -134,10 +134,10 @@ TEST_F(RunTest, SaysWhatInt8Changes) {
                                   "model.kv_error_queries=0", "--json"});
   ASSERT_EQ(none.exit_code, 0) << none.error;
   EXPECT_EQ(json::parse(none.out).at("totals").at("kv_error"), nullptr);
-  const ProcessResult anew = cli({"run", pipeline, "--set", "model.kv_dtype=int8", "--set",
-                                  "selection.recompute=true", "--json"});
-  ASSERT_EQ(anew.exit_code, 0) << anew.error;
-  EXPECT_EQ(json::parse(anew.out).at("totals").at("kv_error"), nullptr) << "nothing is stored";
+  const ProcessResult again = cli({"run", pipeline, "--set", "model.kv_dtype=int8", "--set",
+                                   "selection.recompute=true", "--json"});
+  ASSERT_EQ(again.exit_code, 0) << again.error;
+  EXPECT_EQ(json::parse(again.out).at("totals").at("kv_error"), nullptr) << "nothing is stored";
 }
 
 // Also where the labels' tokens are counted for a warning.
@@ -365,7 +365,7 @@ TEST_F(RunTest, RegroupDealsAnew) {
   json report = json::parse(cli({"encode", pipeline, "--json"}).out);
   EXPECT_EQ(report.at("blocks"), 7);
   EXPECT_EQ(report.at("blocks_encoded"), 1);
-  // ... and dealing anew mixes them all.
+  // ... and dealing again mixes them all.
   report = json::parse(cli({"encode", pipeline, "--json", "--regroup"}).out);
   EXPECT_GT(report.at("blocks_encoded"), 1);
   report = json::parse(cli({"encode", pipeline, "--json"}).out);

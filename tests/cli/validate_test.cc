@@ -67,7 +67,7 @@ TEST_F(ValidateTest, SetTakesWhatCannotStandBesideIt) {
   EXPECT_FALSE(self.contains("anchor_blocks"));
   EXPECT_EQ(self.at("encode_positions"), "global");
   EXPECT_FALSE(config({"--set", "kv_store.plugin=memory"}).at("kv_store").contains("path"));
-  // In whatever order they are given.
+  // In any order.
   EXPECT_EQ(config({"--set", "mask_pattern.anchor_blocks=3", "--set", "mask_pattern.plugin=dbsa"})
                 .at("mask_pattern")
                 .at("anchor_blocks"),

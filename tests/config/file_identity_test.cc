@@ -1,5 +1,5 @@
-// Whether a file is still as it was opened: what is overwritten in place is noticed, whatever its
-// times are made to say, and what is replaced by a rename is not in the way.
+// Whether a file is still as it was opened: what is overwritten in place is noticed, no matter what
+// its times are made to say, and what is replaced by a rename is not in the way.
 #include "config/file_identity.h"
 
 #include <fcntl.h>

@@ -22,8 +22,8 @@ std::function<void()> after_begin;  // of a file is read
 
 }  // namespace
 
-// The system's call for this program, so that a file can be changed between two calls, whatever
-// else the machine does.
+// The system's call for this program, so that a file can be changed between two calls at
+// any load of the machine.
 extern "C" ssize_t pread(int descriptor, void* to, size_t bytes, off_t begin) {
   const ssize_t some = ::syscall(SYS_pread64, descriptor, to, bytes, begin);
   if (begin == 0 && after_begin) after_begin();

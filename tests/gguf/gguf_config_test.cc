@@ -174,6 +174,26 @@ TEST_F(GgufModelTest, LongRopeIsChosenByTheContext) {
   EXPECT_FALSE(c.sliding_window);
 }
 
+// The first conversions of Phi-3-mini-4k and Phi-3-medium-4k do not say their window.
+TEST_F(GgufModelTest, AWindowOfPhi3ThatIsNotSaidIsKnownByTheShape) {
+  GgufPlan plan = small_model(ModelFamily::kPhi3);
+  std::erase_if(plan.tensors, [](const auto& t) { return t.name.starts_with("rope_factors"); });
+  plan.remove("phi3.rope.scaling.attn_factor");
+  plan.remove("phi3.attention.sliding_window");
+  const auto window = [&](uint32_t layers, uint32_t positions) {
+    plan.key("phi3.block_count").value = raw<uint32_t>(layers);
+    plan.key("phi3.context_length").value = raw<uint32_t>(positions);
+    return config(plan).sliding_window;
+  };
+  EXPECT_EQ(window(32, 4096), 2047);
+  EXPECT_EQ(window(40, 4096), 2047);
+  EXPECT_EQ(window(2, 4096), std::nullopt);
+  EXPECT_EQ(window(32, 131072), std::nullopt);
+  EXPECT_EQ(window(40, 16384), std::nullopt) << "Phi-4";
+  plan.u32("phi3.attention.sliding_window", 0);
+  EXPECT_EQ(window(32, 4096), std::nullopt) << "the file says that there is none";
+}
+
 TEST_F(GgufModelTest, SmolLm3HasLayersWithoutRope) {
   GgufPlan plan = small_model(ModelFamily::kSmolLm3);
   plan.key("smollm3.block_count").value = raw<uint32_t>(5);

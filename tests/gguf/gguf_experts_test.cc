@@ -277,6 +277,23 @@ TEST_F(GgufExpertsTest, AnExpertIsAPartOfItsStack) {
     EXPECT_FALSE((*weights)->read(name, shape, TensorDtype::kF32).ok()) << name;
 }
 
+// A backend names the types that it computes with; the others come decoded from the same call.
+TEST_F(GgufExpertsTest, BlocksStayAsTheyAreOrAreDecodedByTheirType) {
+  GgufPlan plan = small_model(kMixtral);
+  test::GgufTensor& stack = tensor(plan, "blk.1.ffn_up_exps.weight");  // [4, 32, 64]
+  stack.type = 8;
+  stack.data.assign(4 * 32 * 2 * 34, '\0');
+  const auto weights = (*open(plan))->weights();
+  const auto read = [&](const std::vector<uint32_t>& kept) {
+    return (*weights)->read("model.layers.1.block_sparse_moe.experts.1.w3.weight",
+                            std::vector<int64_t>{32, 64}, TensorDtype::kBF16, kept);
+  };
+  EXPECT_EQ(read({2, 8})->view.dtype, TensorDtype::kBlocks);
+  EXPECT_EQ(read({2, 8})->view.bytes, 32U * 2 * 34);
+  EXPECT_EQ(read({2})->view.dtype, TensorDtype::kBF16);
+  EXPECT_EQ(read({2})->view.bytes, 32U * 64 * 2);
+}
+
 TEST_F(GgufExpertsTest, BlocksWithoutNumbersAreOfAnExpert) {
   GgufPlan plan = small_model(kMixtral);
   test::GgufTensor& stack = tensor(plan, "blk.1.ffn_up_exps.weight");  // [4, 32, 64]
@@ -285,11 +302,12 @@ TEST_F(GgufExpertsTest, BlocksWithoutNumbersAreOfAnExpert) {
   stack.data[(2 * 32 + 7) * 68 + 35] = 0x7e;  // a scale of expert 2
   const auto weights = (*open(plan))->weights();
   const std::vector<int64_t> shape = {32, 64};
-  for (const TensorDtype decoded : {TensorDtype::kBF16, TensorDtype::kBlocks})
+  const std::vector<uint32_t> kept_types[] = {{}, {8}};
+  for (const std::vector<uint32_t>& kept : kept_types)
     for (int e = 0; e < 4; ++e) {
       const auto data = (*weights)->read(
           "model.layers.1.block_sparse_moe.experts." + std::to_string(e) + ".w3.weight", shape,
-          decoded);
+          TensorDtype::kBF16, kept);
       ASSERT_EQ(data.ok(), e != 2) << e;
       if (data.ok()) continue;
       EXPECT_EQ(data.error().message,

@@ -1,5 +1,5 @@
-// Queries answered together: the same bits as one by one, whatever their number, decoding, store
-// and threads.
+// Queries answered together: the same bits as one by one, for any number of queries, decoding,
+// store and threads.
 #include <cstring>
 
 #include "tests/pipeline/engine_fixture.h"
@@ -47,7 +47,7 @@ TEST_F(EngineTest, TogetherIsBitIdenticalToOneByOne) {
       {"likelihood", {{"decoding.method", "\"likelihood\""}}},
       {"free", {{"decoding.method", "\"free\""}, {"decoding.max_tokens", "5"}}},
       {"vote", {{"decoding.method", "\"vote\""}}},
-      {"read anew", {{"selection.recompute", "true"}}},
+      {"read again", {{"selection.recompute", "true"}}},
       {"small chunks", {{"model.chunk_tokens", "16"}}},
       {"bfloat16", {{"model.dtype", "\"bf16\""}}},
       {"int8", {{"model.kv_dtype", "\"int8\""}}},

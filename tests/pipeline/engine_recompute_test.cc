@@ -56,15 +56,15 @@ TEST_F(EngineTest, RecomputingEverythingIsDenseStoredIcl) {
   EngineHarness::Overrides stored = all;
   stored.push_back({"decoding.method", "\"likelihood\""});
   auto dense = open(stored);
-  auto anew = open(recompute(all));
+  auto again = open(recompute(all));
   ASSERT_TRUE(dense->engine().encode(false, {}).ok());
-  ASSERT_TRUE(anew->engine().encode(false, {}).ok());
+  ASSERT_TRUE(again->engine().encode(false, {}).ok());
   const auto queries = dense->engine().load_queries();
   ASSERT_TRUE(queries.ok());
   double worst = 0;
   for (const Example& query : *queries) {
     const auto a = dense->engine().answer(query.text);
-    const auto b = anew->engine().answer(query.text);
+    const auto b = again->engine().answer(query.text);
     ASSERT_TRUE(a.ok() && b.ok());
     EXPECT_EQ(a->label.text, b->label.text);
     EXPECT_EQ(a->selected_tokens, b->selected_tokens);

@@ -1,4 +1,4 @@
-// Under mask self a block's stored bytes are the block's own, whatever the pool around it.
+// Under mask self a block's stored bytes are the block's own, in any pool.
 #include <map>
 
 #include "tests/pipeline/engine_fixture.h"

@@ -86,7 +86,7 @@ TEST_F(EngineTest, GrowthFormsNewBlocksAndMovesNoneThatStood) {
   const EncodeReport grown = encode(settings);
   EXPECT_EQ(grown.estimate.blocks, kBlocks + 1);
   EXPECT_EQ(grown.blocks_encoded, 1);
-  // Dealing anew mixes them all.
+  // Dealing again mixes them all.
   EXPECT_GT(encode(settings, /*regroup=*/true).blocks_encoded, 1);
 }
 

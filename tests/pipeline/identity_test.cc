@@ -459,6 +459,21 @@ TEST(Validity, AnyWhiteSpaceOfUnicodeIsWhiteSpace) {
   EXPECT_EQ(found.queries_in_demonstrations.count, 1);
 }
 
+// I is the capital of i or, in Turkish, of dotless i, whose dotted capital is another letter.
+TEST(Validity, LabelsThatDifferInTheCaseOfTurkishAreNearlyEqual) {
+  const auto near = [](const std::string& a, const std::string& b) {
+    return check_validity({}, {}, std::vector<std::string>{a, b}).near_equal_labels.count;
+  };
+  EXPECT_EQ(near("\u0130stanbul", "istanbul"), 1);
+  EXPECT_EQ(near("I\u0307stanbul", "istanbul"), 1) << "in another normal form";
+  EXPECT_EQ(near("ISTANBUL", "istanbul"), 1);
+  EXPECT_EQ(near("ISPARTA", "\u0131sparta"), 1);
+  EXPECT_EQ(near("k\u0131r", "kir"), 0) << "two words";
+  const std::vector<std::string> labels = {"istanbul"};
+  const std::vector<Row> queries = {{{"a", "\u0130STANBUL", 1}, {}}};
+  EXPECT_EQ(check_validity({}, queries, labels).near_expected_labels.count, 1);
+}
+
 TEST(Validity, NamesExpectedLabelsThatAreNearlyLabels) {
   const std::vector<std::string> labels = {"book room", "play"};
   const std::vector<Row> queries = {{{"a", "Book Room", 1}, {}},

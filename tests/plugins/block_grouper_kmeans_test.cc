@@ -136,7 +136,7 @@ TEST(KmeansGroupers, AreTheSameForASeedAndAnotherForAnother) {
   }
 }
 
-// Values that any machine must reproduce, whatever the number of OpenMP threads.
+// Values that any machine must reproduce, with any number of OpenMP threads.
 TEST(KmeansGroupers, AreTheSameOnEveryMachine) {
   const Pool pool = topical_pool(14, 3, 2);
   EXPECT_EQ(group(kGroupers[0].file, kGroupers[0].config(0.2), pool, 5, 7),

@@ -74,7 +74,7 @@ class PluginUnderTest {
     return slots[slot].get();
   }
 
-  // A text's embedding: how often each letter is in it, whatever its case; the last value is not 0,
+  // A text's embedding: how often each letter is in it, in either case; the last value is not 0,
   // so that every text has a length.
   static constexpr int64_t kEmbeddingWidth = 27;
   static int32_t embed(void*, const dbsa_texts* texts, float* vectors, dbsa_error*) {

@@ -19,7 +19,7 @@ void write_file(const std::filesystem::path& path, const Bytes& bytes) {
              static_cast<std::streamsize>(bytes.size()));
 }
 
-// In place: to write a whole file anew costs a disk's answer on some file systems.
+// In place: to rewrite a whole file costs a disk's answer on some file systems.
 void write_byte(const std::filesystem::path& path, uint64_t at, uint8_t value) {
   std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
   file.seekp(static_cast<std::streamoff>(at)).put(static_cast<char>(value));

@@ -117,7 +117,7 @@ keys = ["mask_pattern.anchor_blocks", "mask_pattern.plugin"]
 values = [[2, "dbsa"], [1, "anchor_self"]]
 )");
   EXPECT_THAT(names(found), ElementsAre("mask = 2, dbsa, run 1", "mask = 1, anchor_self, run 1"));
-  // The plugin is named first, whatever the order of the keys.
+  // The plugin is named first, in any order of the keys.
   EXPECT_EQ(at(found[0], "mask_pattern", "anchor_blocks"), 2);
   EXPECT_EQ(at(found[0], "mask_pattern", "previous_blocks"), 2) << "the plugin's own default";
   EXPECT_EQ(at(found[1], "mask_pattern", "plugin"), "dbsa.mask_pattern.anchor_self");

@@ -103,7 +103,7 @@ class Bench:
         return found
 
     def run(self, folder: Path) -> list:
-        # Dealt anew, because a pool that was there before is changed as little as can be.
+        # Dealt again, because a pool that was there before is changed as little as can be.
         process = self.start(folder, "--regroup")
         _, error = process.communicate(timeout=120)
         if process.returncode != 0:

@@ -27,7 +27,7 @@ Result<nlohmann::json> preset_config(const std::string& name);
 // Makes `folder` with config.json, model.safetensors and tokenizer.json, under a temporary name
 // that is renamed when all is on disk. Fails with kEnvironment if the folder exists (unless
 // overwrite) or cannot be written, with kConfig for a configuration the engine would refuse.
-// Memory: a few MiB whatever the size.
+// Memory: a few MiB at any size.
 Result<CheckpointSize> write_checkpoint(const std::string& folder, const CheckpointPlan& plan);
 
 }  // namespace dbsa::tools

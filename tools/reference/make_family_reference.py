@@ -123,7 +123,7 @@ FIXTURES = {
                 "rope_theta": 1000000.0, "router_aux_loss_coef": 0.02, "sliding_window": None,
                 "tie_word_embeddings": False},
         lengths=(7, 200)),
-    # Layer 1 is dense. All layers have the window, whatever max_window_layers says.
+    # Layer 1 is dense. All layers have the window, no matter what max_window_layers says.
     "qwen3_moe": dict(
         config={**shape(48, 80, 3, 4, 2, 1024), "architectures": ["Qwen3MoeForCausalLM"],
                 "model_type": "qwen3_moe", "attention_bias": False, "decoder_sparse_step": 1,

@@ -178,7 +178,7 @@ def added(content, **flags):
 
 
 SPECIALS = [added(c, special=True) for c in ("<|endoftext|>", "<|start|>", "<|end|>", "<|eot|>", "<|a|>")]
-# One of each flag, so that all are exercised whatever the family ships.
+# One of each flag, so that all are exercised, no matter what the family ships.
 FLAGGED = [added("<mask>", special=True, lstrip=True), added("<br>", rstrip=True), added("lr", lstrip=True, rstrip=True),
            added("wordy", single_word=True), added("word2", single_word=True, normalized=True, lstrip=True),
            added("Caf\u00e9", normalized=True), added("[INST]"), added("<|st")]

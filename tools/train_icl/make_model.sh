@@ -10,7 +10,7 @@ usage: tools/train_icl/make_model.sh DATA
 DATA is a folder with nlu, hwu64 and snips (train.jsonl each: {"text", "label"} a line), from which the
 model learns, and banking77 and trec (train.jsonl, test.jsonl, test_indices.json), on which it is
 measured. Writes build/icl-model (the run), build/icl-evaluation and build/icl-card (the model). What is done
-already is not done again; remove build/icl-model to train anew.
+already is not done again; remove build/icl-model to train again.
 
 Needs Python 3.11 with torch, numpy, tokenizers, safetensors and matplotlib (PYTHON names another
 python3), WordNet 3.0 (Debian's wordnet-base) and build/release/bin/dbsa-pipe.

@@ -299,7 +299,7 @@ class Run:
 
 
 def keep_memory():
-    """Has glibc keep freed memory: giving large tensors back to the system and getting them anew, page
+    """Has glibc keep freed memory: giving large tensors back to the system and getting them again, page
     by page, takes a good part of a step."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):

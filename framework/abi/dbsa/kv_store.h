@@ -67,7 +67,7 @@ typedef struct dbsa_kv_store_vtable {
   uint32_t struct_size;
   /* Whether the store has the block (*found 0 or 1). [any] */
   int32_t (*contains)(void* instance, const uint8_t* key, int32_t* found, dbsa_error* error);
-  /* Opens a view, valid until release, whatever else happens to the store.
+  /* Opens a view, valid until release, no matter what else happens to the store.
    * DBSA_ERROR_NOT_FOUND when absent. No byte of a plane is read. [any] */
   int32_t (*get)(void* instance, const uint8_t* key, dbsa_kv_view* view, dbsa_error* error);
   /* Ends a view. [any] */

@@ -236,7 +236,7 @@ Status Checkpoint::check(const ModelConfig& config) const {
 }
 
 Result<TensorData> Checkpoint::read(std::string_view name, std::span<const int64_t> shape,
-                                    TensorDtype) const {
+                                    TensorDtype, std::span<const uint32_t>) const {
   DBSA_ASSIGN_OR_RETURN(const TensorView view, tensor(name, shape));
   return aligned(view);
 }

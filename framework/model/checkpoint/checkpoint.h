@@ -33,7 +33,8 @@ class Checkpoint final : public Weights {
   Result<TensorView> tensor(const TensorSpec& spec) const { return tensor(spec.name, spec.shape); }
 
   Result<TensorData> read(std::string_view name, std::span<const int64_t> shape,
-                          TensorDtype decoded) const override;
+                          TensorDtype decoded, std::span<const uint32_t> kept) const override;
+  using Weights::read;
 
   // Whether the tensor is read from the file of this index in files().
   bool is_read_from(size_t file, std::string_view name) const override;

@@ -1,8 +1,8 @@
 // The identity of a model: what decides the values it computes, as 128 bits.
 //
 // Covers the configuration's values that enter the arithmetic (RoPE apart, see rope_identity) and
-// every tensor's name, type, shape and bytes, whatever files they are spread over; of GGUF files
-// also how they are laid out, so that no two types of one model share blocks.
+// every tensor's name, type, shape and bytes, however many files they are spread over; of GGUF
+// files also how they are laid out, so that no two types of one model share blocks.
 #pragma once
 
 #include <dbsa/sdk/result.h>

@@ -50,7 +50,7 @@ struct RawEntry {
 };
 
 // Accepts exactly the form of a header and stops at the first thing that is not of it, so memory
-// stays proportional to the tensors listed whatever the bytes are.
+// stays proportional to the tensors listed for any bytes.
 class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
  public:
   std::vector<RawEntry> tensors;

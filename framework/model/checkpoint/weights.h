@@ -40,13 +40,19 @@ class Weights {
  public:
   virtual ~Weights() = default;
 
-  // A tensor of exactly this shape. Elements are as stored, quantised ones decoded to `decoded`
-  // (kF32 or kBF16, rounded to nearest even) or, with kBlocks, left in their blocks, row by row, at
-  // any address. What is in a file lives as long as this, as do name and shape. Fails with kConfig
-  // if it is missing, of a type that is not read or of another shape, or where its numbers are
-  // none. From any thread.
+  // A tensor of exactly this shape. Elements are as stored; blocks of the types in `kept`
+  // (dbsa/quantised_weights.h) too, row by row, at any address, and others decoded to `decoded`
+  // (kF32 or kBF16, rounded to nearest even). What is in a file lives as long as this, as do name
+  // and shape. Fails with kConfig if it is missing, of a type that is not read or of another shape,
+  // or where its numbers are none. From any thread.
   virtual Result<TensorData> read(std::string_view name, std::span<const int64_t> shape,
-                                  TensorDtype decoded) const = 0;
+                                  TensorDtype decoded, std::span<const uint32_t> kept) const = 0;
+
+  // The same, all blocks decoded.
+  Result<TensorData> read(std::string_view name, std::span<const int64_t> shape,
+                          TensorDtype decoded) const {
+    return read(name, shape, decoded, {});
+  }
 
   // These are exactly the tensors of this configuration: a missing one would be made up, an unknown
   // one might change the result. Fails with kConfig, faults of one kind on a line.

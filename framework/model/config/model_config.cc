@@ -131,7 +131,7 @@ void read_shape(JsonReader& reader, const FamilyConfig& family, ModelConfig& con
                                  std::to_string(config.head_dim));
   } else if ((config.family == ModelFamily::kQwen2 || config.family == ModelFamily::kPhi3) &&
              config.head_dim * config.heads != config.hidden_size) {
-    // transformers takes hidden_size / heads whatever head_dim says.
+    // transformers takes hidden_size / heads, no matter what head_dim says.
     reader.fault("head_dim", "expected hidden_size / num_attention_heads, found " +
                                  std::to_string(config.head_dim));
   }

@@ -20,7 +20,7 @@ dbsa_segment through_window(dbsa_segment segment, int64_t window) {
 }
 
 // Of Gemma: as the type that its embedding is stored in holds it, as in transformers. Blocks have
-// none, whatever they are decoded to: float32, as in llama.cpp.
+// none, no matter what they are decoded to: float32, as in llama.cpp.
 float rounded_multiplier(double multiplier, const TensorView& embedding) {
   const auto value = static_cast<float>(multiplier);
   if (embedding.dtype == TensorDtype::kF32 || embedding.block_type != 0) return value;

@@ -61,10 +61,10 @@ host::Weight* Decoder::slot(const ModelTensor& tensor) {
 }
 
 Status Decoder::load_weights() {
-  const TensorDtype decoded = precision_.quantised                      ? TensorDtype::kBlocks
-                              : precision_.compute == DBSA_COMPUTE_BF16 ? TensorDtype::kBF16
-                                                                        : TensorDtype::kF32;
-  const WeightLoader load(weights_, backend_, "", packed_, decoded);
+  const bool f32 = !precision_.quantised && precision_.compute == DBSA_COMPUTE_F32;
+  const auto kept = precision_.quantised ? backend_.block_types() : std::span<const uint32_t>();
+  const WeightLoader load(weights_, backend_, "", packed_,
+                          f32 ? TensorDtype::kF32 : TensorDtype::kBF16, kept);
   layers_.resize(spec_.layers.size());
   for (size_t i = 0; i < layers_.size(); ++i) {
     const LayerSpec& layer = spec_.layers[i];

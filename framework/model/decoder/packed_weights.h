@@ -5,7 +5,7 @@
 // weight a tensor U8 [bytes], 64-byte aligned, under its name in the checkpoint. "__metadata__" has
 // `model` (fingerprint), `packing` (see dbsa/attention_backend.h, and whether blocks stay
 // quantised) and `digest`, XXH3-128 of names and contents. The contents are compared with it once
-// for each state of the file (fingerprint.h). The file is a cache: whatever is wrong with it costs
+// for each state of the file (fingerprint.h). The file is a cache: any fault in it costs
 // a warning and packing again.
 #pragma once
 

@@ -117,11 +117,7 @@ void add_one(TensorData& data) {
 
 Result<TensorData> WeightLoader::read(const std::string& name,
                                       const std::vector<int64_t>& shape) const {
-  DBSA_ASSIGN_OR_RETURN(TensorData data, weights_.read(name, shape, decoded_));
-  if (data.view.dtype != TensorDtype::kBlocks) return data;
-  const auto types = backend_.block_types();
-  if (std::find(types.begin(), types.end(), data.view.block_type) != types.end()) return data;
-  return weights_.read(name, shape, TensorDtype::kBF16);
+  return weights_.read(name, shape, decoded_, kept_);
 }
 
 Result<host::Weight> WeightLoader::create(int32_t use, const TensorData& data,

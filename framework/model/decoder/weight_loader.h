@@ -4,6 +4,7 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,15 +26,17 @@ struct EmbeddingTable {
 // Weights::read; kCorrupt when the backend does not take a weight that was kept packed.
 class WeightLoader {
  public:
-  // prefix: goes before every name. packed: of this backend, open; nullptr: none are kept. decoded:
-  // see Weights::read; with kBlocks those that the backend does not take are decoded to bfloat16.
+  // prefix: goes before every name. packed: of this backend, open; nullptr: none are kept. decoded,
+  // kept: see Weights::read; kept types are some that the backend takes, and outlive it, too.
   WeightLoader(const Weights& weights, host::AttentionBackend& backend, std::string prefix = "",
-               PackedWeights* packed = nullptr, TensorDtype decoded = TensorDtype::kF32)
+               PackedWeights* packed = nullptr, TensorDtype decoded = TensorDtype::kF32,
+               std::span<const uint32_t> kept = {})
       : weights_(weights),
         backend_(backend),
         prefix_(std::move(prefix)),
         packed_(packed),
-        decoded_(decoded) {}
+        decoded_(decoded),
+        kept_(kept) {}
 
   Status linear(const std::string& name, int64_t out, int64_t in, host::Weight& weight) const;
   Status vector(const std::string& name, int64_t width, host::Weight& weight) const;
@@ -58,6 +61,7 @@ class WeightLoader {
   std::string prefix_;
   PackedWeights* packed_;
   TensorDtype decoded_;
+  std::span<const uint32_t> kept_;
 };
 
 }  // namespace dbsa

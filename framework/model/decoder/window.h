@@ -12,7 +12,7 @@ namespace dbsa {
 using LayerSet = std::vector<bool>;  // [layers]: whether each is in the set
 
 // Whether rows at first_row and later may see a token at last_token or before it, in a layer with
-// this window; 0: without one. Positions alone decide, in whatever order blocks stand.
+// this window; 0: without one. Only positions decide, in any order of the blocks.
 inline bool window_reaches(int64_t window, int64_t first_row, int64_t last_token) {
   return window == 0 || first_row - last_token < window;
 }

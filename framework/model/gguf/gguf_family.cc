@@ -13,6 +13,14 @@ int64_t read_window(ConfigReader& reader, int64_t absent) {
   return reader.keys.integer(reader.key("attention.sliding_window"), absent, 0, kMaxDimension);
 }
 
+// Early converters left out the key. llama.cpp then took Phi-3-mini-4k and
+// Phi-3-medium-4k for these shapes, whose window is 2,047 (ggml-org/llama.cpp pull 8931). Windows
+// of the other Phi-3 models are no narrower than their positions.
+int64_t unsaid_window(const ModelConfig& config) {
+  const bool of_4k = config.family == ModelFamily::kPhi3 && config.max_position_embeddings == 4096;
+  return of_4k && (config.layers == 32 || config.layers == 40) ? 2047 : 0;
+}
+
 // Which layers have the window: as the file lists them, or all but the last of each period.
 std::vector<bool> read_window_layers(ConfigReader& reader, int64_t period) {
   const std::string name = reader.key("attention.sliding_window_pattern");
@@ -110,7 +118,8 @@ void read_gguf_family(ConfigReader& reader) {
     case ModelFamily::kMixtral:
     case ModelFamily::kQwen2:
     case ModelFamily::kPhi3:
-      if (const int64_t window = read_window(reader, 0); window > 0) config.sliding_window = window;
+      if (const int64_t window = read_window(reader, unsaid_window(config)); window > 0)
+        config.sliding_window = window;
       return;
     default:
       return;

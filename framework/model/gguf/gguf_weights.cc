@@ -69,15 +69,17 @@ bool GgufWeights::is_interleaved(std::string_view name) const {
 }
 
 Result<TensorData> GgufWeights::read(std::string_view name, std::span<const int64_t> shape,
-                                     TensorDtype decoded) const {
+                                     TensorDtype decoded,
+                                     std::span<const uint32_t> kept_types) const {
   DBSA_ASSIGN_OR_RETURN(const Found found, find(name, shape));
   const TensorEntry& entry = *found.entry;
   const std::span<const unsigned char> bytes = found.bytes;
   const bool interleaved = is_interleaved(name), blocks = entry.dtype == TensorDtype::kBlocks;
   const TensorType& type = *find_tensor_type(entry.dtype_name);
-  const bool kept = blocks && decoded == TensorDtype::kBlocks;
+  const bool kept =
+      blocks && std::find(kept_types.begin(), kept_types.end(), type.id) != kept_types.end();
   TensorData out;
-  out.view = {entry.name,   blocks ? decoded : entry.dtype,
+  out.view = {entry.name,   blocks && !kept ? decoded : entry.dtype,
               found.shape,  bytes.data(),
               bytes.size(), blocks ? type.id : 0};
   if (!interleaved && !blocks) return aligned(out.view);

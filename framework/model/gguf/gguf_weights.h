@@ -25,7 +25,8 @@ class GgufWeights final : public Weights {
       : parts_(std::move(parts)), architecture_(architecture), layout_(layout) {}
 
   Result<TensorData> read(std::string_view name, std::span<const int64_t> shape,
-                          TensorDtype decoded) const override;
+                          TensorDtype decoded, std::span<const uint32_t> kept) const override;
+  using Weights::read;
   // See Weights. RoPE factors belong to the configuration.
   Status check(const ModelConfig& config) const override;
   void release_pages(std::string_view name) const override;

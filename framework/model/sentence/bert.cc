@@ -140,7 +140,7 @@ Status Bert::load_weights(const std::string& prefix) {
   return {};
 }
 
-// The backend widens the tables, whatever their type.
+// The backend widens the tables of any type.
 Status Bert::read_positions(const std::string& prefix) {
   const WeightLoader load(checkpoint_, backend_, prefix + "embeddings.");
   const int64_t positions = config_.max_position_embeddings, hidden = config_.hidden_size;
@@ -175,7 +175,7 @@ Status Bert::reserve(int64_t rows) {
 }
 
 // A KV object for each text: so its segment, and with it every bit of its rows, is the same
-// whatever stands beside it.
+// regardless of what stands beside it.
 Result<Bert::Pass> Bert::prepare(std::span<const std::vector<int32_t>> texts) {
   Pass pass;
   std::vector<dbsa_row_range> ranges;

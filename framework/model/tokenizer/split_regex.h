@@ -1,7 +1,7 @@
 // The regular expressions of tokenizer.json, matched with PCRE2 so that they mean what they mean to
 // Hugging Face (Oniguruma, Ruby syntax, UTF-8).
 //
-// The pattern is parsed, and written again for PCRE2 in a form that is equal in both: \s becomes the
+// The pattern is parsed and rewritten for PCRE2 in a form that is equal in both: \s becomes the
 // White_Space property (PCRE2's own \s also holds U+180E), literals become code points. What the
 // two engines read differently is refused: anchors, \b, \w, back references, options other than
 // (?i:...) around ASCII literals, class operations, possessive intervals, and so on. \p{...} takes

@@ -13,7 +13,7 @@
 //                      WordPiece, Sequence; added tokens with every flag.
 //                      That is what Llama 2 and 3, TinyLlama, Mistral, GPT-2, SmolLM2, Qwen2 and
 //                      the BERT family ship.
-//   tokenizer.model    whatever libsentencepiece reads (BPE, unigram; its own normaliser).
+//   tokenizer.model    what libsentencepiece reads (BPE, unigram; its own normaliser).
 //   vocab.txt          WordPiece. Beside it, and beside a tokenizer.json with a BertNormalizer,
 //                      tokenizer_config.json says whether case and accents count.
 //   GGUF               the vocabularies of GGUF files, see ggml_vocabulary.h.

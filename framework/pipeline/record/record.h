@@ -97,7 +97,7 @@ nlohmann::ordered_json record_to_json(const RunRecord& record, const RunTotals& 
 Result<std::string> write_record(const std::string& directory, const std::string& pipeline_path,
                                  std::time_t started, const nlohmann::ordered_json& record);
 
-// Replaces a record that write_record wrote, atomically.
+// Rewrites a record that write_record wrote, atomically.
 Status rewrite_record(const std::string& path, const nlohmann::ordered_json& record);
 
 // Makes sure, before work begins, that a record can be written there. kEnvironment.

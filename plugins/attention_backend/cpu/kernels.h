@@ -111,6 +111,9 @@ struct TileProduct {
 // of a group has its values at values + b * (bytes of 16 columns), scales run along beside them
 // (kernels_quantised.h has both layouts).
 enum QuantisedForm : int32_t { kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ4K, kQ5K, kQ6K, kMxfp4 };
+// What the elements of MXFP4 stand for.
+inline constexpr float kE2M1[16] = {0,     0.5f,  1,  1.5f,  2,  3,  4,  6,
+                                    -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
 
 // Blocks first_block.. of one group as bfloat16, a right-hand matrix [blocks * 16 steps][16].
 struct DecodeArgs {

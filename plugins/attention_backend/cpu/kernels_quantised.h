@@ -204,7 +204,6 @@ constexpr float kFromZero[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,
 constexpr float kAroundZero[32] = {-16, -15, -14, -13, -12, -11, -10, -9, -8, -7, -6,
                                    -5,  -4,  -3,  -2,  -1,  0,   1,   2,  3,  4,  5,
                                    6,   7,   8,   9,   10,  11,  12,  13, 14, 15};
-constexpr float kE2M1[16] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
 
 template <int kBitsOf, typename ScalesOf>
 struct Form {

@@ -76,8 +76,6 @@ float power_of_two(uint16_t e) {
   return std::bit_cast<float>(e == 0 ? 0x00400000u : static_cast<uint32_t>(e) << 23);
 }
 
-constexpr float kE2M1[16] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
-
 // One element in float32, as the reference of the format has it.
 float value_of(const QuantisedType& type, const BlockFields& f, int64_t i) {
   const auto q = static_cast<float>(f.elements[i]);

@@ -22,7 +22,7 @@ grouping::SparseRows rows_of(const std::vector<float>& vectors, int64_t width) {
   return rows;
 }
 
-// The centres of plain k-means from the given ones, whatever the sizes of its clusters.
+// The centres of plain k-means from the given ones, for any sizes of its clusters.
 grouping::Centroids plain_kmeans(const std::vector<float>& vectors, int64_t width,
                                  grouping::Centroids centroids, int64_t iterations) {
   ::faiss::ClusteringParameters parameters;

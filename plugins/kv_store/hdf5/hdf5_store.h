@@ -51,7 +51,7 @@ class Hdf5Store final : public KvStore {
     uint64_t stored_bytes = 0;
   };
 
-  // A pack with half a block in it must not be published, whatever has stopped the put: an error,
+  // A pack with half a block in it must not be published, no matter what stopped the put: an error,
   // or memory that ran out.
   class DropPending {
    public:

@@ -56,7 +56,7 @@ class PackWriter {
   // Whether publish reads the planes back too, not only header and index: for a pack whose
   // originals go.
   enum class ReadBack { kIndex, kAll };
-  // Durably publishes the pack under the next free number. The writer is done after it, whatever
+  // Durably publishes the pack under the next free number. The writer is done after it, no matter
   // comes back. An error means that nothing was published, or that it may not last.
   Status publish(ReadBack read_back = ReadBack::kIndex);
 

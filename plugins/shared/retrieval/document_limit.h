@@ -8,7 +8,7 @@
 
 namespace dbsa::retrieval {
 
-// A query then takes some 200 MB at most, whatever count a saved index claims.
+// A query then takes some 200 MB at most, no matter which count a saved index claims.
 inline constexpr int64_t kMaxDocuments = 4'000'000;
 
 // For documents to be indexed.

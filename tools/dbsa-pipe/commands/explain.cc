@@ -130,8 +130,9 @@ void print_request(const Findings& found, const PipelineCost& cost, Terminal& te
   const bool again = found.settings.recompute;
   std::string before;
   if (cost.selected_blocks > 0)
-    before = (again ? ", and " : ", over ") + counted(cost.selected_blocks, "block") + " of about " +
-             counted(cost.selected_tokens, "token") + (again ? " computed again" : "");
+    before = (again ? ", and " : ", over ") + counted(cost.selected_blocks, "block") +
+             " of about " + counted(cost.selected_tokens, "token") +
+             (again ? " computed again" : "");
   terminal.out("request    " + human_work(cost.request.total()) + ": a query of " +
                counted(cost.query_tokens, "token") + before);
   if (cost.kv_loaded_bytes < cost.kv_all_layers_bytes)

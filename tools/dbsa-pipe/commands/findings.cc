@@ -100,7 +100,8 @@ Result<int64_t> longest_answer(const Settings& settings, const Pool& pool) {
   return longest;
 }
 
-// A query that the model itself cannot embed for the retriever fails whatever is cut of its prompt.
+// A query that the model itself cannot embed for the retriever fails, no matter how its prompt is
+// cut.
 std::optional<ItemError> embedding_error(const Settings& settings, const CheckedModel& model,
                                          std::string_view text) {
   if (settings.embedding.method != EmbeddingMethod::kLlmHidden) return {};

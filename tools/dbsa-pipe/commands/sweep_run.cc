@@ -87,7 +87,7 @@ Status write_failure(const Sweep& sweep, const SweepCell& cell,
 }
 
 // The processes of a sweep. Each has a folder of its own in parts/, for its record and what it
-// says, whatever other sweeps run the same cell.
+// says, no matter which other sweeps run the same cell.
 class CellRunner {
  public:
   CellRunner(const Sweep& sweep, const SweepOptions& options) : sweep_(sweep), options_(options) {}

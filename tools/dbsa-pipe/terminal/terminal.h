@@ -1,6 +1,6 @@
 // Terminal: where a command writes. Results go to standard output, everything else - errors, log
 // lines, progress - to standard error. What would drive a terminal in a text is shown, not sent
-// (see visible_text.h), whatever file the text came from and wherever it goes.
+// (see visible_text.h), no matter which file the text came from and where it goes.
 //
 // On a terminal lines are coloured and progress is one line redrawn in place. With NO_COLOR it is
 // redrawn without escape codes; elsewhere, and where TERM is "dumb", there are none either, and
