@@ -21,7 +21,6 @@ extern "C" void omp_set_num_threads(int);
 namespace dbsa::cpu {
 
 constexpr int64_t kRowsPerPrimitive = 256;
-constexpr int64_t kRowsOfParts = 64;  // of kPartColumns: 128 KiB stay in a core's cache
 constexpr int64_t kColumnsAtOnce = kPartColumns;
 
 class OneDnn {
@@ -128,30 +127,31 @@ class OneDnnMatrix : public PackedMatrix {
     // Straight to `out` where a slice is the whole matrix, unless a residual, which may be `out`,
     // is still to be read.
     const bool direct = residual == nullptr && slices_.size() == 1;
-    for_parts(x, kRowsPerPrimitive, direct ? out : nullptr, [&](const ProductPart& part) {
+    for_parts(x, direct ? out : nullptr, [&](const ProductPart& part) {
       if (!direct || bias != nullptr)
         write_part(*context_.path.kernels, part, {n_, bias, residual, out});
     });
   }
 
   void multiply_in_parts(const Rows& x, const TakePart& take) override {
-    for_parts(x, kRowsOfParts, nullptr, take);
+    for_parts(x, nullptr, take);
   }
 
  private:
-  // Parts of `rows` rows and one slice; of the only slice in `whole`, unless that is null.
+  // Parts of some rows and one slice; of the only slice in `whole`, unless that is null.
   template <typename Body>
-  void for_parts(const Rows& x, int64_t rows, float* whole, const Body& body) {
+  void for_parts(const Rows& x, float* whole, const Body& body) {
     const char* a = activations(x);
-    const int64_t row_items = (x.count + rows - 1) / rows;
+    const int64_t row_items = (x.count + kRowsPerPrimitive - 1) / kRowsPerPrimitive;
     const auto items = static_cast<int64_t>(slices_.size()) * row_items;
     context_.host.parallel_for(items, 1, [&](int64_t begin, int64_t end) {
       omp_set_num_threads(1);
       for (int64_t item = begin; item < end; ++item) {
-        const int64_t row = item % row_items * rows, count = std::min(rows, x.count - row);
+        const int64_t row = item % row_items * kRowsPerPrimitive;
+        const int64_t count = std::min(kRowsPerPrimitive, x.count - row);
         const Slice& slice = slices_[static_cast<size_t>(item / row_items)];
         float* c = whole != nullptr ? whole + row * n_
-                                    : context_.host.scratch<float>(0, rows * slice.columns);
+                                    : context_.host.scratch<float>(0, count * slice.columns);
         run(a + row * k_ * (bf16_ ? 2 : 4), count, slice, c);
         body(ProductPart{row, count, slice.first, slice.columns, c, slice.columns});
       }
