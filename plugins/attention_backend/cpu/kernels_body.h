@@ -733,7 +733,7 @@ void exp(const float* x, int64_t count, float* out) {
 }
 
 int64_t find_largest(const float* x, int64_t count) {
-  constexpr int64_t kPart = 32 * V::kLanes;  // floats whose largest is found at once
+  constexpr int64_t kPart = 8 * V::kLanes;  // floats whose largest is found at once
   float m = -kInfinity;
   int64_t begin_of_m = 0;
   for (int64_t begin = 0; begin < count; begin += kPart) {

@@ -21,12 +21,11 @@ extern "C" void omp_set_num_threads(int);
 namespace dbsa::cpu {
 
 constexpr int64_t kRowsPerPrimitive = 256;
-constexpr int64_t kRowsOfParts = 64;  // of kPartColumns: 128 KiB stay in a core's cache
 constexpr int64_t kColumnsAtOnce = kPartColumns;
 
 class OneDnn {
  public:
-  using Dims = std::tuple<int64_t, int64_t, int64_t, bool>;  // m, n, k, bf16
+  using Dims = std::tuple<int64_t, int64_t, int64_t, int64_t, bool>;  // m, n, k, out stride, bf16
 
   struct Product {
     dnnl::matmul::primitive_desc description;
@@ -40,24 +39,23 @@ class OneDnn {
   }
 
   dnnl::matmul::primitive_desc describe(const Dims& dims, const dnnl::memory::desc& weights) const {
-    const auto [m, n, k, bf16] = dims;
+    const auto [m, n, k, stride, bf16] = dims;
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const dnnl::memory::desc x({m, k}, type(bf16), dnnl::memory::dims{k, 1});
-    // Dense: oneDNN has this kind of kernel for rows that lie apart on some processors only.
-    const dnnl::memory::desc y({m, n}, type(false), dnnl::memory::dims{n, 1});
+    const dnnl::memory::desc y({m, n}, type(false), dnnl::memory::dims{stride, 1});
     return {dnnl::matmul::desc(x, weights, y), attributes, engine_};
   }
 
-  // Weights [columns, k] as kernels for any number of rows take them; null where these differ, or
-  // are not of the kind that sums rows alike. One thread.
-  const dnnl::memory::desc* layout(int64_t columns, int64_t k, bool bf16) {
-    const auto [at, made] = layouts_.try_emplace({columns, k, bf16});
+  // Weights [columns, k] of a matrix n wide, as kernels for any number of rows take them; null
+  // where these differ, or are not of the kind that sums rows alike. One thread.
+  const dnnl::memory::desc* layout(int64_t n, int64_t columns, int64_t k, bool bf16) {
+    const auto [at, made] = layouts_.try_emplace({n, columns, k, bf16});
     if (made) {
-      at->second = choose_layout(columns, k, bf16);
+      at->second = choose_layout(n, columns, k, bf16);
       // Where memory runs out, oneDNN goes on to its next kind of kernel without a word. Another
       // kind gives other bits, so it is taken only if it is found twice.
-      if (!at->second && choose_layout(columns, k, bf16)) {
+      if (!at->second && choose_layout(n, columns, k, bf16)) {
         layouts_.erase(at);
         throw std::bad_alloc();
       }
@@ -81,24 +79,28 @@ class OneDnn {
   }
 
  private:
-  std::optional<dnnl::memory::desc> choose_layout(int64_t columns, int64_t k, bool bf16) const {
+  std::optional<dnnl::memory::desc> choose_layout(int64_t n, int64_t columns, int64_t k,
+                                                  bool bf16) const {
     const dnnl::memory::desc any({k, columns}, type(bf16), dnnl::memory::format_tag::any);
     dnnl::memory::desc layout;
     std::string kernel;
     for (const int64_t rows : {kRowsPerPrimitive, int64_t{1}, int64_t{7}, int64_t{32}}) {
-      const auto chosen = describe({rows, columns, k, bf16}, any);
-      if (kernel.empty()) {
-        layout = chosen.weights_desc();
-        kernel = chosen.impl_info_str();
-        if (!kernel.starts_with("brg:")) return std::nullopt;
+      for (const int64_t stride : {n, columns}) {
+        const auto chosen = describe({rows, columns, k, stride, bf16}, any);
+        if (kernel.empty()) {
+          layout = chosen.weights_desc();
+          kernel = chosen.impl_info_str();
+          if (!kernel.starts_with("brg:")) return std::nullopt;
+        }
+        if (chosen.weights_desc() != layout || kernel != chosen.impl_info_str())
+          return std::nullopt;
       }
-      if (chosen.weights_desc() != layout || kernel != chosen.impl_info_str()) return std::nullopt;
     }
     return layout;
   }
 
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
-  std::map<std::tuple<int64_t, int64_t, bool>, std::optional<dnnl::memory::desc>> layouts_;
+  std::map<std::tuple<int64_t, int64_t, int64_t, bool>, std::optional<dnnl::memory::desc>> layouts_;
   std::mutex mutex_;
   std::map<Dims, Product> products_;
 };
@@ -115,7 +117,7 @@ class OneDnnMatrix : public PackedMatrix {
     omp_set_num_threads(1);
     for (int64_t first = 0; first < n_; first += kColumnsAtOnce) {
       const int64_t columns = std::min(kColumnsAtOnce, n_ - first);
-      const dnnl::memory::desc* packed_as = onednn_->layout(columns, k_, bf16_);
+      const dnnl::memory::desc* packed_as = onednn_->layout(n_, columns, k_, bf16_);
       if (packed_as == nullptr) return false;
       slices_.push_back({first, columns, *packed_as, bytes_});
       bytes_ += (packed_as->get_size() + Memory::kAlignment - 1) / Memory::kAlignment *
@@ -125,35 +127,36 @@ class OneDnnMatrix : public PackedMatrix {
   }
 
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
-    // Straight to `out` where a slice is the whole matrix, unless a residual, which may be `out`,
-    // is still to be read.
-    const bool direct = residual == nullptr && slices_.size() == 1;
-    for_parts(x, kRowsPerPrimitive, direct ? out : nullptr, [&](const ProductPart& part) {
+    // Straight to `out` unless a residual, which may be `out`, is still to be read.
+    const bool direct = residual == nullptr;
+    for_parts(x, direct ? out : nullptr, [&](const ProductPart& part) {
       if (!direct || bias != nullptr)
         write_part(*context_.path.kernels, part, {n_, bias, residual, out});
     });
   }
 
   void multiply_in_parts(const Rows& x, const TakePart& take) override {
-    for_parts(x, kRowsOfParts, nullptr, take);
+    for_parts(x, nullptr, take);
   }
 
  private:
-  // Parts of `rows` rows and one slice; of the only slice in `whole`, unless that is null.
+  // Parts of some rows and one slice, where they belong in out[*, n], unless that is null.
   template <typename Body>
-  void for_parts(const Rows& x, int64_t rows, float* whole, const Body& body) {
+  void for_parts(const Rows& x, float* out, const Body& body) {
     const char* a = activations(x);
-    const int64_t row_items = (x.count + rows - 1) / rows;
+    const int64_t row_items = (x.count + kRowsPerPrimitive - 1) / kRowsPerPrimitive;
     const auto items = static_cast<int64_t>(slices_.size()) * row_items;
     context_.host.parallel_for(items, 1, [&](int64_t begin, int64_t end) {
       omp_set_num_threads(1);
       for (int64_t item = begin; item < end; ++item) {
-        const int64_t row = item % row_items * rows, count = std::min(rows, x.count - row);
+        const int64_t row = item % row_items * kRowsPerPrimitive;
+        const int64_t count = std::min(kRowsPerPrimitive, x.count - row);
         const Slice& slice = slices_[static_cast<size_t>(item / row_items)];
-        float* c = whole != nullptr ? whole + row * n_
-                                    : context_.host.scratch<float>(0, rows * slice.columns);
-        run(a + row * k_ * (bf16_ ? 2 : 4), count, slice, c);
-        body(ProductPart{row, count, slice.first, slice.columns, c, slice.columns});
+        float* c = out != nullptr ? out + row * n_ + slice.first
+                                  : context_.host.scratch<float>(0, count * slice.columns);
+        const int64_t stride = out != nullptr ? n_ : slice.columns;
+        run({count, slice.columns, k_, stride, bf16_}, slice, a + row * k_ * (bf16_ ? 2 : 4), c);
+        body(ProductPart{row, count, slice.first, slice.columns, c, stride});
       }
     });
   }
@@ -224,10 +227,8 @@ class OneDnnMatrix : public PackedMatrix {
         });
   }
 
-  // to[rows, columns of the slice] = its product with a[rows, k].
-  void run(const char* a, int64_t rows, const Slice& slice, float* to) {
-    const OneDnn::Product& product =
-        onednn_->product({rows, slice.columns, k_, bf16_}, slice.packed_as);
+  void run(const OneDnn::Dims& dims, const Slice& slice, const char* a, float* to) {
+    const OneDnn::Product& product = onednn_->product(dims, slice.packed_as);
     const dnnl::engine& engine = onednn_->engine();
     const dnnl::memory::desc scratch_as = product.description.scratchpad_desc();
     dnnl::stream stream(engine);
