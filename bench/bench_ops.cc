@@ -176,7 +176,7 @@ class Ops {
   // Two matrices of inner by hidden and one of hidden by inner, of every layer in turn.
   void gated_mlp() {
     const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
-    std::vector<host::SwiGluWeights> layers(static_cast<size_t>(config_.layers));
+    std::vector<host::GatedMlpWeights> layers(static_cast<size_t>(config_.layers));
     const WeightLoader load(*weights_, backend_, "", nullptr, decoded_, kept_);
     for (size_t i = 0; i < layers.size(); ++i) {
       must(load.linear(name_of(i, "mlp.gate_proj"), inner, hidden, layers[i].gate));
