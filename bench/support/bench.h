@@ -35,7 +35,7 @@ double relative_error(const std::vector<A>& got, const std::vector<B>& expected)
     error += std::pow(static_cast<double>(got[i]) - value, 2);
     size += std::pow(value, 2);
   }
-  return std::sqrt(error / size);
+  return error == 0 ? 0 : std::sqrt(error / size);  // zeros, where weights are zeros
 }
 
 // The value, or the end of the program with the error's text and exit code 4.
