@@ -143,8 +143,7 @@ typedef struct dbsa_gated_mlp_weights {
  * part in the softmax of all of the row's scores. */
 typedef struct dbsa_expert_weights {
   uint32_t struct_size;
-  uint32_t normalised; /* 1: shares are divided by their sum over the row's experts; 0: as they are
-                        */
+  uint32_t normalised;       /* 1: shares are divided by their sum over the row's experts */
   const dbsa_weight* router; /* [count, k] */
   int64_t count;
   int64_t used;                          /* 1..count */
