@@ -1,18 +1,23 @@
-// Decoding a label behind cached tokens: all labels by likelihood, and the walks over their trie.
+// Decoding a label behind stored blocks: all labels by likelihood, and the walks over their trie.
 #include <gflags/gflags.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/support/bench.h"
 #include "bench/support/model.h"
 #include "pipeline/answer/label_decoder.h"
+#include "pipeline/encode/block_cache.h"
 
-DEFINE_int64(cached_tokens, 4096, "tokens that every row sees");
+DEFINE_int64(cached_tokens, 4096, "tokens of the blocks that every row sees");
+DEFINE_int64(block_tokens, 1500, "tokens of one of these blocks");
 DEFINE_int64(query_tokens, 32, "tokens of the query");
 DEFINE_int64(chunk_tokens, 512, "rows of a forward pass, as model.chunk_tokens");
 DEFINE_string(labels, "100,1000,5000", "numbers of labels");
@@ -40,6 +45,35 @@ std::vector<LabelTokens> make_labels(int64_t count, int64_t vocabulary) {
   return labels;
 }
 
+// A block of random tokens, encoded by itself, as a pool without a store keeps it.
+std::shared_ptr<OpenBlock> make_block(Model& model, int64_t tokens) {
+  host::Kv live = model.make_kv(tokens);
+  model.pass(model.random_ids(tokens), live, 0, 0);
+  const dbsa_kv_format format = must(model.ops().block_format(tokens));
+  const uint64_t stride = (format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT - 1) /
+                          DBSA_KV_PLANE_ALIGNMENT * DBSA_KV_PLANE_ALIGNMENT;
+  OwnPlanes planes(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, stride * format.layers));
+  if (planes == nullptr) give_up("no memory for the blocks");
+  std::vector<const void*> each;
+  for (uint32_t layer = 0; layer < format.layers; ++layer) {
+    char* const to = static_cast<char*>(planes.get()) + stride * layer;
+    must(model.ops().block_export(live, format, static_cast<int32_t>(layer), to));
+    each.push_back(to);
+  }
+  host::Kv kv = must(model.ops().block_import(format, each.data()));
+  return std::make_shared<OpenBlock>(KvKey(), std::move(planes), format, std::move(kv));
+}
+
+std::vector<QueryPass::Selected> make_blocks(Model& model) {
+  std::vector<QueryPass::Selected> blocks;
+  const LayerSet all(static_cast<size_t>(model.config().layers), true);
+  for (int64_t at = 0; at < FLAGS_cached_tokens; at += FLAGS_block_tokens) {
+    const int64_t tokens = std::min(FLAGS_block_tokens, FLAGS_cached_tokens - at);
+    blocks.push_back({make_block(model, tokens), tokens, at, all});
+  }
+  return blocks;
+}
+
 std::vector<std::string> names_of(size_t count) {
   std::vector<std::string> names;
   for (size_t i = 0; i < count; ++i) names.push_back("label " + std::to_string(i));
@@ -52,6 +86,7 @@ class Labels {
       : report_(report),
         model_(model),
         forward_(model.decoder()),
+        blocks_(make_blocks(model)),
         query_(model.random_ids(FLAGS_query_tokens)) {}
 
   void run(int64_t count) {
@@ -60,18 +95,17 @@ class Labels {
     const LabelTrie trie = must(LabelTrie::build(labels, names_of(labels.size())));
     const auto rows = static_cast<int64_t>(tree.rows().size());
     QueryPass pass =
-        must(QueryPass::begin(forward_, model_.ops(), model_.services(), {}, 0,
-                              FLAGS_cached_tokens + FLAGS_query_tokens + rows, FLAGS_chunk_tokens));
-    must(pass.extend(model_.random_ids(FLAGS_cached_tokens), {}));
+        must(QueryPass::begin(forward_, model_.ops(), model_.services(), blocks_,
+                              FLAGS_cached_tokens, FLAGS_query_tokens + rows, FLAGS_chunk_tokens));
     const std::string name = std::to_string(count) + " labels";
 
     const std::vector<int32_t> ids = model_.random_ids(FLAGS_query_tokens + rows);
     const Timing prefill = measure([&] {
-      pass.truncate(FLAGS_cached_tokens);
+      pass.truncate(0);
       must(pass.extend(ids, {}));
     });
     const Timing all = measure([&] {
-      pass.truncate(FLAGS_cached_tokens);
+      pass.truncate(0);
       must(decode_likelihood(tree, pass, query_));
     });
     report_.add({.name = name + ": likelihood, " + std::to_string(rows) + " rows",
@@ -82,11 +116,11 @@ class Labels {
                  .less_is_better = true,
                  .goal = 1 / 1.3});
     const Timing greedy = measure([&] {
-      pass.truncate(FLAGS_cached_tokens);
+      pass.truncate(0);
       must(decode_greedily(trie, pass, query_));
     });
     const Timing exact = measure([&] {
-      pass.truncate(FLAGS_cached_tokens);
+      pass.truncate(0);
       must(decode_best_first(trie, pass, query_));
     });
     report_.add({.name = name + ": greedy_trie", .value = greedy.median * 1e3, .unit = "ms"});
@@ -103,11 +137,12 @@ class Labels {
   Report& report_;
   Model& model_;
   SingleForward forward_;
+  const std::vector<QueryPass::Selected> blocks_;
   std::vector<int32_t> query_;
 };
 
 int run(int argc, char** argv) {
-  Report report("bench_labels", "Decoding a label behind cached tokens", &argc, &argv);
+  Report report("bench_labels", "Decoding a label behind stored blocks", &argc, &argv);
   Model model(report.threads());
   report.note("backend", model.backend());
   report.note("model", model.path());
