@@ -1,4 +1,4 @@
-// Each op of the attention backend alone, at the sizes of one model.
+// Each op of the attention backend by itself, at the sizes of one model.
 #include <gflags/gflags.h>
 
 #include <algorithm>

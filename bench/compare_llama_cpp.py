@@ -35,7 +35,7 @@ def stop(message, code=4):
     raise SystemExit(code)
 
 
-# --- llama.cpp, in a process of its own ---
+# --- llama.cpp, in a separate process ---
 
 
 class LlamaCpp:

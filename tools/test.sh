@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change is taken: builds, checks, fuzzers, tests. Prints each
-# stage with its minutes, goes on after a failure, and exits 1 if any stage failed, with the cause in
-# its last lines. The release tests come last, so that a good run ends with CTest's own summary.
+# stage with its minutes, continues after a failure, and exits 1 if any stage failed, with the cause
+# in its last lines. The release tests come last, so that a good run ends with CTest's own summary.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -167,7 +167,8 @@ END
   return $code
 }
 
-# README's first pipeline, and each later one laid over it: its tables in place of those of that name.
+# README's first pipeline, and each later one laid over it: its tables replace those of the same
+# name.
 readme_pipelines() {
   rm -f "$logs"/readme_*.toml
   python3 - "$logs" <<'END'
@@ -184,7 +185,7 @@ END
 }
 
 # Every pipeline file that is shown, README's too, with the quick start's model and, where they name
-# none that is here, its data. The sweeps have a test of their own, with data made up.
+# none that is here, its data. The sweeps have their own test, with data made up.
 check_pipelines() {
   local file failures=0 model
   for file in pipelines/*.toml pipelines/baselines/*.toml; do

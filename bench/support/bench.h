@@ -38,7 +38,7 @@ double relative_error(const std::vector<A>& got, const std::vector<B>& expected)
   return error == 0 ? 0 : std::sqrt(error / size);  // zeros, where weights are zeros
 }
 
-// The value, or the end of the program with the error's text and exit code 4.
+// Returns the value, or prints the error's text and exits with code 4.
 [[noreturn]] void give_up(const std::string& message);
 template <typename T>
 T must(Result<T> result) {

@@ -59,7 +59,7 @@ double best_together(int threads, const Body& body) {
 
 using Buffer = std::unique_ptr<char[]>;
 
-// Random bytes, in pages that are there.
+// Random bytes, in pages already touched.
 Buffer filled(int64_t bytes, unsigned seed) {
   Buffer buffer(new char[static_cast<size_t>(bytes)]);
   std::mt19937_64 random(seed);

@@ -12,8 +12,8 @@ namespace dbsa::bench {
 // Operations a second on `threads` threads at once; none where the processor lacks it.
 std::optional<double> peak_rate(Peak peak, int threads);
 
-// Bytes a second that `threads` threads read, each over and over from `bytes` of its own: in a
-// cache where they fit into it.
+// Bytes a second that `threads` threads read, each over and over from its own `bytes` bytes: from a
+// cache if they fit into it.
 double read_rate(int64_t bytes, int threads);
 
 // Bytes a second that memcpy moves (read once, written once: counted once).

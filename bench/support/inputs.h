@@ -1,4 +1,4 @@
-// What benches are fed with: folders of their own and random texts.
+// What benches are fed with: separate folders and random texts.
 #pragma once
 
 #include <cstdint>

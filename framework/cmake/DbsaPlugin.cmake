@@ -3,7 +3,7 @@
 #   dbsa_plugin(KIND NAME SOURCES ... [LIBS ...] [VENDOR vendor])
 #
 # makes the target <kind>_<name>: a shared object <vendor>_<kind>_<name>.so that exports
-# `dbsa_plugin` alone, and beside it the manifest, taken from plugin.toml of the calling folder.
+# only `dbsa_plugin`, and beside it the manifest, taken from plugin.toml of the calling folder.
 # Both go to DBSA_PLUGIN_DIR (default: <build>/plugins), where --plugin-path finds them, and are
 # installed to <libdir>/dbsa/plugins. VENDOR defaults to DBSA_PLUGIN_VENDOR, then the project's name.
 # Where no build type is given, it is Release.
@@ -30,8 +30,8 @@ function(dbsa_plugin kind name)
   set(file ${ARG_VENDOR}_${kind}_${name})
   add_library(${target} MODULE ${ARG_SOURCES})
   set_target_properties(${target} PROPERTIES
-    # The generator expression keeps generators of several configurations from adding a folder of
-    # their own: library and manifest lie side by side.
+    # The generator expression keeps multi-configuration generators from adding a folder per
+    # configuration: library and manifest lie side by side.
     PREFIX "" OUTPUT_NAME ${file} LIBRARY_OUTPUT_DIRECTORY $<1:${folder}>
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     # Otherwise the RUNPATH ends with an empty entry, the folder that the program is started in.

@@ -15,7 +15,7 @@ struct Fault {
   std::string pointer;  // where it stands, and whose name the message starts with
   std::string message;
   ErrorCode code = ErrorCode::kConfig;
-  // The name to show in place of the pointer's: a misspelt key is shown with its table's.
+  // The name to show instead of the pointer's: a misspelt key is shown with its table's.
   std::string label_pointer;
 };
 

@@ -16,7 +16,7 @@ std::vector<std::string> split_pointer(std::string_view pointer);
 std::string dotted_name(std::string_view pointer);
 // The way back: "a.b" gives "/a/b".
 std::string pointer_of_key(std::string_view dotted);
-// Takes out what `pointer` leads to, if it leads to anything but the whole.
+// Takes out what `pointer` leads to, if that is not the whole document.
 void erase_at(std::string_view pointer, nlohmann::json& json);
 
 }  // namespace dbsa

@@ -42,8 +42,8 @@ Status check_regular(const std::string& path, mode_t mode) {
 class InputFile {
  public:
   static Result<InputFile> open(const std::string& path) {
-    // Looked at before it is opened, because opening alone may make a device act, and again after,
-    // because the name may have changed hands.
+    // Looked at before it is opened, because merely opening a device may make it act, and again
+    // after, because the name may have changed hands.
     struct stat info = {};
     if (::stat(path.c_str(), &info) != 0) return cannot_open(path);
     DBSA_RETURN_IF_ERROR(check_regular(path, info.st_mode));

@@ -37,8 +37,8 @@ class TomlDocument {
   static Result<TomlDocument> load(const std::string& path);
   // `name` stands for the file in messages; its folder is what relative paths start from.
   static Result<TomlDocument> parse(std::string_view text, std::string name);
-  // A document that no file was written for: where() gives its name alone, and relative paths start
-  // from `folder`. kConfig when it is no object, or too deep.
+  // A document without a file: where() gives only its name, and relative paths start from `folder`.
+  // kConfig when it is no object, or too deep.
   static Result<TomlDocument> from_json(nlohmann::json json, std::string name,
                                         std::filesystem::path folder);
 
@@ -48,7 +48,7 @@ class TomlDocument {
   // Sets a value that stands at `place` of another file: names are the key's, {"selection",
   // "ratio"}. kConfig when they lead into something that is no table, or too deep.
   Status put(std::span<const std::string> names, nlohmann::json value, const Place& place);
-  // Takes out what a JSON pointer leads to, if it leads to anything but the whole.
+  // Takes out what a JSON pointer leads to, if that is not the whole document.
   void erase(std::string_view pointer);
 
   const nlohmann::json& json() const { return json_; }

@@ -7,7 +7,7 @@ namespace {
 
 using nlohmann::json;
 
-// JSON's strings are TOML's but for DEL, which TOML wants escaped.
+// JSON's strings are TOML's except for DEL, which TOML wants escaped.
 std::string string_text(const std::string& text) {
   std::string out;
   for (const char c : json(text).dump())

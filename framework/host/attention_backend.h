@@ -186,7 +186,7 @@ class AttentionBackend {
 
   // out[r] = table[ids[r]]
   Status embedding(std::span<const int32_t> ids, const Weight& table, Buffer& out);
-  // Linear layers of the first `rows` rows of x, each as it would be alone.
+  // Linear layers of the first `rows` rows of x, each as it would be by itself.
   Status linear(const Buffer& x, int64_t rows, std::initializer_list<LinearLayer> layers);
   // Of a weight narrower than x: by groups of its width. out may be x.
   Status rms_norm(const Buffer& x, int64_t rows, const Weight& weight, float epsilon, Buffer& out);

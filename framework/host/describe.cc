@@ -24,7 +24,7 @@ std::string range_of(const json& key) {
 }
 
 ConfigRow row_of(const std::string& name, const json& key) {
-  // Numbers, booleans and JSON strings are TOML as they are, but for DEL, which no key has.
+  // Numbers, booleans and JSON strings are TOML as they are, except for DEL, which no key has.
   return {name,
           key.contains("format") ? key["format"] : key.at("type"),
           key.contains("default") ? key["default"].dump() : "required",

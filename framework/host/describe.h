@@ -23,7 +23,7 @@ struct ConfigRow {
 // The plugin's own keys, in the manifest's order.
 std::vector<ConfigRow> config_rows(const Manifest& manifest);
 
-// The rows as a Markdown table; "No keys of its own.\n" where there are none.
+// The rows as a Markdown table; where there are none, a line that says so.
 std::string config_markdown(const Manifest& manifest);
 
 // A table for a pipeline file that can be pasted as it is: the framework's keys of the stage, then

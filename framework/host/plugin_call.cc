@@ -3,7 +3,7 @@
 namespace dbsa::host {
 namespace {
 
-// A signal handler and an exit handler have no argument of their own.
+// Signal handlers and exit handlers cannot be passed an argument.
 constinit thread_local PluginCall this_threads_call;
 
 }  // namespace

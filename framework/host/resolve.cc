@@ -24,7 +24,7 @@ uint32_t inner_kind(const json& key) {
   return key.value("type", "") == "object" ? kind_from_name(key.value("format", "")) : 0;
 }
 
-// Puts the schemas of inner plugins where a stage's schema has `type = "object"` alone, and finds
+// Puts the schemas of inner plugins where a stage's schema has only `type = "object"`, and finds
 // their manifests. given: the stage's table, faults included.
 void merge_inner(json& schema, const json& given, const PluginRegistry& registry,
                  ResolvedStage& stage, Faults& faults) {

@@ -46,7 +46,7 @@ struct ResolvedPipeline {
   Error located(Error error) const;
 };
 
-// Files and folders that the pipeline names and that must be there: all, the model's alone (a query
+// Files and folders that the pipeline names and that must be there: all, only the model's (a query
 // reads no data), or none.
 enum class NamedFiles { kAll, kModel, kNone };
 

@@ -34,7 +34,7 @@ class CsvReader {
   // Its bytes, without the line end.
   std::string_view record() const { return text_.substr(record_begin_, record_bytes_); }
   // After a fault: reads on behind the first line of the record, so that a quote that is not closed
-  // costs no line but its own.
+  // costs only its own line.
   void skip_line();
 
  private:

@@ -1,6 +1,6 @@
 // Examples from CSV.
 //
-// The first record names the columns, which are compared as field_key says; where every name but
+// The first record names the columns, which are compared as field_key says; where every name except
 // the first has spaces before it ("text, label"), spaces behind delimiters are no part of fields
 // anywhere in the file. An empty field at the end of some records is passed over, as exports write
 // it. A first line "sep=;" says the delimiter, as for Excel.

@@ -33,7 +33,7 @@ Status GreedyWalk::supply(std::span<const double> given) {
   return {};
 }
 
-// Records the label when a leaf is reached, and goes on to what may still matter.
+// Records the label when a leaf is reached, and continues with what may still matter.
 void GreedyWalk::settle() {
   while (!done_ && !trie_->is_branching(at_)) {
     const LabelScore reached = {trie_->node(at_).label, log_probability_};

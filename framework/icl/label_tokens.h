@@ -19,7 +19,7 @@ struct LabelTokens {
 };
 
 // For each label the ids that a demonstration with it shows after the output prefix: the ids of
-// lead + gap + label + separator (see label_lead, label_gap) minus the leading ids of lead alone,
+// lead + gap + label + separator (see label_lead, label_gap) minus the leading ids of just lead,
 // cut before the separator. A token that spans the cut belongs to the label. With the usual output
 // prefixes, which end in one space, this is rstrip(output_prefix) + " " + label + separator.
 //

@@ -12,9 +12,9 @@
 
 namespace dbsa {
 
-// Nodes are numbered depth first; node 0 is the root: the query's last token. Every label ends in a
-// leaf of its own: one whose ids begin another's is closed by its terminator, by as many of its
-// tokens as it takes. Other labels have no terminator, since nothing else could follow.
+// Nodes are numbered depth first; node 0 is the root: the query's last token. Every label ends in
+// its own leaf: one whose ids begin another's is closed by its terminator, by as many of its tokens
+// as it takes. Other labels have no terminator, since nothing else could follow.
 class LabelTrie {
  public:
   struct Node {

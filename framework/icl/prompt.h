@@ -17,8 +17,8 @@ struct PromptFormat {
   std::string separator = "\n==\n";
 };
 
-// kConfig when labels could not be told apart from what surrounds them: an output prefix of white
-// space alone, or no separator.
+// kConfig when labels could not be told apart from what surrounds them: an output prefix of only
+// white space, or no separator.
 Status check_prompt(const PromptFormat& format);
 
 // `{input_prefix}{text}\n{output_prefix}{label}{separator}`. The separator ends every
@@ -34,7 +34,7 @@ std::string_view label_lead(const PromptFormat& format);
 std::string_view label_gap(const PromptFormat& format);
 
 // The output prefix as far as it stands before a free answer: with the white space at its end that
-// demonstrations show as tokens of its own ("intent:\n"), without what joins the answer's first
+// demonstrations show as separate tokens ("intent:\n"), without what joins the answer's first
 // token (the space of "intent: "), which the model writes. Cost: some tokenisations of the prefix.
 Result<std::string> free_answer_lead(const PromptFormat& format, const Tokenize& tokenize);
 

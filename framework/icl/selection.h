@@ -34,7 +34,7 @@ enum class BlockScore { kMax, kMean, kSum };
 
 struct SelectionRule {
   std::optional<double> ratio;   // in (0, 1]; exactly one of ratio and count
-  std::optional<int64_t> count;  // blocks; 0: none but a prefix
+  std::optional<int64_t> count;  // blocks; 0: none except a prefix
   BlockOrder order = BlockOrder::kIndex;
   Positions positions = Positions::kContiguous;
 };

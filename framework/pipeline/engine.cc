@@ -42,7 +42,7 @@ Result<std::unique_ptr<host::Embedder>> make_embedder(const EmbeddingSettings& e
         LlmHidden::create(*computing.model, *computing.backend, *computing.tokenizer, services,
                           embedding.layer, identity_hash(computing.kv_identity)));
   } else if (embedding.method == EmbeddingMethod::kSentenceTransformer) {
-    // An instance of its own: a backend has one attention shape.
+    // A separate instance: a backend has one attention shape.
     DBSA_ASSIGN_OR_RETURN(auto backend,
                           host::make_plugin<host::AttentionBackend>(
                               resolved, DBSA_KIND_ATTENTION_BACKEND, registry, services));

@@ -60,7 +60,7 @@ struct EncodeReport {
   // Of each block: the lines of the data file its demonstrations stand on. None of a prefix block.
   std::vector<std::vector<int64_t>> assignment;
   double setup_seconds = 0;   // all of stage one: reading, tokens, index and encoding
-  double encode_seconds = 0;  // computing and storing KV alone
+  double encode_seconds = 0;  // only computing and storing KV
   std::string pool_id;
   std::string manifest_path;  // "" where the store is not kept, or the manifest could not be
   Status manifest_written;    // why not, when all blocks were there: answers need no manifest
@@ -178,7 +178,7 @@ class Engine {
 
   // The open pool, for encode_copy of another engine.
   const Pool& pool() const;
-  // Encodes the pool of an engine whose settings differ in model.kv_dtype alone, and opens it. No
+  // Encodes the pool of an engine whose settings differ only in model.kv_dtype, and opens it. No
   // manifest is published, so that what is stored belongs to no pool and collection drops it. The
   // report says what was encoded, and nothing of the pool. Errors as encode.
   Result<EncodeReport> encode_copy(Pool pool, const EncodeObserver& observer);

@@ -25,7 +25,7 @@
 
 namespace dbsa {
 
-// The plugins of a pipeline but for its attention backend, one instance each.
+// The plugins of a pipeline except its attention backend, one instance each.
 struct Plugins {
   host::BlockGrouper grouper;
   host::MaskPattern mask;
@@ -40,7 +40,7 @@ class OfferedEmbedder {
       : services_(services), embedder_(std::move(embedder)) {
     services_.set_embedder(embedder_.get());
   }
-  // Another engine on these services may have offered its own since.
+  // Another engine on these services may have replaced it.
   ~OfferedEmbedder() {
     if (services_.embedder() == embedder_.get()) services_.set_embedder(nullptr);
   }

@@ -39,7 +39,7 @@ void read_identity(const ReportFields& fields, const std::string& queries,
 // told; where two of equal seeds did not, runs of different demonstrations are all kept apart.
 void complete_identities(std::span<ReportRun> runs);
 
-// "a1b2..": as few digits, but four, as tell the hashes apart; as many texts as hashes.
+// "a1b2..": as few digits as tell the hashes apart, at least four; as many texts as hashes.
 std::vector<std::string> short_hashes(const std::vector<std::string>& hashes);
 
 }  // namespace dbsa

@@ -32,7 +32,7 @@ struct ReportAnswer {
   std::optional<double> seconds;  // nothing where answering failed
 };
 
-// What a record says of its own evaluation; counts of what makes figures say less than they seem
+// What a record says about its evaluation; counts of what makes figures say less than they seem
 // to.
 struct Validity {
   int64_t queries_in_demonstrations = 0, texts_with_two_labels = 0, duplicates = 0,

@@ -1,4 +1,4 @@
-// A report as Markdown. The plots are on the page alone.
+// A report as Markdown. Only the page has the plots.
 #include "report/report.h"
 #include "report/text.h"
 

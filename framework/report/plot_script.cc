@@ -174,7 +174,7 @@ std::string decade_ticks(char axis, const Range& range, const std::string& unit)
   const auto first = static_cast<int>(std::floor(std::log10(range.low)));
   const auto last = static_cast<int>(std::ceil(std::log10(range.high)));
   const int step = std::max(1, (last - first) / 8);
-  // In less than two decades powers of ten alone are too few.
+  // In less than two decades, just the powers of ten are too few.
   const bool fine = range.high < 100 * range.low;
   std::string ticks;
   for (int power = first; power <= last; power += step)

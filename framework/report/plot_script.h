@@ -22,7 +22,7 @@ std::vector<Panel> make_panels(const std::vector<AxisValues>& values,
                                const std::string& first_choice = "");
 std::vector<AxisValues> values_of_groups(const Study& study, std::span<const size_t> groups);
 
-// A group at its row: its values alone, without what the panel's title says, short enough to stand
+// A group at its row: only its values, without what the panel's title says, short enough to stand
 // there.
 std::string row_label(const Study& study, size_t group, const Panel& panel);
 

@@ -132,7 +132,8 @@ Plot cost_plot(const Study& study, const std::string& title, const std::vector<L
   return plot;
 }
 
-// Whether the bundle is shown: where pools of several sizes make bundles of their own, the largest.
+// Whether the bundle is shown: where pools of several sizes make separate bundles, only the largest
+// is.
 bool is_largest(const Study& study, const std::vector<size_t>& bundle) {
   constexpr size_t kFew = 4;
   if (!study.numeric || !study.bundle_axes.contains(study.numeric->axis) ||

@@ -1,8 +1,8 @@
-// Sweep: a sweep file laid out as cells, each a whole pipeline that can be run alone.
+// Sweep: a sweep file laid out as cells, each a whole pipeline that can be run by itself.
 //
 // A cell is one value of every axis and one run. Over the base are laid, axis by axis, the file
 // that its value names and the keys that it sets; then those of [set], then the run's seed, then
-// what the command line sets. To name a plugin drops the own keys of the one before; of
+// what the command line sets. Naming another plugin removes the previous plugin's keys; of
 // selection.ratio and selection.count the later one stays.
 #pragma once
 
@@ -58,7 +58,7 @@ struct Sweep {
 struct SweepChoice {
   std::vector<std::string> only;      // "axis=value": other values of that axis are left out
   std::vector<std::string> settings;  // "key=value" as --set takes them: set last in every cell
-  std::optional<int64_t> runs;        // in place of the file's
+  std::optional<int64_t> runs;        // instead of the file's
   bool force_set = false;             // `settings` may set keys that an axis sets
 };
 

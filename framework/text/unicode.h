@@ -1,7 +1,7 @@
 // Unicode properties and normalisation, from utf8proc (Unicode 15).
 //
 // Hugging Face's parts use tables of different ages: normalisation Unicode 9, \w Unicode 16, the
-// rest 14 or 15. Normalisation here equals theirs on every code point (newer marks are left alone);
+// rest 14 or 15. Normalisation here equals theirs on every code point (newer marks are kept);
 // \w equals theirs on every code point that Unicode 15 knows.
 #pragma once
 

@@ -63,8 +63,8 @@ TEST(Attention, EqualsTheOracle) {
   }
 }
 
-// What an encoder needs: no rotation, and texts side by side in one plan, each of whose rows see
-// all of its own text. A text's rows are, bit for bit, those it has alone.
+// What an encoder needs: no rotation, and texts side by side in one plan, each of whose rows sees
+// its whole text. A text's rows are, bit for bit, those it has by itself.
 TEST(Attention, PackedTextsWithoutRotationSeeThemselvesAlone) {
   for (const std::string& path : code_paths()) {
     const uint64_t seed = 91;

@@ -106,7 +106,7 @@ TEST(Block, Int8ShowsWhatIsNotFinite) {
 
 TEST(Block, KeepsRotatedKeysAndValues) {
   for (const Variant& variant : variants()) {
-    if (variant.kv_dtype == DBSA_KV_DTYPE_I8) continue;  // has a test of its own
+    if (variant.kv_dtype == DBSA_KV_DTYPE_I8) continue;  // has its own test
     for (const int32_t head_dim : {64, 20, 2, 256}) {
       std::mt19937_64 random(3);
       const Shape shape = variant.apply(head_shape(head_dim, 1, 2));

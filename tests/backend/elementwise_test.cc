@@ -62,7 +62,7 @@ TEST(Elementwise, RmsNorm) {
   }
 }
 
-// By heads: each group of the weight's width has a norm of its own, also in place.
+// By heads: each group of the weight's width has its own norm, also in place.
 TEST(Elementwise, RmsNormOfGroups) {
   for (const std::string& path : code_paths()) {
     for (const auto& [group, groups] : {std::pair<int64_t, int64_t>{64, 3}, {20, 5}, {1, 4}}) {
@@ -99,7 +99,7 @@ TEST(Elementwise, AddWithAFactor) {
     std::vector<double> expected;
     for (size_t i = 0; i < x.size(); ++i)
       expected.push_back(static_cast<double>(x[i]) + 0.22 * static_cast<double>(y[i]));
-    for (const int place : {0, 1, 2}) {  // a buffer of its own, x, y
+    for (const int place : {0, 1, 2}) {  // a separate buffer, x, y
       auto a = backend.buffer(x, width), b = backend.buffer(y, width);
       auto own = backend.buffer(rows, width);
       const auto& out = place == 0 ? own : place == 1 ? a : b;

@@ -108,7 +108,7 @@ struct PlanCase {
   }
 };
 
-// A block as a pool is encoded: `full` blocks in full, each at a start of its own, some of them
+// A block as a pool is encoded: `full` blocks in full, each at its own start, some of them
 // split in two segments, then the block itself, causal or through a window.
 inline void add_block(PlanCase& c, std::mt19937_64& random, int64_t full, int64_t far) {
   for (int64_t b = 0; b < full; ++b) {
@@ -172,7 +172,7 @@ inline std::vector<Variant> variants() {
     const bool dot = path.ends_with("_bf16") || path == "cuda";
     all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_BF16, dot});
     all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_F32, false});
-    if (!on_cpu()) continue;  // int8 is the CPU's alone
+    if (!on_cpu()) continue;  // only the CPU has int8
     all.push_back({path, DBSA_COMPUTE_F32, DBSA_KV_DTYPE_I8, false});
     all.push_back({path, DBSA_COMPUTE_BF16, DBSA_KV_DTYPE_I8, dot});
   }

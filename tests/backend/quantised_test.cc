@@ -308,7 +308,7 @@ TEST_F(Quantised, GatedMlpIsThreeLinearLayers) {
   }
 }
 
-// Experts of blocks give what those of the decoded numbers give, each row as it does alone.
+// Experts of blocks give what those of the decoded numbers give, each row as it does by itself.
 TEST_F(Quantised, ExpertsAreOfBlocksToo) {
   const int64_t in = 256, inner = 256, out = 256, count = 6, rows = 40;
   for (const std::string& path : code_paths()) {

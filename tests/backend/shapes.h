@@ -20,7 +20,7 @@ struct Shape {
   float scale = 0.125f;
   float theta = 10000.0f;
   bool rope = true;     // false: nothing is rotated, every frequency is 0
-  int32_t rotated = 0;  // dimensions; 0: all. Of the others the frequency is 0
+  int32_t rotated = 0;  // dimensions; 0: all. The others have frequency 0
   float soft_cap = 0;
   std::vector<float> factor;  // [head_dim / 2]; empty: 1
   std::vector<float> sink;    // [query_heads]; empty: none

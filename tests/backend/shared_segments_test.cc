@@ -42,7 +42,7 @@ PlanCase branches_case(std::mt19937_64& random, const Shape& shape, int64_t rang
   return c;
 }
 
-// One range as a plan of its own.
+// One range as a separate plan.
 PlanCase only_range(const PlanCase& c, size_t index) {
   PlanCase one = c;
   const dbsa_row_range& range = c.ranges[index];

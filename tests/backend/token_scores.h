@@ -50,7 +50,7 @@ inline Rows logits_of(Backend& backend, const Rows& x, int64_t width, const dbsa
   return backend.read(out, rows, vocabulary);
 }
 
-// Some tokens for every row but the first.
+// Some tokens for every row except the first.
 inline Asked draw_tokens(std::mt19937_64& random, int64_t rows, int64_t vocabulary) {
   std::uniform_int_distribution<int32_t> token(0, static_cast<int32_t>(vocabulary - 1));
   Asked tokens(static_cast<size_t>(rows));

@@ -286,7 +286,7 @@ TEST_F(BadEnd, ACrashNamesThePluginAndItsCall) {
   const std::string crashed = std::string(kGroup) +
                               "the program crashed while encoding the pool: segmentation fault "
                               "(SIGSEGV)\n";
-  // Sanitizers report after that, with exit codes of their own.
+  // Sanitizers report after that, with their own exit codes.
   const auto after_code = [](const std::string& said) { return said.substr(said.find('\n') + 1); };
   if (kSanitized) {
     EXPECT_TRUE(after_code(said_of("run", "crash")).starts_with(crashed));

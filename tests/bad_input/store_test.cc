@@ -52,7 +52,7 @@ TEST_F(BadStore, WithoutAddressSpaceForAPack) {
       << result.error;
 }
 
-// What cannot be mended in the store is computed for this process alone.
+// What cannot be mended in the store is computed for this process only.
 TEST_F(BadStore, DamagedAndReadOnly) {
   const std::vector<std::string> query = {"query", path("pipeline.toml"), "card", "--set",
                                           "selection.ratio=1.0"};
@@ -104,7 +104,7 @@ TEST_F(BadStore, APoolsManifestIsAFolder) {
                 ": expected a regular file, found a folder; name a regular file\n");
 }
 
-// ---- pipes, devices and folders in place of files ---------------------------------------------
+// ---- pipes, devices and folders instead of files ----------------------------------------------
 
 class OddStore : public BadInput {
  protected:

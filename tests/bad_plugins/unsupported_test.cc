@@ -37,7 +37,7 @@ TEST(Unsupported, IsToldWithTheFamilyAndTheRemedy) {
   EXPECT_EQ(refusal_of("qwen3_moe"), told("layers of experts", "qwen3_moe"));
 }
 
-// Windows lie in the segments, so layers that differ by them alone are of one type.
+// Windows lie in the segments, so layers that differ only in them are of one type.
 TEST(Unsupported, ModelsWhoseLayersAttendAlikeAreNot) {
   for (const char* fixture : {"llama2", "qwen3", "mistral_window", "olmo2", "granite"})
     EXPECT_EQ(refusal_of(fixture), "") << fixture;

@@ -1,4 +1,4 @@
-// Ctrl-C: stops cleanly, keeps what is encoded, and the next run goes on from there.
+// Ctrl-C: stops cleanly, keeps what is encoded, and the next run continues from there.
 #include <gmock/gmock.h>
 #include <signal.h>
 

@@ -13,7 +13,7 @@ namespace {
 
 using testing::ElementsAre;
 
-// The lines of an input that comes in parts, each a read of its own; "too long" for such lines.
+// The lines of an input that comes in parts, each a separate read; "too long" for such lines.
 std::vector<std::string> lines_of(const std::vector<std::string>& parts, size_t most = 8) {
   std::array<int, 2> ends;
   if (::pipe(ends.data()) != 0) return {"no pipe"};

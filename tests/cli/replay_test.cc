@@ -1,4 +1,4 @@
-// run --record: a run again, from its result record alone.
+// run --record: a run again, from its result record only.
 #include <gmock/gmock.h>
 
 #include <filesystem>

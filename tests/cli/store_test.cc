@@ -286,7 +286,7 @@ TEST_F(StoreCommandTest, GcStopsAtAPoolItCannotRead) {
   EXPECT_EQ(keys().size(), before);
 }
 
-// Two hosts with pools of their own, whose packs are the same ones.
+// Two hosts with different pools, whose packs are the same ones.
 class SharedStoreTest : public StoreCommandTest {
  protected:
   void SetUp() override {

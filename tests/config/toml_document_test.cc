@@ -73,7 +73,7 @@ TEST(TomlDocument, IsBounded) {
             "accepted");
 }
 
-// Letters outside ASCII belong into strings and comments alone.
+// Letters outside ASCII belong only in strings and comments.
 TEST(TomlDocument, KnowsNoLettersOutsideAscii) {
   EXPECT_EQ(message_of("\xef\xbb\xbf# \xc3\xa9\nx = \"\xc3\xa9\\\"\" # \xc3\xa9\n'\xc3\xa9' = 1\n"),
             "accepted");

@@ -177,7 +177,7 @@ TEST_F(CrashTest, TwoProcessesQueryAPoolWhileAThirdEncodesAnother) {
 
 class FullDiskTest : public CrashTest {
  protected:
-  // These run in a child with mounts of its own: faults come back as text.
+  // These run in a child with its own mounts: faults come back as text.
   std::string small_pool_is_sound(const std::string& pipeline,
                                   const std::vector<json>& expected) const {
     const ProcessResult verified = cli({"store", "verify", path("disk/store")});
@@ -251,7 +251,7 @@ TEST_F(FullDiskTest, ADiskThatFillsUpOnTheWayLeavesTheOldState) {
       encode(pipeline, {"--set", "kv_store.path=" + path("whole")}).at("bytes_stored");
   DBSA_EXPECT_CHILD([&]() -> std::string {
     if (const std::string skip = store_test::private_mounts(); !skip.empty()) return skip;
-    // Room for the planes alone; indexes and what lies between planes come on top.
+    // Room for the planes only; indexes and what lies between planes come on top.
     const std::string said = encode_without_room(pipeline, kDisk, (bytes + 4095) / 4096 * 4096);
     const std::string begin = "error: dbsa.kv_store.hdf5: " + path("disk/store") + ": ";
     const std::string end =

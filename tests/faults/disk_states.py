@@ -1,8 +1,8 @@
 """States that a disk may hold after a power failure, made from a log of disk_log.c.
 
 What is certain: the bytes that a file had when it was last synced, and the names that a folder had
-when it was last synced. Of what came later each write may be there, missing or cut at a sector, and
-each new, changed or removed name may be there or not.
+when it was last synced. Each later write may be there, missing or cut at a sector, and each new,
+changed or removed name may be there or not.
 """
 import collections
 import pathlib

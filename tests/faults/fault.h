@@ -28,7 +28,7 @@ enum Call {
   kCalls
 };
 
-// In place of an errno: half of the bytes are read or written.
+// Instead of an errno: half of the bytes are read or written.
 enum { kShort = 1 << 20 };
 
 // The error that this call must fail with, kShort, or 0. `path` or `fd` are what it is on.

@@ -1,4 +1,4 @@
-// Block-Attention: a block encoded alone serves any prompt at any place.
+// Block-Attention: a block encoded by itself serves any prompt at any place.
 #include <gtest/gtest.h>
 
 #include <cstring>

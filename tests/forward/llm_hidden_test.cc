@@ -14,7 +14,7 @@ namespace {
 
 using Vector = std::vector<double>;
 
-// Length 1 vectors: an element is off by the states' error alone, 1e-4 of their length at most
+// Length 1 vectors: an element is off only by the states' error, 1e-4 of their length at most
 // (kFloat32Bound); the mean makes that no larger.
 constexpr double kTolerance = reference::kFloat32Bound;
 
@@ -93,7 +93,7 @@ TEST_F(LlmHiddenTest, IsTheOraclesMeanStateAfterTheLayer) {
   EXPECT_LE(worst, kTolerance);
 }
 
-// 2048 tokens are a pass. Here some texts fill one alone, some share one, some end at its edge.
+// 2048 tokens are a pass. Here some texts fill a whole one, some share one, some end at its edge.
 TEST_F(LlmHiddenTest, ARowIsBitIdenticalWhateverTextsAreAroundIt) {
   const std::vector<std::string> texts = {
       long_text(30, 'a'),   long_text(2048, 'b'), "",

@@ -1,4 +1,4 @@
-// Families with layers of their own kinds against transformers with float64 RoPE angles
+// Families with their own kinds of layers against transformers with float64 RoPE angles
 // (tools/reference/make_family_reference.py). Prompts are longer than the windows, and for LongRoPE
 // than the original context.
 #include <gtest/gtest.h>

@@ -35,7 +35,7 @@ struct Draw {
 class Plans : public ::testing::TestWithParam<const char*> {};
 
 // Blocks that see an anchor and some earlier blocks, then a query that sees a selection, each piece
-// in its own KV object and at positions of its own.
+// in its own KV object and at its own positions.
 TEST_P(Plans, BlockSparseEncodingAndAnsweringEqualTheOracle) {
   Draw draw(20250301);
   ForwardHarness harness(fixture_folder(GetParam()), {.precision = kF32});
@@ -70,7 +70,7 @@ TEST_P(Plans, BlockSparseEncodingAndAnsweringEqualTheOracle) {
     const auto expected = oracle->logits(
         all_ids, reference::plain_positions(static_cast<int64_t>(all_ids.size())), mask);
 
-    // Distances alone matter, so the whole pool is moved by an arbitrary number of positions.
+    // Only distances matter, so the whole pool is moved by an arbitrary number of positions.
     const int64_t shift = draw.between(0, 3000);
     std::vector<host::Kv> kv;
     std::vector<float> got;

@@ -297,7 +297,8 @@ constexpr ModelFamily kEveryFamily[] = {
     ModelFamily::kGranite, ModelFamily::kMixtral, ModelFamily::kQwen3Moe};
 
 // Each key with numbers that no converter writes, and with values of other types: refused with a
-// message, or a model that can be described and checked. Of most families only keys of their own.
+// message, or a model that can be described and checked. For most families only the keys that Llama
+// lacks.
 TEST_F(GgufModelTest, AnyValueOfAKeyIsRefusedOrRead) {
   const std::pair<uint32_t, std::string> values[] = {
       {4, raw<uint32_t>(0)},

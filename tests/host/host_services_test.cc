@@ -18,7 +18,7 @@ namespace {
 
 class Threads : public testing::TestWithParam<int> {};
 
-// Ranges are disjoint, cover everything, and are at least a grain long but for the last.
+// Ranges are disjoint, cover everything, and are at least a grain long except the last.
 TEST_P(Threads, CoverEveryRange) {
   HostServices services({.threads = GetParam()});
   EXPECT_EQ(services.thread_count(), GetParam());

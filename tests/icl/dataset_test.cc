@@ -508,7 +508,7 @@ TEST(Rows, ALabelUnderASimilarNameIsAnErrorOfTheLine) {
             (std::vector<std::string>{"1 bad_label ", "2 - "}));
 }
 
-// A quote that is not closed takes no record with it but its own.
+// A quote that is not closed spoils only its own record.
 TEST(Rows, AnOpenQuoteCostsItsOwnLine) {
   EXPECT_EQ(rows_of("a.csv", "text,label\none,x\n\"two,x\nthree,y\nfour,y\n"),
             (std::vector<std::string>{"2 - x", "3 malformed ", "4 - y", "5 - y"}));

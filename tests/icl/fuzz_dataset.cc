@@ -13,7 +13,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
-  // The format is told by the name, so the file needs one of its own.
+  // The format is told by the name, so the file needs a matching one.
   static const std::string folder = [] {
     std::string name = "/tmp/dbsa-fuzz-XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) std::abort();

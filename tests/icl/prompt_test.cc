@@ -29,7 +29,7 @@ TEST(Prompt, ALabelFollowsTheQueryAsInADemonstration) {
   EXPECT_EQ(label_gap(kBanking), " ");
 }
 
-// White space that is a token of its own stays before a free answer; a space that joins the
+// White space that is a separate token stays before a free answer; a space that joins the
 // answer's first token is left to the model.
 TEST(Prompt, AFreeAnswerFollowsTheWhiteSpaceThatDemonstrationsShow) {
   const auto lead = [](const std::string& prefix, std::vector<std::string> pieces) {

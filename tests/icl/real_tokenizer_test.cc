@@ -108,7 +108,7 @@ TEST_P(EveryTokenizer, LabelsFollowTheQueryAsDemonstrationsShow) {
   expect_labels_fit(w, kOddLabels, PromptFormat{"", "Answer: ", "\n\n"});
 }
 
-// Each block is a text of its own, so a tokenizer with a dummy prefix (sentencepiece, the Llama-2
+// Each block is a separate text, so a tokenizer with a dummy prefix (sentencepiece, the Llama-2
 // kind) begins each block with it: the first demonstration of a block may differ from the others by
 // that space, and by nothing else.
 TEST_P(EveryTokenizer, ADummyPrefixStandsAtEveryBlocksStart) {

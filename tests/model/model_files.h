@@ -15,7 +15,7 @@
 
 namespace dbsa::test {
 
-// A folder of its own for the running test, removed with it.
+// A folder only for the running test, removed with it.
 class TemporaryFolder {
  public:
   TemporaryFolder() {

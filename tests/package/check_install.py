@@ -23,7 +23,7 @@ def quick_start_targets(source: Path) -> list[str]:
 def installed_files(build: Path):
     """Files of the build tree in the installation's scripts, with whether they are optional."""
     for script in sorted(build.rglob("cmake_install.cmake")):
-        # Tests make build trees of their own in this one.
+        # Tests make further build trees in this one.
         if any((folder / "CMakeCache.txt").exists() for folder in script.parents
                if folder != build and folder.is_relative_to(build)):
             continue

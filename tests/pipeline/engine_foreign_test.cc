@@ -192,7 +192,7 @@ TEST_F(ChangingModelTest, NoAnswerIsGivenByAModelThatChangedSinceItWasOpened) {
   const auto answer = harness->engine().answer("something about topic 0");
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code, ErrorCode::kEnvironment);
-  // The other model is one of its own, and the first one is what it was.
+  // The changed model counts as another one, and the first one is what it was.
   auto other = open({});
   ASSERT_TRUE(other->engine().encode(false, {}).ok());
   EXPECT_FALSE(ask(other->engine()) == told);

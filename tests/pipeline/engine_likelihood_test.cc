@@ -108,7 +108,7 @@ TEST_F(LikelihoodTest, EqualsAPassForEachLabelUnderEveryMask) {
   }
 }
 
-// Under self, blocks encoded alone are laid end to end: a mask of blocks on the diagonal.
+// Under self, blocks encoded by themselves are laid end to end: a mask of blocks on the diagonal.
 TEST_F(LikelihoodTest, EqualsAPassForEachLabelWhereBlocksStandEndToEnd) {
   const auto oracle = reference::OracleModel::load(workspace_.path("model"));
   ASSERT_TRUE(oracle.ok());

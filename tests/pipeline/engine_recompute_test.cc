@@ -87,7 +87,7 @@ TEST_F(EngineTest, NothingIsEncodedOrStoredForWhatIsRecomputed) {
   EXPECT_EQ(report->kv_bytes, 0u);
   const Told expected = ask(first->engine());
   EXPECT_EQ(expected.repaired, 0);
-  // Another process answers from the manifest alone.
+  // Another process answers from the manifest only.
   auto second = open(recompute());
   const Status opened = second->engine().open_pool();
   ASSERT_TRUE(opened.ok()) << opened.error().message;

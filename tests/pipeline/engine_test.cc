@@ -121,7 +121,7 @@ TEST_F(EngineTest, AnotherMaskReusesTheBlocksThatSeeTheSame) {
   EXPECT_EQ(encode(settings_of({"dbsa", 1, 2}, false)).blocks_encoded, kBlocks);
   // Blocks 0 to 3 see all before them under either.
   EXPECT_EQ(encode(settings_of({"causal", 0, kBlocks}, false)).blocks_encoded, kBlocks - 4);
-  // Block 0 sees itself alone under any.
+  // Block 0 sees only itself under any.
   EXPECT_EQ(encode(settings_of({"self", 0, 0}, false)).blocks_encoded, kBlocks - 1);
   // One anchor: block 1 sees what it saw under dbsa 1, 2.
   EXPECT_EQ(encode(settings_of({"dbsa", 1, 0}, false)).blocks_encoded, kBlocks - 2);
@@ -228,7 +228,7 @@ TEST_F(EngineTest, FreeDecodingAndPrefixHeadsWork) {
   EXPECT_EQ(static_cast<int>(answer->blocks.size()), 1 + kBlocks / 2);
 }
 
-// White space that ends the prompt as a token of its own stays before a free answer; labels are
+// White space that ends the prompt as a separate token stays before a free answer; labels are
 // written with it.
 TEST_F(EngineTest, FreeAnswersFollowTheLineEndOfThePrompt) {
   const auto query_tokens = [&](const std::string& method, EngineHarness::Overrides overrides) {
@@ -301,7 +301,7 @@ TEST_F(EngineTest, TheBosTokenIsTheTokenizers) {
             "published with the model, or set it to false");
 }
 
-// What is written without stops must end at any two characters of it; each is a token of its own.
+// What is written without stops must end at any two characters of it; each is a separate token.
 TEST_F(EngineTest, FreeDecodingEndsAtAStopString) {
   const auto write = [&](const std::string& stop) {
     auto harness = open(

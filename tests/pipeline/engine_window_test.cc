@@ -191,7 +191,7 @@ TEST_P(EngineWindowTest, LoadsWhatItsWindowsReach) {
 }
 
 // The bytes of planes that no query needs have no influence: answers are those of a whole store,
-// alone and together, and nothing is found wrong. One plane more that is needed is found.
+// singly and together, and nothing is found wrong. One plane more that is needed is found.
 TEST_P(EngineWindowTest, WhatNoQueryNeedsIsNotRead) {
   const std::vector<std::pair<std::string, EngineHarness::Overrides>> cases = {
       {"trie", {}},
@@ -299,7 +299,7 @@ TEST_P(EngineWindowTest, EncodingReadsWhatItsWindowsReach) {
   };
   const EncodeReport whole = encode(at("store"));
   const std::vector<KvKey> keys = keys_of(whole);
-  // A demonstration of the last block but one changes, so that two blocks are encoded again.
+  // A demonstration of the second-to-last block changes, so that two blocks are encoded again.
   const auto pool = read_pool_manifest(whole.manifest_path);
   ASSERT_TRUE(pool.ok());
   const size_t edited = pool->blocks.size() - 2;

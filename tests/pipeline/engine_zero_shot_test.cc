@@ -35,7 +35,7 @@ class ZeroShotTest : public EngineTest {
   }
 };
 
-// The log-probability of "topic <digit>" among the three, from a forward pass over the query alone.
+// The log-probability of "topic <digit>" among the three, from a forward pass over only the query.
 TEST_F(ZeroShotTest, TheQueryAloneIsThePrompt) {
   auto harness = open({});
   ASSERT_TRUE(harness->engine().encode(false, {}).ok());

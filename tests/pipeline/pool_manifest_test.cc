@@ -103,7 +103,7 @@ TEST(PoolManifest, DeepNestingDoesNotExhaustTheStack) {
   }
 }
 
-// Answers look up labels and blocks of demonstrations without a check of their own.
+// Answers look up labels and blocks of demonstrations without checking them.
 TEST(PoolManifest, EveryDemonstrationHasALabelAndOneBlock) {
   const auto refusal = [](const std::function<void(Pool&)>& change) {
     Pool pool = sample_pool();

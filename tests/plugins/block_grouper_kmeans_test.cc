@@ -10,7 +10,7 @@ namespace {
 
 struct Grouper {
   const char* file;
-  std::string keys;  // but for the common ones
+  std::string keys;  // except the common ones
   std::string config(double swap_fraction, int64_t iterations = 20) const {
     return "{" + keys + R"("iterations": )" + std::to_string(iterations) +
            R"(, "swap_fraction": )" + std::to_string(swap_fraction) + "}";

@@ -62,7 +62,7 @@ inline Blocks group(const std::string& file, const std::string& config, const Po
   return group(PluginUnderTest(file, config), pool, block_size, seed);
 }
 
-// Every demonstration once, in blocks of block_size, the last one alone smaller.
+// Every demonstration once, in blocks of block_size; only the last one may be smaller.
 inline void expect_valid(const Blocks& blocks, int64_t count, int64_t block_size) {
   ASSERT_EQ(static_cast<int64_t>(blocks.size()), (count + block_size - 1) / block_size);
   std::set<int64_t> seen;
@@ -91,7 +91,7 @@ inline int64_t spread(const Blocks& blocks, const std::vector<int64_t>& tokens, 
   return high - low;
 }
 
-// Texts of `topics` topics, in random order: each of its own letters and words, with a few of all.
+// Texts of `topics` topics, in random order: each with its own letters and words, and a few of all.
 inline Pool topical_pool(int64_t count, int64_t topics, uint64_t seed) {
   Random random(seed);
   Pool pool;

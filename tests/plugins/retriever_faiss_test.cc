@@ -78,7 +78,7 @@ TEST(Faiss, FlatEqualsBruteForceInDouble) {
     std::set<int64_t> ids;
     for (size_t i = 0; i < hits.size(); ++i) {
       ids.insert(hits[i].id);
-      // The id's own score, and the score that is due at this rank: so the id is right but for
+      // The id's own score, and the score that is due at this rank: so the id is right except among
       // documents that are within the tolerance of each other.
       ASSERT_NEAR(hits[i].score, scores[hits[i].id], kTolerance) << "rank " << i;
       ASSERT_NEAR(hits[i].score, sorted[i], kTolerance) << "rank " << i;

@@ -1,6 +1,6 @@
 // The oracle: a Llama-family forward pass in double precision with a dense mask.
 //
-// Dumb on purpose: plain loops over plain vectors. Of the engine it uses the file reader alone.
+// Dumb on purpose: plain loops over plain vectors. It uses only the file reader of the engine.
 // Matrices are row-major vectors; L tokens.
 #pragma once
 
@@ -52,7 +52,7 @@ class OracleModel {
 
   // Open to change, for tests that must fail with a wrong one.
   OracleRope rope;
-  // The frequencies themselves, [head_dim / 2], in place of those of `rope`: at position 30,000 one
+  // The frequencies themselves, [head_dim / 2], instead of those of `rope`: at position 30,000 one
   // unit in the last place of a float32 frequency turns a head by 1e-3, so a comparison there needs
   // equal ones. Empty: not given.
   std::vector<double> frequencies;

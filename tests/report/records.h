@@ -39,7 +39,7 @@ ReportRun read_run(const nlohmann::json& record, AxisValues values = {});
 // sweep.json of the axes method (dense, DBSA) and size (100, 200), `runs` runs, baseline dense. The
 // cell of method m, size s and run r is number (2 m + s) runs + r, counted from 0, 0, 1.
 nlohmann::json make_sweep(int64_t runs);
-// A folder with that sweep.json and a record for every cell but those of `without`, which count
+// A folder with that sweep.json and a record for every cell except those of `without`, which count
 // from 1. Returns its path.
 std::string write_sweep(const Workspace& workspace, const std::string& folder, int64_t runs,
                         const std::vector<int64_t>& without = {});

@@ -129,7 +129,7 @@ TEST(ReportStudy, ADifferenceOfAccuraciesIsOfDraws) {
   EXPECT_EQ(difference.count, 1);
   EXPECT_NEAR(difference.mean, -0.1, 1e-12);
   EXPECT_EQ(difference.covers, (Covers{false, true}));
-  // All that is right here is right there: narrower than two samples of their own would allow.
+  // All that is right here is right there: narrower than two separate samples would allow.
   EXPECT_GT(difference.interval->low, -0.19);
   EXPECT_LT(difference.interval->high, -0.03);
   EXPECT_EQ(group.request_ratio->value.count, 2);

@@ -85,7 +85,7 @@ reference::OracleBert make_model(const Case& c, std::mt19937_64& random,
     linear(layer + "output.dense", c.hidden, c.wide);
     norm(layer + "output.LayerNorm");
   }
-  linear("pooler.dense", c.hidden, c.hidden);  // left alone
+  linear("pooler.dense", c.hidden, c.hidden);  // not used
   if (*c.prefix != '\0') tensors.push_back({"cls.predictions.bias", "F32", {1}, "abcd"});
   write_file(folder + "/model.safetensors", safetensors_bytes(tensors));
   return out;

@@ -1,4 +1,4 @@
-// Work in a child process: killed at will, in namespaces of its own, or with limits of its own.
+// Work in a child process: killed at will, in its own namespaces, or with its own limits.
 #pragma once
 
 #include <fcntl.h>
@@ -50,7 +50,7 @@ inline std::string run_in_child(const std::function<std::string()>& work) {
   return text;
 }
 
-// Gives this process mounts of its own, as root or in a user namespace. "" or "SKIP ...".
+// Gives this process its own mounts, as root or in a user namespace. "" or "SKIP ...".
 inline std::string private_mounts() {
   const std::string user = std::to_string(getuid()), group = std::to_string(getgid());
   const bool root = geteuid() == 0;

@@ -1,4 +1,4 @@
-// The HDF5 store alone: the folder, the files in it, several instances on one store.
+// The HDF5 store by itself: the folder, the files in it, several instances on one store.
 #include "child_process.h"
 #include "plugins/kv_store/hdf5/pack_name.h"
 #include "plugins/kv_store/hdf5/pack_reader.h"
@@ -41,7 +41,7 @@ TEST_F(Hdf5StoreTest, OpeningAndReadingMakeNoFiles) {
 }
 
 // Cluster profiles set it; HDF5 lets it override what a program asks for. HDF5 reads it once, in
-// the process that uses it first, so each value gets a process of its own.
+// the process that uses it first, so each value gets its own process.
 TEST_F(Hdf5StoreTest, HDF5sOwnLocksStayOffWhateverTheEnvironmentSays) {
   for (const char* value : {"TRUE", "1", "FALSE", "0", "BEST_EFFORT"}) {
     const std::filesystem::path place = folder_.path() / value;

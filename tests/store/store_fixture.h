@@ -64,7 +64,7 @@ inline const dbsa_plugin_table* load_plugin(const std::string& name) {
   return static_cast<const dbsa_plugin_table*>(dlsym(library, DBSA_PLUGIN_SYMBOL));
 }
 
-// A block with contents that depend on a seed alone.
+// A block with contents that depend only on a seed.
 struct TestBlock {
   KvKey key;
   dbsa_kv_format format{};

@@ -65,7 +65,7 @@ TEST_F(SweepCommand, EveryCellGetsItsRecord) {
               cell.at("values").at("share").get<std::string>());
     EXPECT_EQ(record.at("config").at("output").at("directory"), path("out"));
     EXPECT_EQ(record.at("pipeline"), path("out/" + cell.at("pipeline").get<std::string>()));
-    // The cell's pipeline can be run alone.
+    // The cell's pipeline can be run by itself.
     EXPECT_EQ(cli({"validate", path("out/" + cell.at("pipeline").get<std::string>())}).exit_code,
               0);
   }

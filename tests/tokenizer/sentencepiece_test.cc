@@ -38,7 +38,7 @@ TEST(SentencePiece, ControlPiecesInTheTextAreSpecialTokens) {
   EXPECT_EQ(tokenizer->decode(plain), "<s>the</s>");
 }
 
-// Every text of its own begins with the dummy prefix, so the ids of two blocks are not the ids of
+// Every separate text begins with the dummy prefix, so the ids of two blocks are not the ids of
 // the joined text: the second block carries a space more.
 TEST(SentencePiece, EachBlockBeginsWithTheDummyPrefix) {
   const auto tokenizer = load_reference("sentencepiece_bpe");

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Checks and times the CUDA backend on a machine with a GPU, from a bundle of tools/cuda/bundle.sh, in
-# one call. Every step has a time limit of its own and a log of its own; a table of them comes last.
+# one call. Every step has its own time limit and its own log; a table of them comes last.
 set -u
 cd "$(dirname "$0")/../.."
 

@@ -14,11 +14,11 @@ namespace dbsa::cli {
 
 struct EarlierRecord {
   std::string path;
-  nlohmann::json head;                   // all of it but the queries and the config
+  nlohmann::json head;                   // all of it except the queries and the config
   nlohmann::json config;                 // of its pipeline
   std::vector<nlohmann::json> outcomes;  // by query: {"label": ...}, {"error": ...} or {}
 
-  // kEnvironment where there is no such file, kConfig where it is no result record.
+  // kEnvironment where there is no such file, kConfig where it is not a result record.
   static Result<EarlierRecord> read(const std::string& path);
   // As a file beside the record would give it.
   Result<TomlDocument> pipeline() const;

@@ -105,7 +105,7 @@ QUESTION = re.compile(r"((?:ABBR|DESC|ENTY|HUM|LOC|NUM):[a-z]+) (.*\S)\s*")
 
 
 def trec_lines(data, name):
-    """Labels are "COARSE:fine". Of the one byte that is no ASCII, a space is made, as others do."""
+    """Labels are "COARSE:fine". The one byte that is not ASCII becomes a space, as others do."""
     rows = []
     for number, line in enumerate(data.replace(b"\xf0", b" ").split(b"\n"), 1):
         text = line.decode("latin-1")

@@ -107,7 +107,7 @@ bool write_tensor(int file, uint64_t at, const TensorSpec& tensor, const Checkpo
   return true;
 }
 
-// Every tensor has a stream of its own, so they are drawn on all processors. 0, or an errno.
+// Every tensor has its own stream, so they are drawn on all processors. 0, or an errno.
 int write_tensors(int file, uint64_t at, const std::vector<TensorSpec>& tensors,
                   const CheckpointPlan& plan) {
   std::vector<uint64_t> places;

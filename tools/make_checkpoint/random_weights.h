@@ -1,5 +1,5 @@
-// Random weights, the same on every machine: a number depends on the seed, the tensor's name and
-// the element's index alone.
+// Random weights, the same on every machine: a number depends only on the seed, the tensor's name
+// and the element's index.
 #pragma once
 
 #include <cstdint>

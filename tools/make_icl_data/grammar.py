@@ -15,7 +15,7 @@ A domain file:
 `{name}` is replaced by one entry of the slot, the domain's own or one of shared.toml, and `{a|b|}`
 by one of the choices written; both may hold braces again. What a sentence says is drawn first, how
 it is said (a greeting, a sentence of context, thanks, its spelling) after it. Every template is
-checked when the file is read. Draws use random() alone: its sequence is the one Python promises to
+checked when the file is read. Draws use only random(): its sequence is the one Python promises to
 keep from version to version.
 """
 
@@ -111,7 +111,7 @@ class Grammar:
         return re.sub(r"\s+", " ", template).replace(" ?", "?").replace(" .", ".").strip()
 
     def core(self, label, rng):
-        """What is asked for, alone."""
+        """Only what is asked for."""
         return self.expand(pick(rng, self.intents[label]), rng)
 
     def sentence(self, label, rng):

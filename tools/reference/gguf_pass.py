@@ -106,7 +106,7 @@ class Decoder:
         prefix = f"blk.{index}."
         tensors = {name.removeprefix(prefix): self.decoded(name).astype(numpy.float64)
                    for name in self.stored if name.startswith(prefix)}
-        # Gemma 3: five layers with a window and a base of their own, then one that sees everything.
+        # Gemma 3: five layers with a window and their own base, then one that sees everything.
         local = self.gemma and (index + 1) % 6 != 0
         window = self.window if local or not self.gemma else 0
         return Layer(window, inverse_frequencies(10000.0 if local else self.base, self.head_dim), tensors)

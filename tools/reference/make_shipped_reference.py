@@ -16,7 +16,7 @@ other ids than tokenizer.json itself.
                            some.<name>  [rows, vocab / 32] of the rows kept, columns 0, 32, 64, ...
 
 The prompts are the quick start's: `demonstrations` has its first demonstrations, some 600 tokens,
-and a query; `query` the query alone. Rows kept: the last, those that predict a label's first token,
+and a query; `query` only the query. Rows kept: the last, those that predict a label's first token,
 and some between. Errors are ||a - b||2 / ||b||2 per row over all columns, a: arithmetic bfloat16,
 b: float32, of the same weights; the last row's, and the worst and the median of all rows.
 """

@@ -47,7 +47,7 @@ class Bag(torch.nn.Module):
 
 
 def batch_of(source, task, count, rng):
-    """Tokens of a task's sentences alone: ids, mask [N, T], classes [N]."""
+    """Tokens of a task's sentences only: ids, mask [N, T], classes [N]."""
     chosen = source.draw(task, count, rng)
     pieces = source.demonstrations(chosen, [""] * len(task), source.template(rng), rng.random() < 0.12,
                                    rng, texts_only=True)

@@ -122,7 +122,7 @@ class Llama(nn.Module):
 
     def top(self, x, tables, hidden, rows, columns):
         """Logits [N, V] at N places (rows, columns) of the batch: the last layer's queries, its
-        feed-forward part and the head are computed there alone."""
+        feed-forward part and the head are computed only there."""
         layer = self.layers[-1]
         y = layer.input_layernorm(x)
         k, v = layer.heads(y, layer.k_proj, tables), layer.heads(y, layer.v_proj)

@@ -8,7 +8,7 @@ from prompts import TASK
 
 
 def sentence_loss(model, batch):
-    """Cross-demonstration matching in the last layer alone, over all rows of a batch, task by task:
+    """Cross-demonstration matching in the last layer only, over all rows of a batch, task by task:
     the query at "intent:" against the key at the first label token of every other demonstration.
     -> (mean over heads of -log of the attention on the right class, accuracy of the heads' mean)"""
     hidden = causal(batch.ids.shape[1], batch.ids.device)

@@ -109,7 +109,7 @@ class Prompts:
 
     def demonstrations(self, chosen, labels, template, permute, rng, texts_only=False):
         """chosen: [(text, class)]. -> for each (lead ids, label ids with the terminator, rest ids),
-        or the texts' ids alone"""
+        or the texts' ids only"""
         front, back = template
         spelling = rng.choice([None, None, str.lower, lambda text: text[0].upper() + text[1:]])
         if spelling is not None:

@@ -4,7 +4,7 @@
     tools/train_icl/train.py --data DATA --wordnet /usr/share/wordnet --out build/icl-model
 
 DATA holds nlu/train.jsonl, hwu64/train.jsonl and snips/train.jsonl, lines of {"text", "label"}.
-WordNet 3.0 is Debian's wordnet-base. A run that is stopped goes on where it saved last.
+WordNet 3.0 is Debian's wordnet-base. A run that is stopped continues from its last save.
 """
 
 import argparse

@@ -10,7 +10,7 @@
  *
  * The attention plan. For each range of query rows a plan lists segments: token ranges of KV
  * objects, and where their first token stands (`start`). Keys are kept rotated (RoPE) for their own
- * index in the KV object, 0..tokens-1. Since a RoPE score depends on the distance alone, a token
+ * index in the KV object, 0..tokens-1. Since a RoPE score depends only on the distance, a token
  * with index i that is to stand at position p is reached by rotating the query row for
  * pos(row) - (p - i): nothing stored is ever moved or rewritten.
  *
@@ -19,8 +19,8 @@
  *
  * Layers differ by their attention type: frequencies, scale, cap, sink. A plan is of one type.
  *
- * A row's result depends on its own inputs and segments alone, bit for bit, whatever other rows or
- * threads take part, on one code path of one backend.
+ * On one code path of one backend a row's result depends, bit for bit, only on its own inputs and
+ * segments, not on other rows or on which threads take part.
  */
 #ifndef DBSA_ATTENTION_BACKEND_H
 #define DBSA_ATTENTION_BACKEND_H
@@ -95,7 +95,7 @@ typedef struct dbsa_segment {
 
 /* Rows that see the same segments, those with index first_segment and the segment_count - 1 after
  * it, and at least one token. Segments of one range may show the same tokens at different places (a
- * demonstration that stands in the pool twice), never at the same. */
+ * demonstration that occurs twice in the pool), never at the same. */
 typedef struct dbsa_row_range {
   uint32_t struct_size;
   int64_t first_row;
@@ -123,7 +123,7 @@ typedef struct dbsa_linear_layer {
   const dbsa_weight* weight; /* [n, k], k the width of x */
   const dbsa_weight* bias;   /* [n] */
   const dbsa_buffer* residual;
-  dbsa_buffer* out; /* n wide, a buffer of its own */
+  dbsa_buffer* out; /* n wide; no other layer reads or writes it */
 } dbsa_linear_layer;
 
 /* The weights of a gated layer: gate and up [m, k], down [n, m]; biases may be NULL. */
@@ -187,7 +187,7 @@ typedef struct dbsa_attention_backend_vtable {
   /* out[r] = embedding[ids[r]]. [run] */
   int32_t (*embedding)(void* instance, const int32_t* ids, int64_t rows, const dbsa_weight* table,
                        dbsa_buffer* out, dbsa_error* error);
-  /* count >= 1 linear layers of one x; each gives what it gives alone. [run] */
+  /* count >= 1 linear layers of one x; each gives what it gives by itself. [run] */
   int32_t (*linear)(void* instance, const dbsa_buffer* x, int64_t rows,
                     const dbsa_linear_layer* layers, int64_t count, dbsa_error* error);
   /* out = x / sqrt(mean(x^2) + epsilon) * weight, row by row; of a weight narrower than x by each
@@ -254,7 +254,7 @@ typedef struct dbsa_attention_backend_vtable {
                   dbsa_error* error);
 
   /* ---- packed weights, which a host may keep on disk ---- */
-  /* All that the packed bytes of LINEAR weights depend on but the weights: the same text, the same
+  /* Identifies the packing: instances with equal text pack the same LINEAR weights to the same
    * bytes. Valid as long as the instance. NULL: they cannot be kept, and the two functions below
    * fail with DBSA_ERROR_UNSUPPORTED. [any] */
   const char* (*packing)(void* instance);
@@ -272,9 +272,9 @@ typedef struct dbsa_attention_backend_vtable {
    * scale takes them, by factor and soft_cap, and p = log(softmax(z[r])), natural logarithms, for r
    * in 0..rows-1: values[i] = p[ids[i]] for i in first[r]..first[r+1]-1, best[r] = the index of the
    * largest of z[r], the least of equals, and best_values[r] = p[best[r]]. Where z[r] holds NaN or
-   * +inf, or -inf alone, its values are NaN and best[r] is any index. weight: LINEAR [vocabulary,
-   * width of x]. first: [rows + 1], from 0 on, ascending; ids in 0..vocabulary-1. All but x and
-   * weight in host memory. Waits. [run] */
+   * +inf, or only -inf, its values are NaN and best[r] is any index. weight: LINEAR [vocabulary,
+   * width of x]. first: [rows + 1], from 0 on, ascending; ids in 0..vocabulary-1. All except x and
+   * weight are in host memory. Waits. [run] */
   int32_t (*score_tokens)(void* instance, const dbsa_buffer* x, int64_t rows,
                           const dbsa_weight* weight, float factor, float soft_cap,
                           const int64_t* first, const int32_t* ids, double* values, int32_t* best,

@@ -32,7 +32,7 @@ typedef struct dbsa_kv_entry {
   const char* location;   /* where it lies, for people ("pack-00000003.h5"); valid for the call */
 } dbsa_kv_entry;
 
-/* Receives entries; anything but DBSA_OK means stop. */
+/* Receives entries; anything other than DBSA_OK means stop. */
 typedef struct dbsa_kv_entry_sink {
   uint32_t struct_size;
   void* context;
@@ -48,7 +48,7 @@ typedef struct dbsa_kv_fault_sink {
 } dbsa_kv_fault_sink;
 
 /* Gives the keys that `collect` must keep, [*count][16], readable until collect returns. Anything
- * but DBSA_OK means that they are not known, and nothing may be dropped. */
+ * other than DBSA_OK means that they are not known, and nothing may be dropped. */
 typedef struct dbsa_kv_root_source {
   uint32_t struct_size;
   void* context;

@@ -29,7 +29,7 @@ typedef struct dbsa_visible {
   int64_t window;      /* tokens, for WINDOW; else 0 */
 } dbsa_visible;
 
-/* Receives the segments, in ascending pool order, disjoint. Anything but DBSA_OK means stop. */
+/* Receives the segments in ascending pool order, disjoint. A code other than DBSA_OK means stop. */
 typedef struct dbsa_visible_sink {
   uint32_t struct_size;
   void* context;
@@ -39,7 +39,7 @@ typedef struct dbsa_visible_sink {
 typedef struct dbsa_mask_pattern_vtable {
   uint32_t struct_size;
   /* Emits what block `block` of a pool sees, its own tokens last. block_lengths: [block_count]
-   * tokens. Depends on its arguments and the configuration alone. Cost: O(segments). [any] */
+   * tokens. Depends only on its arguments and the configuration. Cost: O(segments). [any] */
   int32_t (*visible)(void* instance, const int64_t* block_lengths, int64_t block_count,
                      int64_t block, const dbsa_visible_sink* sink, dbsa_error* error);
 } dbsa_mask_pattern_vtable;

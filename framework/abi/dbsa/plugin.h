@@ -10,7 +10,7 @@
  * To authors: derive from a class in dbsa/sdk/ and write DBSA_PLUGIN(MyClass); these C structs are
  * what it produces. To hosts: trust no size, index or count that comes back; check it.
  *
- * Rules of every struct: struct_size is first (dbsa_tensor alone excepted, its layout is frozen);
+ * Rules of every struct: struct_size is first (except in dbsa_tensor, whose layout is frozen);
  * fields are only appended; codes are never reused. While abi_major is 0, host and plugin must
  * agree on major and minor exactly, so arrays of structs are indexed by sizeof.
  *
@@ -58,8 +58,8 @@ enum {
 #define DBSA_ERROR_MESSAGE_BYTES 1024
 #define DBSA_ERROR_POINTER_BYTES 256
 
-/* Owned by the caller, filled by the callee when it returns anything but DBSA_OK. Text is UTF-8,
- * always terminated, cut at the buffer's end. */
+/* Owned by the caller, filled by the callee when it returns anything other than DBSA_OK. Text is
+ * UTF-8, always terminated, cut at the buffer's end. */
 typedef struct dbsa_error {
   uint32_t struct_size;
   int32_t code;
@@ -107,7 +107,7 @@ typedef struct dbsa_texts {
 } dbsa_texts;
 
 /* Receives bytes that a plugin produces. write may be called any number of times, in order;
- * anything but DBSA_OK means stop and return that code. */
+ * anything other than DBSA_OK means stop and return that code. */
 typedef struct dbsa_byte_sink {
   uint32_t struct_size;
   void* context;
@@ -120,15 +120,15 @@ enum { DBSA_LOG_DEBUG = 0, DBSA_LOG_INFO = 1, DBSA_LOG_WARNING = 2, DBSA_LOG_ERR
 
 struct dbsa_plugin_table;
 
-/* Outlives every instance created with it. Plugins start no thread pools of their own. */
+/* Outlives every instance created with it. Plugins start no thread pools. */
 typedef struct dbsa_host {
   uint32_t struct_size;
   void* context;
   /* Logs one line. [any] */
   void (*log)(void* context, int32_t level, const char* message);
-  /* Calls body(argument, begin, end) on disjoint ranges that cover [0, count), each at least
-   * grain long but for the last, on the host's threads; returns when all are done. body must not
-   * throw. Calls may nest. [any] */
+  /* Calls body(argument, begin, end) on disjoint ranges that cover [0, count), each at least grain
+   * long except the last, on the host's threads; returns when all are done. body must not throw.
+   * Calls may nest. [any] */
   void (*parallel_for)(void* context, int64_t count, int64_t grain,
                        void (*body)(void* argument, int64_t begin, int64_t end), void* argument);
   /* How many threads parallel_for uses at most, >= 1. [any] */
@@ -146,10 +146,10 @@ typedef struct dbsa_host {
    * text's row does not depend on the others. DBSA_ERROR_CONFIG where the file has no [embedding].
    * Calls are serialised by the host; costs a forward pass of an encoder over all tokens. [any] */
   int32_t (*embed)(void* context, const dbsa_texts* texts, float* vectors, dbsa_error* error);
-  /* Makes an instance of another plugin for the caller, which is then its host: it makes the calls
-   * with their thread labels kept, and destroys it through the table. `config_json` is a table of
-   * the pipeline file with `plugin` and that plugin's keys, as `create` gets it for a key whose
-   * manifest says format = "retriever". Only within the caller's own `create`. [setup] */
+  /* Creates an instance of another plugin. The caller then owns it, must follow the thread labels
+   * of its calls, and destroys it through the table. `config_json` is a table of the pipeline file
+   * with `plugin` and that plugin's keys, as `create` gets it for a key whose manifest says
+   * format = "retriever". Only within the caller's own `create`. [setup] */
   int32_t (*open_plugin)(void* context, uint32_t kind, const char* config_json,
                          const struct dbsa_plugin_table** table, void** instance,
                          dbsa_error* error);

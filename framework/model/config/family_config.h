@@ -1,6 +1,6 @@
-// What families of decoders differ by in config.json: defaults of absent keys, and keys of their
-// own. Defaults are those of transformers 5 (see model_config.h); of sizes that every published
-// file has there are none.
+// What families of decoders differ by in config.json: defaults of absent keys, and keys that only
+// they have. Defaults are those of transformers 5 (see model_config.h); of sizes that every
+// published file has there are none.
 #pragma once
 
 #include <cstdint>

@@ -34,7 +34,7 @@ class JsonReader {
   bool has(const std::string& key) const { return object_->contains(key); }
 
   // A value of the wrong type or range is a fault, and the default (or the least value) is returned
-  // so that reading goes on. Without a default the field is required.
+  // so that reading continues. Without a default the field is required.
   int64_t integer(const std::string& key, std::optional<int64_t> fallback, int64_t least,
                   int64_t most);
   double number(const std::string& key, std::optional<double> fallback, double above);

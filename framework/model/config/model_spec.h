@@ -39,7 +39,7 @@ struct LayerSpec {
   QkNorm qk_norm = QkNorm::kNone;
   Activation activation = Activation::kSilu;
   bool qkv_bias = false, output_bias = false, mlp_bias = false;
-  bool experts = false;   // in place of one MLP, see ModelSpec::experts
+  bool experts = false;   // instead of one MLP, see ModelSpec::experts
   int64_t attention = 0;  // index in ModelSpec::attention_types
 };
 

@@ -38,7 +38,7 @@ struct RopeParameters {
 // [head_dim / 2].
 std::vector<float> rope_inverse_frequencies(const RopeParameters& rope);
 
-// Multiplies the rotated query and the rotated key once each, so scores by its square. 1 but for
+// Multiplies the rotated query and the rotated key once each, so scores by its square. 1 except for
 // yarn.
 double rope_attention_factor(const RopeParameters& rope);
 

@@ -22,7 +22,7 @@ struct RopeContext {
   double theta = 10000.0;             // where the file has none
   bool partial = false;               // partial_rotary_factor may be below 1, and LongRoPE used
   int64_t original_positions = 4096;  // LongRoPE: where its own object does not say
-  bool by_layer_type = false;         // Gemma 3: layers with a window have a RoPE of their own
+  bool by_layer_type = false;         // Gemma 3: layers with a window have their own RoPE
 };
 
 // Faults go to the reader.

@@ -78,7 +78,7 @@ class Decoder {
                                      const LayerHook& before_layer = nullptr,
                                      const LayerHook& kv_written = nullptr);
 
-  // The same pass, of whose logits only these leave the backend, [asks].
+  // Like forward(), but downloads only the scores in `asks`.
   Result<std::vector<host::TokenScores>> score(const ForwardInput& input,
                                                std::span<const ScoreAsk> asks,
                                                const LayerHook& before_layer = nullptr);

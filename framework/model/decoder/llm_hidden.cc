@@ -6,7 +6,7 @@
 namespace dbsa {
 namespace {
 
-// Rows of one pass; a longer text is a pass of its own.
+// Rows of one pass; a longer text is a separate pass.
 constexpr size_t kPassTokens = 2048;
 
 // vector = the mean of rows [tokens, width], brought to length 1.
@@ -74,7 +74,7 @@ Result<std::vector<float>> LlmHidden::embed(std::span<const std::string_view> te
   return vectors;
 }
 
-// One pass. A text has a KV object of its own, as attention works in chunks that begin at multiples
+// One pass. Each text has its own KV object, as attention works in chunks that begin at multiples
 // of the object's tokens: so a row's bits do not depend on the texts before it.
 Status LlmHidden::embed_some(std::span<const std::vector<int32_t>> texts, float* vectors) {
   std::vector<host::Kv> kvs;

@@ -1,8 +1,8 @@
 // LlmHidden: a text's embedding is the mean, over its tokens, of the hidden state of the pipeline's
 // own model after one of its layers, brought to length 1.
 //
-// A text is read alone: no BOS, no prompt, the attention causal. Small models' last layers are made
-// for predicting the next token; a layer in the middle often tells texts apart better.
+// A text is read by itself: no BOS, no prompt, the attention causal. Small models' last layers are
+// made for predicting the next token; a layer in the middle often tells texts apart better.
 #pragma once
 
 #include <dbsa/sdk/result.h>

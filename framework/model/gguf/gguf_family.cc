@@ -48,7 +48,7 @@ void set_windows(ModelConfig& config, int64_t window, std::vector<bool> layers) 
     config.window_layers = std::move(layers);
 }
 
-// Layers with a window have a RoPE of their own, which is not scaled.
+// Layers with a window have their own RoPE, which is not scaled.
 void read_gemma3_windows(ConfigReader& reader) {
   ModelConfig& config = reader.config;
   const int64_t window = read_window(reader, 0);
@@ -66,8 +66,8 @@ double read_cap(ConfigReader& reader, const char* name, double absent) {
 void read_gemma(ConfigReader& reader) {
   ModelConfig& config = reader.config;
   const bool second = config.family == ModelFamily::kGemma2;
-  // The norms' weights have the 1 in the file. Of the scale of scores there is no key: that of the
-  // 27B model, which is known by its layers, is 1 / sqrt(hidden_size / heads).
+  // The norms' weights have the 1 in the file. There is no key for the scale of scores: in the 27B
+  // model, which is known by its layers, it is 1 / sqrt(hidden_size / heads).
   const double width = static_cast<double>(config.hidden_size) / static_cast<double>(config.heads);
   if (config.layers == (second ? 46 : 62)) config.attention_scale = 1 / std::sqrt(width);
   config.embedding_multiplier = std::sqrt(static_cast<double>(config.hidden_size));

@@ -1,5 +1,5 @@
 // The forward pass of BERT's encoder, as ops of an attention backend: no rotation, and each text
-// sees itself alone, so texts stand side by side in one pass without padding.
+// sees only itself, so texts stand side by side in one pass without padding.
 //
 //   x = layer_norm(word[id] + position[i] + type[0])
 //   each layer:  x = layer_norm(x + linear(attention(q, k, v)));  q, k, v = linear(x)
@@ -23,7 +23,7 @@ namespace dbsa {
 class Bert {
  public:
   // Configures the backend, a fresh one, and packs the weights in float32 arithmetic. Names may
-  // begin with "bert."; poolers and heads are left alone, any other tensor is refused. Checkpoint
+  // begin with "bert."; poolers and heads are ignored, any other tensor is refused. Checkpoint
   // and backend must outlive the model.
   static Result<std::unique_ptr<Bert>> load(const Checkpoint& checkpoint, const BertConfig& config,
                                             host::AttentionBackend& backend);

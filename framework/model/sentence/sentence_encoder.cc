@@ -23,7 +23,7 @@ SentenceEncoder::SentenceEncoder(Parts parts, host::AttentionBackend backend,
 Result<SentenceEncoder::Parts> SentenceEncoder::read(const std::string& folder) {
   DBSA_RETURN_IF_ERROR(check_model_folder(folder));
   DBSA_ASSIGN_OR_RETURN(SentenceConfig config, load_sentence_config(folder));
-  // The weights may lie in a folder of their own.
+  // The weights may lie in a separate folder.
   if (config.model_folder != folder) DBSA_RETURN_IF_ERROR(check_model_folder(config.model_folder));
   DBSA_ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::open(config.model_folder));
   DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::load(config.model_folder));

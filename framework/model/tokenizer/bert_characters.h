@@ -6,13 +6,13 @@
 
 namespace dbsa {
 
-// What clean_text removes: U+0000, U+FFFD and the categories Cc, Cf, Co but for tab and line ends.
+// What clean_text removes: U+0000, U+FFFD and the categories Cc, Cf, Co except tab and line ends.
 bool is_bert_control(char32_t c);
 
 // What strip_accents removes from decomposed text: category Mn.
 bool is_bert_accent(char32_t c);
 
-// What is a piece of its own: category P, and all of ASCII that is no letter, digit or space.
+// What is a separate piece: category P, and all of ASCII that is no letter, digit or space.
 bool is_bert_punctuation(char32_t c);
 
 // What handle_chinese_chars puts between spaces.

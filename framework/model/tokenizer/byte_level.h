@@ -1,4 +1,4 @@
-// GPT-2's way to write bytes as printable characters: each byte has one character of its own below
+// GPT-2's way to write bytes as printable characters: each byte has its own character below
 // U+0144, so that vocabularies of arbitrary bytes are valid text.
 #pragma once
 

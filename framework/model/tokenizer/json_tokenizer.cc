@@ -50,7 +50,7 @@ Result<AddedToken> read_added_token(const ComponentReader& reader) {
   return token;
 }
 
-// An added token either names an entry of the vocabulary or has an id of its own.
+// An added token either names an entry of the vocabulary or has an id that no entry has.
 Status check_id(const ComponentReader& reader, const AddedToken& token, const TokenTable& vocab) {
   const int32_t known = vocab.find(token.content);
   if (known == token.id) return {};

@@ -34,7 +34,7 @@
 // Start of a text. Nothing is added for BOS; adds_bos() tells whether the folder would. The Llama-2
 // kind (and sentencepiece's dummy prefix) puts one U+2581, a space, before every text and, in the
 // older ("legacy") conversions, after every special token; encoding blocks one by one therefore
-// gives each block such a space, which is what the reference does for a text of its own.
+// gives each block such a space, which is what the reference does for a separate text.
 // starts_with_space() tells whether this happens.
 //
 // Text must be UTF-8. Invalid bytes are refused with their offset (kConfig), as is a character that
@@ -128,7 +128,7 @@ class Tokenizer {
   // True for ids that `decode` skips.
   virtual bool is_special(int32_t id) const = 0;
 
-  // Whether a text of its own gets a space in front ("dummy prefix").
+  // Whether a separate text gets a space in front ("dummy prefix").
   virtual bool starts_with_space() const = 0;
 
   // Whether the folder puts BOS before a text (`add_bos_token`, or the template of a

@@ -40,8 +40,8 @@ class SingleForward : public Forward {
   Decoder& model_;
 };
 
-// Several tasks that call run() as if each were alone. They take turns on threads of their own, one
-// at a time, and whenever all of them wait for rows, these are computed together.
+// Several tasks that call run() as if each were the only one. Each has its own thread, but only one
+// runs at a time; whenever all of them wait for rows, these are computed together.
 class ForwardBatch : public Forward {
  public:
   // most_rows: of a pass, unless a single call has more.
@@ -53,7 +53,8 @@ class ForwardBatch : public Forward {
   void run_tasks(int64_t count, const std::function<void(int64_t)>& task);
 
   // Within a task only. An error of the pass - of any task's before_layer, too - is given to all
-  // that take part in it; on kEnvironment, such as no memory, halves of them are tried first.
+  // that take part in it; on kEnvironment (out of memory, for example) the batch is split and
+  // retried first.
   Result<ForwardOutput> run(const ForwardInput& input, std::span<const ScoreAsk> asks,
                             const Decoder::LayerHook& before_layer) override;
 

@@ -147,7 +147,7 @@ void QueryPass::add_run(std::span<const int32_t> ids, int64_t first_token, Forwa
   input.ranges.push_back(std::move(range));
 }
 
-// The first row of the run that a row ends: rows that stand side by side, each but the first a
+// The first row of the run that a row ends: rows that stand side by side, each except the first a
 // child of the one before it.
 int32_t QueryPass::run_begin(int32_t row) const {
   const auto at = [&](int32_t i) -> const TreeRow& { return tree_[static_cast<size_t>(i)]; };

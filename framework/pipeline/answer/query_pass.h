@@ -64,7 +64,7 @@ class QueryPass {
   }
   int64_t length() const { return length_; }
 
-  // Time spent on the first call of extend(), of this query alone and without verifying.
+  // Time spent on the first call of extend(), for this query only and without verifying.
   double first_seconds() const { return first_seconds_.value_or(0); }
   // Time spent verifying planes so far.
   double verify_seconds() const { return verify_seconds_; }

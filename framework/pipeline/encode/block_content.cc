@@ -32,7 +32,7 @@ bool plane_finite(const dbsa_kv_format& format, const unsigned char* plane) {
   constexpr uint16_t kBf16Exponent = 0x7f80;
   if (format.dtype == DBSA_KV_DTYPE_F32)
     return finite<uint32_t>(plane, format.plane_bytes / 4, 0x7f800000);
-  // Of int8 the scales alone can be anything but finite.
+  // With int8 only the scales can fail to be finite.
   const uint64_t begin = format.dtype == DBSA_KV_DTYPE_I8 ? format.scale_offset : 0;
   return finite<uint16_t>(plane + begin, (format.plane_bytes - begin) / 2, kBf16Exponent);
 }

@@ -33,8 +33,8 @@ class StandInEmbedder final : public host::Embedder {
   std::atomic<bool> asked_ = false;
 };
 
-// The error of a retriever that refuses so many documents, given these texts (at least as many) in
-// place of theirs. Nothing is said, and no text is embedded, where the services have no embedder.
+// The error of a retriever that refuses so many documents, given these texts (at least as many)
+// instead of theirs. Nothing is said, and no text is embedded, where the services have no embedder.
 // The retriever is without an index afterwards.
 Status check_index(host::Retriever& retriever, host::HostServices& services,
                    std::span<const Example> texts, int64_t documents);

@@ -39,7 +39,7 @@ struct Pool {
   // hash_rows of data.demonstrations and data.labels as they were read.
   std::string demonstration_rows, label_rows;
   bool has_prefix = false;  // block 0 is the prompt's head, not demonstrations
-  // None of a zero-shot pool, whose blocks are the prefix alone or none at all.
+  // None of a zero-shot pool, whose only block, if any, is the prefix.
   std::vector<std::string> demonstrations;    // content hash of each, by id
   std::vector<int32_t> demonstration_labels;  // index in `labels` of each, by id
   std::vector<PoolBlock> blocks;

@@ -69,7 +69,7 @@ Error at_demonstration(const PoolParts& parts, const Example& example, Error err
   return error;
 }
 
-// Token counts of single demonstrations, on all threads. Of several faults the first counts.
+// Token counts of single demonstrations, on all threads. The first of several faults counts.
 Result<std::vector<int64_t>> count_all(const PoolParts& parts, const PromptFormat& format,
                                        std::span<const Example> demonstrations) {
   std::vector<int64_t> counts(demonstrations.size());

@@ -72,9 +72,9 @@ Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> de
                              std::span<const std::string> labels, const Pool* previous,
                              Dealing dealing = Dealing::kKeep);
 
-// A pool that was made with the same settings but for model.kv_dtype, under this model's keys. The
-// retriever holds the pool's index afterwards, which it is to read as its own: what documents are
-// embedded with does not depend on how blocks are stored.
+// A pool that was made with the same settings except model.kv_dtype, under this model's keys. The
+// retriever ends up with this pool's index: what documents are embedded with does not depend on how
+// blocks are stored.
 Result<BuiltPool> rebuild_pool(const PoolParts& parts, Pool pool);
 
 // The labels to choose from with their tokens, where the decoding needs them. kConfig for labels

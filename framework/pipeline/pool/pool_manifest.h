@@ -1,7 +1,7 @@
 // The pool manifest: a Pool as one file, `<store>/pools/<id>.pool`, written to a temporary name,
 // synced and renamed, so that a reader sees the old pool or the new one. It lets `query` start
-// without re-reading, re-tokenising, re-indexing or re-hashing, and it is what garbage collection
-// takes for a root.
+// without re-reading, re-tokenising, re-indexing or re-hashing, and garbage collection treats it as
+// a root.
 //
 // Format: 8 bytes "DBSAPOOL", CBOR (RFC 8949) of the Pool, 16 bytes XXH3-128 of all before it.
 #pragma once

@@ -52,9 +52,9 @@ bool is_path(const std::string& dotted) {
   return schema != nullptr ? schema->value("format", "") == "path" : dotted.ends_with(".path");
 }
 
-// Pointers to the keys of a pipeline that go when `settings` are laid over it: the own keys of a
-// plugin where another is named, and of plugins within it; of selection.ratio and selection.count
-// the other one. Both at once are left for the check of the whole pipeline.
+// Pointers to the keys of a pipeline that go when `settings` are laid over it: a plugin's keys
+// where another plugin is named, and those of plugins within it; of selection.ratio and
+// selection.count the other one. Both at once are left for the check of the whole pipeline.
 std::vector<std::string> displaced(const KeyValues& settings, const json& pipeline) {
   std::vector<std::string> pointers;
   const auto sets = [&](const char* key) {

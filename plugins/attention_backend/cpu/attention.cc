@@ -178,7 +178,7 @@ Run::Rows Run::rows_of(const Step& step, const Tile& tile, const Rows& all) cons
   return rows;
 }
 
-// Sets what each row sees of its own range's piece, and rotates it for that; whether any sees
+// Sets what each row sees of the piece in its range, and rotates it for that; whether any sees
 // something.
 bool Run::prepare_rows(const Step& step, const Rows& rows) const {
   bool seen = false;
@@ -248,7 +248,7 @@ void Run::run_part(const Unit& unit, int64_t part, const AttentionState& state) 
   }
 }
 
-// A sink is a part of its own: one token of weight exp(sink) without a value.
+// A sink is a separate part: one token of weight exp(sink) without a value.
 void Run::add_sinks(const Unit& unit, const AttentionState& total,
                     const AttentionState& spare) const {
   clear(spare);
@@ -295,7 +295,7 @@ void run_attention(const Host& host, const Kernels& kernels, const AttentionShap
     return;
   }
 
-  // Few rows: the parts of a unit run side by side, each into a state of its own, and are merged in
+  // Few rows: the parts of a unit run side by side, each into its own state, and are merged in
   // the order in which one thread would have merged them.
   const int64_t slots = run.units() * plan.most_parts;
   auto* states = static_cast<float*>(

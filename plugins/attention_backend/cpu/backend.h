@@ -94,7 +94,7 @@ class CpuBackend : public AttentionBackend, public QuantisedWeights {
  private:
   CpuBackend(Host host, CodePath path);
 
-  // To be called by whatever writes to a buffer.
+  // To be called by everything that writes to a buffer.
   void change(dbsa_buffer* buffer) { buffer->content = ++contents_; }
 
   Status check_configured() const;

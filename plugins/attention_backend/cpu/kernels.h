@@ -1,4 +1,4 @@
-// The inner loops, once per instruction set. Each table is filled by a translation unit of its own,
+// The inner loops, once per instruction set. Each table is filled by its own translation unit,
 // compiled for that set; nothing else of the plugin is. To keep instructions from leaking through
 // shared inline functions, those units include this header (plain data) and intrinsics only.
 #pragma once
@@ -26,7 +26,7 @@ constexpr int64_t kScaledValues = 32;
 constexpr int64_t kChunk = 128;  // tokens that attention takes at a time; a multiple of kGroup
 
 // c[rows, groups * 16] = a[rows, steps] * b, or += where `accumulate`. Every element is one sum in
-// ascending steps, whatever the rows and groups around it.
+// ascending steps, independent of the rows and groups around it.
 struct MultiplyArgs {
   const void* a;     // kF32: float; kBf16Wide: two floats a step; kBf16Dot: two bfloat16 a step
   int64_t a_stride;  // bytes from row to row
@@ -51,8 +51,8 @@ struct AttentionState {
   int64_t rows;
 };
 
-// x[count] to int8: each `group` numbers, and what is left, with a bfloat16 scale of their own. Of
-// the largest magnitude / 127, / 126, ... / 96, rounded up, it is the one with the smallest sum of
+// x[count] to int8: each `group` numbers, and what is left, with their own bfloat16 scale. From the
+// largest magnitude / 127, / 126, ... / 96, rounded up, it is the one with the smallest sum of
 // squared errors of bfloat16(int8 * scale). A group whose largest magnitude is below 127 * 2^-126
 // counts as zeros. A group with a number that is not finite gets the scale NaN.
 struct QuantiseArgs {

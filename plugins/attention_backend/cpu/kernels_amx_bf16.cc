@@ -13,8 +13,8 @@ constexpr TileConfig kConfig;
 // gcc does not know that its instructions for tiles read and write memory.
 inline void memory_barrier() { __asm__ volatile("" ::: "memory"); }
 
-// Tiles are ready to be used while one of these lives. They are given back afterwards: whatever
-// else uses tiles on this thread sets them up for itself.
+// Tiles are ready to be used while one of these lives. They are given back afterwards: any other
+// code that uses tiles on this thread sets them up for itself.
 class TileScope {
  public:
   TileScope() { _tile_loadconfig(&kConfig); }
@@ -244,7 +244,7 @@ void multiply_last_steps(const MultiplyArgs& x) {
   }
 }
 
-// A TileProduct whose rows of tiles are a multiple of R. Of b, two groups' part of a few steps
+// A TileProduct whose rows of tiles are a multiple of R. Two groups' part of b, a few steps of it,
 // stays in the first cache while the rows pass by, and what comes next is fetched meanwhile. Few
 // rows have to wait for b in any case, and read it straight through.
 template <int R>

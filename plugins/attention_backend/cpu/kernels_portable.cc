@@ -1,4 +1,4 @@
-// Kernels in plain C++ with four-lane vectors: the compiler maps them to whatever the target has.
+// Kernels in plain C++ with four-lane vectors: the compiler maps them to what the target has.
 #include "kernels.h"
 
 #define DBSA_KERNEL_TABLE portable_kernels

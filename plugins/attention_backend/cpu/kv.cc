@@ -53,7 +53,7 @@ Status CpuBackend::kv_append(const dbsa_buffer* k, const dbsa_buffer* v, int64_t
     make_rotation(token, type.inv_freq, type.factor, own);
     return own;
   };
-  // The planes of live KV lie in memory of its own, so writing to them is safe.
+  // The planes of live KV lie in its own memory, so writing to them is safe.
   char* plane = static_cast<char*>(const_cast<void*>(kv->planes[static_cast<size_t>(layer)]));
   host_.parallel_for(rows, kPanel, [&](int64_t begin, int64_t end) {
     const int64_t half = layout.head_dim / 2;

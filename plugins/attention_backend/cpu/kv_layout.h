@@ -9,11 +9,11 @@
 //   scales = [panels][head_dim / 16, for values 32, rounded up][16 tokens] bfloat16
 //
 // A panel holds 16 tokens (dbsa_kv_format.panel); panels = tokens / 16 rounded up; v_width is
-// head_dim rounded up to 16. Whatever lies beyond tokens or head_dim is zero. Keys are rotated for
+// head_dim rounded up to 16. Everything beyond tokens or head_dim is zero. Keys are rotated for
 // their own index. Both halves are right-hand matrices as kernels.h wants them: keys with tokens as
 // columns, values with dimensions as columns, the reduction ascending in memory, so attention
-// streams a head's bytes from first to last. Every part is a multiple of 64 bytes, but keys of int8
-// and scales: those of 32.
+// streams a head's bytes from first to last. Every part is a multiple of 64 bytes, except int8 keys
+// and scales, which are multiples of 32.
 //
 // int8: a number is bfloat16(int8 * scale), where some dimensions of one token share a scale, fewer
 // of a key than of a value: a label changes for a wrong key far sooner. KIVI lets tokens share the

@@ -1,6 +1,6 @@
 // Linear layers: y = x W^T, by oneDNN or by the plugin's own kernels, the weights packed once.
 //
-// Both sum each output element in an order that depends on the weight's shape alone, so a row's
+// Both sum each output element in an order that depends only on the weight's shape, so a row's
 // result is the same bits for every number of rows and threads. For oneDNN that holds for its
 // batched-reduce kernels ("brg:..."), whose packed layout and blocking do not depend on the number
 // of rows; a weight for which it would choose anything else is left to our own kernels.
@@ -43,7 +43,7 @@ struct ProductPart {
 };
 using TakePart = std::function<void(const ProductPart& part)>;
 
-// Columns of the parts that multiply_in_parts hands out, but for the last ones. Their rows lie a
+// Columns of the parts that multiply_in_parts hands out, except the last ones. Their rows lie a
 // little farther apart where they can: powers of two would share few lines of the caches.
 constexpr int64_t kPartColumns = 512;
 constexpr int64_t kPartStride = kPartColumns + kGroup;
@@ -111,8 +111,8 @@ class WeightRows {
 };
 
 // Group `group` of a weight rounded to bfloat16, pairs of a row's values side by side, as
-// right-hand matrices have them: [steps][16 columns][2]. Columns and values past the weight are
-// left alone.
+// right-hand matrices have them: [steps][16 columns][2]. Columns and values past the weight are not
+// written.
 void pack_bf16_group(const WeightRows& weight, int64_t group, float* row, uint16_t* to);
 
 // Activations as products read them, rounded. Layers that read the same ones one after another

@@ -53,7 +53,7 @@ class OneDnn {
     const auto [at, made] = layouts_.try_emplace({n, columns, k, bf16});
     if (made) {
       at->second = choose_layout(n, columns, k, bf16);
-      // Where memory runs out, oneDNN goes on to its next kind of kernel without a word. Another
+      // If memory runs out, oneDNN silently continues with its next kind of kernel. Another
       // kind gives other bits, so it is taken only if it is found twice.
       if (!at->second && choose_layout(n, columns, k, bf16)) {
         layouts_.erase(at);

@@ -102,7 +102,7 @@ class QuantisedMatrix : public PackedMatrix {
     });
   }
 
-  // As many as share a panel, but so that every thread has work. Results do not depend on it.
+  // As many as can share a panel while every thread has work. Results do not depend on it.
   int64_t rows_at_once(int64_t rows, int64_t column_items, int64_t most) const {
     const int64_t shares = (2 * context_.host.thread_count() + column_items - 1) / column_items;
     return std::clamp((rows + shares - 1) / shares, std::min(rows, kLeastRows), most);

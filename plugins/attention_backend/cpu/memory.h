@@ -57,7 +57,7 @@ class Memory {
   uint64_t bytes() const { return bytes_; }
 
  private:
-  // From here on a block is a mapping of its own, so that what is freed goes back to the system: in
+  // From here on a block is a separate mapping, so that what is freed goes back to the system: in
   // a heap, blocks of changing sizes leave holes that add up.
   static constexpr uint64_t kMapped = uint64_t{1} << 20;
   static constexpr uint64_t kHugePage = uint64_t{2} << 20;
@@ -80,8 +80,8 @@ class Memory {
     memory.data_ = align(block, alignment);
     memory.bytes_ = bytes;
 #ifdef MADV_HUGEPAGE
-    // Fewer look-ups of pages while weights stream by. Whole ones only: no page is larger than what
-    // is in it.
+    // Fewer look-ups of pages while weights stream by. Only whole huge pages, so that rounding up
+    // wastes no memory.
     if (const uint64_t whole = bytes / kHugePage * kHugePage; whole > 0)
       madvise(memory.data_, whole, MADV_HUGEPAGE);
 #endif

@@ -1,4 +1,4 @@
-// The objects behind the handles of the ABI, but for dbsa_weight (linear.h) and dbsa_plan (plan.h).
+// The objects behind the handles of the ABI, except dbsa_weight (linear.h) and dbsa_plan (plan.h).
 #pragma once
 
 #include "kv_layout.h"
@@ -11,7 +11,7 @@
 struct dbsa_buffer {
   int64_t rows = 0;
   int64_t width = 0;
-  uint64_t content = 0;  // a number of its own for whatever is in it; 0: none yet
+  uint64_t content = 0;  // unique to what is in it; 0: none yet
   dbsa::cpu::Memory memory;
 
   float* row(int64_t r) { return static_cast<float*>(memory.data()) + r * width; }

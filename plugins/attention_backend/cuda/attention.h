@@ -24,7 +24,7 @@ struct AttentionShape {
 enum class AttentionKernel {
   kSimple,  // any shape, in float32
   kMma,     // mma.sync, any device since sm_80
-  kWgmma    // sm_90 alone
+  kWgmma    // only sm_90
 };
 // The kernel of this shape on the current device.
 AttentionKernel choose_kernel(const AttentionShape& shape);

@@ -398,7 +398,7 @@ __device__ inline void consume(const AttentionArgs& args, const Work& work, int 
     const auto release = [&](int buffer) {
       if (arrives) barrier_arrive(ring.empty + 8 * buffer);
     };
-    // Masks and softens the scores of the current chunk and goes on to its values.
+    // Masks and softens the scores of the current chunk and moves on to its values.
     int values_low = 0, values_high = 0;  // tokens of the piece among those of a buffer
     const auto scores_to_weights = [&](float(&shrink)[2]) {
       const int first_token = chunks.first * kTokens;

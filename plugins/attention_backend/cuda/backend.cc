@@ -64,7 +64,7 @@ Result<std::unique_ptr<CudaBackend>> CudaBackend::create(Host host, const Config
                      : std::string("no NVIDIA GPU can be used here: ") +
                            (code == cudaSuccess ? "there is none" : cudaGetErrorString(code)));
   }
-  // The first, on whatever thread: CUDA_VISIBLE_DEVICES says which that is.
+  // The first, on any thread: CUDA_VISIBLE_DEVICES says which that is.
   cudaDeviceProp properties = {};
   DBSA_RETURN_IF_ERROR(check(cudaGetDeviceProperties(&properties, 0), "asking the GPU"));
   if (properties.major < 8)

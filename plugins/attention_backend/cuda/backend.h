@@ -87,7 +87,7 @@ class CudaBackend : public AttentionBackend {
   CudaBackend(Host host, uint64_t memory_limit)
       : host_(host), pool_(make_gpu_pool(memory_limit)), transfers_(host) {}
 
-  // To be called by whatever writes to a buffer.
+  // To be called by everything that writes to a buffer.
   void change(dbsa_buffer* buffer) { buffer->content = ++contents_; }
   Status check_configured() const;
   Status check_format(const dbsa_kv_format& format) const;

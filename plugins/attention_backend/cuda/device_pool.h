@@ -34,7 +34,7 @@ class CachedMemory;
 // both before and after (Transfers::begin_after, finish_before). Any thread.
 class DevicePool {
  public:
-  // Holds `limit` bytes at most; 0: whatever there is.
+  // Holds `limit` bytes at most; 0: all there is.
   DevicePool(std::unique_ptr<DeviceAllocator> allocator, uint64_t limit);
   ~DevicePool();
   // Where there is no room, frees what is kept, then cached memory that is not pinned, what was

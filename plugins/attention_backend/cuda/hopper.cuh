@@ -1,4 +1,4 @@
-// Instructions that Hopper alone has: barriers in shared memory, the bulk copy engine, wgmma.
+// Instructions that only Hopper has: barriers in shared memory, the bulk copy engine, wgmma.
 //
 // Tiles lie in shared memory as wgmma and the copy engine have them with a swizzle of 128 bytes:
 // panels of 64 bfloat16 a row, 16-byte units of a row exchanged by the row's number.

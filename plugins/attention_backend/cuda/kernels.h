@@ -1,5 +1,5 @@
 // The small kernels: rows of float32 matrices [rows, width] on the device, enqueued on a stream.
-// Each row is computed by itself, in an order that depends on its width alone.
+// Each row is computed by itself, in an order that depends only on its width.
 #pragma once
 
 #include <cuda_runtime_api.h>

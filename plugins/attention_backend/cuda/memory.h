@@ -49,8 +49,8 @@ class Staging {
 };
 
 // Large copies between the host's ordinary memory and the device, through pinned memory that the
-// host's threads fill while what came before is on its way. Uploads have a stream of their own, so
-// that they go on beside the computation. Not thread-safe.
+// host's threads fill while what came before is on its way. Uploads have their own stream, so that
+// they run beside the computation. Not thread-safe.
 class Transfers {
  public:
   explicit Transfers(Host host) : host_(host) {}

@@ -17,7 +17,7 @@
 struct dbsa_buffer {
   int64_t rows = 0;
   int64_t width = 0;
-  uint64_t content = 0;  // a number of its own for whatever is in it; 0: none yet
+  uint64_t content = 0;  // unique to what is in it; 0: none yet
   dbsa::cuda::DeviceMemory memory;
 
   float* row(int64_t r) const { return memory.as<float>() + r * width; }

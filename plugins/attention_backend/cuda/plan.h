@@ -1,6 +1,6 @@
 // A checked plan, cut into the pieces of work of the attention kernels. No CUDA in it.
 //
-// What a row computes depends on its own segments alone: its tokens are taken in plan order, in
+// What a row computes depends only on its own segments: its tokens are taken in plan order, in
 // chunks of kChunk tokens that begin at multiples of kChunk of the KV object, and these in parts.
 // Within a part softmax runs on; parts are then merged in order. Rows are grouped, and parts run
 // one after the other or side by side, for speed only.
@@ -18,8 +18,8 @@
 namespace dbsa::cuda {
 
 // A part ends where it has kPartTokens tokens, at the latest at the next multiple of that of the KV
-// object; and with the KV object, once it has kPartLeast: blocks of ordinary size are parts of
-// their own, for which queries are rotated once.
+// object; and with the KV object, once it has kPartLeast: a block of ordinary size is one part, for
+// which queries are rotated once.
 constexpr int64_t kPartTokens = 2048;
 constexpr int64_t kPartLeast = 512;
 

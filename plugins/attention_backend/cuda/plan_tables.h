@@ -55,7 +55,7 @@ struct Work {
 // The parts of a row that are to be merged: part i lies in scratch slot slots[first + i] + row.
 struct RowSlots {
   int32_t first;
-  int32_t count;  // 0: its work goes to the end
+  int32_t count;  // 0: one work item covers all parts, nothing to merge
 };
 
 // Device pointers into one upload.

@@ -2,7 +2,7 @@
 //
 // The smaller block, where there is one, is filled first, label by label. What is left fills the
 // full blocks exactly: laid out label by label and dealt in turns, so that each label, a run of
-// neighbours, comes to any two full blocks equally often but for one.
+// neighbours, comes to any two full blocks equally often, give or take one.
 #include <algorithm>
 #include <numeric>
 

@@ -75,7 +75,7 @@ struct Field {
   hid_t type;
 };
 
-// PackRow as an HDF5 compound: all of it for the index, the format alone for a block's attribute.
+// PackRow as an HDF5 compound: all of it for the index, only the format for a block's attribute.
 Hdf5Id row_type(bool whole) {
   Hdf5Id type = own_type(H5Tcreate(H5T_COMPOUND, sizeof(PackRow)));
   const Field fields[] = {

@@ -4,7 +4,7 @@
 //   collect and compact                                              exclusive
 //   readers                                                          none
 //
-// Several writers work at once: each writes a temporary pack of its own and publishes it with a
+// Several writers work at once: each writes its own temporary pack and publishes it with a
 // rename that never replaces. Maintenance excludes them because blocks that a running encoder has
 // just published are nobody's root yet. Readers need no lock: packs never change, a deleted one
 // stays readable while mapped, and one that vanishes before it is opened is looked for again.

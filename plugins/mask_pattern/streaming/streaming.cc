@@ -18,8 +18,8 @@ class Streaming final : public MaskPattern {
 
   Streaming(int64_t sink, int64_t window) : sink_tokens_(sink), window_tokens_(window) {}
 
-  // Cost: O(blocks that begin before the block's end); the segments are those of the sink and of
-  // the window alone.
+  // Cost: O(blocks that begin before the block's end); the segments are only those of the sink and
+  // of the window.
   Result<std::vector<Visible>> visible(std::span<const int64_t> block_lengths,
                                        int64_t block) const override {
     int64_t own = 0;  // place of the block's first token

@@ -44,7 +44,7 @@ Error corrupt(const std::string& what) {
 
 std::string in_quotes(const std::string& text) { return "\"" + text + "\""; }
 
-// The header of bytes that are, but for an accident that the checksum misses, what serialize wrote.
+// The header of bytes that serialize wrote, unless they were damaged in a way the checksum misses.
 Result<Header> checked_header(std::string_view bytes, const IndexOptions& options) {
   Header header;
   if (bytes.size() < sizeof header) return corrupt("it is shorter than its header");

@@ -2,7 +2,7 @@
 // whichever backend.
 //
 // To be included where the backend's objects are defined: dbsa_buffer with rows and width,
-// dbsa_weight with use, rows and width, dbsa_kv with tokens and live, as int64_t but for use, an
+// dbsa_weight with use, rows and width, dbsa_kv with tokens and live, as int64_t except use, an
 // int32_t, and live, a bool.
 #pragma once
 

@@ -21,7 +21,7 @@ Interval visible_tokens(const dbsa_segment& segment, int64_t position);
 // rotated for p - shift(segment).
 inline int64_t shift(const dbsa_segment& segment) { return segment.start - segment.first_token; }
 
-// Tokens of a KV object, which each backend knows of its own.
+// Tokens of a KV object; each backend defines it for its own type.
 using KvTokens = int64_t (*)(const dbsa_kv* kv);
 
 // kInvalidArgument with what is wrong where. Cost: rows and segments of each range.

@@ -1,4 +1,4 @@
-// Calls of faiss as a plugin may make them: on the calling thread alone, exceptions caught.
+// Calls of faiss as a plugin may make them: only on the calling thread, exceptions caught.
 #pragma once
 
 #include <dbsa/sdk/result.h>

@@ -28,7 +28,7 @@ std::vector<int64_t> number_labels(Texts labels);
 void even_out(std::span<std::vector<int64_t>> blocks, std::span<const int64_t> tokens,
               std::span<const int64_t> classes);
 
-// Shuffles the members of each block, and the blocks but for a smaller last one.
+// Shuffles the members of each block, and the blocks except a smaller last one.
 void shuffle_blocks(Blocks& blocks, int64_t block_size, Random& random);
 
 }  // namespace dbsa::grouping

@@ -15,8 +15,8 @@ class CountedRetriever : public Retriever {
   Status index(Texts documents) override;
   // `magic`, then the count in decimal digits.
   Result<std::string> save() const override;
-  // kCorrupt for anything but what save writes for the same magic, and for more documents than
-  // document_limit.h allows.
+  // kCorrupt for anything other than what save writes for the same magic, and for more documents
+  // than document_limit.h allows.
   Status load(std::string_view bytes) override;
 
  protected:

@@ -236,7 +236,7 @@ int64_t draw(std::mt19937_64& random, int64_t low, int64_t high) {
   return std::uniform_int_distribution<int64_t>(low, high)(random);
 }
 
-// One to three ranges over blocks at shifts of their own, cut ones among them, and an own block.
+// One to three ranges over blocks, each at its own shift, cut ones among them, and an own block.
 void add_random_plan(Case& c, std::mt19937_64& random, int64_t most_tokens, int64_t most_rows) {
   const int64_t ranges = draw(random, 1, 3);
   for (int64_t r = 0; r < ranges; ++r) {
@@ -260,7 +260,7 @@ void add_random_plan(Case& c, std::mt19937_64& random, int64_t most_tokens, int6
   }
 }
 
-// Ranges that share blocks, as the runs of a label tree do; each row is a range of its own.
+// Ranges that share blocks, as the runs of a label tree do; each row is a separate range.
 void add_tree(Case& c, std::mt19937_64& random, int64_t rows) {
   std::vector<const dbsa_kv*> blocks;
   for (int b = 0; b < 3; ++b) blocks.push_back(c.add_kv(random, 500 + 300 * b));
@@ -467,7 +467,7 @@ void bench(const std::string& name, Case& c, int layers, double copy_bandwidth) 
 }  // namespace
 
 void bench_attention(double copy_bandwidth) {
-  // Llama-3.1-8B: 21 blocks of 1,536 tokens, 32,256 in all, at places of their own.
+  // Llama-3.1-8B: 21 blocks of 1,536 tokens, 32,256 in all, each at its own place.
   constexpr int kLayersOfModel = 32;
   for (const int64_t rows : {1, 8, 50, 200}) {
     Case c;

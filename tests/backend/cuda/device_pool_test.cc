@@ -254,7 +254,7 @@ TEST_F(ImportedBlocks, ThoseUsedLongestAgoMakeRoom) {
   EXPECT_THAT(read({1}), ElementsAre(ElementsAre(1), ElementsAre(1)));  // for 0
 }
 
-// The one that is to come has the place of none that this plan reads, whatever the order.
+// A block still to be loaded replaces none that this plan reads, in any order.
 TEST_F(ImportedBlocks, NoneOfAPlanMakesRoomForAnother) {
   read({2, 1, 0});
   EXPECT_THAT(read({3, 2, 0}), ElementsAre(ElementsAre(3), ElementsAre(3)));

@@ -171,7 +171,7 @@ TEST(Plan, RangesThatBeginAlikeShareTheirWork) {
   ASSERT_TRUE(plan.ok());
   std::vector<std::byte> tables = (*plan)->tables();
   const DevicePlan placed = (*plan)->place(tables.data());
-  // 40 rows of 4 heads are 2 works for each block, and each label has one of its own.
+  // 40 rows of 4 heads are 2 works for each block, and each label has one more.
   EXPECT_EQ(placed.work_count, 2 * 2 + 20);
 }
 
@@ -250,7 +250,7 @@ TEST(Plan, PiecesSayWhereTheirKvLies) {
   }
 }
 
-// One map for each KV object, of the rows of all its layers; every piece names that of its own.
+// One map for each KV object, of the rows of all its layers; every piece names its KV object's.
 TEST(Plan, MapsAreMadeOncePerKv) {
   const dbsa_kv block{1500}, own{100};
   Description d;

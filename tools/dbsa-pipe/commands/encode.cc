@@ -1,4 +1,4 @@
-// dbsa-pipe encode: stage one alone.
+// dbsa-pipe encode: only stage one.
 #include "commands.h"
 #include "commands/checks.h"
 #include "commands/encode_view.h"

@@ -24,7 +24,7 @@ struct Findings {
   std::unique_ptr<Tokenizer> tokenizer;
   CheckedData data;
   int64_t truncated = 0;  // queries whose text would be cut; where there is a pool
-  // Not made where it needs embeddings, which are computed.
+  // Empty if it needs embeddings: none are computed here.
   std::optional<BuiltPool> pool;
 
   int64_t blocks() const { return pool ? static_cast<int64_t>(pool->blocks.size()) : 0; }

@@ -1,5 +1,5 @@
-// Whether a plugin can be used: its library is loaded and checked as `run` would, in a process of
-// its own, so that one which crashes there, or ends the program, is an answer, too.
+// Whether a plugin can be used: its library is loaded and checked as `run` would, in a separate
+// process, so that one which crashes there, or ends the program, is an answer, too.
 #pragma once
 
 #include <dbsa/sdk/result.h>

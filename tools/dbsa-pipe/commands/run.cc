@@ -132,7 +132,7 @@ void print_summary(const RunRecord& record, const RunTotals& totals, const std::
 }
 
 // Measures what int8 changes and adds it to the record that is written by now: measuring takes
-// long, and what fails in it is no fault of the answers. kCancelled alone is an error.
+// long, and what fails in it is no fault of the answers. Only kCancelled is an error.
 Status add_kv_error(Session& session, Pool pool, const std::string& path, const RunTotals& totals,
                     Terminal& terminal, RunRecord& record) {
   const Result<KvError> error = measure_kv_error(session, std::move(pool), record, terminal);

@@ -134,7 +134,7 @@ std::string slurm_script(const Sweep& sweep, const CommandLine& line, int64_t sh
   return script + "\n";
 }
 
-// A text that sbatch's file names stand for themselves in.
+// Escapes % so that sbatch does not expand file name patterns.
 std::string without_patterns(const std::string& path) {
   std::string out;
   for (const char c : path) out += c == '%' ? std::string("%%") : std::string(1, c);

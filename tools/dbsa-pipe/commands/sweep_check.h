@@ -20,7 +20,7 @@ struct CellFault {
   std::string message;
 };
 
-// Checks each cell by a process of its own, several at once: pools are dealt and tokenised, and
+// Checks each cell in its own process, several at once: pools are dealt and tokenised, and
 // nothing is computed. Single queries are looked at only where one of them ends the run. One entry
 // for each cell: why it cannot run. Costs what `validate` does, from 50 ms to a few seconds a cell.
 // kCancelled once the processes have ended.

@@ -86,7 +86,7 @@ Status write_failure(const Sweep& sweep, const SweepCell& cell,
       text.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
-// The processes of a sweep. Each has a folder of its own in parts/, for its record and what it
+// The processes of a sweep. Each has its own folder in parts/, for its record and what it
 // says, no matter which other sweeps run the same cell.
 class CellRunner {
  public:

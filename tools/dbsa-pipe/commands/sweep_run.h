@@ -1,4 +1,4 @@
-// Runs the cells of a sweep, each as a process of its own, a few at a time.
+// Runs the cells of a sweep, each as a separate process, a few at a time.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -40,7 +40,7 @@ std::string describe(const std::vector<SweepOutcome::Failure>& failures);
 enum class CellState {
   kOpen,
   kDone,     // has its record
-  kForeign,  // what has its record's name is no record of it
+  kForeign,  // the file with its record's name is not a record of it
 };
 // Reads the record. record: gets it where it is one of the cell, without `queries`.
 CellState cell_state(const Sweep& sweep, const SweepCell& cell, nlohmann::json* record = nullptr);

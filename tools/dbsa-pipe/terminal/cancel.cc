@@ -5,7 +5,7 @@
 namespace dbsa::cli {
 namespace {
 
-// A signal handler has no argument of its own, so these are variables of the program.
+// A signal handler cannot be passed an argument, so these are variables of the program.
 std::atomic<host::HostServices*> cancel_target = nullptr;
 std::atomic<int> cancel_signal = 0;
 static_assert(std::atomic<host::HostServices*>::is_always_lock_free &&

@@ -111,7 +111,7 @@ Result<pid_t> start_child(const std::vector<std::string>& arguments, const std::
   const pid_t child = ::fork();
   if (child < 0) return cannot_start(arguments.front(), errno);
   if (child > 0) return child;
-  // A group of its own: Ctrl-C reaches this program alone, which then ends its children in order.
+  // A separate group: Ctrl-C reaches only this program, which then ends its children in order.
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   ::dup2(nothing.get(), STDIN_FILENO);

@@ -26,14 +26,14 @@
 namespace dbsa::cli {
 namespace {
 
-// Handlers have no arguments of their own, so these are variables of the program.
+// Handlers cannot be passed arguments, so these are variables of the program.
 std::atomic<const char*> phase = "starting";
 std::atomic<bool> end_expected = false;
 std::atomic<bool> ending = false;   // a handler speaks already
 std::atomic<bool> escapes = false;  // as a terminal may be sent
 
 std::atomic<pid_t> watched_process = 0;  // its children end as they like
-std::atomic<int> expected_code = 0;      // of its own end
+std::atomic<int> expected_code = 0;      // of its end
 std::array<char, 4097> complete_record;  // its path
 std::atomic<bool> has_complete_record = false;
 

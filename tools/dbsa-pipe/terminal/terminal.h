@@ -130,7 +130,7 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// Words of a text in lines of at most `width` columns; a longer word stands alone.
+// Words of a text in lines of at most `width` columns; a longer word gets its own line.
 std::vector<std::string> wrap_text(const std::string& text, size_t width);
 // How many columns UTF-8 text takes, counting one for each code point.
 size_t text_width(std::string_view text);

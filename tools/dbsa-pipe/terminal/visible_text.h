@@ -3,7 +3,7 @@
 //
 // Shown are control characters (C0, DELETE, C1), bidirectional overrides and isolates (U+202A to
 // U+202E, U+2066 to U+2069), and bytes that are not UTF-8: C0 and such bytes as \x1b, the others as
-// \u009b. So JSON, which has no raw C0 but line ends and is UTF-8, stays the same JSON.
+// \u009b. So JSON, which has no raw C0 except line ends and is UTF-8, stays the same JSON.
 #pragma once
 
 #include <string>

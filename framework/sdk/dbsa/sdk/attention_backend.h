@@ -1,5 +1,5 @@
 // AttentionBackend: base class of attention backend plugins. See dbsa/attention_backend.h for what
-// each function does; here are the same functions with Result in place of codes. A backend defines
+// each function does; here are the same functions with Result instead of codes. A backend defines
 // the structs dbsa_buffer, dbsa_weight, dbsa_kv and dbsa_plan as it likes.
 #pragma once
 

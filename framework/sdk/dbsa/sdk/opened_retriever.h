@@ -1,5 +1,5 @@
-// OpenedRetriever: a retriever that another plugin made for itself, from a key of its own whose
-// manifest says format = "retriever". See dbsa_host.open_plugin.
+// OpenedRetriever: a retriever that another plugin opened for itself, from one of its keys: one
+// whose manifest says format = "retriever". See dbsa_host.open_plugin.
 #pragma once
 
 #include <dbsa/sdk/retriever.h>
