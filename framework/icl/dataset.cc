@@ -15,7 +15,7 @@
 #include "icl/field_names.h"
 #include "icl/jsonl_examples.h"
 #include "icl/unseen.h"
-#include "text/nfc.h"
+#include "text/unicode.h"
 
 namespace dbsa {
 namespace {

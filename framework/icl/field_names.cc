@@ -3,7 +3,7 @@
 #include "config/nearest_name.h"
 #include "icl/dataset.h"
 #include "icl/unseen.h"
-#include "text/nfc.h"
+#include "text/unicode.h"
 
 namespace dbsa {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "icl/unseen.h"
-#include "text/nfc.h"
+#include "text/unicode.h"
 
 namespace dbsa {
 

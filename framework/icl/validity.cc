@@ -6,7 +6,6 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "text/nfc.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 

@@ -80,15 +80,16 @@ void compose_into(std::vector<utf8proc_int32_t>& characters, std::string& out) {
   characters.clear();
 }
 
-// Takes a text apart; `finish` writes each stretch that the reference orders as a whole.
+// Takes a text apart; `finish` writes each stretch that is ordered as a whole: all of it, or what
+// the reference takes for one.
 template <typename Finish>
-std::string normalize(std::string_view text, const Finish& finish) {
+std::string normalize(std::string_view text, bool as_reference, const Finish& finish) {
   std::string out;
   out.reserve(text.size());
   std::vector<utf8proc_int32_t> characters;
   for (size_t pos = 0; pos < text.size();) {
     const char32_t c = utf8::next(text, pos);
-    if (is_newer_than_reference(c)) {
+    if (as_reference && is_newer_than_reference(c)) {
       finish(characters, out);
       utf8::append(out, c);
       continue;
@@ -142,11 +143,16 @@ bool is_assigned(char32_t c) {
 }
 
 std::string normalize_nfc(std::string_view text) {
-  return is_trivially_nfc(text) ? std::string(text) : normalize(text, compose_into);
+  return is_trivially_nfc(text) ? std::string(text) : normalize(text, true, compose_into);
+}
+
+std::string to_nfc(std::string_view text) {
+  const bool as_it_is = utf8::find_invalid(text).has_value() || is_trivially_nfc(text);
+  return as_it_is ? std::string(text) : normalize(text, false, compose_into);
 }
 
 std::string normalize_nfd(std::string_view text) {
-  return is_ascii(text) ? std::string(text) : normalize(text, order_into);
+  return is_ascii(text) ? std::string(text) : normalize(text, true, order_into);
 }
 
 std::string to_lowercase(std::string_view text) {

@@ -7,7 +7,7 @@
 
 #include "icl/label_coverage.h"
 #include "tests/icl/temporary_file.h"
-#include "text/nfc.h"
+#include "text/unicode.h"
 
 namespace dbsa::testing {
 namespace {
