@@ -23,43 +23,34 @@ class OwnMatrix : public PackedMatrix {
   }
 
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
-    for_parts(x, kGroupsAtOnce, kGroupsAtOnce * kGroup, [&](const ProductPart& part) {
-      write_part(*context_.path.kernels, part, {n_, bias, residual, out});
-    });
+    make_parts(x, {kRowsAtOnce, kGroupsAtOnce, kGroupsAtOnce * kGroup},
+               [&](const ProductPart& part) {
+                 write_part(*context_.path.kernels, part, {n_, bias, residual, out});
+               });
   }
 
   void multiply_in_parts(const Rows& x, const TakePart& take) override {
-    for_parts(x, kPartColumns / kGroup, kPartStride, take);
+    make_parts(x, {kRowsAtOnce, kPartColumns / kGroup, kPartStride}, take);
   }
 
  private:
-  // Parts of `groups` groups of columns, `stride` floats from row to row.
-  template <typename Body>
-  void for_parts(const Rows& x, int64_t groups, int64_t stride, const Body& body) {
+  template <typename Take>
+  void make_parts(const Rows& x, const PartShape& shape, const Take& take) {
     const RoundedRows a = arithmetic_ == kF32
                               ? RoundedRows{reinterpret_cast<const char*>(x.data), k_ * 4}
                               : round_rows(context_, x, k_, arithmetic_);
-    const int64_t row_items = (x.count + kRowsAtOnce - 1) / kRowsAtOnce;
-    const int64_t column_items = (groups_ + groups - 1) / groups;
-    context_.host.parallel_for(row_items * column_items, 1, [&](int64_t begin, int64_t end) {
-      float* c = context_.host.scratch<float>(0, kRowsAtOnce * stride);
-      for (int64_t item = begin; item < end; ++item) {
-        const int64_t first_row = item % row_items * kRowsAtOnce;
-        const int64_t first_group = item / row_items * groups;
-        const int64_t last_group = std::min(first_group + groups, groups_);
-        MultiplyArgs args = {};
-        args.rows = std::min(kRowsAtOnce, x.count - first_row);
-        args.c_stride = stride;
-        for (int64_t group = first_group; group < last_group; group += kGroupsAtOnce) {
-          args.groups = std::min(kGroupsAtOnce, last_group - group);
-          args.c = c + (group - first_group) * kGroup;
-          multiply_block(args, a.data + first_row * a.stride, a.stride, group);
-        }
-        const int64_t column = first_group * kGroup;
-        body(ProductPart{first_row, args.rows, column, std::min(last_group * kGroup, n_) - column,
-                         c, stride});
+    const auto fill = [&](const ProductPart& part, int64_t first_group) {
+      MultiplyArgs args = {};
+      args.rows = part.rows;
+      args.c_stride = part.stride;
+      const int64_t last_group = std::min(first_group + shape.groups, groups_);
+      for (int64_t group = first_group; group < last_group; group += kGroupsAtOnce) {
+        args.groups = std::min(kGroupsAtOnce, last_group - group);
+        args.c = part.values + (group - first_group) * kGroup;
+        multiply_block(args, a.data + part.first_row * a.stride, a.stride, group);
       }
-    });
+    };
+    for_parts(context_.host, x.count, n_, shape, fill, take);
   }
 
   uint64_t weight_bytes() const override {

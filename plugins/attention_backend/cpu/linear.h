@@ -43,6 +43,38 @@ struct ProductPart {
 };
 using TakePart = std::function<void(const ProductPart& part)>;
 
+// How a product is cut into parts.
+struct PartShape {
+  int64_t rows;    // at most
+  int64_t groups;  // of columns, at most
+  int64_t stride;  // floats from row to row
+};
+
+// Cuts a product of `rows` rows and `columns` columns into parts of that shape, each on one of the
+// host's threads: fill(part, first_group) writes its values, then take(part) reads them. Parts of
+// the same columns follow each other, so that their weights may stay in a cache.
+template <typename Fill, typename Take>
+void for_parts(const Host& host, int64_t rows, int64_t columns, const PartShape& shape,
+               const Fill& fill, const Take& take) {
+  const int64_t groups = (columns + kGroup - 1) / kGroup;
+  const int64_t row_items = (rows + shape.rows - 1) / shape.rows;
+  const int64_t column_items = (groups + shape.groups - 1) / shape.groups;
+  host.parallel_for(row_items * column_items, 1, [&](int64_t begin, int64_t end) {
+    float* values = host.scratch<float>(0, shape.rows * shape.stride);
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t first_row = item % row_items * shape.rows;
+      const int64_t first_group = item / row_items * shape.groups;
+      const int64_t column = first_group * kGroup;
+      const int64_t end_column = std::min((first_group + shape.groups) * kGroup, columns);
+      const ProductPart part = {first_row, std::min(shape.rows, rows - first_row),
+                                column,    end_column - column,
+                                values,    shape.stride};
+      fill(part, first_group);
+      take(part);
+    }
+  });
+}
+
 // Columns of the parts that multiply_in_parts hands out, except the last ones. Their rows lie a
 // little farther apart where they can: powers of two would share few lines of the caches.
 constexpr int64_t kPartColumns = 512;

@@ -32,47 +32,34 @@ class QuantisedMatrix : public PackedMatrix {
   }
 
   void multiply(const Rows& x, const float* bias, const float* residual, float* out) override {
-    for_parts(x, {kMostRows, kPanelGroups, kPanelGroups * kGroup}, [&](const ProductPart& part) {
+    make_parts(x, {kMostRows, kPanelGroups, kPanelGroups * kGroup}, [&](const ProductPart& part) {
       write_part(*context_.path.kernels, part, {n_, bias, residual, out});
     });
   }
 
   void multiply_in_parts(const Rows& x, const TakePart& take) override {
-    for_parts(x, {kMostRowsOfParts, kPartColumns / kGroup, kPartStride}, take);
+    make_parts(x, {kMostRowsOfParts, kPartColumns / kGroup, kPartStride}, take);
   }
 
  private:
-  struct PartShape {
-    int64_t most_rows;
-    int64_t groups;
-    int64_t stride;  // floats from row to row
-  };
-  template <typename Body>
-  void for_parts(const Rows& x, const PartShape& shape, const Body& body) {
+  // Parts of that shape, of fewer rows where threads would wait otherwise.
+  template <typename Take>
+  void make_parts(const Rows& x, PartShape shape, const Take& take) {
     const RoundedRows a = round_rows(context_, x, k_, arithmetic_);
-    const int64_t column_items = (groups_ + shape.groups - 1) / shape.groups;
-    const int64_t at_once = rows_at_once(x.count, column_items, shape.most_rows);
-    const int64_t row_items = (x.count + at_once - 1) / at_once;
-    context_.host.parallel_for(row_items * column_items, 1, [&](int64_t begin, int64_t end) {
-      float* c = context_.host.scratch<float>(0, at_once * shape.stride);
-      for (int64_t item = begin; item < end; ++item) {
-        const int64_t first_row = item % row_items * at_once;
-        const int64_t first_group = item / row_items * shape.groups;
-        const int64_t last_group = std::min(first_group + shape.groups, groups_);
-        MultiplyArgs args = {};
-        args.rows = std::min(at_once, x.count - first_row);
-        args.a_stride = a.stride;
-        args.c_stride = shape.stride;
-        for (int64_t group = first_group; group < last_group; group += kPanelGroups) {
-          args.groups = std::min(kPanelGroups, last_group - group);
-          args.c = c + (group - first_group) * kGroup;
-          multiply_block(args, a.data + first_row * a.stride, group);
-        }
-        const int64_t column = first_group * kGroup;
-        body(ProductPart{first_row, args.rows, column, std::min(last_group * kGroup, n_) - column,
-                         c, shape.stride});
+    shape.rows = rows_at_once(x.count, (groups_ + shape.groups - 1) / shape.groups, shape.rows);
+    const auto fill = [&](const ProductPart& part, int64_t first_group) {
+      MultiplyArgs args = {};
+      args.rows = part.rows;
+      args.a_stride = a.stride;
+      args.c_stride = part.stride;
+      const int64_t last_group = std::min(first_group + shape.groups, groups_);
+      for (int64_t group = first_group; group < last_group; group += kPanelGroups) {
+        args.groups = std::min(kPanelGroups, last_group - group);
+        args.c = part.values + (group - first_group) * kGroup;
+        multiply_block(args, a.data + part.first_row * a.stride, group);
       }
-    });
+    };
+    for_parts(context_.host, x.count, n_, shape, fill, take);
   }
 
   uint64_t weight_bytes() const override {
