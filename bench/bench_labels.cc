@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <random>
 #include <set>
@@ -13,6 +12,7 @@
 
 #include "bench/support/bench.h"
 #include "bench/support/model.h"
+#include "bench/support/planes.h"
 #include "pipeline/answer/label_decoder.h"
 #include "pipeline/encode/block_cache.h"
 
@@ -49,19 +49,9 @@ std::vector<LabelTokens> make_labels(int64_t count, int64_t vocabulary) {
 std::shared_ptr<OpenBlock> make_block(Model& model, int64_t tokens) {
   host::Kv live = model.make_kv(tokens);
   model.pass(model.random_ids(tokens), live, 0, 0);
-  const dbsa_kv_format format = must(model.ops().block_format(tokens));
-  const uint64_t stride = (format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT - 1) /
-                          DBSA_KV_PLANE_ALIGNMENT * DBSA_KV_PLANE_ALIGNMENT;
-  OwnPlanes planes(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, stride * format.layers));
-  if (planes == nullptr) give_up("no memory for the blocks");
-  std::vector<const void*> each;
-  for (uint32_t layer = 0; layer < format.layers; ++layer) {
-    char* const to = static_cast<char*>(planes.get()) + stride * layer;
-    must(model.ops().block_export(live, format, static_cast<int32_t>(layer), to));
-    each.push_back(to);
-  }
-  host::Kv kv = must(model.ops().block_import(format, each.data()));
-  return std::make_shared<OpenBlock>(KvKey(), std::move(planes), format, std::move(kv));
+  BlockPlanes planes = export_block(model.ops(), live);
+  host::Kv kv = import_block(model.ops(), planes);
+  return std::make_shared<OpenBlock>(KvKey(), std::move(planes), std::move(kv));
 }
 
 std::vector<QueryPass::Selected> make_blocks(Model& model) {

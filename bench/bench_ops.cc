@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -13,6 +12,7 @@
 
 #include "bench/support/bench.h"
 #include "bench/support/ceilings.h"
+#include "bench/support/planes.h"
 #include "bench/support/plugins.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/decoder/decoder.h"
@@ -82,6 +82,8 @@ class Ops {
            ("," + FLAGS_kinds + ",").find("," + kind + ",") != std::string::npos;
   }
 
+  WeightLoader loader() { return {*weights_, backend_, "", nullptr, decoded_, kept_}; }
+
   // Ops only enqueue.
   Timing timed(const std::function<void()>& body) {
     return measure(body, [this] { must(backend_.sync()); });
@@ -122,7 +124,7 @@ class Ops {
   // One linear layer of every layer of the model in turn, so that weights come from memory.
   void linear(const std::string& name, int64_t out, int64_t in) {
     std::vector<host::Weight> weights(static_cast<size_t>(config_.layers));
-    const WeightLoader load(*weights_, backend_, "", nullptr, decoded_, kept_);
+    const WeightLoader load = loader();
     for (size_t i = 0; i < weights.size(); ++i)
       must(load.linear(name_of(i, name), out, in, weights[i]));
     for (const int64_t rows : {1, 8, 32, 128, 512, 2048}) {
@@ -145,10 +147,10 @@ class Ops {
     }
   }
 
-  // Of the first layer's weight as it is computed with.
+  // Of a weight as it is computed with.
   double bytes_of(const std::string& name, int64_t out, int64_t in) {
     const int64_t shape[] = {out, in};
-    const TensorData data = must(weights_->read(name_of(0, name), shape, decoded_, kept_));
+    const TensorData data = must(weights_->read(name, shape, decoded_, kept_));
     if (data.view.dtype == TensorDtype::kBlocks) return static_cast<double>(data.view.bytes);
     return (bf16_ ? 2.0 : 4.0) * static_cast<double>(out * in);
   }
@@ -177,7 +179,7 @@ class Ops {
   void gated_mlp() {
     const int64_t hidden = config_.hidden_size, inner = config_.intermediate_size;
     std::vector<host::GatedMlpWeights> layers(static_cast<size_t>(config_.layers));
-    const WeightLoader load(*weights_, backend_, "", nullptr, decoded_, kept_);
+    const WeightLoader load = loader();
     for (size_t i = 0; i < layers.size(); ++i) {
       must(load.linear(name_of(i, "mlp.gate_proj"), inner, hidden, layers[i].gate));
       must(load.linear(name_of(i, "mlp.up_proj"), inner, hidden, layers[i].up));
@@ -221,7 +223,7 @@ class Ops {
   void score_tokens() {
     const std::string name = "model.embed_tokens.weight";
     const int64_t vocabulary = config_.vocab_size, hidden = config_.hidden_size;
-    const WeightLoader load(*weights_, backend_, "", nullptr, decoded_);
+    const WeightLoader load = loader();
     host::Weight head;
     must(load.linear(name, vocabulary, hidden, head));
     const int32_t token = 7;
@@ -301,24 +303,15 @@ class Ops {
   struct Tokens {
     Matrix k, v;
     host::Kv kv;
-    std::vector<std::unique_ptr<char, decltype(&std::free)>> planes;
+    BlockPlanes planes;
     host::Kv stored;  // reads the planes; where a block differs from what is computed
     const host::Kv& seen() const { return stored ? stored : kv; }
   };
 
   // The block as it would be read from a store.
   void seal(Tokens& tokens) {
-    const dbsa_kv_format format = must(backend_.block_format(tokens.kv.tokens()));
-    std::vector<const void*> planes;
-    for (uint32_t layer = 0; layer < format.layers; ++layer) {
-      tokens.planes.emplace_back(static_cast<char*>(std::aligned_alloc(
-                                     DBSA_KV_PLANE_ALIGNMENT, (format.plane_bytes + 63) / 64 * 64)),
-                                 &std::free);
-      planes.push_back(tokens.planes.back().get());
-      must(backend_.block_export(tokens.kv, format, static_cast<int32_t>(layer),
-                                 tokens.planes.back().get()));
-    }
-    tokens.stored = must(backend_.block_import(format, planes.data()));
+    tokens.planes = export_block(backend_, tokens.kv);
+    tokens.stored = import_block(backend_, tokens.planes);
   }
 
   // One layer's keys and values, the same in all layers.

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +15,7 @@
 #include "bench/support/cost.h"
 #include "bench/support/gpu.h"
 #include "bench/support/model.h"
+#include "bench/support/planes.h"
 #include "config/stopwatch.h"
 
 DEFINE_int64(blocks, 60, "blocks of the pool");
@@ -103,43 +103,28 @@ class Pool {
   std::vector<host::Kv> blocks_;
 };
 
-// Blocks as a store would hand them out: planes in the host's memory.
+// Blocks as a store would hand them out.
 class HostBlocks {
  public:
   HostBlocks(Model& model, const std::vector<host::Kv>& blocks, int64_t tokens) : model_(model) {
     for (size_t b = 0; tokens > 0; ++b) {
       if (b == blocks.size()) give_up("the pool has fewer tokens than are selected");
       tokens -= blocks[b].tokens();
-      const dbsa_kv_format format = must(model.ops().block_format(blocks[b].tokens()));
-      std::vector<const void*> planes;
-      for (uint32_t layer = 0; layer < format.layers; ++layer) {
-        memory_.emplace_back(
-            static_cast<char*>(std::aligned_alloc(
-                DBSA_KV_PLANE_ALIGNMENT, (format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT - 1) /
-                                             DBSA_KV_PLANE_ALIGNMENT * DBSA_KV_PLANE_ALIGNMENT)),
-            &std::free);
-        must(model.ops().block_export(blocks[b], format, static_cast<int32_t>(layer),
-                                      memory_.back().get()));
-        planes.push_back(memory_.back().get());
-        bytes_ += static_cast<double>(format.plane_bytes);
-      }
-      formats_.push_back(format);
-      planes_.push_back(std::move(planes));
+      planes_.push_back(export_block(model.ops(), blocks[b]));
+      const dbsa_kv_format& format = planes_.back().format();
+      bytes_ += static_cast<double>(format.plane_bytes * format.layers);
     }
   }
   double bytes() const { return bytes_; }
   std::vector<host::Kv> import() const {
     std::vector<host::Kv> blocks;
-    for (size_t b = 0; b < planes_.size(); ++b)
-      blocks.push_back(must(model_.ops().block_import(formats_[b], planes_[b].data())));
+    for (const BlockPlanes& planes : planes_) blocks.push_back(import_block(model_.ops(), planes));
     return blocks;
   }
 
  private:
   Model& model_;
-  std::vector<std::unique_ptr<char, decltype(&std::free)>> memory_;
-  std::vector<dbsa_kv_format> formats_;
-  std::vector<std::vector<const void*>> planes_;
+  std::vector<BlockPlanes> planes_;
   double bytes_ = 0;
 };
 

@@ -7,23 +7,16 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <unordered_map>
-#include <vector>
 
 #include "host/attention_backend.h"
 #include "host/kv_store.h"
 #include "model/decoder/window.h"
 #include "pipeline/encode/block_content.h"
+#include "pipeline/encode/block_planes.h"
 
 namespace dbsa {
-
-struct FreeMemory {
-  void operator()(void* memory) const { std::free(memory); }
-};
-// Memory of the planes of a block that no store has, of std::aligned_alloc.
-using OwnPlanes = std::unique_ptr<void, FreeMemory>;
 
 class OpenBlock {
  public:
@@ -34,8 +27,8 @@ class OpenBlock {
         format_(lease_.format()),
         verified_(format_.layers, false) {}
   // Needs no verifying.
-  OpenBlock(KvKey key, OwnPlanes planes, const dbsa_kv_format& format, host::Kv kv)
-      : key_(key), own_(std::move(planes)), kv_(std::move(kv)), format_(format) {}
+  OpenBlock(KvKey key, BlockPlanes planes, host::Kv kv)
+      : key_(key), own_(std::move(planes)), kv_(std::move(kv)), format_(own_.format()) {}
 
   const KvKey& key() const { return key_; }
   const host::Kv& kv() const { return kv_; }
@@ -77,11 +70,11 @@ class OpenBlock {
   }
 
   // Whether it is in no store.
-  bool in_memory() const { return own_ != nullptr; }
+  bool in_memory() const { return !own_.empty(); }
 
  private:
   KvKey key_;
-  OwnPlanes own_;
+  BlockPlanes own_;
   host::KvStore::Lease lease_;  // before kv_, which reads what it leases
   host::Kv kv_;
   dbsa_kv_format format_;
@@ -106,14 +99,10 @@ class BlockCache {
     return blocks_.emplace(key, std::move(block)).first->second;
   }
 
-  // Keeps a block that the store does not take, as long as this lives: planes of format.layers
-  // planes, `stride` bytes from one to the next.
-  Status keep(const KvKey& key, const dbsa_kv_format& format, OwnPlanes planes, uint64_t stride) {
-    std::vector<const void*> each;
-    for (uint32_t layer = 0; layer < format.layers; ++layer)
-      each.push_back(static_cast<const char*>(planes.get()) + stride * layer);
-    DBSA_ASSIGN_OR_RETURN(host::Kv kv, backend_.block_import(format, each.data()));
-    blocks_[key] = std::make_shared<OpenBlock>(key, std::move(planes), format, std::move(kv));
+  // Keeps a block that the store does not take, as long as this lives.
+  Status keep(const KvKey& key, BlockPlanes planes) {
+    DBSA_ASSIGN_OR_RETURN(host::Kv kv, backend_.block_import(planes.format(), planes.all().data()));
+    blocks_[key] = std::make_shared<OpenBlock>(key, std::move(planes), std::move(kv));
     return {};
   }
   bool keeps(const KvKey& key) const {

@@ -1,7 +1,6 @@
 #include "pipeline/encode/encoder.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -10,57 +9,13 @@
 
 namespace dbsa {
 
-// Memory for the planes of a block on its way into the store.
-class Encoder::Planes {
- public:
-  // Makes room for a block of that format.
-  Status reserve(const dbsa_kv_format& format) {
-    format_ = format;
-    stride_ = (format.plane_bytes + DBSA_KV_PLANE_ALIGNMENT - 1) / DBSA_KV_PLANE_ALIGNMENT *
-              DBSA_KV_PLANE_ALIGNMENT;
-    const uint64_t bytes = stride_ * format.layers;
-    if (bytes > bytes_) {
-      memory_.reset();
-      memory_.reset(std::aligned_alloc(DBSA_KV_PLANE_ALIGNMENT, bytes));
-      bytes_ = memory_ ? bytes : 0;
-      if (!memory_)
-        return Error{ErrorCode::kEnvironment,
-                     "out of memory: a block of " + std::to_string(format.tokens) +
-                         " tokens needs " + std::to_string(bytes) + " bytes",
-                     ""};
-    }
-    planes_.clear();
-    for (uint32_t layer = 0; layer < format.layers; ++layer) planes_.push_back(plane(layer));
-    return {};
-  }
-  const dbsa_kv_format& format() const { return format_; }
-  char* plane(int64_t layer) const {
-    return static_cast<char*>(memory_.get()) + stride_ * static_cast<uint64_t>(layer);
-  }
-  const std::vector<const void*>& all() const { return planes_; }
-  uint64_t stride() const { return stride_; }
-  // The memory itself; nothing is left here.
-  OwnPlanes take() {
-    bytes_ = 0;
-    planes_.clear();
-    return std::move(memory_);
-  }
-
- private:
-  dbsa_kv_format format_ = {};
-  uint64_t stride_ = 0;
-  std::vector<const void*> planes_;
-  OwnPlanes memory_;
-  uint64_t bytes_ = 0;
-};
-
 // A block being computed.
 struct Encoder::Live {
   int64_t block = 0;  // index into the pool
   int64_t done = 0;   // tokens computed, this chunk included
   host::Kv kv;
   // What others in this chunk see of it, where that is not `kv`; filled layer by layer.
-  std::unique_ptr<Planes> sealed_planes;
+  std::unique_ptr<BlockPlanes> sealed_planes;
   host::Kv sealed;
 };
 
@@ -200,13 +155,11 @@ bool Encoder::refuses(const Status& stored, const std::string& what) {
   return true;
 }
 
-Status Encoder::put(const EncodeBlock& block, Planes& planes) {
-  const dbsa_kv_format format = planes.format();
+Status Encoder::put(const EncodeBlock& block, BlockPlanes& planes) {
   Status stored = Error{ErrorCode::kEnvironment, "", ""};
-  if (!keeps_ || !refused_) stored = store_.put(block.key, format, planes.all());
+  if (!keeps_ || !refused_) stored = store_.put(block.key, planes.format(), planes.all());
   if (!refuses(stored, "block " + block.key.hex())) return stored;
-  const uint64_t stride = planes.stride();
-  return cache_.keep(block.key, format, planes.take(), stride);
+  return cache_.keep(block.key, std::exchange(planes, {}));
 }
 
 Status Encoder::publish() {
@@ -217,7 +170,7 @@ Status Encoder::publish() {
 Status Encoder::encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed& need,
                             EncodeProgress& progress, const Report& report) {
   LiveBlocks live;
-  Planes planes;
+  BlockPlanes planes;
   size_t next = 0;  // first block of the list that has not begun
   while (next < need.blocks.size() || !live.blocks.empty()) {
     if (services_.cancelled()) return Error{ErrorCode::kCancelled, "stopped while encoding", ""};
@@ -338,17 +291,17 @@ Result<std::shared_ptr<OpenBlock>> Encoder::open_sound(const EncodeBlock& block,
 Status Encoder::seal(int64_t tokens, Live& live) {
   if (live.sealed || model_.precision().kv_dtype != DBSA_KV_DTYPE_I8) return {};
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, backend_.block_format(tokens));
-  live.sealed_planes = std::make_unique<Planes>();
+  live.sealed_planes = std::make_unique<BlockPlanes>();
   DBSA_RETURN_IF_ERROR(live.sealed_planes->reserve(format));
   DBSA_ASSIGN_OR_RETURN(live.sealed,
                         backend_.block_import(format, live.sealed_planes->all().data()));
   return {};
 }
 
-Status Encoder::store_block(std::span<const EncodeBlock> pool, const Live& live, Planes& memory,
-                            EncodeProgress& progress) {
+Status Encoder::store_block(std::span<const EncodeBlock> pool, const Live& live,
+                            BlockPlanes& memory, EncodeProgress& progress) {
   const EncodeBlock& block = pool[static_cast<size_t>(live.block)];
-  Planes* planes = live.sealed_planes.get();
+  BlockPlanes* planes = live.sealed_planes.get();
   if (planes == nullptr) {
     planes = &memory;
     DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format,

@@ -80,7 +80,6 @@ class Encoder {
   int64_t repaired() const { return repaired_; }
 
  private:
-  class Planes;
   struct Live;
   struct LiveBlocks;
   struct Chunk;
@@ -97,9 +96,9 @@ class Encoder {
   Status add_range(std::span<const EncodeBlock> pool, Live& own, int64_t rows,
                    const LiveBlocks& live, Chunk& chunk);
   Status seal(int64_t tokens, Live& live);
-  Status store_block(std::span<const EncodeBlock> pool, const Live& live, Planes& planes,
+  Status store_block(std::span<const EncodeBlock> pool, const Live& live, BlockPlanes& planes,
                      EncodeProgress& progress);
-  Status put(const EncodeBlock& block, Planes& planes);
+  Status put(const EncodeBlock& block, BlockPlanes& planes);
   Status publish();
   bool refuses(const Status& stored, const std::string& what);
   Result<bool> is_stored(const EncodeBlock& block, const StoredFormats& stored);
