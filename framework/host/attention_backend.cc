@@ -87,23 +87,24 @@ Status AttentionBackend::find_extensions() {
   constexpr const char* kId = DBSA_EXTENSION_QUANTISED_WEIGHTS;
   const void* found = find_extension(instance_->plugin(), kId);
   if (found == nullptr) return {};
-  const auto& weights = *static_cast<const dbsa_quantised_weights*>(found);
+  const auto* given = static_cast<const dbsa_quantised_weights*>(found);
   const auto broken = [&](const std::string& what) {
     return instance_->broken("extension", "returned for " + std::string(kId) + " " + what);
   };
-  if (weights.struct_size != sizeof weights)
-    return broken("a struct_size of " + std::to_string(weights.struct_size) + ", expected " +
-                  std::to_string(sizeof weights));
+  if (given->struct_size < DBSA_QUANTISED_WEIGHTS_LEAST)
+    return broken("a struct_size of " + std::to_string(given->struct_size) +
+                  ", expected at least " + std::to_string(DBSA_QUANTISED_WEIGHTS_LEAST));
+  const dbsa_quantised_weights weights = sdk::read_struct(given);
   if (weights.types == nullptr || weights.type_count < 1 || weights.type_count > 64)
     return broken(std::to_string(weights.type_count) + " types" +
                   (weights.types == nullptr ? " at null" : ", expected 1 to 64"));
   if (weights.weight_create == nullptr) return broken("a weight_create that is null");
-  quantised_ = &weights;
+  quantised_ = weights;
   return {};
 }
 
 std::span<const uint32_t> AttentionBackend::block_types() const {
-  if (quantised_ == nullptr) return {};
+  if (!quantised_) return {};
   return {quantised_->types, quantised_->type_count};
 }
 
@@ -405,9 +406,10 @@ Result<dbsa_kv_format> AttentionBackend::block_format(int64_t tokens) const {
   dbsa_kv_format format = {};
   format.struct_size = sizeof format;
   DBSA_RETURN_IF_ERROR(instance_->call("block_format", vtable_->block_format, tokens, &format));
-  if (format.struct_size != sizeof format)
+  if (format.struct_size < DBSA_KV_FORMAT_LEAST || format.struct_size > sizeof format)
     return instance_->broken("block_format",
                              "returned a struct_size of " + std::to_string(format.struct_size));
+  format.struct_size = sizeof format;
   if (format.tokens != static_cast<uint64_t>(tokens))
     return instance_->broken("block_format", "returned a format of " +
                                                  std::to_string(format.tokens) + " tokens for " +

@@ -241,7 +241,7 @@ class AttentionBackend {
 
   std::unique_ptr<Instance> instance_;  // handles point to it
   const dbsa_attention_backend_vtable* vtable_;
-  const dbsa_quantised_weights* quantised_ = nullptr;  // nullptr: not there
+  std::optional<dbsa_quantised_weights> quantised_;
   int32_t layers_ = 0;
   int64_t query_width_ = 0;  // query_heads * head_dim
   int64_t kv_width_ = 0;     // kv_heads * head_dim

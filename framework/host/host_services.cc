@@ -238,7 +238,8 @@ HostServices::HostServices(HostOptions options)
               *instance = opened.instance;
               return {};
             });
-          }};
+          },
+          [](void*, const char*) noexcept -> const void* { return nullptr; }};
 }
 
 HostServices::~HostServices() = default;
@@ -267,6 +268,5 @@ void HostServices::log(LogLevel level, std::string_view message) {
   impl_->logger->log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
 }
 
-void HostServices::set_log_level(LogLevel level) { impl_->logger->set_level(spdlog_level(level)); }
 
 }  // namespace dbsa::host

@@ -70,12 +70,10 @@ class HostServices {
   void set_plugin_opener(PluginOpener opener);
 
   void log(LogLevel level, std::string_view message);
-  void set_log_level(LogLevel level);
 
   // Safe in a signal handler.
   void request_cancel() noexcept { cancelled_.store(1, std::memory_order_relaxed); }
   bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed) != 0; }
-  void clear_cancel() noexcept { cancelled_.store(0, std::memory_order_relaxed); }
 
  private:
   struct Impl;

@@ -1,7 +1,6 @@
 #include "host/instance.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -11,9 +10,6 @@
 
 namespace dbsa::host {
 namespace {
-
-constexpr std::array<std::string_view, 6> kKindNames = {
-    "", "block_grouper", "mask_pattern", "retriever", "kv_store", "attention_backend"};
 
 bool known_code(int32_t code) {
   return code >= DBSA_ERROR_INVALID_ARGUMENT && code <= DBSA_ERROR_UNSUPPORTED;
@@ -40,16 +36,6 @@ Error undeclared_key(const LoadedPlugin& plugin, const char* function, const std
 }
 
 }  // namespace
-
-std::string_view kind_name(uint32_t kind) {
-  return kind < kKindNames.size() ? kKindNames[kind] : "";
-}
-
-uint32_t kind_from_name(std::string_view name) {
-  for (uint32_t kind = 1; kind < kKindNames.size(); ++kind)
-    if (kKindNames[kind] == name) return kind;
-  return 0;
-}
 
 Error error_from_plugin(const LoadedPlugin& plugin, const char* function, int32_t code,
                         const dbsa_error& error) {

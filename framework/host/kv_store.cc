@@ -8,12 +8,20 @@
 namespace dbsa::host {
 namespace {
 
+// A store's format as this host's interface has it; nothing where it is none.
+std::optional<dbsa_kv_format> read_format(const dbsa_kv_format* format) {
+  if (format == nullptr || format->struct_size < DBSA_KV_FORMAT_LEAST) return std::nullopt;
+  return sdk::read_struct(format);
+}
+
+std::string no_format(const dbsa_kv_format* format) {
+  if (format == nullptr) return "no format";
+  return "a format with struct_size " + std::to_string(format->struct_size) +
+         ", expected at least " + std::to_string(DBSA_KV_FORMAT_LEAST);
+}
+
 // Why a view cannot be what a store keeps; empty if it can.
-std::string fault_of(const dbsa_kv_view& view) {
-  const dbsa_kv_format& format = view.format;
-  if (format.struct_size != sizeof format)
-    return "a format with struct_size " + std::to_string(format.struct_size) + ", expected " +
-           std::to_string(sizeof format);
+std::string fault_of(const dbsa_kv_view& view, const dbsa_kv_format& format) {
   if (format.layers == 0 || format.layers > 4096)
     return "a format of " + std::to_string(format.layers) + " layers";
   if (format.tokens == 0 || format.kv_heads == 0 || format.head_dim == 0)
@@ -31,11 +39,12 @@ std::string fault_of(const dbsa_kv_view& view) {
 }  // namespace
 
 KvStore::Lease::Lease(Lease&& other) noexcept
-    : store_(std::exchange(other.store_, nullptr)), view_(other.view_) {}
+    : store_(std::exchange(other.store_, nullptr)), view_(other.view_), format_(other.format_) {}
 
 KvStore::Lease& KvStore::Lease::operator=(Lease&& other) noexcept {
   std::swap(store_, other.store_);
   std::swap(view_, other.view_);
+  std::swap(format_, other.format_);
   return *this;
 }
 
@@ -50,10 +59,10 @@ Result<uint64_t> KvStore::Lease::verify(uint32_t layer) const {
   DBSA_RETURN_IF_ERROR(store_->call("verify_plane",
                                     store_->vtable<dbsa_kv_store_vtable>().verify_plane,
                                     view_.lease, layer, &bytes));
-  if (bytes > view_.format.plane_bytes)
+  if (bytes > format_.plane_bytes)
     return store_->broken("verify_plane", "says it read " + std::to_string(bytes) +
                                               " bytes of a plane of " +
-                                              std::to_string(view_.format.plane_bytes));
+                                              std::to_string(format_.plane_bytes));
   return bytes;
 }
 
@@ -85,9 +94,10 @@ Result<KvStore::Lease> KvStore::get(const KvKey& key) const {
   dbsa_kv_view view = {};
   view.struct_size = sizeof view;
   DBSA_RETURN_IF_ERROR(instance_->call("get", vtable_->get, key.bytes.data(), &view));
-  Lease lease(instance_.get(), view);
-  if (const std::string fault = fault_of(view); !fault.empty())
-    return instance_->broken("get", "returned " + fault);
+  const std::optional<dbsa_kv_format> format = read_format(view.format);
+  Lease lease(instance_.get(), view, format.value_or(dbsa_kv_format{}));
+  const std::string fault = format ? fault_of(view, *format) : no_format(view.format);
+  if (!fault.empty()) return instance_->broken("get", "returned " + fault);
   return lease;
 }
 
@@ -108,18 +118,30 @@ Status KvStore::list(const std::function<bool(const KvEntry&)>& entry) const {
   struct Context {
     const std::function<bool(const KvEntry&)>* entry;
     bool stopped;
-  } context{&entry, false};
+    std::string fault;
+  } context{&entry, false, ""};
   const dbsa_kv_entry_sink sink = {
       sizeof(dbsa_kv_entry_sink), &context,
       [](void* argument, const dbsa_kv_entry* source) noexcept -> int32_t {
-        const KvEntry value = {KvKey::from(source->key), source->format, source->stored_bytes,
+        auto& asked = *static_cast<Context*>(argument);
+        if (source->struct_size < DBSA_KV_ENTRY_LEAST) {
+          asked.fault = "an entry with struct_size " + std::to_string(source->struct_size) +
+                        ", expected at least " + std::to_string(DBSA_KV_ENTRY_LEAST);
+          return DBSA_ERROR_PLUGIN;
+        }
+        const std::optional<dbsa_kv_format> format = read_format(source->format);
+        if (!format) {
+          asked.fault = no_format(source->format);
+          return DBSA_ERROR_PLUGIN;
+        }
+        const KvEntry value = {KvKey::from(source->key), *format, source->stored_bytes,
                                source->created_unix_s,
                                source->location != nullptr ? source->location : ""};
-        auto& asked = *static_cast<Context*>(argument);
         asked.stopped = !(*asked.entry)(value);
         return asked.stopped ? DBSA_ERROR_CANCELLED : DBSA_OK;
       }};
   Status status = instance_->call("list", vtable_->list, &sink);
+  if (!context.fault.empty()) return instance_->broken("list", "returned " + context.fault);
   // Stopping is the caller's wish, however the plugin reports it.
   if (context.stopped) return {};
   return status;
@@ -176,6 +198,10 @@ Result<dbsa_kv_stats> KvStore::stats() const {
   dbsa_kv_stats stats = {};
   stats.struct_size = sizeof stats;
   DBSA_RETURN_IF_ERROR(instance_->call("stats", vtable_->stats, &stats));
+  if (stats.struct_size < DBSA_KV_STATS_LEAST || stats.struct_size > sizeof stats)
+    return instance_->broken("stats",
+                             "returned a struct_size of " + std::to_string(stats.struct_size));
+  stats.struct_size = sizeof stats;
   return stats;
 }
 

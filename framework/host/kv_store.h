@@ -22,7 +22,7 @@ class KvStore {
     ~Lease();
 
     explicit operator bool() const { return store_ != nullptr; }
-    const dbsa_kv_format& format() const { return view_.format; }
+    const dbsa_kv_format& format() const { return format_; }
     const void* plane(uint32_t layer) const { return view_.planes[layer]; }
     const void* const* planes() const { return view_.planes; }  // [format().layers]
     // Compares a plane with its checksum, once a process; the bytes read for it. kCorrupt on a
@@ -33,9 +33,11 @@ class KvStore {
 
    private:
     friend class KvStore;
-    Lease(const Instance* store, const dbsa_kv_view& view) : store_(store), view_(view) {}
+    Lease(const Instance* store, const dbsa_kv_view& view, const dbsa_kv_format& format)
+        : store_(store), view_(view), format_(format) {}
     const Instance* store_ = nullptr;
     dbsa_kv_view view_{};
+    dbsa_kv_format format_{};
   };
 
   static Result<KvStore> create(const LoadedPlugin& plugin, HostServices& services,

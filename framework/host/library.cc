@@ -1,10 +1,6 @@
 #include "host/library.h"
 
-#include <dbsa/attention_backend.h>
-#include <dbsa/block_grouper.h>
-#include <dbsa/kv_store.h>
-#include <dbsa/mask_pattern.h>
-#include <dbsa/retriever.h>
+#include <dbsa/sdk/structs.h>
 
 #include <unistd.h>
 
@@ -14,7 +10,10 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <span>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "config/path_kind.h"
@@ -39,66 +38,64 @@ std::string version(uint32_t major, uint32_t minor) {
   return std::to_string(major) + "." + std::to_string(minor);
 }
 
-Error wrong_abi(const Manifest& manifest, uint32_t major, uint32_t minor) {
-  return fault(manifest, "built for plugin interface " + version(major, minor) +
-                             ", this dbsa-pipe has " + version(DBSA_ABI_MAJOR, DBSA_ABI_MINOR) +
-                             "; rebuild the plugin with this version's headers");
+Status check_abi(const Manifest& manifest, uint32_t major, uint32_t minor) {
+  if (major == DBSA_ABI_MAJOR && minor >= DBSA_ABI_MINOR_LEAST && minor <= DBSA_ABI_MINOR)
+    return {};
+  const bool newer =
+      std::pair(major, minor) > std::pair(uint32_t{DBSA_ABI_MAJOR}, uint32_t{DBSA_ABI_MINOR});
+  return fault(
+      manifest,
+      "built for plugin interface " + version(major, minor) + ", this dbsa-pipe has " +
+          version(DBSA_ABI_MAJOR, DBSA_ABI_MINOR) +
+          (newer ? "; install a newer dbsa-pipe, or rebuild the plugin with this version's headers"
+                 : "; rebuild the plugin with this version's headers"));
 }
 
-// The entries of a kind's vtable, in order, for messages.
-struct VtableShape {
-  size_t size;
-  std::vector<const char*> names;
-};
-
-VtableShape vtable_shape(uint32_t kind) {
-  switch (kind) {
-    case DBSA_KIND_BLOCK_GROUPER:
-      return {sizeof(dbsa_block_grouper_vtable), {"group"}};
-    case DBSA_KIND_MASK_PATTERN:
-      return {sizeof(dbsa_mask_pattern_vtable), {"visible"}};
-    case DBSA_KIND_RETRIEVER:
-      return {sizeof(dbsa_retriever_vtable), {"index", "save", "load", "query"}};
-    case DBSA_KIND_KV_STORE:
-      return {sizeof(dbsa_kv_store_vtable),
-              {"contains", "get", "release", "verify_plane", "put", "publish", "discard", "list",
-               "check", "collect", "compact", "stats"}};
-    default:
-      return {sizeof(dbsa_attention_backend_vtable),
-              {"configure",      "describe",      "buffer_create",
-               "buffer_destroy", "upload",        "download",
-               "sync",           "weight_create", "weight_destroy",
-               "embedding",      "linear",        "rms_norm",
-               "gated_mlp",      "gather_rows",   "kv_create",
-               "kv_destroy",     "kv_append",     "block_format",
-               "block_import",   "block_export",  "block_to_token_major",
-               "plan_prepare",   "plan_destroy",  "attention",
-               "layer_norm",     "gelu",          "packing",
-               "weight_packed",  "weight_adopt",  "score_tokens",
-               "code_path",      "add",           "scale"}};
-  }
-}
+using Function = void (*)();
 
 // A vtable is its struct_size, then function pointers.
-Status check_vtable(const Manifest& manifest, const void* vtable) {
-  using Function = void (*)();
-  const VtableShape shape = vtable_shape(manifest.kind);
-  const std::string kind(kind_name(manifest.kind));
-  if (vtable == nullptr) return fault(manifest, "its table has no " + kind + " functions");
+Status check_vtable(const Manifest& manifest, const Kind& kind, const void* vtable) {
+  const std::string name(kind.name);
+  if (vtable == nullptr) return fault(manifest, "its table has no " + name + " functions");
   uint32_t size = 0;
   std::memcpy(&size, vtable, sizeof size);
-  if (size != shape.size)
-    return fault(manifest, "its " + kind + " functions have struct_size " + std::to_string(size) +
-                               ", expected " + std::to_string(shape.size));
+  if (size < kind.least_bytes || size > kind.vtable_bytes)
+    return fault(
+        manifest,
+        "its " + name + " functions have struct_size " + std::to_string(size) + ", expected " +
+            (kind.least_bytes < kind.vtable_bytes ? std::to_string(kind.least_bytes) + " to "
+                                                  : "") +
+            std::to_string(kind.vtable_bytes));
   const char* entry = static_cast<const char*>(vtable) + sizeof(Function);
-  for (const char* name : shape.names) {
+  for (size_t i = 0; (i + 1) * sizeof(Function) < kind.least_bytes; ++i) {
     Function function = nullptr;
-    std::memcpy(&function, entry, sizeof function);
+    std::memcpy(&function, entry + i * sizeof function, sizeof function);
     if (function == nullptr)
-      return fault(manifest, "its function " + std::string(name) + " is null");
-    entry += sizeof function;
+      return fault(manifest, "its function " + std::string(kind.functions[i]) + " is null");
   }
   return {};
+}
+
+// A checked table as long as this host's, with a vtable that is, too: one for each, never freed, as
+// the library.
+const dbsa_plugin_table* lengthen(const dbsa_plugin_table& table) {
+  struct Lengthened {
+    dbsa_plugin_table table;
+    std::unique_ptr<Function[]> vtable;
+  };
+  static std::mutex mutex;
+  static auto& all = *new std::map<const dbsa_plugin_table*, Lengthened>();
+  std::lock_guard lock(mutex);
+  if (const auto found = all.find(&table); found != all.end()) return &found->second.table;
+  const uint32_t bytes = find_kind(table.kind)->vtable_bytes;
+  Lengthened made = {sdk::read_struct(&table),
+                     std::make_unique<Function[]>(bytes / sizeof(Function))};
+  uint32_t filled = 0;
+  std::memcpy(&filled, table.vtable, sizeof filled);
+  std::memcpy(made.vtable.get(), table.vtable, filled);
+  std::memcpy(made.vtable.get(), &bytes, sizeof bytes);
+  made.table.vtable = made.vtable.get();
+  return &all.emplace(&table, std::move(made)).first->second.table;
 }
 
 // "libx.so.1: cannot open shared object file: No such file or directory" -> "libx.so.1"
@@ -134,15 +131,15 @@ Status check_table(const Manifest& manifest, const dbsa_plugin_table& table) {
   // What tells an older or foreign table comes first; nothing past struct_size is read before.
   if (table.struct_size < offsetof(dbsa_plugin_table, kind))
     return fault(manifest, "its table has struct_size " + std::to_string(table.struct_size) +
-                               ", expected " + std::to_string(sizeof table));
+                               ", expected " + std::to_string(DBSA_PLUGIN_TABLE_LEAST));
   if (table.magic != DBSA_ABI_MAGIC)
     return fault(manifest, "is no plugin of dbsa-pipe: magic " + hex(table.magic) + ", expected " +
                                hex(DBSA_ABI_MAGIC));
-  if (table.abi_major != DBSA_ABI_MAJOR || table.abi_minor != DBSA_ABI_MINOR)
-    return wrong_abi(manifest, table.abi_major, table.abi_minor);
-  if (table.struct_size != sizeof table && table.struct_size != DBSA_PLUGIN_TABLE_LEAST)
+  DBSA_RETURN_IF_ERROR(check_abi(manifest, table.abi_major, table.abi_minor));
+  if (table.struct_size < DBSA_PLUGIN_TABLE_LEAST || table.struct_size > sizeof table)
     return fault(manifest, "its table has struct_size " + std::to_string(table.struct_size) +
-                               ", expected " + std::to_string(sizeof table));
+                               ", expected " + std::to_string(DBSA_PLUGIN_TABLE_LEAST) + " to " +
+                               std::to_string(sizeof table));
   if (table.kind != manifest.kind)
     return fault(manifest,
                  "the library is of kind " +
@@ -156,13 +153,12 @@ Status check_table(const Manifest& manifest, const dbsa_plugin_table& table) {
   if (table.check_config == nullptr) return fault(manifest, "its function check_config is null");
   if (table.create == nullptr) return fault(manifest, "its function create is null");
   if (table.destroy == nullptr) return fault(manifest, "its function destroy is null");
-  return check_vtable(manifest, table.vtable);
+  return check_vtable(manifest, *find_kind(table.kind), table.vtable);
 }
 
 Result<LoadedPlugin> load_library(const Manifest& manifest) {
   namespace dll = boost::dll;
-  if (manifest.abi_major != DBSA_ABI_MAJOR || manifest.abi_minor != DBSA_ABI_MINOR)
-    return wrong_abi(manifest, manifest.abi_major, manifest.abi_minor);
+  DBSA_RETURN_IF_ERROR(check_abi(manifest, manifest.abi_major, manifest.abi_minor));
   const Result<PathKind> there = path_kind(manifest.library_path);
   if (!there.ok()) return there.error();
   if (*there == PathKind::kNothing)
@@ -194,12 +190,12 @@ Result<LoadedPlugin> load_library(const Manifest& manifest) {
     return fault(manifest, std::string("has no symbol ") + DBSA_PLUGIN_SYMBOL +
                                "; its source must end with DBSA_PLUGIN(Class)");
   DBSA_RETURN_IF_ERROR(check_table(manifest, *table));
-  return LoadedPlugin{manifest.id, manifest.library_path, table, manifest.config_keys};
+  return LoadedPlugin{manifest.id, manifest.library_path, lengthen(*table), manifest.config_keys};
 }
 
 const void* find_extension(const LoadedPlugin& plugin, const char* id) {
   const dbsa_plugin_table& table = *plugin.table;
-  if (table.struct_size < sizeof table || table.extension == nullptr) return nullptr;
+  if (table.extension == nullptr) return nullptr;
   const PluginCallScope scope(plugin, "extension");
   return table.extension(id);
 }

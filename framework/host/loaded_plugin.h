@@ -6,19 +6,16 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <string_view>
 #include <vector>
 
-namespace dbsa::host {
+#include "host/kinds.h"
 
-// "retriever" for DBSA_KIND_RETRIEVER, also the stage's name in a pipeline file; "" if unknown.
-std::string_view kind_name(uint32_t kind);
-// DBSA_KIND_* for a name; 0 if unknown.
-uint32_t kind_from_name(std::string_view name);
+namespace dbsa::host {
 
 struct LoadedPlugin {
   std::string id;            // "dbsa.retriever.bm25"
   std::string library_path;  // for messages
+  // Table and vtable as this host's interface has them: what an older plugin lacks is null.
   const dbsa_plugin_table* table = nullptr;
   std::vector<std::string> config_keys = {};  // that its manifest declares
   // Serialises [setup] calls; one for all plugins of a registry. Recursive: a plugin's create may

@@ -40,33 +40,19 @@ bool parse_abi(std::string_view text, uint32_t& major, uint32_t& minor) {
   return second.ec == std::errc() && second.ptr == end;
 }
 
-// Own keys of plugins that the framework reads too, by name.
-struct SharedKey {
-  std::string_view kind, name, type, format;
-  const char* use;
-};
-constexpr SharedKey kSharedKeys[] = {
-    {"mask_pattern", "anchor_blocks", "integer", "",
-     "as the number of blocks that every query is given"},
-    {"kv_store", "path", "string", "path", "as the folder in which pools lie"},
-};
-
-void check_shared_key(const std::string& kind, const std::string& name, const json& key,
-                      const std::string& pointer, Faults& faults) {
-  for (const SharedKey& shared : kSharedKeys) {
-    if (shared.kind != kind || shared.name != name) continue;
-    const auto check = [&](const char* keyword, std::string_view wanted) {
-      const std::string got = key.value(keyword, "");
-      if (got != wanted)
-        faults.add(append_pointer(pointer, keyword),
-                   "must be " + in_quotes(wanted) + ", got " +
-                       (got.empty() ? "nothing" : in_quotes(got)) +
-                       ": the framework reads the key " + name + " of every " + kind + " " +
-                       shared.use + "; choose another name if it means something else");
-    };
-    check("type", shared.type);
-    check("format", shared.format);
-  }
+// The framework reads the key `path` of every KV store: the folder in which pools lie.
+void check_store_path(const json& key, const std::string& pointer, Faults& faults) {
+  const auto check = [&](const char* keyword, std::string_view wanted) {
+    const std::string got = key.value(keyword, "");
+    if (got != wanted)
+      faults.add(append_pointer(pointer, keyword),
+                 "must be " + in_quotes(wanted) + ", got " +
+                     (got.empty() ? "nothing" : in_quotes(got)) +
+                     ": the framework reads the key path of every kv_store as the folder in which "
+                     "pools lie; choose another name if it means something else");
+  };
+  check("type", "string");
+  check("format", "path");
 }
 
 // What the schema of manifests cannot say about one key.
@@ -121,7 +107,7 @@ Faults check(const json& manifest) {
     if (reserved.contains(name))
       faults.add(pointer, "is the framework's own key of [" + stage + "]; choose another name");
     check_key(key, pointer, faults);
-    check_shared_key(stage, name, key, pointer, faults);
+    if (stage == "kv_store" && name == "path") check_store_path(key, pointer, faults);
   }
   return faults;
 }

@@ -59,6 +59,11 @@ Result<std::vector<Visible>> MaskPattern::visible(std::span<const int64_t> block
       [](void* argument, const dbsa_visible* s) noexcept -> int32_t {
         auto& self = *static_cast<Context*>(argument);
         if (!self.fault.empty()) return DBSA_ERROR_PLUGIN;
+        if (s->struct_size < DBSA_VISIBLE_LEAST) {
+          self.fault = "a segment with struct_size " + std::to_string(s->struct_size) +
+                       ", expected at least " + std::to_string(DBSA_VISIBLE_LEAST);
+          return DBSA_ERROR_PLUGIN;
+        }
         const Visible next = {s->block, s->first_token, s->length, s->kind, s->window};
         self.fault = fault_of(next, self.block_lengths, self.block,
                               self.segments.empty() ? nullptr : &self.segments.back());
@@ -83,6 +88,15 @@ Result<std::vector<Visible>> MaskPattern::visible(std::span<const int64_t> block
                                            " that do not end with all " + std::to_string(own) +
                                            " tokens of its own");
   return std::move(context.segments);
+}
+
+Result<int64_t> MaskPattern::anchor_blocks() const {
+  const auto function = instance_.vtable<dbsa_mask_pattern_vtable>().anchor_blocks;
+  if (function == nullptr) return int64_t{0};
+  const PluginCallScope scope(instance_.plugin(), "anchor_blocks");
+  const int64_t blocks = function(instance_.get());
+  if (blocks < 0) return instance_.broken("anchor_blocks", "returned " + std::to_string(blocks));
+  return blocks;
 }
 
 }  // namespace dbsa::host

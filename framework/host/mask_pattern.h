@@ -18,6 +18,8 @@ class MaskPattern {
 
   // What `block` sees: ascending, disjoint, inside the blocks, all its own tokens last. [any]
   Result<std::vector<Visible>> visible(std::span<const int64_t> block_lengths, int64_t block) const;
+  // How many blocks at the start of the pool every query is given, >= 0. [any]
+  Result<int64_t> anchor_blocks() const;
 
  private:
   explicit MaskPattern(Instance instance) : instance_(std::move(instance)) {}

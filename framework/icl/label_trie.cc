@@ -115,16 +115,4 @@ std::vector<int32_t> LabelTrie::path(int32_t i) const {
   return tokens;
 }
 
-int32_t LabelTrie::label_at(std::span<const int32_t> tokens) const {
-  int32_t at = 0;
-  for (const int32_t token : tokens) {
-    const auto below = children(at);
-    const auto found = std::find_if(below.begin(), below.end(),
-                                    [&](int32_t n) { return nodes_[n].token == token; });
-    if (found == below.end()) return -1;
-    at = *found;
-  }
-  return nodes_[at].label;
-}
-
 }  // namespace dbsa

@@ -52,9 +52,6 @@ class LabelTrie {
   // Tokens from the root, exclusive, to node i, inclusive.
   std::vector<int32_t> path(int32_t i) const;
 
-  // The label that exactly these tokens spell, or -1.
-  int32_t label_at(std::span<const int32_t> tokens) const;
-
  private:
   std::vector<Node> nodes_;
   std::vector<int32_t> children_;

@@ -167,6 +167,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const host::ResolvedPipeline& resol
                         make_plugins(resolved, registry, services));
   auto impl = std::make_unique<Impl>(std::move(settings), services, std::move(computing),
                                      std::move(plugins));
+  DBSA_ASSIGN_OR_RETURN(impl->anchor_blocks, impl->plugins->mask.anchor_blocks());
+  DBSA_RETURN_IF_ERROR(check_zero_shot(impl->settings, impl->anchor_blocks));
   DBSA_RETURN_IF_ERROR(impl->identify(resolved, std::move(tables)));
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }

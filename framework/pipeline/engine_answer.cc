@@ -24,7 +24,7 @@ QueryContext Engine::Impl::query_context() const {
   return {settings,
           *computing.tokenizer,
           &plugins->retriever,
-          {lengths, settings.mask.anchor_blocks, pool.has_prefix},
+          {lengths, anchor_blocks, pool.has_prefix},
           block_of,
           computing.config.max_positions,
           longest_continuation()};

@@ -81,6 +81,7 @@ struct Engine::Impl {
   nlohmann::json tables;  // pipeline_identity
   PoolIdentities identities;
   std::string pool_id;
+  int64_t anchor_blocks = 0;  // the mask's
   BlockCache cache;
   Encoder encoder;
 
@@ -102,8 +103,9 @@ struct Engine::Impl {
                 settings.model.chunk_tokens) {}
 
   PoolParts parts() {
-    return {settings,         computing.config, identities,         *computing.tokenizer,
-            plugins->grouper, plugins->mask,    plugins->retriever, services};
+    return {settings,         computing.config, identities,    *computing.tokenizer,
+            plugins->grouper, plugins->mask,    anchor_blocks, plugins->retriever,
+            services};
   }
   Status identify(const host::ResolvedPipeline& resolved, nlohmann::json all);
   Status adopt(Pool opened);

@@ -20,7 +20,7 @@
 #define SIZE(type, bytes) CHECK(sizeof(type) == bytes)
 #define AT(type, field, bytes) CHECK(offsetof(type, field) == bytes)
 
-CHECK(DBSA_ABI_MAJOR == 0 && DBSA_ABI_MINOR == 1);
+CHECK(DBSA_ABI_MAJOR == 0 && DBSA_ABI_MINOR == 2 && DBSA_ABI_MINOR_LEAST == 2);
 CHECK(DBSA_ABI_MAGIC == 0x41534244);
 
 SIZE(dbsa_error, 1288);
@@ -58,7 +58,7 @@ AT(dbsa_byte_sink, struct_size, 0);
 AT(dbsa_byte_sink, context, 8);
 AT(dbsa_byte_sink, write, 16);
 
-SIZE(dbsa_host, 80);
+SIZE(dbsa_host, 88);
 AT(dbsa_host, struct_size, 0);
 AT(dbsa_host, context, 8);
 AT(dbsa_host, log, 16);
@@ -69,6 +69,7 @@ AT(dbsa_host, cancelled, 48);
 AT(dbsa_host, embedding_width, 56);
 AT(dbsa_host, embed, 64);
 AT(dbsa_host, open_plugin, 72);
+AT(dbsa_host, extension, 80);
 
 SIZE(dbsa_plugin_table, 64);
 AT(dbsa_plugin_table, struct_size, 0);
@@ -82,6 +83,7 @@ AT(dbsa_plugin_table, create, 32);
 AT(dbsa_plugin_table, destroy, 40);
 AT(dbsa_plugin_table, vtable, 48);
 AT(dbsa_plugin_table, extension, 56);
+CHECK(DBSA_PLUGIN_TABLE_LEAST == 56);
 
 SIZE(dbsa_kv_format, 56);
 AT(dbsa_kv_format, struct_size, 0);
@@ -95,20 +97,22 @@ AT(dbsa_kv_format, reserved, 28);
 AT(dbsa_kv_format, tokens, 32);
 AT(dbsa_kv_format, plane_bytes, 40);
 AT(dbsa_kv_format, scale_offset, 48);
+CHECK(DBSA_KV_FORMAT_LEAST == 56);
 
-SIZE(dbsa_kv_view, 80);
+SIZE(dbsa_kv_view, 32);
 AT(dbsa_kv_view, struct_size, 0);
 AT(dbsa_kv_view, format, 8);
-AT(dbsa_kv_view, planes, 64);
-AT(dbsa_kv_view, lease, 72);
+AT(dbsa_kv_view, planes, 16);
+AT(dbsa_kv_view, lease, 24);
 
-SIZE(dbsa_kv_entry, 104);
+SIZE(dbsa_kv_entry, 56);
 AT(dbsa_kv_entry, struct_size, 0);
 AT(dbsa_kv_entry, key, 4);
 AT(dbsa_kv_entry, format, 24);
-AT(dbsa_kv_entry, stored_bytes, 80);
-AT(dbsa_kv_entry, created_unix_s, 88);
-AT(dbsa_kv_entry, location, 96);
+AT(dbsa_kv_entry, stored_bytes, 32);
+AT(dbsa_kv_entry, created_unix_s, 40);
+AT(dbsa_kv_entry, location, 48);
+CHECK(DBSA_KV_ENTRY_LEAST == 56);
 
 SIZE(dbsa_kv_entry_sink, 24);
 AT(dbsa_kv_entry_sink, struct_size, 0);
@@ -126,6 +130,7 @@ AT(dbsa_kv_stats, blocks, 8);
 AT(dbsa_kv_stats, stored_bytes, 16);
 AT(dbsa_kv_stats, max_bytes, 24);
 AT(dbsa_kv_stats, free_bytes, 32);
+CHECK(DBSA_KV_STATS_LEAST == 40);
 
 SIZE(dbsa_kv_store_vtable, 112);
 AT(dbsa_kv_store_vtable, struct_size, 0);
@@ -142,6 +147,7 @@ AT(dbsa_kv_store_vtable, collect, 80);
 AT(dbsa_kv_store_vtable, compact, 88);
 AT(dbsa_kv_store_vtable, stats, 96);
 AT(dbsa_kv_store_vtable, fetch_plane, 104);
+CHECK(DBSA_KV_STORE_VTABLE_LEAST == 104);
 
 SIZE(dbsa_demonstrations, 40);
 AT(dbsa_demonstrations, struct_size, 0);
@@ -159,6 +165,7 @@ AT(dbsa_grouping, block_ends, 24);
 SIZE(dbsa_block_grouper_vtable, 16);
 AT(dbsa_block_grouper_vtable, struct_size, 0);
 AT(dbsa_block_grouper_vtable, group, 8);
+CHECK(DBSA_BLOCK_GROUPER_VTABLE_LEAST == 16);
 
 SIZE(dbsa_visible, 40);
 AT(dbsa_visible, struct_size, 0);
@@ -167,15 +174,18 @@ AT(dbsa_visible, block, 8);
 AT(dbsa_visible, first_token, 16);
 AT(dbsa_visible, length, 24);
 AT(dbsa_visible, window, 32);
+CHECK(DBSA_VISIBLE_LEAST == 40);
 
 SIZE(dbsa_visible_sink, 24);
 AT(dbsa_visible_sink, struct_size, 0);
 AT(dbsa_visible_sink, context, 8);
 AT(dbsa_visible_sink, emit, 16);
 
-SIZE(dbsa_mask_pattern_vtable, 16);
+SIZE(dbsa_mask_pattern_vtable, 24);
 AT(dbsa_mask_pattern_vtable, struct_size, 0);
 AT(dbsa_mask_pattern_vtable, visible, 8);
+AT(dbsa_mask_pattern_vtable, anchor_blocks, 16);
+CHECK(DBSA_MASK_PATTERN_VTABLE_LEAST == 16);
 
 SIZE(dbsa_ranking, 32);
 AT(dbsa_ranking, struct_size, 0);
@@ -189,6 +199,7 @@ AT(dbsa_retriever_vtable, index, 8);
 AT(dbsa_retriever_vtable, save, 16);
 AT(dbsa_retriever_vtable, load, 24);
 AT(dbsa_retriever_vtable, query, 32);
+CHECK(DBSA_RETRIEVER_VTABLE_LEAST == 40);
 
 SIZE(dbsa_attention_type, 40);
 AT(dbsa_attention_type, struct_size, 0);
@@ -300,12 +311,14 @@ AT(dbsa_attention_backend_vtable, add, 256);
 AT(dbsa_attention_backend_vtable, scale, 264);
 AT(dbsa_attention_backend_vtable, supports, 272);
 AT(dbsa_attention_backend_vtable, experts, 280);
+CHECK(DBSA_ATTENTION_BACKEND_VTABLE_LEAST == 272);
 
 SIZE(dbsa_quantised_weights, 24);
 AT(dbsa_quantised_weights, struct_size, 0);
 AT(dbsa_quantised_weights, type_count, 4);
 AT(dbsa_quantised_weights, types, 8);
 AT(dbsa_quantised_weights, weight_create, 16);
+CHECK(DBSA_QUANTISED_WEIGHTS_LEAST == 24);
 
 #undef CHECK
 #undef SIZE

@@ -236,6 +236,7 @@ class Backend {
   }
   dbsa_kv_format block_format(int64_t tokens) {
     dbsa_kv_format format = {};
+    format.struct_size = sizeof format;
     check(table().block_format(instance_, tokens, &format, error()));
     return format;
   }

@@ -145,6 +145,7 @@ TEST_F(Refuses, WorkBeforeConfigure) {
   dbsa_kv* kv = nullptr;
   EXPECT_EQ(failure(t().kv_create(raw, 3, &kv, error())), "configure must be called first");
   dbsa_kv_format format = {};
+  format.struct_size = sizeof format;
   EXPECT_EQ(failure(t().block_format(raw, 3, &format, error())), "configure must be called first");
   dbsa_plan* plan = nullptr;
   const dbsa_plan_description description = {};

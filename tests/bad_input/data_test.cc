@@ -98,13 +98,13 @@ TEST_F(BadZeroShot, AnAnchorThatIsShownAnyway) {
   workspace_.write("pipeline.toml", std::string(text).replace(ratio, 11, "count = 0"));
   const std::string said =
       "exit 2\n"
-      "error: $W/pipeline.toml:15:1: selection.count: 0 shows a query no demonstrations, and "
-      "mask_pattern.anchor_blocks = ";
+      "error: $W/pipeline.toml:15:1: selection.count: 0 means no demonstrations, but the mask "
+      "pattern gives every query the first ";
   expect_refusal(said +
-                 "1 shows it those of the anchor; set mask_pattern.anchor_blocks = 0, or "
-                 "prompt.anchor = \"prefix\" with an instruction, or raise selection.count\n");
+                 "1 block of the pool; lower mask_pattern.anchor_blocks to 0, or use prompt.anchor "
+                 "= \"prefix\" with an instruction, or raise selection.count\n");
   expect_refusal(said +
-                     "2 shows it those of the anchor; set mask_pattern.anchor_blocks = 1, or raise "
+                     "2 blocks of the pool; lower mask_pattern.anchor_blocks to 1, or raise "
                      "selection.count\n",
                  set({"prompt.anchor=\"prefix\"", "prompt.instruction=\"Sort.\"",
                       "mask_pattern.anchor_blocks=2"}));

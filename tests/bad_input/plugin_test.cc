@@ -121,21 +121,21 @@ TEST_F(BadPlugin, AsksForAKeyThatItsManifestDoesNotDeclare) {
 TEST_F(BadPlugin, AKeyThatTheFrameworkReadsIsOfAnotherType) {
   std::filesystem::create_directories(path("plugins"));
   workspace_.write("plugins/odd.plugin.toml",
-                   "id = \"test.mask_pattern.odd\"\nkind = \"mask_pattern\"\nrevision = 1\n"
-                   "version = \"1\"\nsummary = \"s\"\nlicence = \"MIT\"\nabi = \"0.1\"\n"
-                   "[config.anchor_blocks]\ntype = \"string\"\ndefault = \"2\"\n"
+                   "id = \"test.kv_store.odd\"\nkind = \"kv_store\"\nrevision = 1\n"
+                   "version = \"1\"\nsummary = \"s\"\nlicence = \"MIT\"\nabi = \"0.2\"\n"
+                   "[config.path]\ntype = \"boolean\"\ndefault = true\n"
                    "description = \"d\"\n");
-  Words words = set({"mask_pattern.plugin=odd"});
+  Words words = set({"kv_store.plugin=odd"});
   words.insert(words.end(), {"--plugin-path", path("plugins")});
   const std::string said = say("run", words);
   EXPECT_TRUE(
-      said.starts_with("exit 3\nerror: --set mask_pattern.plugin: no mask_pattern plugin "
+      said.starts_with("exit 3\nerror: --set kv_store.plugin: no kv_store plugin "
                        "\"odd\""))
       << said;
-  EXPECT_NE(said.find("refused: $W/plugins/odd.plugin.toml:9:1: config.anchor_blocks.type: must be "
-                      "\"integer\", got \"string\": the framework reads the key anchor_blocks of "
-                      "every mask_pattern"),
-            std::string::npos)
+  EXPECT_NE(
+      said.find("refused: $W/plugins/odd.plugin.toml:9:1: config.path.type: must be \"string\", "
+                "got \"boolean\": the framework reads the key path of every kv_store"),
+      std::string::npos)
       << said;
 }
 

@@ -58,8 +58,9 @@ TEST_F(CallNames, OfAMask) {
     const auto mask = make<MaskPattern>(DBSA_KIND_MASK_PATTERN, "nonsense_mask");
     const std::vector<int64_t> lengths = {4, 5, 6};
     EXPECT_TRUE(mask.visible(lengths, 2).ok());
+    EXPECT_TRUE(mask.anchor_blocks().ok());
   }
-  EXPECT_THAT(called_, UnorderedElementsAre("create", "visible", "destroy"));
+  EXPECT_THAT(called_, UnorderedElementsAre("create", "visible", "anchor_blocks", "destroy"));
 }
 
 TEST_F(CallNames, OfARetriever) {

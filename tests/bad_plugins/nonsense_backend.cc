@@ -133,7 +133,6 @@ class NonsenseBackend : public dbsa::AttentionBackend {
     format.head_dim = static_cast<uint32_t>(shape_.head_dim);
     format.tokens = static_cast<uint64_t>(tokens);
     format.plane_bytes = 8 * format.kv_heads * format.head_dim * format.tokens;
-    if (fault_ == "format_size") format.struct_size = 0;
     if (fault_ == "dtype") format.dtype = 9;
     if (fault_ == "layers") ++format.layers;
     if (fault_ == "tokens") ++format.tokens;

@@ -19,6 +19,7 @@ int32_t visible(void* instance, const int64_t* lengths, int64_t, int64_t block,
   if (fault == "no_length") first.length = 0;
   if (fault == "unknown_kind") first.kind = 9;
   if (fault == "window_without_size") first.kind = DBSA_SEGMENT_WINDOW;
+  if (fault == "struct_size") first.struct_size = 8;
   if (fault == "own_full") own.kind = DBSA_SEGMENT_FULL;
   if (fault == "own_missing") own = {sizeof own, DBSA_SEGMENT_FULL, 1, 0, 1, 0};
   if (fault == "own_in_part") own.first_token = 1, --own.length;
@@ -27,7 +28,12 @@ int32_t visible(void* instance, const int64_t* lengths, int64_t, int64_t block,
   return sink->emit(sink->context, &own);
 }
 
-constexpr dbsa_mask_pattern_vtable kVtable = {sizeof kVtable, visible};
+int64_t anchor_blocks(void* instance) {
+  say(instance, "anchor_blocks");
+  return fault_of(instance) == "negative_block" ? -1 : 1;
+}
+
+constexpr dbsa_mask_pattern_vtable kVtable = {sizeof kVtable, visible, anchor_blocks};
 
 }  // namespace
 

@@ -71,8 +71,11 @@ class NonsenseStore : public dbsa::KvStore {
   }
   Status list(const std::function<bool(const dbsa::KvEntry&)>& entry) override {
     say("list");
+    dbsa_kv_format format = {};
+    format.struct_size = fault_ == "format_size" ? 3 : sizeof format;
     for (int i = 0; i < 3; ++i)
-      if (!entry({KvKey(), {}, 1, 2, "here"})) return Error{ErrorCode::kCancelled, "stopped", ""};
+      if (!entry({KvKey(), format, 1, 2, "here"}))
+        return Error{ErrorCode::kCancelled, "stopped", ""};
     return {};
   }
   Status check(const std::function<void(const dbsa::KvFault&)>& fault) override {

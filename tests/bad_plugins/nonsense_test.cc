@@ -100,6 +100,7 @@ TEST(NonsenseMask, IsNamed) {
        "visible: returned segments for block 2 that do not end with all 6 tokens of its own"},
       {"own_in_part",
        "visible: returned segments for block 2 that do not end with all 6 tokens of its own"},
+      {"struct_size", "visible: returned a segment with struct_size 8, expected at least 40"},
       {"overlap",
        "visible: returned tokens 0 to 4 of block 0 after tokens 0 to 4 of block 0, not ascending"},
   };
@@ -110,6 +111,9 @@ TEST(NonsenseMask, IsNamed) {
     ASSERT_TRUE(pattern.ok()) << pattern.error().message;
     EXPECT_EQ(without_name(pattern->visible(lengths, 2), "mask_pattern", "nonsense_mask"),
               c.message)
+        << c.fault;
+    EXPECT_EQ(without_name(pattern->anchor_blocks(), "mask_pattern", "nonsense_mask"),
+              std::string(c.fault) == "negative_block" ? "anchor_blocks: returned -1" : "succeeded")
         << c.fault;
   }
 }
@@ -152,7 +156,7 @@ TEST(NonsenseStore, IsNamed) {
   const NonsenseCase cases[] = {
       {"", "succeeded"},
       {"no_lease", "get: returned no lease"},
-      {"format_size", "get: returned a format with struct_size 3, expected 56"},
+      {"format_size", "get: returned a format with struct_size 3, expected at least 56"},
       {"no_layers", "get: returned a format of 0 layers"},
       {"many_layers", "get: returned a format of 4294967295 layers"},
       {"no_tokens", "get: returned a format without tokens, heads or width"},
@@ -326,7 +330,6 @@ TEST(NonsenseBackend, IsNamed) {
             "weight_create: returned no weight");
   const NonsenseCase formats[] = {
       {"", "succeeded"},
-      {"format_size", "block_format: returned a struct_size of 0"},
       {"dtype", "block_format: returned the unknown dtype 9"},
       {"layers", "block_format: returned a format of 4 layers, the model has 3"},
       {"tokens", "block_format: returned a format of 6 tokens for 5"},
@@ -356,7 +359,7 @@ TEST(NonsenseBackend, IsNamed) {
 TEST(NonsenseBackend, WhoseExtensionIsWrong) {
   const std::string returned = "extension: returned for dbsa.backend.quantised/1 ";
   const std::pair<const char*, std::string> cases[] = {
-      {"quantised_size", returned + "a struct_size of 8, expected 24"},
+      {"quantised_size", returned + "a struct_size of 8, expected at least 24"},
       {"quantised_no_types", returned + "0 types, expected 1 to 64"},
       {"quantised_many_types", returned + "4000000000 types, expected 1 to 64"},
       {"quantised_null_types", returned + "1 types at null"},

@@ -110,7 +110,7 @@ TEST_F(InspectTest, FailedNamesBrokenManifestsAndLibraries) {
   const std::string library = workspace_.write("plugins/text.so", "not a library");
   workspace_.write("plugins/text.plugin.toml",
                    "id = \"dbsa.retriever.text\"\nkind = \"retriever\"\nrevision = 1\n"
-                   "version = \"1\"\nsummary = \"s\"\nlicence = \"MIT\"\nabi = \"0.1\"\n");
+                   "version = \"1\"\nsummary = \"s\"\nlicence = \"MIT\"\nabi = \"0.2\"\n");
   const nlohmann::json list = failed_plugins({"--plugin-path", path("plugins")});
   ASSERT_EQ(list.size(), 2u);
   EXPECT_EQ(list[0].at("path"), path("plugins/broken.plugin.toml"));
@@ -142,7 +142,7 @@ TEST_F(InspectTest, SaysWhyAPluginThatNeedsAGpuCannotRunHere) {
                    "revision = " +
                        cpu.at("revision").dump() +
                        "\nversion = \"1\"\nsummary = \"s\"\nlicence = \"MIT\"\n"
-                       "abi = \"0.1\"\n[needs]\ncuda = true\n");
+                       "abi = \"0.2\"\n[needs]\ncuda = true\n");
   const ProcessResult shown =
       cli({"inspect", "dbsa.attention_backend.gpu", "--plugin-path", path("plugins")});
   EXPECT_EQ(shown.exit_code, 0) << shown.error;

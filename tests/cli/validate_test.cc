@@ -189,10 +189,13 @@ TEST_F(ValidateTest, WarnsOfNumbersThatSayMoreThanThereIs) {
   const ProcessResult result = cli({"validate", pipeline, "--set", "data.query_count=6", "--set",
                                     "mask_pattern.anchor_blocks=6"});
   EXPECT_EQ(result.exit_code, 0);
-  EXPECT_EQ(result.error,
-            "warning: --set data.query_count: is 6, and there are 5 queries\n"
-            "warning: --set mask_pattern.anchor_blocks: makes anchors of all 6 blocks, so every "
-            "query is shown all of them\n");
+  EXPECT_EQ(
+      result.error,
+      "warning: --set data.query_count: is 6, and there are 5 queries\n"
+      "warning: " +
+          pipeline +
+          ":12:1: mask_pattern.plugin: gives every query the first 6 blocks, and the pool has "
+          "6: every query is shown all of them\n");
   EXPECT_THAT(cli({"run", pipeline, "--set", "data.query_count=6"}).error,
               HasSubstr("warning: --set data.query_count: is 6, and there are 5 queries\n"));
   EXPECT_EQ(cli({"validate", pipeline, "--set", "data.query_count=5", "--set",

@@ -15,7 +15,7 @@ revision = 1
 version = "0.1.0"
 summary = "Ranks by shared terms\nand more"
 licence = "Apache-2.0"
-abi = "0.1"
+abi = "0.2"
 [config.k1]
 type = "number"
 default = 1.2
@@ -73,7 +73,7 @@ revision = 1
 version = "0.1.0"
 summary = "Two as one"
 licence = "Apache-2.0"
-abi = "0.1"
+abi = "0.2"
 [config.first]
 type = "object"
 format = "retriever"
@@ -119,7 +119,7 @@ TEST(Describe, GivesMachinesEverything) {
   EXPECT_EQ(out.at("id"), "dbsa.retriever.bm25");
   EXPECT_EQ(out.at("name"), "bm25");
   EXPECT_EQ(out.at("kind"), "retriever");
-  EXPECT_EQ(out.at("abi"), "0.1");
+  EXPECT_EQ(out.at("abi"), "0.2");
   EXPECT_EQ(out.at("config").at("required").dump(), "[\"word_list\"]");
   EXPECT_EQ(out.at("library"), "p/dbsa_retriever_bm25.so");
 }

@@ -122,12 +122,7 @@ TEST(HostServices, LogAboveTheLevel) {
   host.log_warning("odd");
   services.abi()->log(services.abi()->context, 99, "worse");
   services.abi()->log(services.abi()->context, DBSA_LOG_ERROR, nullptr);
-  services.set_log_level(LogLevel::kDebug);
-  host.log_debug("seen");
-  services.set_log_level(LogLevel::kOff);
-  services.log(LogLevel::kError, "unseen");
-  EXPECT_EQ(lines,
-            (std::vector<std::string>{"1 100 % {} done", "2 odd", "3 worse", "3 ", "0 seen"}));
+  EXPECT_EQ(lines, (std::vector<std::string>{"1 100 % {} done", "2 odd", "3 worse", "3 "}));
 }
 
 TEST(HostServices, TellWhenToStop) {
@@ -137,8 +132,6 @@ TEST(HostServices, TellWhenToStop) {
   services.request_cancel();
   EXPECT_TRUE(host.cancelled());
   EXPECT_TRUE(services.cancelled());
-  services.clear_cancel();
-  EXPECT_FALSE(host.cancelled());
 }
 
 TEST(HostServices, OpenPluginsWhereSomethingDoes) {

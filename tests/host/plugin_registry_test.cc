@@ -27,7 +27,7 @@ class Registry : public testing::Test {
     fs::create_directories(path.parent_path());
     std::ofstream(path) << "id = \"" << id << "\"\nkind = \"" << kind
                         << "\"\nrevision = 1\nversion = \"1\"\nsummary = \"x\"\nlicence = \"x\"\n"
-                           "abi = \"0.1\"\n";
+                           "abi = \"0.2\"\n";
     return path.string();
   }
 

@@ -3,6 +3,8 @@
 #include <dbsa/sdk/random.h>
 #include <gtest/gtest.h>
 
+#include "tests/icl/label_at.h"
+
 namespace dbsa::testing {
 namespace {
 
@@ -43,24 +45,24 @@ TEST(LabelTrie, NumbersNodesDepthFirst) {
   EXPECT_EQ(Ids(trie->children(1).begin(), trie->children(1).end()), (Ids{2, 3}));
   EXPECT_EQ(trie->path(4), (Ids{5, 8, 9}));
   EXPECT_EQ(trie->descend(3), 4);
-  EXPECT_EQ(trie->label_at(Ids{5, 8, 9}), 2);
-  EXPECT_EQ(trie->label_at(Ids{5, 8}), -1);
-  EXPECT_EQ(trie->label_at(Ids{5, 1}), -1);
+  EXPECT_EQ(label_at(*trie, Ids{5, 8, 9}), 2);
+  EXPECT_EQ(label_at(*trie, Ids{5, 8}), -1);
+  EXPECT_EQ(label_at(*trie, Ids{5, 1}), -1);
 }
 
 TEST(LabelTrie, ClosesALabelThatBeginsAnother) {
   const auto trie = trie_of({{5}, {5, 6}, {5, 6, 7}});
   ASSERT_TRUE(trie.ok());
-  EXPECT_EQ(trie->label_at(Ids{5, 90}), 0);
-  EXPECT_EQ(trie->label_at(Ids{5, 6, 90}), 1);
-  EXPECT_EQ(trie->label_at(Ids{5, 6, 7}), 2) << "nothing else begins so";
+  EXPECT_EQ(label_at(*trie, Ids{5, 90}), 0);
+  EXPECT_EQ(label_at(*trie, Ids{5, 6, 90}), 1);
+  EXPECT_EQ(label_at(*trie, Ids{5, 6, 7}), 2) << "nothing else begins so";
 }
 
 TEST(LabelTrie, ClosesWithAsManyTokensAsItTakes) {
   const auto trie = trie_of({{5}, {5, 90, 6}});
   ASSERT_TRUE(trie.ok());
-  EXPECT_EQ(trie->label_at(Ids{5, 90, 91}), 0);
-  EXPECT_EQ(trie->label_at(Ids{5, 90, 6}), 1);
+  EXPECT_EQ(label_at(*trie, Ids{5, 90, 91}), 0);
+  EXPECT_EQ(label_at(*trie, Ids{5, 90, 6}), 1);
 }
 
 TEST(LabelTrie, RefusesLabelsItCannotTellApart) {
@@ -117,7 +119,7 @@ TEST(LabelTrie, FindsEveryLabelOfRandomTries) {
           closed.push_back(90);
           break;
         }
-      EXPECT_EQ(trie->label_at(closed), static_cast<int32_t>(label));
+      EXPECT_EQ(label_at(*trie, closed), static_cast<int32_t>(label));
     }
   }
 }

@@ -9,6 +9,7 @@
 #include "icl/label_tokens.h"
 #include "icl/label_trie.h"
 #include "model/tokenizer/tokenizer.h"
+#include "tests/icl/label_at.h"
 
 namespace dbsa::testing {
 namespace {
@@ -73,10 +74,10 @@ void expect_labels_fit(const Wrapped& wrapped, const std::vector<Example>& examp
   ASSERT_TRUE(trie.ok()) << trie.error().message;
   for (size_t i = 0; i < labels.size(); ++i) {
     const auto& ids = (*tokens)[i].ids;
-    const int32_t open = trie->label_at(ids);
+    const int32_t open = label_at(*trie, ids);
     const Ids closed = concatenate({ids, {(*tokens)[i].terminator[0]}});
     EXPECT_TRUE(open == static_cast<int32_t>(i) ||
-                trie->label_at(closed) == static_cast<int32_t>(i))
+                label_at(*trie, closed) == static_cast<int32_t>(i))
         << labels[i];
   }
 }

@@ -188,7 +188,7 @@ class Store {
     }
     // Checks every plane.
     Outcome verify() const {
-      for (uint32_t i = 0; i < view_.format.layers; ++i) {
+      for (uint32_t i = 0; i < view_.format->layers; ++i) {
         uint64_t bytes = 0;
         if (Outcome outcome = verify(i, &bytes); !outcome.ok()) return outcome;
       }
@@ -196,7 +196,7 @@ class Store {
     }
     // Whether it holds exactly `block`, in alignment.
     bool equals(const TestBlock& block) const {
-      const auto& f = view_.format;
+      const auto& f = *view_.format;
       const auto& g = block.format;
       if (f.layout != g.layout || f.dtype != g.dtype || f.panel != g.panel ||
           f.layers != g.layers || f.kv_heads != g.kv_heads || f.head_dim != g.head_dim ||
@@ -238,7 +238,7 @@ class Store {
           const KvKey key = KvKey::from(entry->key);
           const bool added =
               static_cast<std::map<std::string, KvEntry>*>(context)
-                  ->emplace(key.hex(), KvEntry{key, entry->format, entry->stored_bytes,
+                  ->emplace(key.hex(), KvEntry{key, *entry->format, entry->stored_bytes,
                                                entry->created_unix_s, entry->location})
                   .second;
           EXPECT_TRUE(added) << "listed twice: " << key.hex();

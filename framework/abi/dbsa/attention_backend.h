@@ -316,6 +316,7 @@ typedef struct dbsa_attention_backend_vtable {
                      const dbsa_expert_weights* weights, const dbsa_buffer* residual,
                      dbsa_buffer* out, dbsa_error* error);
 } dbsa_attention_backend_vtable;
+#define DBSA_ATTENTION_BACKEND_VTABLE_LEAST offsetof(dbsa_attention_backend_vtable, supports)
 
 #ifdef __cplusplus
 }

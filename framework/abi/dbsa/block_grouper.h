@@ -35,6 +35,7 @@ typedef struct dbsa_block_grouper_vtable {
   int32_t (*group)(void* instance, const dbsa_demonstrations* demonstrations, int64_t block_size,
                    uint64_t seed, dbsa_grouping* grouping, dbsa_error* error);
 } dbsa_block_grouper_vtable;
+#define DBSA_BLOCK_GROUPER_VTABLE_LEAST (offsetof(dbsa_block_grouper_vtable, group) + sizeof(void*))
 
 #ifdef __cplusplus
 }

@@ -41,6 +41,7 @@ typedef struct dbsa_kv_format {
   uint64_t plane_bytes;  /* bytes of one layer's plane */
   uint64_t scale_offset; /* byte offset of quantisation scales in a plane; 0: none */
 } dbsa_kv_format;
+#define DBSA_KV_FORMAT_LEAST (offsetof(dbsa_kv_format, scale_offset) + sizeof(uint64_t))
 
 #ifdef __cplusplus
 }

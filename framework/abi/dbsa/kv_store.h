@@ -16,21 +16,23 @@
 extern "C" {
 #endif
 
+/* What format and planes point to stays as it is until release. */
 typedef struct dbsa_kv_view {
   uint32_t struct_size;
-  dbsa_kv_format format;
-  const void* const* planes; /* [format.layers] each format.plane_bytes long, 64-byte aligned */
+  const dbsa_kv_format* format;
+  const void* const* planes; /* [format->layers], format->plane_bytes long, 64-byte aligned */
   void* lease;               /* the store's; give it back with release */
 } dbsa_kv_view;
 
 typedef struct dbsa_kv_entry {
   uint32_t struct_size;
   uint8_t key[DBSA_KV_KEY_BYTES];
-  dbsa_kv_format format;
-  uint64_t stored_bytes;  /* on disk or in memory, checksums and padding included */
-  int64_t created_unix_s; /* when it was published */
-  const char* location;   /* where it lies, for people ("pack-00000003.h5"); valid for the call */
+  const dbsa_kv_format* format; /* valid for the call */
+  uint64_t stored_bytes;        /* on disk or in memory, checksums and padding included */
+  int64_t created_unix_s;       /* when it was published */
+  const char* location; /* where it lies, for people ("pack-00000003.h5"); valid for the call */
 } dbsa_kv_entry;
+#define DBSA_KV_ENTRY_LEAST (offsetof(dbsa_kv_entry, location) + sizeof(const char*))
 
 /* Receives entries; anything other than DBSA_OK means stop. */
 typedef struct dbsa_kv_entry_sink {
@@ -62,6 +64,7 @@ typedef struct dbsa_kv_stats {
   uint64_t max_bytes;  /* the bound; 0: none */
   uint64_t free_bytes; /* on the store's disk, or of memory */
 } dbsa_kv_stats;
+#define DBSA_KV_STATS_LEAST (offsetof(dbsa_kv_stats, free_bytes) + sizeof(uint64_t))
 
 typedef struct dbsa_kv_store_vtable {
   uint32_t struct_size;
@@ -103,6 +106,7 @@ typedef struct dbsa_kv_store_vtable {
    * each plane that it wants and no other. A hint; may be NULL. [any] */
   void (*fetch_plane)(void* instance, void* lease, uint32_t plane);
 } dbsa_kv_store_vtable;
+#define DBSA_KV_STORE_VTABLE_LEAST offsetof(dbsa_kv_store_vtable, fetch_plane)
 
 #ifdef __cplusplus
 }

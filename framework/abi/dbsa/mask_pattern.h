@@ -28,6 +28,7 @@ typedef struct dbsa_visible {
   int64_t length;      /* >= 1 */
   int64_t window;      /* tokens, for WINDOW; else 0 */
 } dbsa_visible;
+#define DBSA_VISIBLE_LEAST (offsetof(dbsa_visible, window) + sizeof(int64_t))
 
 /* Receives the segments in ascending pool order, disjoint. A code other than DBSA_OK means stop. */
 typedef struct dbsa_visible_sink {
@@ -42,7 +43,11 @@ typedef struct dbsa_mask_pattern_vtable {
    * tokens. Depends only on its arguments and the configuration. Cost: O(segments). [any] */
   int32_t (*visible)(void* instance, const int64_t* block_lengths, int64_t block_count,
                      int64_t block, const dbsa_visible_sink* sink, dbsa_error* error);
+  /* How many blocks at the start of the pool every query is given, because all blocks after them
+   * were encoded with them in sight; >= 0. May be NULL: none. [any] */
+  int64_t (*anchor_blocks)(void* instance);
 } dbsa_mask_pattern_vtable;
+#define DBSA_MASK_PATTERN_VTABLE_LEAST offsetof(dbsa_mask_pattern_vtable, anchor_blocks)
 
 #ifdef __cplusplus
 }

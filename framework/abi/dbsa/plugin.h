@@ -10,9 +10,13 @@
  * To authors: derive from a class in dbsa/sdk/ and write DBSA_PLUGIN(MyClass); these C structs are
  * what it produces. To hosts: trust no size, index or count that comes back; check it.
  *
- * Rules of every struct: struct_size is first (except in dbsa_tensor, whose layout is frozen);
- * fields are only appended; codes are never reused. While abi_major is 0, host and plugin must
- * agree on major and minor exactly, so arrays of structs are indexed by sizeof.
+ * Rules of every struct: struct_size is first (except in dbsa_tensor, dbsa_device and dbsa_dtype,
+ * whose layouts are frozen); fields are only appended, so a newer side's struct is longer; codes
+ * are never reused. Whoever fills a struct says in struct_size how much of it is filled; what
+ * follows counts as zeros. Elements of an array lie struct_size of its first element apart. A
+ * struct that can grow is never a field of another one, only pointed to. <STRUCT>_LEAST are the
+ * bytes that every interface has from 0.2 on: the host accepts no fewer. docs/abi.md has the
+ * policy.
  *
  * Thread labels, one at the end of each function's comment:
  *   [setup] the host serialises these calls for the whole process;
@@ -31,7 +35,8 @@ extern "C" {
 
 #define DBSA_ABI_MAGIC UINT32_C(0x41534244) /* "DBSA" in memory on a little-endian machine */
 #define DBSA_ABI_MAJOR 0
-#define DBSA_ABI_MINOR 1
+#define DBSA_ABI_MINOR 2
+#define DBSA_ABI_MINOR_LEAST 2 /* the oldest that a host still accepts */
 
 #if defined(_WIN32)
 #define DBSA_EXPORT __declspec(dllexport)
@@ -153,6 +158,9 @@ typedef struct dbsa_host {
   int32_t (*open_plugin)(void* context, uint32_t kind, const char* config_json,
                          const struct dbsa_plugin_table** table, void** instance,
                          dbsa_error* error);
+  /* What the host can do beyond this struct: the const struct that the header of extension `id`
+   * describes, valid as long as the host; NULL for one that it does not have. [any] */
+  const void* (*extension)(void* context, const char* id);
 } dbsa_host;
 
 /* ---- the plugin --------------------------------------------------------------------------- */
@@ -190,7 +198,6 @@ typedef struct dbsa_plugin_table {
   const void* (*extension)(const char* id);
 } dbsa_plugin_table;
 
-/* The bytes of a table without extension. */
 #define DBSA_PLUGIN_TABLE_LEAST offsetof(dbsa_plugin_table, extension)
 
 /* The symbol a plugin exports. */

@@ -45,6 +45,8 @@ typedef struct dbsa_quantised_weights {
                            const void* blocks, uint64_t bytes, dbsa_weight** weight,
                            dbsa_error* error);
 } dbsa_quantised_weights;
+#define DBSA_QUANTISED_WEIGHTS_LEAST \
+  (offsetof(dbsa_quantised_weights, weight_create) + sizeof(void*))
 
 #ifdef __cplusplus
 }

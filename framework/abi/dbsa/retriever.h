@@ -35,6 +35,7 @@ typedef struct dbsa_retriever_vtable {
   int32_t (*query)(void* instance, const char* text, uint64_t length, dbsa_ranking* ranking,
                    dbsa_error* error);
 } dbsa_retriever_vtable;
+#define DBSA_RETRIEVER_VTABLE_LEAST (offsetof(dbsa_retriever_vtable, query) + sizeof(void*))
 
 #ifdef __cplusplus
 }

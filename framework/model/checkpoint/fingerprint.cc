@@ -174,7 +174,6 @@ Fingerprint fingerprint_bytes(std::span<const unsigned char> bytes) {
   return out;
 }
 
-Fingerprint fingerprint_rope(const RopeParameters& rope) { return hash_text(rope_identity(rope)); }
 
 std::string default_cache_folder() {
   // Relative ones are to be ignored, says the XDG base directory specification.

@@ -55,9 +55,8 @@ Result<std::map<std::string, std::string>> tensor_digests(const TensorFile& file
                                                           const DigestCache& cache,
                                                           uint64_t* bytes_hashed);
 
-// 128-bit XXH3 of bytes, and of rope_identity.
+// 128-bit XXH3.
 Fingerprint fingerprint_bytes(std::span<const unsigned char> bytes);
-Fingerprint fingerprint_rope(const RopeParameters& rope);
 
 // $XDG_CACHE_HOME/dbsa-pipe, else ~/.cache/dbsa-pipe, else "".
 std::string default_cache_folder();

@@ -53,12 +53,13 @@ Result<std::optional<int32_t>> bos_id(const PoolParts& parts) {
                      " (vocab_size of config.json); use the tokenizer that was published with the "
                      "model, or set it to false",
                  "/prompt/bos"};
-  if (parts.settings.prompt.anchor == PromptHead::kFirstBlocks &&
-      parts.settings.mask.anchor_blocks == 0)
-    return Error{ErrorCode::kConfig,
-                 "bos = true puts the token before block 0, which most prompts would not hold: set "
-                 "prompt.anchor = \"prefix\", or use a mask_pattern with anchor_blocks >= 1",
-                 "/prompt/bos"};
+  if (parts.settings.prompt.anchor == PromptHead::kFirstBlocks && parts.anchor_blocks == 0)
+    return Error{
+        ErrorCode::kConfig,
+        "bos = true puts the token before block 0, which most prompts would not hold: set "
+        "prompt.anchor = \"prefix\", or use a mask pattern that gives every query its first "
+        "blocks (dbsa with anchor_blocks >= 1)",
+        "/prompt/bos"};
   return std::optional<int32_t>(static_cast<int32_t>(*parts.model.bos_token_id));
 }
 
@@ -172,7 +173,7 @@ Result<std::vector<Block>> tokenise(const PoolParts& parts, const PromptFormat& 
 Status check_positions(const PoolParts& parts, const BlockPlan& plan, int64_t block,
                        int64_t length) {
   const ModelConfig& model = parts.model;
-  const bool global = parts.settings.mask.encode_positions == EncodePositions::kGlobal;
+  const bool global = parts.settings.encode_positions == EncodePositions::kGlobal;
   const int64_t needed = global ? plan.start + length : positions_needed(plan, length);
   if (needed > model.max_positions)
     return Error{ErrorCode::kConfig,
@@ -202,7 +203,7 @@ Result<std::vector<EncodeBlock>> plan_blocks(const PoolParts& parts,
   for (size_t i = 0; i < lengths.size(); ++i) {
     const auto index = static_cast<int64_t>(i);
     DBSA_ASSIGN_OR_RETURN(BlockPlan plan, plan_block(parts.mask, lengths, starts, index,
-                                                     parts.settings.mask.encode_positions));
+                                                     parts.settings.encode_positions));
     if (uses_stored_kv(parts.settings))
       DBSA_RETURN_IF_ERROR(check_positions(parts, plan, index, lengths[i]));
     const bool cut = parts.model.sliding_window &&
@@ -319,13 +320,29 @@ Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
   return labels;
 }
 
+Status check_zero_shot(const Settings& settings, int64_t anchor_blocks) {
+  const int64_t prefix = settings.prompt.anchor == PromptHead::kPrefix ? 1 : 0;
+  if (!is_zero_shot(settings.selection) || anchor_blocks <= prefix) return {};
+  return Error{
+      ErrorCode::kConfig,
+      "selection.count: 0 means no demonstrations, but the mask pattern gives every query the "
+      "first " +
+          std::to_string(anchor_blocks) + (anchor_blocks == 1 ? " block" : " blocks") +
+          " of the pool; lower mask_pattern.anchor_blocks to " + std::to_string(prefix) +
+          (anchor_blocks == 1 ? ", or use prompt.anchor = \"prefix\" with an instruction" : "") +
+          ", or raise selection.count",
+      "/selection/count"};
+}
+
 Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> demonstrations,
                              std::span<const std::string> labels, const Pool* previous,
                              Dealing dealing) {
+  DBSA_RETURN_IF_ERROR(check_zero_shot(parts.settings, parts.anchor_blocks));
   if (is_zero_shot(parts.settings.selection)) demonstrations = {};
   const PromptFormat format = prompt_format(parts.settings.prompt);
   DBSA_RETURN_IF_ERROR(check_prompt(format));
   BuiltPool built;
+  built.anchor_blocks = parts.anchor_blocks;
   Pool& pool = built.pool;
   identify(parts, pool);
   pool.has_prefix = parts.settings.prompt.anchor == PromptHead::kPrefix;
@@ -358,7 +375,7 @@ Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> de
   for (const auto& ids : token_ids) lengths.push_back(static_cast<int64_t>(ids.size()));
   DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, std::move(token_ids)));
   DBSA_RETURN_IF_ERROR(check_selection_possible(
-      parts.settings.selection, {lengths, parts.settings.mask.anchor_blocks, pool.has_prefix},
+      parts.settings.selection, {lengths, parts.anchor_blocks, pool.has_prefix},
       parts.settings.decoding.method == DecodingMethod::kVote  // no model reads it
           ? std::numeric_limits<int64_t>::max()
           : parts.model.max_positions));
@@ -386,6 +403,7 @@ Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& p
 
 Result<BuiltPool> rebuild_pool(const PoolParts& parts, Pool pool) {
   BuiltPool built;
+  built.anchor_blocks = parts.anchor_blocks;
   DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, token_ids(pool)));
   identify(parts, pool);
   for (size_t i = 0; i < pool.blocks.size(); ++i) pool.blocks[i].key = built.blocks[i].key;

@@ -40,6 +40,7 @@ struct PoolParts {
   const Tokenizer& tokenizer;
   host::BlockGrouper& grouper;
   const host::MaskPattern& mask;
+  int64_t anchor_blocks;  // the mask's
   host::Retriever& retriever;
   host::HostServices& services;
 };
@@ -47,8 +48,13 @@ struct PoolParts {
 struct BuiltPool {
   Pool pool;
   std::vector<EncodeBlock> blocks;  // as pool.blocks, with plans
+  int64_t anchor_blocks = 0;        // that every query is given; the prefix is one of them
   bool index_reused = false;
 };
+
+// kConfig where queries are to be answered with no demonstration and the mask pattern gives them
+// some: anchor blocks are selected for every query, and only a prefix block has no demonstrations.
+Status check_zero_shot(const Settings& settings, int64_t anchor_blocks);
 
 // The fingerprint of a tokenizer's file, hexadecimal.
 std::string tokenizer_identity(const Tokenizer& tokenizer);

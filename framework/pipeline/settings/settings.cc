@@ -108,31 +108,6 @@ Status check_vote(const Settings& settings) {
                "/decoding/method"};
 }
 
-// A plugin's manifest may leave its least value out.
-Status check_anchor_blocks(const Settings& settings) {
-  if (settings.mask.anchor_blocks >= 0) return {};
-  return Error{ErrorCode::kConfig,
-               "mask_pattern.anchor_blocks: must be >= 0, got " +
-                   std::to_string(settings.mask.anchor_blocks),
-               "/mask_pattern/anchor_blocks"};
-}
-
-// Anchor blocks are selected for every query. Only a prefix block is none of the demonstrations.
-Status check_zero_shot(const Settings& settings) {
-  const int64_t prefix = settings.prompt.anchor == PromptHead::kPrefix ? 1 : 0;
-  if (!is_zero_shot(settings.selection) || settings.mask.anchor_blocks <= prefix) return {};
-  return Error{
-      ErrorCode::kConfig,
-      "selection.count: 0 shows a query no demonstrations, and mask_pattern.anchor_blocks = " +
-          std::to_string(settings.mask.anchor_blocks) +
-          " shows it those of the anchor; set mask_pattern.anchor_blocks = " +
-          std::to_string(prefix) +
-          (settings.mask.anchor_blocks == 1 ? ", or prompt.anchor = \"prefix\" with an instruction"
-                                            : "") +
-          ", or raise selection.count",
-      "/selection/count"};
-}
-
 }  // namespace
 
 bool is_zero_shot(const SelectionRule& rule) { return rule.count == 0; }
@@ -150,9 +125,8 @@ Result<Settings> read_settings(const nlohmann::json& resolved) {
     const nlohmann::json& grouper = resolved.at("block_grouper");
     settings.grouper = {grouper.at("block_size"), grouper.at("seed")};
     const nlohmann::json& mask = resolved.at("mask_pattern");
-    settings.mask = {mask.at("encode_positions") == "global" ? EncodePositions::kGlobal
-                                                             : EncodePositions::kPacked,
-                     mask.value("anchor_blocks", int64_t{0})};
+    settings.encode_positions = mask.at("encode_positions") == "global" ? EncodePositions::kGlobal
+                                                                        : EncodePositions::kPacked;
     settings.retriever = read_retriever(resolved.at("retriever"));
     DBSA_ASSIGN_OR_RETURN(settings.embedding, read_embedding(resolved.at("embedding")));
     DBSA_ASSIGN_OR_RETURN(settings.selection, read_selection(resolved.at("selection")));
@@ -163,8 +137,6 @@ Result<Settings> read_settings(const nlohmann::json& resolved) {
     settings.output_directory = resolved.at("output").at("directory");
     settings.store_path = resolved.at("kv_store").value("path", "");
     DBSA_RETURN_IF_ERROR(check_fields(settings.data));
-    DBSA_RETURN_IF_ERROR(check_anchor_blocks(settings));
-    DBSA_RETURN_IF_ERROR(check_zero_shot(settings));
     DBSA_RETURN_IF_ERROR(check_recompute(settings));
     DBSA_RETURN_IF_ERROR(check_vote(settings));
     return settings;

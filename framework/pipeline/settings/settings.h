@@ -61,11 +61,6 @@ struct GrouperSettings {
   uint64_t seed = 0;
 };
 
-struct MaskSettings {
-  EncodePositions encode_positions = EncodePositions::kPacked;
-  int64_t anchor_blocks = 0;  // the pattern's own key; 0 where it has none
-};
-
 struct RetrieverSettings {
   bool whole_demonstrations = true;  // text = "demonstration"
   bool by_demonstration = false;     // unit = "demonstration"
@@ -93,7 +88,7 @@ struct Settings {
   DataSettings data;
   PromptSettings prompt;
   GrouperSettings grouper;
-  MaskSettings mask;
+  EncodePositions encode_positions = EncodePositions::kPacked;  // of mask_pattern
   RetrieverSettings retriever;
   EmbeddingSettings embedding;
   SelectionRule selection;

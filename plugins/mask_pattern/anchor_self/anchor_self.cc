@@ -26,6 +26,8 @@ class AnchorSelf final : public MaskPattern {
     return segments;
   }
 
+  int64_t anchor_blocks() const override { return anchor_blocks_; }
+
  private:
   int64_t anchor_blocks_;
 };

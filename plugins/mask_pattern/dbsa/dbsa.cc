@@ -36,6 +36,8 @@ class DynamicBlockSparse final : public MaskPattern {
     return segments;
   }
 
+  int64_t anchor_blocks() const override { return anchor_blocks_; }
+
  private:
   int64_t anchor_blocks_;
   int64_t previous_blocks_;

@@ -195,13 +195,13 @@ void print(const Session& session, const Findings& found, const PipelineCost& co
 
 Status draw_mask(const Findings& found, const PipelineCost& cost, const std::string& path) {
   MaskPicture picture;
-  picture.anchor_blocks = found.settings.mask.anchor_blocks;
+  picture.anchor_blocks = found.pool->anchor_blocks;
   for (const EncodeBlock& block : found.pool->blocks) {
     picture.block_lengths.push_back(static_cast<int64_t>(block.token_ids.size()));
     std::vector<Visible>& segments = picture.visible.emplace_back();
     for (const PlacedSegment& segment : block.plan.segments) segments.push_back(segment.visible);
   }
-  const PoolShape shape = {picture.block_lengths, found.settings.mask.anchor_blocks,
+  const PoolShape shape = {picture.block_lengths, found.pool->anchor_blocks,
                            found.pool->pool.has_prefix};
   // A selection of the size that queries get; which blocks it names differs from query to query.
   const int64_t documents = cost.blocks - (shape.has_prefix ? 1 : 0);

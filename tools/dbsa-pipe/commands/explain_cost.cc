@@ -183,7 +183,7 @@ PipelineCost pipeline_cost(Session& session, const Findings& found, int64_t quer
       cost.encode.attention +=
           pair_work(spec) * static_cast<double>(alike.layers) * static_cast<double>(alike.pairs);
   }
-  const PoolShape shape = {lengths, found.settings.mask.anchor_blocks, found.pool->pool.has_prefix};
+  const PoolShape shape = {lengths, found.pool->anchor_blocks, found.pool->pool.has_prefix};
   if (const auto size = selection_size(found.settings.selection, shape); size.ok())
     cost.selected_blocks = *size;
   // Blocks of the pool's mean length stand for those that a query will get.

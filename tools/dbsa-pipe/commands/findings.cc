@@ -129,10 +129,10 @@ Status check_requests(const Settings& settings, const CheckedModel& model,
     if (settings.retriever.by_demonstration) block_of = blocks_of_demonstrations(pool);
   }
   const bool has_prefix = retriever != nullptr && findings.pool->pool.has_prefix;
-  const QueryContext context = {settings,     *model.tokenizer,
-                                retriever,    {lengths, settings.mask.anchor_blocks, has_prefix},
-                                block_of,     model.config.max_positions,
-                                answer_tokens};
+  const int64_t anchor_blocks = retriever != nullptr ? findings.pool->anchor_blocks : 0;
+  const QueryContext context = {
+      settings, *model.tokenizer,           retriever,    {lengths, anchor_blocks, has_prefix},
+      block_of, model.config.max_positions, answer_tokens};
   ItemErrors errors(OnError::kReport);
   for (Row& row : findings.data.queries) {
     if (row.error) continue;
@@ -170,9 +170,10 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
   DBSA_ASSIGN_OR_RETURN(auto retriever,
                         host::make_plugin<host::Retriever>(resolved, DBSA_KIND_RETRIEVER,
                                                            session.registry(), session.services()));
+  DBSA_ASSIGN_OR_RETURN(const int64_t anchor_blocks, mask.anchor_blocks());
   const PoolIdentities unknown;  // the pool is not kept
-  const PoolParts parts = {settings, model.config, unknown,   *model.tokenizer,
-                           grouper,  mask,         retriever, session.services()};
+  const PoolParts parts = {settings, model.config,  unknown,   *model.tokenizer,  grouper,
+                           mask,     anchor_blocks, retriever, session.services()};
   DBSA_ASSIGN_OR_RETURN(findings.pool, build_pool(parts, findings.data.demonstrations,
                                                   findings.data.labels, nullptr));
   if (query_checks == QueryChecks::kNone) return {};

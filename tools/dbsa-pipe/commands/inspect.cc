@@ -45,8 +45,7 @@ CommandLine inspect_command_line() {
 
 std::vector<std::string> kind_names() {
   std::vector<std::string> names;
-  for (uint32_t kind = DBSA_KIND_BLOCK_GROUPER; kind <= DBSA_KIND_ATTENTION_BACKEND; ++kind)
-    names.emplace_back(host::kind_name(kind));
+  for (const host::Kind& kind : host::kinds()) names.emplace_back(kind.name);
   return names;
 }
 

@@ -91,10 +91,11 @@ std::vector<std::string> warnings_of(const Session& session, const Findings& fin
   for (std::string& doubt :
        data_warnings(session.resolved(), settings, data, validity, *findings.tokenizer))
     warnings.push_back(std::move(doubt));
-  if (findings.blocks() > 1 && settings.mask.anchor_blocks >= findings.blocks())
-    warn("/mask_pattern/anchor_blocks", "makes anchors of all " +
-                                            counted(findings.blocks(), "block") +
-                                            ", so every query is shown all of them");
+  if (findings.blocks() > 1 && findings.pool->anchor_blocks >= findings.blocks())
+    warn("/mask_pattern/plugin", "gives every query the first " +
+                                     counted(findings.pool->anchor_blocks, "block") +
+                                     ", and the pool has " + std::to_string(findings.blocks()) +
+                                     ": every query is shown all of them");
   for (const host::ResolvedStage& stage : session.resolved().stages)
     if (const Status needs = host::check_needs(*stage.manifest); !needs.ok())
       warnings.push_back(stage.manifest->id + " cannot run here: " + needs.error().message);

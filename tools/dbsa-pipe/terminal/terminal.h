@@ -35,7 +35,6 @@ class Terminal {
 
   void set_quiet(bool quiet) { quiet_ = quiet; }
   bool out_is_terminal() const { return out_is_terminal_; }
-  bool error_is_terminal() const { return error_is_terminal_; }
 
   // A line of results, on standard output. What cannot be written is told by close_out().
   void out(std::string_view line);

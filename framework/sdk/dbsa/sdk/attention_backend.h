@@ -118,7 +118,12 @@ int32_t guard_make(T** out, dbsa_error* error, Make&& make) noexcept {
 inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
     sizeof(Vtable),
     [](void* instance, const dbsa_attention_shape* shape, dbsa_error* error) noexcept {
-      return sdk::guard(error, [&] { return sdk::backend(instance).configure(*shape); });
+      return sdk::guard(error, [&] {
+        const sdk::StructArray<dbsa_attention_type> types(shape->types, shape->type_count);
+        dbsa_attention_shape own = sdk::read_struct(shape);
+        own.types = types.data();
+        return sdk::backend(instance).configure(own);
+      });
     },
     [](void* instance) noexcept { return sdk::backend(instance).describe(); },
     // buffers
@@ -161,8 +166,10 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
     },
     [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_linear_layer* layers,
        int64_t count, dbsa_error* error) noexcept {
-      return sdk::guard(error,
-                        [&] { return sdk::backend(instance).linear(x, rows, layers, count); });
+      return sdk::guard(error, [&] {
+        const sdk::StructArray<dbsa_linear_layer> own(layers, count);
+        return sdk::backend(instance).linear(x, rows, own.data(), count);
+      });
     },
     [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_weight* weight, float epsilon,
        dbsa_buffer* out, dbsa_error* error) noexcept {
@@ -194,7 +201,9 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
     // blocks
     [](void* instance, int64_t tokens, dbsa_kv_format* format, dbsa_error* error) noexcept {
       return sdk::guard(error, [&]() -> Status {
-        DBSA_ASSIGN_OR_RETURN(*format, sdk::backend(instance).block_format(tokens));
+        DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format own,
+                              sdk::backend(instance).block_format(tokens));
+        sdk::write_struct(own, format);
         return {};
       });
     },
@@ -217,8 +226,16 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
     // attention
     [](void* instance, const dbsa_plan_description* description, dbsa_plan** plan,
        dbsa_error* error) noexcept {
-      return sdk::guard_make(plan, error,
-                             [&] { return sdk::backend(instance).plan_prepare(*description); });
+      return sdk::guard_make(plan, error, [&] {
+        const sdk::StructArray<dbsa_row_range> ranges(description->ranges,
+                                                      description->range_count);
+        const sdk::StructArray<dbsa_segment> segments(description->segments,
+                                                      description->segment_count);
+        dbsa_plan_description own = sdk::read_struct(description);
+        own.ranges = ranges.data();
+        own.segments = segments.data();
+        return sdk::backend(instance).plan_prepare(own);
+      });
     },
     [](void* instance, dbsa_plan* plan) noexcept { sdk::backend(instance).plan_destroy(plan); },
     [](void* instance, const dbsa_plan* plan, int32_t layer, const dbsa_buffer* q, dbsa_buffer* out,
@@ -283,8 +300,12 @@ inline const AttentionBackend::Vtable AttentionBackend::kVtable = {
     // layers of experts
     [](void* instance, const dbsa_buffer* x, int64_t rows, const dbsa_expert_weights* weights,
        const dbsa_buffer* residual, dbsa_buffer* out, dbsa_error* error) noexcept {
-      return sdk::guard(
-          error, [&] { return sdk::backend(instance).experts(x, rows, *weights, residual, out); });
+      return sdk::guard(error, [&] {
+        const sdk::StructArray<dbsa_gated_mlp_weights> experts(weights->experts, weights->count);
+        dbsa_expert_weights own = sdk::read_struct(weights);
+        own.experts = experts.data();
+        return sdk::backend(instance).experts(x, rows, own, residual, out);
+      });
     },
 };
 

@@ -72,6 +72,9 @@ class Host {
     return static_cast<T*>(memory);
   }
 
+  // The struct of one of the host's extensions; nullptr: it does not have it.
+  const void* extension(const char* id) const { return host_->extension(host_->context, id); }
+
   const dbsa_host* abi() const { return host_; }
 
  private:

@@ -65,8 +65,8 @@ class KvStore {
   class Lease {
    public:
     virtual ~Lease() = default;
-    virtual const dbsa_kv_format& format() const = 0;
-    virtual const void* const* planes() const = 0;  // [format().layers]
+    virtual const dbsa_kv_format& format() const = 0;  // its own
+    virtual const void* const* planes() const = 0;     // [format().layers]
     // Compares a plane with its checksum, once a process; returns the bytes read for it.
     virtual Result<uint64_t> verify(uint32_t plane) = 0;
     // The plane is verified soon: its bytes may be brought in meanwhile.
@@ -107,7 +107,7 @@ inline const KvStore::Vtable KvStore::kVtable = {
         DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Lease> lease,
                               sdk::store(instance)->get(KvKey::from(key)));
         if (lease == nullptr) return Error{ErrorCode::kPlugin, "returned no lease", ""};
-        view->format = lease->format();
+        view->format = &lease->format();
         view->planes = lease->planes();
         view->lease = lease.release();
         return {};
@@ -138,7 +138,7 @@ inline const KvStore::Vtable KvStore::kVtable = {
           dbsa_kv_entry out = {};
           out.struct_size = sizeof out;
           std::memcpy(out.key, entry.key.bytes.data(), sizeof out.key);
-          out.format = entry.format;
+          out.format = &entry.format;
           out.stored_bytes = entry.stored_bytes;
           out.created_unix_s = entry.created_unix_s;
           out.location = entry.location.c_str();
@@ -180,7 +180,8 @@ inline const KvStore::Vtable KvStore::kVtable = {
     },
     [](void* instance, dbsa_kv_stats* stats, dbsa_error* error) noexcept {
       return sdk::guard(error, [&]() -> Status {
-        DBSA_ASSIGN_OR_RETURN(*stats, sdk::store(instance)->stats());
+        DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats own, sdk::store(instance)->stats());
+        sdk::write_struct(own, stats);
         return {};
       });
     },

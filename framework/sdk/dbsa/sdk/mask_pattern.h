@@ -29,6 +29,8 @@ class MaskPattern {
   // What `block` sees, ascending, disjoint, its own tokens last. Thread-safe.
   virtual Result<std::vector<Visible>> visible(std::span<const int64_t> block_lengths,
                                                int64_t block) const = 0;
+  // How many blocks at the start of the pool every query is given. Thread-safe.
+  virtual int64_t anchor_blocks() const { return 0; }
 };
 
 inline const MaskPattern::Vtable MaskPattern::kVtable = {
@@ -47,6 +49,9 @@ inline const MaskPattern::Vtable MaskPattern::kVtable = {
         }
         return {};
       });
+    },
+    [](void* instance) noexcept {
+      return static_cast<const MaskPattern*>(instance)->anchor_blocks();
     },
 };
 

@@ -13,6 +13,7 @@
 #include <dbsa/sdk/config.h>
 #include <dbsa/sdk/host.h>
 #include <dbsa/sdk/result.h>
+#include <dbsa/sdk/structs.h>
 
 #include <cstring>
 #include <memory>
