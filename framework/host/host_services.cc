@@ -174,8 +174,8 @@ struct HostServices::Impl {
     std::lock_guard lock(embed_mutex);
     if (embedder == nullptr)
       return Error{ErrorCode::kConfig,
-                   "needs embeddings of texts, and the pipeline file has none; set "
-                   "embedding.method and what it needs",
+                   "needs text embeddings, but the pipeline has no [embedding] table; set "
+                   "embedding.method",
                    ""};
     std::vector<std::string_view> views;
     for (int64_t i = 0; i < texts.size(); ++i) views.push_back(texts[i]);

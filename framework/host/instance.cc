@@ -42,7 +42,7 @@ Error error_from_plugin(const LoadedPlugin& plugin, const char* function, int32_
   if (!known_code(code))
     return {ErrorCode::kPlugin,
             named(plugin, function) + "returned " + std::to_string(code) +
-                ", which is no error code of dbsa/plugin.h",
+                ", which is not an error code in dbsa/plugin.h",
             ""};
   std::string message = text_of(error.message, sizeof error.message);
   if (message.empty()) message = "failed with code " + std::to_string(code) + " and no message";

@@ -286,7 +286,7 @@ void offer_plugins(HostServices& services, PluginRegistry& registry) {
     json config;
     if (parse_json(text, config) || !config.is_object() || !config.contains("plugin") ||
         !config.at("plugin").is_string())
-      return Error{ErrorCode::kInvalidArgument, "open_plugin: no table with the key plugin", ""};
+      return Error{ErrorCode::kInvalidArgument, "open_plugin: the config has no key `plugin`", ""};
     DBSA_ASSIGN_OR_RETURN(const Manifest* const manifest,
                           registry.find(kind, config.at("plugin").get<std::string>()));
     DBSA_ASSIGN_OR_RETURN(const LoadedPlugin plugin, registry.load(*manifest));

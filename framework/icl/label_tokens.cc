@@ -40,9 +40,8 @@ Result<std::vector<LabelTokens>> tokenize_labels(std::span<const std::string> la
     if (whole.size() <= lead_ids.size() ||
         !std::equal(lead_ids.begin(), lead_ids.end(), whole.begin()))
       return fault(label,
-                   "expected its tokens to begin with those of prompt.output_prefix " +
-                       quote_for_message(lead) +
-                       ", found one token that spans both; end the output prefix in \": \" or "
+                   "one token spans the end of prompt.output_prefix " + quote_for_message(lead) +
+                       " and the start of the label; end the output prefix in \": \" or "
                        "change the label",
                    "/prompt/output_prefix");
     const size_t cut = find_cut(whole, lead_ids.size(), format.separator, detokenize);

@@ -37,12 +37,12 @@ Result<Sequences> close(std::span<const LabelTokens> tokens, std::span<const std
       const int32_t a = order[i];
       const int32_t b = order[i + 1];
       if (sequences[a] == sequences[b])
-        return clash(names[a], names[b], "expected different tokens, found the same");
+        return clash(names[a], names[b], "both have the same tokens");
       if (!begins(sequences[a], sequences[b])) continue;
       if (used[a] == tokens[a].terminator.size())
         return clash(names[a], names[b],
-                     "expected tokens that tell them apart, found that the first and the whole "
-                     "separator begin the second");
+                     "the second begins with the first and the whole separator, so they cannot be "
+                     "told apart");
       sequences[a].push_back(tokens[a].terminator[used[a]++]);
       changed = true;
     }

@@ -227,8 +227,8 @@ Result<bool> Engine::Impl::repair(const Selection& selection, Answer& answer) {
   if (need.blocks.size() > 1)
     services.log(host::LogLevel::kWarning,
                  std::to_string(need.blocks.size()) +
-                     " blocks of the pool are not in the store (any more); encoding " +
-                     std::to_string(need.tokens) + " tokens first");
+                     " blocks are missing from the store; encoding them (" +
+                     std::to_string(need.tokens) + " tokens) first");
   answer.blocks_repaired += static_cast<int64_t>(need.blocks.size());
   const bool mended = !need.blocks.empty();
   DBSA_RETURN_IF_ERROR(encoder.encode(blocks, std::move(need), nullptr, /*keep_in_memory=*/true));

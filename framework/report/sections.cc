@@ -98,7 +98,7 @@ std::optional<ReportSection> baseline_section(const Study& study) {
   else
     section.parts.emplace_back(table.take());
   if (unpaired)
-    section.parts.emplace_back("† Of the means: no runs share a seed, so none could be paired.");
+    section.parts.emplace_back("† Ratio of means: no runs share a seed, so none could be paired.");
   explain_queries_only(few_draws, section);
   return section;
 }

@@ -24,7 +24,8 @@ TEST_F(BadPlugin, AWrongAbi) {
   expect_refusal(
       "exit 3\n"
       "error: plugin test.block_grouper.wrong_major ($B/wrong_major.so): built for plugin "
-      "interface 1.1, this dbsa-pipe has 0.1; rebuild the plugin with this version's headers\n",
+      "interface 1.2, this dbsa-pipe has 0.2; install a newer dbsa-pipe, or rebuild the plugin "
+      "with this version's headers\n",
       with_bad_plugins({grouper("wrong_major")}));
 }
 
@@ -61,7 +62,8 @@ TEST_F(BadPlugin, InspectRefusesWhatRunRefuses) {
   for (const char* option : {"", "--json", "--config"})
     EXPECT_EQ(inspected("wrong_major", option),
               refused("wrong_major",
-                      "built for plugin interface 1.1, this dbsa-pipe has 0.1; rebuild the plugin "
+                      "built for plugin interface 1.2, this dbsa-pipe has 0.2; install a newer "
+                      "dbsa-pipe, or rebuild the plugin "
                       "with this version's headers"));
   EXPECT_EQ(
       inspected("wrong_revision", ""),
@@ -123,7 +125,7 @@ TEST_F(BadPlugin, AKeyThatTheFrameworkReadsIsOfAnotherType) {
   workspace_.write("plugins/odd.plugin.toml",
                    "id = \"test.kv_store.odd\"\nkind = \"kv_store\"\nrevision = 1\n"
                    "version = \"1\"\nsummary = \"s\"\nlicence = \"MIT\"\nabi = \"0.2\"\n"
-                   "[config.path]\ntype = \"boolean\"\ndefault = true\n"
+                   "[config.path]\ntype = \"string\"\ndefault = \"2\"\n"
                    "description = \"d\"\n");
   Words words = set({"kv_store.plugin=odd"});
   words.insert(words.end(), {"--plugin-path", path("plugins")});

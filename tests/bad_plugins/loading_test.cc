@@ -95,7 +95,8 @@ TEST(Loading, ReadsTheManifestsInterfaceVersionFirst) {
   manifest.id = "test.block_grouper.later";
   EXPECT_EQ(shortened(bad_plugins().load(manifest).error().message),
             "plugin test.block_grouper.later (<plugins>/good.so): built for plugin interface 0.9, "
-            "this dbsa-pipe has 0.1; rebuild the plugin with this version's headers");
+            "this dbsa-pipe has 0.2; install a newer dbsa-pipe, or rebuild the plugin with this "
+            "version's headers");
 }
 
 TEST(Loading, NamesAFileThatIsNoLibrary) {

@@ -52,7 +52,7 @@ TEST(NonsenseGrouper, IsNamed) {
       {"untouched", "group: returned 0 of 5 demonstrations"},
       {"throw", "group: let an exception out: boom"},
       {"throw_int", "group: let an exception out: not a std::exception"},
-      {"unknown_code", "group: returned 77, which is no error code of dbsa/plugin.h"},
+      {"unknown_code", "group: returned 77, which is not an error code in dbsa/plugin.h"},
   };
   HostServices services({.threads = 1});
   const std::vector<std::string> texts(5, "text");

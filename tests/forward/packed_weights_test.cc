@@ -172,7 +172,8 @@ TEST_F(PackedWeightsTest, AFolderThatCannotBeWrittenCostsAWarning) {
   write_file(folder, "a file where the folder should be");
   EXPECT_EQ(logits(), logits_without());
   ASSERT_EQ(log.size(), 1u);
-  EXPECT_NE(log[0].find("packed weights are not kept (model.packed_weights = false does without)"),
+  EXPECT_NE(log[0].find("packed weights are not kept (set model.packed_weights = false to skip "
+                        "this)"),
             std::string::npos)
       << log[0];
   EXPECT_EQ(read_file(folder), "a file where the folder should be");

@@ -77,8 +77,8 @@ TEST(LabelTokens, RefuseALeadThatMergesWithTheLabel) {
   EXPECT_EQ(tokens.error().code, ErrorCode::kConfig);
   EXPECT_EQ(tokens.error().config_pointer, "/prompt/output_prefix");
   EXPECT_EQ(tokens.error().message,
-            "label \"urgent\": expected its tokens to begin with those of prompt.output_prefix "
-            "\"intent:\", found one token that spans both; end the output prefix in \": \" or "
+            "label \"urgent\": one token spans the end of prompt.output_prefix \"intent:\" and the "
+            "start of the label; end the output prefix in \": \" or "
             "change the label");
 }
 

@@ -70,16 +70,14 @@ TEST(LabelTrie, RefusesLabelsItCannotTellApart) {
   ASSERT_FALSE(same.ok());
   EXPECT_EQ(same.error().code, ErrorCode::kConfig);
   EXPECT_EQ(same.error().message,
-            "labels \"label 0\" and \"label 2\": expected different tokens, found the same; rename "
-            "one of them");
+            "labels \"label 0\" and \"label 2\": both have the same tokens; rename one of them");
   const auto open = trie_of({{5}, {5, 90, 91, 6}});
   ASSERT_FALSE(open.ok());
   EXPECT_EQ(open.error().message,
-            "labels \"label 0\" and \"label 1\": expected tokens that tell them apart, found that "
-            "the first and the whole separator begin the second; rename one of them");
+            "labels \"label 0\" and \"label 1\": the second begins with the first and "
+            "the whole separator, so they cannot be told apart; rename one of them");
   EXPECT_EQ(trie_of({{5}, {5, 90, 91}}).error().message,
-            "labels \"label 0\" and \"label 1\": expected different tokens, found the same; rename "
-            "one of them");
+            "labels \"label 0\" and \"label 1\": both have the same tokens; rename one of them");
   EXPECT_EQ(trie_of({}).error().code, ErrorCode::kInvalidArgument);
 }
 

@@ -416,8 +416,8 @@ TEST_F(SweepCommand, WhatIsNoRecordOfTheCellIsNotTakenForOne) {
     const ProcessResult result = cli(words);
     EXPECT_EQ(result.exit_code, 0) << result.error;
     EXPECT_THAT(result.out, HasSubstr("4: 1 run, 3 had a record, 0 failed"));
-    EXPECT_THAT(result.error, HasSubstr(path(first) + ": is no record of its cell, which is run "
-                                                      "again\n"));
+    EXPECT_THAT(result.error, HasSubstr(path(first) + ": is not a record of this cell; the cell is "
+                                                      "run again\n"));
     EXPECT_EQ(answers(), good);
   }
 }
@@ -556,7 +556,7 @@ TEST_F(SweepCommand, SaysWhatIsWrongWithTheCommandLine) {
   EXPECT_EQ(error({"--launcher-option", "x"}),
             "error: --launcher-option: needs --launcher slurm\n");
   EXPECT_EQ(error({"--launcher", "slurm", "--cell", "1/2"}),
-            "error: --cell: the launcher's tasks have it; give either --cell or --launcher\n");
+            "error: --cell: cannot be combined with --launcher, whose tasks set --cell themselves\n");
   EXPECT_EQ(error({"--launcher", "slurm", "--shards", "9"}),
             "error: --shards: must be between 1 and 8, the cells, got 9\n");
   EXPECT_FALSE(fs::exists(path("out")));

@@ -147,12 +147,12 @@ void PackedWeights::keep() {
       !failed && space.available < bytes + bytes / 10) {
     warn(path_ + ": packed weights take " + std::to_string(bytes >> 20) + " MiB and " +
          std::to_string(space.available >> 20) +
-         " MiB are free; they are not kept (model.packed_weights = false does without)");
+         " MiB are free; they are not kept (set model.packed_weights = false to skip this)");
     return;
   }
   if (const Status status = write_file_atomically(path_, pieces); !status.ok())
     warn(status.error().message +
-         "; packed weights are not kept (model.packed_weights = false does without)");
+         "; packed weights are not kept (set model.packed_weights = false to skip this)");
 }
 
 }  // namespace dbsa

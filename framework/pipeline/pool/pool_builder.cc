@@ -56,7 +56,7 @@ Result<std::optional<int32_t>> bos_id(const PoolParts& parts) {
   if (parts.settings.prompt.anchor == PromptHead::kFirstBlocks && parts.anchor_blocks == 0)
     return Error{
         ErrorCode::kConfig,
-        "bos = true puts the token before block 0, which most prompts would not hold: set "
+        "bos = true puts the token before block 0, but most prompts do not include block 0: set "
         "prompt.anchor = \"prefix\", or use a mask pattern that gives every query its first "
         "blocks (dbsa with anchor_blocks >= 1)",
         "/prompt/bos"};

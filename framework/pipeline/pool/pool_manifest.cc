@@ -205,7 +205,7 @@ Result<Pool> decode_pool_manifest(std::string_view bytes, const std::string& nam
   if (std::memcmp(hash.digest, bytes.data() + body.size(), kHashBytes) != 0)
     return corrupt(name, "its checksum does not match");
   if (!is_plain_cbor(body.substr(kMagic.size())))
-    return corrupt(name, "it is not the CBOR that is written here");
+    return corrupt(name, "it is not CBOR as written by this program");
   try {
     return from_json(json::from_cbor(body.substr(kMagic.size())));
   } catch (const std::bad_alloc&) {

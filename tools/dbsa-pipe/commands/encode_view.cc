@@ -54,7 +54,7 @@ void EncodeView::finish(const EncodeReport& report) {
 }
 
 std::string EncodeView::stopped_message(bool kept) const {
-  if (!kept) return "stopped; this store is not kept between runs, so nothing is";
+  if (!kept) return "stopped; nothing was saved, because this store lives in memory";
   return "stopped: " + human_count(last_.blocks_done) + " of " +
          counted(last_.blocks_total, "block") +
          " encoded and kept; run the same command again to go on from here";

@@ -86,7 +86,7 @@ Result<const Manifest*> find_plugin(const PluginRegistry& registry, uint32_t kin
     folders += (folders.empty() ? "" : ", ") + folder.path;
   return Error{ErrorCode::kPlugin,
                with_hint("no plugin " + in_quotes(name) + did_you_mean(name, names),
-                         "`dbsa-pipe inspect` lists those there are and --failed the broken ones; "
+                         "`dbsa-pipe inspect` lists installed plugins, --failed broken ones; "
                          "searched: " +
                              folders),
                ""};

@@ -29,7 +29,7 @@ CommandLine report_command_line() {
                     "dbsa-pipe report sweeps/masks sweeps/sizes --output report --title Masks"});
   line.argument_list("PATH");
   line.value("output", "DIR",
-             "write the report here; else into the folder report in or beside the first PATH");
+             "output folder (default: report/ in, or next to, the first PATH)");
   line.value("title", "TEXT", "the title of the report");
   line.flag("no-plots", "leave out the plots; gnuplot is not needed then");
   line.flag("json", "print the groups and their figures as one JSON document on standard output");

@@ -144,7 +144,7 @@ Status add_kv_error(Session& session, Pool pool, const std::string& path, const 
     return Error{ErrorCode::kCancelled,
                  "stopped while measuring what int8 changes; the record is written without it", ""};
   terminal.warning("what int8 changes was not measured: " + error.error().message +
-                   "; the record says null. model.kv_error_queries = 0 does without");
+                   "; the record says null. Set model.kv_error_queries = 0 to skip this");
   return {};
 }
 

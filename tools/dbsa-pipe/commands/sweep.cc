@@ -187,7 +187,7 @@ Status check_options(const CommandLine& line) {
   if (line.has("launcher") && line.text("launcher") != "slurm")
     return wrong("--launcher " + line.text("launcher") + ": expected slurm");
   if (line.has("launcher") && line.has("cell"))
-    return wrong("--cell: the launcher's tasks have it; give either --cell or --launcher");
+    return wrong("--cell: cannot be combined with --launcher, whose tasks set --cell themselves");
   for (const char* option : {"shards", "launcher-option"})
     if (line.has(option) && !line.has("launcher"))
       return wrong("--" + std::string(option) + ": needs --launcher slurm");

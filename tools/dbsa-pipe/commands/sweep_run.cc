@@ -173,8 +173,8 @@ class CellRunner {
     if (failed) why = ": " + process.part.path() + ": cannot be read: " + failed.message();
     if (!is_new_record_of(record, cell))
       return std::optional<SweepOutcome::Failure>({cell.name(), 0,
-                                                   "the process ended well but left no record of "
-                                                   "its cell, or its inputs changed meanwhile" +
+                                                   "the process exited with 0 but wrote no record "
+                                                   "of its cell, or its inputs changed meanwhile" +
                                                        why});
     // So that a repeated run does not write where this one did.
     record["config"]["output"]["directory"] = sweep_.directory;
@@ -211,7 +211,7 @@ std::vector<Task> open_tasks(const Sweep& sweep, const std::vector<const SweepCe
       const CellState state = fresh ? CellState::kOpen : cell_state(sweep, *cell);
       if (state == CellState::kForeign)
         terminal.warning(shown_path(sweep.directory + "/" + cell_record_path(*cell)) +
-                         ": is no record of its cell, which is run again");
+                         ": is not a record of this cell; the cell is run again");
       if (state == CellState::kDone) {
         entry->second = kDone;
       } else {

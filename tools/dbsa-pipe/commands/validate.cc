@@ -71,7 +71,7 @@ void print_findings(const Session& session, const Findings& findings, Terminal& 
     terminal.out("       " + counted_queries(findings.truncated) +
                  " cut to the model's positions (data.truncate)");
   if (!findings.pool)
-    terminal.out("pool   not made: its blocks or its index need embeddings, which are computed");
+    terminal.out("pool   not built: it needs embeddings, and validate does not compute any");
   else
     terminal.out("pool   " + counted(findings.blocks(), "block") + ", " +
                  counted(findings.tokens(), "token"));
