@@ -135,8 +135,8 @@ TEST_F(BadPlugin, AKeyThatTheFrameworkReadsIsOfAnotherType) {
                        "\"odd\""))
       << said;
   EXPECT_NE(
-      said.find("refused: $W/plugins/odd.plugin.toml:9:1: config.path.type: must be \"string\", "
-                "got \"boolean\": the framework reads the key path of every kv_store"),
+      said.find("refused: $W/plugins/odd.plugin.toml:8:9: config.path.format: must be \"path\", "
+                "got nothing: the framework reads the key path of every kv_store"),
       std::string::npos)
       << said;
 }

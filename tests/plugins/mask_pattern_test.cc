@@ -173,6 +173,17 @@ TEST(MaskPattern, DbsaCostsAConstantPerBlock) {
   EXPECT_EQ(visible(plugin, lengths, 9999), expected);
 }
 
+TEST(MaskPattern, SaysHowManyBlocksEveryQueryIsGiven) {
+  const auto anchors = [](const char* file, const char* config) {
+    PluginUnderTest plugin(file, config);
+    const auto function = plugin.vtable<dbsa_mask_pattern_vtable>().anchor_blocks;
+    return function == nullptr ? -1 : function(plugin.instance());
+  };
+  EXPECT_EQ(anchors("mask_pattern_dbsa", R"({"anchor_blocks": 3, "previous_blocks": 2})"), 3);
+  EXPECT_EQ(anchors("mask_pattern_anchor_self", R"({"anchor_blocks": 2})"), 2);
+  EXPECT_EQ(anchors("mask_pattern_self", "{}"), 0);
+}
+
 TEST(MaskPattern, DbsaTakesTheLargestNumbers) {
   PluginUnderTest plugin(
       "mask_pattern_dbsa",

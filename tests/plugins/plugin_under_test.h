@@ -117,6 +117,7 @@ class PluginUnderTest {
       [](void*) { return kEmbeddingWidth; },
       &embed,
       &open_plugin,
+      [](void*, const char*) -> const void* { return nullptr; },
   };
 
   const dbsa_plugin_table* table_ = nullptr;
