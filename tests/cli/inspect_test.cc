@@ -84,8 +84,8 @@ TEST_F(InspectTest, AnUnknownPluginIsNamedWithTheNearestOneAndTheFolders) {
   const ProcessResult result = cli({"inspect", "bm52"});
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_EQ(result.error,
-            "error: no plugin \"bm52\"; did you mean \"bm25\"? `dbsa-pipe inspect` lists those "
-            "there are and --failed the broken ones; searched: " +
+            "error: no plugin \"bm52\"; did you mean \"bm25\"? `dbsa-pipe inspect` lists "
+            "installed plugins, --failed broken ones; searched: " +
                 std::filesystem::canonical(DBSA_PLUGIN_DIR).string() + "\n");
 }
 
