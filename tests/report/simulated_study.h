@@ -7,6 +7,7 @@
 // and queries and the standard deviation over draws are what the scenario says.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
