@@ -138,6 +138,9 @@ Status Engine::Impl::adopt(Pool opened) {
   if (settings.retriever.by_demonstration) block_of = blocks_of_demonstrations(pool);
   trie.reset();
   tree.reset();
+  scoring.reset();
+  known_prior.reset();
+  calibration.reset();
   const DecodingMethod method = settings.decoding.method;
   if (method == DecodingMethod::kFree || method == DecodingMethod::kVote) return {};
   std::vector<LabelTokens> tokens;
@@ -148,6 +151,7 @@ Status Engine::Impl::adopt(Pool opened) {
   }
   if (method == DecodingMethod::kLikelihood) {
     tree.emplace(tokens);
+    scoring.emplace(settings.decoding.scorer, tokens, names);
   } else {
     DBSA_ASSIGN_OR_RETURN(trie, LabelTrie::build(tokens, names));
   }
@@ -197,12 +201,29 @@ Result<DataRows> read_demonstrations(const DataSettings& data) {
   DataRows rows;
   rows.identity = hash_rows(all);
   DBSA_ASSIGN_OR_RETURN(rows.chosen, draw(all, data.demonstration_count, data.seed));
+  if (data.held_out == 0) return rows;
+  const auto count = static_cast<int64_t>(rows.chosen.size());
+  if (data.held_out >= count)
+    return Error{ErrorCode::kConfig,
+                 "data.held_out: must be below the number of demonstrations, " +
+                     std::to_string(count) + ", got " + std::to_string(data.held_out) +
+                     "; hold fewer of them out of the pool",
+                 "/data/held_out"};
+  // Not the order that demonstrations are drawn in.
+  constexpr uint64_t kHeldOut = 0x68656c646f7574;  // "heldout"
+  std::vector<Example> pool;
+  const std::vector<int64_t> held = draw_indices(count, data.held_out, data.seed ^ kHeldOut);
+  for (int64_t i = 0; i < count; ++i)
+    (std::binary_search(held.begin(), held.end(), i) ? rows.held_out : pool)
+        .push_back(std::move(rows.chosen[static_cast<size_t>(i)]));
+  rows.chosen = std::move(pool);
   return rows;
 }
 
-Result<LabelRows> read_labels(const DataSettings& data, std::span<const Example> demonstrations) {
+Result<LabelRows> read_labels(const DataSettings& data, const DataRows& demonstrations) {
   LabelRows rows;
-  std::vector<Example> labelled(demonstrations.begin(), demonstrations.end());
+  std::vector<Example> labelled = demonstrations.chosen;
+  labelled.insert(labelled.end(), demonstrations.held_out.begin(), demonstrations.held_out.end());
   if (!data.labels.empty()) {
     // Only the label is looked at, so that a file of labels will do.
     DBSA_ASSIGN_OR_RETURN(const std::vector<Example> more,

@@ -25,6 +25,7 @@
 #include "model/config/model_config.h"
 #include "model/decoder/decoder.h"
 #include "model/tokenizer/tokenizer.h"
+#include "pipeline/answer/calibration.h"
 #include "pipeline/encode/encoder.h"
 #include "pipeline/identity/identity.h"
 #include "pipeline/pool/pool.h"
@@ -57,6 +58,8 @@ struct EncodeReport {
   // Whether the blocks are those of a new store, not some that have kept what they held through
   // edits of the demonstrations.
   bool dealt_at_once = true;
+  std::optional<Calibration> calibration;  // where answers need one
+  bool calibration_reused = false;         // it was in the store
   // Of each block: the lines of the data file its demonstrations stand on. None of a prefix block.
   std::vector<std::vector<int64_t>> assignment;
   double setup_seconds = 0;   // all of stage one: reading, tokens, index and encoding
@@ -69,6 +72,8 @@ struct EncodeReport {
 struct EncodeObserver {
   std::function<void(const EncodeEstimate&)> estimate;
   std::function<void(const EncodeProgress&)> progress;
+  // Held-out demonstrations that are answered, of all of them.
+  std::function<void(int64_t done, int64_t total)> calibrating;
 };
 
 // Seconds of one request, by stage.
@@ -84,8 +89,8 @@ struct AnswerTimings {
 
 struct AnswerLabel {
   std::string text;
-  // Natural logarithm. trie, greedy_trie and likelihood: of the label among all labels; vote: of
-  // its share of the votes; free: of the generated text.
+  // Natural logarithm. trie, greedy_trie and likelihood: of the label among all labels, after
+  // scorer and temperature; vote: of its share of the votes; free: of the generated text.
   double log_probability = 0;
 };
 
@@ -106,6 +111,7 @@ struct KvLoaded {
 struct Answer {
   AnswerLabel label;
   std::optional<AnswerLabel> runner_up;  // not under free; with two labels or more
+  bool abstained = false;  // the label is withheld: its probability is below decoding.abstain_below
   // likelihood only: log-probability of each of the pool's labels among them all, in their order.
   std::vector<double> label_log_probabilities;
   std::vector<AnswerBlock> blocks;  // in prompt order
@@ -137,9 +143,11 @@ Precision choose_precision(const ModelSettings& settings, const Weights& weights
 
 // A data set of a pipeline file: what it chooses of a file, and hash_rows of the whole file.
 struct DataRows {
-  std::vector<Example> chosen;
+  std::vector<Example> chosen;    // of the pool
+  std::vector<Example> held_out;  // data.held_out others
   std::string identity;
 };
+// kConfig, too, where nothing would be left for the pool.
 Result<DataRows> read_demonstrations(const DataSettings& data);
 // Says in the log how a table of data is separated.
 void log_table(const DataSettings& data, const std::string& path, host::HostServices& services);
@@ -150,12 +158,13 @@ struct QueryRows {
   std::string identity;
 };
 Result<QueryRows> read_queries(const DataSettings& data);
-// The labels to choose from, in byte order: those of the demonstrations, and of data.labels.
+// The labels to choose from, in byte order: those of the demonstrations, held-out ones included,
+// and of data.labels.
 struct LabelRows {
   std::vector<std::string> labels;
   std::string identity;  // hash_rows of data.labels, "" where there is none
 };
-Result<LabelRows> read_labels(const DataSettings& data, std::span<const Example> demonstrations);
+Result<LabelRows> read_labels(const DataSettings& data, const DataRows& demonstrations);
 
 struct OpenOptions {
   // Hash the weights and the packed weights again, even if their hashes are remembered.
@@ -172,19 +181,23 @@ class Engine {
   ~Engine();
 
   // Stage one. Encodes what the store lacks, publishes it and the pool's manifest, and opens the
-  // pool. regroup: blocks as a new store would have them, where they are not. kCancelled keeps what
-  // is encoded.
+  // pool; calibrates it, where answers need that and the store has no such calibration. regroup:
+  // blocks as a new store would have them, where they are not. kCancelled keeps what is encoded.
   Result<EncodeReport> encode(bool regroup, const EncodeObserver& observer);
 
   // The open pool, for encode_copy of another engine.
   const Pool& pool() const;
-  // Encodes the pool of an engine whose settings differ only in model.kv_dtype, and opens it. No
-  // manifest is published, so that what is stored belongs to no pool and collection drops it. The
-  // report says what was encoded, and nothing of the pool. Errors as encode.
-  Result<EncodeReport> encode_copy(Pool pool, const EncodeObserver& observer);
+  // Of the open pool; none where answers need none.
+  const std::optional<Calibration>& calibration() const;
+  // Encodes the pool of an engine whose settings differ only in model.kv_dtype, and opens it; it is
+  // calibrated as that one is. No manifest is published, so that what is stored belongs to no pool
+  // and collection drops it. The report says what was encoded, and nothing of the pool. Errors as
+  // encode.
+  Result<EncodeReport> encode_copy(Pool pool, std::optional<Calibration> calibration,
+                                   const EncodeObserver& observer);
 
   // Opens a pool from its manifest, without reading the demonstrations. kConfig when there is none
-  // for these settings and this model.
+  // for these settings and this model, or no calibration of it that they need.
   Status open_pool();
 
   // Answers one query against the open pool. The query's own error is a kConfig error, or kPlugin.

@@ -86,27 +86,73 @@ std::vector<size_t> best_two(std::span<const double> scores) {
   return order;
 }
 
-// Makes the probabilities of log-likelihoods sum to one.
-void normalise(std::vector<double>& scores) {
-  const double highest = *std::max_element(scores.begin(), scores.end());
-  double sum = 0;
-  for (const double score : scores) sum += std::exp(score - highest);
-  for (double& score : scores) score -= highest + std::log(sum);
+bool same_place(const Selection& selection, std::span<const SelectedBlock> blocks) {
+  return std::equal(selection.blocks.begin(), selection.blocks.end(), blocks.begin(), blocks.end(),
+                    [](const SelectedBlock& a, const SelectedBlock& b) {
+                      return a.block == b.block && a.start == b.start;
+                    });
 }
 
 }  // namespace
 
-// query: the tokens that the pass computes before the answer.
-Status Engine::Impl::decode(QueryPass& pass, std::span<const int32_t> query, Answer& answer) {
-  if (tree) {
-    DBSA_ASSIGN_OR_RETURN(std::vector<double> scores, decode_likelihood(*tree, pass, query));
-    normalise(scores);
-    const std::vector<size_t> best = best_two(scores);
-    answer.label = {pool.labels[best[0]].text, scores[best[0]]};
-    if (best.size() > 1) answer.runner_up = AnswerLabel{pool.labels[best[1]].text, scores[best[1]]};
-    answer.label_log_probabilities = std::move(scores);
-    return {};
+double Engine::Impl::temperature() const {
+  return calibration ? calibration->temperature : settings.decoding.temperature;
+}
+
+// What the scorer subtracts. before: tokens of the pass ahead of the query, which every reference
+// follows, too.
+Result<std::vector<double>> Engine::Impl::prior_of(const QueryRequest& request, QueryPass& pass,
+                                                   int64_t before) {
+  if (scoring->scorer() == LabelScorer::kBatch)
+    return calibration ? calibration->log_prior : std::vector<double>();
+  if (request.reference_ids.empty()) return std::vector<double>();
+  if (known_prior && known_prior->query_start == request.selection.query_start &&
+      same_place(request.selection, known_prior->blocks))
+    return known_prior->prior;
+  std::vector<std::vector<double>> references;
+  for (const std::vector<int32_t>& ids : request.reference_ids) {
+    pass.truncate(before);
+    DBSA_ASSIGN_OR_RETURN(references.emplace_back(), decode_likelihood(*tree, pass, ids));
   }
+  std::vector<double> prior = scoring->prior(references);
+  known_prior = KnownPrior{request.selection.blocks, request.selection.query_start, prior};
+  return prior;
+}
+
+// Makes the answer of the scores of all labels, or keeps them as evidence.
+void Engine::Impl::take_scores(std::vector<double> scores, Answer& answer,
+                               LabelEvidence* evidence) const {
+  if (evidence != nullptr) {
+    evidence->scores = std::move(scores);
+    return;
+  }
+  scores = log_softmax(scores, temperature());
+  const std::vector<size_t> best = best_two(scores);
+  answer.label = {pool.labels[best[0]].text, scores[best[0]]};
+  if (best.size() > 1) answer.runner_up = AnswerLabel{pool.labels[best[1]].text, scores[best[1]]};
+  if (tree) answer.label_log_probabilities = std::move(scores);
+}
+
+// Under likelihood. query: as of decode.
+Status Engine::Impl::decode_labels(const QueryRequest& request, QueryPass& pass,
+                                   std::span<const int32_t> query, Answer& answer,
+                                   LabelEvidence* evidence) {
+  const auto before = static_cast<int64_t>(query.size() - request.ids.size());
+  DBSA_ASSIGN_OR_RETURN(std::vector<double> sums, decode_likelihood(*tree, pass, query));
+  // The mean over the held-out queries is made of what each of them says.
+  if (evidence == nullptr || scoring->scorer() != LabelScorer::kBatch) {
+    DBSA_ASSIGN_OR_RETURN(const std::vector<double> prior, prior_of(request, pass, before));
+    sums = scoring->scores(sums, prior);
+  }
+  take_scores(std::move(sums), answer, evidence);
+  return {};
+}
+
+// query: the tokens that the pass computes before the answer.
+Status Engine::Impl::decode(const QueryRequest& request, QueryPass& pass,
+                            std::span<const int32_t> query, Answer& answer,
+                            LabelEvidence* evidence) {
+  if (tree) return decode_labels(request, pass, query, answer, evidence);
   if (!trie) {
     std::vector<std::string> stops = settings.decoding.stop;
     stops.push_back(settings.prompt.separator);
@@ -114,6 +160,12 @@ Status Engine::Impl::decode(QueryPass& pass, std::span<const int32_t> query, Ans
                           decode_free(*computing.tokenizer, stops, computing.config.eos_token_ids,
                                       settings.decoding.max_tokens, pass, query));
     answer.label = {generated.text, generated.log_probability};
+    return {};
+  }
+  // A temperature needs all labels.
+  if (evidence != nullptr || temperature() != 1) {
+    DBSA_ASSIGN_OR_RETURN(std::vector<double> scores, score_trie(*trie, pass, query));
+    take_scores(std::move(scores), answer, evidence);
     return {};
   }
   DBSA_ASSIGN_OR_RETURN(const Decision decision, settings.decoding.method == DecodingMethod::kTrie
@@ -160,7 +212,8 @@ Answer Engine::Impl::vote(const Selection& selection) const {
 }
 
 // One attempt. kCorrupt when a plane does not match, kNotFound when the store lacks a block.
-Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, Answer& answer) {
+Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, Answer& answer,
+                                 LabelEvidence* evidence) {
   const Stopwatch loading;
   std::vector<QueryPass::Selected> open;
   if (!settings.recompute) {
@@ -184,15 +237,18 @@ Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, 
     }
   const auto before = static_cast<int64_t>(ids.size());
   ids.insert(ids.end(), request.ids.begin(), request.ids.end());
+  size_t longest = request.ids.size();
+  for (const std::vector<int32_t>& reference : request.reference_ids)
+    longest = std::max(longest, reference.size());
   DBSA_ASSIGN_OR_RETURN(
       QueryPass pass,
       QueryPass::begin(forward, *computing.backend, services, std::move(open),
                        request.selection.query_start - before,
-                       before + static_cast<int64_t>(request.ids.size()) + continuation_tokens(),
+                       before + static_cast<int64_t>(longest) + continuation_tokens(),
                        settings.model.chunk_tokens));
   answer.seconds.prefill += prefilling.seconds();
   const Stopwatch decoding;
-  DBSA_RETURN_IF_ERROR(decode(pass, ids, answer));
+  DBSA_RETURN_IF_ERROR(decode(request, pass, ids, answer, evidence));
   answer.seconds.verify += pass.verify_seconds();
   answer.seconds.prefill += pass.first_seconds();
   answer.seconds.decode =
@@ -246,7 +302,7 @@ Error Engine::Impl::with_sources(Error error) const {
 }
 
 Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& forward,
-                                       Answer& answer) {
+                                       Answer& answer, LabelEvidence* evidence) {
   answer.query_tokens = static_cast<int64_t>(request.ids.size());
   answer.cut_tokens = request.cut_tokens;
   // A repair mends all that is wrong with the selection. To need it again and again means a disk
@@ -255,7 +311,7 @@ Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& for
   constexpr int kAttempts = 4, kAttemptsOfOthers = 64;
   int attempts = 1;
   for (int others = 0;;) {
-    const Status status = answer_once(request, forward, answer);
+    const Status status = answer_once(request, forward, answer, evidence);
     if (status.ok()) return {};
     const ErrorCode code = status.error().code;
     if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound)
@@ -271,7 +327,8 @@ Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& for
   }
 }
 
-Result<Outcome> Engine::Impl::answer(std::string_view text, Forward& forward) {
+Result<Outcome> Engine::Impl::answer(std::string_view text, Forward& forward,
+                                     LabelEvidence* evidence) {
   const QueryContext context = query_context();
   const Stopwatch retrieving;
   QueryRequest request;
@@ -285,10 +342,12 @@ Result<Outcome> Engine::Impl::answer(std::string_view text, Forward& forward) {
     answer.seconds.retrieve = retrieving.seconds();
     const Stopwatch tokenising;
     DBSA_RETURN_IF_ERROR(tokenize_query(context, text, request));
+    if (!request.error) DBSA_RETURN_IF_ERROR(tokenize_references(context, request));
     if (request.error) return Outcome(*std::move(request.error));
     answer.seconds.prefill = tokenising.seconds();
-    DBSA_RETURN_IF_ERROR(answer_with_model(request, forward, answer));
+    DBSA_RETURN_IF_ERROR(answer_with_model(request, forward, answer, evidence));
   }
+  answer.abstained = std::exp(answer.label.log_probability) < settings.decoding.abstain_below;
   for (const SelectedBlock& block : request.selection.blocks)
     answer.blocks.push_back(
         {block.block, block.score, block.start, lengths[static_cast<size_t>(block.block)]});
@@ -305,27 +364,35 @@ Result<Answer> Engine::answer(std::string_view text) {
                std::move(error.message), ""};
 }
 
-std::vector<Result<Outcome>> Engine::answer_together(std::span<const std::string> texts) {
+// evidence: empty, or of each text.
+std::vector<Result<Outcome>> Engine::Impl::answer_together(std::span<const std::string> texts,
+                                                           std::span<LabelEvidence> evidence) {
   std::vector<Result<Outcome>> outcomes(texts.size(), Outcome());
+  const auto answer_one = [&](size_t i, Forward& forward) {
+    outcomes[i] = answer(texts[i], forward, evidence.empty() ? nullptr : &evidence[i]);
+  };
   if (texts.size() == 1) {
-    SingleForward forward(*impl_->computing.model);
-    outcomes.front() = impl_->answer(texts.front(), forward);
+    SingleForward forward(*computing.model);
+    answer_one(0, forward);
     return outcomes;
   }
-  ForwardBatch batch(*impl_->computing.model, impl_->settings.model.chunk_tokens);
-  batch.run_tasks(static_cast<int64_t>(texts.size()), [&](int64_t i) {
-    const auto index = static_cast<size_t>(i);
-    outcomes[index] = impl_->answer(texts[index], batch);
-  });
+  ForwardBatch batch(*computing.model, settings.model.chunk_tokens);
+  batch.run_tasks(static_cast<int64_t>(texts.size()),
+                  [&](int64_t i) { answer_one(static_cast<size_t>(i), batch); });
   return outcomes;
 }
 
-int64_t Engine::batch_size() const {
-  const Settings& settings = impl_->settings;
+std::vector<Result<Outcome>> Engine::answer_together(std::span<const std::string> texts) {
+  return impl_->answer_together(texts, {});
+}
+
+int64_t Engine::Impl::batch_size() const {
   if (settings.model.batch_size > 0) return settings.model.batch_size;
   // Where a query reads its blocks again its rows are many, and a vote has none at all.
   const bool alone = settings.recompute || settings.decoding.method == DecodingMethod::kVote;
   return alone ? 1 : kAutomaticBatch;
 }
+
+int64_t Engine::batch_size() const { return impl_->batch_size(); }
 
 }  // namespace dbsa

@@ -149,7 +149,7 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   log_table(self.settings.data, self.settings.data.demonstrations, self.services);
   DBSA_ASSIGN_OR_RETURN(const DataRows data, read_demonstrations(self.settings.data));
   const std::vector<Example>& demonstrations = data.chosen;
-  DBSA_ASSIGN_OR_RETURN(const LabelRows labels, read_labels(self.settings.data, demonstrations));
+  DBSA_ASSIGN_OR_RETURN(const LabelRows labels, read_labels(self.settings.data, data));
   self.computing.inputs.demonstrations = data.identity;
   self.computing.inputs.labels = labels.identity;
   DBSA_ASSIGN_OR_RETURN(const std::optional<Pool> previous, self.previous_pool());
@@ -175,19 +175,24 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   }
   DBSA_RETURN_IF_ERROR(self.adopt(std::move(built.pool)));
   self.blocks = std::move(built.blocks);
+  DBSA_RETURN_IF_ERROR(self.calibrate(data.held_out, observer, report));
   report.setup_seconds = setup.seconds();
   return report;
 }
 
 const Pool& Engine::pool() const { return impl_->pool; }
 
-Result<EncodeReport> Engine::encode_copy(Pool pool, const EncodeObserver& observer) {
+const std::optional<Calibration>& Engine::calibration() const { return impl_->calibration; }
+
+Result<EncodeReport> Engine::encode_copy(Pool pool, std::optional<Calibration> calibration,
+                                         const EncodeObserver& observer) {
   Impl& self = *impl_;
   DBSA_ASSIGN_OR_RETURN(BuiltPool built, rebuild_pool(self.parts(), std::move(pool)));
   EncodeReport report;
   DBSA_RETURN_IF_ERROR(self.encode(built, observer, report));
   DBSA_RETURN_IF_ERROR(self.adopt(std::move(built.pool)));
   self.blocks = std::move(built.blocks);
+  self.calibration = std::move(calibration);
   return report;
 }
 
@@ -264,13 +269,15 @@ Status Engine::open_pool() {
                  "/retriever/plugin"};
   }
   const int64_t documents = pool->documents(self.settings.retriever.by_demonstration);
-  if (documents == 0) return self.adopt_stored(std::move(pool).value(), path);
-  if (Status loaded = self.plugins->retriever.load(pool->index, documents); !loaded.ok())
+  if (Status loaded =
+          documents == 0 ? Status() : self.plugins->retriever.load(pool->index, documents);
+      !loaded.ok())
     return Error{loaded.error().code,
                  path + ": its retriever index cannot be used: " + loaded.error().message +
                      "; run `dbsa-pipe encode` again",
                  ""};
-  return self.adopt_stored(std::move(pool).value(), path);
+  DBSA_RETURN_IF_ERROR(self.adopt_stored(std::move(pool).value(), path));
+  return self.adopt_calibration();
 }
 
 }  // namespace dbsa

@@ -14,9 +14,11 @@
 #include "host/kv_store.h"
 #include "host/mask_pattern.h"
 #include "host/retriever.h"
+#include "icl/label_scorer.h"
 #include "icl/label_trie.h"
 #include "icl/likelihood_tree.h"
 #include "model/decoder/decoder.h"
+#include "pipeline/answer/calibration.h"
 #include "pipeline/answer/query_pass.h"
 #include "pipeline/answer/query_request.h"
 #include "pipeline/engine.h"
@@ -89,9 +91,18 @@ struct Engine::Impl {
   Pool pool;
   std::vector<EncodeBlock> blocks;  // with plans; of an opened pool only once a repair needs them
   std::vector<int64_t> lengths;
-  std::optional<LabelTrie> trie;       // under trie and greedy_trie
-  std::optional<LikelihoodTree> tree;  // under likelihood
-  std::vector<int64_t> block_of;       // of each document, where single demonstrations are ranked
+  std::optional<LabelTrie> trie;           // under trie and greedy_trie
+  std::optional<LikelihoodTree> tree;      // under likelihood
+  std::optional<LabelScoring> scoring;     // beside it
+  std::optional<Calibration> calibration;  // where needs_calibration(settings)
+  // What the scorer subtracts behind the blocks of the last request; the next may have the same.
+  struct KnownPrior {
+    std::vector<SelectedBlock> blocks;
+    int64_t query_start = 0;
+    std::vector<double> prior;
+  };
+  std::optional<KnownPrior> known_prior;
+  std::vector<int64_t> block_of;  // of each document, where single demonstrations are ranked
 
   Impl(Settings s, host::HostServices& host_services, Computing c, std::unique_ptr<Plugins> p)
       : settings(std::move(s)),
@@ -122,13 +133,33 @@ struct Engine::Impl {
   int64_t continuation_tokens() const;
   int64_t longest_continuation() const;
   Answer vote(const Selection& selection) const;
-  Result<Outcome> answer(std::string_view text, Forward& forward);
+  // evidence: where there is a place for it, it is filled in instead of the answer's label.
+  Result<Outcome> answer(std::string_view text, Forward& forward,
+                         LabelEvidence* evidence = nullptr);
+  std::vector<Result<Outcome>> answer_together(std::span<const std::string> texts,
+                                               std::span<LabelEvidence> evidence);
   Error with_sources(Error error) const;
-  Status answer_with_model(const QueryRequest& request, Forward& forward, Answer& answer);
+  Status answer_with_model(const QueryRequest& request, Forward& forward, Answer& answer,
+                           LabelEvidence* evidence);
   LayerSet layers_reading(const Selection& selection, const SelectedBlock& block) const;
   Result<std::vector<QueryPass::Selected>> open_blocks(const Selection& selection);
-  Status decode(QueryPass& pass, std::span<const int32_t> query, Answer& answer);
-  Status answer_once(const QueryRequest& request, Forward& forward, Answer& answer);
+  Result<std::vector<double>> prior_of(const QueryRequest& request, QueryPass& pass,
+                                       int64_t before);
+  void take_scores(std::vector<double> scores, Answer& answer, LabelEvidence* evidence) const;
+  Status decode_labels(const QueryRequest& request, QueryPass& pass, std::span<const int32_t> query,
+                       Answer& answer, LabelEvidence* evidence);
+  Status decode(const QueryRequest& request, QueryPass& pass, std::span<const int32_t> query,
+                Answer& answer, LabelEvidence* evidence);
+  Status answer_once(const QueryRequest& request, Forward& forward, Answer& answer,
+                     LabelEvidence* evidence);
+  int64_t batch_size() const;
+  double temperature() const;
+  nlohmann::json calibration_identity() const;
+  Result<std::vector<HeldOut>> answer_held_out(std::span<const Example> held_out,
+                                               const EncodeObserver& observer);
+  Status calibrate(std::span<const Example> held_out, const EncodeObserver& observer,
+                   EncodeReport& report);
+  Status adopt_calibration();
   Result<bool> repair(const Selection& selection, Answer& answer);
 };
 

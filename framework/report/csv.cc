@@ -63,6 +63,7 @@ std::string csv_head(const std::set<std::string>& axes, const std::set<std::stri
     row.text(name);
   for (const char* name : {"accuracy_difference", "request_ratio", "setup_ratio"})
     for (const char* end : {"", "_95_low", "_95_high"}) row.text(std::string(name) + end);
+  for (const char* name : {"calibration_error", "calibration_error_by_chance"}) row.text(name);
   for (const std::string& score : scores) row.text("score " + score);
   return row.line();
 }
@@ -93,6 +94,8 @@ std::string csv_line(const Study& study, const ReportGroup& group,
   row.text(group.is_baseline ? "yes" : "no");
   for (const auto* value : {&group.accuracy_difference, &group.request_ratio, &group.setup_ratio})
     row.comparison(*value);
+  row.mean(group.calibration_error);
+  row.mean(group.calibration_error_by_chance);
   for (const std::string& name : scores) {
     const auto score = group.scores.find(name);
     row.mean(score == group.scores.end() ? std::nullopt : std::optional(score->second));

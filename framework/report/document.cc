@@ -89,6 +89,36 @@ ReportSection accuracy_section(const Study& study, const StudyPlots* plots) {
   return section;
 }
 
+// ---- probabilities
+// ----------------------------------------------------------------------------------
+
+std::optional<ReportSection> reliability_section(const Study& study, const StudyPlots* plots) {
+  ReportSection section{3, "Probabilities", {}};
+  add_figures(section, plots ? &plots->reliability : nullptr,
+              "Accuracy against the mean probability of the answers, in ten bins of equal mass; on "
+              "the dashed line probabilities are right.");
+  GroupTable errors(study), risks(study);
+  for (const char* title : {"answers", "calibration error", "by chance"}) errors.column(title);
+  for (int percent = 100; percent > 0; percent -= 10) risks.column(std::to_string(percent) + " %");
+  for (size_t i = 0; i < study.groups.size(); ++i) {
+    const ReportGroup& group = study.groups[i];
+    if (!group.reliability) continue;
+    errors.add(i, {{grouped(static_cast<double>(group.reliability->answers))},
+                   {mean_text(group.calibration_error, 3)},
+                   {mean_text(group.calibration_error_by_chance, 3)}});
+    std::vector<ReportCell> row;
+    for (const CoveragePoint& point : group.risk_coverage)
+      row.push_back({fixed(1 - point.accuracy, 3)});
+    risks.add(i, std::move(row));
+  }
+  if (errors.empty()) return {};
+  section.parts.emplace_back(errors.take());
+  section.parts.emplace_back(
+      "Share of wrong answers where only the likeliest are given, by the share that is given:");
+  section.parts.emplace_back(risks.take());
+  return section;
+}
+
 // ---- time of a request
 // ---------------------------------------------------------------------------
 
@@ -185,6 +215,8 @@ void add_study(const Study& study, const StudyPlots* plots, ReportDocument& docu
   document.sections.push_back({2, repeats ? "Summary" : study.input.title, {study_summary(study)}});
   for (const std::string& note : study.notes) document.sections.back().parts.emplace_back(note);
   document.sections.push_back(accuracy_section(study, plots));
+  if (auto section = reliability_section(study, plots))
+    document.sections.push_back(std::move(*section));
   document.sections.push_back(latency_section(study, plots));
   document.sections.push_back(memory_section(study, plots));
   document.sections.push_back(cost_section(study, plots));

@@ -65,6 +65,36 @@ Summary setup_of(const std::vector<ReportRun>& runs, bool& reused) {
   return *summarize_positive(reused ? all : whole);
 }
 
+void add_confidences(const ReportRun& run, std::vector<Confidence>& answers) {
+  for (const ReportAnswer& answer : run.answers)
+    if (answer.correct && answer.probability)
+      answers.push_back({*answer.probability, *answer.correct});
+}
+
+// The error of each run, not that of all answers together: chance makes less of more answers.
+void fill_reliability(ReportGroup& group) {
+  std::map<const ReportRun*, Reliability> measured;
+  for (const ReportRun& run : group.runs) {
+    std::vector<Confidence> answers;
+    add_confidences(run, answers);
+    if (auto one = measure_reliability(answers)) measured[&run] = *std::move(one);
+  }
+  const auto figure = [&](double Reliability::*field) {
+    return [&measured, field](const ReportRun& run) {
+      const auto found = measured.find(&run);
+      return found == measured.end() ? std::nullopt : std::optional(found->second.*field);
+    };
+  };
+  group.calibration_error = summary_over_draws(group.runs, figure(&Reliability::error));
+  group.calibration_error_by_chance =
+      summary_over_draws(group.runs, figure(&Reliability::error_by_chance));
+  std::vector<Confidence> answers;
+  for (const Draw& draw : draws_of(group.runs, figure(&Reliability::error)))
+    add_confidences(*draw.runs.front(), answers);
+  group.reliability = measure_reliability(answers);
+  group.risk_coverage = risk_coverage(answers);
+}
+
 }  // namespace
 
 QueryValues correct_answers(const Draw& draw) {
@@ -130,6 +160,7 @@ void fill_statistics(ReportGroup& group) {
       const auto it = run.scores.find(name);
       return it == run.scores.end() ? std::nullopt : std::optional(it->second);
     });
+  fill_reliability(group);
   group.request_mean = request_time_of(runs);
   group.request_p50 = time_of(runs, &ReportRun::request_p50);
   group.request_p95 = time_of(runs, &ReportRun::request_p95);

@@ -29,6 +29,8 @@ struct ReportAnswer {
   uint64_t query = 0;
   uint64_t text = 0;  // the same for equal texts, which ask the same however often they stand there
   std::optional<bool> correct;
+  // Of its label; nothing where answering failed, and of free answers.
+  std::optional<double> probability;
   std::optional<double> seconds;  // nothing where answering failed
 };
 

@@ -61,6 +61,23 @@ ordered_json values_to_json(const AxisValues& values) {
   return out;
 }
 
+ordered_json reliability_to_json(const ReportGroup& group) {
+  if (!group.reliability) return nullptr;
+  ordered_json bins = ordered_json::array(), points = ordered_json::array();
+  for (const ReliabilityBin& bin : group.reliability->bins)
+    bins.push_back(
+        {{"answers", bin.answers}, {"confidence", bin.confidence}, {"accuracy", bin.accuracy}});
+  for (const CoveragePoint& point : group.risk_coverage)
+    points.push_back({{"coverage", point.coverage},
+                      {"least_probability", point.least_probability},
+                      {"risk", 1 - point.accuracy}});
+  return {{"answers", group.reliability->answers},
+          {"error", summary_to_json(group.calibration_error, kDraws)},
+          {"error_by_chance", summary_to_json(group.calibration_error_by_chance, kDraws)},
+          {"bins", std::move(bins)},
+          {"risk_coverage", std::move(points)}};
+}
+
 ordered_json group_to_json(const ReportGroup& group) {
   ordered_json scores = ordered_json::object(), stages = ordered_json::object(),
                records = ordered_json::array();
@@ -77,6 +94,7 @@ ordered_json group_to_json(const ReportGroup& group) {
           {"accuracy", summary_to_json(group.accuracy, kDraws)},
           {"macro_f1", summary_to_json(group.macro_f1, kDraws)},
           {"scores", std::move(scores)},
+          {"reliability", reliability_to_json(group)},
           {"request_seconds",
            {{"mean", summary_to_json(group.request_mean, kRuns)},
             {"p50", summary_to_json(group.request_p50, kRuns)},

@@ -30,6 +30,8 @@ struct Plot {
 
 // Accuracy with intervals: lines along the numeric axis, else a row for each group.
 std::vector<Plot> accuracy_plots(const Study& study);
+// Accuracy against probability, in bins, with the line on which they are equal.
+std::vector<Plot> reliability_plots(const Study& study);
 // Mean seconds per request, by stage.
 std::vector<Plot> latency_plots(const Study& study);
 // setup + n x request, against n, with the crossings.

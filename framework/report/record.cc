@@ -122,6 +122,16 @@ void read_answer(const ReportFields& fields, const std::string& at, ReportAnswer
   answer.seconds = fields.number(at + "/seconds/total");
 }
 
+std::optional<double> read_probability(const ReportFields& fields, const std::string& at) {
+  const json* found = fields.find(at + "/log_probability");
+  if (found == nullptr || found->is_null()) return {};
+  constexpr double kMostLogarithm = 1e-6;  // as far above 0 as rounding may take it
+  if (found->is_number() && found->get<double>() <= kMostLogarithm)
+    return std::min(1.0, std::exp(found->get<double>()));
+  fields.wrong(at + "/log_probability", "a number of at most 0, or null");
+  return {};
+}
+
 // A query that could not be answered counts as wrong where the totals count it.
 void count_errors(const ReportFields& fields, ReportRun& run) {
   const auto right_or_wrong = std::count_if(run.answers.begin(), run.answers.end(),
@@ -137,6 +147,8 @@ void count_errors(const ReportFields& fields, ReportRun& run) {
 // Also a hash of what was asked.
 std::string read_answers(const ReportFields& fields, ReportRun& run) {
   const json& queries = fields.array("/queries");
+  const json* method = fields.find("/config/decoding/method");
+  const bool is_free = method != nullptr && *method == "free";
   std::vector<std::string> asked;
   std::map<std::pair<std::string, std::string>, uint64_t> occurrences;  // text, expected label
   int64_t answered = 0;
@@ -153,6 +165,7 @@ std::string read_answers(const ReportFields& fields, ReportRun& run) {
     answer.query = text_number(expected, answer.text + occurrences[{text, expected}]++);
     if (is_error(queries[i])) continue;
     read_answer(fields, at, answer);
+    if (!is_free) answer.probability = read_probability(fields, at);
     run.selected_tokens += fields.number(at + "/tokens/selected");
     ++answered;
   }

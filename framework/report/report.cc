@@ -17,8 +17,10 @@ Status draw(std::vector<Plot>& plots, const std::string& prefix, const std::stri
 }  // namespace
 
 Result<StudyPlots> draw_plots(const Study& study, const std::string& prefix) {
-  StudyPlots plots{accuracy_plots(study), latency_plots(study), cost_plots(study), kv_plots(study)};
+  StudyPlots plots{accuracy_plots(study), reliability_plots(study), latency_plots(study),
+                   cost_plots(study), kv_plots(study)};
   DBSA_RETURN_IF_ERROR(draw(plots.accuracy, prefix + "a", "Accuracy"));
+  DBSA_RETURN_IF_ERROR(draw(plots.reliability, prefix + "r", "Accuracy against probability"));
   DBSA_RETURN_IF_ERROR(draw(plots.latency, prefix + "l", "Time of a request by stage"));
   DBSA_RETURN_IF_ERROR(draw(plots.cost, prefix + "c", "Total time against requests"));
   DBSA_RETURN_IF_ERROR(draw(plots.kv, prefix + "k", "Keys and values against tokens"));

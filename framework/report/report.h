@@ -21,7 +21,7 @@ namespace dbsa {
 inline constexpr int kReportSchemaVersion = 2;
 
 struct StudyPlots {
-  std::vector<Plot> accuracy, latency, cost, kv;
+  std::vector<Plot> accuracy, reliability, latency, cost, kv;
 };
 
 // By gnuplot; ids in the SVGs begin with `prefix`. kEnvironment, see run_gnuplot.

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "icl/reliability.h"
 #include "report/input.h"
 #include "report/statistics.h"
 
@@ -30,6 +31,11 @@ struct ReportGroup {
   int64_t draws = 0;
   std::optional<Summary> accuracy, macro_f1;
   std::map<std::string, Summary> scores;
+  // Of the records' answers: expected calibration errors, and what only chance makes of them.
+  std::optional<Summary> calibration_error, calibration_error_by_chance;
+  // Of the answers of a run of each draw, all together.
+  std::optional<Reliability> reliability;
+  std::vector<CoveragePoint> risk_coverage;
   Summary request_mean, request_p50, request_p95;
   std::array<double, kStages.size()> stages = {};
   Summary setup;              // of runs that found nothing in the store, where there are some

@@ -65,25 +65,30 @@ std::string lead_text(const Report& report) {
 }
 
 ReportSection method_section() {
-  return {2,
-          "How the figures are made",
-          {"A group holds runs that differ only in their draw: in which demonstrations were drawn "
-           "and how they are dealt into blocks. Data, model, tokenizer, queries, labels, plugins "
-           "with their revisions and all settings that answers depend on are the same. Runs of "
-           "one draw count as one, with their mean. Accuracy is the mean over draws; s.d. is "
-           "their standard deviation (n - 1).",
-           "The 95 % intervals cover the choice of demonstrations and the choice of queries: "
-           "draws and queries are a crossed layout, from which the variances of draws, of queries "
-           "and of the rest are estimated. With fewer than three draws an interval covers only "
-           "the choice of queries. For an accuracy it is Wilson's, with the number of independent "
-           "answers that would vary as much; for a difference it is Newcombe's, made from both "
-           "accuracies' intervals and the correlation of their means over the draws and queries "
-           "that both groups have; for a time or a ratio it is Student's t on a logarithmic "
-           "scale. Macro-F1 and other scores have no interval.",
-           "Times are means over runs of what each record gives: the mean, median and 95th "
-           "percentile of its requests. Setup is all that comes before the first request, of runs "
-           "that found nothing in the store. Total time is setup + n x mean request. A ratio is "
-           "that of the means over runs with equal seeds."}};
+  return {
+      2,
+      "How the figures are made",
+      {"A group holds runs that differ only in their draw: in which demonstrations were drawn "
+       "and how they are dealt into blocks. Data, model, tokenizer, queries, labels, plugins "
+       "with their revisions and all settings that answers depend on are the same. Runs of "
+       "one draw count as one, with their mean. Accuracy is the mean over draws; s.d. is "
+       "their standard deviation (n - 1).",
+       "The 95 % intervals cover the choice of demonstrations and the choice of queries: "
+       "draws and queries are a crossed layout, from which the variances of draws, of queries "
+       "and of the rest are estimated. With fewer than three draws an interval covers only "
+       "the choice of queries. For an accuracy it is Wilson's, with the number of independent "
+       "answers that would vary as much; for a difference it is Newcombe's, made from both "
+       "accuracies' intervals and the correlation of their means over the draws and queries "
+       "that both groups have; for a time or a ratio it is Student's t on a logarithmic "
+       "scale. Macro-F1 and other scores have no interval.",
+       "The calibration error is the mean, by answers, of |accuracy - mean probability| over ten "
+       "bins of equal mass, of each run with a label, and their mean over draws; beside it what "
+       "a model with perfectly calibrated probabilities would show on average at that number of "
+       "answers. Bins and shares of wrong answers are of the answers of all draws together.",
+       "Times are means over runs of what each record gives: the mean, median and 95th "
+       "percentile of its requests. Setup is all that comes before the first request, of runs "
+       "that found nothing in the store. Total time is setup + n x mean request. A ratio is "
+       "that of the means over runs with equal seeds."}};
 }
 
 std::string study_summary(const Study& study) {

@@ -70,7 +70,8 @@ TEST_F(JournalTest, AStoppedRunContinuesAndItsRecordIsTheUndisturbedOne) {
                    "{\"text\": \"\", \"label\": \"alpha\"}\n" + workspace_.read("queries.jsonl"));
   edit_pipeline("[selection]", "[decoding]\nmethod = \"trie\"\n[selection]");
   for (const std::string method : {"trie", "likelihood"}) {
-    if (method == "likelihood") edit_pipeline("\"trie\"", "\"likelihood\"");
+    if (method == "likelihood")
+      edit_pipeline("\"trie\"", "\"likelihood\"\nscorer = \"pmi\"\nabstain_below = 0.26");
     std::filesystem::remove_all(path("store"));
     ASSERT_EQ(cli({"run", pipeline, "--quiet"}).exit_code, 2);
     EXPECT_EQ(journal(), "") << "it goes with the record";

@@ -197,7 +197,7 @@ TEST_F(EngineTest, ACopyOfAPoolAnswersAsThePoolThatItCopies) {
   auto quantised = open(int8);
   ASSERT_TRUE(quantised->engine().encode(false, {}).ok());
   auto copy = open({});
-  const auto copied = copy->engine().encode_copy(quantised->engine().pool(), {});
+  const auto copied = copy->engine().encode_copy(quantised->engine().pool(), {}, {});
   ASSERT_TRUE(copied.ok()) << copied.error().message;
   EXPECT_EQ(copied->blocks_encoded, kBlocks);
   const Told told = ask(copy->engine());

@@ -122,6 +122,7 @@ const std::map<std::string, KeyRow>& framework_keys() {
       {"data.label_field", {"l", kShape}},
       {"data.delimiter", {";", kShape}},
       {"data.demonstration_count", {5, kShape}},
+      {"data.held_out", {5, kShape}},
       {"data.query_count", {5, kAnswers}},
       {"data.seed", {5, kSeed}},
       {"data.on_error", {"fail", kNothing}},
@@ -156,6 +157,11 @@ const std::map<std::string, KeyRow>& framework_keys() {
       {"decoding.method", {"likelihood", kAnswers}},
       {"decoding.max_tokens", {5, kAnswers}},
       {"decoding.stop", {json::array({"x"}), kAnswers}},
+      {"decoding.scorer", {"pmi", kAnswers, {{"decoding", {{"method", "likelihood"}}}}}},
+      {"decoding.content_free", {json::array({"x"}), kAnswers}},
+      {"decoding.temperature", {2.0, kAnswers}},
+      {"decoding.fit_temperature", {true, kAnswers, {{"data", {{"held_out", 5}}}}}},
+      {"decoding.abstain_below", {0.5, kAnswers}},
       {"output.directory", {"elsewhere", kNothing}},
   };
   return rows;

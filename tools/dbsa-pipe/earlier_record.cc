@@ -20,6 +20,10 @@ json outcome_of(json& query) {
   for (const char* part : {"label", "error"})
     if (const auto found = query.find(part); found != query.end())
       outcome[part] = std::move(*found);
+  // An answer that was withheld is still the same or another one.
+  if (const auto withheld = query.find("abstained_label");
+      withheld != query.end() && withheld->is_string())
+    outcome["label"] = std::move(*withheld);
   return outcome;
 }
 

@@ -49,6 +49,37 @@ Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
   return walk.decision();
 }
 
+Result<std::vector<double>> score_trie(const LabelTrie& trie, QueryPass& pass,
+                                       std::span<const int32_t> query) {
+  std::vector<double> logits(static_cast<size_t>(trie.size()), 0.0);
+  std::vector<int32_t> row_of(static_cast<size_t>(trie.size()), -1);
+  std::vector<TreeToken> rows;
+  std::vector<int32_t> asking;  // nodes
+  for (int32_t node = 0; node < trie.size(); ++node) {
+    const LabelTrie::Node& at = trie.node(node);
+    if (at.label_count < 2) continue;  // nothing branches behind it
+    if (node > 0) {
+      row_of[static_cast<size_t>(node)] = static_cast<int32_t>(rows.size());
+      rows.push_back({at.token, row_of[static_cast<size_t>(at.parent)], at.depth - 1});
+    }
+    if (trie.is_branching(node)) asking.push_back(node);
+  }
+  std::vector<std::vector<int32_t>> tokens;
+  for (const int32_t node : asking) tokens.push_back(tokens_of_children(trie, node));
+  std::vector<QueryPass::TreeAsk> asks;
+  for (size_t i = 0; i < asking.size(); ++i)
+    asks.push_back({row_of[static_cast<size_t>(asking[i])], tokens[i]});
+  size_t answered = 0;
+  DBSA_RETURN_IF_ERROR(pass.extend(
+      query, rows, asks, [&](const QueryPass::TreeAsk&, const host::TokenScores& scores) {
+        const std::span<const int32_t> children = trie.children(asking[answered++]);
+        for (size_t i = 0; i < children.size(); ++i)
+          logits[static_cast<size_t>(children[i])] = scores.values[i];
+        return Status();
+      }));
+  return label_log_probabilities(trie, logits);
+}
+
 Result<Decision> decode_greedily(const LabelTrie& trie, QueryPass& pass,
                                  std::span<const int32_t> query) {
   const int64_t before = pass.length();

@@ -18,12 +18,16 @@
 
 namespace dbsa {
 
-// All three append the query's ids to the pass.
+// All four append the query's ids to the pass.
 
 // The likeliest label and the second likeliest (BestFirstWalk). Each request of the walk is one
 // pass over its tokens, the first one together with the query.
 Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
                                    std::span<const int32_t> query);
+
+// The log-probability of every label, [labels], as both walks have it, in one pass.
+Result<std::vector<double>> score_trie(const LabelTrie& trie, QueryPass& pass,
+                                       std::span<const int32_t> query);
 
 // Walks the label trie greedily (GreedyWalk). Each branching node that is looked at costs one pass
 // over the tokens that lead to it from the nearest node already computed.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "icl/dataset.h"
 #include "icl/prompt.h"
 #include "pipeline/pool/pool_builder.h"
 
@@ -170,6 +171,23 @@ Status tokenize_query(const QueryContext& context, std::string_view text, QueryR
   if (context.settings.data.truncate != Truncate::kNone)
     DBSA_RETURN_IF_ERROR(cut_text(context, end, text, request));
   if (excess(context, request) > 0) request.error = too_long(context, tokens, over);
+  return {};
+}
+
+Status tokenize_references(const QueryContext& context, QueryRequest& request) {
+  for (const std::string& text : reference_texts(context.settings.decoding)) {
+    QueryRequest reference;
+    reference.selection = request.selection;
+    DBSA_RETURN_IF_ERROR(tokenize_query(context, text, reference));
+    if (reference.error) {
+      request.error =
+          ItemError{reference.error->fault,
+                    "the query " + quote_for_message(text) +
+                        " that decoding.scorer compares with: " + reference.error->message};
+      return {};
+    }
+    request.reference_ids.push_back(std::move(reference.ids));
+  }
   return {};
 }
 

@@ -33,8 +33,9 @@ struct QueryContext {
 
 struct QueryRequest {
   Selection selection;
-  std::vector<int32_t> ids;  // of the query, its prompt's words included
-  int64_t cut_tokens = 0;    // of the text, as data.truncate says
+  std::vector<int32_t> ids;                         // of the query, its prompt's words included
+  int64_t cut_tokens = 0;                           // of the text, as data.truncate says
+  std::vector<std::vector<int32_t>> reference_ids;  // of reference_texts, likewise
   // The text's own fault: kPlugin, kNotTokenizable, kTooLong. Then the rest is not filled in.
   std::optional<ItemError> error;
 };
@@ -50,6 +51,10 @@ Status select_for_query(const QueryContext& context, std::string_view text, Quer
 // that is too long is cut from the side that data.truncate names, by whole tokens of the text,
 // until it fits; the prompt's own words stay.
 Status tokenize_query(const QueryContext& context, std::string_view text, QueryRequest& request);
+
+// Makes the tokens of the queries that the scorer looks at besides, behind the same blocks. One
+// that does not fit is an error of the request.
+Status tokenize_references(const QueryContext& context, QueryRequest& request);
 
 // The block that each demonstration of a pool stands in, from 0; a prefix block does not count.
 std::vector<int64_t> blocks_of_demonstrations(const Pool& pool);

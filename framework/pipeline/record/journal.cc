@@ -52,7 +52,9 @@ AnswerLabel read_label(const json& value) {
 // Throws what nlohmann throws.
 Answer read_answer(const json& value) {
   Answer answer;
-  answer.label = read_label(value);
+  answer.abstained = value.at("label").is_null();
+  answer.label = {value.at(answer.abstained ? "abstained_label" : "label").get<std::string>(),
+                  number(value.at("log_probability"))};
   if (!value.at("runner_up").is_null()) answer.runner_up = read_label(value.at("runner_up"));
   for (const json& score : value.at("label_log_probabilities"))
     answer.label_log_probabilities.push_back(number(score));

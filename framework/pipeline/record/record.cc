@@ -154,6 +154,85 @@ Interval accuracy_interval_of(const RunRecord& record, const Scores& scores) {
   return accuracy_interval(scores.accuracy, cells)->interval;
 }
 
+// What is known of the answers' probabilities.
+std::vector<Confidence> confidences(const RunRecord& record) {
+  std::vector<Confidence> answers;
+  if (record.free_decoding) return answers;
+  for (const QueryRecord& query : record.queries)
+    if (!query.error && !query.query.label.empty())
+      answers.push_back({std::exp(query.answer.label.log_probability),
+                         is_right(query.query, query.answer.label.text)});
+  return answers;
+}
+
+std::optional<Abstention> abstention_of(const RunRecord& record) {
+  const auto decoding = record.config.find("decoding");
+  const double below = decoding == record.config.end() ? 0 : decoding->value("abstain_below", 0.0);
+  if (below == 0) return {};
+  Abstention found{below, 0, 0, {}};
+  int64_t answered = 0;
+  for (const QueryRecord& query : record.queries) {
+    if (query.error) continue;
+    ++answered;
+    if (query.answer.abstained) {
+      ++found.abstained;
+    } else if (!query.query.label.empty()) {
+      ++found.rest.count;
+      found.rest.correct += is_right(query.query, query.answer.label.text) ? 1 : 0;
+    }
+  }
+  if (answered > 0)
+    found.coverage =
+        static_cast<double>(answered - found.abstained) / static_cast<double>(answered);
+  if (found.rest.count > 0)
+    found.rest.accuracy =
+        static_cast<double>(found.rest.correct) / static_cast<double>(found.rest.count);
+  found.rest.accuracy_95 = wilson_interval(found.rest.correct, found.rest.count);
+  return found;
+}
+
+ordered_json reliability_to_json(const std::optional<Reliability>& reliability) {
+  if (!reliability) return nullptr;
+  ordered_json bins = ordered_json::array();
+  for (const ReliabilityBin& bin : reliability->bins)
+    bins.push_back({{"answers", bin.answers},
+                    {"low", bin.low},
+                    {"high", bin.high},
+                    {"confidence", bin.confidence},
+                    {"accuracy", bin.accuracy}});
+  return {{"answers", reliability->answers},
+          {"error", reliability->error},
+          {"error_by_chance", reliability->error_by_chance},
+          {"bins", std::move(bins)}};
+}
+
+ordered_json risk_coverage_to_json(const std::vector<CoveragePoint>& points) {
+  if (points.empty()) return nullptr;
+  ordered_json out = ordered_json::array();
+  for (const CoveragePoint& point : points)
+    out.push_back({{"coverage", point.coverage},
+                   {"answers", point.answers},
+                   {"least_probability", point.least_probability},
+                   {"accuracy", point.accuracy},
+                   {"risk", 1 - point.accuracy}});
+  return out;
+}
+
+ordered_json abstention_to_json(const std::optional<Abstention>& abstention) {
+  if (!abstention) return nullptr;
+  const Scores& rest = abstention->rest;
+  const bool scored = rest.count > 0;
+  return {
+      {"below", abstention->below},
+      {"abstained", abstention->abstained},
+      {"coverage", abstention->coverage},
+      {"labelled", rest.count},
+      {"correct", scored ? ordered_json(rest.correct) : ordered_json(nullptr)},
+      {"accuracy", scored ? ordered_json(rest.accuracy) : ordered_json(nullptr)},
+      {"accuracy_95", scored ? ordered_json::array({rest.accuracy_95.low, rest.accuracy_95.high})
+                             : ordered_json(nullptr)}};
+}
+
 std::string formatted(std::time_t time, const char* pattern) {
   std::tm parts = {};
   ::gmtime_r(&time, &parts);
@@ -196,6 +275,10 @@ RunTotals run_totals(const RunRecord& record) {
   totals.scores = score_answers(expected, predicted);
   totals.scores.accuracy_95 = accuracy_interval_of(record, totals.scores);
   if (texts.count() > 0) totals.text_scores = texts.scores();
+  const std::vector<Confidence> answers = confidences(record);
+  totals.reliability = measure_reliability(answers);
+  totals.risk_coverage = risk_coverage(answers);
+  totals.abstention = abstention_of(record);
   const auto& queries = record.queries;
   totals.request = percentiles_of(queries, [](const AnswerTimings& t) { return t.total(); });
   totals.retrieve = percentiles_of(queries, [](const AnswerTimings& t) { return t.retrieve; });
@@ -229,8 +312,17 @@ ordered_json encode_to_json(const EncodeReport& report) {
           {"demonstrations_hash", report.demonstrations_hash},
           {"blocks_hash", report.blocks_hash},
           {"dealt_at_once", report.dealt_at_once},
+          {"calibration", calibration_to_json(report)},
           {"setup_seconds", report.setup_seconds},
           {"encode_seconds", report.encode_seconds}};
+}
+
+ordered_json calibration_to_json(const EncodeReport& report) {
+  if (!report.calibration) return nullptr;
+  const Calibration& made = *report.calibration;
+  return {{"temperature", made.temperature}, {"held_out", made.held_out},
+          {"answered", made.answered},       {"error_before", made.error_before},
+          {"error_after", made.error_after}, {"reused", report.calibration_reused}};
 }
 
 ordered_json item_error_to_json(const ItemError& error) {
@@ -245,7 +337,9 @@ ordered_json answer_to_json(const Answer& answer) {
                       {"start", block.start},
                       {"tokens", block.tokens}});
   const AnswerTimings& t = answer.seconds;
-  return {{"label", answer.label.text},
+  const std::string& label = answer.label.text;
+  return {{"label", answer.abstained ? ordered_json(nullptr) : ordered_json(label)},
+          {"abstained_label", answer.abstained ? ordered_json(label) : ordered_json(nullptr)},
           {"log_probability", number_or_null(answer.label.log_probability)},
           {"runner_up", label_to_json(answer.runner_up)},
           {"label_log_probabilities", scores_to_json(answer.label_log_probabilities)},
@@ -283,6 +377,9 @@ ordered_json totals_to_json(const RunRecord& record, const RunTotals& totals) {
                            : ordered_json(nullptr);
   out["macro_f1"] = scored ? ordered_json(scores.macro_f1) : ordered_json(nullptr);
   out["text_scores"] = text_scores_to_json(totals.text_scores);
+  out["reliability"] = reliability_to_json(totals.reliability);
+  out["risk_coverage"] = risk_coverage_to_json(totals.risk_coverage);
+  out["abstention"] = abstention_to_json(totals.abstention);
   out["setup_seconds"] = record.encode.setup_seconds;
   out["answer_seconds"] = record.answer_seconds;
   out["request_seconds"] = percentiles_to_json(totals.request);

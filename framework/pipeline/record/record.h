@@ -14,6 +14,7 @@
 
 #include "icl/dataset.h"
 #include "icl/metrics.h"
+#include "icl/reliability.h"
 #include "icl/text_metrics.h"
 #include "icl/validity.h"
 #include "pipeline/engine.h"
@@ -67,6 +68,14 @@ struct Percentiles {
   double mean = 0, p50 = 0, p95 = 0;  // seconds
 };
 
+// Answers that decoding.abstain_below withholds, and what the others are worth.
+struct Abstention {
+  double below = 0;
+  int64_t abstained = 0;
+  double coverage = 0;  // share of the answers that are given
+  Scores rest;          // of given answers with a label; counts only, without macro-F1
+};
+
 struct RunTotals {
   Scores scores;               // over queries with a label, errors as wrong; scores.count may be 0
   int64_t answered = 0;        // queries without an error
@@ -74,7 +83,12 @@ struct RunTotals {
   int64_t unknown_labels = 0;  // queries with a label that the pool does not have
   int64_t labels_covered = 0;  // labels of the pool that a query expects
   std::optional<TextScores> text_scores;  // over the same; free decoding only
-  Percentiles request;                    // AnswerTimings::total()
+  // Over answered queries with a label; not under free decoding. Abstained answers count by their
+  // withheld label.
+  std::optional<Reliability> reliability;
+  std::vector<CoveragePoint> risk_coverage;
+  std::optional<Abstention> abstention;  // where decoding.abstain_below is above 0
+  Percentiles request;                   // AnswerTimings::total()
   Percentiles retrieve, load, verify, prefill, decode, repair;
   int64_t blocks_encoded = 0;
   int64_t blocks_reused = 0;
@@ -85,6 +99,7 @@ RunTotals run_totals(const RunRecord& record);
 
 // Without the assignment, which is as long as the pool.
 nlohmann::ordered_json encode_to_json(const EncodeReport& report);
+nlohmann::ordered_json calibration_to_json(const EncodeReport& report);
 // {"code": "too_long", "message": "..."}
 nlohmann::ordered_json item_error_to_json(const ItemError& error);
 // Without the query: label, log-probabilities, blocks, tokens, seconds.

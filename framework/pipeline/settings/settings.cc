@@ -22,6 +22,7 @@ DataSettings read_data(const nlohmann::json& table) {
           table.at("text_field"),
           table.at("label_field"),
           table.at("demonstration_count"),
+          table.at("held_out"),
           table.at("query_count"),
           table.at("seed"),
           delimiter == "auto" ? '\0' : delimiter.front(),
@@ -83,6 +84,21 @@ DecodingMethod decoding_method(const std::string& name) {
                                  : DecodingMethod::kVote;
 }
 
+LabelScorer label_scorer(const std::string& name) {
+  return name == "sum"          ? LabelScorer::kSum
+         : name == "per_token"  ? LabelScorer::kPerToken
+         : name == "per_byte"   ? LabelScorer::kPerByte
+         : name == "pmi"        ? LabelScorer::kPmi
+         : name == "contextual" ? LabelScorer::kContextual
+                                : LabelScorer::kBatch;
+}
+
+DecodingSettings read_decoding(const nlohmann::json& table) {
+  return {decoding_method(table.at("method")), table.at("max_tokens"),   table.at("stop"),
+          label_scorer(table.at("scorer")),    table.at("content_free"), table.at("temperature"),
+          table.at("fit_temperature"),         table.at("abstain_below")};
+}
+
 // One column cannot be both the question and its answer.
 Status check_fields(const DataSettings& data) {
   if (field_key(data.text_field) != field_key(data.label_field)) return {};
@@ -108,12 +124,79 @@ Status check_vote(const Settings& settings) {
                "/decoding/method"};
 }
 
+Error decoding_fault(const std::string& key, const std::string& what) {
+  return {ErrorCode::kConfig, "decoding." + key + ": " + what, "/decoding/" + key};
+}
+
+// Only likelihood has a score of every label to work on.
+Status check_scorer(const Settings& settings, const nlohmann::json& table) {
+  const DecodingSettings& decoding = settings.decoding;
+  if (decoding.scorer == LabelScorer::kSum) return {};
+  const std::string name = quote_for_message(table.at("scorer").get<std::string>());
+  if (decoding.method != DecodingMethod::kLikelihood)
+    return decoding_fault("scorer", name + " needs the likelihood of every label, which method = " +
+                                        table.at("method").dump() +
+                                        " does not have; write method = \"likelihood\", or leave "
+                                        "scorer out");
+  if (decoding.scorer == LabelScorer::kContextual && decoding.content_free.empty())
+    return decoding_fault(
+        "content_free",
+        "scorer = \"contextual\" needs at least one text, got none; leave the key "
+        "out for \"\", \"N/A\" and \"[MASK]\"");
+  if (decoding.scorer == LabelScorer::kBatch && settings.data.held_out == 0)
+    return decoding_fault("scorer",
+                          name +
+                              " divides by the mean over held-out demonstrations, and none are "
+                              "held out; write e.g. data.held_out = 100");
+  return {};
+}
+
+Status check_temperature(const Settings& settings, const nlohmann::json& table) {
+  const DecodingSettings& decoding = settings.decoding;
+  const std::string key = decoding.fit_temperature ? "fit_temperature" : "temperature";
+  if (!decoding.fit_temperature && decoding.temperature == 1) return {};
+  if (decoding.method != DecodingMethod::kTrie && decoding.method != DecodingMethod::kLikelihood)
+    return decoding_fault(key, "method = " + table.at("method").dump() +
+                                   " has no temperature; write method = \"trie\" or "
+                                   "\"likelihood\", or leave " +
+                                   key + " out");
+  if (!decoding.fit_temperature) return {};
+  if (decoding.temperature != 1)
+    return decoding_fault("fit_temperature",
+                          "decoding.temperature = " + table.at("temperature").dump() +
+                              " is given, too; leave one of them out");
+  if (settings.data.held_out == 0)
+    return decoding_fault("fit_temperature",
+                          "is fitted on held-out demonstrations, and none are held out; write e.g. "
+                          "data.held_out = 100");
+  return {};
+}
+
+Status check_abstention(const Settings& settings) {
+  if (settings.decoding.abstain_below == 0 || settings.decoding.method != DecodingMethod::kFree)
+    return {};
+  return decoding_fault(
+      "abstain_below",
+      "with method = \"free\" the probability is that of one wording of an answer "
+      "among all texts; write another method, or leave abstain_below out");
+}
+
 }  // namespace
 
 bool is_zero_shot(const SelectionRule& rule) { return rule.count == 0; }
 
 bool uses_stored_kv(const Settings& settings) {
   return !settings.recompute && settings.decoding.method != DecodingMethod::kVote;
+}
+
+bool needs_calibration(const Settings& settings) {
+  return settings.decoding.fit_temperature || settings.decoding.scorer == LabelScorer::kBatch;
+}
+
+std::vector<std::string> reference_texts(const DecodingSettings& decoding) {
+  if (decoding.scorer == LabelScorer::kPmi) return {""};
+  if (decoding.scorer == LabelScorer::kContextual) return decoding.content_free;
+  return {};
 }
 
 Result<Settings> read_settings(const nlohmann::json& resolved) {
@@ -132,13 +215,15 @@ Result<Settings> read_settings(const nlohmann::json& resolved) {
     DBSA_ASSIGN_OR_RETURN(settings.selection, read_selection(resolved.at("selection")));
     settings.recompute = resolved.at("selection").at("recompute");
     const nlohmann::json& decoding = resolved.at("decoding");
-    settings.decoding = {decoding_method(decoding.at("method")), decoding.at("max_tokens"),
-                         decoding.at("stop")};
+    settings.decoding = read_decoding(decoding);
     settings.output_directory = resolved.at("output").at("directory");
     settings.store_path = resolved.at("kv_store").value("path", "");
     DBSA_RETURN_IF_ERROR(check_fields(settings.data));
     DBSA_RETURN_IF_ERROR(check_recompute(settings));
     DBSA_RETURN_IF_ERROR(check_vote(settings));
+    DBSA_RETURN_IF_ERROR(check_scorer(settings, decoding));
+    DBSA_RETURN_IF_ERROR(check_temperature(settings, decoding));
+    DBSA_RETURN_IF_ERROR(check_abstention(settings));
     return settings;
   } catch (const nlohmann::json::exception& e) {
     return Error{ErrorCode::kInvalidArgument,

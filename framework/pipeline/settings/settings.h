@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "icl/label_scorer.h"
 #include "icl/selection.h"
 #include "pipeline/encode/encode_plan.h"
 
@@ -38,6 +39,7 @@ struct DataSettings {
   std::string text_field;
   std::string label_field;
   int64_t demonstration_count = 0;  // 0: all
+  int64_t held_out = 0;             // of the drawn demonstrations, not in the pool
   int64_t query_count = 0;          // 0: all
   uint64_t seed = 0;
   char delimiter = '\0';                // of .csv and .tsv files; '\0': by their headers
@@ -81,6 +83,11 @@ struct DecodingSettings {
   DecodingMethod method = DecodingMethod::kTrie;
   int64_t max_tokens = 0;         // kFree
   std::vector<std::string> stop;  // besides the separator; kFree
+  LabelScorer scorer = LabelScorer::kSum;
+  std::vector<std::string> content_free;  // kContextual
+  double temperature = 1;                 // unless it is fitted
+  bool fit_temperature = false;
+  double abstain_below = 0;  // a probability; 0: never
 };
 
 struct Settings {
@@ -104,6 +111,12 @@ bool is_zero_shot(const SelectionRule& rule);
 
 // Whether queries are answered from stored keys and values at all.
 bool uses_stored_kv(const Settings& settings);
+
+// Whether answers need what is measured on the held-out demonstrations.
+bool needs_calibration(const Settings& settings);
+
+// Texts behind whose queries labels are scored, too, for each request: see label_scorer.h.
+std::vector<std::string> reference_texts(const DecodingSettings& decoding);
 
 // resolved: a whole configuration with defaults filled in and paths absolute. kConfig for values
 // that do not go together.

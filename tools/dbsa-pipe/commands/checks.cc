@@ -21,12 +21,14 @@ Result<CheckedData> check_data(const Settings& settings) {
   const DataSettings& data = settings.data;
   CheckedData checked;
   ErrorList faults;
+  DataRows rows;
   Result<DataRows> demonstrations = read_demonstrations(data);
   if (demonstrations.ok())
-    checked.demonstrations = std::move(demonstrations->chosen);
+    rows = std::move(demonstrations).value();
   else
     faults.add(demonstrations.error());
-  Result<LabelRows> labels = read_labels(data, checked.demonstrations);
+  Result<LabelRows> labels = read_labels(data, rows);
+  checked.demonstrations = std::move(rows.chosen);
   if (!labels.ok()) faults.add(labels.error());
   if (labels.ok()) checked.labels = std::move(labels->labels);
   if (!data.queries.empty()) {
@@ -117,9 +119,10 @@ std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved) 
     const char* other;
     const char* value;
   };
-  static constexpr std::array<Key, 6> kKeys = {
+  static constexpr std::array<Key, 7> kKeys = {
       {{"/decoding/max_tokens", "/decoding/method", "free"},
        {"/decoding/stop", "/decoding/method", "free"},
+       {"/decoding/content_free", "/decoding/scorer", "contextual"},
        {"/embedding/path", "/embedding/method", "sentence_transformer"},
        {"/embedding/layer", "/embedding/method", "llm_hidden"},
        {"/retriever/block_score", "/retriever/unit", "demonstration"},

@@ -17,7 +17,7 @@
 namespace dbsa::cli {
 
 struct CheckedData {
-  std::vector<Example> demonstrations;  // drawn
+  std::vector<Example> demonstrations;  // drawn, without those that are held out
   std::vector<Row> queries;             // that run would answer, those with an error included
   std::string query_rows;               // QueryRows::identity
   std::vector<std::string> labels;      // to choose from

@@ -14,7 +14,9 @@ namespace {
 CommandLine encode_command_line() {
   CommandLine line({"encode", "PIPELINE", "Encode a pool of demonstrations into the store.",
                     "States what it takes, computes the KV of the blocks that the store lacks, and "
-                    "publishes\nthe pool for `dbsa-pipe query`. Ctrl-C stops cleanly; running it "
+                    "publishes\nthe pool for `dbsa-pipe query`. Where decoding.fit_temperature or "
+                    "decoding.scorer = \"batch\"\nneed it, the demonstrations of data.held_out are "
+                    "answered and the result is kept. Ctrl-C stops cleanly; running it "
                     "again goes on from there.",
                     "dbsa-pipe encode pipeline.toml\n"
                     "dbsa-pipe encode pipeline.toml --regroup --json"});

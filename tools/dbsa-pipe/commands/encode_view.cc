@@ -1,5 +1,8 @@
 #include "commands/encode_view.h"
 
+#include <array>
+#include <cstdio>
+
 #include "terminal/units.h"
 
 namespace dbsa::cli {
@@ -28,11 +31,37 @@ EncodeObserver EncodeView::observer() {
     last_ = progress;
     if (progress_) progress_->update(progress.tokens_done, progress.tokens_total);
   };
+  observer.calibrating = [this](int64_t done, int64_t total) {
+    progress_.reset();
+    if (!calibrating_) calibrating_.emplace(terminal_, "calibrating ", "held-out demonstrations");
+    calibrating_->update(done, total);
+  };
   return observer;
 }
 
+namespace {
+
+// "calibrated temperature 2.31; expected calibration error 0.26, now 0.03, on 500 held-out ..."
+std::string calibration_line(const EncodeReport& report) {
+  const Calibration& made = *report.calibration;
+  std::array<char, 128> text = {};
+  std::snprintf(text.data(), text.size(),
+                "calibrated temperature %.3f, calibration error %.3f (%.3f before) on ",
+                made.temperature, made.error_after, made.error_before);
+  return text.data() + counted(made.answered, "held-out demonstration") +
+         (report.calibration_reused ? ", found in the store" : "");
+}
+
+}  // namespace
+
 void EncodeView::finish(const EncodeReport& report) {
+  show_encoded(report);
+  if (report.calibration) terminal_.note(calibration_line(report));
+}
+
+void EncodeView::show_encoded(const EncodeReport& report) {
   progress_.reset();
+  calibrating_.reset();
   if (report.estimate.blocks == 0) {
     terminal_.note("encoded    nothing to encode: the query alone is the prompt");
     return;

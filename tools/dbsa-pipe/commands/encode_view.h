@@ -22,8 +22,11 @@ class EncodeView {
   std::string stopped_message(bool kept) const;
 
  private:
+  void show_encoded(const EncodeReport& report);
+
   Terminal& terminal_;
   std::optional<Progress> progress_;
+  std::optional<Progress> calibrating_;
   EncodeProgress last_;
 };
 

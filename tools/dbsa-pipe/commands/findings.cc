@@ -141,6 +141,7 @@ Status check_requests(const Settings& settings, const CheckedModel& model,
     if (retriever != nullptr) DBSA_RETURN_IF_ERROR(select_for_query(context, text, request));
     if (embeds_queries) request.error = embedding_error(settings, model, text);
     if (!request.error && is_read) DBSA_RETURN_IF_ERROR(tokenize_query(context, text, request));
+    if (!request.error && is_read) DBSA_RETURN_IF_ERROR(tokenize_references(context, request));
     findings.truncated += request.cut_tokens > 0 ? 1 : 0;
     if (!request.error) {
       errors.add_answer();

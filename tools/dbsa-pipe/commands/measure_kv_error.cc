@@ -47,8 +47,9 @@ Result<KvError> measure_kv_error(Session& session, Pool pool, const RunRecord& r
   DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
                         Engine::open(resolved, session.registry(), session.services()));
   EncodeView view(terminal);
-  DBSA_ASSIGN_OR_RETURN(const EncodeReport encoded,
-                        engine->encode_copy(std::move(pool), view.observer()));
+  DBSA_ASSIGN_OR_RETURN(
+      const EncodeReport encoded,
+      engine->encode_copy(std::move(pool), record.encode.calibration, view.observer()));
   view.finish(encoded);
 
   const auto most = static_cast<size_t>(engine->settings().model.kv_error_queries);

@@ -4,6 +4,7 @@
 // answered as they come, those that are there together. At a terminal, lines are texts.
 #include <unistd.h>
 
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -37,8 +38,11 @@ CommandLine query_command_line() {
        "data.label_field\n(\"label\"), and anything under \"id\", which is passed through. At a "
        "terminal each line is a text.\nUp to model.batch_size lines that are already waiting are "
        "answered in one batch.\n\nThe pool must have been encoded (`dbsa-pipe encode` or "
-       "`run`) with the same settings.\nOne line a query: label, tab, log-probability; with --json "
-       "one JSON object a query.\nA line that cannot be answered (it is no query, or its text is "
+       "`run`) with the same settings.\nOne line a query: label, tab, log-probability (natural "
+       "logarithm, after decoding.scorer and the\ntemperature); an answer below "
+       "decoding.abstain_below has its label withheld behind a second tab,\nand an empty one "
+       "before the first. With --json one JSON object a query.\nA line that cannot be answered (it "
+       "is no query, or its text is "
        "too "
        "long ...) gets an empty line and a\nmessage on standard error, with --json an object with "
        "\"line\" and \"error\" {\"code\", \"message\"}; the\nothers are answered, and the exit "
@@ -55,6 +59,27 @@ CommandLine query_command_line() {
 }
 
 std::string percent(double log_probability) { return human_ratio(std::exp(log_probability)); }
+
+// What the percentage of an answer says.
+std::string meaning_of_percent(const Engine& engine) {
+  const DecodingSettings& decoding = engine.settings().decoding;
+  if (decoding.method == DecodingMethod::kFree) return "of the text among all texts";
+  if (decoding.method == DecodingMethod::kVote)
+    return "of the chosen demonstrations that have the label";
+  std::string text =
+      "of the probability of all " +
+      counted(static_cast<int64_t>(engine.pool().labels.size()), "label") +
+      (decoding.method == DecodingMethod::kLikelihood ? ", by their likelihoods" : ", by tokens");
+  if (decoding.scorer != LabelScorer::kSum) text += " after decoding.scorer";
+  const std::optional<Calibration>& calibration = engine.calibration();
+  const double temperature = calibration ? calibration->temperature : decoding.temperature;
+  std::array<char, 48> number = {};
+  std::snprintf(number.data(), number.size(), "; temperature %.3g", temperature);
+  if (decoding.fit_temperature || temperature != 1) text += number.data();
+  if (decoding.fit_temperature)
+    text += ", fitted on " + counted(calibration->answered, "held-out demonstration");
+  return text;
+}
 
 // The id comes first, byte for byte as it was given.
 void print_object(const Query& query, const ordered_json& rest, Terminal& terminal) {
@@ -86,25 +111,36 @@ void print_json(const Query& query, const Answer& answer, const std::vector<std:
 void print_plain(const Answer& answer, Terminal& terminal) {
   char number[32];
   std::snprintf(number, sizeof number, "%.6f", answer.label.log_probability);
-  terminal.out(visible_text(answer.label.text) + "\t" + number);
+  const std::string label = visible_text(answer.label.text);
+  terminal.out((answer.abstained ? "" : label) + "\t" + number +
+               (answer.abstained ? "\t" + label : ""));
+}
+
+// The label, or that it is withheld.
+std::string answer_text(const Answer& answer, Terminal& terminal) {
+  const std::string label = visible_text(answer.label.text);
+  if (!answer.abstained) return terminal.out_style(Style::kBold, label);
+  return terminal.out_style(Style::kYellow, "abstained") + " (" + label + ")";
 }
 
 void print_line(const Query& query, const Answer& answer, Terminal& terminal) {
-  std::string line = terminal.out_style(Style::kBold, visible_text(answer.label.text)) + "  " +
-                     percent(answer.label.log_probability) + "  " +
-                     terminal.out_style(Style::kDim, human_seconds(answer.seconds.total()));
+  std::string line = answer_text(answer, terminal) + "  " + percent(answer.label.log_probability) +
+                     "  " + terminal.out_style(Style::kDim, human_seconds(answer.seconds.total()));
   const std::string& expected = query.example.label;
   if (!expected.empty() && !is_right(query.example, answer.label.text))
     line += terminal.out_style(Style::kYellow, "  expected " + visible_text(expected));
   terminal.out(line);
 }
 
-void print_full(const Answer& answer, Terminal& terminal) {
-  const auto labelled = [&](const AnswerLabel& label) {
-    return visible_text(label.text) + "  (" + percent(label.log_probability) + ")";
+void print_full(const Answer& answer, const Engine& engine, Terminal& terminal) {
+  const auto percent_of = [](const AnswerLabel& label) {
+    return "  (" + percent(label.log_probability) + ")";
   };
-  terminal.out("label      " + terminal.out_style(Style::kBold, labelled(answer.label)));
-  if (answer.runner_up) terminal.out("runner-up  " + labelled(*answer.runner_up));
+  terminal.out("label      " + answer_text(answer, terminal) + percent_of(answer.label));
+  if (answer.runner_up)
+    terminal.out("runner-up  " + visible_text(answer.runner_up->text) +
+                 percent_of(*answer.runner_up));
+  terminal.out("(percent)  " + meaning_of_percent(engine));
   std::string blocks;
   for (const AnswerBlock& block : answer.blocks)
     blocks += (blocks.empty() ? "" : ", ") + std::to_string(block.block);
@@ -224,7 +260,9 @@ class LineAnswers {
 
 Status answer_lines(Engine& engine, Session& session, const CommandLine& line, Terminal& terminal) {
   const bool typed = ::isatty(STDIN_FILENO) != 0;
-  if (typed) terminal.note("Type a text and Enter; Ctrl-D ends.");
+  if (typed)
+    terminal.note("Type a text and Enter; Ctrl-D ends. The percentage is " +
+                  meaning_of_percent(engine) + ".");
   InputLines input(STDIN_FILENO, kMaxRecordBytes,
                    [&session] { return session.services().cancelled(); });
   LineAnswers answers(engine, line.has("json"), terminal);
@@ -290,7 +328,7 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   if (line.has("json"))
     print_json(query, answer, engine->labels(), terminal);
   else if (terminal.out_is_terminal())
-    print_full(answer, terminal);
+    print_full(answer, *engine, terminal);
   else
     print_plain(answer, terminal);
   return {};

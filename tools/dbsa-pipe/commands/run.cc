@@ -27,7 +27,11 @@ CommandLine run_command_line() {
        "answered: the same command continues.\nA query that cannot be answered (its "
        "text is empty, too long, not UTF-8 ...) gets an error in the\nrecord and counts "
        "as wrong; the others are answered, and the exit code is 2. With\n"
-       "data.on_error = \"fail\" the first one ends the run.",
+       "data.on_error = \"fail\" the first one ends the run.\nThe summary has the expected "
+       "calibration error of the answers' probabilities (after decoding.scorer\nand the "
+       "temperature) over ten bins of equal mass, beside that of a calibrated model with as many\n"
+       "answers. With decoding.abstain_below answers that are less likely are withheld and "
+       "counted.",
        "dbsa-pipe run pipelines/quickstart.toml\n"
        "dbsa-pipe run --record runs/pipeline-20260131T120000Z.json\n"
        "dbsa-pipe run pipeline.toml --set selection.ratio=0.5 --json"});
@@ -76,6 +80,31 @@ void print_items(const RunRecord& record, const RunTotals& totals, Terminal& ter
                  counted_queries(queries) + ", which count as wrong");
 }
 
+// How far the probabilities of the answers can be believed.
+void print_confidence(const RunTotals& totals, Terminal& terminal) {
+  std::array<char, 160> text;
+  if (totals.reliability) {
+    const Reliability& measured = *totals.reliability;
+    std::snprintf(text.data(), text.size(),
+                  "calibration  %.4f expected calibration error; a calibrated model: %.4f",
+                  measured.error, measured.error_by_chance);
+    terminal.out(text.data());
+  }
+  if (!totals.abstention) return;
+  const Abstention& abstention = *totals.abstention;
+  std::string line = "abstained    " + human_count(abstention.abstained) + " of " +
+                     counted(totals.answered, "answer");
+  std::snprintf(text.data(), text.size(), ", below %g", abstention.below);
+  line += text.data();
+  if (abstention.rest.count > 0) {
+    std::snprintf(text.data(), text.size(), "; accuracy of the rest %.4f (95 %%: %.4f to %.4f)",
+                  abstention.rest.accuracy, abstention.rest.accuracy_95.low,
+                  abstention.rest.accuracy_95.high);
+    line += text.data();
+  }
+  terminal.out(line);
+}
+
 void print_text_scores(const TextScores& scores, Terminal& terminal) {
   std::array<char, 64> text;
   const auto row = [&](const char* name, double score) {
@@ -101,6 +130,7 @@ void print_summary(const RunRecord& record, const RunTotals& totals, const std::
   terminal.out("");
   print_scores(totals.scores, terminal);
   if (totals.text_scores) print_text_scores(*totals.text_scores, terminal);
+  print_confidence(totals, terminal);
   print_items(record, totals, terminal);
   terminal.out("setup        " + human_seconds(record.encode.setup_seconds) + "  (" +
                counted(totals.blocks_encoded, "block") + " encoded, " +

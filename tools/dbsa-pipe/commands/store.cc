@@ -305,6 +305,7 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
     dropped = static_cast<int64_t>(before.size()) - static_cast<int64_t>(stats.blocks);
     remove_leftovers(target.path() + "/pools");
     remove_leftovers(target.path() + "/weights");
+    remove_leftovers(target.path() + "/calibrations");
     const Leftovers still = store_leftovers(target.path());
     left.files = std::max<int64_t>(0, left.files - still.files);
     left.bytes -= std::min(left.bytes, still.bytes);

@@ -21,7 +21,7 @@ Result<uint64_t> bytes_in(const std::string& store_path) {
        entry.increment(failed)) {
     std::error_code gone;
     const fs::path name = entry->path().filename();
-    if (entry.depth() == 0 && (name == "pools" || name == "weights"))
+    if (entry.depth() == 0 && (name == "pools" || name == "weights" || name == "calibrations"))
       entry.disable_recursion_pending();
     else if (!entry->is_symlink(gone) && entry->is_regular_file(gone))
       if (const uint64_t size = entry->file_size(gone); !gone) bytes += size;

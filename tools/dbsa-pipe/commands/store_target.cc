@@ -144,7 +144,7 @@ Leftovers store_leftovers(const std::string& store_path) {
   // Packs that are being filled are locked by their writers, too (plugins/kv_store/hdf5).
   const auto is_temporary_pack = [](std::string_view name) { return name.starts_with("writing-"); };
   Leftovers all = count_leftovers(store_path + "/packs", is_temporary_pack);
-  for (const char* folder : {"/pools", "/weights"}) {
+  for (const char* folder : {"/pools", "/weights", "/calibrations"}) {
     const Leftovers left = count_leftovers(store_path + folder);
     all.files += left.files;
     all.bytes += left.bytes;

@@ -1,0 +1,131 @@
+#include "pipeline/answer/calibration.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "config/json_text.h"
+#include "config/read_file.h"
+#include "icl/reliability.h"
+#include "icl/temperature.h"
+
+namespace dbsa {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr int kCalibrationVersion = 1;
+constexpr uint64_t kMaxCalibrationBytes = uint64_t{64} << 20;
+
+// Of answers at a temperature.
+double error_at(std::span<const ScoredAnswer> answers, double temperature) {
+  std::vector<Confidence> confidences;
+  for (const ScoredAnswer& answer : answers) {
+    const std::vector<double> scores = log_softmax(answer.scores, temperature);
+    confidences.push_back(
+        {std::exp(*std::max_element(scores.begin(), scores.end())), answer.right});
+  }
+  const std::optional<Reliability> measured = measure_reliability(confidences);
+  return measured ? measured->error : 0;
+}
+
+Error unsound(const std::string& name, const std::string& what) {
+  return Error{ErrorCode::kCorrupt,
+               name + ": not a sound calibration: " + what +
+                   "; remove the file and run `dbsa-pipe encode` again (stored blocks are reused)",
+               ""};
+}
+
+// Throws what nlohmann throws.
+Calibration read_fields(const json& value) {
+  Calibration calibration;
+  calibration.temperature = value.at("temperature").get<double>();
+  calibration.log_prior = value.at("log_prior").get<std::vector<double>>();
+  calibration.held_out = value.at("held_out").get<int64_t>();
+  calibration.answered = value.at("answered").get<int64_t>();
+  calibration.error_before = value.at("error_before").get<double>();
+  calibration.error_after = value.at("error_after").get<double>();
+  return calibration;
+}
+
+std::string fault_of(const Calibration& calibration, size_t labels) {
+  const auto is_share = [](double value) { return value >= 0 && value <= 1; };
+  if (!(calibration.temperature >= kLeastTemperature &&
+        calibration.temperature <= kMostTemperature))
+    return "its temperature is out of range";
+  if (!calibration.log_prior.empty() && calibration.log_prior.size() != labels)
+    return "it has " + std::to_string(calibration.log_prior.size()) + " labels, expected " +
+           std::to_string(labels);
+  for (const double value : calibration.log_prior)
+    if (!(std::isfinite(value) && value <= 1e-6)) return "a label's mean probability is above 1";
+  if (calibration.answered < 1 || calibration.held_out < calibration.answered)
+    return "its counts do not agree";
+  if (!is_share(calibration.error_before) || !is_share(calibration.error_after))
+    return "an error is no share";
+  return "";
+}
+
+}  // namespace
+
+Calibration make_calibration(const LabelScoring* scoring, const TemperatureRule& rule,
+                             std::span<const HeldOut> held_out) {
+  Calibration calibration;
+  if (scoring != nullptr) {
+    std::vector<std::vector<double>> sums;
+    for (const HeldOut& one : held_out) sums.push_back(one.evidence.scores);
+    calibration.log_prior = scoring->prior(sums);
+  }
+  std::vector<ScoredAnswer> answers;
+  for (const HeldOut& one : held_out) {
+    std::vector<double> scores = scoring != nullptr
+                                     ? scoring->scores(one.evidence.scores, calibration.log_prior)
+                                     : one.evidence.scores;
+    const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
+    answers.push_back({std::move(scores), best == one.label});
+  }
+  calibration.temperature = rule.fit ? fit_temperature(answers) : rule.temperature;
+  calibration.answered = static_cast<int64_t>(held_out.size());
+  calibration.error_before = error_at(answers, 1);
+  calibration.error_after = error_at(answers, calibration.temperature);
+  return calibration;
+}
+
+std::string calibration_path(const std::string& store_path, const std::string& identity) {
+  return store_path + "/calibrations/" + identity.substr(0, 16) + ".json";
+}
+
+std::string calibration_text(const Calibration& calibration, const std::string& identity) {
+  const ordered_json out = {
+      {"calibration", kCalibrationVersion},       {"identity", identity},
+      {"temperature", calibration.temperature},   {"log_prior", calibration.log_prior},
+      {"held_out", calibration.held_out},         {"answered", calibration.answered},
+      {"error_before", calibration.error_before}, {"error_after", calibration.error_after}};
+  return out.dump(1) + "\n";
+}
+
+Result<Calibration> parse_calibration(std::string_view text, const std::string& name,
+                                      const std::string& identity, size_t labels) {
+  json value;
+  if (parse_json(text, value) || !value.is_object()) return unsound(name, "it is no JSON object");
+  if (value.value("calibration", json()) != kCalibrationVersion)
+    return unsound(name, "it is of another version");
+  if (value.value("identity", json()) != identity)
+    return unsound(name, "it is that of another pool or other settings");
+  try {
+    Calibration calibration = read_fields(value);
+    if (const std::string fault = fault_of(calibration, labels); !fault.empty())
+      return unsound(name, fault);
+    return calibration;
+  } catch (const json::exception&) {
+    return unsound(name, "a field is missing or not of its type");
+  }
+}
+
+Result<Calibration> read_calibration(const std::string& path, const std::string& identity,
+                                     size_t labels) {
+  DBSA_ASSIGN_OR_RETURN(const FileText file, read_file(path, kMaxCalibrationBytes));
+  return parse_calibration(file.text, path, identity, labels);
+}
+
+}  // namespace dbsa

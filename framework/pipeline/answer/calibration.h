@@ -1,0 +1,64 @@
+// What a pool's held-out demonstrations (data.held_out) say of the probabilities of answers: the
+// temperature (decoding.fit_temperature), and the labels' mean probabilities (decoding.scorer =
+// "batch"). They are answered once. The result lies in the store, as
+// `<store>/calibrations/<16 digits>.json` with a hash of all that it depends on, and is safe to
+// delete.
+#pragma once
+
+#include <dbsa/sdk/result.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "icl/label_scorer.h"
+
+namespace dbsa {
+
+struct Calibration {
+  double temperature = 1;
+  std::vector<double> log_prior;  // [labels] under `batch`, see label_scorer.h; else empty
+  int64_t held_out = 0;           // demonstrations
+  int64_t answered = 0;           // of these, the ones that could be; it is made of them
+  // Expected calibration errors over the held-out answers, see reliability.h: with temperature 1
+  // and with this one.
+  double error_before = 0, error_after = 0;
+  bool operator==(const Calibration&) const = default;
+};
+
+// What the model says of all labels behind a query, [labels]. likelihood: the scorer's scores, the
+// log-likelihoods under `batch`; trie: log-probabilities at temperature 1.
+struct LabelEvidence {
+  std::vector<double> scores;
+};
+
+// A held-out demonstration that could be answered.
+struct HeldOut {
+  LabelEvidence evidence;
+  int32_t label = 0;  // the right one
+};
+
+// temperature: what it is where `fit` is false.
+struct TemperatureRule {
+  bool fit = false;
+  double temperature = 1;
+};
+// held_out: at least one. scoring: of `batch`; nullptr: scores are taken as they are. `held_out` of
+// the result is not filled in.
+Calibration make_calibration(const LabelScoring* scoring, const TemperatureRule& rule,
+                             std::span<const HeldOut> held_out);
+
+// identity: 32 hexadecimal digits.
+std::string calibration_path(const std::string& store_path, const std::string& identity);
+std::string calibration_text(const Calibration& calibration, const std::string& identity);
+// kCorrupt for text that calibration_text did not write, or wrote for another identity or number of
+// labels; `name` stands for the file.
+Result<Calibration> parse_calibration(std::string_view text, const std::string& name,
+                                      const std::string& identity, size_t labels);
+// The same of the file at the path; kNotFound when there is none.
+Result<Calibration> read_calibration(const std::string& path, const std::string& identity,
+                                     size_t labels);
+
+}  // namespace dbsa

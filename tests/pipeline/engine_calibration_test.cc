@@ -1,0 +1,375 @@
+// data.held_out and decoding.fit_temperature: what is held out, what is fitted, and that it is
+// kept.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <set>
+
+#include "icl/temperature.h"
+#include "pipeline/answer/calibration.h"
+#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/oracle_labels.h"
+
+namespace dbsa {
+namespace {
+
+constexpr int kHeldOut = 24;
+
+class CalibrationTest : public EngineTest {
+ protected:
+  // A pool of as many demonstrations as EngineTest's, and kHeldOut that are held out.
+  void SetUp() override {
+    EngineTest::SetUp();
+    for (int i = 0; i < kHeldOut; ++i)
+      add_demonstration(static_cast<size_t>(i),
+                        "remark " + std::to_string(i) + " on topic " + std::to_string(i % 4),
+                        i % 4);
+    write_demonstrations();
+  }
+
+  static EngineHarness::Overrides fitted(const std::string& method,
+                                         EngineHarness::Overrides more = {}) {
+    EngineHarness::Overrides settings = held(method, std::move(more));
+    settings.push_back({"decoding.fit_temperature", "true"});
+    return settings;
+  }
+  static EngineHarness::Overrides held(const std::string& method,
+                                       EngineHarness::Overrides more = {}) {
+    for (const auto& setting : settings_of({"self", 0, 0}, false)) more.push_back(setting);
+    more.push_back({"data.held_out", std::to_string(kHeldOut)});
+    more.push_back({"decoding.method", "\"" + method + "\""});
+    return more;
+  }
+
+  Calibration calibration_of(const EngineHarness::Overrides& settings) const {
+    const EncodeReport report = encode(settings);
+    if (!report.calibration) throw std::runtime_error("no calibration");
+    return *report.calibration;
+  }
+
+  std::vector<std::filesystem::path> files() const {
+    std::vector<std::filesystem::path> found;
+    std::error_code none;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(workspace_.path("store/calibrations"), none))
+      found.push_back(entry.path());
+    return found;
+  }
+};
+
+TEST_F(CalibrationTest, TheHeldOutAreNotInThePoolAndTheirLabelsAre) {
+  auto harness = open(fitted("likelihood"));
+  const auto report = harness->engine().encode(false, {});
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ(report->estimate.demonstrations, kBlocks * kBlockSize);
+  const auto rows = read_demonstrations(harness->engine().settings().data);
+  ASSERT_TRUE(rows.ok());
+  ASSERT_EQ(rows->held_out.size(), static_cast<size_t>(kHeldOut));
+  std::set<int64_t> lines;
+  for (const std::vector<int64_t>& block : report->assignment)
+    lines.insert(block.begin(), block.end());
+  EXPECT_EQ(lines.size(), static_cast<size_t>(kBlocks * kBlockSize));
+  for (const Example& example : rows->held_out) EXPECT_FALSE(lines.contains(example.line));
+  EXPECT_EQ(report->labels.size(), 4u);
+
+  // The seed decides which.
+  DataSettings other = harness->engine().settings().data;
+  EXPECT_EQ(read_demonstrations(other)->held_out, rows->held_out);
+  other.seed = 9;
+  EXPECT_NE(read_demonstrations(other)->held_out, rows->held_out);
+}
+
+TEST_F(CalibrationTest, SomeDemonstrationsMustStayInThePool) {
+  const std::string all = std::to_string(kHeldOut + kBlocks * kBlockSize);
+  const auto refused = open({{"data.held_out", all}})->engine().encode(false, {});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kConfig);
+  EXPECT_EQ(refused.error().config_pointer, "/data/held_out");
+  EXPECT_EQ(refused.error().message, "data.held_out: must be below the number of demonstrations, " +
+                                         all + ", got " + all +
+                                         "; hold fewer of them out of the pool");
+}
+
+// The loss that is to be least, of what the oracle says of every label.
+TEST_F(CalibrationTest, NoTemperatureSaysBetterWhichAnswersAreRight) {
+  const auto oracle = reference::OracleModel::load(workspace_.path("model"));
+  ASSERT_TRUE(oracle.ok());
+  const auto tokenizer = Tokenizer::load(workspace_.path("model"));
+  for (const std::string method : {"likelihood", "trie"}) {
+    const Calibration made = calibration_of(fitted(method));
+    EXPECT_EQ(made.held_out, kHeldOut);
+    EXPECT_EQ(made.answered, kHeldOut);
+    auto harness = open(held(method));
+    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+    const Pool& pool = harness->engine().pool();
+    std::vector<LabelTokens> tokens;
+    std::vector<std::string> names;
+    for (const PoolLabel& label : pool.labels) {
+      tokens.push_back(label.tokens);
+      names.push_back(label.text);
+    }
+    const LabelTrie trie = *LabelTrie::build(tokens, names);
+    std::vector<std::pair<std::vector<double>, bool>> answers;  // scores; whether it is right
+    int right = 0;
+    for (const Example& example :
+         read_demonstrations(harness->engine().settings().data)->held_out) {
+      const auto told = harness->engine().answer(example.text);
+      ASSERT_TRUE(told.ok());
+      OraclePrompt prompt;
+      for (const AnswerBlock& block : told->blocks)
+        prompt.pieces.push_back(pool.blocks[static_cast<size_t>(block.block)].token_ids);
+      prompt.query = *(*tokenizer)->encode("query: " + example.text + "\nintent:");
+      prompt.piece_sees = [](size_t, size_t) { return false; };
+      prompt.query_sees = [](size_t) { return true; };
+      std::vector<double> scores;
+      if (method == "trie")
+        scores = oracle_trie_log_probabilities(*oracle, prompt, trie);
+      else
+        for (const LabelTokens& label : tokens)
+          scores.push_back(oracle_log_likelihood(*oracle, prompt, label));
+      const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
+      EXPECT_EQ(names[static_cast<size_t>(best)], told->label.text);
+      answers.emplace_back(scores, told->label.text == example.label);
+      right += answers.back().second ? 1 : 0;
+    }
+    std::cout << method << ": " << made.temperature << ", " << right << " right\n";
+    const auto loss = [&](double temperature) {
+      double total = 0;
+      for (const auto& [scores, is_right] : answers) {
+        const double best = *std::max_element(scores.begin(), scores.end());
+        double sum = 0;
+        for (const double score : scores) sum += std::exp((score - best) / temperature);
+        total -= std::log(is_right ? 1 / sum : 1 - 1 / sum);
+      }
+      return total;
+    };
+    // The engine's scores are not the oracle's to the last digit: kLabelTolerance says how far, and
+    // no slope of -log p or -log (1 - p) by a score is steeper than 1 / T.
+    const double slack = 2 * kHeldOut * kLabelTolerance / std::min(1.0, made.temperature);
+    for (double temperature = 0.1; temperature <= kMostTemperature; temperature *= 1.05)
+      EXPECT_GE(loss(temperature), loss(made.temperature) - slack) << method << " " << temperature;
+  }
+}
+
+TEST_F(CalibrationTest, AFittedTemperatureIsTheOneThatAnswersHave) {
+  for (const std::string method : {"likelihood", "trie"}) {
+    auto harness = open(fitted(method));
+    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+    const double temperature = harness->engine().calibration()->temperature;
+    auto given = open(held(method, {{"decoding.temperature", nlohmann::json(temperature).dump()}}));
+    ASSERT_TRUE(given->engine().encode(false, {}).ok());
+    EXPECT_EQ(ask(harness->engine()), ask(given->engine())) << method;
+    auto plain = open(held(method));
+    ASSERT_TRUE(plain->engine().encode(false, {}).ok());
+    EXPECT_FALSE(ask(harness->engine()) == ask(plain->engine())) << method;
+    EXPECT_FALSE(plain->engine().calibration().has_value());
+  }
+}
+
+// All of the labels' probabilities to the power of 1 / T, which sum to one.
+TEST_F(CalibrationTest, ATemperatureOfATrieIsOfTheLabelsProbabilities) {
+  const auto oracle = reference::OracleModel::load(workspace_.path("model"));
+  const auto tokenizer = Tokenizer::load(workspace_.path("model"));
+  for (const char* temperature : {"0.2", "3.0"}) {
+    auto plain = open(held("trie"));
+    ASSERT_TRUE(plain->engine().encode(false, {}).ok());
+    auto harness = open(held("trie", {{"decoding.temperature", temperature}}));
+    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+    const Pool& pool = harness->engine().pool();
+    std::vector<LabelTokens> tokens;
+    std::vector<std::string> names;
+    for (const PoolLabel& label : pool.labels) {
+      tokens.push_back(label.tokens);
+      names.push_back(label.text);
+    }
+    const LabelTrie trie = *LabelTrie::build(tokens, names);
+    for (const std::string text : {"something about topic 1", "question b"}) {
+      const auto told = harness->engine().answer(text);
+      ASSERT_TRUE(told.ok()) << told.error().message;
+      const auto before = plain->engine().answer(text);
+      EXPECT_EQ(told->label.text, before->label.text);
+      EXPECT_EQ(told->runner_up->text, before->runner_up->text);
+      OraclePrompt prompt;
+      for (const AnswerBlock& block : told->blocks)
+        prompt.pieces.push_back(pool.blocks[static_cast<size_t>(block.block)].token_ids);
+      prompt.query = *(*tokenizer)->encode("query: " + text + "\nintent:");
+      prompt.piece_sees = [](size_t, size_t) { return false; };
+      prompt.query_sees = [](size_t) { return true; };
+      std::vector<double> expected = oracle_trie_log_probabilities(*oracle, prompt, trie);
+      double sum = 0;
+      for (double& score : expected) {
+        score /= std::stod(temperature);
+        sum += std::exp(score);
+      }
+      std::sort(expected.begin(), expected.end(), std::greater<>());
+      const double tolerance = 2 * kLabelTolerance / std::min(1.0, std::stod(temperature));
+      EXPECT_NEAR(told->label.log_probability, expected[0] - std::log(sum), tolerance);
+      EXPECT_NEAR(told->runner_up->log_probability, expected[1] - std::log(sum), tolerance);
+    }
+  }
+}
+
+// Answered once; then found by every engine on the pool, with the answers of the first.
+TEST_F(CalibrationTest, IsKeptInTheStore) {
+  const EngineHarness::Overrides settings = fitted("trie");
+  auto first = open(settings);
+  int64_t answered = 0;
+  EncodeObserver observer;
+  observer.calibrating = [&](int64_t done, int64_t) { answered = done; };
+  auto report = first->engine().encode(false, observer);
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_FALSE(report->calibration_reused);
+  EXPECT_EQ(answered, kHeldOut);
+  EXPECT_EQ(files().size(), 1u);
+  const Told told = ask(first->engine());
+
+  auto second = open(settings);
+  const auto again = second->engine().encode(false, {});
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->calibration_reused);
+  EXPECT_EQ(again->calibration, report->calibration);
+  EXPECT_EQ(ask(second->engine()), told);
+
+  auto opened = open(settings);
+  ASSERT_TRUE(opened->engine().open_pool().ok());
+  EXPECT_EQ(opened->engine().calibration(), report->calibration);
+  EXPECT_EQ(ask(opened->engine()), told);
+
+  // What no probability depends on needs no other.
+  for (const auto& [key, value] : EngineHarness::Overrides{{"decoding.abstain_below", "0.5"},
+                                                           {"data.query_count", "2"},
+                                                           {"model.chunk_tokens", "7"},
+                                                           {"model.batch_size", "3"}}) {
+    EngineHarness::Overrides same = settings;
+    same.push_back({key, value});
+    EXPECT_TRUE(encode(same).calibration_reused) << key;
+  }
+  for (const auto& [key, value] : EngineHarness::Overrides{{"selection.ratio", "0.9"},
+                                                           {"selection.order", "\"reversed\""},
+                                                           {"decoding.method", "\"likelihood\""},
+                                                           {"data.seed", "4"}}) {
+    EngineHarness::Overrides other = settings;
+    other.push_back({key, value});
+    EXPECT_FALSE(encode(other).calibration_reused) << key;
+  }
+}
+
+TEST_F(CalibrationTest, BatchesMakeTheSameOne) {
+  const Calibration one = calibration_of(fitted("trie", {{"kv_store.path", "\"a\""}}));
+  EXPECT_EQ(calibration_of(fitted("trie", {{"kv_store.path", "\"b\""}, {"model.batch_size", "5"}})),
+            one);
+}
+
+TEST_F(CalibrationTest, WithoutOneAPoolIsNotAnsweredFrom) {
+  encode(held("trie"));
+  const auto opened = open(fitted("trie"))->engine().open_pool();
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, ErrorCode::kConfig);
+  EXPECT_EQ(opened.error().config_pointer, "/decoding/fit_temperature");
+  EXPECT_NE(opened.error().message.find("decoding.fit_temperature: this pool's held-out "
+                                        "demonstrations were not answered with these settings ("),
+            std::string::npos)
+      << opened.error().message;
+  EXPECT_NE(opened.error().message.find("run `dbsa-pipe encode`"), std::string::npos);
+}
+
+TEST_F(CalibrationTest, ADamagedOneIsMadeAgainAndNotAnsweredFrom) {
+  const EngineHarness::Overrides settings = fitted("likelihood");
+  const Calibration made = calibration_of(settings);
+  const std::filesystem::path file = files().at(0);
+  workspace_.write("store/calibrations/" + file.filename().string(), "{\"calibration\": 1}");
+  const Status refused = open(settings)->engine().open_pool();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(refused.error().message,
+            file.string() +
+                ": not a sound calibration: it is that of another pool or other settings; remove "
+                "the file and run `dbsa-pipe encode` again (stored blocks are reused)");
+  auto harness = open(settings);
+  const auto report = harness->engine().encode(false, {});
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_FALSE(report->calibration_reused);
+  EXPECT_EQ(report->calibration, made);
+  ASSERT_FALSE(harness->warnings().empty());
+  EXPECT_TRUE(harness->warnings()[0].ends_with("it is made again now")) << harness->warnings()[0];
+  EXPECT_TRUE(open(settings)->engine().open_pool().ok());
+}
+
+TEST_F(CalibrationTest, IsMadeOfTheHeldOutThatCanBeAnswered) {
+  std::string lines = workspace_.read("demonstrations.jsonl"), text;
+  for (int i = 0; i < 400; ++i) text += "word ";
+  workspace_.write("labels.jsonl", "{\"label\": \"topic 9\"}\n");
+  // One in a pool that is read again for each query may be longer than the model's positions.
+  lines += nlohmann::json{{"text", text}, {"label", "topic 1"}}.dump() + "\n";
+  workspace_.write("demonstrations.jsonl", lines);
+  for (int seed = 0; seed < 40; ++seed) {
+    auto harness = open(fitted("likelihood", {{"data.seed", std::to_string(seed)}}));
+    const auto rows = read_demonstrations(harness->engine().settings().data);
+    if (std::none_of(rows->held_out.begin(), rows->held_out.end(),
+                     [&](const Example& example) { return example.text == text; }))
+      continue;
+    const auto report = harness->engine().encode(false, {});
+    ASSERT_TRUE(report.ok()) << report.error().message;
+    EXPECT_EQ(report->calibration->held_out, kHeldOut);
+    EXPECT_EQ(report->calibration->answered, kHeldOut - 1);
+    return;
+  }
+  FAIL() << "the long one was never held out";
+}
+
+TEST_F(CalibrationTest, AnAnswerBelowTheThresholdIsWithheld) {
+  auto harness = open(held("likelihood"));
+  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+  const auto plain = harness->engine().answer("something about topic 1");
+  ASSERT_TRUE(plain.ok());
+  EXPECT_FALSE(plain->abstained);
+  const double probability = std::exp(plain->label.log_probability);
+  for (const double change : {-1e-6, 1e-6}) {
+    auto strict = open(held(
+        "likelihood", {{"decoding.abstain_below", nlohmann::json(probability + change).dump()}}));
+    ASSERT_TRUE(strict->engine().open_pool().ok());
+    const auto told = strict->engine().answer("something about topic 1");
+    ASSERT_TRUE(told.ok());
+    EXPECT_EQ(told->abstained, change > 0);
+    EXPECT_EQ(told->label.text, plain->label.text);
+    EXPECT_EQ(told->label.log_probability, plain->label.log_probability);
+  }
+}
+
+TEST(CalibrationText, SaysAllOfIt) {
+  const Calibration made = {1.2345678901234567, {-0.1, -2.5}, 7, 6, 0.25, 1.0 / 3};
+  const std::string identity(32, 'a');
+  const auto read = parse_calibration(calibration_text(made, identity), "f", identity, 2);
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(*read, made);
+}
+
+TEST(CalibrationText, IsRefusedWhereItIsNotSound) {
+  const Calibration made = {1.5, {-0.1, -2.5}, 7, 6, 0.25, 0.1};
+  const std::string identity(32, 'a');
+  const auto changed = [&](const char* key, const nlohmann::json& value) {
+    nlohmann::json text = nlohmann::json::parse(calibration_text(made, identity));
+    text[key] = value;
+    const auto read = parse_calibration(text.dump(), "f", identity, 2);
+    return read.ok() ? std::string() : read.error().message;
+  };
+  const auto message = [](const std::string& what) {
+    return "f: not a sound calibration: " + what +
+           "; remove the file and run `dbsa-pipe encode` again (stored blocks are reused)";
+  };
+  EXPECT_EQ(changed("calibration", 2), message("it is of another version"));
+  EXPECT_EQ(changed("identity", "b"), message("it is that of another pool or other settings"));
+  EXPECT_EQ(changed("temperature", 0), message("its temperature is out of range"));
+  EXPECT_EQ(changed("temperature", "1"), message("a field is missing or not of its type"));
+  EXPECT_EQ(changed("log_prior", {-1.0}), message("it has 1 labels, expected 2"));
+  EXPECT_EQ(changed("log_prior", {-1.0, 0.5}), message("a label's mean probability is above 1"));
+  EXPECT_EQ(changed("answered", 8), message("its counts do not agree"));
+  EXPECT_EQ(changed("error_after", 1.5), message("an error is no share"));
+  EXPECT_EQ(parse_calibration("[", "f", identity, 2).error().message,
+            message("it is no JSON object"));
+}
+
+}  // namespace
+}  // namespace dbsa
