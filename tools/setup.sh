@@ -7,7 +7,7 @@ packages="
   g++ cmake ninja-build ccache pkg-config
   libboost-dev libboost-filesystem-dev libboost-program-options-dev libtbb-dev libeigen3-dev libfaiss-dev
   libhdf5-dev libgflags-dev libtomlplusplus-dev nlohmann-json3-dev libvalijson-dev libspdlog-dev
-  libsentencepiece-dev libpcre2-dev libutf8proc-dev libstemmer-dev libdnnl-dev libxxhash-dev
+  libsentencepiece-dev libpcre2-dev libutf8proc-dev libstemmer-dev libdnnl-dev libxxhash-dev zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev gnuplot-nox"
 test_packages="clang clang-format clang-tidy libclang-rt-14-dev lld llvm python3 python3-h5py slurm-wlm"
 

@@ -94,8 +94,10 @@ Result<bool> CsvReader::next(std::vector<std::string>& fields) {
 }
 
 void CsvReader::skip_line() {
-  const size_t end = text_.find('\n', record_begin_);
-  at_ = end == text_.npos ? text_.size() : end + 1;
+  const size_t end = std::min(text_.find('\n', record_begin_), text_.size());
+  at_ = std::min(end + 1, text_.size());
+  record_bytes_ = end - record_begin_;
+  while (record().ends_with('\r')) --record_bytes_;
   line_ = record_line_ + 1;
 }
 

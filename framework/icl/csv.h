@@ -25,13 +25,14 @@ class CsvReader {
   // From now on spaces behind a delimiter are not part of a field: "text, label". `spaced` counts
   // the fields of the record read last that had some.
   void skip_spaces(bool skip) { skip_spaces_ = skip; }
+  bool skips_spaces() const { return skip_spaces_; }
   int64_t spaced() const { return spaced_; }
 
   char delimiter() const { return delimiter_; }
 
   // Where the record that `next` read, or failed at, begins, 1-based.
   int64_t line() const { return record_line_; }
-  // Its bytes, without the line end.
+  // Its bytes, without the line end; after skip_line those of the line that was skipped.
   std::string_view record() const { return text_.substr(record_begin_, record_bytes_); }
   // After a fault: reads on behind the first line of the record, so that a quote that is not closed
   // costs only its own line.

@@ -147,9 +147,41 @@ std::vector<std::string> csv_columns(std::string_view text, char delimiter) {
   return header.ok() && header->has_value() ? **header : Header();
 }
 
+Result<CsvLayout> csv_layout(std::string_view text, const std::string& text_field,
+                             const std::string& label_field, char delimiter) {
+  CsvLayout layout;
+  layout.delimiter = delimiter == '\0' ? sniff_delimiter(text, text_field, label_field) : delimiter;
+  take_declaration(text);
+  CsvReader reader(text, "", layout.delimiter);
+  DBSA_ASSIGN_OR_RETURN(const std::optional<Header> header, read_header(reader));
+  if (!header) return layout;
+  const std::string_view record = reader.record();
+  layout.skip_spaces = reader.skips_spaces();
+  layout.crlf = text.substr(static_cast<size_t>(record.data() - text.data()) + record.size())
+                    .starts_with('\r');
+  CsvReader names(record, "", layout.delimiter);
+  names.skip_spaces(layout.skip_spaces);
+  DBSA_RETURN_IF_ERROR(names.next(layout.columns));
+  return layout;
+}
+
+std::vector<std::string> csv_fields(std::string_view record, const CsvLayout& layout) {
+  CsvReader reader(record, "", layout.delimiter);
+  reader.skip_spaces(layout.skip_spaces);
+  std::vector<std::string> fields;
+  const Result<bool> more = reader.next(fields);
+  if (!more.ok() || !*more) return {};
+  const size_t count = layout.columns.size();
+  if (fields.size() == count + 1 && fields.back().empty()) fields.pop_back();
+  for (size_t i = count; i < fields.size(); ++i) fields[count - 1] += layout.delimiter + fields[i];
+  fields.resize(count);
+  return fields;
+}
+
 Result<std::vector<Row>> read_csv_rows(std::string_view text, const RowFormat& format,
                                        char delimiter) {
   if (delimiter == '\0') delimiter = sniff_delimiter(text, format.text_field, format.label_field);
+  const char* const begin = text.data();
   take_declaration(text);
   CsvReader reader(text, format.name, delimiter);
   std::vector<Row> rows;
@@ -175,6 +207,8 @@ Result<std::vector<Row>> read_csv_rows(std::string_view text, const RowFormat& f
       add_fault(ItemFault::kMalformed, more.error(), row);
       reader.skip_line();
     }
+    row.begin = static_cast<size_t>(reader.record().data() - begin);
+    row.bytes = reader.record().size();
     rows.push_back(std::move(row));
   }
 }

@@ -30,6 +30,22 @@ char sniff_delimiter(std::string_view text, const std::string& text_field,
 Result<std::vector<Row>> read_csv_rows(std::string_view text, const RowFormat& format,
                                        char delimiter);
 
+// How the records of a file are written.
+struct CsvLayout {
+  std::vector<std::string> columns;  // their names as they stand in the header
+  char delimiter = ',';
+  bool skip_spaces = false;  // spaces behind delimiters are no part of fields
+  bool crlf = false;         // the header ends in it
+};
+// Of a text that read_csv_rows has taken. delimiter: as there. kConfig where the header cannot be
+// read.
+Result<CsvLayout> csv_layout(std::string_view text, const std::string& text_field,
+                             const std::string& label_field, char delimiter);
+// The fields of a record, one for each column. Where there are fewer, empty ones follow; where
+// there are more, the last has all that are left, with the delimiters between. None where quotes
+// are amiss.
+std::vector<std::string> csv_fields(std::string_view record, const CsvLayout& layout);
+
 // The names of the columns, for a log; none where the header cannot be read.
 std::vector<std::string> csv_columns(std::string_view text, char delimiter);
 

@@ -4,13 +4,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "config/file_kind.h"
-#include "config/read_file.h"
 #include "icl/csv_examples.h"
+#include "icl/data_file.h"
 #include "icl/example_check.h"
 #include "icl/field_names.h"
 #include "icl/jsonl_examples.h"
@@ -22,42 +20,11 @@ namespace {
 
 using Json = nlohmann::json;
 
-// The whole file, without a BOM.
-Result<std::string> read_bytes(const std::filesystem::path& path) {
-  const std::string name = path.string();
-  Result<FileText> file = read_file(name, kMaxDataBytes);
-  if (!file.ok()) return Error{ErrorCode::kEnvironment, file.error().message, ""};
-  std::string text = std::move(file->text);
-  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-  if (const std::string fault = foreign_kind_fault(text); !fault.empty())
-    return data_fault(name, 1, fault);
-  return text;
-}
-
 // What follows the first kMaxToldFaults of `count` faults.
 std::string untold_faults(size_t count, const std::string& name) {
   if (count <= kMaxToldFaults) return "";
   return "\n" + name + ": and " + std::to_string(count - kMaxToldFaults) +
          (count == kMaxToldFaults + 1 ? " more fault" : " more faults");
-}
-
-// Of a file whose name is none of ours. What it is, if that shows: to rename an archive helps
-// nobody.
-Error wrong_name(const std::filesystem::path& path) {
-  std::error_code failed;
-  std::string start;
-  if (std::filesystem::is_regular_file(path, failed)) {
-    start.resize(kKindBytes);
-    std::ifstream file(path, std::ios::binary);
-    file.read(start.data(), static_cast<std::streamsize>(start.size()));
-    start.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
-  }
-  if (const std::string fault = foreign_kind_fault(start); !fault.empty())
-    return data_fault(path.string(), 1, fault);
-  return Error{ErrorCode::kConfig,
-               path.string() + ": expected a name that ends in .jsonl, .csv or .tsv, found " +
-                   quote_for_message(path.extension().string()) + "; convert or rename the file",
-               ""};
 }
 
 bool is_unprintable(char32_t c) {
@@ -97,27 +64,9 @@ std::string quote_for_message(std::string_view text) {
 Result<std::vector<Row>> load_rows(const std::filesystem::path& path, const std::string& text_field,
                                    const std::string& label_field, LabelPolicy policy,
                                    char delimiter) {
-  const RowFormat format = {path.string(), text_field, label_field, policy};
-  const std::string extension = path.extension().string();
-  if (extension != ".jsonl" && !is_table(path)) return wrong_name(path);
-  DBSA_ASSIGN_OR_RETURN(const std::string text, read_bytes(path));
-  std::vector<Row> rows;
-  if (is_table(path)) {
-    DBSA_ASSIGN_OR_RETURN(rows, read_csv_rows(text, format, delimiter));
-  } else {
-    DBSA_ASSIGN_OR_RETURN(rows, read_jsonl_rows(text, format));
-  }
-  if (rows.empty())
-    return Error{ErrorCode::kConfig,
-                 format.name +
-                     ": expected at least one example, found none; add examples or name another "
-                     "file",
-                 ""};
-  for (Row& row : rows) {
-    row.example.label = to_nfc(row.example.label);
-    for (std::string& label : row.example.more_labels) label = to_nfc(label);
-  }
-  return rows;
+  DBSA_ASSIGN_OR_RETURN(const DataText data, read_data_file(path));
+  return parse_rows(data.text, is_table(path), {path.string(), text_field, label_field, policy},
+                    delimiter);
 }
 
 Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
@@ -145,7 +94,7 @@ std::string describe_faults(std::span<const Row> rows, const std::string& name) 
 }
 
 bool is_table(const std::filesystem::path& path) {
-  const std::string extension = path.extension().string();
+  const std::string extension = data_extension(path);
   return extension == ".csv" || extension == ".tsv";
 }
 
@@ -153,12 +102,8 @@ std::string describe_table(const std::filesystem::path& path, const std::string&
                            const std::string& label_field, char delimiter) {
   if (!is_table(path)) return "";
   constexpr size_t kHeaderBytes = 1 << 16;
-  std::string start(kHeaderBytes, '\0');
-  std::ifstream file(path, std::ios::binary);
-  file.read(start.data(), static_cast<std::streamsize>(start.size()));
-  start.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+  const std::string start = read_data_start(path, kHeaderBytes);
   const bool given = delimiter != '\0';
-  if (start.starts_with("\xEF\xBB\xBF")) start.erase(0, 3);
   if (!given) delimiter = sniff_delimiter(start, text_field, label_field);
   return path.string() + ": fields are separated by " + delimiter_name(delimiter) +
          (given ? ", as data.delimiter says; columns " : ", by the header; columns ") +
@@ -182,7 +127,8 @@ std::vector<std::string> all_labels(const Example& example) {
 
 Result<std::vector<int64_t>> load_indices(const std::filesystem::path& path, int64_t count) {
   const std::string name = path.string();
-  DBSA_ASSIGN_OR_RETURN(const std::string text, read_bytes(path));
+  DBSA_ASSIGN_OR_RETURN(const DataText data, read_data_bytes(path));
+  const std::string& text = data.text;
   DBSA_RETURN_IF_ERROR(check_utf8(text, name, 1));
   DBSA_ASSIGN_OR_RETURN(const Json document, parse_data_json(text, name, 1));
   const Json* list = &document;

@@ -35,14 +35,16 @@ enum class LabelPolicy {
 struct Row {
   Example example;                 // with an error: what could be read of it, the line always
   std::optional<ItemError> error;  // why it is no example; the message begins with file:line
+  // Where the record stands in the text that it was read from, its line end excluded.
+  size_t begin = 0, bytes = 0;
 };
 
 // Reads a .jsonl file (one object a line) or a .csv or .tsv file (a header row names the columns;
-// see csv_examples.h). UTF-8, with or without a BOM, LF or CRLF; empty lines are skipped. Text and
-// label are strings, not empty; a label neither begins nor ends with what is not seen (unseen.h).
-// In .jsonl files the label may be an array of them, which are all right. Labels come in Unicode
-// form C, so that one label in two normal forms is one; texts come as they are. delimiter: of .csv
-// and .tsv files;
+// see csv_examples.h), or one of them packed by gzip (.csv.gz). UTF-8, with or without a BOM, LF or
+// CRLF; empty lines are skipped. Text and label are strings, not empty; a label neither begins nor
+// ends with what is not seen (unseen.h). In .jsonl files the label may be an array of them, which
+// are all right. Labels come in Unicode form C, so that one label in two normal forms is one; texts
+// come as they are. delimiter: of .csv and .tsv files;
 // '\0': by the header.
 //
 // kEnvironment when the file cannot be read; kConfig for one without a record, for one that is no
@@ -65,7 +67,7 @@ inline constexpr size_t kMaxToldFaults = 20;
 // The errors of rows, a line each, then "<name>: and N more faults"; "" for none.
 std::string describe_faults(std::span<const Row> rows, const std::string& name);
 
-// Whether the file is read as CSV, by its name.
+// Whether the file is read as CSV, by its name: it ends in .csv or .tsv, .gz aside.
 bool is_table(const std::filesystem::path& path);
 
 // "FILE: fields are separated by a comma, by the header; columns "text"", for a log; "" for other

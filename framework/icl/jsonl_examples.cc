@@ -237,11 +237,16 @@ Result<Json> parse_data_json(std::string_view text, const std::string& name, int
 Result<std::vector<Row>> read_jsonl_rows(std::string_view text, const RowFormat& format) {
   std::vector<Row> rows;
   DBSA_RETURN_IF_ERROR(check_lines(text, format));
-  for (int64_t line = 1; !text.empty(); ++line) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view row = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (!is_blank(row)) rows.push_back(read_row(row, line, format));
+  size_t begin = 0;
+  for (int64_t line = 1; begin < text.size(); ++line) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view row = text.substr(begin, end - begin);
+    if (!is_blank(row)) {
+      rows.push_back(read_row(row, line, format));
+      rows.back().begin = begin;
+      rows.back().bytes = row.size();
+    }
+    begin = end + 1;
   }
   return rows;
 }

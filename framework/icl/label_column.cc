@@ -1,25 +1,15 @@
 #include "icl/label_column.h"
 
 #include <algorithm>
-#include <fstream>
 #include <vector>
 
 #include "icl/csv_examples.h"
-#include "icl/dataset.h"
+#include "icl/data_file.h"
 #include "icl/field_names.h"
 #include "icl/jsonl_examples.h"
 
 namespace dbsa {
 namespace {
-
-std::string read_start(const std::filesystem::path& path) {
-  std::string start(kMaxRecordBytes, '\0');
-  std::ifstream file(path, std::ios::binary);
-  file.read(start.data(), static_cast<std::streamsize>(start.size()));
-  start.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
-  if (start.starts_with("\xEF\xBB\xBF")) start.erase(0, 3);
-  return start;
-}
 
 // The keys of the first objects, each once.
 std::vector<std::string> first_keys(std::string_view text) {
@@ -41,7 +31,7 @@ std::vector<std::string> first_keys(std::string_view text) {
 std::string missing_label_column(const std::filesystem::path& path, const std::string& text_field,
                                  const std::string& label_field, char delimiter) {
   const bool table = is_table(path);
-  const std::string start = read_start(path);
+  const std::string start = read_data_start(path, kMaxRecordBytes);
   if (table && delimiter == '\0') delimiter = sniff_delimiter(start, text_field, label_field);
   const std::vector<std::string> names = table ? csv_columns(start, delimiter) : first_keys(start);
   const bool has = std::any_of(names.begin(), names.end(), [&](const std::string& name) {

@@ -69,6 +69,9 @@ struct EncodeReport {
   Status manifest_written;    // why not, when all blocks were there: answers need no manifest
 };
 
+// Labels and hashes of a pool, as a report of its encoding has them.
+void describe_pool(const Pool& pool, EncodeReport& report);
+
 struct EncodeObserver {
   std::function<void(const EncodeEstimate&)> estimate;
   std::function<void(const EncodeProgress&)> progress;

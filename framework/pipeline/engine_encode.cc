@@ -12,20 +12,24 @@ namespace {
 
 // What the pool is, for those who compare runs or repeat one.
 void describe(const Pool& pool, std::span<const Example> demonstrations, EncodeReport& report) {
-  for (const PoolLabel& label : pool.labels) report.labels.push_back(label.text);
-  report.demonstrations_hash = hash_list(pool.demonstrations);
-  std::vector<std::string> keys;
+  describe_pool(pool, report);
   for (const PoolBlock& block : pool.blocks) {
-    keys.push_back(block.key.hex());
     std::vector<int64_t>& lines = report.assignment.emplace_back();
     for (const int64_t id : block.demonstrations)
       lines.push_back(demonstrations[static_cast<size_t>(id)].line);
   }
-  report.blocks_hash = hash_list(keys);
   report.dealt_at_once = pool.is_dealt_at_once();
 }
 
 }  // namespace
+
+void describe_pool(const Pool& pool, EncodeReport& report) {
+  for (const PoolLabel& label : pool.labels) report.labels.push_back(label.text);
+  report.demonstrations_hash = hash_list(pool.demonstrations);
+  std::vector<std::string> keys;
+  for (const PoolBlock& block : pool.blocks) keys.push_back(block.key.hex());
+  report.blocks_hash = hash_list(keys);
+}
 
 // The pool these settings made before. A damaged manifest is no reason to stop: all in it can be
 // made again.

@@ -1,53 +1,20 @@
 // A report as CSV (RFC 4180).
 #include <set>
 
+#include "report/csv_row.h"
 #include "report/report.h"
-#include "report/text.h"
 
 namespace dbsa {
 namespace {
 
-// Names of all studies: a column each, empty where a group has none.
-std::set<std::string> names_of(const Report& report, bool axes) {
+// Names of all studies' scores: a column each, empty where a group has none.
+std::set<std::string> group_scores(const Report& report) {
   std::set<std::string> names;
-  for (const Study& study : report.studies) {
-    if (axes)
-      for (const SweepAxis& axis : study.input.axes) names.insert(axis.name);
-    else
-      for (const ReportGroup& group : study.groups)
-        for (const auto& [name, score] : group.scores) names.insert(name);
-  }
+  for (const Study& study : report.studies)
+    for (const ReportGroup& group : study.groups)
+      for (const auto& [name, score] : group.scores) names.insert(name);
   return names;
 }
-
-class CsvRow {
- public:
-  void text(const std::string& value) { field(csv_field(value)); }
-  void number(const std::optional<double>& value) { field(value ? exact(*value) : ""); }
-  void mean(const std::optional<Summary>& value) {
-    number(value ? std::optional(value->mean) : std::nullopt);
-  }
-  void interval(const std::optional<Summary>& value) {
-    const std::optional<Interval> ends = value ? value->interval : std::nullopt;
-    number(ends ? std::optional(ends->low) : std::nullopt);
-    number(ends ? std::optional(ends->high) : std::nullopt);
-  }
-  void comparison(const std::optional<Comparison>& value) {
-    const std::optional<Summary> summary = value ? std::optional(value->value) : std::nullopt;
-    mean(summary);
-    interval(summary);
-  }
-  std::string line() const { return line_ + "\r\n"; }
-
- private:
-  void field(const std::string& value) {
-    line_ += (first_ ? "" : ",") + value;
-    first_ = false;
-  }
-
-  std::string line_;
-  bool first_ = true;
-};
 
 std::string csv_head(const std::set<std::string>& axes, const std::set<std::string>& scores) {
   CsvRow row;
@@ -73,8 +40,7 @@ std::string csv_line(const Study& study, const ReportGroup& group,
   CsvRow row;
   row.text(study.input.title);
   row.text(group.name);
-  for (const std::string& axis : axes)
-    row.text(group.values.contains(axis) ? group.values.at(axis) : "");
+  row.values(axes, group.values);
   row.number(static_cast<double>(group.runs.size()));
   row.number(static_cast<double>(group.draws));
   row.mean(group.accuracy);
@@ -106,7 +72,7 @@ std::string csv_line(const Study& study, const ReportGroup& group,
 }  // namespace
 
 std::string report_csv(const Report& report) {
-  const std::set<std::string> axes = names_of(report, true), scores = names_of(report, false);
+  const std::set<std::string> axes = axis_names(report), scores = group_scores(report);
   std::string out = csv_head(axes, scores);
   for (const Study& study : report.studies)
     for (const ReportGroup& group : study.groups) out += csv_line(study, group, axes, scores);

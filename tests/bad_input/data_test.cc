@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "config/gzip.h"
 #include "tests/bad_input/bad_input.h"
 
 namespace dbsa {
@@ -134,9 +135,34 @@ TEST_F(BadData, ThePipelineFileItself) {
 
 TEST_F(BadData, AnotherKindOfFile) {
   expect_refusal(
-      "exit 2\nerror: $W/pipeline.toml: expected a name that ends in .jsonl, .csv or .tsv, found "
-      "\".toml\"; convert or rename the file\n",
+      "exit 2\nerror: $W/pipeline.toml: expected a name that ends in .jsonl, .csv or .tsv, or in "
+      "one of them and .gz, found \".toml\"; convert or rename the file\n",
       set({"data.demonstrations=" + path("pipeline.toml")}));
+}
+
+// Each names the file; nothing is encoded, and no memory is taken for what a bomb would unpack to.
+TEST_F(BadData, PackedFiles) {
+  const Words queries = set({"data.queries=" + path("queries.csv.gz")});
+  const std::string packed = pack_gzip("text,label\none,alpha\n").value();
+  workspace_.write("queries.csv.gz", packed.substr(0, packed.size() / 2));
+  expect_refusal(
+      "exit 2\nerror: $W/queries.csv.gz: expected a whole gzip file, found one that is cut short; "
+      "copy or pack it again\n",
+      queries);
+  workspace_.write("queries.csv.gz", "text,label\none,alpha\n");
+  expect_refusal(
+      "exit 2\nerror: $W/queries.csv.gz: expected a gzip file, as its name says, found other "
+      "bytes; remove .gz from the name, or pack it with gzip\n",
+      queries);
+  const std::string member = pack_gzip(std::string(1 << 24, ',')).value();
+  std::string bomb;
+  for (uint64_t bytes = 0; bytes <= kMaxUnpackedBytes; bytes += 1 << 24) bomb += member;
+  workspace_.write("queries.csv.gz", bomb);
+  expect_refusal(
+      "exit 2\nerror: $W/queries.csv.gz: expected a gzip file of at most 1073741824 bytes when "
+      "unpacked, found more; check that it is the right file, or unpack it and name the file in "
+      "it\n",
+      queries);
 }
 
 // ---- positions ---------------------------------------------------------------------------------

@@ -142,8 +142,8 @@ TEST(Dataset, RefusesEmptyMissingAndUnknownFiles) {
   EXPECT_EQ(fault("a.csv", ""), "a.csv" + empty);
   EXPECT_EQ(fault("a.csv", "text,label\n"), "a.csv" + empty);
   EXPECT_EQ(fault("a.txt", "text\tlabel\n"),
-            "a.txt: expected a name that ends in .jsonl, .csv or .tsv, found \".txt\"; convert or "
-            "rename the file");
+            "a.txt: expected a name that ends in .jsonl, .csv or .tsv, or in one of them and .gz, "
+            "found \".txt\"; convert or rename the file");
   const auto missing = load_dataset("no/such.jsonl", "text", "label", LabelPolicy::kRequired);
   ASSERT_FALSE(missing.ok());
   EXPECT_EQ(missing.error().code, ErrorCode::kEnvironment);

@@ -3,13 +3,54 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <string>
 
+#include "icl/answer_table.h"
+#include "icl/csv.h"
 #include "icl/dataset.h"
+#include "icl/input_table.h"
 #include "text/utf8.h"
+
+namespace {
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+// A table of answers has every row, with the columns of the input as they were, and is read back
+// so.
+void check_tables(const dbsa::InputTable& input) {
+  const dbsa::TableAnswer answer = {"a;\"b\"\n", 0.5, 0.25, "c", ""};
+  const size_t columns = input.columns().size() + dbsa::AnswerTable::kColumns;
+  const dbsa::AnswerTable csv(input, dbsa::TableFormat::kCsv);
+  const dbsa::AnswerTable tsv(input, dbsa::TableFormat::kTsv);
+  const dbsa::AnswerTable json(input, dbsa::TableFormat::kJsonLines);
+  std::string text = tsv.head();
+  for (size_t row = 0; row < input.rows().size(); ++row) {
+    text += tsv.row(row, answer);
+    require(csv.row(row, answer).ends_with("\n"));
+    const auto object = nlohmann::json::parse(json.row(row, answer), nullptr, false);
+    require(object.is_object() && object.at(json.names()[0]) == *answer.label);
+  }
+  require(!dbsa::utf8::find_invalid(text));
+  if (input.has_bom() && input.is_csv()) text.erase(0, 3);
+  dbsa::CsvReader reader(text, "", '\t');
+  std::vector<std::string> fields;
+  require(reader.next(fields).value() && fields.size() == columns);
+  for (size_t row = 0; row < input.rows().size(); ++row) {
+    require(reader.next(fields).value() && fields.size() == columns);
+    const std::vector<std::string> own = input.fields(row);
+    require(std::equal(own.begin(), own.end(), fields.begin()));
+  }
+  require(!reader.next(fields).value());
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
@@ -40,6 +81,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (dbsa::utf8::find_invalid(row.example.text + row.example.label)) std::abort();
       if (row.error && !row.error->message.starts_with(path + ":")) std::abort();
     }
+  const auto table =
+      dbsa::InputTable::load({path, "text", "label", dbsa::LabelPolicy::kOptional}, delimiter);
+  if (table.ok()) check_tables(*table);
   const auto indices = dbsa::load_indices(path, 10);
   if (indices.ok())
     for (const int64_t index : *indices)

@@ -3,7 +3,10 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <map>
 
+#include "config/gzip.h"
+#include "icl/csv.h"
 #include "tests/cli/cli_fixture.h"
 #include "tests/cli/schema_judge.h"
 #include "tests/report/records.h"
@@ -157,6 +160,56 @@ TEST_F(ReportCommand, ADamagedRecordIsAWarning) {
   const std::string text = workspace_.read("runs/report/report.md");
   EXPECT_THAT(text, HasSubstr("## Left out"));
   EXPECT_THAT(text, HasSubstr("got what is no JSON at byte 501"));
+}
+
+// A sweep of two methods and two sizes, in long form.
+TEST_F(ReportCommand, QueriesAreATableOfTheirOwn) {
+  const std::string sweep = write_sweep(workspace_, "sweep", 1);
+  json record = json::parse(workspace_.read("sweep/records/0001.json"));
+  json& query = record.at("queries")[1];
+  query = {{"line", 9},
+           {"text", "=a; \"b\"\nc"},
+           {"expected", nullptr},
+           {"correct", nullptr},
+           {"error", {{"code", "too_long"}, {"message", "q.csv:9: too long"}}}};
+  workspace_.write("sweep/records/0001.json", record.dump());
+  const ProcessResult result =
+      cli({"report", sweep, "--no-plots", "--queries", path("queries.csv.gz")});
+  ASSERT_EQ(result.exit_code, 0) << result.error;
+  EXPECT_THAT(result.error, HasSubstr("queries    " + path("queries.csv.gz") + "\n"));
+  const auto text = unpack_gzip(workspace_.read("queries.csv.gz"), "queries.csv.gz");
+  ASSERT_TRUE(text.ok()) << text.error().message;
+  CsvReader reader(*text, "queries", ',');
+  std::vector<std::vector<std::string>> rows;
+  for (std::vector<std::string> row; reader.next(row).value();) rows.push_back(row);
+  ASSERT_EQ(rows.size(), 1u + 4 * kRecordQueries);
+  EXPECT_EQ(rows[0],
+            (std::vector<std::string>{"study", "group", "axis method", "axis size", "data_seed",
+                                      "grouper_seed", "record", "line", "text", "expected", "label",
+                                      "probability", "correct", "error"}));
+  std::map<std::vector<std::string>, int64_t> of_cell;
+  for (size_t i = 1; i < rows.size(); ++i) {
+    ASSERT_EQ(rows[i].size(), rows[0].size());
+    ++of_cell[{rows[i][2], rows[i][3]}];
+    if (rows[i][7] == "9" && !rows[i][13].empty()) {
+      EXPECT_EQ(std::vector<std::string>(rows[i].begin() + 8, rows[i].end()),
+                (std::vector<std::string>{"'=a; \"b\"\nc", "", "", "", "", "q.csv:9: too long"}));
+      continue;
+    }
+    EXPECT_EQ(rows[i][8], "card " + rows[i][7] + " lost");
+    EXPECT_EQ(rows[i][9], "alpha");
+    EXPECT_EQ(rows[i][11], "0.606531");
+    EXPECT_EQ(rows[i][12], rows[i][10] == "alpha" ? "yes" : "no");
+    EXPECT_THAT(rows[i][6], testing::StartsWith(sweep + "/records/"));
+  }
+  EXPECT_EQ(of_cell.size(), 4u);
+  for (const auto& [cell, count] : of_cell) EXPECT_EQ(count, kRecordQueries);
+
+  const ProcessResult refused = cli({"report", sweep, "--queries", path("queries.tsv")});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_EQ(refused.error, "error: --queries " + path("queries.tsv") +
+                               ": expected a name that ends in .csv or .csv.gz, found another; "
+                               "rename it\n");
 }
 
 TEST_F(ReportCommand, TheCommandLine) {

@@ -141,11 +141,9 @@ ordered_json encoded_to_json(const EncodeReport& encode) {
 
 }  // namespace
 
-Result<Journal> Journal::open(const std::string& directory, const std::string& pipeline_path,
-                              const std::string& identity, const EncodeReport& encode,
-                              std::span<const Row> queries, bool fresh) {
-  const std::string path = directory + "/" + std::filesystem::path(pipeline_path).stem().string() +
-                           "-" + identity.substr(0, 16) + std::string(kJournalEnd);
+Result<Journal> Journal::open(const std::string& path, const std::string& identity,
+                              const EncodeReport& encode, std::span<const Row> queries,
+                              bool fresh) {
   DBSA_ASSIGN_OR_RETURN(Descriptor file, open_locked(path));
   Journal journal(path, std::move(file));
   if (!fresh) journal.read(identity, queries);
@@ -176,8 +174,12 @@ void Journal::read(const std::string& identity, std::span<const Row> queries) {
   json header;
   if (!next(line) || parse_json(line, header) || !header.is_object() ||
       header.value("journal", json()) != kJournalVersion ||
-      header.value("run", json()) != identity || !header.value("encode", json()).is_object())
+      !header.value("encode", json()).is_object())
     return;
+  if (header.value("run", json()) != identity) {
+    was_of_another_ = next(line);
+    return;
+  }
   header_ = std::move(header);
   bytes_ = line.size() + 1;
   while (entries_.size() < queries.size() && next(line)) {
@@ -244,6 +246,16 @@ Status Journal::remove() {
   const int code = errno;
   if (::truncate(path_.c_str(), 0) == 0) return {};
   return file_error(path_, "remove", code);
+}
+
+std::string journal_path(const std::string& directory, const std::string& pipeline_path,
+                         const std::string& identity) {
+  return directory + "/" + std::filesystem::path(pipeline_path).stem().string() + "-" +
+         identity.substr(0, 16) + std::string(kJournalEnd);
+}
+
+std::string table_journal_path(const std::string& table) {
+  return table + std::string(kJournalEnd);
 }
 
 bool is_journal_name(std::string_view name) { return name.ends_with(kJournalEnd); }

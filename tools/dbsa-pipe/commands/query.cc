@@ -1,7 +1,8 @@
 // dbsa-pipe query: answers from a pool that was encoded before.
 //
 // A text comes from the command line; JSON lines come from standard input, one object each, and are
-// answered as they come, those that are there together. At a terminal, lines are texts.
+// answered as they come, those that are there together. At a terminal, lines are texts. A file of
+// queries becomes a table of answers (query_table.h).
 #include <unistd.h>
 
 #include <array>
@@ -14,6 +15,7 @@
 #include "commands/input_lines.h"
 #include "commands/item_errors.h"
 #include "commands/query_line.h"
+#include "commands/query_table.h"
 #include "icl/example_check.h"
 #include "options.h"
 #include "pipeline/pool/pool_builder.h"
@@ -31,7 +33,7 @@ using nlohmann::ordered_json;
 
 CommandLine query_command_line() {
   CommandLine line(
-      {"query", "PIPELINE [TEXT]", "Answer a text, or JSON lines, from an encoded pool.",
+      {"query", "PIPELINE [TEXT]", "Answer a text, JSON lines or a file, from an encoded pool.",
        "Without TEXT, JSON lines are read from standard input: an object each, with the text "
        "under\n"
        "the pipeline's data.text_field (\"text\"), the expected label, if any, under "
@@ -46,12 +48,25 @@ CommandLine query_command_line() {
        "too "
        "long ...) gets an empty line and a\nmessage on standard error, with --json an object with "
        "\"line\" and \"error\" {\"code\", \"message\"}; the\nothers are answered, and the exit "
-       "code is 2. With data.on_error = \"fail\" it ends the command.",
+       "code is 2. With data.on_error = \"fail\" it ends the command.\n\n"
+       "With --input a file is answered: .csv, .tsv or .jsonl, packed (.gz) or not, read as data "
+       "files are.\nThe table has all of its columns as they are, and behind them label, "
+       "probability, margin,\nrunner_up and error; a name that the file has already becomes "
+       "answer_label, and so on. A row that\ncannot be answered has its error there. Answers on "
+       "the way to --output FILE are kept in\nFILE.journal.jsonl: the same command continues "
+       "after a stop, and starts over if the queries, the\npipeline or the pool are others. FILE "
+       "appears once it is whole.",
        "dbsa-pipe query pipeline.toml \"my card has not arrived\"\n"
-       "dbsa-pipe query pipeline.toml --json < queries.jsonl > answers.jsonl"});
+       "dbsa-pipe query pipeline.toml --json < queries.jsonl > answers.jsonl\n"
+       "dbsa-pipe query pipeline.toml --input tickets.csv --output answered.csv.gz"});
   line.arguments({"PIPELINE", "TEXT"}, 1);
   add_pipeline_options(line);
   add_model_options(line);
+  line.value("input", "FILE", "answer the queries of this file; -: of standard input");
+  line.value("output", "FILE",
+             "write the table here: .csv, .tsv or .jsonl, and .gz; -: to standard output, as the "
+             "input is (default)");
+  line.flag("fresh", "answer all rows again, also those that a stopped command has answered");
   line.flag("json", "print one JSON object a query on standard output, nothing else there");
   line.flag("quiet,q", "only warnings and errors on standard error");
   line.flag("verbose,v", "more notes on standard error");
@@ -310,6 +325,11 @@ void warn_of_changed_data(const Engine& engine, Terminal& terminal) {
 }
 
 Status query(Session& session, const CommandLine& line, Terminal& terminal) {
+  std::optional<TableQueries> table;
+  if (line.has("input") || line.has("output") || line.has("fresh")) {
+    set_phase("reading the queries");
+    DBSA_ASSIGN_OR_RETURN(table, TableQueries::read(session, line));
+  }
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
   DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());
@@ -318,6 +338,7 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   terminal.set_progress("");
   set_phase("answering");
   warn_of_changed_data(*engine, terminal);
+  if (table) return table->answer(*engine, session, line, terminal);
   if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
   const Query query = {{line.text("TEXT"), ""}};
   if (is_blank(query.example.text))

@@ -1,13 +1,12 @@
 #include "commands/query_line.h"
 
-#include <algorithm>
-#include <cctype>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "config/json_text.h"
 #include "config/schema_check.h"
 #include "icl/example_check.h"
+#include "icl/json_members.h"
 #include "icl/jsonl_examples.h"
 #include "text/utf8.h"
 
@@ -16,52 +15,14 @@ namespace {
 
 constexpr const char* kInput = "standard input";
 
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-
-// ---- the bytes of an id ------------------------------------------------------------------------
-
-// Behind the string that begins at `at`.
-size_t string_end(std::string_view text, size_t at) {
-  for (++at; at < text.size() && text[at] != '"'; ++at)
-    if (text[at] == '\\') ++at;
-  return std::min(at + 1, text.size());
-}
-
-// Behind the value that begins at `at`: at the comma or brace that follows.
-size_t value_end(std::string_view text, size_t at) {
-  int depth = 0;
-  while (at < text.size()) {
-    const char c = text[at];
-    if (c == '"') {
-      at = string_end(text, at);
-      continue;
-    }
-    if (depth == 0 && (c == ',' || c == '}' || c == ']')) break;
-    depth += c == '{' || c == '[' ? 1 : 0;
-    depth -= c == '}' || c == ']' ? 1 : 0;
-    ++at;
-  }
-  return at;
-}
-
-// The value under "id" in an object, as it is written there: a parser would round long numbers. The
-// last of several, as for the parser. object: sound JSON.
+// The value under "id" in an object, as it is written there. The last of several, as for the
+// parser. object: sound JSON.
 std::string raw_id(std::string_view object) {
-  std::string id;
-  for (size_t at = object.find('"'); at < object.size(); at = object.find('"', at)) {
-    const size_t key_end = string_end(object, at);
-    const auto key = nlohmann::json::parse(object.substr(at, key_end - at), nullptr, false);
-    size_t begin = object.find(':', key_end) + 1;
-    while (begin < object.size() && is_space(object[begin])) ++begin;
-    at = value_end(object, begin);
-    size_t end = at;
-    while (end > begin && is_space(object[end - 1])) --end;
-    if (key == "id") id = object.substr(begin, end - begin);
-  }
-  return id == "null" ? "" : id;
+  std::string_view id;
+  for (const JsonMember& member : json_members(object))
+    if (member.key == "id") id = member.value;
+  return id == "null" ? "" : std::string(id);
 }
-
-// ------------------------------------------------------------------------------------------------
 
 std::optional<ItemError> utf8_error(std::string_view line, int64_t number) {
   const std::optional<size_t> bad = utf8::find_invalid(line);

@@ -7,6 +7,8 @@
 
 #include "commands.h"
 #include "config/atomic_file.h"
+#include "config/gzip.h"
+#include "icl/data_file.h"
 #include "options.h"
 #include "session.h"
 #include "terminal/sudden_end.h"
@@ -24,12 +26,17 @@ CommandLine report_command_line() {
                     "their draw of\ndemonstrations only are one group, shown with mean and 95 % "
                     "interval. A record that\nis damaged or cannot be read is named "
                     "and left out. The plots are drawn by gnuplot;\nwithout it, or where it fails, "
-                    "the report has the tables only.",
+                    "the report has the tables only.\n\n--queries writes a CSV file as well, "
+                    "a row for each query of each run: its group and the\nvalues of the axes, "
+                    "seeds, record, line, text, expected label, label, probability, correct\n"
+                    "(yes, no, or empty) and error.",
                     "dbsa-pipe report runs/\n"
-                    "dbsa-pipe report sweeps/masks sweeps/sizes --output report --title Masks"});
+                    "dbsa-pipe report sweeps/masks sweeps/sizes --output report --title Masks\n"
+                    "dbsa-pipe report runs/accuracy --queries queries.csv"});
   line.argument_list("PATH");
   line.value("output", "DIR",
              "output folder (default: report/ in, or next to, the first PATH)");
+  line.value("queries", "FILE", "write the queries of all runs here: .csv or .csv.gz");
   line.value("title", "TEXT", "the title of the report");
   line.flag("no-plots", "leave out the plots; gnuplot is not needed then");
   line.flag("json", "print the groups and their figures as one JSON document on standard output");
@@ -119,8 +126,23 @@ void print_summary(const Report& report, Terminal& terminal) {
   }
 }
 
+Status write_queries(const Report& report, const std::string& path, Terminal& terminal) {
+  set_phase("writing the queries");
+  DBSA_ASSIGN_OR_RETURN(std::string text, queries_csv(report));
+  DBSA_ASSIGN_OR_RETURN(text, packed_as_named(path, std::move(text)));
+  DBSA_RETURN_IF_ERROR(write_file_atomically(path, text));
+  terminal.note("queries    " + shown_path(path));
+  return {};
+}
+
 Status make(const CommandLine& line, Terminal& terminal) {
   const std::vector<std::string> paths = line.texts("PATH");
+  const std::string queries = line.text("queries");
+  if (line.has("queries") && data_extension(queries) != ".csv")
+    return Error{ErrorCode::kConfig,
+                 "--queries " + queries +
+                     ": expected a name that ends in .csv or .csv.gz, found another; rename it",
+                 ""};
   DBSA_ASSIGN_OR_RETURN(const Report report, make_report(line, paths, terminal));
   terminal.set_progress("");
   for (const std::string& fault : report.left_out) terminal.warning(fault + "; left out");
@@ -131,7 +153,8 @@ Status make(const CommandLine& line, Terminal& terminal) {
     terminal.out(report_json(report).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
   else
     print_summary(report, terminal);
-  return write_report(report, output_folder(line, paths.front()), terminal);
+  DBSA_RETURN_IF_ERROR(write_report(report, output_folder(line, paths.front()), terminal));
+  return queries.empty() ? Status() : write_queries(report, queries, terminal);
 }
 
 }  // namespace

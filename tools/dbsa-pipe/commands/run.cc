@@ -9,7 +9,10 @@
 #include "commands/measure_kv_error.h"
 #include "commands/repeat.h"
 #include "commands/run_answers.h"
+#include "commands/table_output.h"
 #include "options.h"
+#include "pipeline/record/journal.h"
+#include "pipeline/record/journal_identity.h"
 #include "pipeline/record/record.h"
 #include "session.h"
 #include "terminal/sudden_end.h"
@@ -31,16 +34,23 @@ CommandLine run_command_line() {
        "calibration error of the answers' probabilities (after decoding.scorer\nand the "
        "temperature) over ten bins of equal mass, beside that of a calibrated model with as many\n"
        "answers. With decoding.abstain_below answers that are less likely are withheld and "
-       "counted.",
+       "counted.\n\n"
+       "--answers writes a table as well: the columns of data.queries as they are, and behind "
+       "them label,\nprobability, margin, runner_up and error, a row for each query that was "
+       "answered or has an\nerror. A name that the file has already becomes answer_label, and so "
+       "on.",
        "dbsa-pipe run pipelines/quickstart.toml\n"
        "dbsa-pipe run --record runs/pipeline-20260131T120000Z.json\n"
-       "dbsa-pipe run pipeline.toml --set selection.ratio=0.5 --json"});
+       "dbsa-pipe run pipeline.toml --set selection.ratio=0.5 --json\n"
+       "dbsa-pipe run pipeline.toml --answers answers.csv"});
   line.arguments({"PIPELINE"}, 0);
   add_pipeline_options(line);
   add_model_options(line);
   line.value("output", "DIR", "write the result record here (output.directory)");
   line.value("record", "RECORD",
              "repeat the run of a result record, in place of PIPELINE, and compare its answers");
+  line.value("answers", "FILE",
+             "write a table of the answers here, too: .csv, .tsv or .jsonl, and .gz");
   line.value("journal", "DIR", "keep answers here as they come (default: output.directory)");
   line.flag("fresh", "answer all queries again, also those that a stopped run has answered");
   line.flag("regroup", "deal demonstrations into blocks as a new store would");
@@ -199,6 +209,39 @@ std::string without_place(const std::string& warning, const std::string& file) {
   return warning.compare(at, 2, ": ") == 0 ? warning.substr(at + 2) : warning;
 }
 
+// The table that --answers asks for, and what it is written from: data.queries as it was read for
+// the answers. query_rows: QueryRows::identity.
+class AnswersFile {
+ public:
+  static Result<AnswersFile> open(const CommandLine& line, const DataSettings& data,
+                                  const std::string& query_rows) {
+    DBSA_ASSIGN_OR_RETURN(TableOutput output,
+                          table_output("--answers", line.text("answers"), "", data));
+    DBSA_ASSIGN_OR_RETURN(
+        InputTable input,
+        InputTable::load({data.queries, data.text_field, data.label_field, LabelPolicy::kOptional},
+                         data.delimiter));
+    if (hash_rows(input.rows()) != query_rows)
+      return Error{ErrorCode::kEnvironment,
+                   data.queries + ": was changed while it was read; start again", ""};
+    return AnswersFile(std::move(output), std::move(input));
+  }
+
+  Status write(std::span<const QueryRecord> queries, Terminal& terminal) const {
+    const AnswerTable table(input_, output_.format);
+    note_names(table, terminal);
+    return write_table(output_, input_, table, queries);
+  }
+  const std::string& path() const { return output_.path; }
+
+ private:
+  AnswersFile(TableOutput output, InputTable input)
+      : output_(std::move(output)), input_(std::move(input)) {}
+
+  TableOutput output_;
+  InputTable input_;
+};
+
 Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   RunRecord record;
   record.started = std::time(nullptr);
@@ -208,6 +251,10 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(check_folders(session.resolved(), Written::kStoreAndRecord));
   log_table(settings.data, settings.data.queries, session.services());
   DBSA_ASSIGN_OR_RETURN(CheckedData data, check_data(settings));  // before hours of encoding
+  std::optional<AnswersFile> answers_file;
+  if (line.has("answers")) {
+    DBSA_ASSIGN_OR_RETURN(answers_file, AnswersFile::open(line, settings.data, data.query_rows));
+  }
   if (earlier) DBSA_RETURN_IF_ERROR(check_repeatable(session, *earlier, line, terminal));
   if (settings.data.on_error == OnError::kFail) DBSA_RETURN_IF_ERROR(query_faults(settings, data));
   record.validity = check_validity(data.demonstrations, data.queries, data.labels);
@@ -243,10 +290,21 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.draw = engine->draw();
   record.model = engine->model_info();
   set_phase("answering queries");
-  const JournalChoice journal = {
-      line.has("journal") ? line.text("journal") : settings.output_directory, line.has("fresh")};
-  DBSA_ASSIGN_OR_RETURN(RunAnswers answers, answer_queries(*engine, session, std::move(queries),
-                                                           journal, terminal, record));
+  AnswerJob job;
+  job.name = settings.data.queries;
+  job.journal.identity = journal_identity(record, queries);
+  job.journal.path =
+      journal_path(line.has("journal") ? line.text("journal") : settings.output_directory,
+                   record.pipeline_path, job.journal.identity);
+  job.journal.fresh = line.has("fresh");
+  job.queries = std::move(queries);
+  job.lost = "no result record is written";
+  DBSA_ASSIGN_OR_RETURN(RunAnswers answers,
+                        answer_queries(*engine, session, std::move(job), terminal, record));
+  if (answers_file) {
+    set_phase("writing the answers");
+    DBSA_RETURN_IF_ERROR(answers_file->write(record.queries, terminal));
+  }
 
   set_phase("writing the result record");
   record.machine = machine_info();
@@ -276,12 +334,14 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
     nlohmann::ordered_json out = {{"record", path},
                                   {"encode", encode_to_json(record.encode)},
                                   {"totals", totals_to_json(record, totals)}};
+    if (answers_file) out["answers"] = answers_file->path();
     if (earlier)
       out["repeated"] = {
           {"record", earlier->path}, {"answers", comparison.answers}, {"equal", comparison.equal}};
     terminal.out(out.dump(1));
   } else {
     print_summary(record, totals, path, terminal);
+    if (answers_file) terminal.out("answers      " + shown_path(answers_file->path()));
     if (earlier)
       terminal.out("repeated     " + human_count(comparison.equal) + " of " +
                    counted(comparison.answers, "answer") + " as in " + shown_path(earlier->path));

@@ -5,7 +5,6 @@
 
 #include "commands/item_errors.h"
 #include "config/stopwatch.h"
-#include "pipeline/record/journal_identity.h"
 #include "terminal/units.h"
 
 namespace dbsa::cli {
@@ -13,26 +12,30 @@ namespace {
 
 class RunQueries {
  public:
-  RunQueries(Engine& engine, Session& session, std::vector<Row> queries, Terminal& terminal,
-             RunRecord& record)
+  RunQueries(Engine& engine, Session& session, AnswerJob job, Terminal& terminal, RunRecord& record)
       : engine_(engine),
         session_(session),
-        queries_(std::move(queries)),
+        job_(std::move(job)),
+        queries_(job_.queries),
         terminal_(terminal),
         record_(record),
         errors_(engine.settings().data.on_error),
         progress_(terminal, "answering ", "queries") {}
 
   // Takes over what an earlier process has answered.
-  Status open_journal(const JournalChoice& choice) {
+  Status open_journal() {
+    const JournalChoice& choice = job_.journal;
+    if (choice.path.empty()) return {};
     Result<Journal> opened =
-        Journal::open(choice.folder, record_.pipeline_path, journal_identity(record_, queries_),
-                      record_.encode, queries_, choice.fresh);
+        Journal::open(choice.path, choice.identity, record_.encode, queries_, choice.fresh);
     if (!opened.ok()) {
       warn_of_journal(opened.error());
       return {};
     }
     journal_ = std::move(opened).value();
+    if (journal_->was_of_another())
+      terminal_.note("answering all queries: the answers in " + shown_path(choice.path) +
+                     " are of other queries, another pipeline or another pool");
     journal_->add_encoded(record_.encode);
     for (const JournalEntry& entry : journal_->entries()) {
       before_ = entry.answer_seconds;
@@ -48,7 +51,7 @@ class RunQueries {
 
   Status answer_all() {
     show_progress();
-    while (done() < queries_.size()) {
+    while (done() < queries_.size() && !ended_) {
       if (Status answered = answer_batch(); !answered.ok()) return stopped(answered.error());
       show_progress();
     }
@@ -68,10 +71,9 @@ class RunQueries {
     std::vector<Row> failed;
     for (const QueryRecord& query : record_.queries)
       if (query.error) failed.push_back({query.query, query.error});
-    answers.items = Error{ErrorCode::kConfig,
-                          describe_faults(failed, engine_.settings().data.queries) + "\n" +
-                              errors_.status("query").error().message,
-                          ""};
+    answers.items = Error{
+        ErrorCode::kConfig,
+        describe_faults(failed, job_.name) + "\n" + errors_.status("query").error().message, ""};
     return answers;
   }
 
@@ -97,8 +99,7 @@ class RunQueries {
         DBSA_ASSIGN_OR_RETURN(entry.outcome, std::move(*next++));
       }
       if (ItemError* error = std::get_if<ItemError>(&entry.outcome); error && !row.error)
-        error->message = engine_.settings().data.queries + ":" + std::to_string(row.example.line) +
-                         ": " + error->message;
+        error->message = job_.name + ":" + std::to_string(row.example.line) + ": " + error->message;
       entry.answer_seconds = before_ + clock_.seconds();
       DBSA_RETURN_IF_ERROR(take(entry.outcome));
       if (journal_) warn_where_failed(journal_->append(row, entry));
@@ -121,6 +122,7 @@ class RunQueries {
       ++labelled_;
       correct_ += !query.error && is_right(query.query, query.answer.label.text) ? 1 : 0;
     }
+    if (job_.answered) ended_ = !job_.answered(query) || ended_;
     record_.queries.push_back(std::move(query));
     return {};
   }
@@ -144,7 +146,7 @@ class RunQueries {
         error.message += "; the answers are kept: run the same command again to continue";
       else
         error.message +=
-            std::string("; no result record is written") +
+            "; " + job_.lost +
             (engine_.settings().store_path.empty() ? "" : ", the encoded pool is kept");
     }
     // Answers that are none are not to be kept.
@@ -167,7 +169,8 @@ class RunQueries {
 
   Engine& engine_;
   Session& session_;
-  const std::vector<Row> queries_;
+  const AnswerJob job_;
+  const std::vector<Row>& queries_;
   Terminal& terminal_;
   RunRecord& record_;
   ItemErrors errors_;
@@ -176,15 +179,15 @@ class RunQueries {
   std::optional<Journal> journal_;
   double before_ = 0;  // seconds of earlier processes
   int64_t labelled_ = 0, correct_ = 0;
+  bool ended_ = false;  // nobody takes answers any more
 };
 
 }  // namespace
 
-Result<RunAnswers> answer_queries(Engine& engine, Session& session, std::vector<Row> queries,
-                                  const JournalChoice& journal, Terminal& terminal,
-                                  RunRecord& record) {
-  RunQueries run(engine, session, std::move(queries), terminal, record);
-  DBSA_RETURN_IF_ERROR(run.open_journal(journal));
+Result<RunAnswers> answer_queries(Engine& engine, Session& session, AnswerJob job,
+                                  Terminal& terminal, RunRecord& record) {
+  RunQueries run(engine, session, std::move(job), terminal, record);
+  DBSA_RETURN_IF_ERROR(run.open_journal());
   DBSA_RETURN_IF_ERROR(run.answer_all());
   terminal.note("answered   " + counted_queries(static_cast<int64_t>(record.queries.size())) +
                 " in " + human_seconds(record.answer_seconds));

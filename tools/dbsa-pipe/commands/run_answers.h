@@ -1,6 +1,7 @@
-// Answers the queries of a run, and keeps the answers on disk as they come.
+// Answers the queries of a file, and keeps the answers on disk as they come.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,18 +20,28 @@ struct RunAnswers {
 };
 
 struct JournalChoice {
-  std::string folder;
+  std::string path;  // "": none is kept
+  std::string identity;
   bool fresh = false;  // not to be continued after
+};
+
+struct AnswerJob {
+  std::string name;  // of the queries' file, for messages
+  std::vector<Row> queries;
+  JournalChoice journal;
+  std::string
+      lost;  // what is missing after a stop without a journal: "no result record is written"
+  // Called for each query in their order, if given; false ends the work.
+  std::function<bool(const QueryRecord&)> answered = {};
 };
 
 // Fills in record.queries and record.answer_seconds; the rest of the record says what the run is.
 // Continues a run that was stopped. An error is one of the whole run; on
 // kCancelled the answers so far are kept.
-Result<RunAnswers> answer_queries(Engine& engine, Session& session, std::vector<Row> queries,
-                                  const JournalChoice& journal, Terminal& terminal,
-                                  RunRecord& record);
+Result<RunAnswers> answer_queries(Engine& engine, Session& session, AnswerJob job,
+                                  Terminal& terminal, RunRecord& record);
 
-// Removes the journal of a run whose record is written.
+// Removes the journal of a run whose results are written.
 void remove_journal(RunAnswers& answers, Terminal& terminal);
 
 }  // namespace dbsa::cli

@@ -132,6 +132,15 @@ void Terminal::out(std::string_view line) {
   if (!progress_.empty() && out_is_terminal_) write_to(stderr, progress_);
 }
 
+void Terminal::out_bytes(std::string_view bytes) {
+  if (out_is_terminal_) {
+    while (bytes.ends_with('\n') || bytes.ends_with('\r')) bytes.remove_suffix(1);
+    return out(bytes);
+  }
+  const std::lock_guard lock(mutex_);
+  if (out_error_ == 0) out_error_ = write_out(bytes);
+}
+
 Status Terminal::close_out() {
   const std::lock_guard lock(mutex_);
   // Some file systems tell only here that the disk is full. EINTR closes, too.

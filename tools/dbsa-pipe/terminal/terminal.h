@@ -38,6 +38,8 @@ class Terminal {
 
   // A line of results, on standard output. What cannot be written is told by close_out().
   void out(std::string_view line);
+  // Bytes of a table, on standard output: as they are, except on a terminal.
+  void out_bytes(std::string_view bytes);
   // Whether a line could not be written: the reader is gone, or the disk is full.
   bool out_failed() const { return out_error_ != 0; }
   bool reader_left() const { return out_error_ == EPIPE; }
