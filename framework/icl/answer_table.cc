@@ -58,8 +58,11 @@ std::string utf8_text(const std::string& text) {
 
 // The values of kNames; an empty one is none.
 std::array<std::string, AnswerTable::kColumns> texts_of(const TableAnswer& answer) {
-  return {utf8_text(answer.label.value_or("")), number_cell(answer.probability),
-          number_cell(answer.margin), utf8_text(answer.runner_up.value_or("")),
+  return {utf8_text(answer.label.value_or("")),
+          number_cell(answer.probability),
+          number_cell(answer.margin),
+          utf8_text(answer.runner_up.value_or("")),
+          utf8_text(answer.abstained_label.value_or("")),
           utf8_text(answer.error)};
 }
 
@@ -127,10 +130,10 @@ std::string AnswerTable::json_line(size_t index, const TableAnswer& answer) cons
     line.erase(line.find_last_not_of(" \t\r") + 1);
   }
   const auto texts = texts_of(answer);
-  const bool is_number[kColumns] = {false, true, true, false, false};
-  const bool is_there[kColumns] = {answer.label.has_value(), answer.probability.has_value(),
-                                   answer.margin.has_value(), answer.runner_up.has_value(),
-                                   !answer.error.empty()};
+  const bool is_number[kColumns] = {false, true, true, false, false, false};
+  const bool is_there[kColumns] = {
+      answer.label.has_value(),     answer.probability.has_value(),     answer.margin.has_value(),
+      answer.runner_up.has_value(), answer.abstained_label.has_value(), !answer.error.empty()};
   for (size_t i = 0; i < kColumns; ++i)
     add(names_[i], !is_there[i] ? "null" : is_number[i] ? texts[i] : json_string(texts[i]));
   return line + "}\n";

@@ -1,10 +1,11 @@
-// Answers as a table: what stands in a data file, and five columns behind it.
+// Answers as a table: what stands in a data file, and six columns behind it.
 //
-//   label        the answer
-//   probability  of the label, 0 to 1, six digits
-//   margin       by how much that is more than the runner-up's
-//   runner_up    the label that came second
-//   error        why there is no answer; the other four are empty then
+//   label            the answer
+//   probability      of the label, 0 to 1, six digits
+//   margin           by how much that is more than the runner-up's
+//   runner_up        the label that came second
+//   abstained_label  the label where it is withheld (decoding.abstain_below); label is empty then
+//   error            why there is no answer; the others are empty then
 //
 // A name that a column of the file has, in upper or lower case, becomes answer_label, and so on;
 // where that is taken too, answer_label_2. CSV has the fields of the file, quoted where they must
@@ -24,17 +25,18 @@ namespace dbsa {
 enum class TableFormat { kCsv, kTsv, kJsonLines };
 
 struct TableAnswer {
-  std::optional<std::string> label;           // nothing with an error
+  std::optional<std::string> label;           // nothing with an error, or where it is withheld
   std::optional<double> probability, margin;  // no margin without a runner-up
   std::optional<std::string> runner_up;
+  std::optional<std::string> abstained_label;
   std::string error;
 };
 
 class AnswerTable {
  public:
-  static constexpr size_t kColumns = 5;
-  static constexpr std::array<const char*, kColumns> kNames = {"label", "probability", "margin",
-                                                               "runner_up", "error"};
+  static constexpr size_t kColumns = 6;
+  static constexpr std::array<const char*, kColumns> kNames = {
+      "label", "probability", "margin", "runner_up", "abstained_label", "error"};
 
   // CSV of a CSV file has its delimiter (a comma if that is a tab or an unusual one), its BOM and
   // its line ends; TSV the latter two. The input must outlive the table.

@@ -83,16 +83,16 @@ TEST_F(AnswersTest, RunWritesWhatItsRecordHas) {
   const std::vector<Cells> input = cells_of(workspace_.read("queries.csv"));
   ASSERT_EQ(rows.size(), 6u);
   EXPECT_EQ(rows[0], (Cells{"id", "text", "label", "note", "answer_label", "probability", "margin",
-                            "runner_up", "error"}));
+                            "runner_up", "abstained_label", "error"}));
   const json record = only_record();
   for (size_t row = 1; row < rows.size(); ++row) {
-    ASSERT_EQ(rows[row].size(), 9u);
+    ASSERT_EQ(rows[row].size(), 10u);
     EXPECT_EQ(Cells(rows[row].begin(), rows[row].begin() + 4), input[row]);
     const json& query = record.at("queries")[row - 1];
     if (row == 3) {
-      EXPECT_EQ(Cells(rows[row].begin() + 4, rows[row].begin() + 8), Cells(4));
-      EXPECT_EQ(rows[row][8], query.at("error").at("message"));
-      EXPECT_THAT(rows[row][8], HasSubstr(queries + ":6: expected a text in field \"text\""));
+      EXPECT_EQ(Cells(rows[row].begin() + 4, rows[row].begin() + 9), Cells(5));
+      EXPECT_EQ(rows[row][9], query.at("error").at("message"));
+      EXPECT_THAT(rows[row][9], HasSubstr(queries + ":6: expected a text in field \"text\""));
       continue;
     }
     EXPECT_EQ(rows[row][4], query.at("label"));
@@ -102,6 +102,7 @@ TEST_F(AnswersTest, RunWritesWhatItsRecordHas) {
     EXPECT_NEAR(std::stod(rows[row][6]), best - second, 1e-6);
     EXPECT_EQ(rows[row][7], query.at("runner_up").at("label"));
     EXPECT_EQ(rows[row][8], "");
+    EXPECT_EQ(rows[row][9], "");
   }
 }
 
@@ -185,7 +186,8 @@ TEST_F(AnswersTest, ObjectsComeBackByteForByte) {
   EXPECT_THAT(
       result.out.substr(second),
       testing::StartsWith("{\"text\":\"no JSON\",\"label\":null,\"probability\":null,"
-                          "\"margin\":null,\"runner_up\":null,\"error\":\"standard input:3: "
+                          "\"margin\":null,\"runner_up\":null,\"abstained_label\":null,\"error\":"
+                          "\"standard input:3: "
                           "expected JSON, found "));
 }
 
@@ -274,9 +276,9 @@ TEST_F(AnswersTest, EveryRowMayBeFaulty) {
       ": expected a text in field \"\"text\"\", found an empty one; fill it in or remove the "
       "record\"\n";
   EXPECT_EQ(result.out,
-            "id,text,label,probability,margin,runner_up,error\n"
-            "1,,,,,,\"standard input:2" +
-                said + "2,,,,,,\"standard input:3" + said);
+            "id,text,label,probability,margin,runner_up,abstained_label,error\n"
+            "1,,,,,,,\"standard input:2" +
+                said + "2,,,,,,,\"standard input:3" + said);
   const ProcessResult failed =
       cli({"query", pipeline, "--input", "-", "--set", "data.on_error=fail"},
           {.input = "id,text\n1,card\n2,\n"});

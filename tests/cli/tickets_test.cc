@@ -160,19 +160,20 @@ TEST_F(Tickets, AreAnsweredInOneCommandThatMayBeKilled) {
 
   const std::vector<Cells> rows = read_by_python("answered.csv");
   ASSERT_EQ(rows.size(), expected.size());
-  const Cells names = {"answer_label", "probability", "margin", "runner_up", "error"};
+  const Cells names = {"answer_label", "probability",     "margin",
+                       "runner_up",    "abstained_label", "error"};
   EXPECT_EQ(Cells(rows[0].begin() + 4, rows[0].end()), names);
   int errors = 0;
   for (size_t row = 0; row < rows.size(); ++row) {
-    ASSERT_EQ(rows[row].size(), 9u) << row;
+    ASSERT_EQ(rows[row].size(), 10u) << row;
     EXPECT_EQ(Cells(rows[row].begin(), rows[row].begin() + 4), expected[row]) << row;
     if (row == 0) continue;
-    const bool failed = !rows[row][8].empty();
+    const bool failed = !rows[row][9].empty();
     errors += failed ? 1 : 0;
     EXPECT_EQ(rows[row][4].empty(), failed) << row;
     EXPECT_EQ(rows[row][5].empty(), failed) << row;
     if (failed) {
-      EXPECT_THAT(rows[row][8], testing::StartsWith(path("new.csv") + ":"));
+      EXPECT_THAT(rows[row][9], testing::StartsWith(path("new.csv") + ":"));
     }
   }
   EXPECT_EQ(errors, 40);

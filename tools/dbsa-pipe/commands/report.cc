@@ -34,8 +34,7 @@ CommandLine report_command_line() {
                     "dbsa-pipe report sweeps/masks sweeps/sizes --output report --title Masks\n"
                     "dbsa-pipe report runs/accuracy --queries queries.csv"});
   line.argument_list("PATH");
-  line.value("output", "DIR",
-             "output folder (default: report/ in, or next to, the first PATH)");
+  line.value("output", "DIR", "output folder (default: report/ in, or next to, the first PATH)");
   line.value("queries", "FILE", "write the queries of all runs here: .csv or .csv.gz");
   line.value("title", "TEXT", "the title of the report");
   line.flag("no-plots", "leave out the plots; gnuplot is not needed then");

@@ -36,7 +36,8 @@ CommandLine run_command_line() {
        "answers. With decoding.abstain_below answers that are less likely are withheld and "
        "counted.\n\n"
        "--answers writes a table as well: the columns of data.queries as they are, and behind "
-       "them label,\nprobability, margin, runner_up and error, a row for each query that was "
+       "them label,\nprobability, margin, runner_up, abstained_label and error, a row for each "
+       "query that was "
        "answered or has an\nerror. A name that the file has already becomes answer_label, and so "
        "on.",
        "dbsa-pipe run pipelines/quickstart.toml\n"

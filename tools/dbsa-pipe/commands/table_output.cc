@@ -71,7 +71,7 @@ TableAnswer table_answer(const QueryRecord& query) {
     return cells;
   }
   const Answer& answer = query.answer;
-  cells.label = answer.label.text;
+  (answer.abstained ? cells.abstained_label : cells.label) = answer.label.text;
   cells.probability = probability_of(answer.label.log_probability);
   if (answer.runner_up) {
     cells.runner_up = answer.runner_up->text;
