@@ -58,10 +58,10 @@ TEST(Reliability, EqualsItsDefinition) {
 
 TEST(Reliability, ChanceAloneMakesWhatSimulatedModelsShow) {
   Random random(11);
-  std::vector<Confidence> answers = drawn_answers(random, 300, 0);
+  std::vector<Confidence> answers = drawn_answers(random, 200, 0);
   const auto measured = measure_reliability(answers);
   double sum = 0, squares = 0;
-  constexpr int kModels = 4000;
+  constexpr int kModels = 1000;
   for (int model = 0; model < kModels; ++model) {
     for (Confidence& answer : answers) answer.right = uniform(random) < answer.probability;
     const double error = measure_reliability(answers)->error;

@@ -49,6 +49,12 @@ class CalibrationTest : public EngineTest {
     return *report.calibration;
   }
 
+  static std::vector<Example> held_out_of(const DataSettings& data) {
+    Result<DataRows> rows = read_demonstrations(data);
+    if (!rows.ok()) throw std::runtime_error(rows.error().message);
+    return std::move(rows->held_out);
+  }
+
   std::vector<std::filesystem::path> files() const {
     std::vector<std::filesystem::path> found;
     std::error_code none;
@@ -64,21 +70,20 @@ TEST_F(CalibrationTest, TheHeldOutAreNotInThePoolAndTheirLabelsAre) {
   const auto report = harness->engine().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
   EXPECT_EQ(report->estimate.demonstrations, kBlocks * kBlockSize);
-  const auto rows = read_demonstrations(harness->engine().settings().data);
-  ASSERT_TRUE(rows.ok());
-  ASSERT_EQ(rows->held_out.size(), static_cast<size_t>(kHeldOut));
+  const std::vector<Example> held_out = held_out_of(harness->engine().settings().data);
+  ASSERT_EQ(held_out.size(), static_cast<size_t>(kHeldOut));
   std::set<int64_t> lines;
   for (const std::vector<int64_t>& block : report->assignment)
     lines.insert(block.begin(), block.end());
   EXPECT_EQ(lines.size(), static_cast<size_t>(kBlocks * kBlockSize));
-  for (const Example& example : rows->held_out) EXPECT_FALSE(lines.contains(example.line));
+  for (const Example& example : held_out) EXPECT_FALSE(lines.contains(example.line));
   EXPECT_EQ(report->labels.size(), 4u);
 
   // The seed decides which.
   DataSettings other = harness->engine().settings().data;
-  EXPECT_EQ(read_demonstrations(other)->held_out, rows->held_out);
+  EXPECT_EQ(held_out_of(other), held_out);
   other.seed = 9;
-  EXPECT_NE(read_demonstrations(other)->held_out, rows->held_out);
+  EXPECT_NE(held_out_of(other), held_out);
 }
 
 TEST_F(CalibrationTest, SomeDemonstrationsMustStayInThePool) {
@@ -113,8 +118,7 @@ TEST_F(CalibrationTest, NoTemperatureSaysBetterWhichAnswersAreRight) {
     const LabelTrie trie = *LabelTrie::build(tokens, names);
     std::vector<std::pair<std::vector<double>, bool>> answers;  // scores; whether it is right
     int right = 0;
-    for (const Example& example :
-         read_demonstrations(harness->engine().settings().data)->held_out) {
+    for (const Example& example : held_out_of(harness->engine().settings().data)) {
       const auto told = harness->engine().answer(example.text);
       ASSERT_TRUE(told.ok());
       OraclePrompt prompt;
@@ -306,8 +310,8 @@ TEST_F(CalibrationTest, IsMadeOfTheHeldOutThatCanBeAnswered) {
   workspace_.write("demonstrations.jsonl", lines);
   for (int seed = 0; seed < 40; ++seed) {
     auto harness = open(fitted("likelihood", {{"data.seed", std::to_string(seed)}}));
-    const auto rows = read_demonstrations(harness->engine().settings().data);
-    if (std::none_of(rows->held_out.begin(), rows->held_out.end(),
+    const std::vector<Example> held_out = held_out_of(harness->engine().settings().data);
+    if (std::none_of(held_out.begin(), held_out.end(),
                      [&](const Example& example) { return example.text == text; }))
       continue;
     const auto report = harness->engine().encode(false, {});
