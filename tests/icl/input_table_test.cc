@@ -151,8 +151,8 @@ TEST(PackedData, FaultsNameTheFile) {
   EXPECT_EQ(fault("a.csv.gz", pack_gzip("PAR1\x15").value()),
             "a.csv.gz:1: expected UTF-8 text, found a Parquet file; export it as .csv in UTF-8, or "
             "as .jsonl");
-  EXPECT_EQ(fault("a.csv.gz", pack_gzip("txt\none\n").value()).substr(0, 48),
-            "a.csv.gz:1: expected a column \"text\", found \"txt\"");
+  EXPECT_TRUE(fault("a.csv.gz", pack_gzip("txt\none\n").value())
+                  .starts_with("a.csv.gz:1: expected a column \"text\", found \"txt\""));
   EXPECT_EQ(fault("a.xml.gz", packed),
             "a.xml.gz:1: expected UTF-8 text, found a gzip archive; unpack it, e.g. with gunzip");
 }
