@@ -97,39 +97,62 @@ void normalise(std::vector<double>& scores) {
 }  // namespace
 
 // query: the tokens that the pass computes before the answer.
-Status Engine::Impl::decode(QueryPass& pass, std::span<const int32_t> query, Answer& answer) {
-  if (tree) {
-    DBSA_ASSIGN_OR_RETURN(std::vector<double> scores, decode_likelihood(*tree, pass, query));
-    normalise(scores);
-    const std::vector<size_t> best = best_two(scores);
-    answer.label = {pool.labels[best[0]].text, scores[best[0]]};
-    if (best.size() > 1) answer.runner_up = AnswerLabel{pool.labels[best[1]].text, scores[best[1]]};
-    answer.label_log_probabilities = std::move(scores);
-    return {};
-  }
-  if (!trie) {
-    std::vector<std::string> stops = settings.decoding.stop;
-    stops.push_back(settings.prompt.separator);
-    DBSA_ASSIGN_OR_RETURN(const Generated generated,
-                          decode_free(*computing.tokenizer, stops, computing.config.eos_token_ids,
-                                      settings.decoding.max_tokens, pass, query));
-    answer.label = {generated.text, generated.log_probability};
-    return {};
-  }
+Status Engine::Impl::decode(QueryPass& pass, std::span<const int32_t> query, Answer& answer,
+                            AnswerNotes* notes) {
+  if (trie) return decode_trie(pass, query, answer, notes);
+  if (!tree) return decode_freely(pass, query, answer, notes);
+  DBSA_ASSIGN_OR_RETURN(const std::vector<double> edges, decode_likelihood(*tree, pass, query));
+  const std::vector<double> likelihoods = tree->log_likelihoods(edges);
+  std::vector<double> scores = likelihoods;
+  normalise(scores);
+  const std::vector<size_t> best = best_two(scores);
+  answer.label = {pool.labels[best[0]].text, scores[best[0]]};
+  if (best.size() > 1) answer.runner_up = AnswerLabel{pool.labels[best[1]].text, scores[best[1]]};
+  for (size_t i = 0; notes != nullptr && i < scores.size(); ++i)
+    notes->labels.push_back(
+        {tree->read_label(i, edges), scores[i], scores[i], likelihoods[i], std::nullopt});
+  answer.label_log_probabilities = std::move(scores);
+  return {};
+}
+
+Status Engine::Impl::decode_trie(QueryPass& pass, std::span<const int32_t> query, Answer& answer,
+                                 AnswerNotes* notes) {
+  std::optional<TrieNotes> seen;
+  if (notes != nullptr) seen.emplace(TrieNotes{TrieReading(*trie), notes->label.value_or(-1)});
+  TrieNotes* const watch = seen ? &*seen : nullptr;
   DBSA_ASSIGN_OR_RETURN(const Decision decision, settings.decoding.method == DecodingMethod::kTrie
-                                                     ? decode_best_first(*trie, pass, query)
-                                                     : decode_greedily(*trie, pass, query));
+                                                     ? decode_best_first(*trie, pass, query, watch)
+                                                     : decode_greedily(*trie, pass, query, watch));
   const auto named = [&](const LabelScore& score) {
     return AnswerLabel{pool.labels[static_cast<size_t>(score.label)].text, score.log_probability};
   };
   answer.label = named(decision.best);
   if (decision.runner_up) answer.runner_up = named(*decision.runner_up);
+  if (notes != nullptr)
+    for (size_t i = 0; i < pool.labels.size(); ++i)
+      notes->labels.push_back(seen->reading.read(static_cast<int32_t>(i)));
+  return {};
+}
+
+Status Engine::Impl::decode_freely(QueryPass& pass, std::span<const int32_t> query, Answer& answer,
+                                   AnswerNotes* notes) {
+  std::vector<std::string> stops = settings.decoding.stop;
+  stops.push_back(settings.prompt.separator);
+  DBSA_ASSIGN_OR_RETURN(Generated generated,
+                        decode_free(*computing.tokenizer, stops, computing.config.eos_token_ids,
+                                    settings.decoding.max_tokens, pass, query));
+  answer.label = {generated.text, generated.log_probability};
+  if (notes == nullptr) return {};
+  notes->labels.push_back({std::move(generated.tokens), generated.log_probability,
+                           generated.log_probability, std::nullopt, std::nullopt});
+  if (notes->tokens.empty()) return {};
+  DBSA_ASSIGN_OR_RETURN(notes->log_probability_of_tokens, score_tokens(notes->tokens, pass, query));
   return {};
 }
 
 // The label that most demonstrations of the selection have; of several, the one that the retriever
 // ranked best. Shares count as probabilities.
-Answer Engine::Impl::vote(const Selection& selection) const {
+Answer Engine::Impl::vote(const Selection& selection, AnswerNotes* notes) const {
   struct Votes {
     int64_t count = 0;
     double best = -std::numeric_limits<double>::infinity();  // score of a block with such a label
@@ -143,15 +166,24 @@ Answer Engine::Impl::vote(const Selection& selection) const {
       ++all;
       if (selected.score) label.best = std::max(label.best, *selected.score);
     }
+  const auto share_of = [&](const Votes& label) {
+    return std::log(static_cast<double>(label.count) / static_cast<double>(all));
+  };
+  if (notes != nullptr) {
+    notes->labels.assign(pool.labels.size(), LabelReading{.votes = 0});
+    for (const auto& [label, count] : votes) {
+      LabelReading& reading = notes->labels[static_cast<size_t>(label)];
+      reading.log_probability = reading.at_most = share_of(count);
+      reading.votes = count.count;
+    }
+  }
   std::vector<std::pair<int32_t, Votes>> order(votes.begin(), votes.end());
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
     return a.second.count != b.second.count ? a.second.count > b.second.count
                                             : a.second.best > b.second.best;
   });
   const auto named = [&](const std::pair<int32_t, Votes>& label) {
-    return AnswerLabel{
-        pool.labels[static_cast<size_t>(label.first)].text,
-        std::log(static_cast<double>(label.second.count) / static_cast<double>(all))};
+    return AnswerLabel{pool.labels[static_cast<size_t>(label.first)].text, share_of(label.second)};
   };
   Answer answer;
   answer.label = named(order.at(0));
@@ -160,17 +192,22 @@ Answer Engine::Impl::vote(const Selection& selection) const {
 }
 
 // One attempt. kCorrupt when a plane does not match, kNotFound when the store lacks a block.
-Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, Answer& answer) {
+Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, Answer& answer,
+                                 AnswerNotes* notes) {
   const Stopwatch loading;
   std::vector<QueryPass::Selected> open;
   if (!settings.recompute) {
     DBSA_ASSIGN_OR_RETURN(open, open_blocks(request.selection));
   }
   answer.kv_loaded = {};
+  if (notes != nullptr) notes->kv_loaded.clear();
+  if (notes != nullptr) notes->labels.clear();
   for (const QueryPass::Selected& selected : open) {
-    answer.kv_loaded.bytes += selected.block->bytes_of(selected.layers);
-    answer.kv_loaded.all_layers_bytes +=
-        selected.block->bytes_of(LayerSet(selected.layers.size(), true));
+    const KvLoaded loaded = {selected.block->bytes_of(selected.layers),
+                             selected.block->bytes_of(LayerSet(selected.layers.size(), true))};
+    answer.kv_loaded.bytes += loaded.bytes;
+    answer.kv_loaded.all_layers_bytes += loaded.all_layers_bytes;
+    if (notes != nullptr) notes->kv_loaded.push_back(loaded);
   }
   answer.seconds.load += loading.seconds();
 
@@ -192,7 +229,7 @@ Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, 
                        settings.model.chunk_tokens));
   answer.seconds.prefill += prefilling.seconds();
   const Stopwatch decoding;
-  DBSA_RETURN_IF_ERROR(decode(pass, ids, answer));
+  DBSA_RETURN_IF_ERROR(decode(pass, ids, answer, notes));
   answer.seconds.verify += pass.verify_seconds();
   answer.seconds.prefill += pass.first_seconds();
   answer.seconds.decode =
@@ -246,7 +283,7 @@ Error Engine::Impl::with_sources(Error error) const {
 }
 
 Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& forward,
-                                       Answer& answer) {
+                                       Answer& answer, AnswerNotes* notes) {
   answer.query_tokens = static_cast<int64_t>(request.ids.size());
   answer.cut_tokens = request.cut_tokens;
   // A repair mends all that is wrong with the selection. To need it again and again means a disk
@@ -255,7 +292,7 @@ Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& for
   constexpr int kAttempts = 4, kAttemptsOfOthers = 64;
   int attempts = 1;
   for (int others = 0;;) {
-    const Status status = answer_once(request, forward, answer);
+    const Status status = answer_once(request, forward, answer, notes);
     if (status.ok()) return {};
     const ErrorCode code = status.error().code;
     if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound)
@@ -271,7 +308,7 @@ Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& for
   }
 }
 
-Result<Outcome> Engine::Impl::answer(std::string_view text, Forward& forward) {
+Result<Outcome> Engine::Impl::answer(std::string_view text, Forward& forward, AnswerNotes* notes) {
   const QueryContext context = query_context();
   const Stopwatch retrieving;
   QueryRequest request;
@@ -279,7 +316,7 @@ Result<Outcome> Engine::Impl::answer(std::string_view text, Forward& forward) {
   if (request.error) return Outcome(*std::move(request.error));
   Answer answer;
   if (settings.decoding.method == DecodingMethod::kVote) {
-    answer = vote(request.selection);
+    answer = vote(request.selection, notes);
     answer.seconds.retrieve = retrieving.seconds();
   } else {
     answer.seconds.retrieve = retrieving.seconds();
@@ -287,23 +324,27 @@ Result<Outcome> Engine::Impl::answer(std::string_view text, Forward& forward) {
     DBSA_RETURN_IF_ERROR(tokenize_query(context, text, request));
     if (request.error) return Outcome(*std::move(request.error));
     answer.seconds.prefill = tokenising.seconds();
-    DBSA_RETURN_IF_ERROR(answer_with_model(request, forward, answer));
+    DBSA_RETURN_IF_ERROR(answer_with_model(request, forward, answer, notes));
   }
   for (const SelectedBlock& block : request.selection.blocks)
-    answer.blocks.push_back(
-        {block.block, block.score, block.start, lengths[static_cast<size_t>(block.block)]});
+    answer.blocks.push_back({block.block, block.score, block.start,
+                             lengths[static_cast<size_t>(block.block)],
+                             pool.blocks[static_cast<size_t>(block.block)].key});
   answer.selected_tokens = request.selection.tokens;
+  if (notes != nullptr) notes->request = std::move(request);
   return Outcome(std::move(answer));
 }
 
-Result<Answer> Engine::answer(std::string_view text) {
-  SingleForward forward(*impl_->computing.model);
-  DBSA_ASSIGN_OR_RETURN(Outcome outcome, impl_->answer(text, forward));
-  if (Answer* answer = std::get_if<Answer>(&outcome)) return std::move(*answer);
+Result<Answer> Engine::Impl::answer_alone(std::string_view text, AnswerNotes* notes) {
+  SingleForward forward(*computing.model);
+  DBSA_ASSIGN_OR_RETURN(Outcome outcome, answer(text, forward, notes));
+  if (Answer* told = std::get_if<Answer>(&outcome)) return std::move(*told);
   ItemError& error = std::get<ItemError>(outcome);
   return Error{error.fault == ItemFault::kPlugin ? ErrorCode::kPlugin : ErrorCode::kConfig,
                std::move(error.message), ""};
 }
+
+Result<Answer> Engine::answer(std::string_view text) { return impl_->answer_alone(text, nullptr); }
 
 std::vector<Result<Outcome>> Engine::answer_together(std::span<const std::string> texts) {
   std::vector<Result<Outcome>> outcomes(texts.size(), Outcome());

@@ -2,6 +2,7 @@
 // engine_answer.cc (stage two), and by nothing else.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "pipeline/answer/query_pass.h"
 #include "pipeline/answer/query_request.h"
 #include "pipeline/engine.h"
+#include "pipeline/explanation.h"
 #include "pipeline/identity/identity.h"
 #include "pipeline/pool/pool_builder.h"
 
@@ -73,6 +75,17 @@ inline std::vector<int64_t> all_indices(size_t count) {
   return indices;
 }
 
+// What an answer came of, noted on its way for those who ask.
+struct AnswerNotes {
+  QueryRequest request;
+  std::vector<KvLoaded> kv_loaded;   // [selected blocks]
+  std::vector<LabelReading> labels;  // as Explanation's
+  // Also to be found: the log-probability of a label of the pool, or of a free answer's tokens.
+  std::optional<int32_t> label;
+  std::vector<int32_t> tokens;
+  double log_probability_of_tokens = 0;
+};
+
 struct Engine::Impl {
   Settings settings;
   host::HostServices& services;
@@ -119,15 +132,29 @@ struct Engine::Impl {
   QueryContext query_context() const;
   int64_t continuation_tokens() const;
   int64_t longest_continuation() const;
-  Answer vote(const Selection& selection) const;
-  Result<Outcome> answer(std::string_view text, Forward& forward);
+  Answer vote(const Selection& selection, AnswerNotes* notes) const;
+  // notes: nullptr where nobody asks.
+  Result<Outcome> answer(std::string_view text, Forward& forward, AnswerNotes* notes = nullptr);
+  // The query's own error as the Engine's functions for one text give it.
+  Result<Answer> answer_alone(std::string_view text, AnswerNotes* notes);
   Error with_sources(Error error) const;
-  Status answer_with_model(const QueryRequest& request, Forward& forward, Answer& answer);
+  Status answer_with_model(const QueryRequest& request, Forward& forward, Answer& answer,
+                           AnswerNotes* notes);
   LayerSet layers_reading(const Selection& selection, const SelectedBlock& block) const;
   Result<std::vector<QueryPass::Selected>> open_blocks(const Selection& selection);
-  Status decode(QueryPass& pass, std::span<const int32_t> query, Answer& answer);
-  Status answer_once(const QueryRequest& request, Forward& forward, Answer& answer);
+  Status decode(QueryPass& pass, std::span<const int32_t> query, Answer& answer,
+                AnswerNotes* notes);
+  Status decode_trie(QueryPass& pass, std::span<const int32_t> query, Answer& answer,
+                     AnswerNotes* notes);
+  Status decode_freely(QueryPass& pass, std::span<const int32_t> query, Answer& answer,
+                       AnswerNotes* notes);
+  Status answer_once(const QueryRequest& request, Forward& forward, Answer& answer,
+                     AnswerNotes* notes);
   Result<bool> repair(const Selection& selection, Answer& answer);
+  Result<std::optional<std::map<int64_t, std::vector<SharedWord>>>> shared_words(
+      std::string_view text, const Selection& selection) const;
+  Result<WithoutBlock> answer_without(const Explanation& explained, const QueryRequest& request,
+                                      size_t index);
 };
 
 }  // namespace dbsa

@@ -6,6 +6,7 @@
 
 #include "commands.h"
 #include "commands/explain_cost.h"
+#include "commands/explain_query.h"
 #include "commands/findings.h"
 #include "config/absolute_path.h"
 #include "config/atomic_file.h"
@@ -25,17 +26,29 @@ namespace {
 
 CommandLine explain_command_line() {
   CommandLine line({"explain", "PIPELINE",
-                    "Show what a pipeline will do: stages, shapes, bytes, work, and its mask.",
+                    "Show what a pipeline will do, or why a text gets its answer.",
                     "Deals and tokenises the demonstrations as `run` would and plans every block; "
-                    "computes nothing.\nWork is counted in floating-point operations of matrix "
-                    "products and of attention, a multiply\nand an add being two.",
+                    "answers nothing.\n"
+                    "Work is counted in floating-point operations of matrix products and of "
+                    "attention, a multiply\nand an add being two.\n\n"
+                    "With --query a text is answered from the encoded pool, as `query` answers it, "
+                    "and shown with\nwhat it came of: its prompt as text and tokens, how the "
+                    "retriever ranks the blocks and for which\nwords, what the chosen blocks "
+                    "hold, and what the model makes of each label. --json has all of it.",
                     "dbsa-pipe explain pipelines/quickstart.toml\n"
                     "dbsa-pipe explain pipeline.toml --mask mask.svg\n"
                     "dbsa-pipe explain pipeline.toml --set 'mask_pattern={plugin=\"self\"}' "
-                    "--json"});
+                    "--json\n"
+                    "dbsa-pipe explain pipeline.toml --query \"my card has not arrived\" "
+                    "--without-each"});
   line.arguments({"PIPELINE"}, 1);
   add_pipeline_options(line);
   line.value("mask", "FILE", "draw the mask into this SVG file, in a folder that is there");
+  line.value("query", "TEXT", "answer this text from the encoded pool, and show why");
+  line.flag("without-each",
+            "with --query: also what the answer's label gets without each chosen block, one by "
+            "one; an answer each");
+  line.flag("prompt", "with --query: the text and the tokens of the chosen blocks, too");
   add_output_options(line);
   return line;
 }
@@ -235,7 +248,22 @@ Status check_mask_name(const std::string& name) {
                ""};
 }
 
+// Options that say nothing beside the others.
+Status check_explain_options(const CommandLine& line) {
+  const bool asks = line.has("query");
+  for (const char* of_query : {"without-each", "prompt"})
+    if (line.has(of_query) && !asks)
+      return Error{ErrorCode::kConfig,
+                   std::string("--") + of_query + ": needs --query, the text to explain", ""};
+  if (line.has("mask") && asks)
+    return Error{ErrorCode::kConfig, "--mask: shows a pipeline, not a query; leave out --query",
+                 ""};
+  return {};
+}
+
 Status explain_pipeline(Session& session, const CommandLine& line, Terminal& terminal) {
+  DBSA_RETURN_IF_ERROR(check_explain_options(line));
+  if (line.has("query")) return explain_query(session, line, terminal);
   if (line.has("mask")) DBSA_RETURN_IF_ERROR(check_mask_name(line.text("mask")));
   set_phase("laying out the pool");
   DBSA_ASSIGN_OR_RETURN(const Findings found, find_out(session, Written::kNothing));
