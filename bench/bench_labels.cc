@@ -107,11 +107,11 @@ class Labels {
                  .goal = 1 / 1.3});
     const Timing greedy = measure([&] {
       pass.truncate(0);
-      must(decode_greedily(trie, pass, query_));
+      must(decode_greedily(trie, pass, query_, nullptr));
     });
     const Timing exact = measure([&] {
       pass.truncate(0);
-      must(decode_best_first(trie, pass, query_));
+      must(decode_best_first(trie, pass, query_, nullptr));
     });
     report_.add({.name = name + ": greedy_trie", .value = greedy.median * 1e3, .unit = "ms"});
     report_.add({.name = name + ": trie",

@@ -15,7 +15,25 @@ Result<Retriever> Retriever::create(const LoadedPlugin& plugin, HostServices& se
                                     const nlohmann::json& config) {
   DBSA_ASSIGN_OR_RETURN(Instance instance,
                         Instance::create(plugin, services, config, DBSA_KIND_RETRIEVER));
-  return Retriever(std::move(instance));
+  Retriever retriever(std::move(instance));
+  DBSA_RETURN_IF_ERROR(retriever.find_extensions());
+  return retriever;
+}
+
+Status Retriever::find_extensions() {
+  constexpr const char* kId = DBSA_EXTENSION_RETRIEVER_WORDS;
+  const void* found = find_extension(instance_.plugin(), kId);
+  if (found == nullptr) return {};
+  const auto& words = *static_cast<const dbsa_retriever_words*>(found);
+  const auto broken = [&](const std::string& what) {
+    return instance_.broken("extension", "returned for " + std::string(kId) + " " + what);
+  };
+  if (words.struct_size != sizeof words)
+    return broken("a struct_size of " + std::to_string(words.struct_size) + ", expected " +
+                  std::to_string(sizeof words));
+  if (words.shared_words == nullptr) return broken("a shared_words that is null");
+  words_ = &words;
+  return {};
 }
 
 Status Retriever::index(std::span<const std::string> documents) {
@@ -82,6 +100,53 @@ Result<std::vector<Hit>> Retriever::query(std::string_view text, int64_t count) 
     hits.push_back(hit);
   }
   return hits;
+}
+
+namespace {
+
+// Words as they come, and the first thing that is wrong with one.
+struct TakenWords {
+  std::vector<SharedWord> words;
+  std::string fault;
+};
+
+std::string fault_of_word(const dbsa_shared_word* word, const std::vector<SharedWord>& before) {
+  if (word == nullptr || word->struct_size != sizeof *word || word->word == nullptr ||
+      word->length == 0)
+    return "gave no word";
+  if (word->in_query < 1 || word->in_document < 1) return "gave a word that is not in both texts";
+  if (!before.empty() && before.back().word >= std::string_view(word->word, word->length))
+    return "gave words that are not in byte order";
+  return "";
+}
+
+int32_t take_word(void* context, const dbsa_shared_word* word) noexcept {
+  try {
+    auto& taken = *static_cast<TakenWords*>(context);
+    if (taken.fault.empty()) taken.fault = fault_of_word(word, taken.words);
+    if (!taken.fault.empty()) return DBSA_ERROR_INVALID_ARGUMENT;
+    taken.words.push_back(
+        {std::string(word->word, word->length), word->in_query, word->in_document, word->score});
+    return DBSA_OK;
+  } catch (const std::exception&) {
+    return DBSA_ERROR_ENVIRONMENT;
+  }
+}
+
+}  // namespace
+
+Result<std::optional<std::vector<SharedWord>>> Retriever::shared_words(std::string_view text,
+                                                                       int64_t document) const {
+  using Words = std::optional<std::vector<SharedWord>>;
+  if (words_ == nullptr || document < 0 || document >= documents_) return Words();
+  TakenWords taken;
+  const dbsa_shared_word_sink sink = {sizeof sink, &taken, take_word};
+  const Status status = instance_.call("shared_words", words_->shared_words, text.data(),
+                                       static_cast<uint64_t>(text.size()), document, &sink);
+  if (!taken.fault.empty()) return instance_.broken("shared_words", taken.fault);
+  if (!status.ok() && status.error().code == ErrorCode::kUnsupported) return Words();
+  if (!status.ok()) return status.error();
+  return Words(std::move(taken.words));
 }
 
 }  // namespace dbsa::host

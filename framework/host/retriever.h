@@ -1,8 +1,9 @@
 // host::Retriever: a retriever plugin as the framework uses it. See dbsa/retriever.h.
 #pragma once
 
-#include <dbsa/sdk/retriever.h>
+#include <dbsa/sdk/retriever_words.h>
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,10 +29,17 @@ class Retriever {
   // At most `count` hits, best first; ids distinct and in range. It may return fewer. [any]
   Result<std::vector<Hit>> query(std::string_view text, int64_t count) const;
 
+  // The words that the text and an indexed document share, in byte order; nothing where the
+  // retriever goes by no words. [any]
+  Result<std::optional<std::vector<SharedWord>>> shared_words(std::string_view text,
+                                                              int64_t document) const;
+
  private:
   explicit Retriever(Instance instance);
+  Status find_extensions();
   Instance instance_;
   const dbsa_retriever_vtable* vtable_;
+  const dbsa_retriever_words* words_ = nullptr;  // nullptr: without the extension
   int64_t documents_ = 0;
 };
 

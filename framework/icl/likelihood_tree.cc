@@ -49,7 +49,8 @@ int32_t LikelihoodTree::edge_of(int32_t row, int32_t token) {
   // In the order of sequences, those that share the edge are neighbours.
   if (!next.tokens.empty() && next.tokens.back() == token) return next.edges.back();
   next.tokens.push_back(token);
-  next.edges.push_back(static_cast<int32_t>(edges_++));
+  next.edges.push_back(static_cast<int32_t>(edge_tokens_.size()));
+  edge_tokens_.push_back(token);
   return next.edges.back();
 }
 
@@ -72,6 +73,14 @@ std::vector<double> LikelihoodTree::log_likelihoods(std::span<const double> edge
     sums.push_back(sum);
   }
   return sums;
+}
+
+std::vector<ReadToken> LikelihoodTree::read_label(size_t label,
+                                                  std::span<const double> edges) const {
+  std::vector<ReadToken> tokens;
+  for (const int32_t edge : paths_[label])
+    tokens.push_back({edge_tokens_[static_cast<size_t>(edge)], edges[static_cast<size_t>(edge)]});
+  return tokens;
 }
 
 }  // namespace dbsa

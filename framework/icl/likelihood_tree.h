@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "icl/label_reading.h"
 #include "icl/label_tokens.h"
 #include "icl/tree_token.h"
 
@@ -34,10 +35,14 @@ class LikelihoodTree {
   Status supply(int32_t row, std::span<const double> log_probabilities,
                 std::vector<double>& edges) const;
   // For supply: a place for each branch, all to be filled.
-  std::vector<double> make_edges() const { return std::vector<double>(edges_, 0.0); }
+  std::vector<double> make_edges() const { return std::vector<double>(edge_tokens_.size(), 0.0); }
 
   // Natural logarithm of each label's likelihood, [labels], once every row was supplied.
   std::vector<double> log_likelihoods(std::span<const double> edges) const;
+
+  // What a label's likelihood is the product of: its tokens and the terminator's. In their order,
+  // the log-probabilities add up to log_likelihoods' bit for bit.
+  std::vector<ReadToken> read_label(size_t label, std::span<const double> edges) const;
 
  private:
   struct Next {
@@ -49,7 +54,7 @@ class LikelihoodTree {
   std::vector<TreeToken> rows_;
   std::vector<Next> next_;                   // [1 + rows]: what may follow; the query first
   std::vector<std::vector<int32_t>> paths_;  // of each label: its edges
-  size_t edges_ = 0;
+  std::vector<int32_t> edge_tokens_;         // [edges] the token that each leads to
 };
 
 }  // namespace dbsa

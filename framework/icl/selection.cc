@@ -178,6 +178,15 @@ Result<Selection> select_blocks(const SelectionRule& rule, const PoolShape& pool
   return selection;
 }
 
+Selection leave_out(const SelectionRule& rule, const PoolShape& pool, const Selection& selection,
+                    size_t index) {
+  Selection left;
+  left.blocks = selection.blocks;
+  left.blocks.erase(left.blocks.begin() + static_cast<std::ptrdiff_t>(index));
+  place(rule.positions, pool, left);
+  return left;
+}
+
 std::vector<Hit> rank_blocks(std::span<const Hit> hits, std::span<const int64_t> block_of,
                              BlockScore score) {
   const int64_t blocks =

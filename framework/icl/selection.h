@@ -72,6 +72,10 @@ Result<int64_t> selection_size(const SelectionRule& rule, const PoolShape& pool)
 Result<Selection> select_blocks(const SelectionRule& rule, const PoolShape& pool,
                                 std::span<const Hit> ranking);
 
+// A selection without its block at `index`, the others placed as select_blocks places them.
+Selection leave_out(const SelectionRule& rule, const PoolShape& pool, const Selection& selection,
+                    size_t index);
+
 // A ranking of blocks from one of demonstrations. block_of: [demonstrations] the block, from 0,
 // that each stands in. Blocks of which no demonstration is ranked are left out; a demonstration
 // that is not ranked counts as 0 in mean and sum. Ties: the lower block first. Cost: O(hits + b log

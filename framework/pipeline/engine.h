@@ -102,6 +102,7 @@ struct AnswerBlock {
   std::optional<double> score;  // the retriever's; none for anchors and fill
   int64_t start = 0;            // position of its first token in the answer plan
   int64_t tokens = 0;
+  KvKey key;  // of its keys and values
 };
 
 // Stored keys and values that the rows of a query read: layers with a window leave out the blocks
@@ -169,6 +170,8 @@ struct LabelRows {
 };
 Result<LabelRows> read_labels(const DataSettings& data, const DataRows& demonstrations);
 
+struct Explanation;  // explanation.h
+
 struct OpenOptions {
   // Hash the weights and the packed weights again, even if their hashes are remembered.
   bool rehash_weights = false;
@@ -205,6 +208,9 @@ class Engine {
 
   // Answers one query against the open pool. The query's own error is a kConfig error, or kPlugin.
   Result<Answer> answer(std::string_view text);
+  // The same answer, with all that it came of. without_each: one more answer for each selected
+  // block, without it. Errors as above.
+  Result<Explanation> explain(std::string_view text, bool without_each);
   // Answers several, in their order, the rows of all of them in the same forward passes: the same
   // answers, sooner. A pass counts in the seconds of each answer with its share of the rows. An
   // error is one that is not the query's own: of the model, the store, memory, or a cancellation.

@@ -112,76 +112,118 @@ Result<std::vector<double>> Engine::Impl::prior_of(const QueryRequest& request, 
   std::vector<std::vector<double>> references;
   for (const std::vector<int32_t>& ids : request.reference_ids) {
     pass.truncate(before);
-    DBSA_ASSIGN_OR_RETURN(references.emplace_back(), decode_likelihood(*tree, pass, ids));
+    DBSA_ASSIGN_OR_RETURN(const std::vector<double> edges, decode_likelihood(*tree, pass, ids));
+    references.push_back(tree->log_likelihoods(edges));
   }
   std::vector<double> prior = scoring->prior(references);
   known_prior = KnownPrior{request.selection.blocks, request.selection.query_start, prior};
   return prior;
 }
 
-// Makes the answer of the scores of all labels, or keeps them as evidence.
-void Engine::Impl::take_scores(std::vector<double> scores, Answer& answer,
-                               LabelEvidence* evidence) const {
-  if (evidence != nullptr) {
-    evidence->scores = std::move(scores);
-    return;
-  }
-  scores = log_softmax(scores, temperature());
-  const std::vector<size_t> best = best_two(scores);
-  answer.label = {pool.labels[best[0]].text, scores[best[0]]};
-  if (best.size() > 1) answer.runner_up = AnswerLabel{pool.labels[best[1]].text, scores[best[1]]};
-  if (tree) answer.label_log_probabilities = std::move(scores);
+// Makes the answer of the scores of all labels; their log-probabilities, [labels].
+std::vector<double> Engine::Impl::answer_from(std::span<const double> scores,
+                                              Answer& answer) const {
+  std::vector<double> made = log_softmax(scores, temperature());
+  const std::vector<size_t> best = best_two(made);
+  answer.label = {pool.labels[best[0]].text, made[best[0]]};
+  if (best.size() > 1) answer.runner_up = AnswerLabel{pool.labels[best[1]].text, made[best[1]]};
+  return made;
 }
 
 // Under likelihood. query: as of decode.
 Status Engine::Impl::decode_labels(const QueryRequest& request, QueryPass& pass,
                                    std::span<const int32_t> query, Answer& answer,
-                                   LabelEvidence* evidence) {
+                                   AnswerExtras extras) {
   const auto before = static_cast<int64_t>(query.size() - request.ids.size());
-  DBSA_ASSIGN_OR_RETURN(std::vector<double> sums, decode_likelihood(*tree, pass, query));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<double> edges, decode_likelihood(*tree, pass, query));
+  const std::vector<double> likelihoods = tree->log_likelihoods(edges);
   // The mean over the held-out queries is made of what each of them says.
-  if (evidence == nullptr || scoring->scorer() != LabelScorer::kBatch) {
-    DBSA_ASSIGN_OR_RETURN(const std::vector<double> prior, prior_of(request, pass, before));
-    sums = scoring->scores(sums, prior);
+  if (extras.evidence != nullptr && scoring->scorer() == LabelScorer::kBatch) {
+    extras.evidence->scores = likelihoods;
+    return {};
   }
-  take_scores(std::move(sums), answer, evidence);
+  DBSA_ASSIGN_OR_RETURN(const std::vector<double> prior, prior_of(request, pass, before));
+  std::vector<double> scores = scoring->scores(likelihoods, prior);
+  if (extras.evidence != nullptr) {
+    extras.evidence->scores = std::move(scores);
+    return {};
+  }
+  scores = answer_from(scores, answer);
+  for (size_t i = 0; extras.notes != nullptr && i < scores.size(); ++i)
+    extras.notes->labels.push_back(
+        {tree->read_label(i, edges), scores[i], scores[i], likelihoods[i], std::nullopt});
+  answer.label_log_probabilities = std::move(scores);
   return {};
 }
 
 // query: the tokens that the pass computes before the answer.
 Status Engine::Impl::decode(const QueryRequest& request, QueryPass& pass,
-                            std::span<const int32_t> query, Answer& answer,
-                            LabelEvidence* evidence) {
-  if (tree) return decode_labels(request, pass, query, answer, evidence);
-  if (!trie) {
-    std::vector<std::string> stops = settings.decoding.stop;
-    stops.push_back(settings.prompt.separator);
-    DBSA_ASSIGN_OR_RETURN(const Generated generated,
-                          decode_free(*computing.tokenizer, stops, computing.config.eos_token_ids,
-                                      settings.decoding.max_tokens, pass, query));
-    answer.label = {generated.text, generated.log_probability};
-    return {};
-  }
+                            std::span<const int32_t> query, Answer& answer, AnswerExtras extras) {
+  if (tree) return decode_labels(request, pass, query, answer, extras);
+  if (!trie) return decode_freely(pass, query, answer, extras.notes);
   // A temperature needs all labels.
-  if (evidence != nullptr || temperature() != 1) {
-    DBSA_ASSIGN_OR_RETURN(std::vector<double> scores, score_trie(*trie, pass, query));
-    take_scores(std::move(scores), answer, evidence);
+  if (extras.evidence != nullptr || temperature() != 1)
+    return decode_whole_trie(pass, query, answer, extras);
+  return decode_trie(pass, query, answer, extras.notes);
+}
+
+Status Engine::Impl::decode_whole_trie(QueryPass& pass, std::span<const int32_t> query,
+                                       Answer& answer, AnswerExtras extras) {
+  std::optional<TrieNotes> seen;
+  if (extras.notes != nullptr) seen.emplace(TrieNotes{TrieReading(*trie), -1});
+  DBSA_ASSIGN_OR_RETURN(std::vector<double> scores,
+                        score_trie(*trie, pass, query, seen ? &*seen : nullptr));
+  if (extras.evidence != nullptr) {
+    extras.evidence->scores = std::move(scores);
     return {};
   }
+  scores = answer_from(scores, answer);
+  for (size_t i = 0; extras.notes != nullptr && i < scores.size(); ++i) {
+    LabelReading& reading =
+        extras.notes->labels.emplace_back(seen->reading.read(static_cast<int32_t>(i)));
+    reading.log_probability = reading.at_most = scores[i];  // the temperature's
+  }
+  return {};
+}
+
+Status Engine::Impl::decode_trie(QueryPass& pass, std::span<const int32_t> query, Answer& answer,
+                                 AnswerNotes* notes) {
+  std::optional<TrieNotes> seen;
+  if (notes != nullptr) seen.emplace(TrieNotes{TrieReading(*trie), notes->label.value_or(-1)});
+  TrieNotes* const watch = seen ? &*seen : nullptr;
   DBSA_ASSIGN_OR_RETURN(const Decision decision, settings.decoding.method == DecodingMethod::kTrie
-                                                     ? decode_best_first(*trie, pass, query)
-                                                     : decode_greedily(*trie, pass, query));
+                                                     ? decode_best_first(*trie, pass, query, watch)
+                                                     : decode_greedily(*trie, pass, query, watch));
   const auto named = [&](const LabelScore& score) {
     return AnswerLabel{pool.labels[static_cast<size_t>(score.label)].text, score.log_probability};
   };
   answer.label = named(decision.best);
   if (decision.runner_up) answer.runner_up = named(*decision.runner_up);
+  if (notes != nullptr)
+    for (size_t i = 0; i < pool.labels.size(); ++i)
+      notes->labels.push_back(seen->reading.read(static_cast<int32_t>(i)));
+  return {};
+}
+
+Status Engine::Impl::decode_freely(QueryPass& pass, std::span<const int32_t> query, Answer& answer,
+                                   AnswerNotes* notes) {
+  std::vector<std::string> stops = settings.decoding.stop;
+  stops.push_back(settings.prompt.separator);
+  DBSA_ASSIGN_OR_RETURN(Generated generated,
+                        decode_free(*computing.tokenizer, stops, computing.config.eos_token_ids,
+                                    settings.decoding.max_tokens, pass, query));
+  answer.label = {generated.text, generated.log_probability};
+  if (notes == nullptr) return {};
+  notes->labels.push_back({std::move(generated.tokens), generated.log_probability,
+                           generated.log_probability, std::nullopt, std::nullopt});
+  if (notes->tokens.empty()) return {};
+  DBSA_ASSIGN_OR_RETURN(notes->log_probability_of_tokens, score_tokens(notes->tokens, pass, query));
   return {};
 }
 
 // The label that most demonstrations of the selection have; of several, the one that the retriever
 // ranked best. Shares count as probabilities.
-Answer Engine::Impl::vote(const Selection& selection) const {
+Answer Engine::Impl::vote(const Selection& selection, AnswerNotes* notes) const {
   struct Votes {
     int64_t count = 0;
     double best = -std::numeric_limits<double>::infinity();  // score of a block with such a label
@@ -195,15 +237,24 @@ Answer Engine::Impl::vote(const Selection& selection) const {
       ++all;
       if (selected.score) label.best = std::max(label.best, *selected.score);
     }
+  const auto share_of = [&](const Votes& label) {
+    return std::log(static_cast<double>(label.count) / static_cast<double>(all));
+  };
+  if (notes != nullptr) {
+    notes->labels.assign(pool.labels.size(), LabelReading{.votes = 0});
+    for (const auto& [label, count] : votes) {
+      LabelReading& reading = notes->labels[static_cast<size_t>(label)];
+      reading.log_probability = reading.at_most = share_of(count);
+      reading.votes = count.count;
+    }
+  }
   std::vector<std::pair<int32_t, Votes>> order(votes.begin(), votes.end());
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
     return a.second.count != b.second.count ? a.second.count > b.second.count
                                             : a.second.best > b.second.best;
   });
   const auto named = [&](const std::pair<int32_t, Votes>& label) {
-    return AnswerLabel{
-        pool.labels[static_cast<size_t>(label.first)].text,
-        std::log(static_cast<double>(label.second.count) / static_cast<double>(all))};
+    return AnswerLabel{pool.labels[static_cast<size_t>(label.first)].text, share_of(label.second)};
   };
   Answer answer;
   answer.label = named(order.at(0));
@@ -213,17 +264,22 @@ Answer Engine::Impl::vote(const Selection& selection) const {
 
 // One attempt. kCorrupt when a plane does not match, kNotFound when the store lacks a block.
 Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, Answer& answer,
-                                 LabelEvidence* evidence) {
+                                 AnswerExtras extras) {
   const Stopwatch loading;
   std::vector<QueryPass::Selected> open;
   if (!settings.recompute) {
     DBSA_ASSIGN_OR_RETURN(open, open_blocks(request.selection));
   }
   answer.kv_loaded = {};
+  AnswerNotes* const notes = extras.notes;
+  if (notes != nullptr) notes->kv_loaded.clear();
+  if (notes != nullptr) notes->labels.clear();
   for (const QueryPass::Selected& selected : open) {
-    answer.kv_loaded.bytes += selected.block->bytes_of(selected.layers);
-    answer.kv_loaded.all_layers_bytes +=
-        selected.block->bytes_of(LayerSet(selected.layers.size(), true));
+    const KvLoaded loaded = {selected.block->bytes_of(selected.layers),
+                             selected.block->bytes_of(LayerSet(selected.layers.size(), true))};
+    answer.kv_loaded.bytes += loaded.bytes;
+    answer.kv_loaded.all_layers_bytes += loaded.all_layers_bytes;
+    if (notes != nullptr) notes->kv_loaded.push_back(loaded);
   }
   answer.seconds.load += loading.seconds();
 
@@ -248,7 +304,7 @@ Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, 
                        settings.model.chunk_tokens));
   answer.seconds.prefill += prefilling.seconds();
   const Stopwatch decoding;
-  DBSA_RETURN_IF_ERROR(decode(request, pass, ids, answer, evidence));
+  DBSA_RETURN_IF_ERROR(decode(request, pass, ids, answer, extras));
   answer.seconds.verify += pass.verify_seconds();
   answer.seconds.prefill += pass.first_seconds();
   answer.seconds.decode =
@@ -302,7 +358,7 @@ Error Engine::Impl::with_sources(Error error) const {
 }
 
 Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& forward,
-                                       Answer& answer, LabelEvidence* evidence) {
+                                       Answer& answer, AnswerExtras extras) {
   answer.query_tokens = static_cast<int64_t>(request.ids.size());
   answer.cut_tokens = request.cut_tokens;
   // A repair mends all that is wrong with the selection. To need it again and again means a disk
@@ -311,7 +367,7 @@ Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& for
   constexpr int kAttempts = 4, kAttemptsOfOthers = 64;
   int attempts = 1;
   for (int others = 0;;) {
-    const Status status = answer_once(request, forward, answer, evidence);
+    const Status status = answer_once(request, forward, answer, extras);
     if (status.ok()) return {};
     const ErrorCode code = status.error().code;
     if (code != ErrorCode::kCorrupt && code != ErrorCode::kNotFound)
@@ -327,8 +383,7 @@ Status Engine::Impl::answer_with_model(const QueryRequest& request, Forward& for
   }
 }
 
-Result<Outcome> Engine::Impl::answer(std::string_view text, Forward& forward,
-                                     LabelEvidence* evidence) {
+Result<Outcome> Engine::Impl::answer(std::string_view text, Forward& forward, AnswerExtras extras) {
   const QueryContext context = query_context();
   const Stopwatch retrieving;
   QueryRequest request;
@@ -336,7 +391,7 @@ Result<Outcome> Engine::Impl::answer(std::string_view text, Forward& forward,
   if (request.error) return Outcome(*std::move(request.error));
   Answer answer;
   if (settings.decoding.method == DecodingMethod::kVote) {
-    answer = vote(request.selection);
+    answer = vote(request.selection, extras.notes);
     answer.seconds.retrieve = retrieving.seconds();
   } else {
     answer.seconds.retrieve = retrieving.seconds();
@@ -345,31 +400,36 @@ Result<Outcome> Engine::Impl::answer(std::string_view text, Forward& forward,
     if (!request.error) DBSA_RETURN_IF_ERROR(tokenize_references(context, request));
     if (request.error) return Outcome(*std::move(request.error));
     answer.seconds.prefill = tokenising.seconds();
-    DBSA_RETURN_IF_ERROR(answer_with_model(request, forward, answer, evidence));
+    DBSA_RETURN_IF_ERROR(answer_with_model(request, forward, answer, extras));
   }
   answer.abstained = std::exp(answer.label.log_probability) < settings.decoding.abstain_below;
   for (const SelectedBlock& block : request.selection.blocks)
-    answer.blocks.push_back(
-        {block.block, block.score, block.start, lengths[static_cast<size_t>(block.block)]});
+    answer.blocks.push_back({block.block, block.score, block.start,
+                             lengths[static_cast<size_t>(block.block)],
+                             pool.blocks[static_cast<size_t>(block.block)].key});
   answer.selected_tokens = request.selection.tokens;
+  if (extras.notes != nullptr) extras.notes->request = std::move(request);
   return Outcome(std::move(answer));
 }
 
-Result<Answer> Engine::answer(std::string_view text) {
-  SingleForward forward(*impl_->computing.model);
-  DBSA_ASSIGN_OR_RETURN(Outcome outcome, impl_->answer(text, forward));
-  if (Answer* answer = std::get_if<Answer>(&outcome)) return std::move(*answer);
+Result<Answer> Engine::Impl::answer_alone(std::string_view text, AnswerNotes* notes) {
+  SingleForward forward(*computing.model);
+  DBSA_ASSIGN_OR_RETURN(Outcome outcome, answer(text, forward, {.notes = notes}));
+  if (Answer* told = std::get_if<Answer>(&outcome)) return std::move(*told);
   ItemError& error = std::get<ItemError>(outcome);
   return Error{error.fault == ItemFault::kPlugin ? ErrorCode::kPlugin : ErrorCode::kConfig,
                std::move(error.message), ""};
 }
+
+Result<Answer> Engine::answer(std::string_view text) { return impl_->answer_alone(text, nullptr); }
 
 // evidence: empty, or of each text.
 std::vector<Result<Outcome>> Engine::Impl::answer_together(std::span<const std::string> texts,
                                                            std::span<LabelEvidence> evidence) {
   std::vector<Result<Outcome>> outcomes(texts.size(), Outcome());
   const auto answer_one = [&](size_t i, Forward& forward) {
-    outcomes[i] = answer(texts[i], forward, evidence.empty() ? nullptr : &evidence[i]);
+    outcomes[i] =
+        answer(texts[i], forward, {.evidence = evidence.empty() ? nullptr : &evidence[i]});
   };
   if (texts.size() == 1) {
     SingleForward forward(*computing.model);

@@ -2,6 +2,7 @@
 // engine_answer.cc (stage two), and by nothing else.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -22,6 +23,7 @@
 #include "pipeline/answer/query_pass.h"
 #include "pipeline/answer/query_request.h"
 #include "pipeline/engine.h"
+#include "pipeline/explanation.h"
 #include "pipeline/identity/identity.h"
 #include "pipeline/pool/pool_builder.h"
 
@@ -74,6 +76,23 @@ inline std::vector<int64_t> all_indices(size_t count) {
   std::iota(indices.begin(), indices.end(), 0);
   return indices;
 }
+
+// What an answer came of, noted on its way for those who ask.
+struct AnswerNotes {
+  QueryRequest request;
+  std::vector<KvLoaded> kv_loaded;   // [selected blocks]
+  std::vector<LabelReading> labels;  // as Explanation's
+  // Also to be found: the log-probability of a label of the pool, or of a free answer's tokens.
+  std::optional<int32_t> label;
+  std::vector<int32_t> tokens;
+  double log_probability_of_tokens = 0;
+};
+
+// What is wanted of an answer beside it; each may be nullptr.
+struct AnswerExtras {
+  LabelEvidence* evidence = nullptr;  // filled in instead of the answer's label
+  AnswerNotes* notes = nullptr;
+};
 
 struct Engine::Impl {
   Settings settings;
@@ -132,26 +151,32 @@ struct Engine::Impl {
   QueryContext query_context() const;
   int64_t continuation_tokens() const;
   int64_t longest_continuation() const;
-  Answer vote(const Selection& selection) const;
-  // evidence: where there is a place for it, it is filled in instead of the answer's label.
-  Result<Outcome> answer(std::string_view text, Forward& forward,
-                         LabelEvidence* evidence = nullptr);
+  Answer vote(const Selection& selection, AnswerNotes* notes) const;
+  Result<Outcome> answer(std::string_view text, Forward& forward, AnswerExtras extras = {});
+  // The query's own error as the Engine's functions for one text give it. notes: may be nullptr.
+  Result<Answer> answer_alone(std::string_view text, AnswerNotes* notes);
   std::vector<Result<Outcome>> answer_together(std::span<const std::string> texts,
                                                std::span<LabelEvidence> evidence);
   Error with_sources(Error error) const;
   Status answer_with_model(const QueryRequest& request, Forward& forward, Answer& answer,
-                           LabelEvidence* evidence);
+                           AnswerExtras extras);
   LayerSet layers_reading(const Selection& selection, const SelectedBlock& block) const;
   Result<std::vector<QueryPass::Selected>> open_blocks(const Selection& selection);
   Result<std::vector<double>> prior_of(const QueryRequest& request, QueryPass& pass,
                                        int64_t before);
-  void take_scores(std::vector<double> scores, Answer& answer, LabelEvidence* evidence) const;
-  Status decode_labels(const QueryRequest& request, QueryPass& pass, std::span<const int32_t> query,
-                       Answer& answer, LabelEvidence* evidence);
+  std::vector<double> answer_from(std::span<const double> scores, Answer& answer) const;
   Status decode(const QueryRequest& request, QueryPass& pass, std::span<const int32_t> query,
-                Answer& answer, LabelEvidence* evidence);
+                Answer& answer, AnswerExtras extras);
+  Status decode_labels(const QueryRequest& request, QueryPass& pass, std::span<const int32_t> query,
+                       Answer& answer, AnswerExtras extras);
+  Status decode_whole_trie(QueryPass& pass, std::span<const int32_t> query, Answer& answer,
+                           AnswerExtras extras);
+  Status decode_trie(QueryPass& pass, std::span<const int32_t> query, Answer& answer,
+                     AnswerNotes* notes);
+  Status decode_freely(QueryPass& pass, std::span<const int32_t> query, Answer& answer,
+                       AnswerNotes* notes);
   Status answer_once(const QueryRequest& request, Forward& forward, Answer& answer,
-                     LabelEvidence* evidence);
+                     AnswerExtras extras);
   int64_t batch_size() const;
   double temperature() const;
   nlohmann::json calibration_identity() const;
@@ -161,6 +186,10 @@ struct Engine::Impl {
                    EncodeReport& report);
   Status adopt_calibration();
   Result<bool> repair(const Selection& selection, Answer& answer);
+  Result<std::optional<std::map<int64_t, std::vector<SharedWord>>>> shared_words(
+      std::string_view text, const Selection& selection) const;
+  Result<WithoutBlock> answer_without(const Explanation& explained, const QueryRequest& request,
+                                      size_t index);
 };
 
 }  // namespace dbsa

@@ -11,6 +11,7 @@
 #include <dbsa/plugin.h>
 #include <dbsa/quantised_weights.h>
 #include <dbsa/retriever.h>
+#include <dbsa/retriever_words.h>
 
 #ifdef __cplusplus
 #define CHECK(condition) static_assert(condition, #condition)
@@ -200,6 +201,23 @@ AT(dbsa_retriever_vtable, save, 16);
 AT(dbsa_retriever_vtable, load, 24);
 AT(dbsa_retriever_vtable, query, 32);
 CHECK(DBSA_RETRIEVER_VTABLE_LEAST == 40);
+
+SIZE(dbsa_shared_word, 48);
+AT(dbsa_shared_word, struct_size, 0);
+AT(dbsa_shared_word, word, 8);
+AT(dbsa_shared_word, length, 16);
+AT(dbsa_shared_word, in_query, 24);
+AT(dbsa_shared_word, in_document, 32);
+AT(dbsa_shared_word, score, 40);
+
+SIZE(dbsa_shared_word_sink, 24);
+AT(dbsa_shared_word_sink, struct_size, 0);
+AT(dbsa_shared_word_sink, context, 8);
+AT(dbsa_shared_word_sink, take, 16);
+
+SIZE(dbsa_retriever_words, 16);
+AT(dbsa_retriever_words, struct_size, 0);
+AT(dbsa_retriever_words, shared_words, 8);
 
 SIZE(dbsa_attention_type, 40);
 AT(dbsa_attention_type, struct_size, 0);

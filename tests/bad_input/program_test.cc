@@ -55,7 +55,7 @@ values = [0.5]
         Words{"explain", pipeline}, Words{"inspect"}, Words{"inspect", "bm25"},
         Words{"sweep", sweep, "--list"}, Words{"sweep", sweep},
         Words{"report", path("runs"), "--no-plots"}, Words{"store", "list", store},
-        Words{"store", "verify", store},
+        Words{"store", "pools", store}, Words{"store", "verify", store},
         Words{"store", "export", store, "--all", "--output", path("b")},
         Words{"store", "compact", store}, Words{"store", "gc", store}})
     for (const bool as_json : {false, true}) {

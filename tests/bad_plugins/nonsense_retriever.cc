@@ -1,4 +1,4 @@
-#include <dbsa/retriever.h>
+#include <dbsa/retriever_words.h>
 
 #include <cmath>
 #include <string_view>
@@ -59,6 +59,37 @@ int32_t query(void* instance, const char* text, uint64_t length, dbsa_ranking* r
 
 constexpr dbsa_retriever_vtable kVtable = {sizeof kVtable, index, save, load, query};
 
+[[maybe_unused]] int32_t shared_words(void* instance, const char*, uint64_t, int64_t,
+                                      const dbsa_shared_word_sink* sink, dbsa_error* error) {
+  const std::string& fault = fault_of(instance);
+  if (fault == "no_words") {
+    std::strcpy(error->message, "no words here");
+    return DBSA_ERROR_UNSUPPORTED;
+  }
+  dbsa_shared_word words[2] = {{sizeof words[0], "ab", 2, 1, 1, 0.5},
+                               {sizeof words[0], "b", 1, 2, 3, 0.25}};
+  if (fault == "word_size") words[1].struct_size = 8;
+  if (fault == "word_null") words[1].word = nullptr;
+  if (fault == "word_empty") words[1].length = 0;
+  if (fault == "word_absent") words[1].in_document = 0;
+  if (fault == "word_twice") words[1] = words[0];
+  for (const dbsa_shared_word& word : words) {
+    const int32_t code = sink->take(sink->context, &word);
+    if (code != DBSA_OK && fault != "word_null") return code;  // that one does not even stop
+  }
+  return DBSA_OK;
+}
+
+#if defined(WORDS_SIZE)
+constexpr dbsa_retriever_words kWords = {8, shared_words};
+#elif defined(WORDS_NULL)
+constexpr dbsa_retriever_words kWords = {sizeof kWords, nullptr};
+#else
+constexpr dbsa_retriever_words kWords = {sizeof kWords, shared_words};
+#endif
+
 }  // namespace
 
-RAW_PLUGIN(DBSA_KIND_RETRIEVER, &kVtable);
+RAW_PLUGIN(DBSA_KIND_RETRIEVER, &kVtable, [](const char* id) -> const void* {
+  return std::string_view(id) == DBSA_EXTENSION_RETRIEVER_WORDS ? &kWords : nullptr;
+});

@@ -140,6 +140,49 @@ TEST(NonsenseRetriever, IsNamed) {
   }
 }
 
+TEST(NonsenseRetriever, WhoseWordsAreWrongIsNamed) {
+  const NonsenseCase cases[] = {
+      {"", "succeeded"},
+      {"word_size", "shared_words: gave no word"},
+      {"word_null", "shared_words: gave no word"},
+      {"word_empty", "shared_words: gave no word"},
+      {"word_absent", "shared_words: gave a word that is not in both texts"},
+      {"word_twice", "shared_words: gave words that are not in byte order"},
+  };
+  HostServices services({.threads = 1});
+  const std::vector<std::string> documents(4, "text");
+  for (const NonsenseCase& c : cases) {
+    auto retriever = make<Retriever>(services, DBSA_KIND_RETRIEVER, "nonsense_retriever", c.fault);
+    ASSERT_TRUE(retriever.ok()) << retriever.error().message;
+    ASSERT_TRUE(retriever->index(documents).ok());
+    EXPECT_EQ(without_name(retriever->shared_words("text", 3), "retriever", "nonsense_retriever"),
+              c.message)
+        << c.fault;
+    EXPECT_FALSE(retriever->shared_words("text", 4)->has_value()) << "no such document";
+  }
+  auto sound = make<Retriever>(services, DBSA_KIND_RETRIEVER, "nonsense_retriever", "");
+  ASSERT_TRUE(sound->index(documents).ok());
+  const auto words = sound->shared_words("text", 0);
+  ASSERT_EQ(words.value()->size(), 2u);
+  EXPECT_EQ((**words)[1].word, "b");
+  EXPECT_EQ((**words)[1].in_document, 3);
+  auto none = make<Retriever>(services, DBSA_KIND_RETRIEVER, "nonsense_retriever", "no_words");
+  ASSERT_TRUE(none->index(documents).ok());
+  ASSERT_TRUE(none->shared_words("text", 0).ok());
+  EXPECT_FALSE(none->shared_words("text", 0)->has_value());
+}
+
+TEST(NonsenseRetriever, WhoseExtensionIsWrong) {
+  const std::string returned = "extension: returned for dbsa.retriever.words/1 ";
+  HostServices services({.threads = 1});
+  for (const auto& [plugin, message] :
+       {std::pair("words_size", returned + "a struct_size of 8, expected 16"),
+        std::pair("words_null", returned + "a shared_words that is null")})
+    EXPECT_EQ(without_name(make<Retriever>(services, DBSA_KIND_RETRIEVER, plugin, ""), "retriever",
+                           plugin),
+              message);
+}
+
 TEST(NonsenseRetriever, KeepsItsIndexAsBytes) {
   HostServices services({.threads = 1});
   auto retriever = make<Retriever>(services, DBSA_KIND_RETRIEVER, "nonsense_retriever", "");

@@ -23,7 +23,8 @@ inline void say(void* instance, const char* function) {
 }
 
 template <typename Vtable>
-constexpr dbsa_plugin_table raw_table(uint32_t kind, const Vtable* vtable) {
+constexpr dbsa_plugin_table raw_table(uint32_t kind, const Vtable* vtable,
+                                      const void* (*extension)(const char*) = nullptr) {
   return {sizeof(dbsa_plugin_table),
           DBSA_ABI_MAGIC,
           DBSA_ABI_MAJOR,
@@ -47,12 +48,12 @@ constexpr dbsa_plugin_table raw_table(uint32_t kind, const Vtable* vtable) {
             delete static_cast<RawInstance*>(instance);
           },
           vtable,
-          nullptr};
+          extension};
 }
 
-#define RAW_PLUGIN(kind, vtable)                                 \
-  extern "C" {                                                   \
-  extern DBSA_EXPORT const dbsa_plugin_table dbsa_plugin;        \
-  const dbsa_plugin_table dbsa_plugin = raw_table(kind, vtable); \
-  }                                                              \
+#define RAW_PLUGIN(...)                                         \
+  extern "C" {                                                  \
+  extern DBSA_EXPORT const dbsa_plugin_table dbsa_plugin;       \
+  const dbsa_plugin_table dbsa_plugin = raw_table(__VA_ARGS__); \
+  }                                                             \
   static_assert(true)

@@ -279,6 +279,35 @@ TEST_F(ExplainTest, IsReadByPeople) {
   EXPECT_FALSE(std::filesystem::exists(path("store")));
 }
 
+// How long depends on the machine; that it was measured, and hangs together, does not.
+TEST_F(ExplainTest, SaysHowLongItTakesHere) {
+  const std::string pipeline = make_pipeline();
+  const json time = explain({pipeline}).at("time");
+  EXPECT_GT(time.at("encode_seconds").get<double>(), 0);
+  EXPECT_GT(time.at("request_seconds").get<double>(), 0);
+  EXPECT_EQ(time.at("queries_seconds").get<double>(), 5 * time.at("request_seconds").get<double>());
+  EXPECT_GT(time.at("measured_seconds").get<double>(), 0);
+  EXPECT_EQ(time.at("measured_layers"), 2);
+  EXPECT_FALSE(std::filesystem::exists(path("store"))) << "nothing is written";
+  const ProcessResult words = cli({"explain", pipeline});
+  EXPECT_THAT(words.out, testing::ContainsRegex(
+                             "\ntime       about encode .*, a request .*, 5 queries .* on this "
+                             "machine: an\n           estimate from .* of the model; "));
+  EXPECT_EQ(explain({pipeline, "--skip-time"}).at("time"), nullptr);
+  EXPECT_THAT(cli({"explain", pipeline, "--skip-time"}).out, testing::Not(HasSubstr("\ntime  ")));
+  for (const char* method : {"greedy_trie", "likelihood", "free"})
+    EXPECT_GT(explain({pipeline, "--set", std::string("decoding.method=") + method})
+                  .at("time")
+                  .at("request_seconds")
+                  .get<double>(),
+              0)
+        << method;
+  const json again = explain({pipeline, "--set", "mask_pattern.plugin=self", "--set",
+                              "selection.recompute=true", "--set", "kv_store.plugin=memory"});
+  EXPECT_EQ(again.at("time").at("encode_seconds"), 0.0);
+  EXPECT_GT(again.at("time").at("request_seconds").get<double>(), 0);
+}
+
 TEST_F(ExplainTest, WithoutStoredBlocksNothingIsEncoded) {
   make_pipeline();
   edit_pipeline("path = \"store\"", "plugin = \"memory\"");
@@ -312,6 +341,7 @@ TEST_F(ExplainTest, AVoteComputesNothing) {
       explain({pipeline, "--set", "decoding.method=vote", "--set", "block_grouper.block_size=1"});
   EXPECT_EQ(out.at("pool").at("kv_bytes"), 0);
   EXPECT_EQ(out.at("request").at("work"), json({{"linear_flop", 0.0}, {"attention_flop", 0.0}}));
+  EXPECT_EQ(out.at("time").at("measured_layers"), 0) << "nothing is computed";
   const ProcessResult words = cli({"explain", pipeline, "--set", "decoding.method=vote", "--set",
                                    "block_grouper.block_size=1"});
   EXPECT_THAT(words.out,

@@ -40,9 +40,10 @@ TEST_F(OptionsTest, WithoutACommandTheHelpIsShownAndItIsAnError) {
 
 TEST_F(OptionsTest, EveryCommandHasHelpWithAnExampleOfItself) {
   for (const Words& words :
-       {Words{"run"}, Words{"encode"}, Words{"query"}, Words{"validate"}, Words{"inspect"},
-        Words{"store", "list"}, Words{"store", "verify"}, Words{"store", "export"},
-        Words{"store", "compact"}, Words{"store", "gc"}}) {
+       {Words{"run"}, Words{"encode"}, Words{"query"}, Words{"validate"}, Words{"explain"},
+        Words{"inspect"}, Words{"store", "list"}, Words{"store", "pools"}, Words{"store", "verify"},
+        Words{"store", "export"}, Words{"store", "compact"}, Words{"store", "rm"},
+        Words{"store", "gc"}}) {
     Words with_help = words;
     with_help.push_back("--help");
     std::string name = words.front();

@@ -237,7 +237,7 @@ TEST_F(StoreCommandTest, ExportAllAndItsMistakes) {
             6);
   ProcessResult result = cli({"store", "export", path("store")});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_EQ(result.error, "error: dbsa-pipe store export: give either KEY or --all\n");
+  EXPECT_EQ(result.error, "error: dbsa-pipe store export: give either KEY, --block or --all\n");
   result = cli({"store", "export", path("store"), "xyz"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(result.error,
@@ -368,6 +368,157 @@ TEST_F(StoreCommandTest, CompactKeepsEveryBlock) {
   EXPECT_THAT(result.out, testing::StartsWith("freed "));
   EXPECT_EQ(keys(), before);
   EXPECT_EQ(cli({"store", "verify", path("store")}).exit_code, 0);
+}
+
+// From a query to the keys and values of its second block: one command to ask, one to write.
+TEST_F(StoreCommandTest, ABlockOfAnAnswerIsExportedByItsKeyOrItsIndex) {
+  const ProcessResult asked = cli({"query", pipeline_, "card lost", "--json"});
+  ASSERT_EQ(asked.exit_code, 0) << asked.error;
+  const json second = json::parse(asked.out).at("blocks").at(1);
+  const std::string key = second.at("key");
+  const ProcessResult by_key = cli({"store", "export", pipeline_, key, "--output", path("by_key")});
+  ASSERT_EQ(by_key.exit_code, 0) << by_key.error;
+  EXPECT_EQ(by_key.out, path("by_key/" + key + ".npy") + "\n");
+  const std::string array = workspace_.read("by_key/" + key + ".npy");
+  EXPECT_THAT(array, HasSubstr("'shape': (2, 2, 2, " +
+                               std::to_string(second.at("tokens").get<int>()) + ", 16), }"));
+  const ProcessResult by_index =
+      cli({"store", "export", path("store"), "--block",
+           std::to_string(second.at("block").get<int64_t>()), "--output", path("by_index")});
+  ASSERT_EQ(by_index.exit_code, 0) << by_index.error;
+  EXPECT_EQ(workspace_.read("by_index/" + key + ".npy"), array);
+}
+
+TEST_F(StoreCommandTest, RecordsNameTheBlocksKeys) {
+  ASSERT_EQ(cli({"run", pipeline_, "--quiet"}).exit_code, 0);
+  const std::set<std::string> stored = keys();
+  const std::string id = std::filesystem::path(*pool_files().begin()).stem();
+  const json listed =
+      json::parse(cli({"store", "list", path("store"), "--pool", id, "--json"}).out).at("blocks");
+  const json record = only_record();
+  for (const json& query : record.at("queries"))
+    for (const json& block : query.at("blocks")) {
+      EXPECT_TRUE(stored.contains(block.at("key")));
+      EXPECT_EQ(listed.at(block.at("block").get<size_t>()).at("key"), block.at("key"));
+    }
+}
+
+TEST_F(StoreCommandTest, ListsPoolsAndTheBlocksOfOne) {
+  const json pools = json::parse(cli({"store", "pools", pipeline_, "--json"}).out).at("pools");
+  ASSERT_EQ(pools.size(), 1u);
+  const json& pool = pools[0];
+  const std::string id = pool.at("id");
+  EXPECT_EQ(pool.at("path"), path("store/pools/" + id + ".pool"));
+  EXPECT_EQ(pool.at("demonstrations"), 24);
+  EXPECT_EQ(pool.at("labels"), 4);
+  EXPECT_EQ(pool.at("blocks"), 6);
+  EXPECT_EQ(pool.at("blocks_stored"), 6);
+  EXPECT_EQ(pool.at("identity").at("block_grouper").at("block_size"), 4);
+  EXPECT_THAT(pool.at("written_at").get<std::string>(), testing::MatchesRegex("20..-.*T.*Z"));
+  uint64_t bytes = 0;
+  const json listed = list();
+  for (const json& block : listed.at("blocks")) bytes += block.at("stored_bytes").get<uint64_t>();
+  EXPECT_EQ(pool.at("stored_bytes"), bytes);
+  const ProcessResult shown = cli({"store", "pools", path("store")});
+  EXPECT_EQ(shown.exit_code, 0) << shown.error;
+  EXPECT_THAT(shown.out,
+              testing::ContainsRegex("\n" + id + " +6 +6 +[0-9.]+ KiB +[0-9,]+ +24 +4 "));
+  EXPECT_THAT(shown.out, testing::EndsWith("\n1 pool\n"));
+
+  // In the pool's order, which `query` counts blocks in.
+  add_unrooted_blocks();
+  const json blocks =
+      json::parse(cli({"store", "list", path("store"), "--pool", id.substr(0, 6), "--json"}).out);
+  EXPECT_EQ(blocks.at("pool"), id);
+  ASSERT_EQ(blocks.at("blocks").size(), 6u);
+  for (size_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(blocks.at("blocks")[i].at("block"), i);
+    EXPECT_EQ(blocks.at("blocks")[i].at("stored"), true);
+    EXPECT_EQ(blocks.at("blocks")[i].at("demonstrations"), 4);
+  }
+  const json answer = json::parse(cli({"query", pipeline_, "card", "--json"}).out);
+  for (const json& block : answer.at("blocks"))
+    EXPECT_EQ(blocks.at("blocks")[block.at("block").get<size_t>()].at("key"), block.at("key"));
+  const ProcessResult table = cli({"store", "list", pipeline_, "--pool", id});
+  EXPECT_THAT(table.out,
+              testing::ContainsRegex("block +key +tokens +size +type +created +where\n"));
+  EXPECT_THAT(table.out, HasSubstr("\npool " + id + ": 6 of 6 blocks stored, "));
+
+  std::filesystem::remove_all(path("store/packs"));
+  std::filesystem::create_directory(path("store/packs"));
+  const json gone =
+      json::parse(cli({"store", "list", path("store"), "--pool", id, "--json"}).out).at("blocks");
+  EXPECT_EQ(gone[0].at("stored"), false);
+  EXPECT_EQ(gone[0].at("key"), blocks.at("blocks")[0].at("key"));
+  const ProcessResult missing = cli({"store", "export", path("store"), "--block", "0"});
+  EXPECT_EQ(missing.exit_code, 4);
+  EXPECT_EQ(missing.error, "error: block 0 of pool " + id +
+                               " is not in the store; `dbsa-pipe encode` computes it\n");
+}
+
+TEST_F(StoreCommandTest, GivesUpAPool) {
+  const std::string id =
+      json::parse(cli({"store", "pools", pipeline_, "--json"}).out).at("pools")[0].at("id");
+  // Another mask: only the anchor's block is the same.
+  ASSERT_EQ(
+      cli({"encode", pipeline_, "--quiet", "--set", "mask_pattern.previous_blocks=0"}).exit_code,
+      0);
+  ASSERT_EQ(pool_files().size(), 2u);
+  const ProcessResult dry = cli({"store", "rm", path("store"), id, "--dry-run"});
+  EXPECT_EQ(dry.exit_code, 0) << dry.error;
+  EXPECT_THAT(dry.out, testing::StartsWith("would remove pool " + id + "\n"));
+  EXPECT_EQ(pool_files().size(), 2u);
+  const json removed = json::parse(cli({"store", "rm", pipeline_, id.substr(0, 8), "--json"}).out);
+  EXPECT_EQ(removed.at("id"), id);
+  EXPECT_EQ(removed.at("dry_run"), false);
+  ASSERT_EQ(pool_files().size(), 1u);
+  const size_t before = keys().size();
+  const json would = json::parse(cli({"store", "gc", path("store"), "--dry-run", "--json"}).out);
+  EXPECT_EQ(would.at("freed_bytes"), removed.at("bytes_without_a_pool"));
+  const json collected = json::parse(cli({"store", "gc", path("store"), "--json"}).out);
+  EXPECT_EQ(collected.at("blocks_dropped"), removed.at("blocks_without_a_pool"));
+  EXPECT_GT(collected.at("blocks_dropped").get<int64_t>(), 0);
+  EXPECT_LT(collected.at("blocks_dropped").get<size_t>(), before - 1) << "one is shared";
+  EXPECT_EQ(cli({"query", pipeline_, "card"}).exit_code, 2);
+
+  // A damaged manifest keeps blocks from being dropped until it is gone.
+  const std::string file = *pool_files().begin();
+  std::filesystem::resize_file(file, 30);
+  const std::string rest = std::filesystem::path(file).stem();
+  EXPECT_NE(cli({"store", "gc", path("store")}).exit_code, 0);
+  const ProcessResult damaged = cli({"store", "rm", path("store"), rest});
+  EXPECT_EQ(damaged.exit_code, 0) << damaged.error;
+  EXPECT_THAT(damaged.out, HasSubstr("it was damaged, so which blocks it used is not known"));
+  EXPECT_EQ(cli({"store", "gc", path("store")}).exit_code, 0);
+}
+
+TEST_F(StoreCommandTest, PoolsThatAreNotNamedRightly) {
+  const auto failure = [&](const Words& words) {
+    const ProcessResult result = cli(words);
+    EXPECT_EQ(result.exit_code, 2);
+    return result.error;
+  };
+  EXPECT_EQ(failure({"store", "rm", path("store"), "zz"}),
+            "error: " + path("store") +
+                ": there is no pool that begins with \"zz\"; `dbsa-pipe store pools` shows those "
+                "there are\n");
+  EXPECT_EQ(failure({"store", "rm", path("store"), ""}),
+            "error: POOL is empty; give the id of a pool\n");
+  const std::string id = std::filesystem::path(*pool_files().begin()).stem();
+  EXPECT_EQ(failure({"store", "export", path("store"), "--block", "6"}),
+            "error: --block: must be >= 0 and < 6, the blocks of pool " + id + ", got 6\n");
+  EXPECT_EQ(failure({"store", "export", path("store"), "abc", "--pool", id}),
+            "error: dbsa-pipe store export: a KEY needs no --pool; leave it out\n");
+  ASSERT_EQ(cli({"encode", pipeline_, "--quiet", "--set", "block_grouper.block_size=6"}).exit_code,
+            0);
+  EXPECT_EQ(failure({"store", "export", path("store"), "--block", "0"}),
+            "error: " + path("store") +
+                ": there are 2 pools; say which one, `dbsa-pipe store pools` shows them\n");
+  std::filesystem::copy_file(path("store/pools/" + id + ".pool"),
+                             path("store/pools/" + id.substr(0, 15) + "x.pool"));
+  EXPECT_THAT(failure({"store", "list", path("store"), "--pool", id.substr(0, 15)}),
+              HasSubstr("2 pools have an id that begins with \"" + id.substr(0, 15) +
+                        "\"; give more of it\n"));
 }
 
 }  // namespace

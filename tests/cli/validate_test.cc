@@ -1,6 +1,7 @@
 // validate: sound pipelines, and every fault at once with its exact words.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "tests/cli/cli_fixture.h"
@@ -38,6 +39,74 @@ TEST_F(ValidateTest, JsonHoldsTheResolvedPipeline) {
   EXPECT_EQ(out.at("config").at("kv_store").at("path"), path("store"));
   EXPECT_EQ(out.at("plugins").size(), 5u);
   EXPECT_EQ(out.at("blocks"), 6);
+}
+
+// Labels, lengths and doubts, against the files and the record of a run.
+TEST_F(ValidateTest, PrintsTheDataInSight) {
+  const std::string pipeline = make_pipeline();
+  workspace_.write(
+      "pool.jsonl",
+      workspace_.read("pool.jsonl") +
+          R"({"text": "a much longer text than any other one of the file has", "label": "beta"})"
+          "\n");
+  const ProcessResult shown = cli({"validate", pipeline});
+  ASSERT_EQ(shown.exit_code, 0) << shown.error;
+  EXPECT_THAT(shown.out, HasSubstr("\nlabels beta 7, alpha 6, beta two 6, gamma 6\n"));
+  EXPECT_THAT(shown.out, HasSubstr("\ndoubts none\n"));
+  const nlohmann::json data =
+      nlohmann::json::parse(cli({"validate", pipeline, "--json"}).out).at("data");
+  ASSERT_EQ(data.at("labels").size(), 4u);
+  EXPECT_EQ(data.at("labels")[0],
+            (nlohmann::json{{"label", "beta"}, {"demonstrations", 7}, {"queries", 1}}));
+  EXPECT_EQ(data.at("labels")[1].at("queries"), 2) << "alpha, of five queries";
+  // A token a byte, and no merges: "query: ", "\n", "intent: " and "\n==\n" are 20.
+  const nlohmann::json& lengths = data.at("demonstration_tokens");
+  EXPECT_EQ(lengths.at("longest"), 20 + 53 + 4);
+  EXPECT_EQ(lengths.at("longest_line"), 25);
+  EXPECT_LE(lengths.at("p50"), lengths.at("p95"));
+  EXPECT_LT(lengths.at("p95"), lengths.at("longest"));
+  EXPECT_THAT(shown.out, HasSubstr("\ntokens of a demonstration: p50 " +
+                                   std::to_string(lengths.at("p50").get<int>()) + ", p95 "));
+  ASSERT_EQ(cli({"run", pipeline, "--quiet"}).exit_code, 0);
+  std::vector<int64_t> tokens;
+  const nlohmann::json record = only_record();
+  for (const nlohmann::json& query : record.at("queries"))
+    tokens.push_back(query.at("tokens").at("query"));
+  std::sort(tokens.begin(), tokens.end());
+  EXPECT_EQ(data.at("query_tokens").at("p50"), tokens[2]);
+  EXPECT_EQ(data.at("query_tokens").at("longest"), tokens[4]);
+  EXPECT_EQ(data.at("validity"), record.at("validity"));
+  EXPECT_EQ(nlohmann::json::parse(cli({"validate", pipeline, "--json", "--skip-queries"}).out)
+                .at("data")
+                .at("query_tokens"),
+            nullptr);
+}
+
+TEST_F(ValidateTest, CountsWhatIsDoubtfulAndNamesOnlyTheOuterLabelsOfMany) {
+  const std::string pipeline = make_pipeline();
+  std::string lines;
+  for (int i = 0; i < 12; ++i)
+    for (int j = 0; j <= i; ++j)
+      lines += nlohmann::json{{"text", "text " + std::to_string(i) + "-" + std::to_string(j)},
+                              {"label", "label " + std::to_string(i)}}
+                   .dump() +
+               "\n";
+  lines += R"({"text": "text 0-0", "label": "label 0"})"
+           "\n";
+  lines += R"({"text": "text 0-0", "label": "Label 0"})"
+           "\n";
+  workspace_.write("pool.jsonl", lines);
+  workspace_.write("queries.jsonl", "{\"text\": \"text 3-1\", \"label\": \"label 3\"}\n");
+  const ProcessResult shown =
+      cli({"validate", pipeline, "--set", "data.queries=" + path("queries.jsonl")});
+  ASSERT_EQ(shown.exit_code, 0) << shown.error;
+  EXPECT_THAT(shown.out,
+              HasSubstr("\nlabels most demonstrations: label 11 12, label 10 11, label 9 10\n"
+                        "       fewest: label 0 2, label 1 2, Label 0 1\n"));
+  EXPECT_THAT(shown.out,
+              HasSubstr("\ndoubts 1 x near-equal label, 1 x duplicate demonstration, 1 x "
+                        "demonstration text with two labels, 1 x query that a "
+                        "demonstration equals\n"));
 }
 
 TEST_F(ValidateTest, SetGoesOverTheFile) {

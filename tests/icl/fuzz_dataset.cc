@@ -82,7 +82,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (row.error && !row.error->message.starts_with(path + ":")) std::abort();
     }
   const auto table =
-      dbsa::InputTable::load({path, "text", "label", dbsa::LabelPolicy::kOptional}, delimiter);
+      dbsa::InputTable::parse(std::string(reinterpret_cast<const char*>(data) + 1, size - 1),
+                              {"data", "text", "label", dbsa::LabelPolicy::kOptional}, delimiter);
   if (table.ok()) check_tables(*table);
   const auto indices = dbsa::load_indices(path, 10);
   if (indices.ok())

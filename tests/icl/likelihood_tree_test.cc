@@ -103,6 +103,30 @@ void expect_scores(const std::vector<LabelTokens>& labels, const LikelihoodTree&
     EXPECT_NEAR(scores[i], naive_log_likelihood(labels[i]), 1e-12) << "label " << i;
 }
 
+TEST(LikelihoodTree, ReadsALabelTokenByToken) {
+  const std::vector<LabelTokens> labels = {{{1, 2}, {6, 5}}, {{1, 3, 2}, {}}, {{1}, {6}}};
+  const LikelihoodTree tree(labels);
+  std::vector<double> edges = tree.make_edges();
+  for (int32_t row = -1; row < static_cast<int32_t>(tree.rows().size()); ++row) {
+    std::vector<double> scores;
+    for (const int32_t token : tree.next_tokens(row))
+      scores.push_back(log_softmax(logits_after(path_of(tree, row)), token));
+    ASSERT_TRUE(tree.supply(row, scores, edges).ok());
+  }
+  const std::vector<double> sums = tree.log_likelihoods(edges);
+  for (size_t i = 0; i < labels.size(); ++i) {
+    Ids tokens;
+    double sum = 0;
+    for (const ReadToken& token : tree.read_label(i, edges)) {
+      EXPECT_EQ(token.log_probability, log_softmax(logits_after(tokens), token.token));
+      tokens.push_back(token.token);
+      sum += *token.log_probability;
+    }
+    EXPECT_EQ(tokens, sequence_of(labels[i]));
+    EXPECT_EQ(sum, sums[i]) << "bit for bit";
+  }
+}
+
 TEST(LikelihoodTree, EqualsTheLabelsOneByOneForRandomSets) {
   const uint64_t seed = 20250701;
   std::cout << "seed " << seed << "\n";

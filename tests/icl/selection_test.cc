@@ -152,6 +152,25 @@ TEST(Selection, APrefixIsAlwaysInAndShiftsTheRanking) {
   EXPECT_EQ(select_blocks(by_ratio(1), {}, {}).error().code, ErrorCode::kInvalidArgument);
 }
 
+TEST(Selection, LeavesABlockOutAndClosesUp) {
+  const PoolShape pool = {kLengths, 1, false};
+  const auto whole = select_blocks(by_count(4, BlockOrder::kHighToLow), pool, kRanking);
+  ASSERT_EQ(ids_of(whole), (std::vector<int64_t>{0, 4, 2, 5}));
+  const Selection less = leave_out(by_count(4, BlockOrder::kHighToLow), pool, *whole, 1);
+  EXPECT_EQ(ids_of(less), (std::vector<int64_t>{0, 2, 5}));
+  EXPECT_EQ(starts_of(less), (std::vector<int64_t>{0, 10, 40}));
+  EXPECT_EQ(less.query_start, 100);
+  EXPECT_EQ(less.tokens, 100);
+  EXPECT_EQ(less.blocks[1].score, 8);
+  // At their places in the pool the others stay where they are.
+  const SelectionRule original = by_count(4, BlockOrder::kIndex, Positions::kOriginal);
+  const auto placed = select_blocks(original, pool, kRanking);
+  const Selection rest = leave_out(original, pool, *placed, 0);
+  EXPECT_EQ(ids_of(rest), (std::vector<int64_t>{2, 4, 5}));
+  EXPECT_EQ(starts_of(rest), (std::vector<int64_t>{30, 100, 150}));
+  EXPECT_EQ(rest.query_start, placed->query_start);
+}
+
 TEST(Selection, RefusesARankingThatIsNone) {
   const PoolShape pool = {kLengths, 1, false};
   const auto message = [&](const std::vector<Hit>& ranking, const PoolShape& shape) {

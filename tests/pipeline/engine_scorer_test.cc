@@ -190,8 +190,9 @@ TEST_F(ScorerTest, AnswersTogetherAreTheSame) {
 
 TEST_F(ScorerTest, AContentFreeTextThatDoesNotFitIsTheRequestsError) {
   std::string text;
-  for (int i = 0; i < 400; ++i) text += "word ";
-  auto harness = open(scored("contextual", {{"decoding.content_free", "[\"" + text + "\"]"}}));
+  for (int i = 0; i < 1000; ++i) text += "word ";
+  auto harness = open(scored("contextual", {{"decoding.content_free", "[\"" + text + "\"]"},
+                                            {"model.max_positions", "1000"}}));
   ASSERT_TRUE(harness->engine().encode(false, {}).ok());
   const auto told = harness->engine().answer("q");
   ASSERT_FALSE(told.ok());
@@ -204,32 +205,32 @@ TEST_F(ScorerTest, AContentFreeTextThatDoesNotFitIsTheRequestsError) {
 
 TEST_F(ScorerTest, WhatDoesNotGoTogetherIsRefusedByName) {
   const struct {
-    const char* lines;  // of the file, from line 24 on
+    const char* lines;  // of the file, from line 23 on
     const char* expected;
   } cases[] = {
       {"[decoding]\nscorer = \"pmi\"\n",
-       ":25:1: decoding.scorer: \"pmi\" needs the likelihood of every label, which method = "
+       ":24:1: decoding.scorer: \"pmi\" needs the likelihood of every label, which method = "
        "\"trie\" does not have; write method = \"likelihood\", or leave scorer out"},
       {"[decoding]\nmethod = \"vote\"\nscorer = \"per_byte\"\n",
-       ":26:1: decoding.scorer: \"per_byte\" needs the likelihood of every label, which method = "
+       ":25:1: decoding.scorer: \"per_byte\" needs the likelihood of every label, which method = "
        "\"vote\" does not have; write method = \"likelihood\", or leave scorer out"},
       {"[decoding]\nmethod = \"likelihood\"\nscorer = \"contextual\"\ncontent_free = []\n",
-       ":27:1: decoding.content_free: scorer = \"contextual\" needs at least one text, got none; "
+       ":26:1: decoding.content_free: scorer = \"contextual\" needs at least one text, got none; "
        "leave the key out for \"\", \"N/A\" and \"[MASK]\""},
       {"[decoding]\nmethod = \"likelihood\"\nscorer = \"batch\"\n",
-       ":26:1: decoding.scorer: \"batch\" divides by the mean over held-out demonstrations, and "
+       ":25:1: decoding.scorer: \"batch\" divides by the mean over held-out demonstrations, and "
        "none are held out; write e.g. data.held_out = 100"},
       {"[decoding]\nmethod = \"free\"\ntemperature = 2.0\n",
-       ":26:1: decoding.temperature: method = \"free\" has no temperature; write method = "
+       ":25:1: decoding.temperature: method = \"free\" has no temperature; write method = "
        "\"trie\" or \"likelihood\", or leave temperature out"},
       {"[decoding]\nfit_temperature = true\n",
-       ":25:1: decoding.fit_temperature: is fitted on held-out demonstrations, and none are held "
+       ":24:1: decoding.fit_temperature: is fitted on held-out demonstrations, and none are held "
        "out; write e.g. data.held_out = 100"},
       {"[decoding]\nfit_temperature = true\ntemperature = 2.0\n",
-       ":25:1: decoding.fit_temperature: decoding.temperature = 2.0 is given, too; leave one of "
+       ":24:1: decoding.fit_temperature: decoding.temperature = 2.0 is given, too; leave one of "
        "them out"},
       {"[decoding]\nmethod = \"free\"\nabstain_below = 0.5\n",
-       ":26:1: decoding.abstain_below: with method = \"free\" the probability is that of one "
+       ":25:1: decoding.abstain_below: with method = \"free\" the probability is that of one "
        "wording of an answer among all texts; write another method, or leave abstain_below out"},
   };
   const std::string text = workspace_.read("pipeline.toml");

@@ -51,6 +51,10 @@ class PluginUnderTest {
   }
 
   void* instance() const { return instance_; }
+  // The plugin's extension; nullptr where it does not have it.
+  const void* extension(const char* id) const {
+    return table_->extension == nullptr ? nullptr : table_->extension(id);
+  }
   template <typename Vtable>
   const Vtable& vtable() const {
     return *static_cast<const Vtable*>(table_->vtable);

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -104,6 +105,57 @@ TEST(Bm25, EqualsTheReferenceOnWordsThatAreStemmedAndStopped) {
     const std::string query = text(12);
     compare(reference, terms_of(query, {}), retriever.hits(query, asked), asked);
   }
+}
+
+// The words are those of the reference's maps, and their scores add up to the hit's bit for bit.
+TEST(Bm25, NamesTheWordsThatAScoreComesOf) {
+  const uint64_t seed = 20251129;
+  std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
+  Random random(seed);
+  std::vector<Words> documents;
+  std::vector<std::string> texts;
+  for (int d = 0; d < 60; ++d) {
+    documents.push_back(random_words(random, static_cast<int64_t>(random.below(40)), 200));
+    texts.push_back(join(documents.back()));
+  }
+  Words query = random_words(random, 12, 200);
+  query.push_back(query[0]);
+  query.push_back("unheard");
+  RetrieverUnderTest retriever("retriever_bm25", kPlain);
+  ASSERT_EQ(retriever.index(texts), DBSA_OK);
+  std::map<int64_t, double> scores;
+  for (const Hit& hit : retriever.hits(join(query), 60)) scores[hit.id] = hit.score;
+  ASSERT_GT(scores.size(), 10u);
+  for (size_t d = 0; d < documents.size(); ++d) {
+    std::vector<SharedWord> words;
+    ASSERT_EQ(retriever.shared_words(join(query), static_cast<int64_t>(d), words), DBSA_OK);
+    std::map<std::string, std::pair<int64_t, int64_t>> expected, found;
+    for (const std::string& word : query)
+      if (const auto count = std::count(documents[d].begin(), documents[d].end(), word); count > 0)
+        expected[word] = {std::count(query.begin(), query.end(), word), count};
+    double sum = 0;
+    for (const SharedWord& word : words) {
+      EXPECT_TRUE(found.empty() || found.rbegin()->first < word.word) << "byte order";
+      found[word.word] = {word.in_query, word.in_document};
+      sum += word.score;
+    }
+    EXPECT_EQ(found, expected) << "document " << d;
+    EXPECT_EQ(sum, scores[static_cast<int64_t>(d)]) << "document " << d;
+  }
+}
+
+TEST(Bm25, SharedWordsAreStemsOfDocumentsThatAreThere) {
+  RetrieverUnderTest retriever("retriever_bm25", kDefaults);
+  std::vector<SharedWord> words;
+  EXPECT_EQ(retriever.shared_words("cards", 0, words), DBSA_ERROR_INVALID_ARGUMENT);
+  ASSERT_EQ(retriever.index({"The cards were lost", "a pin"}), DBSA_OK);
+  ASSERT_EQ(retriever.shared_words("is the card losing its card?", 0, words), DBSA_OK);
+  ASSERT_EQ(words.size(), 1u);
+  EXPECT_EQ(words[0].word, "card");
+  EXPECT_EQ(words[0].in_query, 2);
+  EXPECT_EQ(words[0].in_document, 1);
+  EXPECT_EQ(retriever.shared_words("card", 2, words), DBSA_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(retriever.message(), "there is no document 2 in an index");
 }
 
 TEST(Bm25, ScoresOneSmallCaseByHand) {

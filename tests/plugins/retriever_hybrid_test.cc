@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <map>
 
@@ -139,6 +140,28 @@ TEST(Hybrid, PassesOnWhatIsWrongWithAnInnerRetriever) {
                                            "search_parameters": ""})"));
   EXPECT_EQ(error.code, DBSA_ERROR_CONFIG);
   EXPECT_STREQ(error.config_pointer, "/second/index");
+}
+
+// Ranks are fused, so words have no scores.
+TEST(Hybrid, SharesTheWordsOfWhicheverRetrieverHasAny) {
+  const std::vector<std::string> documents = {"red green", "blue"};
+  std::vector<SharedWord> words;
+  for (const std::string& config :
+       {hybrid(kBm25Plugin, kFlatPlugin), hybrid(kFlatPlugin, kBm25Plugin),
+        hybrid(kBm25Plugin, kBm25Plugin)}) {
+    RetrieverUnderTest retriever("retriever_hybrid", config);
+    ASSERT_EQ(retriever.index(documents), DBSA_OK);
+    ASSERT_EQ(retriever.shared_words("red green red pink", 0, words), DBSA_OK);
+    ASSERT_EQ(words.size(), 2u);
+    EXPECT_EQ(words[0].word, "green");
+    EXPECT_EQ(words[1].word, "red");
+    EXPECT_EQ(words[1].in_query, 2);
+    EXPECT_EQ(words[1].in_document, 1);
+    EXPECT_TRUE(std::isnan(words[0].score));
+  }
+  RetrieverUnderTest dense("retriever_hybrid", hybrid(kFlatPlugin, kFlatPlugin));
+  ASSERT_EQ(dense.index(documents), DBSA_OK);
+  EXPECT_EQ(dense.shared_words("red", 0, words), DBSA_ERROR_UNSUPPORTED);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // A retriever plugin with the calls of its kind.
 #pragma once
 
-#include <dbsa/sdk/retriever.h>
+#include <dbsa/sdk/retriever_words.h>
 
 #include <string>
 #include <vector>
@@ -51,6 +51,17 @@ class RetrieverUnderTest {
     std::vector<Hit> result;
     EXPECT_EQ(query(text, count, result), DBSA_OK) << message();
     return result;
+  }
+
+  // Words that a text shares with a document.
+  int32_t shared_words(const std::string& text, int64_t document, std::vector<SharedWord>& words) {
+    words.clear();
+    const auto* extension =
+        static_cast<const dbsa_retriever_words*>(plugin_.extension(DBSA_EXTENSION_RETRIEVER_WORDS));
+    if (extension == nullptr) return DBSA_ERROR_UNSUPPORTED;
+    const dbsa_shared_word_sink sink = sdk::words_sink(words);
+    return extension->shared_words(plugin_.instance(), text.data(), text.size(), document, &sink,
+                                   clear());
   }
 
   std::string message() const { return error_.message; }

@@ -107,7 +107,7 @@ TEST(ReportProbabilities, AProbabilityAboveOneIsAFault) {
   EXPECT_FALSE(parse_record("r.json", record.dump(), faults).has_value());
   EXPECT_THAT(faults, testing::ElementsAre(
                           "r.json: queries[3].log_probability: expected a number of at most 0, or "
-                          "null, got 0.5"));
+                          "null, got a number 0.5"));
 }
 
 }  // namespace

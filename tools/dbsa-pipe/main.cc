@@ -26,12 +26,11 @@ constexpr Command kCommands[] = {
     {"query", "answer a text, or JSON lines on standard input, from an encoded pool",
      query_command},
     {"validate", "check a pipeline file: everything short of computing", validate_command},
-    {"explain", "show what a pipeline will do: stages, shapes, bytes, work, its mask",
-     explain_command},
+    {"explain", "show what a pipeline will do, or why a text gets its answer", explain_command},
     {"inspect", "show plugins, their properties, and what is wrong with them", inspect_command},
     {"sweep", "run every cell of a grid of pipelines", sweep_command},
     {"report", "make tables and plots of sweeps and result records", report_command},
-    {"store", "list, verify, export, compact and clean a KV store", store_command},
+    {"store", "list, verify, export, compact and clean a KV store and its pools", store_command},
 };
 
 void print_help(Terminal& terminal) {

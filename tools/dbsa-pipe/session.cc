@@ -114,9 +114,12 @@ Result<std::unique_ptr<Session>> Session::open(const CommandLine& line, Terminal
   DBSA_RETURN_IF_ERROR(apply_settings(line, document));
   DBSA_ASSIGN_OR_RETURN(host::PluginRegistry registry, discover_plugins(line));
   std::unique_ptr<Session> session(new Session(std::move(options), std::move(registry)));
-  Result<host::ResolvedPipeline> resolved = host::resolve_pipeline(
-      std::move(document), session->registry_,
-      line.help().name == "query" ? host::NamedFiles::kModel : host::NamedFiles::kAll);
+  // An encoded pool is answered from without its data.
+  const bool answers =
+      line.help().name == "query" || (line.help().name == "explain" && line.has("query"));
+  Result<host::ResolvedPipeline> resolved =
+      host::resolve_pipeline(std::move(document), session->registry_,
+                             answers ? host::NamedFiles::kModel : host::NamedFiles::kAll);
   warn_of_refused_plugins(line, session->registry_, terminal,
                           resolved.ok() ? "" : resolved.error().message);
   if (!resolved.ok()) return std::move(resolved).error();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "icl/best_first_walk.h"
 #include "icl/greedy_walk.h"
@@ -19,11 +20,13 @@ std::vector<int32_t> tokens_of_children(const LabelTrie& trie, int32_t node) {
 }  // namespace
 
 Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
-                                   std::span<const int32_t> query) {
+                                   std::span<const int32_t> query, TrieNotes* notes) {
   BestFirstWalk walk(trie);
   std::vector<int32_t> row_of(static_cast<size_t>(trie.size()), -1);
   int32_t row_count = 0;
-  for (std::vector<int32_t> nodes = walk.next(); !nodes.empty(); nodes = walk.next()) {
+  using Supply = std::function<Status(int32_t node, std::span<const double> scores)>;
+  // nodes: ascending, those above them computed before or among them.
+  const auto compute = [&](std::span<const int32_t> nodes, const Supply& supply) -> Status {
     std::vector<TreeToken> rows;
     std::vector<int32_t> asking;  // nodes
     for (const int32_t node : nodes) {
@@ -40,17 +43,35 @@ Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
     for (size_t i = 0; i < asking.size(); ++i)
       asks.push_back({row_of[static_cast<size_t>(asking[i])], tokens[i]});
     size_t answered = 0;
-    DBSA_RETURN_IF_ERROR(
-        pass.extend(nodes.front() == 0 ? query : std::span<const int32_t>(), rows, asks,
-                    [&](const QueryPass::TreeAsk&, const host::TokenScores& scores) {
-                      return walk.supply(asking[answered++], scores.values);
-                    }));
-  }
+    return pass.extend(nodes.front() == 0 ? query : std::span<const int32_t>(), rows, asks,
+                       [&](const QueryPass::TreeAsk&, const host::TokenScores& scores) {
+                         return supply(asking[answered++], scores.values);
+                       });
+  };
+  const auto note = [&](int32_t node, std::span<const double> scores) {
+    return notes == nullptr ? Status() : notes->reading.supply(node, scores);
+  };
+  const auto supply_walk = [&](int32_t node, std::span<const double> scores) {
+    const Status noted = note(node, scores);
+    return noted.ok() ? walk.supply(node, scores) : noted;
+  };
+  for (std::vector<int32_t> nodes = walk.next(); !nodes.empty(); nodes = walk.next())
+    DBSA_RETURN_IF_ERROR(compute(nodes, supply_walk));
+  if (notes == nullptr || notes->label < 0) return walk.decision();
+  // What the walk had no need of on the way to the label, in one pass more.
+  std::vector<int32_t> rest;
+  for (const int32_t wanted : notes->reading.missing(notes->label))
+    for (int32_t node = wanted; node > 0 && row_of[static_cast<size_t>(node)] < 0;
+         node = trie.node(node).parent)
+      rest.push_back(node);
+  std::sort(rest.begin(), rest.end());
+  rest.erase(std::unique(rest.begin(), rest.end()), rest.end());
+  if (!rest.empty()) DBSA_RETURN_IF_ERROR(compute(rest, note));
   return walk.decision();
 }
 
 Result<std::vector<double>> score_trie(const LabelTrie& trie, QueryPass& pass,
-                                       std::span<const int32_t> query) {
+                                       std::span<const int32_t> query, TrieNotes* notes) {
   std::vector<double> logits(static_cast<size_t>(trie.size()), 0.0);
   std::vector<int32_t> row_of(static_cast<size_t>(trie.size()), -1);
   std::vector<TreeToken> rows;
@@ -72,7 +93,11 @@ Result<std::vector<double>> score_trie(const LabelTrie& trie, QueryPass& pass,
   size_t answered = 0;
   DBSA_RETURN_IF_ERROR(pass.extend(
       query, rows, asks, [&](const QueryPass::TreeAsk&, const host::TokenScores& scores) {
-        const std::span<const int32_t> children = trie.children(asking[answered++]);
+        const int32_t node = asking[answered++];
+        const Status noted =
+            notes == nullptr ? Status() : notes->reading.supply(node, scores.values);
+        if (!noted.ok()) return noted;
+        const std::span<const int32_t> children = trie.children(node);
         for (size_t i = 0; i < children.size(); ++i)
           logits[static_cast<size_t>(children[i])] = scores.values[i];
         return Status();
@@ -81,10 +106,10 @@ Result<std::vector<double>> score_trie(const LabelTrie& trie, QueryPass& pass,
 }
 
 Result<Decision> decode_greedily(const LabelTrie& trie, QueryPass& pass,
-                                 std::span<const int32_t> query) {
+                                 std::span<const int32_t> query, TrieNotes* notes) {
   const int64_t before = pass.length();
   std::vector<int32_t> written;  // in the pass since
-  return decide_greedily(trie, [&](int32_t node) -> Result<std::vector<double>> {
+  const auto scores_after = [&](int32_t node) -> Result<std::vector<double>> {
     std::vector<int32_t> tokens(query.begin(), query.end());
     const std::vector<int32_t> path = trie.path(node);
     tokens.insert(tokens.end(), path.begin(), path.end());
@@ -96,8 +121,14 @@ Result<Decision> decode_greedily(const LabelTrie& trie, QueryPass& pass,
                           pass.extend(std::span(tokens).subspan(static_cast<size_t>(common)),
                                       tokens_of_children(trie, node)));
     written = std::move(tokens);
+    if (notes != nullptr) DBSA_RETURN_IF_ERROR(notes->reading.supply(node, scores.values));
     return std::move(scores.values);
-  });
+  };
+  DBSA_ASSIGN_OR_RETURN(const Decision decision, decide_greedily(trie, scores_after));
+  if (notes == nullptr || notes->label < 0) return decision;
+  for (const int32_t node : notes->reading.missing(notes->label))
+    if (const auto scores = scores_after(node); !scores.ok()) return scores.error();
+  return decision;
 }
 
 Result<std::vector<double>> decode_likelihood(const LikelihoodTree& tree, QueryPass& pass,
@@ -111,7 +142,7 @@ Result<std::vector<double>> decode_likelihood(const LikelihoodTree& tree, QueryP
                   [&](const QueryPass::TreeAsk& ask, const host::TokenScores& scores) {
                     return tree.supply(ask.row, scores.values, edges);
                   }));
-  return tree.log_likelihoods(edges);
+  return edges;
 }
 
 namespace {
@@ -162,16 +193,30 @@ Result<Generated> decode_free(const Tokenizer& tokenizer, std::span<const std::s
     if (!std::isfinite(scores.best_value))
       return Error{ErrorCode::kRun, "decoding: the model's logits are not finite", ""};
     generated.log_probability += scores.best_value;
-    ++generated.tokens;
+    generated.tokens.push_back({scores.best, scores.best_value});
     if (std::find(end_ids.begin(), end_ids.end(), scores.best) != end_ids.end()) break;
     ids.push_back(scores.best);
     stopped = text_before_stop(tokenizer, ids, stops);
-    if (stopped || generated.tokens == max_tokens) break;
+    if (stopped || static_cast<int64_t>(generated.tokens.size()) == max_tokens) break;
     DBSA_ASSIGN_OR_RETURN(scores, pass.extend({&ids.back(), 1}, {}));
   }
   const std::string text = stopped ? *std::move(stopped) : tokenizer.decode(ids);
   generated.text = tokenizer.clean_up(std::string(trim(text)));
   return generated;
+}
+
+Result<double> score_tokens(std::span<const int32_t> ids, QueryPass& pass,
+                            std::span<const int32_t> query) {
+  pass.truncate(0);
+  double sum = 0;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    DBSA_ASSIGN_OR_RETURN(const host::TokenScores scores,
+                          pass.extend(i == 0 ? query : ids.subspan(i - 1, 1), ids.subspan(i, 1)));
+    if (!std::isfinite(scores.values.front()))
+      return Error{ErrorCode::kRun, "decoding: the model's logits are not finite", ""};
+    sum += scores.values.front();
+  }
+  return sum;
 }
 
 }  // namespace dbsa

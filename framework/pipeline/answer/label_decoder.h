@@ -13,6 +13,7 @@
 #include "icl/label_score.h"
 #include "icl/label_trie.h"
 #include "icl/likelihood_tree.h"
+#include "icl/trie_reading.h"
 #include "model/tokenizer/tokenizer.h"
 #include "pipeline/answer/query_pass.h"
 
@@ -20,28 +21,37 @@ namespace dbsa {
 
 // All four append the query's ids to the pass.
 
-// The likeliest label and the second likeliest (BestFirstWalk). Each request of the walk is one
-// pass over its tokens, the first one together with the query.
-Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
-                                   std::span<const int32_t> query);
+// Notes what a walk sees. `label`: one that is to be read to its end, no matter what the walk
+// needs; -1: none.
+struct TrieNotes {
+  TrieReading reading;
+  int32_t label = -1;
+};
 
-// The log-probability of every label, [labels], as both walks have it, in one pass.
+// The likeliest label and the second likeliest (BestFirstWalk). Each request of the walk is one
+// pass over its tokens, the first one together with the query. notes: may be nullptr.
+Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
+                                   std::span<const int32_t> query, TrieNotes* notes);
+
+// The log-probability of every label, [labels], as both walks have it, in one pass. notes: may be
+// nullptr; its label is not looked at.
 Result<std::vector<double>> score_trie(const LabelTrie& trie, QueryPass& pass,
-                                       std::span<const int32_t> query);
+                                       std::span<const int32_t> query, TrieNotes* notes);
 
 // Walks the label trie greedily (GreedyWalk). Each branching node that is looked at costs one pass
 // over the tokens that lead to it from the nearest node already computed.
 Result<Decision> decode_greedily(const LabelTrie& trie, QueryPass& pass,
-                                 std::span<const int32_t> query);
+                                 std::span<const int32_t> query, TrieNotes* notes);
 
-// The log-likelihood of each label, [labels], in one pass.
+// The edges of the tree, for its log_likelihoods and read_label, in one pass.
 Result<std::vector<double>> decode_likelihood(const LikelihoodTree& tree, QueryPass& pass,
                                               std::span<const int32_t> query);
 
 struct Generated {
   std::string text;
-  double log_probability = 0;  // of its tokens, natural logarithm
-  int64_t tokens = 0;
+  double log_probability = 0;  // the sum of those of its tokens
+  // That were taken, among the whole vocabulary; what ends the answer, and a stop, included.
+  std::vector<ReadToken> tokens;
 };
 
 // Where the first of the stops that the text holds begins. The text is looked at as a whole, so
@@ -63,5 +73,10 @@ std::optional<std::string> text_before_stop(const Tokenizer& tokenizer,
 Result<Generated> decode_free(const Tokenizer& tokenizer, std::span<const std::string> stops,
                               std::span<const int64_t> end_ids, int64_t max_tokens, QueryPass& pass,
                               std::span<const int32_t> query);
+
+// The log-probability of exactly these tokens behind the query, among the whole vocabulary. The
+// query's ids need not be in the pass.
+Result<double> score_tokens(std::span<const int32_t> ids, QueryPass& pass,
+                            std::span<const int32_t> query);
 
 }  // namespace dbsa

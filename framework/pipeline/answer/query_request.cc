@@ -15,16 +15,6 @@ bool is_of_text(ErrorCode code) {
          code != ErrorCode::kNotFound && code != ErrorCode::kCorrupt;
 }
 
-Result<std::vector<Hit>> rank(const QueryContext& context, std::string_view text, int64_t count) {
-  const RetrieverSettings& settings = context.settings.retriever;
-  const std::string query = retrieval_text(context.settings, text);
-  if (!settings.by_demonstration) return context.retriever->query(query, count);
-  DBSA_ASSIGN_OR_RETURN(
-      const std::vector<Hit> hits,
-      context.retriever->query(query, static_cast<int64_t>(context.block_of.size())));
-  return rank_blocks(hits, context.block_of, settings.block_score);
-}
-
 // What follows the text in every prompt, besides what query_text puts there.
 struct PromptEnd {
   std::string joined;         // tokenised with the query, up to a free answer
@@ -133,18 +123,30 @@ std::string retrieval_text(const Settings& settings, std::string_view text) {
                                                  : std::string(text);
 }
 
+Result<Ranking> ask_retriever(const QueryContext& context, std::string_view text, int64_t count) {
+  const RetrieverSettings& settings = context.settings.retriever;
+  const std::string query = retrieval_text(context.settings, text);
+  if (settings.by_demonstration) count = static_cast<int64_t>(context.block_of.size());
+  Ranking ranking;
+  DBSA_ASSIGN_OR_RETURN(ranking.documents, context.retriever->query(query, count));
+  ranking.blocks = settings.by_demonstration
+                       ? rank_blocks(ranking.documents, context.block_of, settings.block_score)
+                       : ranking.documents;
+  return ranking;
+}
+
 Status select_for_query(const QueryContext& context, std::string_view text, QueryRequest& request) {
   const SelectionRule& rule = context.settings.selection;
   DBSA_ASSIGN_OR_RETURN(const int64_t count, selection_size(rule, context.pool));
   std::vector<Hit> ranking;
   if (count > 0) {
-    Result<std::vector<Hit>> ranked = rank(context, text, count);
+    Result<Ranking> ranked = ask_retriever(context, text, count);
     if (!ranked.ok() && !is_of_text(ranked.error().code)) return std::move(ranked).error();
     if (!ranked.ok()) {
       request.error = ItemError{ItemFault::kPlugin, ranked.error().message};
       return {};
     }
-    ranking = std::move(ranked).value();
+    ranking = std::move(ranked->blocks);
   }
   Result<Selection> selected = select_blocks(rule, context.pool, ranking);
   if (selected.ok())

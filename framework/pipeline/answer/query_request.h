@@ -43,6 +43,17 @@ struct QueryRequest {
 // What the retriever is asked with for a query's text.
 std::string retrieval_text(const Settings& settings, std::string_view text);
 
+// What a retriever says of a query, best first. `blocks` counts blocks of demonstrations from 0, a
+// prefix block not among them; it is made of `documents` where single demonstrations are ranked,
+// and else the same.
+struct Ranking {
+  std::vector<Hit> documents;
+  std::vector<Hit> blocks;
+};
+
+// Asks the retriever for the best `count` blocks, or for all demonstrations where they are ranked.
+Result<Ranking> ask_retriever(const QueryContext& context, std::string_view text, int64_t count);
+
 // Selects the blocks. A retriever that fails, or ranks nonsense, for this text is the text's error;
 // missing memory, a damaged index and a cancellation are not.
 Status select_for_query(const QueryContext& context, std::string_view text, QueryRequest& request);

@@ -49,6 +49,20 @@ AnswerLabel read_label(const json& value) {
   return {value.at("label").get<std::string>(), number(value.at("log_probability"))};
 }
 
+// As KvKey::hex() writes it. Throws what nlohmann throws.
+KvKey read_key(const json& value) {
+  const auto& text = value.get_ref<const std::string&>();
+  KvKey key;
+  bool sound = text.size() == 2 * key.bytes.size();
+  for (size_t i = 0; sound && i < text.size(); ++i) {
+    const size_t digit = std::string_view("0123456789abcdef").find(text[i]);
+    sound = digit != std::string_view::npos;
+    key.bytes[i / 2] = static_cast<uint8_t>(key.bytes[i / 2] << 4 | (digit & 15));
+  }
+  if (!sound) throw json::other_error::create(501, "not a block's key: " + text, &value);
+  return key;
+}
+
 // Throws what nlohmann throws.
 Answer read_answer(const json& value) {
   Answer answer;
@@ -64,6 +78,7 @@ Answer read_answer(const json& value) {
     if (!block.at("score").is_null()) read.score = block.at("score").get<double>();
     read.start = block.at("start");
     read.tokens = block.at("tokens");
+    read.key = read_key(block.at("key"));
   }
   answer.query_tokens = value.at("tokens").at("query");
   answer.selected_tokens = value.at("tokens").at("selected");

@@ -45,17 +45,6 @@ ordered_json identity_to_json(const RunIdentity& identity, const std::string& dr
           {"stages", identity.stages}};
 }
 
-ordered_json validity_to_json(const DataValidity& validity) {
-  return {{"queries_in_demonstrations", validity.queries_in_demonstrations.count},
-          {"texts_with_two_labels", validity.texts_with_two_labels.count},
-          {"duplicates", validity.duplicates.count},
-          {"near_equal_labels", validity.near_equal_labels.count},
-          {"duplicate_queries", validity.duplicate_queries.count},
-          {"queries_with_two_labels", validity.queries_with_two_labels.count},
-          {"near_expected_labels", validity.near_expected_labels.count},
-          {"warnings", warnings(validity)}};
-}
-
 ordered_json percentiles_to_json(const Percentiles& seconds) {
   return {{"mean", seconds.mean}, {"p50", seconds.p50}, {"p95", seconds.p95}};
 }
@@ -325,6 +314,17 @@ ordered_json calibration_to_json(const EncodeReport& report) {
           {"error_after", made.error_after}, {"reused", report.calibration_reused}};
 }
 
+ordered_json validity_to_json(const DataValidity& validity) {
+  return {{"queries_in_demonstrations", validity.queries_in_demonstrations.count},
+          {"texts_with_two_labels", validity.texts_with_two_labels.count},
+          {"duplicates", validity.duplicates.count},
+          {"near_equal_labels", validity.near_equal_labels.count},
+          {"duplicate_queries", validity.duplicate_queries.count},
+          {"queries_with_two_labels", validity.queries_with_two_labels.count},
+          {"near_expected_labels", validity.near_expected_labels.count},
+          {"warnings", warnings(validity)}};
+}
+
 ordered_json item_error_to_json(const ItemError& error) {
   return {{"code", item_fault_name(error.fault)}, {"message", error.message}};
 }
@@ -335,7 +335,8 @@ ordered_json answer_to_json(const Answer& answer) {
     blocks.push_back({{"block", block.block},
                       {"score", block.score ? number_or_null(*block.score) : ordered_json(nullptr)},
                       {"start", block.start},
-                      {"tokens", block.tokens}});
+                      {"tokens", block.tokens},
+                      {"key", block.key.hex()}});
   const AnswerTimings& t = answer.seconds;
   const std::string& label = answer.label.text;
   return {{"label", answer.abstained ? ordered_json(nullptr) : ordered_json(label)},

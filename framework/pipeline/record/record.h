@@ -100,6 +100,8 @@ RunTotals run_totals(const RunRecord& record);
 // Without the assignment, which is as long as the pool.
 nlohmann::ordered_json encode_to_json(const EncodeReport& report);
 nlohmann::ordered_json calibration_to_json(const EncodeReport& report);
+// The counts, and the warnings that they give.
+nlohmann::ordered_json validity_to_json(const DataValidity& validity);
 // {"code": "too_long", "message": "..."}
 nlohmann::ordered_json item_error_to_json(const ItemError& error);
 // Without the query: label, log-probabilities, blocks, tokens, seconds.

@@ -1,5 +1,5 @@
 // Retriever `bm25`: see plugin.toml for the formula, index.h for the index.
-#include <dbsa/sdk/retriever.h>
+#include <dbsa/sdk/retriever_words.h>
 
 #include <algorithm>
 #include <optional>
@@ -10,9 +10,10 @@
 namespace dbsa {
 namespace {
 
-class Bm25 final : public Retriever {
+class Bm25 final : public Retriever, public RetrieverWords {
  public:
   static constexpr uint32_t kRevision = 3;
+  static const void* extension(std::string_view id) { return words_extension<Bm25>(id); }
 
   static Result<std::unique_ptr<Bm25>> create(Host host, const Config& config) {
     text::Bm25Weights weights;
@@ -53,6 +54,14 @@ class Bm25 final : public Retriever {
     std::fill_n(scores, documents, 0.0);
     DBSA_RETURN_IF_ERROR(index_->add_scores(text, scores));
     return retrieval::best_documents(scores, documents, count);
+  }
+
+  Result<std::vector<SharedWord>> shared_words(std::string_view text,
+                                               int64_t document) const override {
+    if (!index_ || document < 0 || document >= index_->document_count())
+      return Error{ErrorCode::kInvalidArgument,
+                   "there is no document " + std::to_string(document) + " in an index", ""};
+    return index_->shared_words(text, document);
   }
 
  private:

@@ -165,21 +165,43 @@ int64_t Index::find(std::string_view wanted) const {
   return found ? static_cast<int64_t>(low) : -1;
 }
 
-Status Index::add_scores(std::string_view query, double* scores) const {
+Result<std::vector<Index::QueryTerm>> Index::terms_of(std::string_view query) const {
   DBSA_ASSIGN_OR_RETURN(text::Analyzer analyzer, text::Analyzer::create(options_));
-  std::vector<int64_t> terms;
+  std::vector<int64_t> numbers;
   analyzer.start(query);
   for (std::string_view word; analyzer.next(word);)
-    if (const int64_t number = find(word); number >= 0) terms.push_back(number);
-  std::sort(terms.begin(), terms.end());
-  for (auto begin = terms.begin(); begin != terms.end();) {
-    const auto end = std::upper_bound(begin, terms.end(), *begin);
-    const double times = static_cast<double>(end - begin);
-    for (uint64_t p = posting_ends_[*begin]; p < posting_ends_[*begin + 1]; ++p)
-      scores[documents_[p]] += times * worth_[p];
-    begin = end;
+    if (const int64_t number = find(word); number >= 0) numbers.push_back(number);
+  std::sort(numbers.begin(), numbers.end());
+  std::vector<QueryTerm> terms;
+  for (const int64_t number : numbers) {
+    if (terms.empty() || terms.back().number != number) terms.push_back({number, 0});
+    ++terms.back().times;
   }
+  return terms;
+}
+
+Status Index::add_scores(std::string_view query, double* scores) const {
+  DBSA_ASSIGN_OR_RETURN(const std::vector<QueryTerm> terms, terms_of(query));
+  for (const QueryTerm& term : terms)
+    for (uint64_t p = posting_ends_[term.number]; p < posting_ends_[term.number + 1]; ++p)
+      scores[documents_[p]] += static_cast<double>(term.times) * worth_[p];
   return {};
+}
+
+Result<std::vector<SharedWord>> Index::shared_words(std::string_view query,
+                                                    int64_t document) const {
+  DBSA_ASSIGN_OR_RETURN(const std::vector<QueryTerm> terms, terms_of(query));
+  std::vector<SharedWord> words;
+  for (const QueryTerm& term : terms) {
+    const auto begin = documents_.begin() + static_cast<int64_t>(posting_ends_[term.number]);
+    const auto end = documents_.begin() + static_cast<int64_t>(posting_ends_[term.number + 1]);
+    const auto found = std::lower_bound(begin, end, document);
+    if (found == end || *found != document) continue;
+    const auto posting = static_cast<size_t>(found - documents_.begin());
+    words.push_back({std::string(this->term(static_cast<size_t>(term.number))), term.times,
+                     frequencies_[posting], static_cast<double>(term.times) * worth_[posting]});
+  }
+  return words;
 }
 
 std::string Index::serialize() const {

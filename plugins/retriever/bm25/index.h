@@ -1,7 +1,7 @@
 // Index: which documents hold a term, how often, and what that is worth under BM25.
 #pragma once
 
-#include <dbsa/sdk/retriever.h>
+#include <dbsa/sdk/retriever_words.h>
 
 #include <cstdint>
 #include <string>
@@ -33,7 +33,18 @@ class Index {
   // and not on their order. Cost: O(postings of the query's terms).
   Status add_scores(std::string_view query, double* scores) const;
 
+  // The terms of a query that a document holds, in byte order; their scores in this order add up
+  // to what add_scores gives the document. Cost: a binary search for each term.
+  Result<std::vector<SharedWord>> shared_words(std::string_view query, int64_t document) const;
+
  private:
+  // A term of a query, and how often it occurs there.
+  struct QueryTerm {
+    int64_t number;
+    int64_t times;
+  };
+  // Those that the index has, in byte order.
+  Result<std::vector<QueryTerm>> terms_of(std::string_view query) const;
   std::string_view term(size_t i) const {
     return std::string_view(term_text_).substr(term_ends_[i], term_ends_[i + 1] - term_ends_[i]);
   }

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
+#include <map>
 #include <optional>
 
 #include "plugins/shared/retrieval/document_limit.h"
@@ -30,9 +32,10 @@ std::optional<Number> take_number(std::string_view& bytes) {
   return number;
 }
 
-class Hybrid final : public Retriever {
+class Hybrid final : public Retriever, public RetrieverWords {
  public:
   static constexpr uint32_t kRevision = 1;
+  static const void* extension(std::string_view id) { return words_extension<Hybrid>(id); }
   static Result<std::unique_ptr<Hybrid>> create(Host host, const Config& config) {
     DBSA_ASSIGN_OR_RETURN(OpenedRetriever first, OpenedRetriever::open(host, config, "first"));
     DBSA_ASSIGN_OR_RETURN(OpenedRetriever second, OpenedRetriever::open(host, config, "second"));
@@ -98,6 +101,27 @@ class Hybrid final : public Retriever {
                      [](const Hit& a, const Hit& b) { return a.score > b.score; });
     fused.resize(std::min(fused.size(), static_cast<size_t>(count)));
     return fused;
+  }
+
+  // Those of both, where they go by words. Ranks are fused, so no word adds to a score.
+  Result<std::vector<SharedWord>> shared_words(std::string_view text,
+                                               int64_t document) const override {
+    std::map<std::string, SharedWord> words;
+    bool any = false;
+    for (const OpenedRetriever* retriever : {&first_, &second_}) {
+      const auto shared = retriever->shared_words(text, document);
+      if (!shared.ok() && shared.error().code == ErrorCode::kUnsupported) continue;
+      if (!shared.ok()) return shared.error();
+      any = true;
+      for (const SharedWord& word : *shared) {
+        SharedWord& one = words.try_emplace(word.word, word).first->second;
+        one.score = std::numeric_limits<double>::quiet_NaN();
+      }
+    }
+    if (!any) return Error{ErrorCode::kUnsupported, "neither retriever goes by words", ""};
+    std::vector<SharedWord> all;
+    for (auto& [name, word] : words) all.push_back(std::move(word));
+    return all;
   }
 
  private:

@@ -3,9 +3,12 @@
 #include <cmath>
 #include <filesystem>
 #include <numeric>
+#include <optional>
 
 #include "commands.h"
 #include "commands/explain_cost.h"
+#include "commands/explain_query.h"
+#include "commands/explain_time.h"
 #include "commands/findings.h"
 #include "config/absolute_path.h"
 #include "config/atomic_file.h"
@@ -25,17 +28,32 @@ namespace {
 
 CommandLine explain_command_line() {
   CommandLine line({"explain", "PIPELINE",
-                    "Show what a pipeline will do: stages, shapes, bytes, work, and its mask.",
+                    "Show what a pipeline will do, or why a text gets its answer.",
                     "Deals and tokenises the demonstrations as `run` would and plans every block; "
-                    "computes nothing.\nWork is counted in floating-point operations of matrix "
-                    "products and of attention, a multiply\nand an add being two.",
+                    "answers nothing.\n"
+                    "How long it takes is estimated from passes of a fraction of a second, on this "
+                    "machine and backend.\n"
+                    "Work is counted in floating-point operations of matrix products and of "
+                    "attention, a multiply\nand an add being two.\n\n"
+                    "With --query a text is answered from the encoded pool, as `query` answers it, "
+                    "and shown with\nwhat it came of: its prompt as text and tokens, how the "
+                    "retriever ranks the blocks and for which\nwords, what the chosen blocks "
+                    "hold, and what the model makes of each label. --json has all of it.",
                     "dbsa-pipe explain pipelines/quickstart.toml\n"
                     "dbsa-pipe explain pipeline.toml --mask mask.svg\n"
                     "dbsa-pipe explain pipeline.toml --set 'mask_pattern={plugin=\"self\"}' "
-                    "--json"});
+                    "--json\n"
+                    "dbsa-pipe explain pipeline.toml --query \"my card has not arrived\" "
+                    "--without-each"});
   line.arguments({"PIPELINE"}, 1);
   add_pipeline_options(line);
   line.value("mask", "FILE", "draw the mask into this SVG file, in a folder that is there");
+  line.flag("skip-time", "do not measure how long the work takes on this machine");
+  line.value("query", "TEXT", "answer this text from the encoded pool, and show why");
+  line.flag("without-each",
+            "with --query: also what the answer's label gets without each chosen block, one by "
+            "one; an answer each");
+  line.flag("prompt", "with --query: the text and the tokens of the chosen blocks, too");
   add_output_options(line);
   return line;
 }
@@ -99,7 +117,18 @@ ordered_json encode_json(const PipelineCost& cost) {
           {"work", work_json(cost.encode)}};
 }
 
-ordered_json to_json(const Session& session, const Findings& found, const PipelineCost& cost) {
+ordered_json time_to_json(const std::optional<PipelineTime>& time, const Findings& found) {
+  if (!time) return nullptr;
+  const auto queries = static_cast<double>(found.data.queries.size());
+  return {{"encode_seconds", time->encode_seconds},
+          {"request_seconds", time->request_seconds},
+          {"queries_seconds", time->request_seconds * queries},
+          {"measured_seconds", time->measured_seconds},
+          {"measured_layers", time->measured_layers}};
+}
+
+ordered_json to_json(const Session& session, const Findings& found, const PipelineCost& cost,
+                     const std::optional<PipelineTime>& time) {
   return {{"config", ordered_json(session.resolved().json)},
           {"model", model_json(found, cost)},
           {"pool",
@@ -118,7 +147,8 @@ ordered_json to_json(const Session& session, const Findings& found, const Pipeli
             {"selected_tokens", cost.selected_tokens},
             {"kv_loaded",
              {{"bytes", cost.kv_loaded_bytes}, {"all_layers_bytes", cost.kv_all_layers_bytes}}},
-            {"work", work_json(cost.request)}}}};
+            {"work", work_json(cost.request)}}},
+          {"time", time_to_json(time, found)}};
 }
 
 void print_request(const Findings& found, const PipelineCost& cost, Terminal& terminal) {
@@ -193,6 +223,28 @@ void print(const Session& session, const Findings& found, const PipelineCost& co
   terminal.out("queries    " + human_count(static_cast<int64_t>(found.data.queries.size())));
 }
 
+// Loading, retrieval and the disk come on top.
+void print_time(const Findings& found, const PipelineTime& time, Terminal& terminal) {
+  if (time.measured_layers == 0) return;  // nothing is computed
+  const auto queries = static_cast<int64_t>(found.data.queries.size());
+  std::vector<std::string> parts;
+  if (time.encode_seconds > 0) parts.push_back("encode " + human_seconds(time.encode_seconds));
+  if (time.request_seconds > 0) {
+    parts.push_back("a request " + human_seconds(time.request_seconds));
+    if (queries > 0)
+      parts.push_back(counted_queries(queries) + " " +
+                      human_seconds(time.request_seconds * static_cast<double>(queries)));
+  }
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
+  terminal.out("time       about " + text + " on this machine: an");
+  terminal.out("           estimate from " + human_seconds(time.measured_seconds) + " of " +
+               (time.measured_layers == found.model.layers
+                    ? std::string("the model")
+                    : "its first " + counted(time.measured_layers, "layer")) +
+               "; loading and the disk are not in it");
+}
+
 Status draw_mask(const Findings& found, const PipelineCost& cost, const std::string& path) {
   MaskPicture picture;
   picture.anchor_blocks = found.pool->anchor_blocks;
@@ -235,7 +287,22 @@ Status check_mask_name(const std::string& name) {
                ""};
 }
 
+// Options that say nothing beside the others.
+Status check_explain_options(const CommandLine& line) {
+  const bool asks = line.has("query");
+  for (const char* of_query : {"without-each", "prompt"})
+    if (line.has(of_query) && !asks)
+      return Error{ErrorCode::kConfig,
+                   std::string("--") + of_query + ": needs --query, the text to explain", ""};
+  if (line.has("mask") && asks)
+    return Error{ErrorCode::kConfig, "--mask: shows a pipeline, not a query; leave out --query",
+                 ""};
+  return {};
+}
+
 Status explain_pipeline(Session& session, const CommandLine& line, Terminal& terminal) {
+  DBSA_RETURN_IF_ERROR(check_explain_options(line));
+  if (line.has("query")) return explain_query(session, line, terminal);
   if (line.has("mask")) DBSA_RETURN_IF_ERROR(check_mask_name(line.text("mask")));
   set_phase("laying out the pool");
   DBSA_ASSIGN_OR_RETURN(const Findings found, find_out(session, Written::kNothing));
@@ -250,10 +317,25 @@ Status explain_pipeline(Session& session, const CommandLine& line, Terminal& ter
     DBSA_RETURN_IF_ERROR(draw_mask(found, cost, line.text("mask")));
     terminal.note("drew       " + line.text("mask"));
   }
-  if (line.has("json"))
-    terminal.out(to_json(session, found, cost).dump(1));
-  else
-    print(session, found, cost, terminal);
+  std::optional<PipelineTime> time;
+  if (!line.has("skip-time")) {
+    set_phase("measuring the model");
+    terminal.set_progress("measuring the model ...");
+    Result<PipelineTime> measured = measure_time(session, found, cost);
+    terminal.set_progress("");
+    if (measured.ok())
+      time = *measured;
+    else if (measured.error().code == ErrorCode::kCancelled)
+      return std::move(measured).error();
+    else
+      terminal.warning("how long it takes could not be measured: " + measured.error().message);
+  }
+  if (line.has("json")) {
+    terminal.out(to_json(session, found, cost, time).dump(1));
+    return {};
+  }
+  print(session, found, cost, terminal);
+  if (time) print_time(found, *time, terminal);
   return {};
 }
 

@@ -14,12 +14,6 @@
 namespace dbsa::cli {
 namespace {
 
-// Tokens start.. of a prompt, in one segment.
-struct Span {
-  int64_t start = 0;
-  int64_t tokens = 0;
-};
-
 // The narrower of two windows; 0: none.
 int64_t narrower(int64_t a, int64_t b) { return a == 0 || b == 0 ? a + b : std::min(a, b); }
 
@@ -86,29 +80,8 @@ uint64_t stored_bytes(const Findings& found, const host::AttentionBackend* backe
                                model.kv_heads * model.head_dim * tokens);
 }
 
-// Where the blocks of a request stand, and its query.
-struct Placed {
-  std::vector<Span> blocks;
-  int64_t query_start = 0;
-};
-
-Placed place_request(const Findings& found, const PipelineCost& cost) {
-  // With their places in the pool kept, as if they were spread evenly over it.
-  const bool keeps_places = found.settings.selection.positions == Positions::kOriginal;
-  Placed placed;
-  placed.query_start = keeps_places ? cost.tokens : cost.selected_tokens;
-  const int64_t count = cost.selected_blocks;
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t begin = i * cost.selected_tokens / count;
-    const int64_t tokens = (i + 1) * cost.selected_tokens / count - begin;
-    placed.blocks.push_back(
-        {keeps_places ? (i + 1) * cost.tokens / count - tokens : begin, tokens});
-  }
-  return placed;
-}
-
 // Pairs of a request's rows and what they see in a layer with this window.
-int64_t request_pairs(const Placed& placed, const PipelineCost& cost, bool recompute,
+int64_t request_pairs(const PlacedRequest& placed, const PipelineCost& cost, bool recompute,
                       int64_t window) {
   const int64_t before = recompute ? cost.selected_tokens : 0;
   const Span own = {placed.query_start - before, before + cost.query_tokens};
@@ -124,7 +97,7 @@ int64_t request_pairs(const Placed& placed, const PipelineCost& cost, bool recom
 void add_request(const Findings& found, const ModelSpec& spec, bool skips_unseen,
                  PipelineCost& cost) {
   const bool recompute = found.settings.recompute;
-  const Placed placed = place_request(found, cost);
+  const PlacedRequest placed = place_request(found, cost);
   for (const WindowLayers& alike : cost.windows)
     cost.request.attention +=
         pair_work(spec) * static_cast<double>(alike.layers) *
@@ -149,6 +122,21 @@ void add_request(const Findings& found, const ModelSpec& spec, bool skips_unseen
 }
 
 }  // namespace
+
+PlacedRequest place_request(const Findings& found, const PipelineCost& cost) {
+  // With their places in the pool kept, as if they were spread evenly over it.
+  const bool keeps_places = found.settings.selection.positions == Positions::kOriginal;
+  PlacedRequest placed;
+  placed.query_start = keeps_places ? cost.tokens : cost.selected_tokens;
+  const int64_t count = cost.selected_blocks;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t begin = i * cost.selected_tokens / count;
+    const int64_t tokens = (i + 1) * cost.selected_tokens / count - begin;
+    placed.blocks.push_back(
+        {keeps_places ? (i + 1) * cost.tokens / count - tokens : begin, tokens});
+  }
+  return placed;
+}
 
 PipelineCost pipeline_cost(Session& session, const Findings& found, int64_t query_tokens) {
   PipelineCost cost;

@@ -37,6 +37,19 @@ struct PipelineCost {
   uint64_t kv_loaded_bytes = 0, kv_all_layers_bytes = 0;  // see KvLoaded
 };
 
+// Tokens start.. of a prompt, in one segment.
+struct Span {
+  int64_t start = 0;
+  int64_t tokens = 0;
+};
+
+// Where the blocks of a request stand, and its query.
+struct PlacedRequest {
+  std::vector<Span> blocks;
+  int64_t query_start = 0;
+};
+PlacedRequest place_request(const Findings& found, const PipelineCost& cost);
+
 // query_tokens: of a request.
 PipelineCost pipeline_cost(Session& session, const Findings& found, int64_t query_tokens);
 

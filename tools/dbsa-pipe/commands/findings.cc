@@ -134,7 +134,9 @@ Status check_requests(const Settings& settings, const CheckedModel& model,
       settings, *model.tokenizer,           retriever,    {lengths, anchor_blocks, has_prefix},
       block_of, model.config.max_positions, answer_tokens};
   ItemErrors errors(OnError::kReport);
-  for (Row& row : findings.data.queries) {
+  findings.query_tokens.assign(findings.data.queries.size(), 0);
+  for (size_t i = 0; i < findings.data.queries.size(); ++i) {
+    Row& row = findings.data.queries[i];
     if (row.error) continue;
     const std::string& text = row.example.text;
     QueryRequest request;
@@ -144,6 +146,7 @@ Status check_requests(const Settings& settings, const CheckedModel& model,
     if (!request.error && is_read) DBSA_RETURN_IF_ERROR(tokenize_references(context, request));
     findings.truncated += request.cut_tokens > 0 ? 1 : 0;
     if (!request.error) {
+      findings.query_tokens[i] = static_cast<int64_t>(request.ids.size());
       errors.add_answer();
       continue;
     }

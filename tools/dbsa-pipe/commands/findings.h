@@ -24,6 +24,9 @@ struct Findings {
   std::unique_ptr<Tokenizer> tokenizer;
   CheckedData data;
   int64_t truncated = 0;  // queries whose text would be cut; where there is a pool
+  // [data.queries] tokens of each as the model reads it; 0 where it has an error or is not read.
+  // Empty where queries are not checked.
+  std::vector<int64_t> query_tokens;
   // Empty if it needs embeddings: none are computed here.
   std::optional<BuiltPool> pool;
 

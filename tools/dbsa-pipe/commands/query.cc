@@ -5,13 +5,12 @@
 // queries becomes a table of answers (query_table.h).
 #include <unistd.h>
 
-#include <array>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
 
 #include "commands.h"
+#include "commands/answered_query.h"
 #include "commands/input_lines.h"
 #include "commands/item_errors.h"
 #include "commands/query_line.h"
@@ -24,7 +23,6 @@
 #include "session.h"
 #include "terminal/sudden_end.h"
 #include "terminal/units.h"
-#include "text/utf8.h"
 
 namespace dbsa::cli {
 namespace {
@@ -72,29 +70,6 @@ CommandLine query_command_line() {
   return line;
 }
 
-std::string percent(double log_probability) { return human_ratio(std::exp(log_probability)); }
-
-// What the percentage of an answer says.
-std::string meaning_of_percent(const Engine& engine) {
-  const DecodingSettings& decoding = engine.settings().decoding;
-  if (decoding.method == DecodingMethod::kFree) return "of the text among all texts";
-  if (decoding.method == DecodingMethod::kVote)
-    return "of the chosen demonstrations that have the label";
-  std::string text =
-      "of the probability of all " +
-      counted(static_cast<int64_t>(engine.pool().labels.size()), "label") +
-      (decoding.method == DecodingMethod::kLikelihood ? ", by their likelihoods" : ", by tokens");
-  if (decoding.scorer != LabelScorer::kSum) text += " after decoding.scorer";
-  const std::optional<Calibration>& calibration = engine.calibration();
-  const double temperature = calibration ? calibration->temperature : decoding.temperature;
-  std::array<char, 48> number = {};
-  std::snprintf(number.data(), number.size(), "; temperature %.3g", temperature);
-  if (decoding.fit_temperature || temperature != 1) text += number.data();
-  if (decoding.fit_temperature)
-    text += ", fitted on " + counted(calibration->answered, "held-out demonstration");
-  return text;
-}
-
 // The id comes first, byte for byte as it was given.
 void print_object(const Query& query, const ordered_json& rest, Terminal& terminal) {
   std::string text = rest.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
@@ -102,24 +77,9 @@ void print_object(const Query& query, const ordered_json& rest, Terminal& termin
   terminal.out(text);
 }
 
-// labels: as Engine::labels; label_log_probabilities has them as names.
 void print_json(const Query& query, const Answer& answer, const std::vector<std::string>& labels,
                 Terminal& terminal) {
-  ordered_json out = ordered_json::object();
-  const Example& example = query.example;
-  const bool labelled = !example.label.empty();
-  out["text"] = example.text;
-  out["expected"] = labelled ? ordered_json(example.label) : ordered_json(nullptr);
-  out["correct"] =
-      labelled ? ordered_json(is_right(example, answer.label.text)) : ordered_json(nullptr);
-  out.update(answer_to_json(answer));
-  ordered_json& scores = out["label_log_probabilities"];
-  if (scores.is_array() && scores.size() == labels.size()) {
-    ordered_json named = ordered_json::object();
-    for (size_t i = 0; i < labels.size(); ++i) named[labels[i]] = std::move(scores[i]);
-    scores = std::move(named);
-  }
-  print_object(query, out, terminal);
+  print_object(query, answered_to_json(query.example, answer, labels), terminal);
 }
 
 void print_plain(const Answer& answer, Terminal& terminal) {
@@ -340,10 +300,7 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   if (table) return table->answer(*engine, session, line, terminal);
   if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
   const Query query = {{line.text("TEXT"), ""}};
-  if (is_blank(query.example.text))
-    return Error{ErrorCode::kConfig, "TEXT is empty or white space; give the text to label", ""};
-  if (utf8::find_invalid(query.example.text))
-    return Error{ErrorCode::kConfig, "TEXT is not UTF-8; give it in UTF-8", ""};
+  DBSA_RETURN_IF_ERROR(check_text("TEXT", query.example.text));
   DBSA_ASSIGN_OR_RETURN(const Answer answer, engine->answer(query.example.text));
   if (line.has("json"))
     print_json(query, answer, engine->labels(), terminal);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "commands.h"
+#include "commands/store_pools.h"
 #include "commands/store_roots.h"
 #include "commands/store_target.h"
 #include "config/exit_code.h"
@@ -30,8 +31,9 @@ constexpr const char* kStoreText =
 // Parses, opens the store and lets `work` run.
 int with_store(CommandLine line, Words words, Terminal& terminal,
                Result<int> (*work)(StoreTarget& target, const CommandLine& line,
-                                   Terminal& terminal)) {
-  line.arguments({"STORE"}, 1);
+                                   Terminal& terminal),
+               const std::vector<std::string>& arguments = {"STORE"}) {
+  line.arguments(arguments, arguments.size());
   add_plugin_options(line);
   line.flag("json", "print one JSON document on standard output");
   const Result<bool> parsed = line.parse(words, terminal);
@@ -102,7 +104,57 @@ ordered_json entry_to_json(const KvEntry& entry, bool used) {
           {"used", used}};
 }
 
+// The blocks of one pool, in its order.
+Result<int> list_blocks_of_pool(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
+  DBSA_ASSIGN_OR_RETURN(const Pool pool, find_pool(target, line.text("pool")));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
+  ordered_json blocks = ordered_json::array();
+  using enum Table::Align;
+  Table table({{"block", kRight},
+               {"key"},
+               {"tokens", kRight},
+               {"size", kRight},
+               {"type"},
+               {"created"},
+               {"where"}});
+  int64_t stored = 0;
+  uint64_t bytes = 0;
+  for (const PoolEntry& one : entries_of_pool(pool, entries)) {
+    const auto& block = pool.blocks[static_cast<size_t>(one.block)];
+    const auto tokens = static_cast<int64_t>(block.token_ids.size());
+    ordered_json row = {{"block", one.block},
+                        {"demonstrations", block.demonstrations.size()},
+                        {"stored", one.entry.has_value()}};
+    if (one.entry)
+      row.update(entry_to_json(*one.entry, true));
+    else
+      row.update({{"key", one.key.hex()}, {"tokens", tokens}});
+    blocks.push_back(std::move(row));
+    stored += one.entry ? 1 : 0;
+    bytes += one.entry ? one.entry->stored_bytes : 0;
+    table.add({std::to_string(one.block), one.key.hex(), human_count(tokens),
+               one.entry ? human_bytes(one.entry->stored_bytes) : "-",
+               one.entry ? host::kv_dtype_name(one.entry->format.dtype) : "-",
+               one.entry ? created_at(*one.entry) : "-",
+               one.entry ? one.entry->location : "not stored"});
+  }
+  if (line.has("json")) {
+    terminal.out(ordered_json{{"path", target.path()}, {"pool", pool.id}, {"blocks", blocks}}.dump(
+        1, ' ', false, ordered_json::error_handler_t::replace));
+    return 0;
+  }
+  if (!pool.blocks.empty()) {
+    table.print(terminal);
+    terminal.out("");
+  }
+  terminal.out("pool " + pool.id + ": " + human_count(stored) + " of " +
+               counted(static_cast<int64_t>(pool.blocks.size()), "block") + " stored, " +
+               human_bytes(bytes));
+  return 0;
+}
+
 Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
+  if (line.has("pool")) return list_blocks_of_pool(target, line, terminal);
   DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
   const std::set<KvKey> used = used_keys(target.path(), terminal);
@@ -338,8 +390,33 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
 int list_command(Words words, Terminal& terminal) {
   CommandLine line({"store list", "STORE", "List the blocks of a store, oldest first.", kStoreText,
                     "dbsa-pipe store list .dbsa\n"
-                    "dbsa-pipe store list pipeline.toml --json"});
+                    "dbsa-pipe store list pipeline.toml --pool 3f2a --json"});
+  line.value("pool", "POOL",
+             "only the blocks of this pool, in its order; POOL may be the beginning of its id");
   return with_store(std::move(line), words, terminal, list);
+}
+
+int pools_command(Words words, Terminal& terminal) {
+  CommandLine line({"store pools", "STORE", "List the pools beside a store.",
+                    std::string(kStoreText) +
+                        "\nA pool is what `encode` and `run` make of a pipeline's "
+                        "demonstrations: which stand in which\nblock, and the keys of the blocks. "
+                        "`query` and `explain --query` answer from it.",
+                    "dbsa-pipe store pools .dbsa\n"
+                    "dbsa-pipe store pools pipeline.toml --json"});
+  return with_store(std::move(line), words, terminal, list_pools);
+}
+
+int rm_command(Words words, Terminal& terminal) {
+  CommandLine line({"store rm", "STORE POOL", "Give up a pool.",
+                    std::string(kStoreText) +
+                        "\nPOOL is the id of a pool as `store pools` shows it, or its beginning. "
+                        "Its blocks stay until\n`store gc` drops those that no other pool uses; "
+                        "encoded again before that, it finds them.",
+                    "dbsa-pipe store rm .dbsa 3f2a --dry-run\n"
+                    "dbsa-pipe store rm .dbsa 3f2a"});
+  line.flag("dry-run", "say what would be removed, and remove nothing");
+  return with_store(std::move(line), words, terminal, remove_pool, {"STORE", "POOL"});
 }
 
 int verify_command(Words words, Terminal& terminal) {
@@ -358,8 +435,8 @@ int compact_command(Words words, Terminal& terminal) {
 int gc_command(Words words, Terminal& terminal) {
   CommandLine line(
       {"store gc", "STORE", "Drop blocks that no pool uses, and what killed processes left.",
-       std::string(kStoreText) + "\nPools lie in its folder pools; remove a file "
-                                 "there to give up a pool. If STORE is a pipeline\n"
+       std::string(kStoreText) + "\nPools lie in its folder pools; `store rm` "
+                                 "gives one up. If STORE is a pipeline\n"
                                  "file, what stopped runs left in output.directory goes too, "
                                  "the answers they kept included.\n"
                                  "Blocks that do not lie in the store's folder (on a "
@@ -384,9 +461,11 @@ struct Subcommand {
 
 constexpr Subcommand kSubcommands[] = {
     {"list", "list the blocks", list_command},
+    {"pools", "list the pools", pools_command},
     {"verify", "read everything and report every fault", verify_command},
     {"export", "write blocks as NumPy files", store_export_command},
     {"compact", "rewrite without holes", compact_command},
+    {"rm", "give up a pool", rm_command},
     {"gc", "drop blocks that no pool uses, and leftovers", gc_command},
 };
 

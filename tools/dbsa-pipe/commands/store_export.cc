@@ -4,8 +4,10 @@
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include <set>
 
 #include "commands.h"
+#include "commands/store_pools.h"
 #include "commands/store_target.h"
 #include "config/atomic_file.h"
 #include "config/schema_check.h"
@@ -17,16 +19,20 @@ namespace dbsa::cli {
 namespace {
 
 CommandLine export_command_line() {
-  CommandLine line({"store export", "STORE [KEY]",
-                    "Write blocks as NumPy files, <key>.npy, one each.",
-                    "float32 [layers, 2 (keys, values), kv_heads, tokens, head_dim]; keys are "
-                    "rotated for the\nblock's own positions 0, 1, 2, ... KEY may be the beginning "
-                    "of a key as `store list` shows it.\nBlocks of "
-                    "another backend than cpu: name a pipeline file that has it, where it runs.",
-                    "dbsa-pipe store export .dbsa 3f2a --output blocks\n"
-                    "dbsa-pipe store export pipeline.toml --all --output blocks"});
+  CommandLine line(
+      {"store export", "STORE [KEY]", "Write blocks as NumPy files, <key>.npy, one each.",
+       "float32 [layers, 2 (keys, values), kv_heads, tokens, head_dim]; keys are "
+       "rotated for the\nblock's own positions 0, 1, 2, ... KEY may be the beginning "
+       "of a key as `store list`,\n`query --json` and `explain --query` show it. Blocks of "
+       "another backend than cpu: name a pipeline file that has it, where it runs.",
+       "dbsa-pipe store export .dbsa 3f2a --output blocks\n"
+       "dbsa-pipe store export .dbsa --pool 9c01 --block 2 --output blocks\n"
+       "dbsa-pipe store export pipeline.toml --all --output blocks"});
   line.arguments({"STORE", "KEY"}, 1);
-  line.flag("all", "every block of the store");
+  line.flag("all", "every block of the store, or of --pool");
+  line.integer("block", "N", "block N of --pool, counted from 0 as `query` and `explain` show it");
+  line.value("pool", "POOL",
+             "the pool, by the beginning of its id; not needed where the store has only one");
   line.value("output", "DIR", "folder for the files (default: the current one)");
   add_plugin_options(line);
   line.flag("json", "print one JSON document on standard output");
@@ -66,11 +72,46 @@ Result<std::string> block_to_npy(const host::KvStore::Lease& lease,
   return bytes;
 }
 
-Result<std::vector<KvKey>> wanted_keys(const std::vector<KvEntry>& entries,
+// The blocks that --block or --all choose of --pool.
+Result<std::vector<KvKey>> keys_of_pool(const StoreTarget& target,
+                                        const std::vector<KvEntry>& entries,
+                                        const CommandLine& line) {
+  DBSA_ASSIGN_OR_RETURN(const Pool pool, find_pool(target, line.text("pool")));
+  const std::vector<PoolEntry> blocks = entries_of_pool(pool, entries);
+  const std::optional<int64_t> wanted = line.number("block");
+  const auto count = static_cast<int64_t>(blocks.size());
+  if (wanted && (*wanted < 0 || *wanted >= count))
+    return Error{ErrorCode::kConfig,
+                 "--block: must be >= 0 and < " + std::to_string(count) + ", the blocks of pool " +
+                     pool.id + ", got " + std::to_string(*wanted),
+                 ""};
+  std::vector<KvKey> keys;
+  std::set<KvKey> seen;
+  for (const PoolEntry& one : blocks) {
+    if (wanted && one.block != *wanted) continue;
+    if (!one.entry)
+      return Error{ErrorCode::kEnvironment,
+                   "block " + std::to_string(one.block) + " of pool " + pool.id +
+                       " is not in the store; `dbsa-pipe encode` computes it",
+                   ""};
+    if (seen.insert(one.key).second) keys.push_back(one.key);
+  }
+  return keys;
+}
+
+Result<std::vector<KvKey>> wanted_keys(const StoreTarget& target,
+                                       const std::vector<KvEntry>& entries,
                                        const CommandLine& line) {
   const std::string start = line.text("KEY");
-  if (start.empty() != line.has("all"))
-    return Error{ErrorCode::kConfig, "dbsa-pipe store export: give either KEY or --all", ""};
+  const int ways =
+      (start.empty() ? 0 : 1) + (line.has("all") ? 1 : 0) + (line.has("block") ? 1 : 0);
+  if (ways != 1)
+    return Error{ErrorCode::kConfig, "dbsa-pipe store export: give either KEY, --block or --all",
+                 ""};
+  if (line.has("pool") && !start.empty())
+    return Error{ErrorCode::kConfig, "dbsa-pipe store export: a KEY needs no --pool; leave it out",
+                 ""};
+  if (line.has("pool") || line.has("block")) return keys_of_pool(target, entries, line);
   std::vector<KvKey> keys;
   for (const KvEntry& entry : entries)
     if (entry.key.hex().starts_with(start)) keys.push_back(entry.key);
@@ -94,7 +135,7 @@ bool same_shape(const dbsa_kv_format& a, const dbsa_kv_format& b) {
 
 Status export_blocks(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
-  DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> keys, wanted_keys(entries, line));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> keys, wanted_keys(target, entries, line));
   std::optional<host::AttentionBackend> backend;
   dbsa_kv_format configured{};
   const std::string folder = line.has("output") ? line.text("output") : ".";

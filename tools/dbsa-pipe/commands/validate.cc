@@ -2,10 +2,10 @@
 #include <filesystem>
 
 #include "commands.h"
+#include "commands/data_sight.h"
 #include "commands/findings.h"
 #include "config/exit_code.h"
 #include "host/needs.h"
-#include "icl/validity.h"
 #include "options.h"
 #include "pipeline/model_fit.h"
 #include "session.h"
@@ -22,7 +22,9 @@ CommandLine validate_command_line() {
        "Checks keys, values and plugins, the model's configuration, weights and "
        "tokenizer, the data\nfiles, the blocks that would be made, and that every query fits the "
        "model's positions beside the\nblocks that are selected for it. Every fault is "
-       "a line; of each data file up to 20 are listed.",
+       "a line; of each data file up to 20 are listed.\nPrints "
+       "how often each label stands, and how many tokens demonstrations and queries have; --json "
+       "has\nall labels.",
        "dbsa-pipe validate pipeline.toml\n"
        "dbsa-pipe validate pipeline.toml --set selection.count=16 --json"});
   line.arguments({"PIPELINE"}, 1);
@@ -44,7 +46,8 @@ std::string stage_values(const nlohmann::json& table) {
   return text;
 }
 
-void print_findings(const Session& session, const Findings& findings, Terminal& terminal) {
+void print_findings(const Session& session, const Findings& findings, const DataSight& sight,
+                    Terminal& terminal) {
   terminal.out(terminal.out_style(Style::kGreen, "ok"));
   terminal.out("");
   Table stages({{"stage"}, {"plugin"}, {"version"}, {"configuration"}});
@@ -67,6 +70,7 @@ void print_findings(const Session& session, const Findings& findings, Terminal& 
                (coverage.labelled() > 0
                     ? ", which expect " + human_count(coverage.covered()) + " of the labels"
                     : ""));
+  print_data_sight(sight, terminal);
   if (findings.truncated > 0)
     terminal.out("       " + counted_queries(findings.truncated) +
                  " cut to the model's positions (data.truncate)");
@@ -78,7 +82,8 @@ void print_findings(const Session& session, const Findings& findings, Terminal& 
 }
 
 // What is sound, but not to be run on this machine, or hardly what was meant.
-std::vector<std::string> warnings_of(const Session& session, const Findings& findings) {
+std::vector<std::string> warnings_of(const Session& session, const Findings& findings,
+                                     const DataSight& sight) {
   std::vector<std::string> warnings = find_idle_keys(session.resolved());
   const auto warn = [&](const std::string& pointer, const std::string& text) {
     warnings.push_back(session.resolved().fault(pointer, text).message);
@@ -87,9 +92,8 @@ std::vector<std::string> warnings_of(const Session& session, const Findings& fin
   for (const std::string& warning : model_warnings(settings, findings.model, *findings.tokenizer))
     warnings.push_back(warning);
   const CheckedData& data = findings.data;
-  const DataValidity validity = check_validity(data.demonstrations, data.queries, data.labels);
   for (std::string& doubt :
-       data_warnings(session.resolved(), settings, data, validity, *findings.tokenizer))
+       data_warnings(session.resolved(), settings, data, sight.validity, *findings.tokenizer))
     warnings.push_back(std::move(doubt));
   if (findings.blocks() > 1 && findings.pool->anchor_blocks >= findings.blocks())
     warn("/mask_pattern/plugin", "gives every query the first " +
@@ -102,7 +106,8 @@ std::vector<std::string> warnings_of(const Session& session, const Findings& fin
   return warnings;
 }
 
-nlohmann::ordered_json findings_to_json(const Session& session, const Findings& findings) {
+nlohmann::ordered_json findings_to_json(const Session& session, const Findings& findings,
+                                        const DataSight& sight) {
   using nlohmann::ordered_json;
   ordered_json stages = ordered_json::array();
   for (const host::ResolvedStage& stage : session.resolved().stages)
@@ -112,7 +117,7 @@ nlohmann::ordered_json findings_to_json(const Session& session, const Findings& 
                       {"revision", stage.manifest->revision}});
   return {{"ok", true},
           {"faults", ordered_json::array()},
-          {"warnings", warnings_of(session, findings)},
+          {"warnings", warnings_of(session, findings, sight)},
           {"config", ordered_json(session.resolved().json)},
           {"plugins", std::move(stages)},
           {"model",
@@ -124,6 +129,7 @@ nlohmann::ordered_json findings_to_json(const Session& session, const Findings& 
           {"queries", findings.data.queries.size()},
           {"labels_covered", cover_labels(findings.data).covered()},
           {"truncated", findings.truncated},
+          {"data", data_sight_to_json(sight)},
           {"blocks", findings.blocks()},
           {"tokens", findings.tokens()}};
 }
@@ -160,11 +166,13 @@ int validate_command(Words words, Terminal& terminal) {
                              ? Status()
                              : query_faults(findings->settings, findings->data);
   if (!queries.ok()) return report(queries.error(), line, terminal);
+  const DataSight sight = look_at_data(*findings);
   if (line.has("json"))
-    terminal.out(findings_to_json(**session, *findings).dump(1));
+    terminal.out(findings_to_json(**session, *findings, sight).dump(1));
   else
-    print_findings(**session, *findings, terminal);
-  for (const std::string& warning : warnings_of(**session, *findings)) terminal.warning(warning);
+    print_findings(**session, *findings, sight, terminal);
+  for (const std::string& warning : warnings_of(**session, *findings, sight))
+    terminal.warning(warning);
   return 0;
 }
 

@@ -2,7 +2,7 @@
 // whose manifest says format = "retriever". See dbsa_host.open_plugin.
 #pragma once
 
-#include <dbsa/sdk/retriever.h>
+#include <dbsa/sdk/retriever_words.h>
 
 #include <algorithm>
 #include <memory>
@@ -77,6 +77,22 @@ class OpenedRetriever {
       hits.push_back({ids[i], scores[i]});
     }
     return hits;
+  }
+  // As RetrieverWords'; kUnsupported, too, where the retriever does not have the extension.
+  Result<std::vector<SharedWord>> shared_words(std::string_view text, int64_t document) const {
+    const auto* words = static_cast<const dbsa_retriever_words*>(
+        plugin_->struct_size < sizeof *plugin_ || plugin_->extension == nullptr
+            ? nullptr
+            : plugin_->extension(DBSA_EXTENSION_RETRIEVER_WORDS));
+    if (words == nullptr || words->struct_size != sizeof *words || words->shared_words == nullptr)
+      return Error{ErrorCode::kUnsupported, "a retriever that goes by no words", ""};
+    std::vector<SharedWord> shared;
+    const dbsa_shared_word_sink sink = sdk::words_sink(shared);
+    dbsa_error error = empty_error();
+    const int32_t code =
+        words->shared_words(instance_.get(), text.data(), text.size(), document, &sink, &error);
+    if (code != DBSA_OK) return failed(code, error);
+    return shared;
   }
 
  private:

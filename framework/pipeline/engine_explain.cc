@@ -1,0 +1,101 @@
+// Why an answer came out: stage two again, with notes.
+#include <utility>
+
+#include "pipeline/engine_impl.h"
+
+namespace dbsa {
+namespace {
+
+using DocumentWords = std::map<int64_t, std::vector<SharedWord>>;
+
+// The documents of the retriever that a block of the pool holds: the first one, and how many.
+std::pair<int64_t, int64_t> documents_of(const Pool& pool, int64_t block, bool by_demonstration) {
+  const int64_t first_block = pool.has_prefix ? 1 : 0;
+  if (block < first_block) return {0, 0};
+  if (!by_demonstration) return {block - first_block, 1};
+  int64_t first = 0;
+  for (int64_t i = first_block; i < block; ++i)
+    first += static_cast<int64_t>(pool.blocks[static_cast<size_t>(i)].demonstrations.size());
+  const auto& demonstrations = pool.blocks[static_cast<size_t>(block)].demonstrations;
+  return {first, static_cast<int64_t>(demonstrations.size())};
+}
+
+}  // namespace
+
+Result<std::optional<DocumentWords>> Engine::Impl::shared_words(std::string_view text,
+                                                                const Selection& selection) const {
+  const std::string query = retrieval_text(settings, text);
+  DocumentWords all;
+  for (const SelectedBlock& selected : selection.blocks) {
+    const auto [first, count] =
+        documents_of(pool, selected.block, settings.retriever.by_demonstration);
+    for (int64_t document = first; document < first + count; ++document) {
+      DBSA_ASSIGN_OR_RETURN(auto words, plugins->retriever.shared_words(query, document));
+      if (!words) return std::optional<DocumentWords>();
+      all.emplace(document, *std::move(words));
+    }
+  }
+  return std::optional<DocumentWords>(std::move(all));
+}
+
+Result<WithoutBlock> Engine::Impl::answer_without(const Explanation& explained,
+                                                  const QueryRequest& request, size_t index) {
+  const PoolShape shape = query_context().pool;
+  QueryRequest less = request;
+  less.selection = leave_out(settings.selection, shape, request.selection, index);
+  WithoutBlock without;
+  without.block = request.selection.blocks[index].block;
+  const std::string& label = explained.answer.label.text;
+  AnswerNotes notes;
+  for (size_t i = 0; i < pool.labels.size(); ++i)
+    if (pool.labels[i].text == label) notes.label = static_cast<int32_t>(i);
+  if (settings.decoding.method == DecodingMethod::kVote) {
+    bool any = false;
+    for (const SelectedBlock& left : less.selection.blocks)
+      any = any || !pool.blocks[static_cast<size_t>(left.block)].demonstrations.empty();
+    if (!any) return without;
+    without.label = vote(less.selection, &notes).label;
+    without.log_probability = notes.labels[static_cast<size_t>(*notes.label)].log_probability;
+    return without;
+  }
+  const bool free = settings.decoding.method == DecodingMethod::kFree;
+  if (free)
+    for (const ReadToken& token : explained.labels.front().tokens)
+      notes.tokens.push_back(token.token);
+  SingleForward forward(*computing.model);
+  Answer answer;
+  DBSA_RETURN_IF_ERROR(answer_with_model(less, forward, answer, {.notes = &notes}));
+  without.label = std::move(answer.label);
+  without.log_probability = free ? notes.log_probability_of_tokens
+                                 : notes.labels[static_cast<size_t>(*notes.label)].log_probability;
+  return without;
+}
+
+Result<Explanation> Engine::explain(std::string_view text, bool without_each) {
+  Impl& self = *impl_;
+  AnswerNotes notes;
+  Explanation explained;
+  DBSA_ASSIGN_OR_RETURN(explained.answer, self.answer_alone(text, &notes));
+  explained.query_ids = notes.request.ids;
+  explained.query_start = notes.request.selection.query_start;
+  explained.kv_loaded = std::move(notes.kv_loaded);
+  explained.labels = std::move(notes.labels);
+  const QueryContext context = self.query_context();
+  const int64_t documents = self.pool.documents(self.settings.retriever.by_demonstration);
+  if (documents > 0) {
+    DBSA_ASSIGN_OR_RETURN(explained.ranking, ask_retriever(context, text, documents));
+    DBSA_ASSIGN_OR_RETURN(explained.words, self.shared_words(text, notes.request.selection));
+  }
+  if (!without_each) return explained;
+  for (size_t i = 0; i < explained.answer.blocks.size(); ++i) {
+    const int64_t block = explained.answer.blocks[i].block;
+    if (self.pool.blocks[static_cast<size_t>(block)].demonstrations.empty()) continue;
+    if (self.services.cancelled())
+      return Error{ErrorCode::kCancelled, "stopped while explaining", ""};
+    DBSA_ASSIGN_OR_RETURN(WithoutBlock without, self.answer_without(explained, notes.request, i));
+    explained.without.push_back(std::move(without));
+  }
+  return explained;
+}
+
+}  // namespace dbsa

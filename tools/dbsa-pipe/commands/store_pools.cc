@@ -1,0 +1,224 @@
+#include "commands/store_pools.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "config/file_calls.h"
+#include "config/schema_check.h"
+#include "pipeline/pool/pool_manifest.h"
+#include "pipeline/record/record.h"
+#include "session.h"
+#include "terminal/units.h"
+
+namespace dbsa::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string pool_id_of(const std::string& path) {
+  return std::filesystem::path(path).stem().string();
+}
+
+// When a manifest was published; "" where it is gone.
+std::string written_at(const std::string& path) {
+  struct stat info = {};
+  return ::stat(path.c_str(), &info) == 0 ? utc_time(info.st_mtime) : "";
+}
+
+// What `store pools` says of a pool.
+struct PoolSize {
+  int64_t tokens = 0;
+  int64_t stored = 0;  // blocks
+  uint64_t stored_bytes = 0;
+};
+
+PoolSize size_of(const Pool& pool, const std::vector<KvEntry>& entries) {
+  PoolSize size;
+  for (const PoolBlock& block : pool.blocks)
+    size.tokens += static_cast<int64_t>(block.token_ids.size());
+  for (const PoolEntry& one : entries_of_pool(pool, entries))
+    if (one.entry) {
+      ++size.stored;
+      size.stored_bytes += one.entry->stored_bytes;
+    }
+  return size;
+}
+
+// The value of a key of the pipeline that a pool was made with, "retriever.plugin"; "" where it
+// says none, as those of earlier versions.
+std::string identity_text(const Pool& pool, const char* table, const char* key) {
+  if (!pool.identity.is_object()) return "";
+  const nlohmann::json values = pool.identity.value(table, nlohmann::json::object());
+  if (!values.is_object()) return "";
+  const nlohmann::json value = values.value(key, nlohmann::json());
+  return value.is_string() ? value.get<std::string>() : "";
+}
+
+std::string last_part(const std::string& id) { return id.substr(id.rfind('.') + 1); }
+
+ordered_json pool_to_json(const PoolFile& file, const std::vector<KvEntry>& entries) {
+  ordered_json out = {
+      {"id", pool_id_of(file.path)}, {"path", file.path}, {"written_at", written_at(file.path)}};
+  if (!file.pool.ok()) {
+    out["error"] = file.pool.error().message;
+    return out;
+  }
+  const PoolSize size = size_of(*file.pool, entries);
+  out["demonstrations"] = file.pool->demonstrations.size();
+  out["labels"] = file.pool->labels.size();
+  out["blocks"] = file.pool->blocks.size();
+  out["tokens"] = size.tokens;
+  out["blocks_stored"] = size.stored;
+  out["stored_bytes"] = size.stored_bytes;
+  out["identity"] = ordered_json(file.pool->identity);
+  return out;
+}
+
+// Blocks of a pool that no other pool of the store uses, each once.
+std::set<KvKey> own_keys(const StoreTarget& target, const Pool& pool, Terminal& terminal) {
+  std::set<KvKey> own;
+  for (const PoolBlock& block : pool.blocks) own.insert(block.key);
+  for (const PoolFile& file : read_pools(target.path())) {
+    if (file.pool.ok() && file.pool->id == pool.id) continue;
+    if (!file.pool.ok()) {
+      terminal.warning(file.pool.error().message);
+      continue;
+    }
+    for (const PoolBlock& block : file.pool->blocks) own.erase(block.key);
+  }
+  return own;
+}
+
+}  // namespace
+
+Result<std::string> find_pool_file(const StoreTarget& target, const std::string& id) {
+  DBSA_ASSIGN_OR_RETURN(const std::vector<std::string> paths, pool_manifests(target.path()));
+  std::vector<std::string> found;
+  for (const std::string& path : paths)
+    if (pool_id_of(path).starts_with(id)) found.push_back(path);
+  if (found.size() == 1) return found.front();
+  const std::string beginning = " that begins with " + in_quotes(id);
+  const auto count = static_cast<int64_t>(found.size());
+  if (found.empty())
+    return Error{ErrorCode::kConfig,
+                 target.path() + ": there is no pool" + (id.empty() ? "" : beginning) +
+                     "; `dbsa-pipe store pools` shows those there are",
+                 ""};
+  return Error{ErrorCode::kConfig,
+               id.empty()
+                   ? target.path() + ": there are " + counted(count, "pool") +
+                         "; say which one, `dbsa-pipe store pools` shows them"
+                   : counted(count, "pool") + " have an id" + beginning + "; give more of it",
+               ""};
+}
+
+Result<Pool> find_pool(const StoreTarget& target, const std::string& id) {
+  DBSA_ASSIGN_OR_RETURN(const std::string path, find_pool_file(target, id));
+  return read_pool_manifest(path);
+}
+
+std::vector<PoolEntry> entries_of_pool(const Pool& pool, const std::vector<KvEntry>& entries) {
+  std::map<KvKey, const KvEntry*> by_key;
+  for (const KvEntry& entry : entries) by_key[entry.key] = &entry;
+  std::vector<PoolEntry> all;
+  for (const PoolBlock& block : pool.blocks) {
+    const auto found = by_key.find(block.key);
+    all.push_back({static_cast<int64_t>(all.size()), block.key,
+                   found == by_key.end() ? std::nullopt : std::optional(*found->second)});
+  }
+  return all;
+}
+
+Result<int> list_pools(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
+  DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
+  const std::vector<PoolFile> pools = read_pools(target.path());
+  if (line.has("json")) {
+    ordered_json all = ordered_json::array();
+    for (const PoolFile& file : pools) all.push_back(pool_to_json(file, entries));
+    terminal.out(ordered_json{{"path", target.path()}, {"pools", std::move(all)}}.dump(
+        1, ' ', false, ordered_json::error_handler_t::replace));
+    return 0;
+  }
+  using enum Table::Align;
+  Table table({{"pool"},
+               {"blocks", kRight},
+               {"stored", kRight},
+               {"size", kRight},
+               {"tokens", kRight},
+               {"demonstrations", kRight},
+               {"labels", kRight},
+               {"written"},
+               {"grouped by"},
+               {"mask"},
+               {"data"}});
+  int64_t readable = 0;
+  for (const PoolFile& file : pools) {
+    if (!file.pool.ok()) {
+      terminal.warning(file.pool.error().message);
+      continue;
+    }
+    ++readable;
+    const Pool& pool = *file.pool;
+    const PoolSize size = size_of(pool, entries);
+    table.add({pool_id_of(file.path), human_count(static_cast<int64_t>(pool.blocks.size())),
+               human_count(size.stored), human_bytes(size.stored_bytes), human_count(size.tokens),
+               human_count(static_cast<int64_t>(pool.demonstrations.size())),
+               human_count(static_cast<int64_t>(pool.labels.size())), written_at(file.path),
+               last_part(identity_text(pool, "block_grouper", "plugin")),
+               last_part(identity_text(pool, "mask_pattern", "plugin")),
+               visible_text(shown_path(identity_text(pool, "data", "demonstrations")))});
+  }
+  if (readable > 0) {
+    table.print(terminal);
+    terminal.out("");
+  }
+  terminal.out(counted(readable, "pool"));
+  return 0;
+}
+
+Result<int> remove_pool(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
+  const std::string id = line.text("POOL");
+  if (id.empty()) return Error{ErrorCode::kConfig, "POOL is empty; give the id of a pool", ""};
+  DBSA_ASSIGN_OR_RETURN(const std::string path, find_pool_file(target, id));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
+  const Result<Pool> pool = read_pool_manifest(path);
+  int64_t blocks = 0;
+  uint64_t bytes = 0;
+  if (pool.ok()) {
+    const std::set<KvKey> own = own_keys(target, *pool, terminal);
+    for (const KvEntry& entry : entries)
+      if (own.contains(entry.key)) {
+        ++blocks;
+        bytes += entry.stored_bytes;
+      }
+  }
+  const bool dry = line.has("dry-run");
+  if (!dry && ::unlink(path.c_str()) != 0) return file_error(path, "remove", errno);
+  if (line.has("json")) {
+    terminal.out(ordered_json{
+        {"dry_run", dry},
+        {"id", pool_id_of(path)},
+        {"path", path},
+        {"blocks_without_a_pool", blocks},
+        {"bytes_without_a_pool",
+         bytes}}.dump(1));
+    return 0;
+  }
+  terminal.out((dry ? "would remove pool " : "removed pool ") + pool_id_of(path));
+  if (!pool.ok())
+    terminal.out(
+        "it was damaged, so which blocks it used is not known; `dbsa-pipe store gc` drops "
+        "those of no pool");
+  else if (blocks > 0)
+    terminal.out(counted(blocks, "block") + ", " + human_bytes(bytes) + ", " +
+                 (dry ? "would then be" : "are now") +
+                 " used by no pool of this folder; `dbsa-pipe store gc` drops them");
+  return 0;
+}
+
+}  // namespace dbsa::cli
