@@ -24,15 +24,16 @@ Status Retriever::find_extensions() {
   constexpr const char* kId = DBSA_EXTENSION_RETRIEVER_WORDS;
   const void* found = find_extension(instance_.plugin(), kId);
   if (found == nullptr) return {};
-  const auto& words = *static_cast<const dbsa_retriever_words*>(found);
+  const auto* given = static_cast<const dbsa_retriever_words*>(found);
   const auto broken = [&](const std::string& what) {
     return instance_.broken("extension", "returned for " + std::string(kId) + " " + what);
   };
-  if (words.struct_size != sizeof words)
-    return broken("a struct_size of " + std::to_string(words.struct_size) + ", expected " +
-                  std::to_string(sizeof words));
+  if (given->struct_size < DBSA_RETRIEVER_WORDS_LEAST)
+    return broken("a struct_size of " + std::to_string(given->struct_size) +
+                  ", expected at least " + std::to_string(DBSA_RETRIEVER_WORDS_LEAST));
+  const dbsa_retriever_words words = sdk::read_struct(given);
   if (words.shared_words == nullptr) return broken("a shared_words that is null");
-  words_ = &words;
+  words_ = words;
   return {};
 }
 
@@ -111,7 +112,7 @@ struct TakenWords {
 };
 
 std::string fault_of_word(const dbsa_shared_word* word, const std::vector<SharedWord>& before) {
-  if (word == nullptr || word->struct_size != sizeof *word || word->word == nullptr ||
+  if (word == nullptr || word->struct_size < DBSA_SHARED_WORD_LEAST || word->word == nullptr ||
       word->length == 0)
     return "gave no word";
   if (word->in_query < 1 || word->in_document < 1) return "gave a word that is not in both texts";
@@ -138,7 +139,7 @@ int32_t take_word(void* context, const dbsa_shared_word* word) noexcept {
 Result<std::optional<std::vector<SharedWord>>> Retriever::shared_words(std::string_view text,
                                                                        int64_t document) const {
   using Words = std::optional<std::vector<SharedWord>>;
-  if (words_ == nullptr || document < 0 || document >= documents_) return Words();
+  if (!words_ || document < 0 || document >= documents_) return Words();
   TakenWords taken;
   const dbsa_shared_word_sink sink = {sizeof sink, &taken, take_word};
   const Status status = instance_.call("shared_words", words_->shared_words, text.data(),

@@ -39,7 +39,7 @@ class Retriever {
   Status find_extensions();
   Instance instance_;
   const dbsa_retriever_vtable* vtable_;
-  const dbsa_retriever_words* words_ = nullptr;  // nullptr: without the extension
+  std::optional<dbsa_retriever_words> words_;  // its extension
   int64_t documents_ = 0;
 };
 

@@ -112,6 +112,10 @@ TEST_F(Growth, Retriever) {
   ASSERT_EQ(hits.size(), 2u);
   EXPECT_EQ(hits[0].id, 1);
   EXPECT_EQ(hits[1].id, 0);
+  const auto words = value(hybrid.shared_words("blue fish", 1));  // by an extension
+  ASSERT_TRUE(words);
+  EXPECT_THAT(*words, ElementsAre(::testing::Field(&SharedWord::word, "blue"),
+                                  ::testing::Field(&SharedWord::word, "fish")));
   const std::string saved = value(hybrid.save());
   auto other = make<Retriever>(DBSA_KIND_RETRIEVER, "hybrid", both);
   done(other.load(saved, 4));

@@ -209,6 +209,7 @@ AT(dbsa_shared_word, length, 16);
 AT(dbsa_shared_word, in_query, 24);
 AT(dbsa_shared_word, in_document, 32);
 AT(dbsa_shared_word, score, 40);
+CHECK(DBSA_SHARED_WORD_LEAST == 48);
 
 SIZE(dbsa_shared_word_sink, 24);
 AT(dbsa_shared_word_sink, struct_size, 0);
@@ -218,6 +219,7 @@ AT(dbsa_shared_word_sink, take, 16);
 SIZE(dbsa_retriever_words, 16);
 AT(dbsa_retriever_words, struct_size, 0);
 AT(dbsa_retriever_words, shared_words, 8);
+CHECK(DBSA_RETRIEVER_WORDS_LEAST == 16);
 
 SIZE(dbsa_attention_type, 40);
 AT(dbsa_attention_type, struct_size, 0);

@@ -147,7 +147,7 @@ TEST_F(TerminalTest, ForeignTextIsShownNotSent) {
   ASSERT_EQ(cli({"encode", pipeline, "--quiet"}).exit_code, 0);
   const ProcessOptions terminal = {.environment = {{"TERM", "xterm"}}, .terminal = true};
   const ProcessResult coloured = cli({"query", pipeline, "a"}, terminal);
-  EXPECT_THAT(coloured.out, HasSubstr("label      \x1b[1m" + shown + "  (100.0 %)\x1b[0m\r\n"));
+  EXPECT_THAT(coloured.out, HasSubstr("label      \x1b[1m" + shown + "\x1b[0m  (100.0 %)\r\n"));
   EXPECT_THAT(coloured.out, Not(HasSubstr("\u009b")));
   EXPECT_THAT(coloured.out, Not(HasSubstr("\u202e")));
   // The same JSON, with what is not ASCII's own escaped.

@@ -22,6 +22,7 @@ typedef struct dbsa_shared_word {
   int64_t in_document;
   double score; /* what it adds to the document's score; NaN where that is no sum over words */
 } dbsa_shared_word;
+#define DBSA_SHARED_WORD_LEAST (offsetof(dbsa_shared_word, score) + sizeof(double))
 
 /* Takes a word, borrowed for the call. Anything other than DBSA_OK means stop and return that code.
  */
@@ -39,6 +40,7 @@ typedef struct dbsa_retriever_words {
   int32_t (*shared_words)(void* instance, const char* text, uint64_t length, int64_t document,
                           const dbsa_shared_word_sink* sink, dbsa_error* error);
 } dbsa_retriever_words;
+#define DBSA_RETRIEVER_WORDS_LEAST (offsetof(dbsa_retriever_words, shared_words) + sizeof(void*))
 
 #ifdef __cplusplus
 }

@@ -101,28 +101,39 @@ class Probe {
     live_.clear();
   }
 
-  // Seconds of all layers of a model of `layers` layers, for the rows that are there.
-  Result<double> layers_seconds(int64_t layers) {
+  // Seconds of one whole layer, for the rows that are there.
+  Result<double> layer_seconds() {
     const int64_t own = model_.config().layers;
     const auto pass = [&]() -> Status {
       const auto states = model_.hidden_states(input_, static_cast<int32_t>(own));
       return states.ok() ? Status() : Status(states.error());
     };
     DBSA_ASSIGN_OR_RETURN(const double seconds, least_seconds(pass, measured_));
-    return seconds * static_cast<double>(layers) / static_cast<double>(own);
+    return seconds / static_cast<double>(own);
   }
 
-  // Seconds of scores behind one of the rows that are there, the layers left out.
-  Result<double> head_seconds() {
-    const int64_t own = model_.config().layers;
-    const auto scoring = [&]() -> Status {
-      const ScoreAsk ask = {static_cast<int64_t>(input_.ids.size()) - 1, {&id_, 1}};
-      const auto scores = model_.score(input_, {&ask, 1});
+  // Seconds of a pass of the model if it had `layers` layers: one that ends with the last keys and
+  // values, as encoding does, or with scores behind the last `asked` rows of each range.
+  Result<double> pass_seconds(int64_t layers, int64_t asked) {
+    std::vector<ScoreAsk> asks;
+    int64_t end = 0;
+    for (const RowRange& range : input_.ranges) {
+      end += range.rows;
+      for (int64_t row = end - std::min(asked, range.rows); row < end; ++row)
+        asks.push_back({row, {&id_, 1}});
+    }
+    const auto pass = [&]() -> Status {
+      if (asks.empty()) {
+        const auto done = model_.forward(input_, {});
+        return done.ok() ? Status() : Status(done.error());
+      }
+      const auto scores = model_.score(input_, asks);
       return scores.ok() ? Status() : Status(scores.error());
     };
-    DBSA_ASSIGN_OR_RETURN(const double scored, least_seconds(scoring, measured_));
-    DBSA_ASSIGN_OR_RETURN(const double layers, layers_seconds(own));
-    return std::max(0.0, scored - layers);
+    DBSA_ASSIGN_OR_RETURN(double seconds, least_seconds(pass, measured_));
+    if (layers == model_.config().layers) return seconds;
+    DBSA_ASSIGN_OR_RETURN(const double layer, layer_seconds());
+    return seconds + layer * static_cast<double>(layers - model_.config().layers);
   }
 
   double measured() const { return measured_; }
@@ -148,7 +159,7 @@ Result<int64_t> handy_rows(Probe& probe, int64_t most,
   constexpr double kSeconds = 0.1;
   if (most <= kFew) return most;
   DBSA_RETURN_IF_ERROR(add(kFew));
-  DBSA_ASSIGN_OR_RETURN(const double few, probe.layers_seconds(1));
+  DBSA_ASSIGN_OR_RETURN(const double few, probe.layer_seconds());
   probe.drop_rows();
   const double rows = kFew * kSeconds / std::max(few, 1e-9);
   return std::clamp(static_cast<int64_t>(std::min(rows, 1e6)), kFew, most);
@@ -177,7 +188,7 @@ Result<double> encode_seconds(const Findings& found, const PipelineCost& cost, P
   const int64_t together =
       rows < tokens ? 1 : std::max<int64_t>(1, found.settings.model.chunk_tokens / tokens);
   for (int64_t i = 0; i < together; ++i) DBSA_RETURN_IF_ERROR(add(rows));
-  DBSA_ASSIGN_OR_RETURN(const double seconds, probe.layers_seconds(found.model.layers));
+  DBSA_ASSIGN_OR_RETURN(const double seconds, probe.pass_seconds(found.model.layers, 0));
   probe.drop_rows();
   return seconds / static_cast<double>(rows * together) * static_cast<double>(cost.tokens);
 }
@@ -241,22 +252,18 @@ Result<double> request_seconds(const Findings& found, const PipelineCost& cost, 
   const auto add = [&](int64_t rows) {
     return probe.add_rows((all - rows) / 2, rows, start, seen);
   };
-  const auto seconds_of = [&](int64_t rows) -> Result<double> {
+  const auto seconds_of = [&](int64_t rows, int64_t scored) -> Result<double> {
     for (int64_t i = 0; i < together; ++i) DBSA_RETURN_IF_ERROR(add(rows));
-    DBSA_ASSIGN_OR_RETURN(const double seconds, probe.layers_seconds(found.model.layers));
+    DBSA_ASSIGN_OR_RETURN(const double seconds, probe.pass_seconds(found.model.layers, scored));
     probe.drop_rows();
     return seconds / static_cast<double>(together);
   };
   DBSA_ASSIGN_OR_RETURN(const int64_t rows, handy_rows(probe, all, add));
-  DBSA_ASSIGN_OR_RETURN(double seconds, seconds_of(rows));
+  DBSA_ASSIGN_OR_RETURN(double seconds, seconds_of(rows, 1 + answer.first));
   seconds *= static_cast<double>(all) / static_cast<double>(rows);
-  DBSA_RETURN_IF_ERROR(add(std::min<int64_t>(rows, 1)));
-  DBSA_ASSIGN_OR_RETURN(const double head, probe.head_seconds());
-  probe.drop_rows();
-  seconds += head;
   for (const auto& [width, passes] : answer.passes) {
-    DBSA_ASSIGN_OR_RETURN(const double pass, seconds_of(std::min(width, all)));
-    seconds += (pass + head) * static_cast<double>(passes);
+    DBSA_ASSIGN_OR_RETURN(const double pass, seconds_of(std::min(width, all), width));
+    seconds += pass * static_cast<double>(passes);
   }
   return seconds;
 }
