@@ -268,5 +268,4 @@ void HostServices::log(LogLevel level, std::string_view message) {
   impl_->logger->log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
 }
 
-
 }  // namespace dbsa::host

@@ -176,7 +176,7 @@ TEST(NonsenseRetriever, WhoseExtensionIsWrong) {
   const std::string returned = "extension: returned for dbsa.retriever.words/1 ";
   HostServices services({.threads = 1});
   for (const auto& [plugin, message] :
-       {std::pair("words_size", returned + "a struct_size of 8, expected 16"),
+       {std::pair("words_size", returned + "a struct_size of 8, expected at least 16"),
         std::pair("words_null", returned + "a shared_words that is null")})
     EXPECT_EQ(without_name(make<Retriever>(services, DBSA_KIND_RETRIEVER, plugin, ""), "retriever",
                            plugin),

@@ -555,8 +555,9 @@ TEST_F(SweepCommand, SaysWhatIsWrongWithTheCommandLine) {
   EXPECT_EQ(error({"--shards", "2"}), "error: --shards: needs --launcher slurm\n");
   EXPECT_EQ(error({"--launcher-option", "x"}),
             "error: --launcher-option: needs --launcher slurm\n");
-  EXPECT_EQ(error({"--launcher", "slurm", "--cell", "1/2"}),
-            "error: --cell: cannot be combined with --launcher, whose tasks set --cell themselves\n");
+  EXPECT_EQ(
+      error({"--launcher", "slurm", "--cell", "1/2"}),
+      "error: --cell: cannot be combined with --launcher, whose tasks set --cell themselves\n");
   EXPECT_EQ(error({"--launcher", "slurm", "--shards", "9"}),
             "error: --shards: must be between 1 and 8, the cells, got 9\n");
   EXPECT_FALSE(fs::exists(path("out")));

@@ -174,7 +174,6 @@ Fingerprint fingerprint_bytes(std::span<const unsigned char> bytes) {
   return out;
 }
 
-
 std::string default_cache_folder() {
   // Relative ones are to be ignored, says the XDG base directory specification.
   const auto set = [](const char* name) -> std::string {
