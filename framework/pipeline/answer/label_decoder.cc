@@ -52,7 +52,7 @@ Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
     return notes == nullptr ? Status() : notes->reading.supply(node, scores);
   };
   const auto supply_walk = [&](int32_t node, std::span<const double> scores) {
-    const Status noted = note(node, scores);
+    Status noted = note(node, scores);
     return noted.ok() ? walk.supply(node, scores) : noted;
   };
   for (std::vector<int32_t> nodes = walk.next(); !nodes.empty(); nodes = walk.next())
@@ -94,9 +94,9 @@ Result<std::vector<double>> score_trie(const LabelTrie& trie, QueryPass& pass,
   DBSA_RETURN_IF_ERROR(pass.extend(
       query, rows, asks, [&](const QueryPass::TreeAsk&, const host::TokenScores& scores) {
         const int32_t node = asking[answered++];
-        const Status noted =
-            notes == nullptr ? Status() : notes->reading.supply(node, scores.values);
-        if (!noted.ok()) return noted;
+        if (Status noted = notes == nullptr ? Status() : notes->reading.supply(node, scores.values);
+            !noted.ok())
+          return noted;
         const std::span<const int32_t> children = trie.children(node);
         for (size_t i = 0; i < children.size(); ++i)
           logits[static_cast<size_t>(children[i])] = scores.values[i];
