@@ -25,7 +25,7 @@ void require(bool condition) {
 // A table of answers has every row, with the columns of the input as they were, and is read back
 // so.
 void check_tables(const dbsa::InputTable& input) {
-  const dbsa::TableAnswer answer = {"a;\"b\"\n", 0.5, 0.25, "c", ""};
+  const dbsa::TableAnswer answer = {"a;\"b\"\n", 0.5, 0.25, "c", {}, ""};
   const size_t columns = input.columns().size() + dbsa::AnswerTable::kColumns;
   const dbsa::AnswerTable csv(input, dbsa::TableFormat::kCsv);
   const dbsa::AnswerTable tsv(input, dbsa::TableFormat::kTsv);
