@@ -118,6 +118,46 @@ TEST_F(ExplainTest, IsTheAnswerBitForBit) {
   }
 }
 
+// Readings have the probabilities of the answer, and the tokens' own log-probabilities.
+TEST_F(ExplainTest, IsTheAnswerAfterScorerAndTemperature) {
+  const std::pair<std::string, EngineHarness::Overrides> cases[] = {
+      {"likelihood", {{"decoding.scorer", "\"pmi\""}, {"decoding.temperature", "2.0"}}},
+      {"likelihood", {{"decoding.scorer", "\"per_token\""}}},
+      {"trie", {{"decoding.temperature", "2.0"}}}};
+  for (const auto& [method, more] : cases) {
+    SCOPED_TRACE(method + " " + more.front().second);
+    EngineHarness::Overrides settings = with_many_labels(method);
+    settings.insert(settings.end(), more.begin(), more.end());
+    auto harness = open(settings);
+    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+    const Answer plain = answer(harness->engine(), "question c");
+    const Explanation explained = explain(harness->engine(), "question c", true);
+    expect_same(explained.answer, plain);
+    const Pool& pool = harness->engine().pool();
+    ASSERT_EQ(explained.labels.size(), pool.labels.size());
+    EXPECT_EQ(reading_of(explained, pool, plain.label.text).log_probability,
+              plain.label.log_probability);
+    EXPECT_EQ(reading_of(explained, pool, plain.runner_up.value().text).log_probability,
+              plain.runner_up->log_probability);
+    double all = 0, by_tokens = 0;
+    for (const LabelReading& reading : explained.labels) {
+      all += std::exp(reading.log_probability.value());
+      if (reading.log_likelihood) {
+        EXPECT_EQ(sum_of(reading), *reading.log_likelihood);
+      } else {
+        by_tokens += std::exp(sum_of(reading));
+      }
+    }
+    EXPECT_NEAR(all, 1, 1e-9);
+    if (method == "trie") {
+      EXPECT_NEAR(by_tokens, 1, 1e-9);
+    }
+    EXPECT_FALSE(explained.without.empty());
+    for (const WithoutBlock& without : explained.without)
+      EXPECT_LE(without.log_probability.value(), 0);
+  }
+}
+
 // A walk leaves most labels unread; nothing is made up for them.
 TEST_F(ExplainTest, AWalkSaysWhatItDidNotLookAt) {
   std::map<std::string, int64_t> unread;
