@@ -38,9 +38,4 @@ struct Decision {
 Result<std::vector<double>> child_log_probabilities(const LabelTrie& trie, int32_t node,
                                                     std::span<const double> scores);
 
-// log P of every label, [labels]. scores: [nodes], z of each whose parent branches; of the others
-// not looked at. kRun when one is not finite. Cost: O(nodes).
-Result<std::vector<double>> label_log_probabilities(const LabelTrie& trie,
-                                                    std::span<const double> scores);
-
 }  // namespace dbsa

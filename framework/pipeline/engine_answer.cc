@@ -169,20 +169,22 @@ Status Engine::Impl::decode(const QueryRequest& request, QueryPass& pass,
 
 Status Engine::Impl::decode_whole_trie(QueryPass& pass, std::span<const int32_t> query,
                                        Answer& answer, AnswerExtras extras) {
-  std::optional<TrieNotes> seen;
-  if (extras.notes != nullptr) seen.emplace(TrieNotes{TrieReading(*trie), -1});
-  DBSA_ASSIGN_OR_RETURN(std::vector<double> scores,
-                        score_trie(*trie, pass, query, seen ? &*seen : nullptr));
+  DBSA_ASSIGN_OR_RETURN(const TrieReading reading, read_trie(*trie, pass, query));
+  std::vector<LabelReading> labels;
+  std::vector<double> scores;
+  for (size_t i = 0; i < pool.labels.size(); ++i) {
+    labels.push_back(reading.read(static_cast<int32_t>(i)));
+    scores.push_back(labels.back().log_probability.value());
+  }
   if (extras.evidence != nullptr) {
     extras.evidence->scores = std::move(scores);
     return {};
   }
   scores = answer_from(scores, answer);
-  for (size_t i = 0; extras.notes != nullptr && i < scores.size(); ++i) {
-    LabelReading& reading =
-        extras.notes->labels.emplace_back(seen->reading.read(static_cast<int32_t>(i)));
-    reading.log_probability = reading.at_most = scores[i];  // the temperature's
-  }
+  if (extras.notes == nullptr) return {};
+  for (size_t i = 0; i < scores.size(); ++i)
+    labels[i].log_probability = labels[i].at_most = scores[i];  // the temperature's
+  extras.notes->labels = std::move(labels);
   return {};
 }
 

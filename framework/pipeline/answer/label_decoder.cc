@@ -17,37 +17,55 @@ std::vector<int32_t> tokens_of_children(const LabelTrie& trie, int32_t node) {
   return tokens;
 }
 
+// Nodes of a trie behind a query, each computed once.
+class TrieRows {
+ public:
+  using Supply = std::function<Status(int32_t node, std::span<const double> scores)>;
+
+  TrieRows(const LabelTrie& trie, QueryPass& pass, std::span<const int32_t> query)
+      : trie_(trie), pass_(pass), query_(query), row_of_(static_cast<size_t>(trie.size()), -1) {}
+
+  bool has(int32_t node) const { return row_of_[static_cast<size_t>(node)] >= 0; }
+
+  // One pass over some nodes: ascending, the root first of all, those above them computed before or
+  // among them. Supplies those that branch.
+  Status compute(std::span<const int32_t> nodes, const Supply& supply) {
+    std::vector<TreeToken> rows;
+    std::vector<int32_t> asking;  // nodes
+    for (const int32_t node : nodes) {
+      const LabelTrie::Node& at = trie_.node(node);
+      if (node > 0) {
+        rows.push_back({at.token, row_of_[static_cast<size_t>(at.parent)], at.depth - 1});
+        row_of_[static_cast<size_t>(node)] = row_count_++;
+      }
+      if (trie_.is_branching(node)) asking.push_back(node);
+    }
+    std::vector<std::vector<int32_t>> tokens;
+    for (const int32_t node : asking) tokens.push_back(tokens_of_children(trie_, node));
+    std::vector<QueryPass::TreeAsk> asks;
+    for (size_t i = 0; i < asking.size(); ++i)
+      asks.push_back({row_of_[static_cast<size_t>(asking[i])], tokens[i]});
+    size_t answered = 0;
+    return pass_.extend(nodes.front() == 0 ? query_ : std::span<const int32_t>(), rows, asks,
+                        [&](const QueryPass::TreeAsk&, const host::TokenScores& scores) {
+                          return supply(asking[answered++], scores.values);
+                        });
+  }
+
+ private:
+  const LabelTrie& trie_;
+  QueryPass& pass_;
+  std::span<const int32_t> query_;
+  std::vector<int32_t> row_of_;  // [nodes]; -1: none
+  int32_t row_count_ = 0;
+};
+
 }  // namespace
 
 Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
                                    std::span<const int32_t> query, TrieNotes* notes) {
   BestFirstWalk walk(trie);
-  std::vector<int32_t> row_of(static_cast<size_t>(trie.size()), -1);
-  int32_t row_count = 0;
-  using Supply = std::function<Status(int32_t node, std::span<const double> scores)>;
-  // nodes: ascending, those above them computed before or among them.
-  const auto compute = [&](std::span<const int32_t> nodes, const Supply& supply) -> Status {
-    std::vector<TreeToken> rows;
-    std::vector<int32_t> asking;  // nodes
-    for (const int32_t node : nodes) {
-      const LabelTrie::Node& at = trie.node(node);
-      if (node > 0) {
-        rows.push_back({at.token, row_of[static_cast<size_t>(at.parent)], at.depth - 1});
-        row_of[static_cast<size_t>(node)] = row_count++;
-      }
-      if (trie.is_branching(node)) asking.push_back(node);
-    }
-    std::vector<std::vector<int32_t>> tokens;
-    for (const int32_t node : asking) tokens.push_back(tokens_of_children(trie, node));
-    std::vector<QueryPass::TreeAsk> asks;
-    for (size_t i = 0; i < asking.size(); ++i)
-      asks.push_back({row_of[static_cast<size_t>(asking[i])], tokens[i]});
-    size_t answered = 0;
-    return pass.extend(nodes.front() == 0 ? query : std::span<const int32_t>(), rows, asks,
-                       [&](const QueryPass::TreeAsk&, const host::TokenScores& scores) {
-                         return supply(asking[answered++], scores.values);
-                       });
-  };
+  TrieRows rows(trie, pass, query);
   const auto note = [&](int32_t node, std::span<const double> scores) {
     return notes == nullptr ? Status() : notes->reading.supply(node, scores);
   };
@@ -56,53 +74,30 @@ Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
     return noted.ok() ? walk.supply(node, scores) : noted;
   };
   for (std::vector<int32_t> nodes = walk.next(); !nodes.empty(); nodes = walk.next())
-    DBSA_RETURN_IF_ERROR(compute(nodes, supply_walk));
+    DBSA_RETURN_IF_ERROR(rows.compute(nodes, supply_walk));
   if (notes == nullptr || notes->label < 0) return walk.decision();
   // What the walk had no need of on the way to the label, in one pass more.
   std::vector<int32_t> rest;
   for (const int32_t wanted : notes->reading.missing(notes->label))
-    for (int32_t node = wanted; node > 0 && row_of[static_cast<size_t>(node)] < 0;
-         node = trie.node(node).parent)
+    for (int32_t node = wanted; node > 0 && !rows.has(node); node = trie.node(node).parent)
       rest.push_back(node);
   std::sort(rest.begin(), rest.end());
   rest.erase(std::unique(rest.begin(), rest.end()), rest.end());
-  if (!rest.empty()) DBSA_RETURN_IF_ERROR(compute(rest, note));
+  if (!rest.empty()) DBSA_RETURN_IF_ERROR(rows.compute(rest, note));
   return walk.decision();
 }
 
-Result<std::vector<double>> score_trie(const LabelTrie& trie, QueryPass& pass,
-                                       std::span<const int32_t> query, TrieNotes* notes) {
-  std::vector<double> logits(static_cast<size_t>(trie.size()), 0.0);
-  std::vector<int32_t> row_of(static_cast<size_t>(trie.size()), -1);
-  std::vector<TreeToken> rows;
-  std::vector<int32_t> asking;  // nodes
-  for (int32_t node = 0; node < trie.size(); ++node) {
-    const LabelTrie::Node& at = trie.node(node);
-    if (at.label_count < 2) continue;  // nothing branches behind it
-    if (node > 0) {
-      row_of[static_cast<size_t>(node)] = static_cast<int32_t>(rows.size());
-      rows.push_back({at.token, row_of[static_cast<size_t>(at.parent)], at.depth - 1});
-    }
-    if (trie.is_branching(node)) asking.push_back(node);
-  }
-  std::vector<std::vector<int32_t>> tokens;
-  for (const int32_t node : asking) tokens.push_back(tokens_of_children(trie, node));
-  std::vector<QueryPass::TreeAsk> asks;
-  for (size_t i = 0; i < asking.size(); ++i)
-    asks.push_back({row_of[static_cast<size_t>(asking[i])], tokens[i]});
-  size_t answered = 0;
-  DBSA_RETURN_IF_ERROR(pass.extend(
-      query, rows, asks, [&](const QueryPass::TreeAsk&, const host::TokenScores& scores) {
-        const int32_t node = asking[answered++];
-        if (Status noted = notes == nullptr ? Status() : notes->reading.supply(node, scores.values);
-            !noted.ok())
-          return noted;
-        const std::span<const int32_t> children = trie.children(node);
-        for (size_t i = 0; i < children.size(); ++i)
-          logits[static_cast<size_t>(children[i])] = scores.values[i];
-        return Status();
-      }));
-  return label_log_probabilities(trie, logits);
+Result<TrieReading> read_trie(const LabelTrie& trie, QueryPass& pass,
+                              std::span<const int32_t> query) {
+  std::vector<int32_t> nodes = {0};
+  for (int32_t node = 1; node < trie.size(); ++node)
+    if (trie.node(node).label_count > 1) nodes.push_back(node);  // something branches behind it
+  TrieReading reading(trie);
+  TrieRows rows(trie, pass, query);
+  DBSA_RETURN_IF_ERROR(rows.compute(nodes, [&](int32_t node, std::span<const double> scores) {
+    return reading.supply(node, scores);
+  }));
+  return reading;
 }
 
 Result<Decision> decode_greedily(const LabelTrie& trie, QueryPass& pass,

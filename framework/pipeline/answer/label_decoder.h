@@ -33,10 +33,9 @@ struct TrieNotes {
 Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
                                    std::span<const int32_t> query, TrieNotes* notes);
 
-// The log-probability of every label, [labels], as both walks have it, in one pass. notes: may be
-// nullptr; its label is not looked at.
-Result<std::vector<double>> score_trie(const LabelTrie& trie, QueryPass& pass,
-                                       std::span<const int32_t> query, TrieNotes* notes);
+// All labels, read to their ends in one pass.
+Result<TrieReading> read_trie(const LabelTrie& trie, QueryPass& pass,
+                              std::span<const int32_t> query);
 
 // Walks the label trie greedily (GreedyWalk). Each branching node that is looked at costs one pass
 // over the tokens that lead to it from the nearest node already computed.
