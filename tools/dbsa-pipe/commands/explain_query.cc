@@ -210,7 +210,7 @@ ordered_json decoding_to_json(const QueryView& view) {
     labels.push_back(std::move(label));
   }
   return {{"method", method_name(method)},
-          {"meaning", meaning_of(method)},
+          {"meaning", meaning_of(view.engine.settings().decoding)},
           {"labels", std::move(labels)}};
 }
 
@@ -282,7 +282,8 @@ const char* method_name(DecodingMethod method) {
   return "vote";
 }
 
-const char* meaning_of(DecodingMethod method) {
+// What the numbers mean as the method has them.
+static const char* meaning_of_method(DecodingMethod method) {
   switch (method) {
     case DecodingMethod::kTrie:
     case DecodingMethod::kGreedyTrie:
@@ -302,6 +303,15 @@ const char* meaning_of(DecodingMethod method) {
   }
   return "No model was asked. A label's probability is its share of the demonstrations in the "
          "chosen blocks.";
+}
+
+std::string meaning_of(const DecodingSettings& decoding) {
+  const bool changed =
+      decoding.scorer != LabelScorer::kSum || decoding.fit_temperature || decoding.temperature != 1;
+  return std::string(meaning_of_method(decoding.method)) +
+         (changed ? " decoding.scorer and the temperature then change the log-probabilities of "
+                    "labels, not those of tokens."
+                  : "");
 }
 
 std::vector<size_t> by_probability(const QueryView& view) {

@@ -72,7 +72,7 @@ struct QueryView {
 };
 
 // What the numbers of the labels are and what they leave out, in a sentence or two.
-const char* meaning_of(DecodingMethod method);
+std::string meaning_of(const DecodingSettings& decoding);
 const char* method_name(DecodingMethod method);
 
 // The labels, likeliest first, the answer before its equals: those that were followed to their end,

@@ -163,7 +163,8 @@ void print_labels(const QueryView& view, Terminal& terminal) {
   const DecodingMethod method = view.engine.settings().decoding.method;
   print_title(std::string("labels, by decoding.method = \"") + method_name(method) + "\"",
               terminal);
-  for (const std::string& line : wrap_text(meaning_of(method), 100)) terminal.out(line);
+  for (const std::string& line : wrap_text(meaning_of(view.engine.settings().decoding), 100))
+    terminal.out(line);
   Table table(
       {{"label"},
        {"probability", kRight},
