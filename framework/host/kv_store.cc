@@ -1,5 +1,6 @@
 #include "host/kv_store.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -114,36 +115,48 @@ Status KvStore::discard(const KvKey& key) {
   return instance_->call("discard", vtable_->discard, key.bytes.data());
 }
 
-Status KvStore::list(const std::function<bool(const KvEntry&)>& entry) const {
-  struct Context {
-    const std::function<bool(const KvEntry&)>* entry;
-    bool stopped;
-    std::string fault;
-  } context{&entry, false, ""};
-  const dbsa_kv_entry_sink sink = {
-      sizeof(dbsa_kv_entry_sink), &context,
-      [](void* argument, const dbsa_kv_entry* source) noexcept -> int32_t {
-        auto& asked = *static_cast<Context*>(argument);
-        if (source->struct_size < DBSA_KV_ENTRY_LEAST) {
-          asked.fault = "an entry with struct_size " + std::to_string(source->struct_size) +
-                        ", expected at least " + std::to_string(DBSA_KV_ENTRY_LEAST);
-          return DBSA_ERROR_PLUGIN;
-        }
-        const std::optional<dbsa_kv_format> format = read_format(source->format);
-        if (!format) {
-          asked.fault = no_format(source->format);
-          return DBSA_ERROR_PLUGIN;
-        }
-        const KvEntry value = {KvKey::from(source->key), *format, source->stored_bytes,
-                               source->created_unix_s,
-                               source->location != nullptr ? source->location : ""};
-        asked.stopped = !(*asked.entry)(value);
-        return asked.stopped ? DBSA_ERROR_CANCELLED : DBSA_OK;
+// Receives entries and passes them on. A fault of the plugin's is kept, and ends the list.
+class KvStore::EntrySink {
+ public:
+  explicit EntrySink(const std::function<bool(const KvEntry&)>& entry) : entry_(entry) {}
+  const dbsa_kv_entry_sink* abi() const { return &sink_; }
+  bool stopped() const { return stopped_; }
+  const std::string& fault() const { return fault_; }
+
+ private:
+  int32_t receive(const dbsa_kv_entry* source) {
+    if (source->struct_size < DBSA_KV_ENTRY_LEAST) {
+      fault_ = "an entry with struct_size " + std::to_string(source->struct_size) +
+               ", expected at least " + std::to_string(DBSA_KV_ENTRY_LEAST);
+      return DBSA_ERROR_PLUGIN;
+    }
+    const std::optional<dbsa_kv_format> format = read_format(source->format);
+    if (!format) {
+      fault_ = no_format(source->format);
+      return DBSA_ERROR_PLUGIN;
+    }
+    stopped_ = !entry_({KvKey::from(source->key), *format, source->stored_bytes,
+                        source->created_unix_s,
+                        source->location != nullptr ? source->location : ""});
+    return stopped_ ? DBSA_ERROR_CANCELLED : DBSA_OK;
+  }
+
+  const std::function<bool(const KvEntry&)>& entry_;
+  bool stopped_ = false;
+  std::string fault_;
+  const dbsa_kv_entry_sink sink_ = {
+      sizeof(dbsa_kv_entry_sink), this,
+      [](void* self, const dbsa_kv_entry* source) noexcept -> int32_t {
+        return static_cast<EntrySink*>(self)->receive(source);
       }};
-  Status status = instance_->call("list", vtable_->list, &sink);
-  if (!context.fault.empty()) return instance_->broken("list", "returned " + context.fault);
+};
+
+Status KvStore::list(const std::function<bool(const KvEntry&)>& entry) const {
+  const EntrySink sink(entry);
+  Status status = instance_->call("list", vtable_->list, sink.abi());
+  if (!sink.fault().empty()) return instance_->broken("list", "returned " + sink.fault());
   // Stopping is the caller's wish, however the plugin reports it.
-  if (context.stopped) return {};
+  if (sink.stopped()) return {};
   return status;
 }
 
@@ -160,31 +173,17 @@ Status KvStore::check(const std::function<void(const KvFault&)>& fault) {
   return instance_->call("check", vtable_->check, &sink);
 }
 
-Result<uint64_t> KvStore::collect(const Roots& roots, uint64_t max_bytes) {
-  struct Source {
-    const Roots& roots;
-    std::vector<uint8_t> keys;
-    std::optional<Error> failure;
-  } source{roots, {}, std::nullopt};
-  const dbsa_kv_root_source fetched = {
-      sizeof fetched, &source, [](void* context, const uint8_t** keys, int64_t* count) {
-        auto& self = *static_cast<Source*>(context);
-        const Result<std::vector<KvKey>> found = self.roots();
-        if (!found.ok()) {
-          self.failure = found.error();
-          return static_cast<int32_t>(found.error().code);
-        }
-        self.keys.clear();
-        for (const KvKey& key : *found)
-          self.keys.insert(self.keys.end(), key.bytes.begin(), key.bytes.end());
-        *keys = self.keys.data();
-        *count = static_cast<int64_t>(found->size());
-        return static_cast<int32_t>(DBSA_OK);
-      }};
+Result<uint64_t> KvStore::collect(uint64_t max_bytes, bool dry_run,
+                                  const std::function<void(const KvEntry&)>& dropped) {
+  const std::function<bool(const KvEntry&)> tell = [&](const KvEntry& entry) {
+    dropped(entry);
+    return true;
+  };
+  const EntrySink sink(tell);
   uint64_t freed = 0;
-  const Status status = instance_->call("collect", vtable_->collect, &fetched, max_bytes, &freed);
-  if (source.failure) return *source.failure;
-  DBSA_RETURN_IF_ERROR(status);
+  DBSA_RETURN_IF_ERROR(instance_->call("collect", vtable_->collect, max_bytes, dry_run ? 1 : 0,
+                                       sink.abi(), &freed));
+  if (!sink.fault().empty()) return instance_->broken("collect", "told of " + sink.fault());
   return freed;
 }
 
@@ -203,6 +202,70 @@ Result<dbsa_kv_stats> KvStore::stats() const {
                              "returned a struct_size of " + std::to_string(stats.struct_size));
   stats.struct_size = sizeof stats;
   return stats;
+}
+
+namespace {
+
+// What a store gave as pools, or what was wrong with one.
+struct ReceivedPools {
+  std::vector<KvPool> pools;
+  std::string fault;
+
+  int32_t receive(const dbsa_kv_pool* pool) {
+    if (pool->struct_size < DBSA_KV_POOL_LEAST)
+      fault = "a pool with struct_size " + std::to_string(pool->struct_size) +
+              ", expected at least " + std::to_string(DBSA_KV_POOL_LEAST);
+    else if (pool->id == nullptr || *pool->id == '\0')
+      fault = "a pool without an id";
+    else if (pool->document_bytes > 0 && pool->document == nullptr)
+      fault = "a pool without its document";
+    else if (pool->key_count > 0 && pool->keys == nullptr)
+      fault = "a pool without its keys";
+    if (!fault.empty()) return DBSA_ERROR_PLUGIN;
+    pools.push_back(sdk::from_abi(*pool));
+    return DBSA_OK;
+  }
+
+  dbsa_kv_pool_sink sink() {
+    return {sizeof(dbsa_kv_pool_sink), this,
+            [](void* self, const dbsa_kv_pool* pool) noexcept -> int32_t {
+              return static_cast<ReceivedPools*>(self)->receive(pool);
+            }};
+  }
+};
+
+}  // namespace
+
+Status KvStore::pool_put(const KvPool& pool) {
+  const dbsa_kv_pool out = sdk::to_abi(pool);
+  return instance_->call("pool_put", vtable_->pool_put, &out);
+}
+
+Result<KvPool> KvStore::pool_get(const std::string& id) const {
+  ReceivedPools received;
+  const dbsa_kv_pool_sink sink = received.sink();
+  const Status status = instance_->call("pool_get", vtable_->pool_get, id.c_str(), &sink);
+  if (received.fault.empty()) DBSA_RETURN_IF_ERROR(status);
+  if (received.fault.empty() && received.pools.size() != 1)
+    received.fault = std::to_string(received.pools.size()) + " pools, expected one";
+  if (!received.fault.empty())
+    return instance_->broken("pool_get", "returned " + received.fault);
+  return std::move(received.pools.front());
+}
+
+Result<std::vector<KvPool>> KvStore::pool_list() const {
+  ReceivedPools received;
+  const dbsa_kv_pool_sink sink = received.sink();
+  const Status status = instance_->call("pool_list", vtable_->pool_list, &sink);
+  if (!received.fault.empty())
+    return instance_->broken("pool_list", "returned " + received.fault);
+  DBSA_RETURN_IF_ERROR(status);
+  std::ranges::sort(received.pools, {}, &KvPool::id);
+  return std::move(received.pools);
+}
+
+Status KvStore::pool_drop(const std::string& id) {
+  return instance_->call("pool_drop", vtable_->pool_drop, id.c_str());
 }
 
 }  // namespace dbsa::host

@@ -53,14 +53,20 @@ class KvStore {
   // entry returns false to stop.
   Status list(const std::function<bool(const KvEntry&)>& entry) const;
   Status check(const std::function<void(const KvFault&)>& fault);
-  // Bytes freed.
-  // roots is called once, when no other instance can publish any more; its error is collect's.
-  using Roots = std::function<Result<std::vector<KvKey>>()>;
-  Result<uint64_t> collect(const Roots& roots, uint64_t max_bytes);
+  // Drops blocks that no pool needs; the bytes freed. `dropped` is told each; with dry_run nothing
+  // changes.
+  Result<uint64_t> collect(uint64_t max_bytes, bool dry_run,
+                           const std::function<void(const KvEntry&)>& dropped);
   Result<uint64_t> compact();
   Result<dbsa_kv_stats> stats() const;
+  Status pool_put(const KvPool& pool);
+  Result<KvPool> pool_get(const std::string& id) const;  // kNotFound, kCorrupt
+  // All pools by id, without document and keys.
+  Result<std::vector<KvPool>> pool_list() const;
+  Status pool_drop(const std::string& id);
 
  private:
+  class EntrySink;
   explicit KvStore(Instance instance);
 
   std::unique_ptr<Instance> instance_;  // leases point to it

@@ -40,7 +40,7 @@ bool parse_abi(std::string_view text, uint32_t& major, uint32_t& minor) {
   return second.ec == std::errc() && second.ptr == end;
 }
 
-// The framework reads the key `path` of every KV store: the folder in which pools lie.
+// The framework reads the key `path` of every KV store: the folder in which packed weights lie.
 void check_store_path(const json& key, const std::string& pointer, Faults& faults) {
   const auto check = [&](const char* keyword, std::string_view wanted) {
     const std::string got = key.value(keyword, "");

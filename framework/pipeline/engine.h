@@ -65,8 +65,8 @@ struct EncodeReport {
   double setup_seconds = 0;   // all of stage one: reading, tokens, index and encoding
   double encode_seconds = 0;  // only computing and storing KV
   std::string pool_id;
-  std::string manifest_path;  // "" where the store is not kept, or the manifest could not be
-  Status manifest_written;    // why not, when all blocks were there: answers need no manifest
+  std::string pool_location;  // "" where the store is not kept, or the pool could not be
+  Status pool_kept;           // why not, when all blocks were there: answers do not need it
 };
 
 // Labels and hashes of a pool, as a report of its encoding has them.
@@ -193,6 +193,8 @@ class Engine {
 
   // The open pool, for encode_copy of another engine.
   const Pool& pool() const;
+  // When the pool that open_pool() opened was stored.
+  int64_t pool_changed_unix_s() const;
   // Of the open pool; none where answers need none.
   const std::optional<Calibration>& calibration() const;
   // Encodes the pool of an engine whose settings differ only in model.kv_dtype, and opens it; it is

@@ -5,7 +5,7 @@
 #include "config/folder_access.h"
 #include "config/stopwatch.h"
 #include "pipeline/engine_impl.h"
-#include "pipeline/pool/pool_manifest.h"
+#include "pipeline/pool/stored_pool.h"
 
 namespace dbsa {
 namespace {
@@ -34,26 +34,32 @@ void describe_pool(const Pool& pool, EncodeReport& report) {
 // The pool these settings made before. A damaged manifest is no reason to stop: all in it can be
 // made again.
 Result<std::optional<Pool>> Engine::Impl::previous_pool() const {
-  if (settings.store_path.empty()) return std::optional<Pool>();
-  Result<Pool> previous = read_pool_manifest(pool_manifest_path(settings.store_path, pool_id));
-  if (previous.ok()) return std::optional<Pool>(std::move(previous).value());
-  if (previous.error().code == ErrorCode::kCorrupt)
-    services.log(host::LogLevel::kWarning, previous.error().message + "; dealing blocks again");
-  else if (previous.error().code != ErrorCode::kNotFound)
-    return previous.error();
+  Result<StoredPool> previous = get_pool(plugins->store, pool_id);
+  if (!previous.ok() && previous.error().code == ErrorCode::kNotFound) return std::optional<Pool>();
+  if (!previous.ok()) return previous.error();
+  if (previous->pool.ok()) return std::optional<Pool>(std::move(previous->pool).value());
+  const Error& error = previous->pool.error();
+  if (error.code != ErrorCode::kCorrupt) return error;
+  services.log(host::LogLevel::kWarning, error.message + "; dealing blocks again");
   return std::optional<Pool>();
+}
+
+// How messages call this pool: where it is stored, or its id.
+std::string Engine::Impl::pool_name() const {
+  const std::string location = pool_location(plugins->store, pool_id);
+  return location.empty() ? "pool " + pool_id : location;
 }
 
 // What of a pool that is there was made in another way than it would be made here.
 void Engine::Impl::warn_of_changes(const Pool& previous, Dealing dealing) const {
-  const std::string path = pool_manifest_path(settings.store_path, pool_id);
+  const std::string name = pool_name();
   if (uses_stored_kv(settings) && previous.kv != identities.kv)
     services.log(host::LogLevel::kWarning,
-                 path + ": " + kv_changes(previous.kv) + "; its blocks are encoded again");
+                 name + ": " + kv_changes(previous.kv) + "; its blocks are encoded again");
   if (dealing == Dealing::kKeep && !previous.blocks.empty() &&
       previous.grouper_library != identities.grouper_library)
     services.log(host::LogLevel::kWarning,
-                 path + ": its blocks were grouped by another build of " +
+                 name + ": its blocks were grouped by another build of " +
                      identities.pool.at("block_grouper").at("plugin").get<std::string>() + " (" +
                      previous.grouper_library.substr(0, 8) + ", now " +
                      identities.grouper_library.substr(0, 8) +
@@ -65,7 +71,7 @@ void Engine::Impl::warn_of_kept_blocks(const Pool& made) const {
   if (made.is_dealt_at_once()) return;
   services.log(
       host::LogLevel::kWarning,
-      pool_manifest_path(settings.store_path, pool_id) +
+      pool_name() +
           ": the demonstrations have changed since they were dealt into blocks, which keep "
           "what they held; a new store would deal them otherwise, and so does --regroup");
 }
@@ -170,12 +176,11 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   built.pool.stored = uses_stored_kv(self.settings) ||
                       (previous && previous->stored && built.pool.has_blocks_of(*previous));
   if (!self.settings.store_path.empty()) {
-    report.manifest_path = pool_manifest_path(self.settings.store_path, self.pool_id);
-    report.manifest_written = write_pool_manifest(built.pool, self.settings.store_path);
-    if (!report.manifest_written.ok()) {
-      if (report.blocks_encoded > 0) return report.manifest_written.error();
-      report.manifest_path.clear();
-    }
+    report.pool_kept = put_pool(self.plugins->store, built.pool);
+    if (report.pool_kept.ok())
+      report.pool_location = pool_location(self.plugins->store, self.pool_id);
+    else if (report.blocks_encoded > 0)
+      return report.pool_kept.error();
   }
   DBSA_RETURN_IF_ERROR(self.adopt(std::move(built.pool)));
   self.blocks = std::move(built.blocks);
@@ -185,6 +190,8 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
 }
 
 const Pool& Engine::pool() const { return impl_->pool; }
+
+int64_t Engine::pool_changed_unix_s() const { return impl_->pool_changed_unix_s; }
 
 const std::optional<Calibration>& Engine::calibration() const { return impl_->calibration; }
 
@@ -201,18 +208,18 @@ Result<EncodeReport> Engine::encode_copy(Pool pool, std::optional<Calibration> c
 }
 
 // What is wrong with a pool that was read is the file's fault, not the pipeline's.
-Status Engine::Impl::adopt_stored(Pool stored, const std::string& path) {
+Status Engine::Impl::adopt_stored(Pool stored, const std::string& name) {
   std::vector<std::string> table;
   for (const PoolLabel& label : stored.labels) table.push_back(label.text);
   Result<std::vector<PoolLabel>> labels = pool_labels(parts(), table);
   if (!labels.ok())
-    return Error{labels.error().code, path + ": " + labels.error().message,
+    return Error{labels.error().code, name + ": " + labels.error().message,
                  labels.error().config_pointer};
   stored.labels = std::move(labels).value();
   Status adopted = adopt(std::move(stored));
   if (adopted.ok()) return adopted;
   return Error{ErrorCode::kCorrupt,
-               path + ": not a sound pool manifest: " + adopted.error().message +
+               name + ": not a sound pool manifest: " + adopted.error().message +
                    "; remove the file and run `dbsa-pipe encode` again (stored blocks are reused)",
                ""};
 }
@@ -225,9 +232,10 @@ std::string Engine::Impl::nearest_pool() const {
   };
   std::vector<std::string> nearest;
   std::string name;
-  const Result<std::vector<std::string>> paths = pool_manifests(settings.store_path);
-  for (const std::string& path : paths.ok() ? *paths : std::vector<std::string>()) {
-    const Result<Pool> other = read_pool_manifest(path);
+  const Result<std::vector<StoredPool>> pools = stored_pools(plugins->store);
+  if (!pools.ok()) return "";
+  for (const StoredPool& stored : *pools) {
+    const Result<Pool>& other = stored.pool;
     if (!other.ok() || !other->identity.is_object() ||
         data_of(other->identity) != data_of(identities.pool))
       continue;
@@ -251,24 +259,28 @@ Status Engine::open_pool() {
                  "this store is not kept between runs, so there is no encoded pool to open; use "
                  "`dbsa-pipe run`, or a store with a path",
                  "/kv_store/plugin"};
-  const std::string path = pool_manifest_path(self.settings.store_path, self.pool_id);
-  Result<Pool> pool = read_pool_manifest(path);
-  if (!pool.ok() && pool.error().code == ErrorCode::kNotFound)
+  Result<StoredPool> stored = get_pool(self.plugins->store, self.pool_id);
+  if (!stored.ok() && stored.error().code == ErrorCode::kNotFound)
     return Error{ErrorCode::kConfig,
-                 "no pool was encoded with these settings (" + path + " does not exist" +
-                     self.nearest_pool() + "); run `dbsa-pipe encode` first",
+                 "no pool was encoded with these settings (" + self.settings.store_path +
+                     " has no pool " + self.pool_id + self.nearest_pool() +
+                     "); run `dbsa-pipe encode` first",
                  "/kv_store/path"};
+  if (!stored.ok()) return stored.error();
+  Result<Pool>& pool = stored->pool;
   if (!pool.ok()) return pool.error();
+  const std::string& name = stored->location;
+  self.pool_changed_unix_s = stored->changed_unix_s;
   if (uses_stored_kv(self.settings) && pool->kv != self.identities.kv)
     return Error{ErrorCode::kConfig,
-                 path + ": " + self.kv_changes(pool->kv) + "; or run `dbsa-pipe encode` again",
+                 name + ": " + self.kv_changes(pool->kv) + "; or run `dbsa-pipe encode` again",
                  "/attention_backend/plugin"};
   if (pool->made_index != self.identities.index) {
     std::string changes;
     for (const std::string& line : identity_differences(pool->made_index, self.identities.index))
       changes += (changes.empty() ? "" : "; ") + line;
     return Error{ErrorCode::kConfig,
-                 path + ": its retriever index was made differently (" + changes +
+                 name + ": its retriever index was made differently (" + changes +
                      "); run `dbsa-pipe encode` again (stored blocks are reused)",
                  "/retriever/plugin"};
   }
@@ -277,10 +289,10 @@ Status Engine::open_pool() {
           documents == 0 ? Status() : self.plugins->retriever.load(pool->index, documents);
       !loaded.ok())
     return Error{loaded.error().code,
-                 path + ": its retriever index cannot be used: " + loaded.error().message +
+                 name + ": its retriever index cannot be used: " + loaded.error().message +
                      "; run `dbsa-pipe encode` again",
                  ""};
-  DBSA_RETURN_IF_ERROR(self.adopt_stored(std::move(pool).value(), path));
+  DBSA_RETURN_IF_ERROR(self.adopt_stored(std::move(pool).value(), name));
   return self.adopt_calibration();
 }
 

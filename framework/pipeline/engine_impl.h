@@ -108,6 +108,7 @@ struct Engine::Impl {
 
   // The open pool.
   Pool pool;
+  int64_t pool_changed_unix_s = 0;  // as the store says
   std::vector<EncodeBlock> blocks;  // with plans; of an opened pool only once a repair needs them
   std::vector<int64_t> lengths;
   std::optional<LabelTrie> trie;           // under trie and greedy_trie
@@ -139,12 +140,13 @@ struct Engine::Impl {
   }
   Status identify(const host::ResolvedPipeline& resolved, nlohmann::json all);
   Status adopt(Pool opened);
-  Status adopt_stored(Pool stored, const std::string& path);
+  Status adopt_stored(Pool stored, const std::string& name);
   Result<std::optional<Pool>> previous_pool() const;
   void warn_of_changes(const Pool& previous, Dealing dealing) const;
   void warn_of_kept_blocks(const Pool& made) const;
   std::string kv_changes(const nlohmann::json& before) const;
   std::string nearest_pool() const;
+  std::string pool_name() const;
   Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;
   Status check_writable(const EncodeNeed& need) const;
   Status encode(const BuiltPool& built, const EncodeObserver& observer, EncodeReport& report);

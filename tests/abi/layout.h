@@ -125,15 +125,34 @@ AT(dbsa_kv_fault_sink, struct_size, 0);
 AT(dbsa_kv_fault_sink, context, 8);
 AT(dbsa_kv_fault_sink, fault, 16);
 
-SIZE(dbsa_kv_stats, 40);
+SIZE(dbsa_kv_pool, 64);
+AT(dbsa_kv_pool, struct_size, 0);
+AT(dbsa_kv_pool, id, 8);
+AT(dbsa_kv_pool, document, 16);
+AT(dbsa_kv_pool, document_bytes, 24);
+AT(dbsa_kv_pool, keys, 32);
+AT(dbsa_kv_pool, key_count, 40);
+AT(dbsa_kv_pool, changed_unix_s, 48);
+AT(dbsa_kv_pool, location, 56);
+CHECK(DBSA_KV_POOL_LEAST == 64);
+
+SIZE(dbsa_kv_pool_sink, 24);
+AT(dbsa_kv_pool_sink, struct_size, 0);
+AT(dbsa_kv_pool_sink, context, 8);
+AT(dbsa_kv_pool_sink, pool, 16);
+
+SIZE(dbsa_kv_stats, 64);
 AT(dbsa_kv_stats, struct_size, 0);
 AT(dbsa_kv_stats, blocks, 8);
 AT(dbsa_kv_stats, stored_bytes, 16);
 AT(dbsa_kv_stats, max_bytes, 24);
 AT(dbsa_kv_stats, free_bytes, 32);
-CHECK(DBSA_KV_STATS_LEAST == 40);
+AT(dbsa_kv_stats, leftover_files, 40);
+AT(dbsa_kv_stats, leftover_bytes, 48);
+AT(dbsa_kv_stats, location, 56);
+CHECK(DBSA_KV_STATS_LEAST == 64);
 
-SIZE(dbsa_kv_store_vtable, 112);
+SIZE(dbsa_kv_store_vtable, 144);
 AT(dbsa_kv_store_vtable, struct_size, 0);
 AT(dbsa_kv_store_vtable, contains, 8);
 AT(dbsa_kv_store_vtable, get, 16);
@@ -147,8 +166,12 @@ AT(dbsa_kv_store_vtable, check, 72);
 AT(dbsa_kv_store_vtable, collect, 80);
 AT(dbsa_kv_store_vtable, compact, 88);
 AT(dbsa_kv_store_vtable, stats, 96);
-AT(dbsa_kv_store_vtable, fetch_plane, 104);
-CHECK(DBSA_KV_STORE_VTABLE_LEAST == 104);
+AT(dbsa_kv_store_vtable, pool_put, 104);
+AT(dbsa_kv_store_vtable, pool_get, 112);
+AT(dbsa_kv_store_vtable, pool_list, 120);
+AT(dbsa_kv_store_vtable, pool_drop, 128);
+AT(dbsa_kv_store_vtable, fetch_plane, 136);
+CHECK(DBSA_KV_STORE_VTABLE_LEAST == 136);
 
 SIZE(dbsa_demonstrations, 40);
 AT(dbsa_demonstrations, struct_size, 0);

@@ -100,8 +100,9 @@ TEST_F(BadStore, APoolsManifestIsAFolder) {
   std::filesystem::create_directory(manifest);
   const std::string name = "$W/store/pools/" + manifest.filename().string();
   EXPECT_EQ(say("query", {"card"}),
-            "exit 4\nerror: " + name +
-                ": expected a regular file, found a folder; name a regular file\n");
+            "exit 4\nerror: dbsa.kv_store.hdf5: " + name +
+                ": expected a regular file, found a folder; remove it and run `dbsa-pipe encode` "
+                "again (stored blocks are reused)\n");
 }
 
 // ---- pipes, devices and folders instead of files ----------------------------------------------
@@ -178,12 +179,13 @@ TEST_F(OddStore, APool) {
       {"pipe", "a named pipe"}, {"device", "a device"}, {"folder", "a folder"}};
   for (const auto& [kind, found] : kinds) {
     replace(pool, kind);
-    const std::string fault = "$W/store/" + pool + ": expected a regular file, found " + found +
-                              "; name a regular file\n";
+    const std::string fault =
+        "dbsa.kv_store.hdf5: $W/store/" + pool + ": expected a regular file, found " + found +
+        "; remove it and run `dbsa-pipe encode` again (stored blocks are reused)\n";
     EXPECT_EQ(say("query", {"card"}), "exit 4\nerror: " + fault);
     EXPECT_EQ(say_store("gc"), "exit 4\nerror: " + fault);
     const std::string said = say_store("verify");
-    EXPECT_TRUE(said.starts_with("exit 5\n" + fault)) << said;
+    EXPECT_TRUE(said.starts_with("exit 5\n$W/store/" + pool + ": " + fault)) << said;
     EXPECT_NE(say_store("list").find("warning: " + fault), said.npos);
   }
 }
@@ -191,10 +193,11 @@ TEST_F(OddStore, APool) {
 TEST_F(OddStore, TheFolderOfPools) {
   for (const char* kind : {"pipe", "device", "file"}) {
     replace("pools", kind);
-    const std::string fault = "$W/store/pools: cannot be read: Not a directory\n";
+    const std::string fault =
+        "dbsa.kv_store.hdf5: $W/store/pools: cannot be read: Not a directory\n";
     EXPECT_EQ(say_store("gc"), "exit 4\nerror: " + fault) << kind;
     const std::string said = say_store("verify");
-    EXPECT_TRUE(said.starts_with("exit 5\n" + fault)) << said;
+    EXPECT_TRUE(said.starts_with("exit 5\n$W/store: " + fault)) << said;
   }
 }
 

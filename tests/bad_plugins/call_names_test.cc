@@ -89,14 +89,19 @@ TEST_F(CallNames, OfAStore) {
     EXPECT_TRUE(store.discard(KvKey()).ok());
     EXPECT_TRUE(store.list([](const KvEntry&) { return true; }).ok());
     EXPECT_TRUE(store.check([](const KvFault&) {}).ok());
-    EXPECT_TRUE(store.collect([] { return std::vector<KvKey>(); }, 0).ok());
+    EXPECT_TRUE(store.collect(0, false, [](const KvEntry&) {}).ok());
     EXPECT_TRUE(store.compact().ok());
     EXPECT_TRUE(store.stats().ok());
+    EXPECT_TRUE(store.pool_put({"a", {}, {}, 0, ""}).ok());
+    EXPECT_TRUE(store.pool_get("a").ok());
+    EXPECT_TRUE(store.pool_list().ok());
+    EXPECT_TRUE(store.pool_drop("a").ok());
   }
   EXPECT_THAT(called_,
               UnorderedElementsAre("create", "contains", "get", "fetch_plane", "verify_plane",
                                    "put", "release", "publish", "discard", "list", "check",
-                                   "collect", "compact", "stats", "destroy"));
+                                   "collect", "compact", "stats", "pool_put", "pool_get",
+                                   "pool_list", "pool_drop", "destroy"));
 }
 
 TEST_F(CallNames, OfABackend) {

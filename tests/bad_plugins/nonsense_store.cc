@@ -83,10 +83,12 @@ class NonsenseStore : public dbsa::KvStore {
     fault({std::nullopt, "here", "odd"});
     return {};
   }
-  Result<uint64_t> collect(const Roots& roots, uint64_t) override {
+  Result<uint64_t> collect(uint64_t, bool, const Dropped& dropped) override {
     say("collect");
-    DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> keys, roots());
-    return keys.size();
+    dbsa_kv_format format = {};
+    format.struct_size = fault_ == "format_size" ? 3 : sizeof format;
+    for (int i = 0; i < 3; ++i) dropped({KvKey(), format, 1, 2, "here"});
+    return uint64_t{3};
   }
   Result<uint64_t> compact() override {
     say("compact");
@@ -94,7 +96,24 @@ class NonsenseStore : public dbsa::KvStore {
   }
   Result<dbsa_kv_stats> stats() override {
     say("stats");
-    return dbsa_kv_stats{sizeof(dbsa_kv_stats), 1, 2, 3, 4};
+    return dbsa_kv_stats{sizeof(dbsa_kv_stats), 1, 2, 3, 4, 5, 6, nullptr};
+  }
+  Status pool_put(const dbsa::KvPool&) override {
+    say("pool_put");
+    return {};
+  }
+  Result<dbsa::KvPool> pool_get(const std::string& id) override {
+    say("pool_get");
+    return dbsa::KvPool{fault_ == "no_id" ? "" : id, {1}, {KvKey()}, 7, "here"};
+  }
+  Result<std::vector<dbsa::KvPool>> pool_list() override {
+    say("pool_list");
+    return std::vector<dbsa::KvPool>{{"b", {}, {}, 7, "here"},
+                                     {fault_ == "no_id" ? "" : "a", {}, {}, 7, "here"}};
+  }
+  Status pool_drop(const std::string&) override {
+    say("pool_drop");
+    return {};
   }
 
  private:

@@ -95,7 +95,7 @@ class LeftoversTest : public CliTest {
     pipeline_ = make_pipeline();
     ASSERT_EQ(cli({"encode", pipeline_, "--quiet"}).exit_code, 0);
     workspace_.write("store/weights/0a.safetensors.tmp-Abc123", std::string(3000, 'x'));
-    workspace_.write("store/pools/0b.pool.tmp-xyz789", std::string(200, 'x'));
+    workspace_.write("store/pools/writing-1-0b", std::string(200, 'x'));
     workspace_.write("store/packs/writing-1-0c.h5", std::string(10, 'x'));
   }
   json list() const {
@@ -137,7 +137,7 @@ TEST_F(LeftoversTest, TheNextWriterIntoAFolderRemovesThem) {
   // Another pool: a manifest is written, and a pack. The weights are packed already.
   ASSERT_EQ(cli({"encode", pipeline_, "--quiet", "--set", "block_grouper.block_size=6"}).exit_code,
             0);
-  EXPECT_FALSE(exists("pools/0b.pool.tmp-xyz789"));
+  EXPECT_FALSE(exists("pools/writing-1-0b"));
   EXPECT_FALSE(exists("packs/writing-1-0c.h5"));
   EXPECT_EQ(list(), (json{{"files", 1}, {"bytes", 3000}}));
   ASSERT_EQ(cli({"encode", pipeline_, "--quiet", "--set", "model.dtype=bf16"}).exit_code, 0);

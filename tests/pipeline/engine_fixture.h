@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/pool/pool_manifest.h"
+#include "tests/pipeline/workspace_store.h"
 #include "tests/support/engine_harness.h"
 #include "tests/support/workspace.h"
 #include "tools/make_checkpoint/checkpoint_writer.h"
@@ -139,7 +139,7 @@ plugin = "cpu"
 
   // The block of the pool in which a demonstration stands.
   int64_t block_of(const EncodeReport& report, int64_t demonstration) const {
-    const auto pool = read_pool_manifest(report.manifest_path);
+    const auto pool = read_stored_pool(report.pool_location);
     if (!pool.ok()) throw std::runtime_error(pool.error().message);
     for (size_t b = 0; b < pool->blocks.size(); ++b)
       for (const int64_t id : pool->blocks[b].demonstrations)

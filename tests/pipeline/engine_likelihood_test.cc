@@ -80,7 +80,7 @@ TEST_F(LikelihoodTest, EqualsAPassForEachLabelUnderEveryMask) {
     auto harness = open(settings);
     const auto report = harness->engine().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
-    const auto pool = read_pool_manifest(report->manifest_path);
+    const auto pool = read_stored_pool(report->pool_location);
     ASSERT_TRUE(pool.ok());
     for (const std::string text : {"something about topic 1", "question b"}) {
       if (kSanitized && text == "question b") continue;
@@ -118,7 +118,7 @@ TEST_F(LikelihoodTest, EqualsAPassForEachLabelWhereBlocksStandEndToEnd) {
     auto harness = open(settings);
     const auto report = harness->engine().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
-    const auto pool = read_pool_manifest(report->manifest_path);
+    const auto pool = read_stored_pool(report->pool_location);
     const auto told = harness->engine().answer("question c about topic 2");
     ASSERT_TRUE(told.ok()) << told.error().message;
     OraclePrompt prompt;

@@ -92,7 +92,7 @@ TEST_F(RankingTest, SingleDemonstrationsRankTheirBlocks) {
     ASSERT_TRUE(report.ok()) << report.error().message;
     // How scores of demonstrations become those of blocks is no matter of the index.
     EXPECT_EQ(report->index_reused, rule != "max");
-    const auto pool = read_pool_manifest(report->manifest_path);
+    const auto pool = read_stored_pool(report->pool_location);
     ASSERT_TRUE(pool.ok());
     std::vector<std::string> documents;
     for (const PoolBlock& block : pool->blocks)
@@ -159,7 +159,7 @@ TEST_F(RankingTest, DenseRetrievalByHiddenStatesEqualsTheOraclesCosines) {
     auto harness = open_file(file, settings);
     const auto report = harness->engine().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
-    const auto pool = read_pool_manifest(report->manifest_path);
+    const auto pool = read_stored_pool(report->pool_location);
     const std::string query = "question d about topic 1";
     const auto told = harness->engine().answer(query);
     ASSERT_TRUE(told.ok()) << told.error().message;
@@ -192,7 +192,7 @@ TEST_F(RankingTest, AnotherLayerOrModelIsAnotherIndex) {
     if (!report.ok()) throw std::runtime_error(report.error().message);
     return std::pair(
         report->index_reused,
-        read_pool_manifest(report->manifest_path)->made_index.at("embedder").get<std::string>());
+        read_stored_pool(report->pool_location)->made_index.at("embedder").get<std::string>());
   };
   const auto [fresh, one] = indexed("1");
   EXPECT_FALSE(fresh);
@@ -318,7 +318,7 @@ TEST_F(RankingTest, AHybridOfWordsAndMeaningsAnswers) {
   const auto report = harness->engine().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
   const Told expected = ask(harness->engine());
-  const auto pool = read_pool_manifest(report->manifest_path);
+  const auto pool = read_stored_pool(report->pool_location);
   const nlohmann::json& made = pool->made_index;
   EXPECT_EQ(made.at("retriever").at("plugin"), "dbsa.retriever.hybrid");
   EXPECT_EQ(made.at("retriever").at("first").at("plugin"), "dbsa.retriever.bm25");

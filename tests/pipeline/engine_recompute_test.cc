@@ -30,7 +30,7 @@ TEST_F(EngineTest, RecomputedBlocksAreOneDensePromptWithTheQuery) {
       auto harness = open(settings);
       const auto report = harness->engine().encode(false, {});
       ASSERT_TRUE(report.ok()) << report.error().message;
-      const auto pool = read_pool_manifest(report->manifest_path);
+      const auto pool = read_stored_pool(report->pool_location);
       ASSERT_TRUE(pool.ok());
       const auto told = harness->engine().answer("something about topic 1");
       ASSERT_TRUE(told.ok()) << told.error().message;

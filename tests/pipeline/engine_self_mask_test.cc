@@ -13,7 +13,7 @@ class SelfMaskTest : public EngineTest {
   std::map<std::string, std::string> planes(const std::string& store_path,
                                             const EncodeReport& report) const {
     WorkspaceStore store(workspace_, store_path);
-    const auto pool = read_pool_manifest(report.manifest_path);
+    const auto pool = read_stored_pool(report.pool_location);
     std::map<std::string, std::string> found;
     for (const PoolBlock& block : pool->blocks) {
       const auto lease = store->get(block.key);

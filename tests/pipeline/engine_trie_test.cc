@@ -90,7 +90,7 @@ TEST_F(TrieTest, EqualsAPassForEachLabel) {
   auto harness = open(settings);
   const auto report = harness->engine().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
-  const auto pool = read_pool_manifest(report->manifest_path);
+  const auto pool = read_stored_pool(report->pool_location);
   ASSERT_TRUE(pool.ok());
   const std::vector<PoolLabel>& labels = harness->engine().pool().labels;
   const LabelTrie trie = trie_of(labels);

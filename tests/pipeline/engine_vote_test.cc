@@ -50,7 +50,7 @@ TEST_F(EngineTest, AVoteCountsTheLabelsOfTheChosenDemonstrations) {
       auto harness = open(vote({{"selection.ratio", ratio}, {"block_grouper.seed", seed}}));
       const auto report = harness->engine().encode(false, {});
       ASSERT_TRUE(report.ok()) << report.error().message;
-      const auto pool = read_pool_manifest(report->manifest_path);
+      const auto pool = read_stored_pool(report->pool_location);
       ASSERT_TRUE(pool.ok());
       for (size_t id = 0; id < topics_.size(); ++id)
         EXPECT_EQ(pool->labels[static_cast<size_t>(pool->demonstration_labels[id])].text,

@@ -133,7 +133,7 @@ class EngineWindowTest : public EngineTest, public ::testing::WithParamInterface
   }
 
   std::vector<KvKey> keys_of(const EncodeReport& report) const {
-    const auto pool = read_pool_manifest(report.manifest_path);
+    const auto pool = read_stored_pool(report.pool_location);
     if (!pool.ok()) throw std::runtime_error(pool.error().message);
     std::vector<KvKey> keys;
     for (const PoolBlock& block : pool->blocks) keys.push_back(block.key);
@@ -300,7 +300,7 @@ TEST_P(EngineWindowTest, EncodingReadsWhatItsWindowsReach) {
   const EncodeReport whole = encode(at("store"));
   const std::vector<KvKey> keys = keys_of(whole);
   // A demonstration of the second-to-last block changes, so that two blocks are encoded again.
-  const auto pool = read_pool_manifest(whole.manifest_path);
+  const auto pool = read_stored_pool(whole.pool_location);
   ASSERT_TRUE(pool.ok());
   const size_t edited = pool->blocks.size() - 2;
   const int64_t demonstration = pool->blocks[edited].demonstrations.front();

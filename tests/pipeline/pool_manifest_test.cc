@@ -4,11 +4,8 @@
 #include <gtest/gtest.h>
 #include <xxhash.h>
 
-#include <filesystem>
 #include <functional>
 #include <utility>
-
-#include "tests/support/workspace.h"
 
 namespace dbsa {
 namespace {
@@ -58,12 +55,6 @@ void expect_equal(const Pool& a, const Pool& b) {
   EXPECT_EQ(a.documents_hash, b.documents_hash);
   EXPECT_EQ(a.index, b.index);
 }
-
-class PoolManifestFiles : public ::testing::Test {
- protected:
-  Workspace workspace_;
-  std::string store_ = workspace_.path("store");
-};
 
 TEST(PoolManifest, RoundTrips) {
   const Pool pool = sample_pool();
@@ -135,43 +126,6 @@ TEST(PoolManifest, SaysWhatIsWrongAndWhatToDo) {
       decode_pool_manifest("not a manifest at all, but long enough", "a/x.pool").error().message,
       "a/x.pool: not a sound pool manifest: it does not begin with DBSAPOOL; remove the file "
       "and run `dbsa-pipe encode` again (stored blocks are reused)");
-}
-
-TEST_F(PoolManifestFiles, AreWrittenReadAndAreRoots) {
-  const Pool pool = sample_pool();
-  ASSERT_TRUE(write_pool_manifest(pool, store_).ok());
-  const auto read = read_pool_manifest(pool_manifest_path(store_, pool.id));
-  ASSERT_TRUE(read.ok()) << read.error().message;
-  expect_equal(pool, *read);
-  const auto roots = pool_roots(store_);
-  ASSERT_TRUE(roots.ok()) << roots.error().message;
-  EXPECT_EQ(roots->size(), 3u);
-  // Nothing but the manifest lies there.
-  int files = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(store_ + "/pools"))
-    ++files;
-  EXPECT_EQ(files, 1);
-}
-
-TEST_F(PoolManifestFiles, AbsentOnesAreNotFound) {
-  EXPECT_EQ(read_pool_manifest(store_ + "/pools/none.pool").error().code, ErrorCode::kNotFound);
-  const auto roots = pool_roots(store_);
-  ASSERT_TRUE(roots.ok());
-  EXPECT_TRUE(roots->empty());
-}
-
-TEST_F(PoolManifestFiles, ADamagedOneStopsTheSearchForRoots) {
-  ASSERT_TRUE(write_pool_manifest(sample_pool(), store_).ok());
-  workspace_.write("store/pools/other.pool", "rubbish");
-  EXPECT_EQ(pool_roots(store_).error().code, ErrorCode::kCorrupt);
-}
-
-TEST_F(PoolManifestFiles, AnUnwritableFolderIsReported) {
-  workspace_.write("store/pools", "a file where the folder should be");
-  const Status status = write_pool_manifest(sample_pool(), store_);
-  ASSERT_FALSE(status.ok());
-  EXPECT_EQ(status.error().code, ErrorCode::kEnvironment);
-  EXPECT_EQ(status.error().message, store_ + "/pools: cannot make the folder: Not a directory");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The hdf5 store in a test's workspace, opened beside the engine that uses it.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "host/kv_store.h"
 #include "host/plugin_registry.h"
+#include "pipeline/pool/stored_pool.h"
 #include "tests/support/workspace.h"
 
 namespace dbsa {
@@ -16,11 +18,13 @@ namespace dbsa {
 class WorkspaceStore {
  public:
   WorkspaceStore(const Workspace& workspace, const std::string& path)
+      : WorkspaceStore(workspace.path(path)) {}
+  explicit WorkspaceStore(const std::string& folder)
       : registry_(host::PluginRegistry::discover(std::vector<std::string>{DBSA_PLUGIN_DIR})) {
     const auto manifest = registry_.find(DBSA_KIND_KV_STORE, "hdf5");
     const auto plugin = registry_.load(**manifest);
     auto store = host::KvStore::create(*plugin, services_,
-                                       {{"path", workspace.path(path)},
+                                       {{"path", folder},
                                         {"max_bytes", 0},
                                         {"pack_bytes", 1 << 28},
                                         {"publish_interval_s", 10}});
@@ -29,11 +33,20 @@ class WorkspaceStore {
   }
 
   host::KvStore* operator->() { return &*store_; }
+  host::KvStore& operator*() { return *store_; }
 
  private:
   host::HostServices services_;
   host::PluginRegistry registry_;
   std::optional<host::KvStore> store_;
 };
+
+// The pool that an encoding has stored at `location`, "<store>/pools/<id>.pool".
+inline Result<Pool> read_stored_pool(const std::string& location) {
+  const std::filesystem::path file(location);
+  WorkspaceStore store(file.parent_path().parent_path().string());
+  DBSA_ASSIGN_OR_RETURN(StoredPool stored, get_pool(*store, file.stem().string()));
+  return std::move(stored.pool);
+}
 
 }  // namespace dbsa

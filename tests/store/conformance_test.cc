@@ -1,4 +1,6 @@
 // What dbsa/kv_store.h promises, for every store.
+#include <ctime>
+#include <set>
 #include <thread>
 
 #include "store_fixture.h"
@@ -193,6 +195,89 @@ TEST_P(StoreConformance, CollectsOldestFirstDownToABound) {
   // within the bound nothing goes
   ASSERT_EQ(store->collect({}, bound, &freed).message, "");
   EXPECT_EQ(freed, 0u);
+}
+
+TEST_P(StoreConformance, ADryRunTellsWhatWouldGoAndDropsNothing) {
+  const auto store = open();
+  std::vector<TestBlock> blocks;
+  for (uint64_t i = 0; i < 6; ++i) {
+    blocks.push_back(make_block(i, 2, 4096));
+    ASSERT_EQ(store->put(blocks.back()).message, "");
+  }
+  ASSERT_EQ(store->publish().message, "");
+  const std::vector<KvKey> roots = {blocks[1].key, blocks[4].key};
+  for (const uint64_t bound : {uint64_t{0}, uint64_t{4 * 2 * 4096 + 20000}}) {
+    uint64_t would_free = 0, freed = 0;
+    std::vector<KvKey> would, told;
+    ASSERT_EQ(store->collect(roots, bound, &would_free, true, &would).message, "");
+    EXPECT_EQ(store->stats().blocks, blocks.size());
+    if (bound != 0) continue;
+    ASSERT_EQ(store->collect(roots, bound, &freed, false, &told).message, "");
+    EXPECT_EQ(std::set(would.begin(), would.end()), std::set(told.begin(), told.end()));
+    EXPECT_EQ(told.size(), 4u);
+    EXPECT_EQ(store->stats().blocks, 2u);
+    blocks.erase(std::remove_if(blocks.begin(), blocks.end(),
+                                [&](const TestBlock& b) {
+                                  return std::find(roots.begin(), roots.end(), b.key) == roots.end();
+                                }),
+                 blocks.end());
+  }
+}
+
+TEST_P(StoreConformance, KeepsPools) {
+  const auto store = open();
+  EXPECT_TRUE(store->pool_list().empty());
+  Outcome outcome;
+  EXPECT_FALSE(store->pool_get("none", &outcome));
+  EXPECT_EQ(outcome.code, DBSA_ERROR_NOT_FOUND);
+  EXPECT_EQ(store->pool_drop("none").code, DBSA_ERROR_NOT_FOUND);
+
+  std::vector<uint8_t> all_bytes(256 * 300);
+  for (size_t i = 0; i < all_bytes.size(); ++i) all_bytes[i] = static_cast<uint8_t>(i);
+  const std::vector<KvPool> pools = {
+      {"0a-b_c", {}, {}, 0, ""},
+      {std::string(DBSA_KV_POOL_ID_MAX, 'z'), all_bytes, {make_block(1).key}, 0, ""},
+      {"5", {0}, {make_block(1).key, make_block(2).key, make_block(1).key}, 0, ""}};
+  const int64_t before = std::time(nullptr);
+  for (const KvPool& pool : pools) ASSERT_EQ(store->pool_put(pool).message, "");
+  EXPECT_EQ(store->pool_list().size(), pools.size());
+  for (const KvPool& pool : pools) {
+    const auto kept = store->pool_get(pool.id);
+    ASSERT_TRUE(kept);
+    EXPECT_EQ(kept->id, pool.id);
+    EXPECT_EQ(kept->document, pool.document);
+    EXPECT_EQ(kept->keys, pool.keys);
+    EXPECT_GE(kept->changed_unix_s, before - 1);
+    EXPECT_FALSE(kept->location.empty());
+  }
+  KvPool other = pools[2];
+  other.document = {9, 9};
+  other.keys = {make_block(7).key};
+  ASSERT_EQ(store->pool_put(other).message, "");
+  EXPECT_EQ(store->pool_get(other.id)->document, other.document);
+  EXPECT_EQ(store->pool_get(other.id)->keys, other.keys);
+  EXPECT_EQ(store->pool_list().size(), pools.size());
+  EXPECT_EQ(store->pool_drop(other.id).message, "");
+  EXPECT_FALSE(store->pool_get(other.id));
+  EXPECT_EQ(store->pool_list().size(), pools.size() - 1);
+}
+
+TEST_P(StoreConformance, KeepsTheBlocksOfAllPools) {
+  const auto store = open();
+  std::vector<TestBlock> blocks;
+  for (uint64_t i = 0; i < 5; ++i) {
+    blocks.push_back(make_block(i));
+    ASSERT_EQ(store->put(blocks.back()).message, "");
+  }
+  ASSERT_EQ(store->publish().message, "");
+  ASSERT_EQ(store->pool_put({"a", {}, {blocks[0].key, blocks[1].key}, 0, ""}).message, "");
+  ASSERT_EQ(store->pool_put({"b", {}, {blocks[1].key, blocks[2].key}, 0, ""}).message, "");
+  uint64_t freed = 0;
+  ASSERT_EQ(store->collect_unneeded(0, &freed).message, "");
+  for (size_t i = 0; i < 5; ++i) EXPECT_EQ(store->contains(blocks[i].key), i < 3) << i;
+  ASSERT_EQ(store->pool_drop("a").message, "");
+  ASSERT_EQ(store->collect_unneeded(0, &freed).message, "");
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(store->contains(blocks[i].key), i > 0) << i;
 }
 
 TEST_P(StoreConformance, CompactsWithoutLosingAnything) {

@@ -6,18 +6,6 @@
 namespace dbsa::store_test {
 namespace {
 
-using Bytes = std::vector<uint8_t>;
-
-Bytes read_file(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return Bytes(std::istreambuf_iterator<char>(in), {});
-}
-
-void write_file(const std::filesystem::path& path, const Bytes& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc)
-      .write(reinterpret_cast<const char*>(bytes.data()),
-             static_cast<std::streamsize>(bytes.size()));
-}
 
 // In place: to rewrite a whole file costs a disk's answer on some file systems.
 void write_byte(const std::filesystem::path& path, uint64_t at, uint8_t value) {

@@ -119,6 +119,20 @@ struct Fault {
 };
 inline void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.message; }
 
+using Bytes = std::vector<uint8_t>;
+
+inline Bytes read_file(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return Bytes(std::istreambuf_iterator<char>(in), {});
+}
+
+inline void write_file(const std::filesystem::path& path, const Bytes& bytes) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      .write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+}
+
 // A store behind the C boundary.
 class Store {
  public:
@@ -264,19 +278,56 @@ class Store {
     return faults;
   }
 
-  Outcome collect(const std::vector<KvKey>& roots, uint64_t max_bytes, uint64_t* freed) {
-    std::vector<uint8_t> bytes;
-    for (const KvKey& key : roots) bytes.insert(bytes.end(), key.bytes.begin(), key.bytes.end());
-    const dbsa_kv_root_source source = {
-        sizeof source, &bytes, [](void* context, const uint8_t** keys, int64_t* count) {
-          const auto& all = *static_cast<const std::vector<uint8_t>*>(context);
-          *keys = all.data();
-          *count = static_cast<int64_t>(all.size()) / DBSA_KV_KEY_BYTES;
-          return static_cast<int32_t>(DBSA_OK);
+  // With a pool "roots" of these blocks; without it for none. Keys of what was dropped are appended.
+  Outcome collect(const std::vector<KvKey>& roots, uint64_t max_bytes, uint64_t* freed,
+                  bool dry_run = false, std::vector<KvKey>* dropped = nullptr) {
+    const Outcome kept = roots.empty() ? pool_drop("roots") : pool_put({"roots", {1}, roots, 0, ""});
+    if (!kept.ok() && kept.code != DBSA_ERROR_NOT_FOUND) return kept;
+    return collect_unneeded(max_bytes, freed, dry_run, dropped);
+  }
+  // With the pools that there are.
+  Outcome collect_unneeded(uint64_t max_bytes, uint64_t* freed, bool dry_run = false,
+                           std::vector<KvKey>* dropped = nullptr) {
+    std::vector<KvKey> told;
+    const dbsa_kv_entry_sink sink = {
+        sizeof sink, &told, [](void* context, const dbsa_kv_entry* entry) -> int32_t {
+          static_cast<std::vector<KvKey>*>(context)->push_back(KvKey::from(entry->key));
+          return DBSA_OK;
         }};
-    return call([&](dbsa_error* error) {
-      return vtable_->collect(instance_, &source, max_bytes, freed, error);
+    Outcome outcome = call([&](dbsa_error* error) {
+      return vtable_->collect(instance_, max_bytes, dry_run ? 1 : 0, &sink, freed, error);
     });
+    if (dropped != nullptr) *dropped = told;
+    return outcome;
+  }
+
+  Outcome pool_put(const KvPool& pool) {
+    const dbsa_kv_pool out = sdk::to_abi(pool);
+    return call(
+        [&](dbsa_error* error) { return vtable_->pool_put(instance_, &out, error); });
+  }
+  std::optional<KvPool> pool_get(const std::string& id, Outcome* outcome = nullptr) {
+    std::vector<KvPool> pools;
+    const dbsa_kv_pool_sink sink = pool_sink(pools);
+    const Outcome got = call([&](dbsa_error* error) {
+      return vtable_->pool_get(instance_, id.c_str(), &sink, error);
+    });
+    if (outcome != nullptr) *outcome = got;
+    if (!got.ok()) return std::nullopt;
+    EXPECT_EQ(pools.size(), 1u);
+    return pools.front();
+  }
+  std::vector<KvPool> pool_list() {
+    std::vector<KvPool> pools;
+    const dbsa_kv_pool_sink sink = pool_sink(pools);
+    const Outcome listed =
+        call([&](dbsa_error* error) { return vtable_->pool_list(instance_, &sink, error); });
+    EXPECT_EQ(listed.message, "");
+    return pools;
+  }
+  Outcome pool_drop(const std::string& id) {
+    return call(
+        [&](dbsa_error* error) { return vtable_->pool_drop(instance_, id.c_str(), error); });
   }
   Outcome compact(uint64_t* freed) {
     return call([&](dbsa_error* error) { return vtable_->compact(instance_, freed, error); });
@@ -292,6 +343,14 @@ class Store {
   TestHost& host() { return host_; }
 
  private:
+  static dbsa_kv_pool_sink pool_sink(std::vector<KvPool>& pools) {
+    return {sizeof(dbsa_kv_pool_sink), &pools,
+            [](void* context, const dbsa_kv_pool* pool) -> int32_t {
+              static_cast<std::vector<KvPool>*>(context)->push_back(sdk::from_abi(*pool));
+              return DBSA_OK;
+            }};
+  }
+
   template <typename Call>
   static Outcome call(Call&& function) {
     dbsa_error error = {};

@@ -49,13 +49,27 @@ typedef struct dbsa_kv_fault_sink {
   void (*fault)(void* context, const uint8_t* key, const char* location, const char* message);
 } dbsa_kv_fault_sink;
 
-/* Gives the keys that `collect` must keep, [*count][16], readable until collect returns. Anything
- * other than DBSA_OK means that they are not known, and nothing may be dropped. */
-typedef struct dbsa_kv_root_source {
+/* A pool: a document of the host's, and the blocks that it needs. The store keeps both and never
+ * interprets the document. */
+typedef struct dbsa_kv_pool {
+  uint32_t struct_size;
+  const char* id; /* 1 to DBSA_KV_POOL_ID_MAX of a-z, 0-9, '-' and '_' */
+  const uint8_t* document;
+  uint64_t document_bytes;
+  const uint8_t* keys; /* [key_count][DBSA_KV_KEY_BYTES] */
+  uint64_t key_count;
+  int64_t changed_unix_s; /* when it was put; ignored by pool_put */
+  const char* location;   /* where it lies, for people; ignored by pool_put */
+} dbsa_kv_pool;
+#define DBSA_KV_POOL_LEAST (offsetof(dbsa_kv_pool, location) + sizeof(const char*))
+#define DBSA_KV_POOL_ID_MAX 64
+
+/* Receives pools, valid for the call; anything other than DBSA_OK means stop. */
+typedef struct dbsa_kv_pool_sink {
   uint32_t struct_size;
   void* context;
-  int32_t (*fetch)(void* context, const uint8_t** keys, int64_t* count);
-} dbsa_kv_root_source;
+  int32_t (*pool)(void* context, const dbsa_kv_pool* pool);
+} dbsa_kv_pool_sink;
 
 typedef struct dbsa_kv_stats {
   uint32_t struct_size;
@@ -63,8 +77,12 @@ typedef struct dbsa_kv_stats {
   uint64_t stored_bytes;
   uint64_t max_bytes;  /* the bound; 0: none */
   uint64_t free_bytes; /* on the store's disk, or of memory */
+  /* What processes that were killed have left and collect removes. */
+  uint64_t leftover_files;
+  uint64_t leftover_bytes;
+  const char* location; /* where it is kept, until release; NULL: nothing is yet, or outlives it */
 } dbsa_kv_stats;
-#define DBSA_KV_STATS_LEAST (offsetof(dbsa_kv_stats, free_bytes) + sizeof(uint64_t))
+#define DBSA_KV_STATS_LEAST (offsetof(dbsa_kv_stats, location) + sizeof(const char*))
 
 typedef struct dbsa_kv_store_vtable {
   uint32_t struct_size;
@@ -93,15 +111,28 @@ typedef struct dbsa_kv_store_vtable {
   int32_t (*list)(void* instance, const dbsa_kv_entry_sink* sink, dbsa_error* error);
   /* Reads everything and reports every fault; DBSA_OK also when there are some. [run] */
   int32_t (*check)(void* instance, const dbsa_kv_fault_sink* sink, dbsa_error* error);
-  /* Drops blocks that are not among the roots - least recently published first - until at most
-   * max_bytes are stored (0: all of them). The roots are fetched once, when no other instance can
-   * publish any more: what was encoded until then is among them. *freed_bytes: space won. [run] */
-  int32_t (*collect)(void* instance, const dbsa_kv_root_source* roots, uint64_t max_bytes,
-                     uint64_t* freed_bytes, dbsa_error* error);
+  /* Drops blocks that no pool needs - least recently published first - until at most max_bytes are
+   * stored (0: all of them), and what killed processes left. Pools are read when no other instance
+   * can publish any more: what was encoded until then is kept. A pool that cannot be read is an
+   * error, and nothing is dropped. `dropped` receives each block; with dry_run those that would be,
+   * and nothing changes. *freed_bytes: space won. [run] */
+  int32_t (*collect)(void* instance, uint64_t max_bytes, int32_t dry_run,
+                     const dbsa_kv_entry_sink* dropped, uint64_t* freed_bytes, dbsa_error* error);
   /* Rewrites storage without holes and in few files. *freed_bytes: space won. [run] */
   int32_t (*compact)(void* instance, uint64_t* freed_bytes, dbsa_error* error);
   /* Sizes. [any] */
   int32_t (*stats)(void* instance, dbsa_kv_stats* stats, dbsa_error* error);
+  /* Keeps a pool, in place of one of the same id: a crash leaves the old one or the new one, durable
+   * when this returns. One that is there and says the same is left as it is. [run] */
+  int32_t (*pool_put)(void* instance, const dbsa_kv_pool* pool, dbsa_error* error);
+  /* Gives the pool of this id to the sink. DBSA_ERROR_NOT_FOUND when absent, DBSA_ERROR_CORRUPT when
+   * it is not what was put. [any] */
+  int32_t (*pool_get)(void* instance, const char* id, const dbsa_kv_pool_sink* sink,
+                      dbsa_error* error);
+  /* Lists all pools by id, the readable and the others: without document and keys. [any] */
+  int32_t (*pool_list)(void* instance, const dbsa_kv_pool_sink* sink, dbsa_error* error);
+  /* Forgets a pool; its blocks stay. DBSA_ERROR_NOT_FOUND when absent. [run] */
+  int32_t (*pool_drop)(void* instance, const char* id, dbsa_error* error);
   /* Says that a plane will be verified soon: its bytes may be brought in meanwhile. The host names
    * each plane that it wants and no other. A hint; may be NULL. [any] */
   void (*fetch_plane)(void* instance, void* lease, uint32_t plane);

@@ -19,7 +19,6 @@
 #include "pipeline/identity/identity.h"
 #include "pipeline/pool/demonstration_lengths.h"
 #include "pipeline/pool/index_check.h"
-#include "pipeline/pool/pool_manifest.h"
 #include "pipeline/pool/regroup.h"
 
 namespace dbsa {
@@ -394,9 +393,8 @@ Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& p
   for (size_t i = 0; i < blocks.size(); ++i)
     if (blocks[i].key != pool.blocks[i].key)
       return Error{ErrorCode::kConfig,
-                   pool_manifest_path(parts.settings.store_path, pool.id) +
-                       ": the stored pool was made with other settings; run `dbsa-pipe encode` "
-                       "again",
+                   "pool " + pool.id +
+                       ": was made with other settings; run `dbsa-pipe encode` again",
                    ""};
   return blocks;
 }

@@ -5,12 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <set>
-
-#include "config/atomic_file.h"
-#include "config/read_file.h"
 
 namespace dbsa {
 namespace {
@@ -19,8 +14,6 @@ using nlohmann::json;
 
 constexpr std::string_view kMagic = "DBSAPOOL";
 constexpr size_t kHashBytes = sizeof(XXH128_canonical_t);
-// Texts, tokens and the index: some KiB for each demonstration.
-constexpr uint64_t kMaxManifestBytes = uint64_t{4} << 30;
 
 XXH128_canonical_t checksum(std::string_view bytes) {
   XXH128_canonical_t canonical;
@@ -218,49 +211,6 @@ Result<Pool> decode_pool_manifest(std::string_view bytes, const std::string& nam
   } catch (const std::exception& e) {
     return corrupt(name, e.what());
   }
-}
-
-std::string pool_manifest_path(const std::string& store_path, const std::string& pool_id) {
-  return store_path + "/pools/" + pool_id + ".pool";
-}
-
-Status write_pool_manifest(const Pool& pool, const std::string& store_path) {
-  const std::string path = pool_manifest_path(store_path, pool.id);
-  const std::string bytes = encode_pool_manifest(pool);
-  const Result<FileText> there = read_file(path, kMaxManifestBytes);
-  if (there.ok() && there->text == bytes) return {};
-  return write_file_atomically(path, bytes);
-}
-
-Result<Pool> read_pool_manifest(const std::string& path) {
-  const Result<FileText> file = read_file(path, kMaxManifestBytes);
-  if (file.ok()) return decode_pool_manifest(file->text, path);
-  if (file.error().code == ErrorCode::kNotFound)
-    return Error{ErrorCode::kNotFound, path + ": no such pool manifest", ""};
-  return file.error();
-}
-
-Result<std::vector<std::string>> pool_manifests(const std::string& store_path) {
-  std::vector<std::string> paths;
-  std::error_code failed;
-  std::filesystem::directory_iterator entry(store_path + "/pools", failed), end;
-  for (; !failed && entry != end; entry.increment(failed))
-    if (entry->path().extension() == ".pool") paths.push_back(entry->path().string());
-  if (failed && failed != std::errc::no_such_file_or_directory)
-    return Error{ErrorCode::kEnvironment,
-                 store_path + "/pools: cannot be read: " + failed.message(), ""};
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
-Result<std::vector<KvKey>> pool_roots(const std::string& store_path) {
-  std::set<KvKey> keys;
-  DBSA_ASSIGN_OR_RETURN(const std::vector<std::string> paths, pool_manifests(store_path));
-  for (const std::string& path : paths) {
-    DBSA_ASSIGN_OR_RETURN(const Pool pool, read_pool_manifest(path));
-    for (const PoolBlock& block : pool.blocks) keys.insert(block.key);
-  }
-  return std::vector<KvKey>(keys.begin(), keys.end());
 }
 
 }  // namespace dbsa

@@ -287,7 +287,7 @@ RunTotals run_totals(const RunRecord& record) {
 ordered_json encode_to_json(const EncodeReport& report) {
   const EncodeEstimate& estimate = report.estimate;
   return {{"pool_id", report.pool_id},
-          {"manifest", report.manifest_path},
+          {"manifest", report.pool_location},
           {"demonstrations", estimate.demonstrations},
           {"blocks", estimate.blocks},
           {"tokens", estimate.tokens},

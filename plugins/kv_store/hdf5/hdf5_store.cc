@@ -56,7 +56,21 @@ class Hdf5Lease final : public KvStore::Lease {
   std::vector<const void*> planes_;
 };
 
+// Lock and pools are those of the packs: where `packs` is a link, all that share the packs share
+// them, too.
+fs::path home_of(const fs::path& store) {
+  std::error_code failed;
+  if (!fs::is_symlink(store / "packs", failed)) return store;
+  const fs::path packs = fs::canonical(store / "packs", failed);
+  return failed ? store : packs.parent_path();
+}
+
 }  // namespace
+
+KvEntry entry_of(const PackSet::Place& place) {
+  return {place.key(), format_of(place.entry()), place.pack->stored_bytes(place.entry()),
+          place.entry().created_unix_s, place.pack->name()};
+}
 
 Status Hdf5Store::check_config(const Config& config) {
   DBSA_ASSIGN_OR_RETURN(const std::string path, config.get<std::string>("path"));
@@ -87,7 +101,9 @@ Hdf5Store::Hdf5Store(Host host, Settings settings)
     : host_(host),
       settings_(std::move(settings)),
       packs_(settings_.path / "packs", host),
-      lock_(settings_.path) {}
+      home_(home_of(settings_.path)),
+      lock_(home_),
+      pools_(settings_.path, home_ / "pools", host) {}
 
 bool Hdf5Store::is_pending(const KvKey& key) const {
   std::shared_lock lock(pending_mutex_);
@@ -217,10 +233,7 @@ Status Hdf5Store::list(const std::function<bool(const KvEntry&)>& entry) {
   }
   DBSA_RETURN_IF_ERROR(packs_.refresh());
   for (const PackSet::Place& place : packs_.snapshot().live)
-    if (!seen.contains(place.key()))
-      entries.push_back({place.key(), format_of(place.entry()),
-                         place.pack->stored_bytes(place.entry()), place.entry().created_unix_s,
-                         place.pack->name()});
+    if (!seen.contains(place.key())) entries.push_back(entry_of(place));
   for (const KvEntry& one : entries)
     if (!entry(one)) break;
   return {};
@@ -286,11 +299,26 @@ Result<dbsa_kv_stats> Hdf5Store::stats() {
   stats.struct_size = sizeof stats;
   stats.max_bytes = settings_.max_bytes;
   stats.free_bytes = kv_pack::free_bytes(settings_.path);
+  for (const fs::path& folder : {settings_.path / "packs", pools_.path()}) {
+    const kv_pack::Leftovers left = kv_pack::count_leftovers(folder);
+    stats.leftover_files += left.files;
+    stats.leftover_bytes += left.bytes;
+    std::error_code ignored;
+    if (fs::is_directory(folder, ignored)) stats.location = settings_.path.c_str();
+  }
   std::shared_lock lock(pending_mutex_);
   stats.blocks = all.live.size() + pending_.size();
   stats.stored_bytes = all.stored_bytes + pending_bytes_;
   return stats;
 }
+
+Status Hdf5Store::pool_put(const KvPool& pool) { return pools_.put(pool); }
+
+Result<KvPool> Hdf5Store::pool_get(const std::string& id) { return pools_.get(id); }
+
+Result<std::vector<KvPool>> Hdf5Store::pool_list() { return pools_.list(); }
+
+Status Hdf5Store::pool_drop(const std::string& id) { return pools_.drop(id); }
 
 }  // namespace dbsa
 

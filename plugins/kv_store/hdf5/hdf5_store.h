@@ -12,6 +12,7 @@
 
 #include "pack_set.h"
 #include "pack_writer.h"
+#include "pool_folder.h"
 #include "store_lock.h"
 
 namespace dbsa {
@@ -39,9 +40,13 @@ class Hdf5Store final : public KvStore {
   Status discard(const KvKey& key) override;
   Status list(const std::function<bool(const KvEntry&)>& entry) override;
   Status check(const std::function<void(const KvFault&)>& fault) override;
-  Result<uint64_t> collect(const Roots& roots, uint64_t max_bytes) override;
+  Result<uint64_t> collect(uint64_t max_bytes, bool dry_run, const Dropped& dropped) override;
   Result<uint64_t> compact() override;
   Result<dbsa_kv_stats> stats() override;
+  Status pool_put(const KvPool& pool) override;
+  Result<KvPool> pool_get(const std::string& id) override;
+  Result<std::vector<KvPool>> pool_list() override;
+  Status pool_drop(const std::string& id) override;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -78,6 +83,9 @@ class Hdf5Store final : public KvStore {
 
   // maintenance.cc
   Result<uint64_t> maintain(const std::function<Status()>& work);
+  Result<Keep> needed_keys() const;
+  std::vector<kv_pack::PackSet::Place> unneeded(const kv_pack::PackSet::Snapshot& all,
+                                                const Keep& needed, uint64_t max_bytes) const;
   Status keep_only(const kv_pack::PackSet::Snapshot& all, const Keep& keep);
   Status rewrite(std::span<const kv_pack::PackSet::Place> places,
                  std::span<const std::shared_ptr<const kv_pack::PackFile>> replaced);
@@ -89,7 +97,9 @@ class Hdf5Store final : public KvStore {
   const Host host_;
   const Settings settings_;
   kv_pack::PackSet packs_;
+  const std::filesystem::path home_;  // of lock and pools
   kv_pack::StoreLock lock_;
+  kv_pack::PoolFolder pools_;
   bool writing_ = false;  // the lock is held and leftovers are gone
 
   // The pack that is being filled. Changed by [run] calls only.
@@ -99,5 +109,8 @@ class Hdf5Store final : public KvStore {
   std::unordered_map<KvKey, Pending, KvKeyHash> pending_;  // blocks of writer_
   uint64_t pending_bytes_ = 0;
 };
+
+// What `list` says of a published block.
+KvEntry entry_of(const kv_pack::PackSet::Place& place);
 
 }  // namespace dbsa

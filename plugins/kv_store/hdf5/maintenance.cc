@@ -49,6 +49,7 @@ Result<uint64_t> Hdf5Store::maintain(const std::function<Status()>& work) {
     return std::move(locked).error();
   }
   kv_pack::remove_leftovers(settings_.path / "packs", host_);
+  kv_pack::remove_leftovers(pools_.path(), host_);
   Status status = packs_.refresh();
   const uint64_t before = packs_.stored_bytes();
   if (status.ok()) status = work();
@@ -58,39 +59,66 @@ Result<uint64_t> Hdf5Store::maintain(const std::function<Status()>& work) {
   return before - std::min(before, packs_.stored_bytes());
 }
 
-Result<uint64_t> Hdf5Store::collect(const Roots& roots, uint64_t max_bytes) {
+Result<Hdf5Store::Keep> Hdf5Store::needed_keys() const {
+  DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> keys, pools_.keys());
+  return Keep(keys.begin(), keys.end());
+}
+
+// Blocks that no pool needs, oldest first, as many as must go until max_bytes are stored.
+Places Hdf5Store::unneeded(const PackSet::Snapshot& all, const Keep& needed,
+                           uint64_t max_bytes) const {
+  Places found;
+  uint64_t kept_bytes = 0;
+  for (const PackSet::Place& place : all.live) {
+    kept_bytes += stored_bytes(place);
+    if (!needed.contains(place.key())) found.push_back(place);
+  }
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    return a.entry().created_unix_s < b.entry().created_unix_s;
+  });
+  if (max_bytes == 0) return found;
+  size_t count = 0;
+  for (; count < found.size() && kept_bytes > max_bytes; ++count)
+    kept_bytes -= stored_bytes(found[count]);
+  found.resize(count);
+  return found;
+}
+
+Result<uint64_t> Hdf5Store::collect(uint64_t max_bytes, bool dry_run, const Dropped& dropped) {
+  if (dry_run) {
+    DBSA_ASSIGN_OR_RETURN(const Keep needed, needed_keys());
+    DBSA_RETURN_IF_ERROR(packs_.refresh());
+    uint64_t freed = 0;
+    for (const PackSet::Place& place : unneeded(packs_.snapshot(), needed, max_bytes)) {
+      dropped(entry_of(place));
+      freed += stored_bytes(place);
+    }
+    return freed;
+  }
   return maintain([&]() -> Status {
-    // Only now: an encoder that has just finished wrote its pool's manifest before it let go.
-    DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> keys, roots());
-    const Keep rooted(keys.begin(), keys.end());
+    // Only now: an encoder that has just finished put its pool before it let go.
+    DBSA_ASSIGN_OR_RETURN(const Keep needed, needed_keys());
     DBSA_RETURN_IF_ERROR(remove_bad_packs(packs_.snapshot()));
     // A rewritten pack costs a little more than its blocks' shares did: then drop that much more.
-    uint64_t excess = 0;
+    uint64_t aim = max_bytes;
     for (;;) {
       DBSA_RETURN_IF_ERROR(packs_.refresh());
       const PackSet::Snapshot all = packs_.snapshot();
+      const Places drop = unneeded(all, needed, aim);
       Keep keep;
-      Places candidates;
-      uint64_t kept_bytes = 0;
+      size_t needed_here = 0;
       for (const PackSet::Place& place : all.live) {
         keep.insert(place.key());
-        kept_bytes += stored_bytes(place);
-        if (!rooted.contains(place.key())) candidates.push_back(place);
+        needed_here += needed.contains(place.key()) ? 1 : 0;
       }
-      std::stable_sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
-        return a.entry().created_unix_s < b.entry().created_unix_s;
-      });
-      for (const PackSet::Place& place : candidates) {
-        if (max_bytes != 0 && kept_bytes + excess <= max_bytes) break;
-        keep.erase(place.key());
-        kept_bytes -= stored_bytes(place);
-      }
+      for (const PackSet::Place& place : drop) keep.erase(place.key());
       DBSA_RETURN_IF_ERROR(keep_only(all, keep));
+      for (const PackSet::Place& place : drop) dropped(entry_of(place));
       DBSA_RETURN_IF_ERROR(packs_.refresh());
       const uint64_t now = packs_.stored_bytes();
-      const bool all_dropped = keep.size() + candidates.size() == all.live.size();
+      const bool all_dropped = keep.size() == needed_here;
       if (max_bytes == 0 || now <= max_bytes || all_dropped) return {};
-      excess += now - max_bytes;
+      aim -= std::min(aim - 1, now - max_bytes);
     }
   });
 }

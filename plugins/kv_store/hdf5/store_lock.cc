@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <set>
 #include <sstream>
 #include <thread>
@@ -85,23 +86,44 @@ std::string StoreLock::holders() const {
   return text;
 }
 
-void remove_leftovers(const fs::path& packs, const Host& host) {
+namespace {
+
+// `work` gets each file of a dead writer, and its size, while it is locked.
+void each_leftover(const fs::path& folder,
+                   const std::function<void(const fs::path&, uint64_t bytes)>& work) {
   std::error_code failed;
-  fs::directory_iterator entry(packs, failed), end;
+  fs::directory_iterator entry(folder, failed), end;
   for (; !failed && entry != end; entry.increment(failed)) {
     const fs::path path = entry->path();
     if (!path.filename().string().starts_with(kTemporaryPrefix)) continue;
     const UniqueFd file(uninterrupted(
-        [&] { return open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); }));
+        [&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); }));
     if (!file.valid() || lock_file(file.get(), LOCK_EX | LOCK_NB) != 0) continue;
     // It may have been published or removed between the listing and the lock.
     struct stat mine = {}, named = {};
     if (fstat(file.get(), &mine) != 0 || stat(path.c_str(), &named) != 0 ||
         mine.st_ino != named.st_ino)
       continue;
+    work(path, static_cast<uint64_t>(mine.st_size));
+  }
+}
+
+}  // namespace
+
+Leftovers count_leftovers(const fs::path& folder) {
+  Leftovers left;
+  each_leftover(folder, [&](const fs::path&, uint64_t bytes) {
+    ++left.files;
+    left.bytes += bytes;
+  });
+  return left;
+}
+
+void remove_leftovers(const fs::path& folder, const Host& host) {
+  each_leftover(folder, [&](const fs::path& path, uint64_t) {
     unlink(path.c_str());
     host.log_info(path.string() + ": removed what a stopped process had left");
-  }
+  });
 }
 
 }  // namespace dbsa::kv_pack

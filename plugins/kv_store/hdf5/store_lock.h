@@ -1,4 +1,4 @@
-// StoreLock: keeps writers and maintenance apart, with flock on `<store>/lock`.
+// StoreLock: keeps writers and maintenance apart, with flock on a file `lock`.
 //
 //   writers (an instance from its first put until it is destroyed)   shared
 //   collect and compact                                              exclusive
@@ -9,8 +9,8 @@
 // just published are nobody's root yet. Readers need no lock: packs never change, a deleted one
 // stays readable while mapped, and one that vanishes before it is opened is looked for again.
 //
-// A temporary pack is flock'ed by its writer for as long as it exists; one that can be locked is a
-// dead writer's, and anyone who is about to write may remove it.
+// A temporary pack or pool is flock'ed by its writer for as long as it exists; one that can be locked
+// is a dead writer's, and anyone who is about to write may remove it.
 #pragma once
 
 #include <dbsa/sdk/host.h>
@@ -40,10 +40,15 @@ class StoreLock {
   bool shared_ = false;
 };
 
-// Removes temporary packs of dead writers from `packs`.
-void remove_leftovers(const std::filesystem::path& packs, const Host& host);
+// Files of dead writers in a folder.
+struct Leftovers {
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+};
+Leftovers count_leftovers(const std::filesystem::path& folder);
+void remove_leftovers(const std::filesystem::path& folder, const Host& host);
 
-// How names of temporary packs begin.
+// How names of temporary packs and pools begin.
 inline constexpr std::string_view kTemporaryPrefix = "writing-";
 
 }  // namespace dbsa::kv_pack

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <limits>
+#include <map>
 #include <shared_mutex>
 #include <unordered_map>
 #include <unordered_set>
@@ -98,7 +99,7 @@ class MemoryStore final : public KvStore {
       std::shared_lock lock(mutex_);
       entries.reserve(blocks_.size());
       for (const auto& [key, block] : blocks_)
-        entries.push_back({key, block->format, block->bytes, block->created_unix_s, "memory"});
+        entries.push_back(entry_of(key, *block));
     }
     for (const KvEntry& one : entries)
       if (!entry(one)) break;
@@ -107,20 +108,24 @@ class MemoryStore final : public KvStore {
 
   Status check(const std::function<void(const KvFault&)>&) override { return {}; }
 
-  Result<uint64_t> collect(const Roots& roots, uint64_t max_bytes) override {
-    DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> keys, roots());
-    const std::unordered_set<KvKey, KvKeyHash> keep(keys.begin(), keys.end());
+  Result<uint64_t> collect(uint64_t max_bytes, bool dry_run, const Dropped& dropped) override {
     std::unique_lock lock(mutex_);
+    std::unordered_set<KvKey, KvKeyHash> keep;
+    for (const auto& [id, pool] : pools_) keep.insert(pool.keys.begin(), pool.keys.end());
     std::vector<std::pair<uint64_t, KvKey>> candidates;  // by order of arrival
     for (const auto& [key, block] : blocks_)
       if (!keep.contains(key)) candidates.emplace_back(block->order, key);
     std::sort(candidates.begin(), candidates.end());
-    const uint64_t before = stored_bytes_;
+    uint64_t freed = 0;
     for (const auto& [order, key] : candidates) {
-      if (max_bytes != 0 && stored_bytes_ <= max_bytes) break;
-      erase(blocks_.find(key));
+      const uint64_t left = dry_run ? stored_bytes_ - freed : stored_bytes_;
+      if (max_bytes != 0 && left <= max_bytes) break;
+      const auto block = blocks_.find(key);
+      dropped(entry_of(key, *block->second));
+      freed += block->second->bytes;
+      if (!dry_run) erase(block);
     }
-    return before - stored_bytes_;
+    return freed;
   }
 
   Result<uint64_t> compact() override { return uint64_t{0}; }
@@ -135,6 +140,35 @@ class MemoryStore final : public KvStore {
     stats.free_bytes = static_cast<uint64_t>(sysconf(_SC_AVPHYS_PAGES)) *
                        static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
     return stats;
+  }
+
+  Status pool_put(const KvPool& pool) override {
+    std::unique_lock lock(mutex_);
+    KvPool& kept = pools_[pool.id] = pool;
+    kept.changed_unix_s = std::time(nullptr);
+    kept.location = "memory";
+    return {};
+  }
+
+  Result<KvPool> pool_get(const std::string& id) override {
+    std::shared_lock lock(mutex_);
+    const auto found = pools_.find(id);
+    if (found == pools_.end()) return no_pool(id);
+    return found->second;
+  }
+
+  Result<std::vector<KvPool>> pool_list() override {
+    std::shared_lock lock(mutex_);
+    std::vector<KvPool> all;
+    for (const auto& [id, pool] : pools_)
+      all.push_back({id, {}, {}, pool.changed_unix_s, pool.location});
+    return all;
+  }
+
+  Status pool_drop(const std::string& id) override {
+    std::unique_lock lock(mutex_);
+    if (pools_.erase(id) == 0) return no_pool(id);
+    return {};
   }
 
  private:
@@ -170,6 +204,14 @@ class MemoryStore final : public KvStore {
     return block;
   }
 
+  static KvEntry entry_of(const KvKey& key, const Block& block) {
+    return {key, block.format, block.bytes, block.created_unix_s, "memory"};
+  }
+
+  static Error no_pool(const std::string& id) {
+    return {ErrorCode::kNotFound, "memory: no pool " + id, ""};
+  }
+
   void erase(Blocks::const_iterator at) {
     stored_bytes_ -= at->second->bytes;
     blocks_.erase(at);
@@ -178,6 +220,7 @@ class MemoryStore final : public KvStore {
   const uint64_t max_bytes_;  // 0: no bound
   mutable std::shared_mutex mutex_;
   Blocks blocks_;
+  std::map<std::string, KvPool> pools_;
   uint64_t stored_bytes_ = 0;
   uint64_t next_order_ = 0;
 };

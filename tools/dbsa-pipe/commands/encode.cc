@@ -46,7 +46,7 @@ Status encode(Session& session, const CommandLine& line, Terminal& terminal) {
   if (!report.ok() && report.error().code == ErrorCode::kCancelled)
     return Error{ErrorCode::kCancelled, view.stopped_message(true), ""};
   if (!report.ok()) return std::move(report).error();
-  DBSA_RETURN_IF_ERROR(report->manifest_written);
+  DBSA_RETURN_IF_ERROR(report->pool_kept);
   view.finish(*report);
   if (line.has("json")) {
     terminal.out(encode_to_json(*report).dump(1));
@@ -55,7 +55,7 @@ Status encode(Session& session, const CommandLine& line, Terminal& terminal) {
   terminal.out("setup        " + human_seconds(report->setup_seconds));
   terminal.out("KV           " + human_bytes(report->kv_bytes));
   terminal.out("peak memory  " + human_bytes(peak_memory_bytes()));
-  terminal.out("pool         " + shown_path(report->manifest_path));
+  terminal.out("pool         " + shown_path(report->pool_location));
   return {};
 }
 

@@ -3,10 +3,10 @@
 // A text comes from the command line; JSON lines come from standard input, one object each, and are
 // answered as they come, those that are there together. At a terminal, lines are texts. A file of
 // queries becomes a table of answers (query_table.h).
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 
 #include "commands.h"
@@ -18,7 +18,6 @@
 #include "icl/example_check.h"
 #include "options.h"
 #include "pipeline/pool/pool_builder.h"
-#include "pipeline/pool/pool_manifest.h"
 #include "pipeline/record/record.h"
 #include "session.h"
 #include "terminal/sudden_end.h"
@@ -257,15 +256,11 @@ Status answer_lines(Engine& engine, Session& session, const CommandLine& line, T
 
 // A query is answered from the pool as it was encoded, so a change of its data would go unnoticed.
 void warn_of_changed_data(const Engine& engine, Terminal& terminal) {
-  namespace fs = std::filesystem;
   const Settings& settings = engine.settings();
-  std::error_code failed;
-  const fs::file_time_type encoded =
-      fs::last_write_time(pool_manifest_path(settings.store_path, engine.pool().id), failed);
-  if (failed) return;
+  // A store's times are whole seconds: what is of the same one may be newer.
   const auto newer = [&](const std::string& path) {
-    const auto written = fs::last_write_time(path, failed);
-    return !failed && written > encoded;
+    struct stat info = {};
+    return ::stat(path.c_str(), &info) == 0 && info.st_mtime >= engine.pool_changed_unix_s();
   };
   const auto warn = [&](const std::string& path) {
     terminal.warning(shown_path(path) +

@@ -277,8 +277,8 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   if (!encoded.ok()) return std::move(encoded).error();
   record.encode = std::move(encoded).value();
   if (earlier) DBSA_RETURN_IF_ERROR(check_draw(engine->draw(), *earlier, line, terminal));
-  if (!record.encode.manifest_written.ok())
-    terminal.warning(record.encode.manifest_written.error().message +
+  if (!record.encode.pool_kept.ok())
+    terminal.warning(record.encode.pool_kept.error().message +
                      "; the queries are answered, but `dbsa-pipe query` will not find this pool");
   record.free_decoding = settings.decoding.method == DecodingMethod::kFree;
   view.finish(record.encode);

@@ -7,13 +7,12 @@
 
 #include "commands.h"
 #include "commands/store_pools.h"
-#include "commands/store_roots.h"
 #include "commands/store_target.h"
+#include "config/atomic_file.h"
 #include "config/exit_code.h"
 #include "config/nearest_name.h"
 #include "config/schema_check.h"
 #include "model/decoder/packed_weights.h"
-#include "pipeline/pool/pool_manifest.h"
 #include "pipeline/record/journal.h"
 #include "pipeline/record/record.h"
 #include "session.h"
@@ -53,9 +52,10 @@ std::string created_at(const KvEntry& entry) {
 // ---- list --------------------------------------------------------------------------------------
 
 // Keys that readable pools use; those of unreadable ones are unknown.
-std::set<KvKey> used_keys(const std::string& path, Terminal& terminal) {
+Result<std::set<KvKey>> used_keys(const StoreTarget& target, Terminal& terminal) {
   std::set<KvKey> used;
-  for (const PoolFile& file : read_pools(path)) {
+  DBSA_ASSIGN_OR_RETURN(const std::vector<StoredPool> pools, target.pools());
+  for (const StoredPool& file : pools) {
     if (!file.pool.ok()) {
       terminal.warning(file.pool.error().message);
       continue;
@@ -84,6 +84,22 @@ WeightFiles weight_files(const std::string& path) {
   }
   std::sort(found.paths.begin(), found.paths.end());
   return found;
+}
+
+// Where the framework keeps what is not the store's.
+constexpr const char* kOwnFolders[] = {"/weights", "/calibrations"};
+
+// What killed processes have left in a store and beside it.
+Leftovers leftovers_of(const dbsa_kv_stats& stats, const std::string& path) {
+  Leftovers all;
+  all.files = static_cast<int64_t>(stats.leftover_files);
+  all.bytes = stats.leftover_bytes;
+  for (const char* folder : kOwnFolders) {
+    const Leftovers left = count_leftovers(path + folder);
+    all.files += left.files;
+    all.bytes += left.bytes;
+  }
+  return all;
 }
 
 ordered_json files_to_json(int64_t files, uint64_t bytes) {
@@ -157,9 +173,9 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
   if (line.has("pool")) return list_blocks_of_pool(target, line, terminal);
   DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
-  const std::set<KvKey> used = used_keys(target.path(), terminal);
+  DBSA_ASSIGN_OR_RETURN(const std::set<KvKey> used, used_keys(target, terminal));
   const WeightFiles weights = weight_files(target.path());
-  const Leftovers left = store_leftovers(target.path());
+  const Leftovers left = leftovers_of(stats, target.path());
   if (line.has("json")) {
     ordered_json blocks = ordered_json::array();
     for (const KvEntry& entry : entries)
@@ -256,13 +272,15 @@ Result<int> verify(StoreTarget& target, const CommandLine& line, Terminal& termi
   std::map<KvKey, uint64_t> tokens_of;
   DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
   for (const KvEntry& entry : entries) tokens_of[entry.key] = entry.format.tokens;
-  int64_t pools = 0;
-  for (const PoolFile& file : read_pools(target.path())) {
-    ++pools;
-    if (!file.pool.ok())
-      add("", file.path, file.pool.error().message);
-    else if (const std::string missing = missing_of(*file.pool, tokens_of); !missing.empty())
-      add("", file.path, missing);
+  const Result<std::vector<StoredPool>> all = target.pools();
+  if (!all.ok()) add("", target.path(), all.error().message);
+  const auto pools = static_cast<int64_t>(all.ok() ? all->size() : 0);
+  for (int64_t i = 0; i < pools; ++i) {
+    const StoredPool& stored = (*all)[static_cast<size_t>(i)];
+    if (!stored.pool.ok())
+      add("", stored.location, stored.pool.error().message);
+    else if (const std::string missing = missing_of(*stored.pool, tokens_of); !missing.empty())
+      add("", stored.location, missing);
   }
   for (const auto& [path, message] : weight_faults(target, terminal)) add("", path, message);
   if (target.cancelled())
@@ -307,22 +325,6 @@ Result<int> compact(StoreTarget& target, const CommandLine& line, Terminal& term
   return 0;
 }
 
-// What collect() would drop: blocks of no pool, oldest first, until the rest fits.
-std::vector<KvEntry> to_drop(const std::vector<KvEntry>& entries, const std::vector<KvKey>& roots,
-                             uint64_t max_bytes) {
-  const std::set<KvKey> rooted(roots.begin(), roots.end());
-  uint64_t stored = 0;
-  for (const KvEntry& entry : entries) stored += entry.stored_bytes;
-  std::vector<KvEntry> drop;
-  for (const KvEntry& entry : entries) {
-    if (rooted.contains(entry.key)) continue;
-    if (max_bytes > 0 && stored <= max_bytes) break;
-    stored -= entry.stored_bytes;
-    drop.push_back(entry);
-  }
-  return drop;
-}
-
 // What stopped runs leave in the folder of their records.
 bool is_left_by_run(std::string_view name) {
   return is_temporary_name(name) || is_journal_name(name);
@@ -334,31 +336,21 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
     return Error{ErrorCode::kConfig, "--max-bytes: must be >= 1, got " + std::to_string(*bound),
                  ""};
   const auto max_bytes = static_cast<uint64_t>(bound.value_or(0));
-  DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> before, target.entries());
-  DBSA_ASSIGN_OR_RETURN(const std::vector<std::string> folders,
-                        pool_folders(target, line.texts("pools")));
   const bool dry = line.has("dry-run");
-  uint64_t freed = 0;
+  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats before, target.store().stats());
+  Leftovers left = leftovers_of(before, target.path());
   int64_t dropped = 0;
-  Leftovers left = store_leftovers(target.path());
-  if (dry) {
-    DBSA_ASSIGN_OR_RETURN(const std::vector<KvKey> roots, roots_of(folders));
-    for (const KvEntry& entry : to_drop(before, roots, max_bytes)) {
-      freed += entry.stored_bytes;
-      ++dropped;
-      if (!line.has("json"))
-        terminal.out("would drop " + entry.key.hex() + "  " + human_bytes(entry.stored_bytes));
-    }
-  } else {
-    // Fails, rather than drop what a damaged manifest may need.
-    DBSA_ASSIGN_OR_RETURN(freed,
-                          target.store().collect([&] { return roots_of(folders); }, max_bytes));
-    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
-    dropped = static_cast<int64_t>(before.size()) - static_cast<int64_t>(stats.blocks);
-    remove_leftovers(target.path() + "/pools");
-    remove_leftovers(target.path() + "/weights");
-    remove_leftovers(target.path() + "/calibrations");
-    const Leftovers still = store_leftovers(target.path());
+  const auto tell = [&](const KvEntry& entry) {
+    ++dropped;
+    if (dry && !line.has("json"))
+      terminal.out("would drop " + entry.key.hex() + "  " + human_bytes(entry.stored_bytes));
+  };
+  // Fails, rather than drop what a damaged pool may need.
+  DBSA_ASSIGN_OR_RETURN(const uint64_t freed, target.store().collect(max_bytes, dry, tell));
+  if (!dry) {
+    for (const char* folder : kOwnFolders) remove_leftovers(target.path() + folder);
+    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats after, target.store().stats());
+    const Leftovers still = leftovers_of(after, target.path());
     left.files = std::max<int64_t>(0, left.files - still.files);
     left.bytes -= std::min(left.bytes, still.bytes);
   }
@@ -372,13 +364,13 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
     terminal.out(ordered_json{{"dry_run", dry},
                               {"blocks_dropped", dropped},
                               {"freed_bytes", freed},
-                              {"blocks_kept", static_cast<int64_t>(before.size()) - dropped},
+                              {"blocks_kept", static_cast<int64_t>(before.blocks) - dropped},
                               {"leftovers_removed", files_to_json(left.files, left.bytes)}}
                      .dump(1));
   else
     terminal.out((dry ? "would drop " : "dropped ") + counted(dropped, "block") + ", " +
                  human_bytes(freed) + "; " +
-                 counted(static_cast<int64_t>(before.size()) - dropped, "block") + " kept");
+                 counted(static_cast<int64_t>(before.blocks) - dropped, "block") + " kept");
   if (left.files > 0 && !line.has("json"))
     terminal.out((dry ? "would remove " : "removed ") + counted(left.files, "file") +
                  " left from processes that were killed, " + human_bytes(left.bytes));
@@ -397,7 +389,7 @@ int list_command(Words words, Terminal& terminal) {
 }
 
 int pools_command(Words words, Terminal& terminal) {
-  CommandLine line({"store pools", "STORE", "List the pools beside a store.",
+  CommandLine line({"store pools", "STORE", "List the pools of a store.",
                     std::string(kStoreText) +
                         "\nA pool is what `encode` and `run` make of a pipeline's "
                         "demonstrations: which stand in which\nblock, and the keys of the blocks. "
@@ -435,20 +427,12 @@ int compact_command(Words words, Terminal& terminal) {
 int gc_command(Words words, Terminal& terminal) {
   CommandLine line(
       {"store gc", "STORE", "Drop blocks that no pool uses, and what killed processes left.",
-       std::string(kStoreText) + "\nPools lie in its folder pools; `store rm` "
-                                 "gives one up. If STORE is a pipeline\n"
-                                 "file, what stopped runs left in output.directory goes too, "
-                                 "the answers they kept included.\n"
-                                 "Blocks that do not lie in the store's folder (on a "
-                                 "server, behind a link) may be used by\npools in "
-                                 "other folders: then --pools must name those folders.",
+       std::string(kStoreText) + "\n`store pools` shows the pools, `store rm` gives one up. If "
+                                 "STORE is a pipeline file, what\nstopped runs left in "
+                                 "output.directory goes too, the answers they kept included.",
        "dbsa-pipe store gc .dbsa --dry-run\n"
        "dbsa-pipe store gc .dbsa --max-bytes 10000000000"});
   line.integer("max-bytes", "N", "drop only the oldest ones, until at most N bytes are stored");
-  line.list(
-      "pools", "DIR",
-      "keep the blocks of the pools in this folder too, the kv_store.path of another pipeline "
-      "on the same store; may be given more than once");
   line.flag("dry-run", "say what would be dropped, and drop nothing");
   return with_store(std::move(line), words, terminal, collect);
 }

@@ -1,16 +1,9 @@
 #include "commands/store_pools.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <filesystem>
 #include <map>
 #include <set>
 
-#include "config/file_calls.h"
 #include "config/schema_check.h"
-#include "pipeline/pool/pool_manifest.h"
 #include "pipeline/record/record.h"
 #include "session.h"
 #include "terminal/units.h"
@@ -20,14 +13,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string pool_id_of(const std::string& path) {
-  return std::filesystem::path(path).stem().string();
-}
-
-// When a manifest was published; "" where it is gone.
-std::string written_at(const std::string& path) {
-  struct stat info = {};
-  return ::stat(path.c_str(), &info) == 0 ? utc_time(info.st_mtime) : "";
+std::string written_at(const StoredPool& stored) {
+  return utc_time(static_cast<std::time_t>(stored.changed_unix_s));
 }
 
 // What `store pools` says of a pool.
@@ -61,9 +48,9 @@ std::string identity_text(const Pool& pool, const char* table, const char* key) 
 
 std::string last_part(const std::string& id) { return id.substr(id.rfind('.') + 1); }
 
-ordered_json pool_to_json(const PoolFile& file, const std::vector<KvEntry>& entries) {
+ordered_json pool_to_json(const StoredPool& file, const std::vector<KvEntry>& entries) {
   ordered_json out = {
-      {"id", pool_id_of(file.path)}, {"path", file.path}, {"written_at", written_at(file.path)}};
+      {"id", file.id}, {"path", file.location}, {"written_at", written_at(file)}};
   if (!file.pool.ok()) {
     out["error"] = file.pool.error().message;
     return out;
@@ -80,11 +67,12 @@ ordered_json pool_to_json(const PoolFile& file, const std::vector<KvEntry>& entr
 }
 
 // Blocks of a pool that no other pool of the store uses, each once.
-std::set<KvKey> own_keys(const StoreTarget& target, const Pool& pool, Terminal& terminal) {
+Result<std::set<KvKey>> own_keys(const StoreTarget& target, const Pool& pool, Terminal& terminal) {
   std::set<KvKey> own;
   for (const PoolBlock& block : pool.blocks) own.insert(block.key);
-  for (const PoolFile& file : read_pools(target.path())) {
-    if (file.pool.ok() && file.pool->id == pool.id) continue;
+  DBSA_ASSIGN_OR_RETURN(const std::vector<StoredPool> pools, target.pools());
+  for (const StoredPool& file : pools) {
+    if (file.id == pool.id) continue;
     if (!file.pool.ok()) {
       terminal.warning(file.pool.error().message);
       continue;
@@ -96,12 +84,12 @@ std::set<KvKey> own_keys(const StoreTarget& target, const Pool& pool, Terminal& 
 
 }  // namespace
 
-Result<std::string> find_pool_file(const StoreTarget& target, const std::string& id) {
-  DBSA_ASSIGN_OR_RETURN(const std::vector<std::string> paths, pool_manifests(target.path()));
-  std::vector<std::string> found;
-  for (const std::string& path : paths)
-    if (pool_id_of(path).starts_with(id)) found.push_back(path);
-  if (found.size() == 1) return found.front();
+Result<StoredPool> find_stored_pool(const StoreTarget& target, const std::string& id) {
+  DBSA_ASSIGN_OR_RETURN(const std::vector<StoredPool> pools, target.pools());
+  std::vector<StoredPool> found;
+  for (const StoredPool& one : pools)
+    if (one.id.starts_with(id)) found.push_back(one);
+  if (found.size() == 1) return std::move(found.front());
   const std::string beginning = " that begins with " + in_quotes(id);
   const auto count = static_cast<int64_t>(found.size());
   if (found.empty())
@@ -118,8 +106,8 @@ Result<std::string> find_pool_file(const StoreTarget& target, const std::string&
 }
 
 Result<Pool> find_pool(const StoreTarget& target, const std::string& id) {
-  DBSA_ASSIGN_OR_RETURN(const std::string path, find_pool_file(target, id));
-  return read_pool_manifest(path);
+  DBSA_ASSIGN_OR_RETURN(StoredPool stored, find_stored_pool(target, id));
+  return std::move(stored.pool);
 }
 
 std::vector<PoolEntry> entries_of_pool(const Pool& pool, const std::vector<KvEntry>& entries) {
@@ -136,10 +124,10 @@ std::vector<PoolEntry> entries_of_pool(const Pool& pool, const std::vector<KvEnt
 
 Result<int> list_pools(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
-  const std::vector<PoolFile> pools = read_pools(target.path());
+  DBSA_ASSIGN_OR_RETURN(const std::vector<StoredPool> pools, target.pools());
   if (line.has("json")) {
     ordered_json all = ordered_json::array();
-    for (const PoolFile& file : pools) all.push_back(pool_to_json(file, entries));
+    for (const StoredPool& file : pools) all.push_back(pool_to_json(file, entries));
     terminal.out(ordered_json{{"path", target.path()}, {"pools", std::move(all)}}.dump(
         1, ' ', false, ordered_json::error_handler_t::replace));
     return 0;
@@ -157,7 +145,7 @@ Result<int> list_pools(StoreTarget& target, const CommandLine& line, Terminal& t
                {"mask"},
                {"data"}});
   int64_t readable = 0;
-  for (const PoolFile& file : pools) {
+  for (const StoredPool& file : pools) {
     if (!file.pool.ok()) {
       terminal.warning(file.pool.error().message);
       continue;
@@ -165,10 +153,10 @@ Result<int> list_pools(StoreTarget& target, const CommandLine& line, Terminal& t
     ++readable;
     const Pool& pool = *file.pool;
     const PoolSize size = size_of(pool, entries);
-    table.add({pool_id_of(file.path), human_count(static_cast<int64_t>(pool.blocks.size())),
+    table.add({file.id, human_count(static_cast<int64_t>(pool.blocks.size())),
                human_count(size.stored), human_bytes(size.stored_bytes), human_count(size.tokens),
                human_count(static_cast<int64_t>(pool.demonstrations.size())),
-               human_count(static_cast<int64_t>(pool.labels.size())), written_at(file.path),
+               human_count(static_cast<int64_t>(pool.labels.size())), written_at(file),
                last_part(identity_text(pool, "block_grouper", "plugin")),
                last_part(identity_text(pool, "mask_pattern", "plugin")),
                visible_text(shown_path(identity_text(pool, "data", "demonstrations")))});
@@ -184,13 +172,13 @@ Result<int> list_pools(StoreTarget& target, const CommandLine& line, Terminal& t
 Result<int> remove_pool(StoreTarget& target, const CommandLine& line, Terminal& terminal) {
   const std::string id = line.text("POOL");
   if (id.empty()) return Error{ErrorCode::kConfig, "POOL is empty; give the id of a pool", ""};
-  DBSA_ASSIGN_OR_RETURN(const std::string path, find_pool_file(target, id));
+  DBSA_ASSIGN_OR_RETURN(const StoredPool stored, find_stored_pool(target, id));
   DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
-  const Result<Pool> pool = read_pool_manifest(path);
+  const Result<Pool>& pool = stored.pool;
   int64_t blocks = 0;
   uint64_t bytes = 0;
   if (pool.ok()) {
-    const std::set<KvKey> own = own_keys(target, *pool, terminal);
+    DBSA_ASSIGN_OR_RETURN(const std::set<KvKey> own, own_keys(target, *pool, terminal));
     for (const KvEntry& entry : entries)
       if (own.contains(entry.key)) {
         ++blocks;
@@ -198,18 +186,18 @@ Result<int> remove_pool(StoreTarget& target, const CommandLine& line, Terminal& 
       }
   }
   const bool dry = line.has("dry-run");
-  if (!dry && ::unlink(path.c_str()) != 0) return file_error(path, "remove", errno);
+  if (!dry) DBSA_RETURN_IF_ERROR(target.store().pool_drop(stored.id));
   if (line.has("json")) {
     terminal.out(ordered_json{
         {"dry_run", dry},
-        {"id", pool_id_of(path)},
-        {"path", path},
+        {"id", stored.id},
+        {"path", stored.location},
         {"blocks_without_a_pool", blocks},
         {"bytes_without_a_pool",
          bytes}}.dump(1));
     return 0;
   }
-  terminal.out((dry ? "would remove pool " : "removed pool ") + pool_id_of(path));
+  terminal.out((dry ? "would remove pool " : "removed pool ") + stored.id);
   if (!pool.ok())
     terminal.out(
         "it was damaged, so which blocks it used is not known; `dbsa-pipe store gc` drops "
@@ -217,7 +205,7 @@ Result<int> remove_pool(StoreTarget& target, const CommandLine& line, Terminal& 
   else if (blocks > 0)
     terminal.out(counted(blocks, "block") + ", " + human_bytes(bytes) + ", " +
                  (dry ? "would then be" : "are now") +
-                 " used by no pool of this folder; `dbsa-pipe store gc` drops them");
+                 " used by no pool of this store; `dbsa-pipe store gc` drops them");
   return 0;
 }
 

@@ -1,4 +1,4 @@
-// Pools beside a store: finding, listing and giving them up.
+// Pools of a store: finding, listing and giving them up.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -10,10 +10,10 @@
 
 namespace dbsa::cli {
 
-// The manifest of the pool whose id begins with `id`, or of the only one for "". kConfig where it
-// is none or several of them.
-Result<std::string> find_pool_file(const StoreTarget& target, const std::string& id);
-// The same pool, read.
+// The pool whose id begins with `id`, or the only one for "". kConfig where it is none or several of
+// them.
+Result<StoredPool> find_stored_pool(const StoreTarget& target, const std::string& id);
+// The same; one that cannot be read is an error.
 Result<Pool> find_pool(const StoreTarget& target, const std::string& id);
 
 // A block of a pool, and the store's entry of it where it is stored.

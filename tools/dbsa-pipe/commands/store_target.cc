@@ -8,7 +8,6 @@
 #include "config/path_kind.h"
 #include "config/schema_check.h"
 #include "host/resolve.h"
-#include "pipeline/pool/pool_manifest.h"
 #include "session.h"
 
 namespace dbsa::cli {
@@ -23,6 +22,13 @@ nlohmann::json default_config(const host::Manifest& manifest, nlohmann::json con
   return config;
 }
 
+// Whether its stores lie in a folder that a key names.
+bool keeps_a_folder(const host::Manifest& manifest) {
+  if (manifest.kind != DBSA_KIND_KV_STORE) return false;
+  const nlohmann::json keys = manifest.config_schema.value("properties", nlohmann::json::object());
+  return keys.contains("path") && keys.at("path").value("format", "") == "path";
+}
+
 Error no_store(const std::string& path, const std::string& what) {
   return Error{ErrorCode::kEnvironment,
                path + ": " + what +
@@ -34,23 +40,20 @@ Error no_store(const std::string& path, const std::string& what) {
 }  // namespace
 
 Status StoreTarget::open_folder(const std::string& path) {
-  // A store's own folder, so that nothing is read, or cleaned, where no store was.
-  DBSA_ASSIGN_OR_RETURN(const PathKind packs, path_kind(path + "/packs"));
-  if (packs != PathKind::kFolder) {
-    // A vote needs no blocks, so its pools may be all that a store holds.
-    const Result<std::vector<std::string>> pools = pool_manifests(path);
-    if (packs != PathKind::kNothing || !pools.ok() || pools->empty())
-      return no_store(path, "not a KV store: it has no folder packs");
-  }
   path_ = absolute_path(path);
   while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
-  DBSA_ASSIGN_OR_RETURN(const host::Manifest* manifest,
-                        registry_.find(DBSA_KIND_KV_STORE, "dbsa.kv_store.hdf5"));
-  DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin plugin, registry_.load(*manifest));
-  DBSA_ASSIGN_OR_RETURN(
-      store_,
-      host::KvStore::create(plugin, services_, default_config(*manifest, {{"path", path_}})));
-  return {};
+  for (const host::Manifest& manifest : registry_.manifests()) {
+    if (!keeps_a_folder(manifest)) continue;
+    DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin plugin, registry_.load(manifest));
+    DBSA_ASSIGN_OR_RETURN(
+        host::KvStore store,
+        host::KvStore::create(plugin, services_, default_config(manifest, {{"path", path_}})));
+    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, store.stats());
+    if (stats.location == nullptr) continue;  // nothing is made, or cleaned, where no store was
+    store_ = std::move(store);
+    return {};
+  }
+  return no_store(path, "not a KV store: it has neither blocks nor pools");
 }
 
 Status StoreTarget::open_pipeline(const std::string& path) {
@@ -130,26 +133,6 @@ Result<host::AttentionBackend> StoreTarget::open_backend(const dbsa_kv_format& f
   shape.types = &type;
   DBSA_RETURN_IF_ERROR(backend.configure(shape));
   return backend;
-}
-
-std::vector<PoolFile> read_pools(const std::string& store_path) {
-  std::vector<PoolFile> pools;
-  const Result<std::vector<std::string>> paths = pool_manifests(store_path);
-  if (!paths.ok()) return {{store_path + "/pools", paths.error()}};
-  for (const std::string& path : *paths) pools.push_back({path, read_pool_manifest(path)});
-  return pools;
-}
-
-Leftovers store_leftovers(const std::string& store_path) {
-  // Packs that are being filled are locked by their writers, too (plugins/kv_store/hdf5).
-  const auto is_temporary_pack = [](std::string_view name) { return name.starts_with("writing-"); };
-  Leftovers all = count_leftovers(store_path + "/packs", is_temporary_pack);
-  for (const char* folder : {"/pools", "/weights", "/calibrations"}) {
-    const Leftovers left = count_leftovers(store_path + folder);
-    all.files += left.files;
-    all.bytes += left.bytes;
-  }
-  return all;
 }
 
 std::string layout_name(uint32_t layout) {

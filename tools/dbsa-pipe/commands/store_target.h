@@ -9,13 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "config/atomic_file.h"
 #include "host/attention_backend.h"
 #include "host/host_services.h"
 #include "host/kv_store.h"
 #include "host/plugin_registry.h"
 #include "options.h"
-#include "pipeline/pool/pool.h"
+#include "pipeline/pool/stored_pool.h"
 #include "terminal/cancel.h"
 #include "terminal/terminal.h"
 
@@ -23,8 +22,8 @@ namespace dbsa::cli {
 
 class StoreTarget {
  public:
-  // A folder is opened by the hdf5 plugin; a file is a pipeline file, whose store is opened as it
-  // says. kEnvironment where there is no store.
+  // A folder is opened by the plugin that keeps stores in folders and finds one there; a file is a
+  // pipeline file, whose store is opened as it says. kEnvironment where there is no store.
   static Result<std::unique_ptr<StoreTarget>> open(const CommandLine& line, Terminal& terminal);
 
   const std::string& path() const { return path_; }
@@ -34,6 +33,8 @@ class StoreTarget {
   bool cancelled() const { return services_.cancelled(); }
   // All blocks, oldest first.
   Result<std::vector<KvEntry>> entries() const;
+  // All pools by id, each read. One that cannot be listed is an error.
+  Result<std::vector<StoredPool>> pools() const { return stored_pools(*store_); }
   // The backend that reads blocks of this shape: the pipeline's, or cpu.
   Result<host::AttentionBackend> open_backend(const dbsa_kv_format& format);
 
@@ -51,16 +52,6 @@ class StoreTarget {
   nlohmann::json backend_config_;
   std::optional<host::KvStore> store_;
 };
-
-// A pool manifest beside a store, or why it cannot be read.
-struct PoolFile {
-  std::string path;
-  Result<Pool> pool;
-};
-std::vector<PoolFile> read_pools(const std::string& store_path);
-
-// What killed processes have left in the folders of a store.
-Leftovers store_leftovers(const std::string& store_path);
 
 // "token_major", "cpu_panels", or the number
 std::string layout_name(uint32_t layout);

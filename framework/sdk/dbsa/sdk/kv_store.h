@@ -54,6 +54,15 @@ struct KvFault {
   std::string message;
 };
 
+// A document of the host's, and the blocks that it needs. See dbsa_kv_pool.
+struct KvPool {
+  std::string id;
+  std::vector<uint8_t> document;
+  std::vector<KvKey> keys;
+  int64_t changed_unix_s = 0;
+  std::string location;
+};
+
 class KvStore {
  public:
   using Kind = KvStore;
@@ -82,15 +91,61 @@ class KvStore {
   virtual Status discard(const KvKey& key) = 0;
   virtual Status list(const std::function<bool(const KvEntry&)>& entry) = 0;  // false: stop
   virtual Status check(const std::function<void(const KvFault&)>& fault) = 0;
-  // roots is called once, when no other instance can publish any more.
-  using Roots = std::function<Result<std::vector<KvKey>>()>;
-  virtual Result<uint64_t> collect(const Roots& roots, uint64_t max_bytes) = 0;
+  // Returns the bytes freed. Pools are read when no other instance can publish any more; where one
+  // cannot be read, nothing is dropped. `dropped` is told each block; with dry_run nothing changes.
+  using Dropped = std::function<void(const KvEntry&)>;
+  virtual Result<uint64_t> collect(uint64_t max_bytes, bool dry_run, const Dropped& dropped) = 0;
   virtual Result<uint64_t> compact() = 0;
   virtual Result<dbsa_kv_stats> stats() = 0;
+  // A crash leaves the old pool or the new one; durable when it returns.
+  virtual Status pool_put(const KvPool& pool) = 0;
+  virtual Result<KvPool> pool_get(const std::string& id) = 0;  // kNotFound, kCorrupt
+  // All of them, without document and keys.
+  virtual Result<std::vector<KvPool>> pool_list() = 0;
+  virtual Status pool_drop(const std::string& id) = 0;  // kNotFound
 };
 
 namespace sdk {
 inline KvStore* store(void* instance) { return static_cast<KvStore*>(instance); }
+
+inline dbsa_kv_entry to_abi(const KvEntry& entry) {
+  dbsa_kv_entry out = {};
+  out.struct_size = sizeof out;
+  std::memcpy(out.key, entry.key.bytes.data(), sizeof out.key);
+  out.format = &entry.format;
+  out.stored_bytes = entry.stored_bytes;
+  out.created_unix_s = entry.created_unix_s;
+  out.location = entry.location.c_str();
+  return out;
+}
+
+inline dbsa_kv_pool to_abi(const KvPool& pool) {
+  static_assert(sizeof(KvKey) == DBSA_KV_KEY_BYTES);
+  dbsa_kv_pool out = {};
+  out.struct_size = sizeof out;
+  out.id = pool.id.c_str();
+  out.document = pool.document.data();
+  out.document_bytes = pool.document.size();
+  out.keys = reinterpret_cast<const uint8_t*>(pool.keys.data());
+  out.key_count = pool.keys.size();
+  out.changed_unix_s = pool.changed_unix_s;
+  out.location = pool.location.c_str();
+  return out;
+}
+
+// A pool of at least DBSA_KV_POOL_LEAST bytes.
+inline KvPool from_abi(const dbsa_kv_pool& pool) {
+  KvPool out;
+  out.id = pool.id != nullptr ? pool.id : "";
+  if (pool.document_bytes > 0)
+    out.document.assign(pool.document, pool.document + pool.document_bytes);
+  out.keys.reserve(pool.key_count);
+  for (uint64_t k = 0; k < pool.key_count; ++k)
+    out.keys.push_back(KvKey::from(pool.keys + k * DBSA_KV_KEY_BYTES));
+  out.changed_unix_s = pool.changed_unix_s;
+  out.location = pool.location != nullptr ? pool.location : "";
+  return out;
+}
 }  // namespace sdk
 
 inline const KvStore::Vtable KvStore::kVtable = {
@@ -135,13 +190,7 @@ inline const KvStore::Vtable KvStore::kVtable = {
     [](void* instance, const dbsa_kv_entry_sink* sink, dbsa_error* error) noexcept {
       return sdk::guard(error, [&] {
         return sdk::store(instance)->list([&](const KvEntry& entry) {
-          dbsa_kv_entry out = {};
-          out.struct_size = sizeof out;
-          std::memcpy(out.key, entry.key.bytes.data(), sizeof out.key);
-          out.format = &entry.format;
-          out.stored_bytes = entry.stored_bytes;
-          out.created_unix_s = entry.created_unix_s;
-          out.location = entry.location.c_str();
+          const dbsa_kv_entry out = sdk::to_abi(entry);
           return sink->entry(sink->context, &out) == DBSA_OK;
         });
       });
@@ -154,21 +203,15 @@ inline const KvStore::Vtable KvStore::kVtable = {
         });
       });
     },
-    [](void* instance, const dbsa_kv_root_source* roots, uint64_t max_bytes, uint64_t* freed_bytes,
-       dbsa_error* error) noexcept {
+    [](void* instance, uint64_t max_bytes, int32_t dry_run, const dbsa_kv_entry_sink* dropped,
+       uint64_t* freed_bytes, dbsa_error* error) noexcept {
       return sdk::guard(error, [&]() -> Status {
-        const auto fetch = [&]() -> Result<std::vector<KvKey>> {
-          const uint8_t* bytes = nullptr;
-          int64_t count = 0;
-          if (const int32_t code = roots->fetch(roots->context, &bytes, &count); code != DBSA_OK)
-            return Error{static_cast<ErrorCode>(code), "the roots are not known", ""};
-          std::vector<KvKey> keys;
-          keys.reserve(static_cast<size_t>(count));
-          for (int64_t k = 0; k < count; ++k)
-            keys.push_back(KvKey::from(bytes + k * DBSA_KV_KEY_BYTES));
-          return keys;
+        const auto tell = [&](const KvEntry& entry) {
+          const dbsa_kv_entry out = sdk::to_abi(entry);
+          dropped->entry(dropped->context, &out);
         };
-        DBSA_ASSIGN_OR_RETURN(*freed_bytes, sdk::store(instance)->collect(fetch, max_bytes));
+        DBSA_ASSIGN_OR_RETURN(*freed_bytes,
+                              sdk::store(instance)->collect(max_bytes, dry_run != 0, tell));
         return {};
       });
     },
@@ -184,6 +227,31 @@ inline const KvStore::Vtable KvStore::kVtable = {
         sdk::write_struct(own, stats);
         return {};
       });
+    },
+    [](void* instance, const dbsa_kv_pool* pool, dbsa_error* error) noexcept {
+      return sdk::guard(error,
+                        [&] { return sdk::store(instance)->pool_put(sdk::from_abi(*pool)); });
+    },
+    [](void* instance, const char* id, const dbsa_kv_pool_sink* sink, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&]() -> Status {
+        DBSA_ASSIGN_OR_RETURN(const KvPool pool, sdk::store(instance)->pool_get(id));
+        const dbsa_kv_pool out = sdk::to_abi(pool);
+        sink->pool(sink->context, &out);
+        return {};
+      });
+    },
+    [](void* instance, const dbsa_kv_pool_sink* sink, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&]() -> Status {
+        DBSA_ASSIGN_OR_RETURN(const std::vector<KvPool> pools, sdk::store(instance)->pool_list());
+        for (const KvPool& pool : pools) {
+          const dbsa_kv_pool out = sdk::to_abi(pool);
+          if (sink->pool(sink->context, &out) != DBSA_OK) break;
+        }
+        return {};
+      });
+    },
+    [](void* instance, const char* id, dbsa_error* error) noexcept {
+      return sdk::guard(error, [&] { return sdk::store(instance)->pool_drop(id); });
     },
     [](void*, void* lease, uint32_t plane) noexcept {
       sdk::guard(nullptr, [&]() -> Status {
