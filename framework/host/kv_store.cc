@@ -135,9 +135,9 @@ class KvStore::EntrySink {
       fault_ = no_format(source->format);
       return DBSA_ERROR_PLUGIN;
     }
-    stopped_ = !entry_({KvKey::from(source->key), *format, source->stored_bytes,
-                        source->created_unix_s,
-                        source->location != nullptr ? source->location : ""});
+    stopped_ =
+        !entry_({KvKey::from(source->key), *format, source->stored_bytes, source->created_unix_s,
+                 source->location != nullptr ? source->location : ""});
     return stopped_ ? DBSA_ERROR_CANCELLED : DBSA_OK;
   }
 
@@ -181,8 +181,8 @@ Result<uint64_t> KvStore::collect(uint64_t max_bytes, bool dry_run,
   };
   const EntrySink sink(tell);
   uint64_t freed = 0;
-  DBSA_RETURN_IF_ERROR(instance_->call("collect", vtable_->collect, max_bytes, dry_run ? 1 : 0,
-                                       sink.abi(), &freed));
+  DBSA_RETURN_IF_ERROR(
+      instance_->call("collect", vtable_->collect, max_bytes, dry_run ? 1 : 0, sink.abi(), &freed));
   if (!sink.fault().empty()) return instance_->broken("collect", "told of " + sink.fault());
   return freed;
 }
@@ -248,8 +248,7 @@ Result<KvPool> KvStore::pool_get(const std::string& id) const {
   if (received.fault.empty()) DBSA_RETURN_IF_ERROR(status);
   if (received.fault.empty() && received.pools.size() != 1)
     received.fault = std::to_string(received.pools.size()) + " pools, expected one";
-  if (!received.fault.empty())
-    return instance_->broken("pool_get", "returned " + received.fault);
+  if (!received.fault.empty()) return instance_->broken("pool_get", "returned " + received.fault);
   return std::move(received.pools.front());
 }
 
@@ -257,8 +256,7 @@ Result<std::vector<KvPool>> KvStore::pool_list() const {
   ReceivedPools received;
   const dbsa_kv_pool_sink sink = received.sink();
   const Status status = instance_->call("pool_list", vtable_->pool_list, &sink);
-  if (!received.fault.empty())
-    return instance_->broken("pool_list", "returned " + received.fault);
+  if (!received.fault.empty()) return instance_->broken("pool_list", "returned " + received.fault);
   DBSA_RETURN_IF_ERROR(status);
   std::ranges::sort(received.pools, {}, &KvPool::id);
   return std::move(received.pools);

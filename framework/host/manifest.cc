@@ -49,7 +49,7 @@ void check_store_path(const json& key, const std::string& pointer, Faults& fault
                  "must be " + in_quotes(wanted) + ", got " +
                      (got.empty() ? "nothing" : in_quotes(got)) +
                      ": the framework reads the key path of every kv_store as the folder in which "
-                     "pools lie; choose another name if it means something else");
+                     "packed weights lie; choose another name if it means something else");
   };
   check("type", "string");
   check("format", "path");

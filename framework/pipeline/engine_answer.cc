@@ -99,6 +99,11 @@ double Engine::Impl::temperature() const {
   return calibration ? calibration->temperature : settings.decoding.temperature;
 }
 
+// Whether probabilities are those of the scores as they are, so that the walk's two labels do.
+bool Engine::Impl::probabilities_change() const {
+  return temperature() != 1 || (calibration && calibration->curve);
+}
+
 // What the scorer subtracts. before: tokens of the pass ahead of the query, which every reference
 // follows, too.
 Result<std::vector<double>> Engine::Impl::prior_of(const QueryRequest& request, QueryPass& pass,
@@ -124,7 +129,8 @@ Result<std::vector<double>> Engine::Impl::prior_of(const QueryRequest& request, 
 std::vector<double> Engine::Impl::answer_from(std::span<const double> scores,
                                               Answer& answer) const {
   std::vector<double> made = log_softmax(scores, temperature());
-  const std::vector<size_t> best = best_two(made);
+  const std::vector<size_t> best = best_two(made);  // the curve may make them equal
+  if (calibration && calibration->curve) apply_confidence_curve(*calibration->curve, made);
   answer.label = {pool.labels[best[0]].text, made[best[0]]};
   if (best.size() > 1) answer.runner_up = AnswerLabel{pool.labels[best[1]].text, made[best[1]]};
   return made;
@@ -161,8 +167,8 @@ Status Engine::Impl::decode(const QueryRequest& request, QueryPass& pass,
                             std::span<const int32_t> query, Answer& answer, AnswerExtras extras) {
   if (tree) return decode_labels(request, pass, query, answer, extras);
   if (!trie) return decode_freely(pass, query, answer, extras.notes);
-  // A temperature needs all labels.
-  if (extras.evidence != nullptr || temperature() != 1)
+  // A temperature and a curve need all labels.
+  if (extras.evidence != nullptr || probabilities_change())
     return decode_whole_trie(pass, query, answer, extras);
   return decode_trie(pass, query, answer, extras.notes);
 }
@@ -183,7 +189,7 @@ Status Engine::Impl::decode_whole_trie(QueryPass& pass, std::span<const int32_t>
   scores = answer_from(scores, answer);
   if (extras.notes == nullptr) return {};
   for (size_t i = 0; i < scores.size(); ++i)
-    labels[i].log_probability = labels[i].at_most = scores[i];  // the temperature's
+    labels[i].log_probability = labels[i].at_most = scores[i];  // the calibrated one
   extras.notes->labels = std::move(labels);
   return {};
 }

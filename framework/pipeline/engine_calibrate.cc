@@ -98,11 +98,13 @@ Status Engine::Impl::calibrate(std::span<const Example> held_out, const EncodeOb
       return std::move(stored).error();
   }
   DBSA_ASSIGN_OR_RETURN(const std::vector<HeldOut> answered, answer_held_out(held_out, observer));
-  const TemperatureRule rule = {settings.decoding.fit_temperature, settings.decoding.temperature};
+  const CalibrationRule rule = {settings.decoding.fit_temperature, settings.decoding.temperature,
+                                settings.decoding.fit_confidence};
   const bool batch = settings.decoding.scorer == LabelScorer::kBatch;
   Calibration made = make_calibration(batch ? &*scoring : nullptr, rule, answered);
   made.held_out = static_cast<int64_t>(held_out.size());
-  if (rule.fit && (made.temperature == kLeastTemperature || made.temperature == kMostTemperature))
+  if (rule.fit_temperature &&
+      (made.temperature == kLeastTemperature || made.temperature == kMostTemperature))
     services.log(
         host::LogLevel::kWarning,
         std::string("decoding.fit_temperature: the temperature is ") +
@@ -134,7 +136,9 @@ Status Engine::Impl::adopt_calibration() {
     return {};
   }
   if (stored.error().code != ErrorCode::kNotFound) return std::move(stored).error();
-  const std::string key = settings.decoding.fit_temperature ? "fit_temperature" : "scorer";
+  const std::string key = settings.decoding.fit_temperature  ? "fit_temperature"
+                          : settings.decoding.fit_confidence ? "fit_confidence"
+                                                             : "scorer";
   return Error{ErrorCode::kConfig,
                "decoding." + key +
                    ": this pool's held-out demonstrations were not answered with "

@@ -181,6 +181,7 @@ struct Engine::Impl {
                      AnswerExtras extras);
   int64_t batch_size() const;
   double temperature() const;
+  bool probabilities_change() const;
   nlohmann::json calibration_identity() const;
   Result<std::vector<HeldOut>> answer_held_out(std::span<const Example> held_out,
                                                const EncodeObserver& observer);

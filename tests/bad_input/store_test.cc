@@ -160,8 +160,8 @@ TEST_F(OddStore, TheFolderOfPacks) {
     replace("packs", kind);
     for (const char* command : {"list", "verify", "compact", "gc"}) {
       EXPECT_EQ(say_store(command),
-                "exit 4\nerror: $W/store: not a KV store: it has no folder packs; expected the "
-                "folder of a KV store (kv_store.path) or a pipeline file\n")
+                "exit 4\nerror: dbsa.kv_store.hdf5: $W/store/packs: cannot be read: Not a "
+                "directory\n")
           << kind << " " << command;
       const ProcessResult result = cli({"store", command, path("pipeline.toml")});
       EXPECT_EQ(result.exit_code, 4) << kind << " " << command;

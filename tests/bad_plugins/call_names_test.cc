@@ -97,11 +97,10 @@ TEST_F(CallNames, OfAStore) {
     EXPECT_TRUE(store.pool_list().ok());
     EXPECT_TRUE(store.pool_drop("a").ok());
   }
-  EXPECT_THAT(called_,
-              UnorderedElementsAre("create", "contains", "get", "fetch_plane", "verify_plane",
-                                   "put", "release", "publish", "discard", "list", "check",
-                                   "collect", "compact", "stats", "pool_put", "pool_get",
-                                   "pool_list", "pool_drop", "destroy"));
+  EXPECT_THAT(called_, UnorderedElementsAre(
+                           "create", "contains", "get", "fetch_plane", "verify_plane", "put",
+                           "release", "publish", "discard", "list", "check", "collect", "compact",
+                           "stats", "pool_put", "pool_get", "pool_list", "pool_drop", "destroy"));
 }
 
 TEST_F(CallNames, OfABackend) {

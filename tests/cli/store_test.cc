@@ -88,8 +88,8 @@ TEST_F(StoreCommandTest, WhatIsNoStoreIsNamed) {
   ProcessResult result = cli({"store", "list", path("model")});
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_EQ(result.error, "error: " + path("model") +
-                              ": not a KV store: it has no folder packs; expected the folder of a "
-                              "KV store (kv_store.path) or a pipeline file\n");
+                              ": not a KV store: it has neither blocks nor pools; expected the "
+                              "folder of a KV store (kv_store.path) or a pipeline file\n");
   result = cli({"store", "gc", path("absent")});
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_EQ(result.error, "error: " + path("absent") +
@@ -282,7 +282,8 @@ TEST_F(StoreCommandTest, GcStopsAtAPoolItCannotRead) {
   std::filesystem::resize_file(*pool_files().begin(), 30);
   const ProcessResult result = cli({"store", "gc", path("store")});
   EXPECT_EQ(result.exit_code, 4);
-  EXPECT_THAT(result.error, HasSubstr(*pool_files().begin() + ": not a sound pool: its checksum does not match"));
+  EXPECT_THAT(result.error, HasSubstr(*pool_files().begin() +
+                                      ": not a sound pool: it does not begin with DBSAKEYS"));
   EXPECT_EQ(keys().size(), before);
 }
 

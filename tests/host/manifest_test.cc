@@ -179,7 +179,8 @@ TEST(Manifest, KeysThatTheFrameworkReadsHaveItsType) {
   };
   EXPECT_EQ(said("kv_store", "[config.path]\ntype = \"string\"\n"),
             "p/x.plugin.toml:8:9: config.path.format: must be \"path\", got nothing: the framework "
-            "reads the key path of every kv_store as the folder in which packed weights lie; choose another "
+            "reads the key path of every kv_store as the folder in which packed weights lie; "
+            "choose another "
             "name if it means something else");
   EXPECT_NE(said("kv_store", "[config.path]\ntype = \"boolean\"\n")
                 .find("\np/x.plugin.toml:9:1: config.path.type: must be \"string\", got "

@@ -172,6 +172,42 @@ TEST_F(CalibrationTest, AFittedTemperatureIsTheOneThatAnswersHave) {
   }
 }
 
+// The likeliest label's odds by the curve, the others' shares as they were; no label changes.
+TEST_F(CalibrationTest, AFittedCurveChangesTheLikeliestLabelsOdds) {
+  for (const std::string method : {"likelihood", "trie"}) {
+    auto plain = open(held(method));
+    ASSERT_TRUE(plain->engine().encode(false, {}).ok());
+    auto harness = open(held(method, {{"decoding.fit_confidence", "true"}}));
+    const auto report = harness->engine().encode(false, {});
+    ASSERT_TRUE(report.ok()) << report.error().message;
+    ASSERT_TRUE(report->calibration.has_value());
+    EXPECT_EQ(report->calibration->temperature, 1);
+    ASSERT_TRUE(report->calibration->curve.has_value());
+    const ConfidenceCurve curve = *report->calibration->curve;
+    int changed = 0;
+    for (const std::string text : {"something about topic 1", "question b", "topic 3"}) {
+      const auto before = plain->engine().answer(text), after = harness->engine().answer(text);
+      ASSERT_TRUE(before.ok() && after.ok());
+      EXPECT_EQ(after->label.text, before->label.text);
+      EXPECT_EQ(after->runner_up->text, before->runner_up->text);
+      const double p = std::exp(before->label.log_probability);
+      const double second = std::exp(before->runner_up->log_probability);
+      const double odds =
+          std::max(std::exp(curve.slope * std::log(p / (1 - p)) + curve.offset), second / (1 - p));
+      EXPECT_NEAR(std::exp(after->label.log_probability), odds / (1 + odds), 1e-5) << method;
+      EXPECT_NEAR(std::exp(after->runner_up->log_probability), second / (1 - p) / (1 + odds), 1e-5)
+          << method;
+      changed += std::abs(after->label.log_probability - before->label.log_probability) > 1e-3;
+    }
+    EXPECT_GT(changed, 0) << "the test shows nothing";
+    // Found again by `query`, which has no data.
+    auto again = open(held(method, {{"decoding.fit_confidence", "true"}}));
+    ASSERT_TRUE(again->engine().open_pool().ok());
+    EXPECT_EQ(again->engine().calibration()->curve, report->calibration->curve);
+    EXPECT_EQ(ask(again->engine()), ask(harness->engine()));
+  }
+}
+
 // All of the labels' probabilities to the power of 1 / T, which sum to one.
 TEST_F(CalibrationTest, ATemperatureOfATrieIsOfTheLabelsProbabilities) {
   const auto oracle = reference::OracleModel::load(workspace_.path("model"));
@@ -283,7 +319,7 @@ TEST_F(CalibrationTest, ADamagedOneIsMadeAgainAndNotAnsweredFrom) {
   const EngineHarness::Overrides settings = fitted("likelihood");
   const Calibration made = calibration_of(settings);
   const std::filesystem::path file = files().at(0);
-  workspace_.write("store/calibrations/" + file.filename().string(), "{\"calibration\": 1}");
+  workspace_.write("store/calibrations/" + file.filename().string(), "{\"calibration\": 2}");
   const Status refused = open(settings)->engine().open_pool();
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kCorrupt);
@@ -342,7 +378,8 @@ TEST_F(CalibrationTest, AnAnswerBelowTheThresholdIsWithheld) {
 }
 
 TEST(CalibrationText, SaysAllOfIt) {
-  const Calibration made = {1.2345678901234567, {-0.1, -2.5}, 7, 6, 0.25, 1.0 / 3};
+  const Calibration made = {
+      1.2345678901234567, ConfidenceCurve{0.7, -0.1}, {-0.1, -2.5}, 7, 6, 0.25, 1.0 / 3};
   const std::string identity(32, 'a');
   const auto read = parse_calibration(calibration_text(made, identity), "f", identity, 2);
   ASSERT_TRUE(read.ok()) << read.error().message;
@@ -350,7 +387,7 @@ TEST(CalibrationText, SaysAllOfIt) {
 }
 
 TEST(CalibrationText, IsRefusedWhereItIsNotSound) {
-  const Calibration made = {1.5, {-0.1, -2.5}, 7, 6, 0.25, 0.1};
+  const Calibration made = {1.5, ConfidenceCurve{0.7, -0.1}, {-0.1, -2.5}, 7, 6, 0.25, 0.1};
   const std::string identity(32, 'a');
   const auto changed = [&](const char* key, const nlohmann::json& value) {
     nlohmann::json text = nlohmann::json::parse(calibration_text(made, identity));
@@ -362,10 +399,12 @@ TEST(CalibrationText, IsRefusedWhereItIsNotSound) {
     return "f: not a sound calibration: " + what +
            "; remove the file and run `dbsa-pipe encode` again (stored blocks are reused)";
   };
-  EXPECT_EQ(changed("calibration", 2), message("it is of another version"));
+  EXPECT_EQ(changed("calibration", 1), message("it is of another version"));
   EXPECT_EQ(changed("identity", "b"), message("it is that of another pool or other settings"));
   EXPECT_EQ(changed("temperature", 0), message("its temperature is out of range"));
   EXPECT_EQ(changed("temperature", "1"), message("a field is missing or not of its type"));
+  EXPECT_EQ(changed("curve", {{"slope", -1}, {"offset", 0}}), message("its curve is none"));
+  EXPECT_EQ(changed("curve", {{"slope", 1}}), message("a field is missing or not of its type"));
   EXPECT_EQ(changed("log_prior", {-1.0}), message("it has 1 labels, expected 2"));
   EXPECT_EQ(changed("log_prior", {-1.0, 0.5}), message("a label's mean probability is above 1"));
   EXPECT_EQ(changed("answered", 8), message("its counts do not agree"));

@@ -229,6 +229,13 @@ TEST_F(ScorerTest, WhatDoesNotGoTogetherIsRefusedByName) {
       {"[decoding]\nfit_temperature = true\ntemperature = 2.0\n",
        ":24:1: decoding.fit_temperature: decoding.temperature = 2.0 is given, too; leave one of "
        "them out"},
+      {"[decoding]\nfit_confidence = true\n",
+       ":24:1: decoding.fit_confidence: is fitted on held-out demonstrations, and none are held "
+       "out; write e.g. data.held_out = 100"},
+      {"[decoding]\nmethod = \"vote\"\nfit_confidence = true\n",
+       ":25:1: decoding.fit_confidence: method = \"vote\" has no probabilities of all labels; "
+       "write "
+       "method = \"trie\" or \"likelihood\", or leave fit_confidence out"},
       {"[decoding]\nmethod = \"free\"\nabstain_below = 0.5\n",
        ":25:1: decoding.abstain_below: with method = \"free\" the probability is that of one "
        "wording of an answer among all texts; write another method, or leave abstain_below out"},

@@ -161,6 +161,7 @@ const std::map<std::string, KeyRow>& framework_keys() {
       {"decoding.content_free", {json::array({"x"}), kAnswers}},
       {"decoding.temperature", {2.0, kAnswers}},
       {"decoding.fit_temperature", {true, kAnswers, {{"data", {{"held_out", 5}}}}}},
+      {"decoding.fit_confidence", {true, kAnswers, {{"data", {{"held_out", 5}}}}}},
       {"decoding.abstain_below", {0.5, kAnswers}},
       {"output.directory", {"elsewhere", kNothing}},
   };

@@ -37,8 +37,7 @@ TEST(StoredPool, IsWhatWasPutWithTheKeysOfItsBlocks) {
   EXPECT_EQ(encode_pool_manifest(*kept->pool), encode_pool_manifest(pool));
   EXPECT_EQ(kept->location, workspace.path("store/pools/" + pool.id + ".pool"));
   EXPECT_EQ(pool_location(*store, pool.id), kept->location);
-  EXPECT_EQ(store->pool_get(pool.id)->keys,
-            (std::vector{pool.blocks[0].key, pool.blocks[1].key}));
+  EXPECT_EQ(store->pool_get(pool.id)->keys, (std::vector{pool.blocks[0].key, pool.blocks[1].key}));
 }
 
 TEST(StoredPool, AnAbsentOneIsNotFound) {

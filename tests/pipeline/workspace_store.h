@@ -23,11 +23,9 @@ class WorkspaceStore {
       : registry_(host::PluginRegistry::discover(std::vector<std::string>{DBSA_PLUGIN_DIR})) {
     const auto manifest = registry_.find(DBSA_KIND_KV_STORE, "hdf5");
     const auto plugin = registry_.load(**manifest);
-    auto store = host::KvStore::create(*plugin, services_,
-                                       {{"path", folder},
-                                        {"max_bytes", 0},
-                                        {"pack_bytes", 1 << 28},
-                                        {"publish_interval_s", 10}});
+    auto store = host::KvStore::create(
+        *plugin, services_,
+        {{"path", folder}, {"max_bytes", 0}, {"pack_bytes", 1 << 28}, {"publish_interval_s", 10}});
     if (!store.ok()) throw std::runtime_error(store.error().message);
     store_ = std::move(store).value();
   }

@@ -218,7 +218,8 @@ TEST_P(StoreConformance, ADryRunTellsWhatWouldGoAndDropsNothing) {
     EXPECT_EQ(store->stats().blocks, 2u);
     blocks.erase(std::remove_if(blocks.begin(), blocks.end(),
                                 [&](const TestBlock& b) {
-                                  return std::find(roots.begin(), roots.end(), b.key) == roots.end();
+                                  return std::find(roots.begin(), roots.end(), b.key) ==
+                                         roots.end();
                                 }),
                  blocks.end());
   }

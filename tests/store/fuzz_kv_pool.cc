@@ -18,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   const auto pool = dbsa::kv_pack::read_pool(bytes);
   // What is taken is what would be written.
-  if (pool.ok() && pool->keys_known && dbsa::kv_pack::write_pool(pool->document, pool->keys) != bytes)
+  if (pool.ok() && pool->keys_known &&
+      dbsa::kv_pack::write_pool(pool->document, pool->keys) != bytes)
     std::abort();
   return 0;
 }

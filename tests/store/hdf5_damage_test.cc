@@ -6,7 +6,6 @@
 namespace dbsa::store_test {
 namespace {
 
-
 // In place: to rewrite a whole file costs a disk's answer on some file systems.
 void write_byte(const std::filesystem::path& path, uint64_t at, uint8_t value) {
   std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);

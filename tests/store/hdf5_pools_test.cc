@@ -92,7 +92,7 @@ TEST_F(Hdf5Pools, ADamagedOneStopsCollection) {
   EXPECT_FALSE(store->contains(block.key));
 }
 
-// Interface 0.1 wrote documents alone. They are read, and written again with their keys; until then
+// Interface 0.1 wrote only documents. They are read, and written again with their keys; until then
 // nothing is dropped.
 TEST_F(Hdf5Pools, AFileOfAnEarlierVersionIsReadAndStopsCollection) {
   const std::string text = "DBSAPOOL and what the host wrote";
@@ -134,7 +134,8 @@ TEST_F(Hdf5Pools, StoresThatShareTheirPacksByALinkShareTheirPools) {
   ASSERT_EQ(other->pool_put({"second", {}, {blocks[1].key}, 0, ""}).message, "");
   EXPECT_TRUE(fs::exists(file("second")));
   uint64_t freed = 0;
-  EXPECT_EQ(other->collect_unneeded(0, &freed).code, DBSA_ERROR_ENVIRONMENT) << "the first one writes";
+  EXPECT_EQ(other->collect_unneeded(0, &freed).code, DBSA_ERROR_ENVIRONMENT)
+      << "the first one writes";
   ASSERT_EQ(store->collect_unneeded(0, &freed).message, "");
   EXPECT_TRUE(store->holds(blocks[0]));
   EXPECT_TRUE(store->holds(blocks[1]));
@@ -147,8 +148,7 @@ TEST_F(Hdf5Pools, AnUnwritableFolderIsReported) {
   std::ofstream(root() / "pools") << "a file where the folder should be";
   const Outcome outcome = store->pool_put({"a", {}, {}, 0, ""});
   EXPECT_EQ(outcome.code, DBSA_ERROR_ENVIRONMENT);
-  EXPECT_EQ(outcome.message, (root() / "pools" / "a.pool").string() +
-                                 ": cannot be read: Not a directory");
+  EXPECT_EQ(outcome.message, root().string() + ": making the folder failed: Not a directory");
 }
 
 }  // namespace

@@ -278,10 +278,12 @@ class Store {
     return faults;
   }
 
-  // With a pool "roots" of these blocks; without it for none. Keys of what was dropped are appended.
+  // With a pool "roots" of these blocks; without it for none. Keys of what was dropped are
+  // appended.
   Outcome collect(const std::vector<KvKey>& roots, uint64_t max_bytes, uint64_t* freed,
                   bool dry_run = false, std::vector<KvKey>* dropped = nullptr) {
-    const Outcome kept = roots.empty() ? pool_drop("roots") : pool_put({"roots", {1}, roots, 0, ""});
+    const Outcome kept =
+        roots.empty() ? pool_drop("roots") : pool_put({"roots", {1}, roots, 0, ""});
     if (!kept.ok() && kept.code != DBSA_ERROR_NOT_FOUND) return kept;
     return collect_unneeded(max_bytes, freed, dry_run, dropped);
   }
@@ -303,15 +305,13 @@ class Store {
 
   Outcome pool_put(const KvPool& pool) {
     const dbsa_kv_pool out = sdk::to_abi(pool);
-    return call(
-        [&](dbsa_error* error) { return vtable_->pool_put(instance_, &out, error); });
+    return call([&](dbsa_error* error) { return vtable_->pool_put(instance_, &out, error); });
   }
   std::optional<KvPool> pool_get(const std::string& id, Outcome* outcome = nullptr) {
     std::vector<KvPool> pools;
     const dbsa_kv_pool_sink sink = pool_sink(pools);
-    const Outcome got = call([&](dbsa_error* error) {
-      return vtable_->pool_get(instance_, id.c_str(), &sink, error);
-    });
+    const Outcome got = call(
+        [&](dbsa_error* error) { return vtable_->pool_get(instance_, id.c_str(), &sink, error); });
     if (outcome != nullptr) *outcome = got;
     if (!got.ok()) return std::nullopt;
     EXPECT_EQ(pools.size(), 1u);

@@ -209,6 +209,19 @@ def cbor_decode(data, at=0):
 
 
 MANIFEST_MAGIC = b"DBSAPOOL"
+POOL_MAGIC = b"DBSAKEYS"  # of the hdf5 store's file around it (plugins/kv_store/hdf5/pool_file.h)
+
+
+def split_pool(data):
+    """The keys, 16 bytes each, and the document of a pool's file."""
+    keys, document = struct.unpack_from("<QQ", data, 8)
+    begin = 24 + 16 * keys
+    return bytes(data[24:begin]), bytes(data[begin:begin + document])
+
+
+def join_pool(keys, document):
+    body = POOL_MAGIC + struct.pack("<QQ", len(keys) // 16, len(document)) + keys + document
+    return body + struct.pack("<Q", xxh64(body))
 
 
 def manifest_of(data):
@@ -216,7 +229,7 @@ def manifest_of(data):
 
 
 def seal_manifest(body):
-    """A manifest file of the bytes after its magic."""
+    """A manifest of the bytes after its magic."""
     return MANIFEST_MAGIC + body + xxh128(MANIFEST_MAGIC + body)
 
 

@@ -196,12 +196,13 @@ def answers_depend_on(pool):
 
 def forge_manifest(base, name, folder, rng):
     part = f"pools/{base.only_file(name, 'pools').name}"
-    honest = (base.store(name) / part).read_bytes()
+    keys, honest = formats.split_pool((base.store(name) / part).read_bytes())
     body, what, may_change = honest[8:-16], "honest", False
     if rng:
         pool = formats.manifest_of(honest)
-        kind = rng.choices(["index", "other index", "part", "blind"], [12, 1, 5, 2])[0]
-        other = formats.manifest_of(base.only_file(rng.choice(base.names), "pools").read_bytes())["index"]
+        kind = rng.choices(["index", "other index", "part", "blind", "keys"], [12, 1, 5, 2, 2])[0]
+        other_file = base.only_file(rng.choice(base.names), "pools").read_bytes()
+        other = formats.manifest_of(formats.split_pool(other_file)[1])["index"]
         if kind == "index":
             pool["index"], what = forge_index(rng, pool["index"], other)
         elif kind == "other index":
@@ -211,13 +212,16 @@ def forge_manifest(base, name, folder, rng):
         body = formats.cbor_encode(pool)
         if kind == "blind":
             body, what = mutations.blind(rng, body, other)
+        if kind == "keys":
+            keys, what = mutations.blind(rng, keys, other)
         try:
             changed = formats.manifest_of(formats.MANIFEST_MAGIC + body)
             may_change = answers_depend_on(changed) != answers_depend_on(formats.manifest_of(honest))
         except (KeyError, TypeError, IndexError, ValueError, RecursionError, OverflowError, MemoryError):
             may_change = True
     order = ["query", "verify", "text", "list", "gc"] + ["run"] * (not rng or rng.random() < 0.3) + ["compact"]
-    return store_case(base, folder, name, part, formats.seal_manifest(body), order, what, may_change)
+    forged = formats.join_pool(keys, formats.seal_manifest(body))
+    return store_case(base, folder, name, part, forged, order, what, may_change)
 
 
 # ---- packed weights -----------------------------------------------------------------------------

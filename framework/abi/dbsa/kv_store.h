@@ -122,11 +122,11 @@ typedef struct dbsa_kv_store_vtable {
   int32_t (*compact)(void* instance, uint64_t* freed_bytes, dbsa_error* error);
   /* Sizes. [any] */
   int32_t (*stats)(void* instance, dbsa_kv_stats* stats, dbsa_error* error);
-  /* Keeps a pool, in place of one of the same id: a crash leaves the old one or the new one, durable
-   * when this returns. One that is there and says the same is left as it is. [run] */
+  /* Keeps a pool, instead of one of the same id: a crash leaves the old one or the new one,
+   * durable when this returns. One that is there and says the same is left as it is. [run] */
   int32_t (*pool_put)(void* instance, const dbsa_kv_pool* pool, dbsa_error* error);
-  /* Gives the pool of this id to the sink. DBSA_ERROR_NOT_FOUND when absent, DBSA_ERROR_CORRUPT when
-   * it is not what was put. [any] */
+  /* Gives the pool of this id to the sink. DBSA_ERROR_NOT_FOUND when absent, DBSA_ERROR_CORRUPT
+   * when it is not what was put. [any] */
   int32_t (*pool_get)(void* instance, const char* id, const dbsa_kv_pool_sink* sink,
                       dbsa_error* error);
   /* Lists all pools by id, the readable and the others: without document and keys. [any] */

@@ -15,14 +15,16 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr int kCalibrationVersion = 1;
+constexpr int kCalibrationVersion = 2;
 constexpr uint64_t kMaxCalibrationBytes = uint64_t{64} << 20;
 
-// Of answers at a temperature.
-double error_at(std::span<const ScoredAnswer> answers, double temperature) {
+// Of answers with this temperature and curve.
+double error_at(std::span<const ScoredAnswer> answers, double temperature,
+                const std::optional<ConfidenceCurve>& curve) {
   std::vector<Confidence> confidences;
   for (const ScoredAnswer& answer : answers) {
-    const std::vector<double> scores = log_softmax(answer.scores, temperature);
+    std::vector<double> scores = log_softmax(answer.scores, temperature);
+    if (curve) apply_confidence_curve(*curve, scores);
     confidences.push_back(
         {std::exp(*std::max_element(scores.begin(), scores.end())), answer.right});
   }
@@ -41,6 +43,8 @@ Error unsound(const std::string& name, const std::string& what) {
 Calibration read_fields(const json& value) {
   Calibration calibration;
   calibration.temperature = value.at("temperature").get<double>();
+  if (const json& curve = value.at("curve"); !curve.is_null())
+    calibration.curve = {curve.at("slope").get<double>(), curve.at("offset").get<double>()};
   calibration.log_prior = value.at("log_prior").get<std::vector<double>>();
   calibration.held_out = value.at("held_out").get<int64_t>();
   calibration.answered = value.at("answered").get<int64_t>();
@@ -54,6 +58,10 @@ std::string fault_of(const Calibration& calibration, size_t labels) {
   if (!(calibration.temperature >= kLeastTemperature &&
         calibration.temperature <= kMostTemperature))
     return "its temperature is out of range";
+  if (calibration.curve &&
+      !(calibration.curve->slope >= 0 && std::isfinite(calibration.curve->slope) &&
+        std::isfinite(calibration.curve->offset)))
+    return "its curve is none";
   if (!calibration.log_prior.empty() && calibration.log_prior.size() != labels)
     return "it has " + std::to_string(calibration.log_prior.size()) + " labels, expected " +
            std::to_string(labels);
@@ -68,7 +76,7 @@ std::string fault_of(const Calibration& calibration, size_t labels) {
 
 }  // namespace
 
-Calibration make_calibration(const LabelScoring* scoring, const TemperatureRule& rule,
+Calibration make_calibration(const LabelScoring* scoring, const CalibrationRule& rule,
                              std::span<const HeldOut> held_out) {
   Calibration calibration;
   if (scoring != nullptr) {
@@ -84,10 +92,12 @@ Calibration make_calibration(const LabelScoring* scoring, const TemperatureRule&
     const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
     answers.push_back({std::move(scores), best == one.label});
   }
-  calibration.temperature = rule.fit ? fit_temperature(answers) : rule.temperature;
+  calibration.temperature = rule.fit_temperature ? fit_temperature(answers) : rule.temperature;
+  if (rule.fit_confidence)
+    calibration.curve = fit_confidence_curve(answers, calibration.temperature);
   calibration.answered = static_cast<int64_t>(held_out.size());
-  calibration.error_before = error_at(answers, 1);
-  calibration.error_after = error_at(answers, calibration.temperature);
+  calibration.error_before = error_at(answers, 1, std::nullopt);
+  calibration.error_after = error_at(answers, calibration.temperature, calibration.curve);
   return calibration;
 }
 
@@ -95,12 +105,18 @@ std::string calibration_path(const std::string& store_path, const std::string& i
   return store_path + "/calibrations/" + identity.substr(0, 16) + ".json";
 }
 
+ordered_json curve_to_json(const std::optional<ConfidenceCurve>& curve) {
+  if (!curve) return nullptr;
+  return {{"slope", curve->slope}, {"offset", curve->offset}};
+}
+
 std::string calibration_text(const Calibration& calibration, const std::string& identity) {
   const ordered_json out = {
-      {"calibration", kCalibrationVersion},       {"identity", identity},
-      {"temperature", calibration.temperature},   {"log_prior", calibration.log_prior},
-      {"held_out", calibration.held_out},         {"answered", calibration.answered},
-      {"error_before", calibration.error_before}, {"error_after", calibration.error_after}};
+      {"calibration", kCalibrationVersion},     {"identity", identity},
+      {"temperature", calibration.temperature}, {"curve", curve_to_json(calibration.curve)},
+      {"log_prior", calibration.log_prior},     {"held_out", calibration.held_out},
+      {"answered", calibration.answered},       {"error_before", calibration.error_before},
+      {"error_after", calibration.error_after}};
   return out.dump(1) + "\n";
 }
 

@@ -392,10 +392,9 @@ Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& p
   DBSA_ASSIGN_OR_RETURN(std::vector<EncodeBlock> blocks, plan_blocks(parts, token_ids(pool)));
   for (size_t i = 0; i < blocks.size(); ++i)
     if (blocks[i].key != pool.blocks[i].key)
-      return Error{ErrorCode::kConfig,
-                   "pool " + pool.id +
-                       ": was made with other settings; run `dbsa-pipe encode` again",
-                   ""};
+      return Error{
+          ErrorCode::kConfig,
+          "pool " + pool.id + ": was made with other settings; run `dbsa-pipe encode` again", ""};
   return blocks;
 }
 

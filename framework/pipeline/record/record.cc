@@ -309,9 +309,10 @@ ordered_json encode_to_json(const EncodeReport& report) {
 ordered_json calibration_to_json(const EncodeReport& report) {
   if (!report.calibration) return nullptr;
   const Calibration& made = *report.calibration;
-  return {{"temperature", made.temperature}, {"held_out", made.held_out},
-          {"answered", made.answered},       {"error_before", made.error_before},
-          {"error_after", made.error_after}, {"reused", report.calibration_reused}};
+  return {{"temperature", made.temperature},    {"curve", curve_to_json(made.curve)},
+          {"held_out", made.held_out},          {"answered", made.answered},
+          {"error_before", made.error_before},  {"error_after", made.error_after},
+          {"reused", report.calibration_reused}};
 }
 
 ordered_json validity_to_json(const DataValidity& validity) {

@@ -94,9 +94,10 @@ LabelScorer label_scorer(const std::string& name) {
 }
 
 DecodingSettings read_decoding(const nlohmann::json& table) {
-  return {decoding_method(table.at("method")), table.at("max_tokens"),   table.at("stop"),
-          label_scorer(table.at("scorer")),    table.at("content_free"), table.at("temperature"),
-          table.at("fit_temperature"),         table.at("abstain_below")};
+  return {
+      decoding_method(table.at("method")), table.at("max_tokens"),     table.at("stop"),
+      label_scorer(table.at("scorer")),    table.at("content_free"),   table.at("temperature"),
+      table.at("fit_temperature"),         table.at("fit_confidence"), table.at("abstain_below")};
 }
 
 // One column cannot be both the question and its answer.
@@ -172,6 +173,22 @@ Status check_temperature(const Settings& settings, const nlohmann::json& table) 
   return {};
 }
 
+Status check_fitted_confidence(const Settings& settings, const nlohmann::json& table) {
+  const DecodingSettings& decoding = settings.decoding;
+  if (!decoding.fit_confidence) return {};
+  if (decoding.method != DecodingMethod::kTrie && decoding.method != DecodingMethod::kLikelihood)
+    return decoding_fault("fit_confidence",
+                          "method = " + table.at("method").dump() +
+                              " has no probabilities of all labels; write method = "
+                              "\"trie\" or \"likelihood\", or leave "
+                              "fit_confidence out");
+  if (settings.data.held_out == 0)
+    return decoding_fault("fit_confidence",
+                          "is fitted on held-out demonstrations, and none are held out; write e.g. "
+                          "data.held_out = 100");
+  return {};
+}
+
 Status check_abstention(const Settings& settings) {
   if (settings.decoding.abstain_below == 0 || settings.decoding.method != DecodingMethod::kFree)
     return {};
@@ -190,7 +207,9 @@ bool uses_stored_kv(const Settings& settings) {
 }
 
 bool needs_calibration(const Settings& settings) {
-  return settings.decoding.fit_temperature || settings.decoding.scorer == LabelScorer::kBatch;
+  const DecodingSettings& decoding = settings.decoding;
+  return decoding.fit_temperature || decoding.fit_confidence ||
+         decoding.scorer == LabelScorer::kBatch;
 }
 
 std::vector<std::string> reference_texts(const DecodingSettings& decoding) {
@@ -223,6 +242,7 @@ Result<Settings> read_settings(const nlohmann::json& resolved) {
     DBSA_RETURN_IF_ERROR(check_vote(settings));
     DBSA_RETURN_IF_ERROR(check_scorer(settings, decoding));
     DBSA_RETURN_IF_ERROR(check_temperature(settings, decoding));
+    DBSA_RETURN_IF_ERROR(check_fitted_confidence(settings, decoding));
     DBSA_RETURN_IF_ERROR(check_abstention(settings));
     return settings;
   } catch (const nlohmann::json::exception& e) {

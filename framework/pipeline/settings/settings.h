@@ -87,6 +87,7 @@ struct DecodingSettings {
   std::vector<std::string> content_free;  // kContextual
   double temperature = 1;                 // unless it is fitted
   bool fit_temperature = false;
+  bool fit_confidence = false;
   double abstain_below = 0;  // a probability; 0: never
 };
 

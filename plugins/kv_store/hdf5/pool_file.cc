@@ -53,13 +53,14 @@ Result<PoolContent> read_pool(std::span<const uint8_t> bytes) {
   if (!begins_with(bytes, kPoolMagic) || bytes.size() < kHeadBytes + kSumBytes)
     return not_a_pool("it does not begin with " + std::string(kPoolMagic));
   const std::span<const uint8_t> body = bytes.first(bytes.size() - kSumBytes);
-  if (checksum(body) != number_at(bytes, body.size())) return not_a_pool("its checksum does not match");
+  if (checksum(body) != number_at(bytes, body.size()))
+    return not_a_pool("its checksum does not match");
   const uint64_t keys = number_at(bytes, 8);
   const uint64_t document = number_at(bytes, 16);
   const uint64_t room = body.size() - kHeadBytes;
   if (keys > room / DBSA_KV_KEY_BYTES || document != room - keys * DBSA_KV_KEY_BYTES)
     return not_a_pool(std::to_string(keys) + " keys and a document of " + std::to_string(document) +
-                   " bytes are not what it holds");
+                      " bytes are not what it holds");
   PoolContent content;
   content.keys.reserve(keys);
   for (uint64_t k = 0; k < keys; ++k)

@@ -7,7 +7,7 @@
 //   document   the host's, not interpreted
 //   u64        XXH3, 64 bits, of all before it
 //
-// Files of the interface 0.1 hold a document alone, which begins with "DBSAPOOL": its keys are not
+// Files of the interface 0.1 hold only a document, which begins with "DBSAPOOL": its keys are not
 // known.
 #pragma once
 

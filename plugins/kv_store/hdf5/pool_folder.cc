@@ -103,7 +103,8 @@ Result<fs::path> PoolFolder::file_of(const std::string& id) const {
 Status PoolFolder::put(const KvPool& pool) const {
   DBSA_ASSIGN_OR_RETURN(const fs::path path, file_of(pool.id));
   const std::vector<uint8_t> bytes = write_pool(pool.document, pool.keys);
-  const std::string doing = "writing pool " + pool.id + " (" + std::to_string(bytes.size()) + " bytes)";
+  const std::string doing =
+      "writing pool " + pool.id + " (" + std::to_string(bytes.size()) + " bytes)";
   if (bytes.size() > kMaxBytes)
     return Error{ErrorCode::kEnvironment,
                  root_.string() + ": " + doing + ": at most " + std::to_string(kMaxBytes) +
@@ -114,9 +115,8 @@ Status PoolFolder::put(const KvPool& pool) const {
   DBSA_RETURN_IF_ERROR(make_folders(root_, folder_));
   remove_leftovers(folder_, host_);
   const fs::path temporary = folder_ / temporary_name();
-  const UniqueFd file(uninterrupted([&] {
-    return open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  }));
+  const UniqueFd file(uninterrupted(
+      [&] { return open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666); }));
   if (!file.valid()) return write_error(root_, doing, errno);
   RemoveUnlessKept half_written(temporary);
   int code = lock_file(file.get(), LOCK_EX | LOCK_NB);
@@ -180,12 +180,13 @@ Result<std::vector<KvKey>> PoolFolder::keys() const {
     if (!content.ok() && content.error().code == ErrorCode::kNotFound) continue;  // dropped since
     if (!content.ok()) return content.error();
     if (!content->keys_known)
-      return Error{ErrorCode::kConfig,
-                   pool.location +
-                       ": was written by an earlier version and does not say which blocks it needs; "
-                       "run `dbsa-pipe encode` with its pipeline, which encodes none of them again, "
-                       "or give the pool up with `dbsa-pipe store rm`",
-                   ""};
+      return Error{
+          ErrorCode::kConfig,
+          pool.location +
+              ": was written by an earlier version and does not say which blocks it needs; "
+              "run `dbsa-pipe encode` with its pipeline, which encodes none of them again, "
+              "or give the pool up with `dbsa-pipe store rm`",
+          ""};
     keys.insert(keys.end(), content->keys.begin(), content->keys.end());
   }
   return keys;

@@ -9,8 +9,8 @@
 // just published are nobody's root yet. Readers need no lock: packs never change, a deleted one
 // stays readable while mapped, and one that vanishes before it is opened is looked for again.
 //
-// A temporary pack or pool is flock'ed by its writer for as long as it exists; one that can be locked
-// is a dead writer's, and anyone who is about to write may remove it.
+// A temporary pack or pool is flock'ed by its writer for as long as it exists; one that can be
+// locked is a dead writer's, and anyone who is about to write may remove it.
 #pragma once
 
 #include <dbsa/sdk/host.h>

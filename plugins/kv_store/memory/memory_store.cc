@@ -98,8 +98,7 @@ class MemoryStore final : public KvStore {
     {
       std::shared_lock lock(mutex_);
       entries.reserve(blocks_.size());
-      for (const auto& [key, block] : blocks_)
-        entries.push_back(entry_of(key, *block));
+      for (const auto& [key, block] : blocks_) entries.push_back(entry_of(key, *block));
     }
     for (const KvEntry& one : entries)
       if (!entry(one)) break;

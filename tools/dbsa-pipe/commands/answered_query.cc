@@ -57,7 +57,8 @@ std::string meaning_of_percent(const Engine& engine) {
   std::array<char, 48> number = {};
   std::snprintf(number.data(), number.size(), "; temperature %.3g", temperature);
   if (decoding.fit_temperature || temperature != 1) text += number.data();
-  if (decoding.fit_temperature)
+  if (decoding.fit_confidence) text += "; a curve of confidence";
+  if (decoding.fit_temperature || decoding.fit_confidence)
     text += ", fitted on " + counted(calibration->answered, "held-out demonstration");
   return text;
 }

@@ -44,10 +44,11 @@ namespace {
 // "calibrated temperature 2.31; expected calibration error 0.26, now 0.03, on 500 held-out ..."
 std::string calibration_line(const EncodeReport& report) {
   const Calibration& made = *report.calibration;
-  std::array<char, 128> text = {};
+  std::array<char, 192> text = {};
   std::snprintf(text.data(), text.size(),
-                "calibrated temperature %.3f, calibration error %.3f (%.3f before) on ",
-                made.temperature, made.error_after, made.error_before);
+                "calibrated temperature %.3f, %scalibration error %.3f (%.3f before) on ",
+                made.temperature, made.curve ? "a curve of confidence, " : "", made.error_after,
+                made.error_before);
   return text.data() + counted(made.answered, "held-out demonstration") +
          (report.calibration_reused ? ", found in the store" : "");
 }

@@ -306,11 +306,11 @@ static const char* meaning_of_method(DecodingMethod method) {
 }
 
 std::string meaning_of(const DecodingSettings& decoding) {
-  const bool changed =
-      decoding.scorer != LabelScorer::kSum || decoding.fit_temperature || decoding.temperature != 1;
+  const bool changed = decoding.scorer != LabelScorer::kSum || decoding.fit_temperature ||
+                       decoding.fit_confidence || decoding.temperature != 1;
   return std::string(meaning_of_method(decoding.method)) +
-         (changed ? " decoding.scorer and the temperature then change the log-probabilities of "
-                    "labels, not those of tokens."
+         (changed ? " decoding.scorer, the temperature and the curve of confidence then change "
+                    "the log-probabilities of labels, not those of tokens."
                   : "");
 }
 

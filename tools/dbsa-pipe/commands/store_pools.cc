@@ -49,8 +49,7 @@ std::string identity_text(const Pool& pool, const char* table, const char* key) 
 std::string last_part(const std::string& id) { return id.substr(id.rfind('.') + 1); }
 
 ordered_json pool_to_json(const StoredPool& file, const std::vector<KvEntry>& entries) {
-  ordered_json out = {
-      {"id", file.id}, {"path", file.location}, {"written_at", written_at(file)}};
+  ordered_json out = {{"id", file.id}, {"path", file.location}, {"written_at", written_at(file)}};
   if (!file.pool.ok()) {
     out["error"] = file.pool.error().message;
     return out;

@@ -10,8 +10,8 @@
 
 namespace dbsa::cli {
 
-// The pool whose id begins with `id`, or the only one for "". kConfig where it is none or several of
-// them.
+// The pool whose id begins with `id`, or the only one for "". kConfig where it is none or several
+// of them.
 Result<StoredPool> find_stored_pool(const StoreTarget& target, const std::string& id);
 // The same; one that cannot be read is an error.
 Result<Pool> find_pool(const StoreTarget& target, const std::string& id);
