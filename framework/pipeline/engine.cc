@@ -196,8 +196,8 @@ Engine::~Engine() = default;
 
 Result<DataRows> read_demonstrations(const DataSettings& data) {
   DBSA_ASSIGN_OR_RETURN(const std::vector<Example> all,
-                        load_dataset(data.demonstrations, data.text_field, data.label_field,
-                                     LabelPolicy::kRequired, data.delimiter));
+                        load_dataset(data.demonstrations, data.text, data.label_field,
+                                     LabelPolicy::kRequired, data.delimiter, data.names));
   DataRows rows;
   rows.identity = hash_rows(all);
   DBSA_ASSIGN_OR_RETURN(rows.chosen, draw(all, data.demonstration_count, data.seed));
@@ -228,7 +228,7 @@ Result<LabelRows> read_labels(const DataSettings& data, const DataRows& demonstr
     // Only the label is looked at, so that a file of labels will do.
     DBSA_ASSIGN_OR_RETURN(const std::vector<Example> more,
                           load_dataset(data.labels, data.label_field, data.label_field,
-                                       LabelPolicy::kRequired, data.delimiter));
+                                       LabelPolicy::kRequired, data.delimiter, data.names));
     labelled.insert(labelled.end(), more.begin(), more.end());
     rows.identity = hash_rows(more);
   }
@@ -237,15 +237,15 @@ Result<LabelRows> read_labels(const DataSettings& data, const DataRows& demonstr
 }
 
 void log_table(const DataSettings& data, const std::string& path, host::HostServices& services) {
-  const std::string text = describe_table(path, data.text_field, data.label_field, data.delimiter);
+  const std::string text = describe_table(path, data.text, data.label_field, data.delimiter);
   if (!text.empty()) services.log(host::LogLevel::kDebug, text);
 }
 
 Result<QueryRows> read_queries(const DataSettings& data) {
   QueryRows rows;
   DBSA_ASSIGN_OR_RETURN(const std::vector<Row> queries,
-                        load_rows(data.queries, data.text_field, data.label_field,
-                                  LabelPolicy::kOptional, data.delimiter));
+                        load_rows(data.queries, data.text, data.label_field, LabelPolicy::kOptional,
+                                  data.delimiter, data.names));
   if (std::all_of(queries.begin(), queries.end(), [](const Row& row) { return row.error; }))
     return Error{ErrorCode::kConfig, describe_faults(queries, data.queries), ""};
   rows.identity = hash_rows(queries);

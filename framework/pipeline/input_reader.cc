@@ -7,6 +7,15 @@
 #include "pipeline/pool/pool_builder.h"
 
 namespace dbsa {
+namespace {
+
+// All that the rows of a file depend on besides its bytes.
+std::string how_read(const TextFields& text, const DataSettings& data) {
+  return text.description() + '\n' + data.label_field + '\n' + data.delimiter + '\n' +
+         data.names.description();
+}
+
+}  // namespace
 
 Result<InputIdentity> InputReader::read(const host::ResolvedPipeline& pipeline) {
   DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(pipeline.json));
@@ -16,11 +25,9 @@ Result<InputIdentity> InputReader::read(const host::ResolvedPipeline& pipeline) 
   if (settings.embedding.method == EmbeddingMethod::kSentenceTransformer) {
     DBSA_ASSIGN_OR_RETURN(inputs.embedding, encoder(settings.embedding.path));
   }
-  DBSA_ASSIGN_OR_RETURN(inputs.demonstrations, rows(data.demonstrations, data.text_field,
-                                                    data.label_field, data.delimiter));
+  DBSA_ASSIGN_OR_RETURN(inputs.demonstrations, rows(data.demonstrations, data.text, data));
   DBSA_ASSIGN_OR_RETURN(inputs.queries, queries(data));
-  DBSA_ASSIGN_OR_RETURN(inputs.labels,
-                        rows(data.labels, data.label_field, data.label_field, data.delimiter));
+  DBSA_ASSIGN_OR_RETURN(inputs.labels, rows(data.labels, data.label_field, data));
   DBSA_ASSIGN_OR_RETURN(inputs.query_indices, content_identity(data.query_indices));
   return inputs;
 }
@@ -55,27 +62,26 @@ Result<std::string> InputReader::encoder(const std::string& folder) {
   return encoders_[folder] = identity_hash(content);
 }
 
-Result<std::string> InputReader::rows(const std::string& path, const std::string& text_field,
-                                      const std::string& label_field, char delimiter) {
+Result<std::string> InputReader::rows(const std::string& path, const TextFields& text,
+                                      const DataSettings& data) {
   if (path.empty()) return std::string();
-  const std::string name = path + '\n' + text_field + '\n' + label_field + '\n' + delimiter;
+  const std::string name = path + '\n' + how_read(text, data);
   const auto known = rows_.find(name);
   if (known != rows_.end()) return known->second;
-  DBSA_ASSIGN_OR_RETURN(
-      const std::vector<Example> rows,
-      load_dataset(path, text_field, label_field, LabelPolicy::kRequired, delimiter));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<Example> rows,
+                        load_dataset(path, text, data.label_field, LabelPolicy::kRequired,
+                                     data.delimiter, data.names));
   return rows_[name] = hash_rows(rows);
 }
 
 Result<std::string> InputReader::queries(const DataSettings& data) {
   if (data.queries.empty()) return std::string();
-  const std::string name = "queries " + data.queries + '\n' + data.text_field + '\n' +
-                           data.label_field + '\n' + data.delimiter;
+  const std::string name = "queries " + data.queries + '\n' + how_read(data.text, data);
   const auto known = rows_.find(name);
   if (known != rows_.end()) return known->second;
   DBSA_ASSIGN_OR_RETURN(const std::vector<Row> rows,
-                        load_rows(data.queries, data.text_field, data.label_field,
-                                  LabelPolicy::kOptional, data.delimiter));
+                        load_rows(data.queries, data.text, data.label_field, LabelPolicy::kOptional,
+                                  data.delimiter, data.names));
   return rows_[name] = hash_rows(rows);
 }
 

@@ -24,8 +24,8 @@ class InputReader {
  private:
   Status read_model(const ModelSettings& model, InputIdentity& inputs);
   Result<std::string> encoder(const std::string& folder);
-  Result<std::string> rows(const std::string& path, const std::string& text_field,
-                           const std::string& label_field, char delimiter);
+  Result<std::string> rows(const std::string& path, const TextFields& text,
+                           const DataSettings& data);
   Result<std::string> queries(const DataSettings& data);
 
   // By path and max_positions.

@@ -212,8 +212,12 @@ json pool_identity(const json& tables, const InputIdentity& inputs, const Settin
   // What is asked of a pool is not in it.
   for (const char* key : {"query_count", "truncate"}) out["data"].erase(key);
   out["retriever"].erase("block_score");
-  // A pool that holds nothing out is the same as before there was the key.
+  // A pool that does without one of these keys is the same as before there was the key.
   if (settings.data.held_out == 0) out["data"].erase("held_out");
+  if (out["data"]["label_names"].empty()) out["data"].erase("label_names");
+  for (const char* key : {"demonstration", "system"})
+    if (out["prompt"][key] == "") out["prompt"].erase(key);
+  if (!settings.prompt.chat) out["prompt"].erase("chat");
   out["data"]["demonstrations"] = settings.data.demonstrations;
   out["data"]["labels"] = settings.data.labels;
   out["model"]["weights"] = inputs.weights;

@@ -63,8 +63,7 @@ std::vector<std::string> label_warnings(const Settings& settings, const CheckedD
   const LabelCoverage coverage = cover_labels(data);
   std::string missing;
   if (coverage.labelled() == 0 && !files.queries.empty())
-    missing =
-        missing_label_column(files.queries, files.text_field, files.label_field, files.delimiter);
+    missing = missing_label_column(files.queries, files.text, files.label_field, files.delimiter);
   if (!missing.empty()) return {std::move(missing)};
   if (settings.decoding.method == DecodingMethod::kFree) return {};
   return coverage.warnings(files.queries, !files.labels.empty());
