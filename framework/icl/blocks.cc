@@ -71,13 +71,13 @@ Result<std::vector<Block>> build_blocks(std::span<const Example> demonstrations,
   return blocks;
 }
 
-Result<Block> build_prefix_block(std::optional<int32_t> bos, const std::string& head,
+Result<Block> build_prefix_block(std::optional<int32_t> bos, const PromptText& head,
                                  const std::string& instruction, const PromptFormat& format,
                                  const Tokenize& tokenize, const Tokenize& tokenize_with_special) {
   Block block;
   if (bos) block.tokens.push_back(*bos);
-  if (!head.empty()) {
-    block.text = head;
+  if (!head.text.empty()) {
+    block.text = head.text;
     DBSA_ASSIGN_OR_RETURN(const auto tokens, tokenize_with_special(head));
     append(block.tokens, tokens);
   }

@@ -21,7 +21,7 @@ Result<InputIdentity> InputReader::read(const host::ResolvedPipeline& pipeline) 
   DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(pipeline.json));
   const DataSettings& data = settings.data;
   InputIdentity inputs;
-  DBSA_RETURN_IF_ERROR(read_model(settings.model, inputs));
+  DBSA_RETURN_IF_ERROR(read_model(settings, inputs));
   if (settings.embedding.method == EmbeddingMethod::kSentenceTransformer) {
     DBSA_ASSIGN_OR_RETURN(inputs.embedding, encoder(settings.embedding.path));
   }
@@ -32,8 +32,9 @@ Result<InputIdentity> InputReader::read(const host::ResolvedPipeline& pipeline) 
   return inputs;
 }
 
-Status InputReader::read_model(const ModelSettings& model, InputIdentity& inputs) {
-  const std::pair key(model.path, model.max_positions);
+Status InputReader::read_model(const Settings& settings, InputIdentity& inputs) {
+  const ModelSettings& model = settings.model;
+  const std::tuple key(model.path, model.max_positions, settings.prompt.chat);
   const auto known = models_.find(key);
   if (known != models_.end()) {
     inputs = known->second;
@@ -50,6 +51,10 @@ Status InputReader::read_model(const ModelSettings& model, InputIdentity& inputs
                         fingerprint_model(config, *weights, {default_cache_folder(), true}));
   identify_model(config, fingerprint.value.hex(), inputs);
   inputs.tokenizer = tokenizer_identity(*tokenizer);
+  if (settings.prompt.chat) {
+    DBSA_ASSIGN_OR_RETURN(const ChatTemplate chat, source->chat_template());
+    identify_chat(chat.source(), inputs);
+  }
   models_[key] = inputs;
   return {};
 }

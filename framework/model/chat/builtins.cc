@@ -228,6 +228,7 @@ Result<Value> selected(const std::string& name, const Value& value, const Argume
     rest.erase(rest.begin());
   }
   List kept;
+  if (value.is_none()) return Value(std::move(kept));  // as Jinja
   DBSA_ASSIGN_OR_RETURN(const List items, items_of(value, budget));
   for (const Value& item : items) {
     Value looked_at = item;
@@ -244,6 +245,7 @@ Result<Value> selected(const std::string& name, const Value& value, const Argume
 }
 
 Result<Value> mapped(const Value& value, const Arguments& arguments, Budget& budget) {
+  if (value.is_none()) return Value(List());  // as Jinja
   DBSA_ASSIGN_OR_RETURN(const List items, items_of(value, budget));
   List out;
   const Value* attribute = find_member(arguments.named, "attribute");

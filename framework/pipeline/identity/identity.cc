@@ -151,6 +151,11 @@ void identify_model(const ModelConfig& config, const std::string& fingerprint,
   inputs.model = identity_hash(ids);
 }
 
+void identify_chat(const std::string& template_source, InputIdentity& inputs) {
+  inputs.tokenizer =
+      identity_hash({{"tokenizer", inputs.tokenizer}, {"chat_template", template_source}});
+}
+
 std::string hash_rows(std::span<const Example> rows) {
   Hasher hasher;
   hasher.integer(static_cast<int64_t>(rows.size()));

@@ -44,11 +44,11 @@ PromptSettings read_prompt(const nlohmann::json& table) {
   return {table.at("input_prefix"),
           "\n",
           table.at("output_prefix"),
-          table.at("separator"),
+          table.at("chat") ? "" : table.at("separator").get<std::string>(),
           table.at("anchor") == "prefix" ? PromptHead::kPrefix : PromptHead::kFirstBlocks,
           table.at("bos"),
           table.at("instruction"),
-          table.at("head"),
+          table.at("head").get<std::string>(),
           table.at("tail"),
           table.at("chat"),
           table.at("system")};

@@ -13,6 +13,7 @@
 #include "icl/label_scorer.h"
 #include "icl/selection.h"
 #include "icl/text_fields.h"
+#include "icl/tokenization.h"
 #include "pipeline/encode/encode_plan.h"
 
 namespace dbsa {
@@ -61,7 +62,7 @@ struct PromptSettings {
   PromptHead anchor = PromptHead::kFirstBlocks;
   bool bos = false;
   std::string instruction;
-  std::string head;
+  PromptText head;
   std::string tail;
   bool chat = false;   // written by the model's chat template
   std::string system;  // text for it

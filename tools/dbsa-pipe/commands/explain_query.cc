@@ -362,6 +362,7 @@ std::vector<PromptToken> prompt_tokens(const Tokenizer& tokenizer, std::span<con
 
 Status explain_query(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(session.resolved().json));
+  DBSA_RETURN_IF_ERROR(check_text("--query", line.text("query")));
   DBSA_ASSIGN_OR_RETURN(const std::string text,
                         given_text("--query", line.text("query"), settings.data.text));
   set_phase("opening the model");

@@ -305,6 +305,7 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   if (table) return table->answer(*engine, session, line, terminal);
   if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
   Query query;
+  DBSA_RETURN_IF_ERROR(check_text("TEXT", line.text("TEXT")));
   DBSA_ASSIGN_OR_RETURN(query.example.text,
                         given_text("TEXT", line.text("TEXT"), engine->settings().data.text));
   DBSA_ASSIGN_OR_RETURN(const Answer answer, engine->answer(query.example.text));

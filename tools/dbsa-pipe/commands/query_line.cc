@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "commands/answered_query.h"
 #include "config/json_text.h"
 #include "config/schema_check.h"
 #include "icl/example_check.h"
@@ -146,7 +145,6 @@ Query typed_query(std::string_view line, int64_t number, const TextFields& text)
 
 Result<std::string> given_text(const std::string& option, const std::string& given,
                                const TextFields& text) {
-  DBSA_RETURN_IF_ERROR(check_text(option, given));
   if (text.is_single()) return given;
   nlohmann::json object;
   if (parse_json(given, object) || !object.is_object())

@@ -22,8 +22,8 @@ Query parse_query(std::string_view line, int64_t number, const TextFields& text,
 Query typed_query(std::string_view line, int64_t number, const TextFields& text);
 
 // The text that an option or an argument gives: as it is, or a JSON object with the fields of the
-// text, where it has several. kConfig for one that is blank, is not UTF-8 or lacks a field. option:
-// "--query", for messages.
+// text, where it has several. kConfig for an object that lacks one, or whose fields are all blank.
+// given: UTF-8, not blank. option: "--query", for messages.
 Result<std::string> given_text(const std::string& option, const std::string& given,
                                const TextFields& text);
 

@@ -264,7 +264,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   terminal.set_progress("opening the model ...");
   DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, session.open_engine());
   DBSA_RETURN_IF_ERROR(check_record_directory(settings.output_directory));
-  warn_of(session, settings, data, record.validity, engine->tokenizer(), terminal);
+  warn_of(session, engine->settings(), data, record.validity, engine->tokenizer(), terminal);
   std::vector<Row> queries = std::move(data.queries);
   const std::string query_rows = std::move(data.query_rows);
   data = {};  // encoding reads the demonstrations itself
