@@ -52,8 +52,8 @@ struct DemonstrationTemplate {
   std::string after;  // the label
 };
 
-// A field is a column's name in braces; `{{` and `}}` are braces. `{label}` is the label, whatever
-// its column is called: once, behind all other fields, of which there is one at least. kConfig at
+// A field is a column's name in braces; `{{` and `}}` are braces. `{label}` is the label, under
+// any name of its column: once, behind all other fields, of which there is one at least. kConfig at
 // /prompt/demonstration otherwise. label_field: the column of labels, which no field may name.
 Result<DemonstrationTemplate> parse_demonstration_template(std::string_view text,
                                                            const std::string& label_field);

@@ -16,7 +16,7 @@
 namespace dbsa {
 
 // A text of a prompt, and which bytes of it come from data: there the text of a special token is
-// never that token, whatever the rest is written by.
+// never that token.
 struct PromptText {
   std::string text;
   std::vector<ByteRange> data = {};  // ascending

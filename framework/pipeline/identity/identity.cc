@@ -217,7 +217,7 @@ json pool_identity(const json& tables, const InputIdentity& inputs, const Settin
   // What is asked of a pool is not in it.
   for (const char* key : {"query_count", "truncate"}) out["data"].erase(key);
   out["retriever"].erase("block_score");
-  // A pool that does without one of these keys is the same as before there was the key.
+  // A pool that uses none of these keys is the same as before there was the key.
   if (settings.data.held_out == 0) out["data"].erase("held_out");
   if (out["data"]["label_names"].empty()) out["data"].erase("label_names");
   for (const char* key : {"demonstration", "system"})
