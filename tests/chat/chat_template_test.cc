@@ -128,6 +128,18 @@ std::string repeated(const std::string& text, int times) {
   return all;
 }
 
+std::string members(int count) {
+  std::string all;
+  for (int i = 0; i < count; ++i) all += "'" + std::to_string(i) + "': 1, ";
+  return all;
+}
+
+std::string members_set(int count) {
+  std::string all;
+  for (int i = 0; i < count; ++i) all += "{%set x" + std::to_string(i) + "=1%}";
+  return all.substr(0, all.rfind("{%", 120000));
+}
+
 // Each ends with an error, within a second.
 TEST(ChatTemplate, HostileTemplatesEnd) {
   const std::string loops = "{% for a in range(1000) %}";
@@ -141,6 +153,13 @@ TEST(ChatTemplate, HostileTemplatesEnd) {
        "makes a text of more than 4194304 bytes"},
       {doubling + ".split('a') | join('aaaaaa') %}{% endfor %}",
        "makes a text of more than 4194304 bytes"},
+      {"{% set a = 'a' * 1000000 %}{{ a.strip('b' * 1000000 ~ 'a') }}",
+       "takes more than 500000 steps"},
+      {"{% set a = 'a' * 1000000 %}{{ (a ~ 'b') in a }}", "takes more than 500000 steps"},
+      {"{% set a = 'a' * 1000000 %}{{ a.split(a[:999] ~ 'b') }}", "takes more than 500000 steps"},
+      {"{% set m = {" + members(101) + "} %}", "a map of more than 100 members"},
+      {members_set(9000) + "{% for a in range(400000) %}{{ x1 }}{% endfor %}",
+       "takes more than 500000 steps"},
       {"{{ 'aaaaaaaa' * 999999999 }}", "makes a text of more than 4194304 bytes"},
       {"{{ range(499999) | list | tojson(indent=16) }}", "takes more than 500000 steps"},
       {"{{ range(999999999999) }}", "range takes integers up to 500000"},

@@ -17,6 +17,7 @@ inline constexpr int64_t kMaxSteps = 500'000;
 inline constexpr size_t kMaxOutputBytes = size_t{4} << 20;  // of a text, too
 inline constexpr size_t kMaxValueDepth = 50;                // of lists and maps in one another
 inline constexpr size_t kMaxCallDepth = 300;                // of nodes and macros in one another
+inline constexpr size_t kMaxMembers = 100;                  // of a map or a namespace
 
 class Budget {
  public:
@@ -32,6 +33,10 @@ class Budget {
     if (bytes > kMaxOutputBytes)
       return fault("makes a text of more than " + std::to_string(kMaxOutputBytes) + " bytes");
     return take(1 + bytes / 16);
+  }
+  // Of a search for a text in another one, which may compare each byte with each.
+  Status take_search(size_t bytes, size_t wanted) {
+    return take((1 + bytes / 16) * (1 + wanted / 16));
   }
   // Of what is written or compared as a whole.
   Status take_value(const Value& value) { return take(value.weight()); }

@@ -114,7 +114,7 @@ class Reader {
 Result<std::string> replaced(std::string_view text, const std::string& from, const std::string& to,
                              int64_t most, Budget& budget) {
   std::string out;
-  DBSA_RETURN_IF_ERROR(budget.take_bytes(text.size()));
+  DBSA_RETURN_IF_ERROR(budget.take_search(text.size(), from.size()));
   if (from.empty()) return budget.fault("replace: the text to replace is empty");
   for (size_t at = 0;;) {
     const size_t found = most == 0 ? text.npos : text.find(from, at);
@@ -133,7 +133,8 @@ Result<std::string> replaced(std::string_view text, const std::string& from, con
 
 Result<List> split(std::string_view text, const std::string* separator, int64_t most,
                    Budget& budget) {
-  DBSA_RETURN_IF_ERROR(budget.take_bytes(text.size()));
+  DBSA_RETURN_IF_ERROR(
+      budget.take_search(text.size(), separator == nullptr ? 0 : separator->size()));
   if (separator != nullptr && separator->empty()) return budget.fault("split: an empty separator");
   List parts;
   const auto add = [&](std::string_view part) -> Status {
@@ -349,6 +350,7 @@ Result<std::optional<Value>> text_filter(const std::string& name, const Value& v
   if (name == "trim") {
     DBSA_RETURN_IF_ERROR(reader.check(1, {"chars"}));
     DBSA_ASSIGN_OR_RETURN(const std::string* which, reader.text(0, "chars"));
+    DBSA_RETURN_IF_ERROR(budget.take_search(text.size(), which == nullptr ? 0 : which->size()));
     out = strip(text, which, true, true);
   } else if (name == "replace") {
     DBSA_RETURN_IF_ERROR(reader.check(3, {"old", "new", "count"}));
@@ -382,6 +384,8 @@ Result<Value> checked_list(List list, Budget& budget) {
 
 Result<Value> checked_map(Map map, Budget& budget) {
   DBSA_RETURN_IF_ERROR(budget.take(map.size()));
+  if (map.size() > kMaxMembers)
+    return budget.fault("a map of more than " + std::to_string(kMaxMembers) + " members");
   for (const auto& [key, item] : map)
     if (item.as_namespace() != nullptr || item.macro() != nullptr)
       return budget.fault(std::string("a map cannot hold ") + item.kind());
@@ -484,7 +488,7 @@ Result<bool> compared(const Value& a, const Value& b, Budget& budget) {
 Result<bool> contains(const Value& value, const Value& item, Budget& budget) {
   if (value.text() != nullptr) {
     if (item.text() == nullptr) return wrong_kind("in", "a string on its left", item, budget);
-    DBSA_RETURN_IF_ERROR(budget.take_bytes(value.text()->size()));
+    DBSA_RETURN_IF_ERROR(budget.take_search(value.text()->size(), item.text()->size()));
     return value.text()->find(*item.text()) != std::string::npos;
   }
   if (value.map() != nullptr) {
@@ -670,6 +674,7 @@ Result<Value> call_method(const Value& value, const std::string& name, const Arg
   DBSA_RETURN_IF_ERROR(budget.take_bytes(text.size()));
   if (name == "strip" || name == "lstrip" || name == "rstrip") {
     DBSA_ASSIGN_OR_RETURN(const std::string* which, reader.text(0, "chars"));
+    DBSA_RETURN_IF_ERROR(budget.take_search(text.size(), which == nullptr ? 0 : which->size()));
     return Value(strip(text, which, name != "rstrip", name != "lstrip"));
   }
   if (name == "split") {

@@ -276,6 +276,7 @@ class Parser {
       }
       if (!is_operator(")")) DBSA_RETURN_IF_ERROR(expect_operator(","));
     }
+    DBSA_RETURN_IF_ERROR(check_arguments(node->names.size()));
     ++at_;
     DBSA_RETURN_IF_ERROR(expect_block_end());
     const size_t loops = std::exchange(loops_, 0);
@@ -589,8 +590,13 @@ class Parser {
       }
       if (!is_operator(")")) DBSA_RETURN_IF_ERROR(expect_operator(","));
     }
+    DBSA_RETURN_IF_ERROR(check_arguments(node.children.size() + node.named.size()));
     ++at_;
     return check_depth(node);
+  }
+  Status check_arguments(size_t count) const {
+    if (count <= kMaxArguments) return {};
+    return fault("more than " + std::to_string(kMaxArguments) + " arguments");
   }
 
   Result<NodePtr> parse_call(NodePtr callee) {

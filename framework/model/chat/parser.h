@@ -21,6 +21,7 @@ namespace dbsa::jinja {
 
 inline constexpr size_t kMaxTemplateBytes = size_t{128} << 10;
 inline constexpr size_t kMaxTreeDepth = 100;  // of nodes within nodes
+inline constexpr size_t kMaxArguments = 32;   // of a macro, and of a call
 
 enum class NodeKind {
   // Statements.

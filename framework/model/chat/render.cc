@@ -210,6 +210,8 @@ class Renderer {
     Map& attributes = target->as_namespace()->attributes;
     DBSA_RETURN_IF_ERROR(budget_.take(1 + attributes.size() / 8));
     set_member(attributes, node.names[0], std::move(value));
+    if (attributes.size() > kMaxMembers)
+      return budget_.fault("a namespace of more than " + std::to_string(kMaxMembers) + " members");
     return Flow::kOn;
   }
 
@@ -279,6 +281,9 @@ class Renderer {
   }
 
   Result<Value> evaluate_name(const Node& node) {
+    size_t known = 0;
+    for (const Scope& scope : scopes_) known += scope.size();
+    DBSA_RETURN_IF_ERROR(budget_.take(known / 8));
     if (const Value* found = find(node.text)) return *found;
     if (is_function(node.text)) return Value(Macro{});
     return Value(Undefined{node.text});

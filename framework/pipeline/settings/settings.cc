@@ -5,6 +5,7 @@
 
 #include "config/schema_check.h"
 #include "icl/dataset.h"
+#include "icl/example_check.h"
 #include "icl/field_names.h"
 
 namespace dbsa {
@@ -76,6 +77,11 @@ Status read_template(const nlohmann::json& resolved, PromptSettings& prompt, Tex
   DBSA_ASSIGN_OR_RETURN(DemonstrationTemplate parts,
                         parse_demonstration_template(
                             written, resolved.at("data").at("label_field").get<std::string>()));
+  if (!prompt.chat && is_blank(parts.lead))
+    return prompt_fault("demonstration",
+                        "expected text between the last field and {label} that announces the "
+                        "label, found " +
+                            quote_for_message(parts.lead) + "; write e.g. \"\\nAnswer: {label}\"");
   prompt.input_prefix = std::move(parts.before);
   prompt.label_break = "";
   prompt.output_prefix = std::move(parts.lead);
