@@ -92,6 +92,25 @@ TEST_F(Prompts, FaultsOfTemplatesHaveTheirPlace) {
                         "\"claim\"?"));
 }
 
+TEST_F(Prompts, ATemplateReplacesThePrefixes) {
+  write_pairs("input_prefix = \"Q: \"\n" + std::string(kTemplate));
+  const auto both = cli(pairs({"validate"}));
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_THAT(both.error,
+              HasSubstr("prompt.input_prefix: prompt.demonstration says what stands before "
+                        "texts and labels, got \"Q: \", too; leave one of them out"));
+  write_pairs("input_prefix = \"Q: \"\n");
+  const auto set =
+      cli(pairs({"validate"}, {"--set", "prompt.demonstration={premise}; {claim} -> {label}"}));
+  EXPECT_EQ(set.exit_code, 0) << set.error;
+  const auto blank =
+      cli(pairs({"validate"}, {"--set", "prompt.demonstration={premise}; {claim} {label}"}));
+  EXPECT_EQ(blank.exit_code, 2);
+  EXPECT_THAT(blank.error,
+              HasSubstr("prompt.demonstration: expected text between the last field and "
+                        "{label} that announces the label, found \" \""));
+}
+
 TEST_F(Prompts, LabelsHaveNames) {
   write_pairs(kTemplate);
   const std::string names = "data.label_names={0 = \"wholly true\", 1 = \"wholly false\"}";
@@ -112,7 +131,7 @@ TEST_F(Prompts, LabelsHaveNames) {
   const auto twice =
       cli(pairs({"validate"}, {"--set", "data.label_names={0 = \"true\", 1 = \"true\"}"}));
   EXPECT_THAT(twice.error, HasSubstr("data.label_names: codes \"0\" and \"1\" must have different "
-                                   "names, got \"true\" for both"));
+                                     "names, got \"true\" for both"));
 }
 
 TEST_F(Prompts, TheModelsChatTemplate) {
@@ -120,7 +139,7 @@ TEST_F(Prompts, TheModelsChatTemplate) {
   const auto none = cli(pairs({"validate"}));
   EXPECT_EQ(none.exit_code, 2);
   EXPECT_THAT(none.error, HasSubstr("the model has no chat template; use one that was trained on "
-                                  "conversations (an instruct model), or leave prompt.chat out"));
+                                    "conversations (an instruct model), or leave prompt.chat out"));
   workspace_.write("model/chat_template.jinja",
                    "{% for m in messages %}<{{ m.role }}>\n{{ m.content }}</{{ m.role }}>\n"
                    "{% endfor %}{% if add_generation_prompt %}<assistant>\n{% endif %}");
@@ -140,8 +159,8 @@ TEST_F(Prompts, TheModelsChatTemplate) {
   const auto anchor = cli(pairs({"validate"}, {"--set", "prompt.system=Be brief."}));
   EXPECT_EQ(anchor.exit_code, 2);
   EXPECT_THAT(anchor.error, HasSubstr("prompt.anchor: the chat template begins every conversation "
-                                    "with \"<system>\\nBe brief.</system>\\n\"; write anchor = "
-                                    "\"prefix\""));
+                                      "with \"<system>\\nBe brief.</system>\\n\"; write anchor = "
+                                      "\"prefix\""));
   // Another template is another pool.
   workspace_.write("model/chat_template.jinja",
                    "{% for m in messages %}[{{ m.role }}]\n{{ m.content }}[/{{ m.role }}]\n"
