@@ -83,11 +83,12 @@ class ChatPrompt : public testing::Test {
       written.append(write_demonstration(format, example));
     }
     messages.push_back({"user", "Text: " + query + "\nLabel:"});
-    written.append(write_query(format, query)).add(label_gap(format));
+    written.append(write_query(format, query));
     const auto expected = chat->render(messages, {{}, {}, true});
     ASSERT_TRUE(expected.ok()) << expected.error().message;
-    EXPECT_EQ(written.text, *expected);
-    EXPECT_EQ(*tokenize_with(*tokenizer_, true)(written), *tokenizer_->encode(*expected));
+    const std::string whole = expected->substr(0, expected->find_last_not_of(" \n") + 1);
+    EXPECT_EQ(written.text, whole);
+    EXPECT_EQ(*tokenize_with(*tokenizer_, true)(written), *tokenizer_->encode(whole));
   }
 
   std::unique_ptr<Tokenizer> tokenizer_;
@@ -140,7 +141,8 @@ TEST_F(ChatPrompt, WhatDependsOnItsPlaceIsRefused) {
   const std::string way =
       "; write the prompt with prompt.demonstration, prompt.head and prompt.tail";
   const std::string begin = "/prompt/chat prompt.chat: the chat template in t ";
-  EXPECT_EQ(fault("{% for m in messages %}{{ loop.index ~ m.role ~ m.content }}{% endfor %}"),
+  EXPECT_EQ(fault("{% for m in messages %}{{ loop.index ~ m.role ~ m.content }}{% endfor %}"
+                  "{{ '2assistant' }}"),
             begin + "writes messages by where they stand: \"4assistant\" and \"2assistant\"" + way);
   EXPECT_EQ(fault("{% for m in messages %}{{ '<|start|>' ~ m.content[:5] }}{% endfor %}"),
             begin + "changes or leaves out what messages hold" + way);

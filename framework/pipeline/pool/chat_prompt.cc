@@ -154,15 +154,19 @@ Result<Pieces> read_pieces(const ChatTemplate& chat, Asker& asker) {
       if (!pieces) pieces = Pieces{cut.head, cut.between[0], cut.between[1]};
       if (cut.head != pieces->head)
         return depends(chat, "begins a conversation by how many messages it has");
+      // The query ends without the white space that labels follow.
+      const std::string asking = cut.between.back();
+      cut.between.pop_back();
+      if (stripped_end(asking) != stripped_end(pieces->middle))
+        return depends(chat, "writes " + quote_for_message(asking) +
+                                 " before an answer that it asks for, and " +
+                                 quote_for_message(pieces->middle) + " before one that is given");
       for (size_t i = 0; i < cut.between.size(); ++i) {
-        if (i + 1 == cut.between.size() && cut.between[i] != pieces->middle)
-          return depends(chat, "writes " + quote_for_message(cut.between[i]) +
-                                   " before an answer that it asks for, and " +
-                                   quote_for_message(pieces->middle) + " before one that is given");
-        if (cut.between[i] != (i % 2 == 0 ? pieces->middle : pieces->between))
+        const std::string& expected = i % 2 == 0 ? pieces->middle : pieces->between;
+        if (cut.between[i] != expected)
           return depends(
               chat, "writes messages by where they stand: " + quote_for_message(cut.between[i]) +
-                        " and " + quote_for_message(i % 2 == 0 ? pieces->middle : pieces->between));
+                        " and " + quote_for_message(expected));
       }
     }
   return *std::move(pieces);
