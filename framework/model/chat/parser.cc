@@ -380,14 +380,16 @@ class Parser {
 
   Result<NodePtr> parse_comparison() {
     DBSA_ASSIGN_OR_RETURN(NodePtr left, parse_sum());
+    std::string text = take_comparison();
+    if (text.empty()) return left;
     NodePtr node = make(NodeKind::kComparison, token().line);
-    for (std::string text = take_comparison(); !text.empty(); text = take_comparison()) {
-      if (node->names.empty()) DBSA_RETURN_IF_ERROR(put(std::move(left), *node));
+    DBSA_RETURN_IF_ERROR(put(std::move(left), *node));
+    for (; !text.empty(); text = take_comparison()) {
       node->names.push_back(text);
       DBSA_ASSIGN_OR_RETURN(NodePtr right, parse_sum());
       DBSA_RETURN_IF_ERROR(put(std::move(right), *node));
     }
-    return node->names.empty() ? std::move(left) : std::move(node);
+    return node;
   }
 
   Result<NodePtr> parse_sum() {

@@ -45,7 +45,7 @@ PromptSettings read_prompt(const nlohmann::json& table) {
   return {table.at("input_prefix"),
           "\n",
           table.at("output_prefix"),
-          table.at("chat") ? "" : table.at("separator").get<std::string>(),
+          table.at("chat").get<bool>() ? "" : table.at("separator").get<std::string>(),
           table.at("anchor") == "prefix" ? PromptHead::kPrefix : PromptHead::kFirstBlocks,
           table.at("bos"),
           table.at("instruction"),
