@@ -145,6 +145,11 @@ std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved) 
                        .message);
   }
   const nlohmann::json& data = resolved.json.at("data");
+  if (resolved.json.at("prompt").at("demonstration") != "" && data.at("text_field") != "text")
+    idle.push_back(
+        resolved
+            .fault("/data/text_field", "has no effect: prompt.demonstration names a text's fields")
+            .message);
   const bool no_table = std::none_of(std::begin(kDataFiles), std::end(kDataFiles),
                                      [&](auto key) { return is_table(data.value(key, "")); });
   if (no_table && at(resolved.document.json(), "/data/delimiter").is_string() &&
