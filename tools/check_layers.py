@@ -12,7 +12,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # From the lowest to the highest.
 ROOMS = ["framework/abi", "framework/sdk", "framework/text", "framework/config", "framework/host",
-         "framework/model/tokenizer", "framework/model/config", "framework/model/checkpoint",
+         "framework/model/tokenizer", "framework/model/chat", "framework/model/config", "framework/model/checkpoint",
          "framework/model/gguf", "framework/model/decoder", "framework/model/sentence",
          "framework/model", "framework/icl",
          "framework/pipeline/encode", "framework/pipeline/settings", "framework/pipeline/identity",

@@ -43,7 +43,7 @@ Result<std::vector<int64_t>> count_tokens(std::span<const Example> demonstration
   std::vector<int64_t> counts;
   counts.reserve(demonstrations.size());
   for (const Example& example : demonstrations) {
-    DBSA_ASSIGN_OR_RETURN(const auto tokens, tokenize(demonstration_text(format, example)));
+    DBSA_ASSIGN_OR_RETURN(const auto tokens, tokenize(write_demonstration(format, example)));
     counts.push_back(static_cast<int64_t>(tokens.size()));
   }
   return counts;
@@ -58,10 +58,12 @@ Result<std::vector<Block>> build_blocks(std::span<const Example> demonstrations,
   for (const auto& group : groups) {
     Block block;
     block.demonstrations = group;
+    PromptText written;
     for (const int64_t index : group)
-      block.text += demonstration_text(format, demonstrations[index]);
+      written.append(write_demonstration(format, demonstrations[index]));
     if (bos && blocks.empty()) block.tokens.push_back(*bos);
-    DBSA_ASSIGN_OR_RETURN(const auto tokens, tokenize(block.text));
+    DBSA_ASSIGN_OR_RETURN(const auto tokens, tokenize(written));
+    block.text = std::move(written.text);
     append(block.tokens, tokens);
     block.hash = hash_tokens(block.tokens);
     blocks.push_back(std::move(block));
@@ -69,13 +71,13 @@ Result<std::vector<Block>> build_blocks(std::span<const Example> demonstrations,
   return blocks;
 }
 
-Result<Block> build_prefix_block(std::optional<int32_t> bos, const std::string& head,
+Result<Block> build_prefix_block(std::optional<int32_t> bos, const PromptText& head,
                                  const std::string& instruction, const PromptFormat& format,
                                  const Tokenize& tokenize, const Tokenize& tokenize_with_special) {
   Block block;
   if (bos) block.tokens.push_back(*bos);
-  if (!head.empty()) {
-    block.text = head;
+  if (!head.text.empty()) {
+    block.text = head.text;
     DBSA_ASSIGN_OR_RETURN(const auto tokens, tokenize_with_special(head));
     append(block.tokens, tokens);
   }

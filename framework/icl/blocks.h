@@ -48,7 +48,7 @@ Result<std::vector<Block>> build_blocks(std::span<const Example> demonstrations,
 
 // The prompt head as a separate block: BOS, then `head` with special tokens recognised, then
 // `instruction` and the separator. Each may be absent. kConfig (at /prompt/anchor) when all are.
-Result<Block> build_prefix_block(std::optional<int32_t> bos, const std::string& head,
+Result<Block> build_prefix_block(std::optional<int32_t> bos, const PromptText& head,
                                  const std::string& instruction, const PromptFormat& format,
                                  const Tokenize& tokenize, const Tokenize& tokenize_with_special);
 

@@ -51,16 +51,17 @@ bool first_line_ends_in_cr(std::string_view text) {
 
 // The column of a field, or -1 where it is absent and may be.
 Result<int64_t> find_column(const Header& header, const std::string& field, bool optional,
-                            const std::string& name, const CsvReader& reader) {
+                            const RowFormat& format, const CsvReader& reader) {
+  const std::string& name = format.name;
   const std::string key = field_key(field);
   const auto found = std::find(header.begin(), header.end(), key);
   if (found == header.end()) {
     if (optional && nearly_named(key, header).empty()) return int64_t{-1};
-    return data_fault(name, reader.line(),
-                      "expected a column " + quote_for_message(field) + ", found " +
-                          quote_names(header) + " separated by " +
-                          delimiter_name(reader.delimiter()) +
-                          name_advice(field, header, "columns") + ", or set data.delimiter");
+    return data_fault(
+        name, reader.line(),
+        "expected a column " + quote_for_message(field) + ", found " + quote_names(header) +
+            " separated by " + delimiter_name(reader.delimiter()) +
+            name_advice(field, header, "columns", format.text) + ", or set data.delimiter");
   }
   if (std::find(found + 1, header.end(), key) != header.end())
     return data_fault(
@@ -71,9 +72,9 @@ Result<int64_t> find_column(const Header& header, const std::string& field, bool
 
 struct Columns {
   size_t count = 0;
-  bool last_is_empty = false;  // the name of the last one
-  int64_t text = 0;
-  int64_t label = -1;  // -1: there is none
+  bool last_is_empty = false;      // the name of the last one
+  std::vector<int64_t> text = {};  // of each part of the text
+  int64_t label = -1;              // -1: there is none
 };
 
 // Whether the fields are as many as the columns; an empty one at the end may be too many or
@@ -102,8 +103,10 @@ void read_record(const CsvReader& reader, const Columns& columns, const RowForma
   }
   if (row.error)
     for (std::string& field : fields) field = utf8::to_valid(field);
-  row.example.text = fields[static_cast<size_t>(columns.text)];
+  std::vector<std::string> values;
+  for (const int64_t column : columns.text) values.push_back(fields[static_cast<size_t>(column)]);
   if (columns.label >= 0) row.example.label = fields[static_cast<size_t>(columns.label)];
+  add_fault(ItemFault::kEmptyText, write_text(values, format, row.example), row);
   check_row(format, row);
 }
 
@@ -115,7 +118,7 @@ std::string delimiter_name(char delimiter) {
                              : quote_for_message({&delimiter, 1});
 }
 
-char sniff_delimiter(std::string_view text, const std::string& text_field,
+char sniff_delimiter(std::string_view text, const TextFields& fields,
                      const std::string& label_field) {
   if (const std::optional<char> declared = take_declaration(text)) return *declared;
   char best = kDelimiters.front();
@@ -131,7 +134,8 @@ char sniff_delimiter(std::string_view text, const std::string& text_field,
              : !nearly_named(key, names).empty()                       ? 1
                                                                        : 0;
     };
-    const std::pair<int, size_t> score = {has(text_field) + has(label_field), names.size()};
+    std::pair<int, size_t> score = {has(label_field), names.size()};
+    for (const std::string& field : fields.names()) score.first += has(field);
     if (score > best_score) {
       best = delimiter;
       best_score = score;
@@ -147,10 +151,10 @@ std::vector<std::string> csv_columns(std::string_view text, char delimiter) {
   return header.ok() && header->has_value() ? **header : Header();
 }
 
-Result<CsvLayout> csv_layout(std::string_view text, const std::string& text_field,
+Result<CsvLayout> csv_layout(std::string_view text, const TextFields& fields,
                              const std::string& label_field, char delimiter) {
   CsvLayout layout;
-  layout.delimiter = delimiter == '\0' ? sniff_delimiter(text, text_field, label_field) : delimiter;
+  layout.delimiter = delimiter == '\0' ? sniff_delimiter(text, fields, label_field) : delimiter;
   take_declaration(text);
   CsvReader reader(text, "", layout.delimiter);
   DBSA_ASSIGN_OR_RETURN(const std::optional<Header> header, read_header(reader));
@@ -180,7 +184,7 @@ std::vector<std::string> csv_fields(std::string_view record, const CsvLayout& la
 
 Result<std::vector<Row>> read_csv_rows(std::string_view text, const RowFormat& format,
                                        char delimiter) {
-  if (delimiter == '\0') delimiter = sniff_delimiter(text, format.text_field, format.label_field);
+  if (delimiter == '\0') delimiter = sniff_delimiter(text, format.text, format.label_field);
   const char* const begin = text.data();
   take_declaration(text);
   CsvReader reader(text, format.name, delimiter);
@@ -190,11 +194,14 @@ Result<std::vector<Row>> read_csv_rows(std::string_view text, const RowFormat& f
   if (!header) return rows;
   DBSA_RETURN_IF_ERROR(check_utf8(reader.record(), format.name, reader.line()));
   Columns columns = {header->size(), header->back().empty()};
-  DBSA_ASSIGN_OR_RETURN(columns.text,
-                        find_column(*header, format.text_field, false, format.name, reader));
+  for (const TextFields::Part& part : format.text.parts()) {
+    DBSA_ASSIGN_OR_RETURN(const int64_t column,
+                          find_column(*header, part.field, false, format, reader));
+    columns.text.push_back(column);
+  }
   DBSA_ASSIGN_OR_RETURN(columns.label,
                         find_column(*header, format.label_field,
-                                    format.policy == LabelPolicy::kOptional, format.name, reader));
+                                    format.policy == LabelPolicy::kOptional, format, reader));
   std::vector<std::string> fields;
   while (true) {
     const Result<bool> more = reader.next(fields);

@@ -20,9 +20,9 @@ namespace dbsa {
 // Delimiters that are told apart, the likeliest first.
 inline constexpr std::string_view kDelimiters = ",;\t|";
 
-// The delimiter under which the header of a file has the most of the two columns, then the most
-// columns, then the first of kDelimiters.
-char sniff_delimiter(std::string_view text, const std::string& text_field,
+// The delimiter under which the header of a file has the most of the columns that are asked for,
+// then the most columns, then the first of kDelimiters.
+char sniff_delimiter(std::string_view text, const TextFields& fields,
                      const std::string& label_field);
 
 // See load_rows. Labels come as they are written. delimiter: '\0' for the one that
@@ -39,7 +39,7 @@ struct CsvLayout {
 };
 // Of a text that read_csv_rows has taken. delimiter: as there. kConfig where the header cannot be
 // read.
-Result<CsvLayout> csv_layout(std::string_view text, const std::string& text_field,
+Result<CsvLayout> csv_layout(std::string_view text, const TextFields& fields,
                              const std::string& label_field, char delimiter);
 // The fields of a record, one for each column. Where there are fewer, empty ones follow; where
 // there are more, the last has all that are left, with the delimiters between. None where quotes

@@ -61,20 +61,19 @@ std::string quote_for_message(std::string_view text) {
   return quoted + "\"";
 }
 
-Result<std::vector<Row>> load_rows(const std::filesystem::path& path, const std::string& text_field,
+Result<std::vector<Row>> load_rows(const std::filesystem::path& path, const TextFields& text,
                                    const std::string& label_field, LabelPolicy policy,
-                                   char delimiter) {
+                                   char delimiter, const LabelNames& names) {
   DBSA_ASSIGN_OR_RETURN(const DataText data, read_data_file(path));
-  return parse_rows(data.text, is_table(path), {path.string(), text_field, label_field, policy},
+  return parse_rows(data.text, is_table(path), {path.string(), text, label_field, policy, names},
                     delimiter);
 }
 
-Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
-                                          const std::string& text_field,
+Result<std::vector<Example>> load_dataset(const std::filesystem::path& path, const TextFields& text,
                                           const std::string& label_field, LabelPolicy policy,
-                                          char delimiter) {
+                                          char delimiter, const LabelNames& names) {
   DBSA_ASSIGN_OR_RETURN(std::vector<Row> rows,
-                        load_rows(path, text_field, label_field, policy, delimiter));
+                        load_rows(path, text, label_field, policy, delimiter, names));
   std::string faults = describe_faults(rows, path.string());
   if (!faults.empty()) return Error{ErrorCode::kConfig, std::move(faults), ""};
   std::vector<Example> examples;
@@ -98,13 +97,13 @@ bool is_table(const std::filesystem::path& path) {
   return extension == ".csv" || extension == ".tsv";
 }
 
-std::string describe_table(const std::filesystem::path& path, const std::string& text_field,
+std::string describe_table(const std::filesystem::path& path, const TextFields& text,
                            const std::string& label_field, char delimiter) {
   if (!is_table(path)) return "";
   constexpr size_t kHeaderBytes = 1 << 16;
   const std::string start = read_data_start(path, kHeaderBytes);
   const bool given = delimiter != '\0';
-  if (!given) delimiter = sniff_delimiter(start, text_field, label_field);
+  if (!given) delimiter = sniff_delimiter(start, text, label_field);
   return path.string() + ": fields are separated by " + delimiter_name(delimiter) +
          (given ? ", as data.delimiter says; columns " : ", by the header; columns ") +
          quote_names(csv_columns(start, delimiter));

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "icl/item_error.h"
+#include "icl/label_names.h"
+#include "icl/text_fields.h"
 
 namespace dbsa {
 
@@ -41,26 +43,27 @@ struct Row {
 
 // Reads a .jsonl file (one object a line) or a .csv or .tsv file (a header row names the columns;
 // see csv_examples.h), or one of them packed by gzip (.csv.gz). UTF-8, with or without a BOM, LF or
-// CRLF; empty lines are skipped. Text and label are strings, not empty; a label neither begins nor
-// ends with what is not seen (unseen.h). In .jsonl files the label may be an array of them, which
-// are all right. Labels come in Unicode form C, so that one label in two normal forms is one; texts
-// come as they are. delimiter: of .csv and .tsv files;
+// CRLF; empty lines are skipped. Text and label are strings, not empty; a text made of several
+// fields has one that is not. A label neither begins nor ends with what is not seen (unseen.h).
+// With names, labels of the file are codes, which .jsonl files may write as integers, and come as
+// names. In .jsonl files the label may be an array of them, which are all right. Labels come in
+// Unicode form C, so that one label in two normal forms is one; texts come as they are. delimiter:
+// of .csv and .tsv files;
 // '\0': by the header.
 //
 // kEnvironment when the file cannot be read; kConfig for one without a record, for one that is no
 // UTF-8 text, no JSON Lines or has lines that end in CR only, and for a header that lacks a column.
 // What is wrong with one record is its own error. Cost: O(bytes); the file is held in memory while
 // it is read.
-Result<std::vector<Row>> load_rows(const std::filesystem::path& path, const std::string& text_field,
+Result<std::vector<Row>> load_rows(const std::filesystem::path& path, const TextFields& text,
                                    const std::string& label_field, LabelPolicy policy,
-                                   char delimiter = '\0');
+                                   char delimiter = '\0', const LabelNames& names = {});
 
 // The same where every record must be an example. kConfig with a line for each fault, see
 // describe_faults.
-Result<std::vector<Example>> load_dataset(const std::filesystem::path& path,
-                                          const std::string& text_field,
+Result<std::vector<Example>> load_dataset(const std::filesystem::path& path, const TextFields& text,
                                           const std::string& label_field, LabelPolicy policy,
-                                          char delimiter = '\0');
+                                          char delimiter = '\0', const LabelNames& names = {});
 
 // How many faults of a file are told one by one.
 inline constexpr size_t kMaxToldFaults = 20;
@@ -72,7 +75,7 @@ bool is_table(const std::filesystem::path& path);
 
 // "FILE: fields are separated by a comma, by the header; columns "text"", for a log; "" for other
 // files. Reads the start of the file.
-std::string describe_table(const std::filesystem::path& path, const std::string& text_field,
+std::string describe_table(const std::filesystem::path& path, const TextFields& text,
                            const std::string& label_field, char delimiter);
 
 // Whether the answer equals a label of the example in Unicode form C; false where it has none.

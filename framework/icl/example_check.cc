@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "icl/field_names.h"
 #include "icl/unseen.h"
 #include "text/utf8.h"
 
@@ -12,7 +13,7 @@ namespace {
 Status check_text(const Example& example, const RowFormat& format) {
   if (!is_blank(example.text)) return {};
   return data_fault(format.name, example.line,
-                    "expected a text in field " + quote_for_message(format.text_field) +
+                    "expected a text in field " + quote_for_message(format.text.description()) +
                         ", found an empty one; fill it in or remove the record");
 }
 
@@ -24,7 +25,28 @@ Status check_labels(const Example& example, const RowFormat& format) {
   return {};
 }
 
+// Codes become names.
+Status name_labels(Example& example, const RowFormat& format) {
+  Status named;
+  if (!example.label.empty()) named = format.names.translate(example.label);
+  for (std::string& label : example.more_labels)
+    if (named.ok()) named = format.names.translate(label);
+  if (named.ok()) return {};
+  return data_fault(format.name, example.line, named.error().message);
+}
+
 }  // namespace
+
+Status write_text(std::span<const std::string> values, const RowFormat& format, Example& example) {
+  example.text = format.text.write(values);
+  if (format.text.is_single()) return {};  // check_row looks at it
+  if (std::any_of(values.begin(), values.end(),
+                  [](const std::string& value) { return !is_blank(value); }))
+    return {};
+  return data_fault(format.name, example.line,
+                    "expected a text in one of the fields " + quote_names(format.text.names()) +
+                        ", found all of them empty; fill one in or remove the record");
+}
 
 Error data_fault(const std::string& name, int64_t line, const std::string& what) {
   return Error{ErrorCode::kConfig, name + ":" + std::to_string(line) + ": " + what, ""};
@@ -84,8 +106,9 @@ void drop_labels(const Status& why, Row& row) {
 
 void check_row(const RowFormat& format, Row& row) {
   if (!row.error) add_fault(ItemFault::kEmptyText, check_text(row.example, format), row);
-  if (const Status labels = check_labels(row.example, format); !labels.ok())
-    drop_labels(labels, row);
+  Status labels = check_labels(row.example, format);
+  if (labels.ok()) labels = name_labels(row.example, format);
+  if (!labels.ok()) drop_labels(labels, row);
 }
 
 }  // namespace dbsa

@@ -4,6 +4,7 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,9 +15,10 @@ namespace dbsa {
 // A data file and what is read of it.
 struct RowFormat {
   std::string name;  // of the file, for messages
-  std::string text_field;
+  TextFields text;
   std::string label_field;
   LabelPolicy policy = LabelPolicy::kRequired;
+  LabelNames names = {};  // of the codes in label_field; empty: it has labels
 };
 
 // kConfig "NAME:LINE: what".
@@ -24,6 +26,9 @@ Error data_fault(const std::string& name, int64_t line, const std::string& what)
 
 // Of a file whose lines end in CR only.
 Error cr_fault(const std::string& name);
+
+// Makes the text of the values of its fields. kConfig where all of them are blank.
+Status write_text(std::span<const std::string> values, const RowFormat& format, Example& example);
 
 // Whether nothing of it is seen: it is empty, white space or invisible (unseen.h).
 bool is_blank(std::string_view text);
@@ -40,8 +45,8 @@ void add_fault(ItemFault kind, const Status& status, Row& row);
 // The labels of the row are none: tells why, and drops them.
 void drop_labels(const Status& why, Row& row);
 
-// A text that is not blank, and labels as far as the policy asks for them. A label that is none is
-// dropped.
+// A text that is not blank, and labels as far as the policy asks for them, by their names. A label
+// that is none is dropped.
 void check_row(const RowFormat& format, Row& row);
 
 }  // namespace dbsa

@@ -51,12 +51,13 @@ std::string quote_names(std::span<const std::string> names) {
 }
 
 std::string name_advice(std::string_view field, std::span<const std::string> names,
-                        const std::string& what) {
+                        const std::string& what, const TextFields& text) {
   const std::string same = nearly_named(field, names);
   const std::string near =
       same.empty() ? did_you_mean(field, names) : "; did you mean " + quote_for_message(same) + "?";
   return (near.empty() ? "; name the " : near + " Name the ") + what +
-         " in [data] text_field and label_field";
+         (text.is_single() ? " in [data] text_field and label_field"
+                           : " in prompt.demonstration and data.label_field");
 }
 
 }  // namespace dbsa

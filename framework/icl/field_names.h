@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "icl/text_fields.h"
+
 namespace dbsa {
 
 // Names are one where these are equal: in Unicode form C, without invisible characters, and without
@@ -25,8 +27,9 @@ std::string likely_named(std::string_view field, std::span<const std::string> na
 std::string quote_names(std::span<const std::string> names);
 
 // What to do where no field has the name: "; did you mean "b"? Name the fields in [data] text_field
-// and label_field". what: "fields" or "columns".
+// and label_field", or in prompt.demonstration where the text has several of them. what: "fields"
+// or "columns".
 std::string name_advice(std::string_view field, std::span<const std::string> names,
-                        const std::string& what);
+                        const std::string& what, const TextFields& text);
 
 }  // namespace dbsa

@@ -49,16 +49,16 @@ Result<InputTable> InputTable::read(DataText data, bool csv, const RowFormat& fo
   DBSA_ASSIGN_OR_RETURN(table.rows_, parse_rows(text, csv, format, delimiter));
   if (csv) {
     DBSA_ASSIGN_OR_RETURN(table.layout_,
-                          csv_layout(text, format.text_field, format.label_field, delimiter));
+                          csv_layout(text, format.text, format.label_field, delimiter));
   } else {
     table.find_keys();
   }
   std::vector<std::string>& columns = table.layout_.columns;
-  const std::string key = field_key(format.text_field);
+  const std::string key = field_key(format.text.parts().front().field);
   const auto found = std::find_if(columns.begin(), columns.end(),
                                   [&](const std::string& name) { return field_key(name) == key; });
   table.text_column_ = static_cast<size_t>(found - columns.begin());
-  if (found == columns.end()) columns.push_back(format.text_field);
+  if (found == columns.end()) columns.push_back(format.text.parts().front().field);
   return table;
 }
 

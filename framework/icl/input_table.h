@@ -37,7 +37,7 @@ class InputTable {
   std::string record(size_t row) const;
   // The values of a row, one for each column. Of JSON Lines: a string's text, other values as they
   // are written, nothing for null and for a key that is not there. A record that cannot be taken
-  // apart stands in the column of the text as it is, beside empty ones.
+  // apart stands in the column of the text, its first one, as it is, beside empty ones.
   std::vector<std::string> fields(size_t row) const;
   // Whether the row can be taken apart.
   bool has_fields(size_t row) const { return split(row).has_value(); }

@@ -29,15 +29,17 @@ std::string not_a_string(const std::string& field, const Json& found) {
 Status read_array(const Json& array, const RowFormat& format, Example& example) {
   const std::string expected = "expected strings in the array in field " +
                                quote_for_message(format.label_field) + ", found ";
-  for (const Json& label : array)
-    if (!label.is_string())
+  for (const Json& label : array) {
+    const std::optional<std::string> text = label_text(label, format.names);
+    if (!text)
       return data_fault(format.name, example.line,
                         expected + describe_json_type(label) +
                             (label.is_null() ? "; remove it" : "; write each label in quotes"));
+    example.more_labels.push_back(*text);
+  }
   if (array.empty())
     return data_fault(format.name, example.line,
                       expected + "none; fill one in or remove the record");
-  example.more_labels = array.get<std::vector<std::string>>();
   example.label = std::move(example.more_labels.front());
   example.more_labels.erase(example.more_labels.begin());
   // An empty label means none, which the others would contradict.
@@ -45,30 +47,40 @@ Status read_array(const Json& array, const RowFormat& format, Example& example) 
   return {};
 }
 
-Status read_text(const Json& object, const RowFormat& format, Example& example) {
-  const Result<const Json*> text = find_field(object, format.text_field, false);
-  if (!text.ok()) return data_fault(format.name, example.line, text.error().message);
-  if (!(*text)->is_string())
-    return data_fault(format.name, example.line, not_a_string(format.text_field, **text));
-  example.text = (*text)->get<std::string>();
-  return {};
+// The values of the text's fields.
+Result<std::vector<std::string>> read_values(const Json& object, const RowFormat& format,
+                                             int64_t line) {
+  std::vector<std::string> values;
+  for (const TextFields::Part& part : format.text.parts()) {
+    const Result<const Json*> text = find_field(object, part.field, false, format.text);
+    if (!text.ok()) return data_fault(format.name, line, text.error().message);
+    if (!(*text)->is_string())
+      return data_fault(format.name, line, not_a_string(part.field, **text));
+    values.push_back((*text)->get<std::string>());
+  }
+  return values;
 }
 
 Status read_labels(const Json& object, const RowFormat& format, Example& example) {
   const bool optional = format.policy == LabelPolicy::kOptional;
-  const Result<const Json*> label = find_field(object, format.label_field, optional);
+  const Result<const Json*> label = find_field(object, format.label_field, optional, format.text);
   if (!label.ok()) return data_fault(format.name, example.line, label.error().message);
   if (*label == nullptr || (optional && (*label)->is_null())) return {};
   if ((*label)->is_array()) return read_array(**label, format, example);
-  if (!(*label)->is_string())
+  const std::optional<std::string> text = label_text(**label, format.names);
+  if (!text)
     return data_fault(format.name, example.line, not_a_string(format.label_field, **label));
-  example.label = (*label)->get<std::string>();
+  example.label = *text;
   return {};
 }
 
 // Text and labels of an object.
 void read_fields(const Json& object, const RowFormat& format, Row& row) {
-  add_fault(ItemFault::kBadField, read_text(object, format, row.example), row);
+  const Result<std::vector<std::string>> values = read_values(object, format, row.example.line);
+  if (values.ok())
+    add_fault(ItemFault::kEmptyText, write_text(*values, format, row.example), row);
+  else
+    add_fault(ItemFault::kBadField, values.error(), row);
   if (const Status labels = read_labels(object, format, row.example); !labels.ok())
     drop_labels(labels, row);
   check_row(format, row);
@@ -171,7 +183,8 @@ Status check_lines(std::string_view text, const RowFormat& format) {
 
 }  // namespace
 
-Result<const Json*> find_field(const Json& object, const std::string& field, bool optional) {
+Result<const Json*> find_field(const Json& object, const std::string& field, bool optional,
+                               const TextFields& text) {
   const std::string wanted = field_key(field);
   const Json* found = nullptr;
   for (const auto& [key, value] : object.items()) {
@@ -188,8 +201,14 @@ Result<const Json*> find_field(const Json& object, const std::string& field, boo
   if (optional && nearly_named(wanted, keys).empty()) return found;
   return Error{ErrorCode::kConfig,
                "expected a field " + quote_for_message(field) + ", found " + quote_names(keys) +
-                   name_advice(field, keys, "fields"),
+                   name_advice(field, keys, "fields", text),
                ""};
+}
+
+std::optional<std::string> label_text(const Json& value, const LabelNames& names) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_integer() && !names.empty()) return value.dump();
+  return std::nullopt;
 }
 
 const char* describe_json_type(const Json& value) {

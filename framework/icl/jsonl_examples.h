@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,9 +25,12 @@ Result<nlohmann::json> parse_data_json(std::string_view text, const std::string&
 
 // The member of an object that has the name, as field_key compares names; null where none has and
 // `optional` is true. kConfig "expected a field ...", without a place, where none has otherwise,
-// one is nearly named so, or several have it.
+// one is nearly named so, or several have it. text: for the advice, where fields are named.
 Result<const nlohmann::json*> find_field(const nlohmann::json& object, const std::string& field,
-                                         bool optional);
+                                         bool optional, const TextFields& text);
+
+// A label: a string, or an integer where labels are codes; nothing for other values.
+std::optional<std::string> label_text(const nlohmann::json& value, const LabelNames& names);
 
 // "an object", "null", ...
 const char* describe_json_type(const nlohmann::json& value);

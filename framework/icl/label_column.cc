@@ -28,17 +28,17 @@ std::vector<std::string> first_keys(std::string_view text) {
 
 }  // namespace
 
-std::string missing_label_column(const std::filesystem::path& path, const std::string& text_field,
+std::string missing_label_column(const std::filesystem::path& path, const TextFields& text,
                                  const std::string& label_field, char delimiter) {
   const bool table = is_table(path);
   const std::string start = read_data_start(path, kMaxRecordBytes);
-  if (table && delimiter == '\0') delimiter = sniff_delimiter(start, text_field, label_field);
+  if (table && delimiter == '\0') delimiter = sniff_delimiter(start, text, label_field);
   const std::vector<std::string> names = table ? csv_columns(start, delimiter) : first_keys(start);
   const bool has = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
     return field_key(name) == field_key(label_field);
   });
   if (has) return "";
-  const std::string likely = likely_named(label_field, names, text_field);
+  const std::string likely = likely_named(label_field, names, text.parts().front().field);
   const std::string one = table ? "column" : "field";
   return path.string() + " has no " + one + " " + quote_for_message(label_field) +
          ", so accuracy will not be measured; it has the " + one + "s " + quote_names(names) +

@@ -34,7 +34,7 @@ Result<std::vector<LabelTokens>> tokenize_labels(std::span<const std::string> la
   result.reserve(labels.size());
   for (const std::string& label : labels) {
     const Result<std::vector<int32_t>> tokenised =
-        tokenize(format.output_prefix + label + format.separator);
+        tokenize(PromptText(format.output_prefix).add_data(label).add(format.separator));
     if (!tokenised.ok()) return fault(label, tokenised.error().message, "");
     const std::vector<int32_t>& whole = *tokenised;
     if (whole.size() <= lead_ids.size() ||

@@ -5,10 +5,23 @@
 namespace dbsa {
 namespace {
 
-// Python's str.rstrip() for ASCII white space.
+// As Python's str.strip() and str.rstrip() for ASCII white space.
+constexpr const char* kSpace = " \t\n\v\f\r\x1c\x1d\x1e\x1f";
+
 std::string_view strip_end(std::string_view text) {
-  const size_t last = text.find_last_not_of(" \t\n\v\f\r\x1c\x1d\x1e\x1f");
+  const size_t last = text.find_last_not_of(kSpace);
   return last == std::string_view::npos ? std::string_view() : text.substr(0, last + 1);
+}
+
+std::string_view strip(std::string_view text) {
+  text = strip_end(text);
+  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
+  return text;
+}
+
+// A chat template is given messages without white space around them: many take it off themselves.
+std::string_view content_of(const PromptFormat& format, std::string_view text) {
+  return format.chat ? strip(text) : text;
 }
 
 }  // namespace
@@ -27,17 +40,29 @@ Status check_prompt(const PromptFormat& format) {
   return {};
 }
 
+PromptText write_demonstration(const PromptFormat& format, const Example& example) {
+  PromptText written(format.input_prefix);
+  written.add_data(content_of(format, example.text))
+      .add(format.label_break)
+      .add(format.output_prefix);
+  written.add_data(example.label).add(format.separator);
+  return written;
+}
+
 std::string demonstration_text(const PromptFormat& format, const Example& example) {
-  return format.input_prefix + example.text + "\n" + format.output_prefix + example.label +
-         format.separator;
+  return write_demonstration(format, example).text;
+}
+
+PromptText write_query(const PromptFormat& format, std::string_view text) {
+  PromptText written(format.input_prefix);
+  written.add_data(content_of(format, text)).add(format.label_break).add(format.output_prefix);
+  written.text.resize(strip_end(written.text).size());
+  written.data.front().end = std::min(written.data.front().end, written.text.size());
+  return written;
 }
 
 std::string query_text(const PromptFormat& format, std::string_view text) {
-  std::string prompt = format.input_prefix;
-  prompt += text;
-  prompt += "\n" + format.output_prefix;
-  prompt.resize(strip_end(prompt).size());
-  return prompt;
+  return write_query(format, text).text;
 }
 
 std::string_view label_lead(const PromptFormat& format) { return strip_end(format.output_prefix); }

@@ -15,17 +15,23 @@ struct PromptFormat {
   std::string input_prefix = "query: ";
   std::string output_prefix = "intent: ";
   std::string separator = "\n==\n";
+  std::string label_break = "\n";  // between a text and the output prefix
+  // A chat template writes it: special tokens count in the prefixes and the separator. Texts and
+  // labels are data.
+  bool chat = false;
 };
 
 // kConfig when labels could not be told apart from what surrounds them: an output prefix of only
 // white space, or no separator.
 Status check_prompt(const PromptFormat& format);
 
-// `{input_prefix}{text}\n{output_prefix}{label}{separator}`. The separator ends every
+// `{input_prefix}{text}{label_break}{output_prefix}{label}{separator}`. The separator ends every
 // demonstration, so blocks and the query follow without one.
+PromptText write_demonstration(const PromptFormat& format, const Example& example);
 std::string demonstration_text(const PromptFormat& format, const Example& example);
 
-// `{input_prefix}{text}\n{output_prefix}` without the white space at its end.
+// `{input_prefix}{text}{label_break}{output_prefix}` without the white space at its end.
+PromptText write_query(const PromptFormat& format, std::string_view text);
 std::string query_text(const PromptFormat& format, std::string_view text);
 
 // The output prefix without and as the white space at its end: "intent:" and " ". The query ends

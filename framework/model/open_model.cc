@@ -4,6 +4,7 @@
 
 #include "config/model_path.h"
 #include "config/path_kind.h"
+#include "model/chat/template_files.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/checkpoint/model_folder.h"
 #include "model/gguf/gguf_source.h"
@@ -23,6 +24,8 @@ class HuggingFaceFolder final : public ModelSource {
   }
 
   Result<std::unique_ptr<Tokenizer>> tokenizer() const override { return Tokenizer::load(folder_); }
+
+  Result<ChatTemplate> chat_template() const override { return load_chat_template(folder_); }
 
  private:
   std::string folder_;

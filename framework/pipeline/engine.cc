@@ -1,6 +1,7 @@
 #include "pipeline/engine.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "host/make_plugin.h"
@@ -10,6 +11,7 @@
 #include "model/sentence/sentence_encoder.h"
 #include "pipeline/engine_impl.h"
 #include "pipeline/model_fit.h"
+#include "pipeline/pool/chat_prompt.h"
 
 namespace dbsa {
 namespace {
@@ -70,7 +72,8 @@ Status identify(const nlohmann::json& tables, const EmbeddingSettings& embedding
   return {};
 }
 
-Result<Computing> load_model(const Settings& settings, const host::ResolvedPipeline& resolved,
+// settings: what the model's chat template says goes into its prompt.
+Result<Computing> load_model(Settings& settings, const host::ResolvedPipeline& resolved,
                              host::PluginRegistry& registry, host::HostServices& services,
                              const nlohmann::json& tables, OpenOptions options) {
   Computing computing;
@@ -82,6 +85,11 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
   DBSA_RETURN_IF_ERROR(computing.weights->check(computing.config));
   DBSA_ASSIGN_OR_RETURN(computing.tokenizer, source->tokenizer());
   fit_tokenizer(*computing.tokenizer, computing.config);
+  std::optional<ChatTemplate> chat;
+  if (settings.prompt.chat) {
+    DBSA_ASSIGN_OR_RETURN(chat, source->chat_template());
+    DBSA_RETURN_IF_ERROR(apply_chat_template(*chat, *computing.tokenizer, settings.prompt));
+  }
   for (const std::string& warning :
        model_warnings(settings, computing.config, *computing.tokenizer))
     services.log(host::LogLevel::kWarning, warning);
@@ -100,6 +108,7 @@ Result<Computing> load_model(const Settings& settings, const host::ResolvedPipel
                                       choose_precision(settings.model, *computing.weights),
                                       *computing.backend, computing.packed.get()));
   DBSA_RETURN_IF_ERROR(identify(tables, settings.embedding, cache, computing));
+  if (chat) identify_chat(chat->source(), computing.inputs);  // blocks are known by their tokens
   DBSA_ASSIGN_OR_RETURN(auto embedder,
                         make_embedder(settings.embedding, computing, resolved, registry, services));
   computing.embedder = std::make_unique<OfferedEmbedder>(services, std::move(embedder));
@@ -196,8 +205,8 @@ Engine::~Engine() = default;
 
 Result<DataRows> read_demonstrations(const DataSettings& data) {
   DBSA_ASSIGN_OR_RETURN(const std::vector<Example> all,
-                        load_dataset(data.demonstrations, data.text_field, data.label_field,
-                                     LabelPolicy::kRequired, data.delimiter));
+                        load_dataset(data.demonstrations, data.text, data.label_field,
+                                     LabelPolicy::kRequired, data.delimiter, data.names));
   DataRows rows;
   rows.identity = hash_rows(all);
   DBSA_ASSIGN_OR_RETURN(rows.chosen, draw(all, data.demonstration_count, data.seed));
@@ -228,7 +237,7 @@ Result<LabelRows> read_labels(const DataSettings& data, const DataRows& demonstr
     // Only the label is looked at, so that a file of labels will do.
     DBSA_ASSIGN_OR_RETURN(const std::vector<Example> more,
                           load_dataset(data.labels, data.label_field, data.label_field,
-                                       LabelPolicy::kRequired, data.delimiter));
+                                       LabelPolicy::kRequired, data.delimiter, data.names));
     labelled.insert(labelled.end(), more.begin(), more.end());
     rows.identity = hash_rows(more);
   }
@@ -237,15 +246,15 @@ Result<LabelRows> read_labels(const DataSettings& data, const DataRows& demonstr
 }
 
 void log_table(const DataSettings& data, const std::string& path, host::HostServices& services) {
-  const std::string text = describe_table(path, data.text_field, data.label_field, data.delimiter);
+  const std::string text = describe_table(path, data.text, data.label_field, data.delimiter);
   if (!text.empty()) services.log(host::LogLevel::kDebug, text);
 }
 
 Result<QueryRows> read_queries(const DataSettings& data) {
   QueryRows rows;
   DBSA_ASSIGN_OR_RETURN(const std::vector<Row> queries,
-                        load_rows(data.queries, data.text_field, data.label_field,
-                                  LabelPolicy::kOptional, data.delimiter));
+                        load_rows(data.queries, data.text, data.label_field, LabelPolicy::kOptional,
+                                  data.delimiter, data.names));
   if (std::all_of(queries.begin(), queries.end(), [](const Row& row) { return row.error; }))
     return Error{ErrorCode::kConfig, describe_faults(queries, data.queries), ""};
   rows.identity = hash_rows(queries);

@@ -216,7 +216,11 @@ Status Engine::Impl::decode_trie(QueryPass& pass, std::span<const int32_t> query
 Status Engine::Impl::decode_freely(QueryPass& pass, std::span<const int32_t> query, Answer& answer,
                                    AnswerNotes* notes) {
   std::vector<std::string> stops = settings.decoding.stop;
-  stops.push_back(settings.prompt.separator);
+  // The model may end after what a chat template ends a message with, the white space left out.
+  const std::string& separator = settings.prompt.separator;
+  stops.push_back(settings.prompt.chat
+                      ? separator.substr(0, separator.find_last_not_of(" \t\r\n") + 1)
+                      : separator);
   DBSA_ASSIGN_OR_RETURN(Generated generated,
                         decode_free(*computing.tokenizer, stops, computing.config.eos_token_ids,
                                     settings.decoding.max_tokens, pass, query));

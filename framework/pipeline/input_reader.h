@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "host/resolve.h"
@@ -22,14 +23,14 @@ class InputReader {
   Result<InputIdentity> read(const host::ResolvedPipeline& pipeline);
 
  private:
-  Status read_model(const ModelSettings& model, InputIdentity& inputs);
+  Status read_model(const Settings& settings, InputIdentity& inputs);
   Result<std::string> encoder(const std::string& folder);
-  Result<std::string> rows(const std::string& path, const std::string& text_field,
-                           const std::string& label_field, char delimiter);
+  Result<std::string> rows(const std::string& path, const TextFields& text,
+                           const DataSettings& data);
   Result<std::string> queries(const DataSettings& data);
 
-  // By path and max_positions.
-  std::map<std::pair<std::string, int64_t>, InputIdentity> models_;
+  // By path, max_positions and whether the chat template counts.
+  std::map<std::tuple<std::string, int64_t, bool>, InputIdentity> models_;
   std::map<std::string, std::string> encoders_;  // by folder
   std::map<std::string, std::string> rows_;      // by path and fields
 };

@@ -26,7 +26,9 @@ std::vector<std::string> model_warnings(const Settings& settings, const ModelCon
     warnings.push_back(
         "prompt.bos = true, and the model's tokenizer puts no BOS token before a "
         "text, so the model may not know it there; set prompt.bos = false");
-  if (computes && !settings.prompt.bos && adds_bos && *adds_bos && model.bos_token_id)
+  // A chat template writes the token itself, or leaves it out.
+  if (computes && !settings.prompt.bos && !settings.prompt.chat && adds_bos && *adds_bos &&
+      model.bos_token_id)
     warnings.push_back(
         "prompt.bos = false, and the model's tokenizer puts a BOS token before every "
         "text, so answers may be worse without it; set prompt.bos = true");

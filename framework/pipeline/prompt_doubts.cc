@@ -43,18 +43,17 @@ std::vector<WrittenLabel> written_labels(const Settings& settings,
                                          std::span<const std::string> labels,
                                          const Tokenizer& tokenizer) {
   const PromptFormat format = label_format(settings.prompt);
-  const bool chat = !settings.prompt.tail.empty();
+  const bool special = settings.prompt.chat || !settings.prompt.tail.empty();
   std::string lead(label_lead(format));
   std::vector<WrittenLabel> written;
-  const Tokenize tokenize = [&](std::string_view text) {
-    return tokenizer.encode(text, {.parse_special = chat});
-  };
+  const Tokenize tokenize = tokenize_with(tokenizer, special);
   const Result<std::string> before = free_answer_lead(format, tokenize);
   if (!before.ok()) return {};
   const Result<std::vector<int32_t>> lead_ids = tokenize(*before);
   if (!lead_ids.ok()) return {};
   for (const std::string& label : labels) {
-    const Result<std::vector<int32_t>> ids = tokenize(format.output_prefix + label);
+    const Result<std::vector<int32_t>> ids =
+        tokenize(PromptText(format.output_prefix).add_data(label));
     if (ids.ok())
       written.push_back(
           {label, format.output_prefix.substr(before->size()) + label,
@@ -104,9 +103,14 @@ std::vector<std::string> prompt_doubts(const Settings& settings,
   std::vector<std::string> doubts;
   const PromptSettings& prompt = settings.prompt;
   if (settings.decoding.method == DecodingMethod::kVote) return doubts;  // no model reads them
-  doubt_texts("prompt.separator", prompt.separator, demonstrations, doubts);
-  doubt_texts("prompt.input_prefix", prompt.input_prefix, demonstrations, doubts);
-  doubt_texts("prompt.output_prefix", prompt.output_prefix, demonstrations, doubts);
+  if (!prompt.chat) {  // whose words cannot be forged
+    doubt_texts("prompt.separator", prompt.separator, demonstrations, doubts);
+    const bool whole = !prompt.label_break.empty();  // else they are parts of prompt.demonstration
+    doubt_texts(whole ? "prompt.input_prefix" : "prompt.demonstration", prompt.input_prefix,
+                demonstrations, doubts);
+    doubt_texts(whole ? "prompt.output_prefix" : "prompt.demonstration", prompt.output_prefix,
+                demonstrations, doubts);
+  }
   if (settings.decoding.method != DecodingMethod::kFree) return doubts;
   const std::vector<WrittenLabel> written = written_labels(settings, labels, tokenizer);
   for (const std::string& stop : settings.decoding.stop)

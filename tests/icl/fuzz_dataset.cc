@@ -14,6 +14,8 @@
 #include "icl/csv.h"
 #include "icl/dataset.h"
 #include "icl/input_table.h"
+#include "icl/label_names.h"
+#include "icl/text_fields.h"
 #include "text/utf8.h"
 
 namespace {
@@ -50,6 +52,28 @@ void check_tables(const dbsa::InputTable& input) {
   require(!reader.next(fields).value());
 }
 
+// Texts of two fields, and labels by names: each text has what stands between the fields, each
+// label is a name.
+void check_several_fields(const std::string& path, dbsa::LabelPolicy policy, char delimiter) {
+  static const auto names = dbsa::LabelNames::make({{"x", "wholly"}, {"1", "other"}}).value();
+  const dbsa::TextFields fields({{"", "text"}, {" | ", "id"}});
+  const auto rows = dbsa::load_rows(path, fields, "label", policy, delimiter, names);
+  if (!rows.ok()) return;
+  for (const dbsa::Row& row : *rows) {
+    const std::string& label = row.example.label;
+    require(label.empty() || label == "wholly" || label == "other");
+    require(row.error || row.example.text.find(" | ") != std::string::npos);
+  }
+}
+
+// A template that is taken apart has its fields and its label.
+void check_template(std::string_view text) {
+  const auto parts = dbsa::parse_demonstration_template(text, "label");
+  if (!parts.ok()) return;
+  require(!parts->text.names().empty() && text.find("{label}") != text.npos);
+  require(parts->before.size() + parts->lead.size() + parts->after.size() < text.size());
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -65,6 +89,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (file == nullptr) std::abort();
   std::fwrite(data + 1, 1, size - 1, file);
   std::fclose(file);
+  check_template({reinterpret_cast<const char*>(data) + 1, size - 1});
   const auto policy =
       (data[0] & 2) != 0 ? dbsa::LabelPolicy::kRequired : dbsa::LabelPolicy::kOptional;
   const char delimiter = (data[0] & 4) != 0 ? ';' : '\0';
@@ -81,6 +106,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (dbsa::utf8::find_invalid(row.example.text + row.example.label)) std::abort();
       if (row.error && !row.error->message.starts_with(path + ":")) std::abort();
     }
+  check_several_fields(path, policy, delimiter);
   const auto table =
       dbsa::InputTable::parse(std::string(reinterpret_cast<const char*>(data) + 1, size - 1),
                               {"data", "text", "label", dbsa::LabelPolicy::kOptional}, delimiter);

@@ -167,6 +167,9 @@ TEST(ScoreTokenizer, JoinsTheHighestScore) {
   EXPECT_EQ(*t->encode("</s>a"), v.ids({"</s>", "\u2581a"}));
   EXPECT_EQ(*t->encode("a</s>", {.parse_special = false}),
             v.ids({"\u2581a", "<0x3C>", "<0x2F>", "<0x73>", "<0x3E>"}));
+  const ByteRange data = {4, 9};  // "a</s>"
+  EXPECT_EQ(*t->encode("</s>a</s></s>", {.parse_special = true, .plain = {&data, 1}}),
+            v.ids({"</s>", "\u2581a", "<0x3C>", "<0x2F>", "<0x73>", "<0x3E>", "</s>"}));
   EXPECT_EQ(t->decode(*t->encode("abc a\u00e9")), "abc a\u00e9");
   EXPECT_EQ(t->decode(*t->encode("</s>a")), "a");
   EXPECT_EQ(t->decode(*t->encode("</s>a"), {.skip_special = false}), "</s>a");

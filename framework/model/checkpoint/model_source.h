@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "model/chat/chat_template.h"
 #include "model/checkpoint/weights.h"
 #include "model/config/model_config.h"
 #include "model/tokenizer/tokenizer.h"
@@ -23,6 +24,8 @@ class ModelSource {
   virtual Result<ModelConfig> config() const = 0;  // with its end tokens
   virtual Result<std::unique_ptr<Weights>> weights() const = 0;
   virtual Result<std::unique_ptr<Tokenizer>> tokenizer() const = 0;
+  // kConfig at /prompt/chat where there is none.
+  virtual Result<ChatTemplate> chat_template() const = 0;
 
  protected:
   ModelSource() = default;

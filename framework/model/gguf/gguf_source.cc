@@ -1,11 +1,15 @@
 #include "model/gguf/gguf_source.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "model/chat/template_files.h"
 #include "model/gguf/gguf_config.h"
 #include "model/gguf/gguf_file.h"
 #include "model/gguf/gguf_tokenizer.h"
 #include "model/gguf/gguf_weights.h"
+#include "model/gguf/key_reader.h"
 
 namespace dbsa::gguf {
 namespace {
@@ -24,6 +28,17 @@ class GgufSource final : public ModelSource {
 
   Result<std::unique_ptr<Tokenizer>> tokenizer() const override {
     return read_gguf_tokenizer(parts_->first().path(), parts_->first().keys());
+  }
+
+  Result<ChatTemplate> chat_template() const override {
+    const std::string& path = parts_->first().path();
+    std::vector<std::string> faults;
+    KeyReader keys(path, parts_->first().keys(), &faults);
+    constexpr const char* kKey = "tokenizer.chat_template";
+    std::string source = keys.text(kKey, "");
+    if (!faults.empty()) return Error{ErrorCode::kEnvironment, faults.front(), ""};
+    if (source.empty()) return no_chat_template(path);
+    return ChatTemplate::parse(std::move(source), path + ": " + kKey);
   }
 
  private:

@@ -67,7 +67,8 @@ AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens,
 
 // At each position the sorted patterns are narrowed byte by byte to those that agree with the text;
 // the first of a range is the one that ends there, if any does.
-void AddedTokenMatcher::find(std::string_view text, std::vector<Match>& matches) const {
+void AddedTokenMatcher::find(std::string_view text, std::span<const ByteRange> plain,
+                             std::vector<Match>& matches) const {
   for (size_t begin = 0; begin < text.size();) {
     if (!starts_[static_cast<unsigned char>(text[begin])]) {
       ++begin;
@@ -78,7 +79,8 @@ void AddedTokenMatcher::find(std::string_view text, std::vector<Match>& matches)
     auto high = order_.end();
     for (size_t length = 0; low != high;) {
       if (patterns_[*low].size() == length) {
-        best = {*low, begin, begin + length};
+        if (!tokens_[*low].special || !overlaps(plain, begin, begin + length))
+          best = {*low, begin, begin + length};
         low = std::find_if(low, high, [&](size_t i) { return patterns_[i].size() > length; });
       }
       if (begin + length >= text.size()) break;
@@ -94,9 +96,10 @@ void AddedTokenMatcher::find(std::string_view text, std::vector<Match>& matches)
 }
 
 void AddedTokenMatcher::split(std::string_view text, bool parse_special,
-                              std::vector<AddedSplit>& parts) const {
+                              std::vector<AddedSplit>& parts,
+                              std::span<const ByteRange> plain) const {
   std::vector<Match> matches;
-  if (!order_.empty()) find(text, matches);
+  if (!order_.empty()) find(text, plain, matches);
   size_t skipped = 0, skipped_to = 0;  // white space skipped last, so that a run is read once
   size_t done = 0;  // the end of the last token; may lie before that of an earlier one with rstrip
   for (auto [index, begin, end] : matches) {

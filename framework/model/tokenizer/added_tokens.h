@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "text/byte_range.h"
 
 namespace dbsa {
 
@@ -33,8 +36,10 @@ class AddedTokenMatcher {
   // one counts. No pattern may be empty.
   AddedTokenMatcher(std::vector<AddedToken> tokens, std::vector<std::string> patterns);
 
-  // Appends the parts of `text` in order. parse_special = false reads special tokens as text.
-  void split(std::string_view text, bool parse_special, std::vector<AddedSplit>& parts) const;
+  // Appends the parts of `text` in order. parse_special = false reads special tokens as text, and
+  // so do the ranges `plain`.
+  void split(std::string_view text, bool parse_special, std::vector<AddedSplit>& parts,
+             std::span<const ByteRange> plain = {}) const;
 
   bool empty() const { return order_.empty(); }
 
@@ -44,7 +49,8 @@ class AddedTokenMatcher {
     size_t begin;
     size_t end;
   };
-  void find(std::string_view text, std::vector<Match>& matches) const;
+  void find(std::string_view text, std::span<const ByteRange> plain,
+            std::vector<Match>& matches) const;
 
   std::vector<AddedToken> tokens_;
   std::vector<std::string> patterns_;

@@ -5,8 +5,8 @@
 // Tokens with ids come from `added_tokens_decoder` of tokenizer_config.json, then from
 // added_tokens.json. Special tokens that are named only by their text (bos_token, pad_token,
 // additional_special_tokens, ...) come from tokenizer_config.json, then from
-// special_tokens_map.json. Read past on purpose: `chat_template` (nothing executes it: write its
-// head and tail into the pipeline's [prompt]), `add_eos_token` (a prompt continues after its end),
+// special_tokens_map.json. Read past on purpose: `chat_template` (see
+// model/chat), `add_eos_token` (a prompt continues after its end),
 // lengths and padding.
 #pragma once
 

@@ -213,7 +213,7 @@ Result<std::vector<int32_t>> JsonTokenizer::encode_valid(std::string_view utf8,
   std::vector<AddedSplit> inner;
   TextBounds normalizing(utf8.size());
   TextBounds splitting(utf8.size());
-  raw_.split(utf8, options.parse_special, outer);
+  raw_.split(utf8, options.parse_special, outer, options.plain);
   for (const AddedSplit& part : outer) {
     if (part.id >= 0) {
       ids.push_back(part.id);
@@ -225,7 +225,8 @@ Result<std::vector<int32_t>> JsonTokenizer::encode_valid(std::string_view utf8,
     const std::string& text = *normal;
     normalizing.use(text.size());
     inner.clear();
-    normalized_.split(text, options.parse_special, inner);
+    const bool special = options.parse_special && !overlaps(options.plain, part.begin, part.end);
+    normalized_.split(text, special, inner);
     for (const AddedSplit& section : inner) {
       if (section.id >= 0) {
         ids.push_back(section.id);

@@ -99,7 +99,10 @@ Result<std::vector<int32_t>> ScoreTokenizer::encode_valid(std::string_view utf8,
   Scratch scratch;
   bool behind_token = true;
   const TokenCutter& cutter = options.parse_special ? with_special_ : without_special_;
-  for (const AddedSplit& part : cutter.cut(utf8)) {
+  const auto is_meant = [&](const AddedSplit& token) {
+    return !overlaps(options.plain, token.begin, token.end) || without_special_.has(token.id);
+  };
+  for (const AddedSplit& part : cutter.cut(utf8, is_meant)) {
     if (part.id >= 0)
       ids.push_back(part.id);
     else

@@ -124,7 +124,7 @@ Result<std::vector<int32_t>> SentencePieceTokenizer::encode_valid(std::string_vi
                                                                   EncodeOptions options) const {
   std::vector<int32_t> ids;
   std::vector<AddedSplit> parts;
-  matcher_.split(utf8, options.parse_special, parts);
+  matcher_.split(utf8, options.parse_special, parts, options.plain);
   std::vector<int> part_ids;
   std::string prefixed;
   for (const AddedSplit& part : parts) {

@@ -14,18 +14,19 @@ TokenCutter::TokenCutter(const std::vector<std::pair<std::string, int32_t>>& tok
     length.bytes = text.size();
     length.starts[static_cast<unsigned char>(text.front())] = true;
     length.ids.emplace(texts_.back(), id);
+    known_.insert(id);
   }
   for (auto& [bytes, length] : lengths) lengths_.push_back(std::move(length));
 }
 
 void TokenCutter::cut_part(const Length& length, std::string_view text, const AddedSplit& part,
-                           std::vector<AddedSplit>& parts) {
+                           const IsMeant& is_meant, std::vector<AddedSplit>& parts) {
   size_t done = part.begin;
   for (size_t at = part.begin; at + length.bytes <= part.end;) {
     const auto found = length.starts[static_cast<unsigned char>(text[at])]
                            ? length.ids.find(text.substr(at, length.bytes))
                            : length.ids.end();
-    if (found == length.ids.end()) {
+    if (found == length.ids.end() || !is_meant({found->second, at, at + length.bytes})) {
       ++at;
       continue;
     }
@@ -36,7 +37,7 @@ void TokenCutter::cut_part(const Length& length, std::string_view text, const Ad
   if (done < part.end) parts.push_back({-1, done, part.end});
 }
 
-std::vector<AddedSplit> TokenCutter::cut(std::string_view text) const {
+std::vector<AddedSplit> TokenCutter::cut(std::string_view text, const IsMeant& is_meant) const {
   std::vector<AddedSplit> parts = {{-1, 0, text.size()}}, next;
   for (const Length& length : lengths_) {
     next.clear();
@@ -44,7 +45,7 @@ std::vector<AddedSplit> TokenCutter::cut(std::string_view text) const {
       if (part.id >= 0)
         next.push_back(part);
       else
-        cut_part(length, text, part, next);
+        cut_part(length, text, part, is_meant, next);
     }
     parts.swap(next);
   }

@@ -55,6 +55,7 @@
 #include <vector>
 
 #include "model/tokenizer/companion_files.h"
+#include "text/byte_range.h"
 
 namespace dbsa {
 
@@ -63,6 +64,10 @@ struct TokenizerJson;
 struct EncodeOptions {
   // Recognise the text of special tokens ("<|eot_id|>"). False: it is ordinary text.
   bool parse_special = true;
+  // With parse_special: where in the text special tokens are ordinary text all the same, because
+  // what stands there is data. Ranges ascend. A token that reaches into one is none. Special tokens
+  // that are looked for in the normalised text are found in no stretch that holds such a range.
+  std::span<const ByteRange> plain = {};
 };
 
 struct DecodeOptions {

@@ -23,10 +23,8 @@ struct PromptEnd {
 
 Result<PromptEnd> prompt_end(const QueryContext& context) {
   const PromptSettings& prompt = context.settings.prompt;
-  const bool chat = !prompt.tail.empty();
-  const Tokenize tokenize = [&](std::string_view part) {
-    return context.tokenizer.encode(part, {.parse_special = chat});
-  };
+  const bool has_tail = !prompt.tail.empty();
+  const Tokenize tokenize = tokenize_with(context.tokenizer, has_tail || prompt.chat);
   const PromptFormat behind = label_format(prompt);
   std::string lead(label_lead(behind));
   // Labels are written with the white space before them; a free answer follows it.
@@ -34,7 +32,7 @@ Result<PromptEnd> prompt_end(const QueryContext& context) {
     DBSA_ASSIGN_OR_RETURN(lead, free_answer_lead(behind, tokenize));
   }
   PromptEnd end;
-  if (!chat) {
+  if (!has_tail) {
     end.joined = lead.substr(label_lead(behind).size());
   } else {
     DBSA_ASSIGN_OR_RETURN(end.tail, tokenize(lead));
@@ -55,9 +53,10 @@ Result<PromptEnd> located_prompt_end(const QueryContext& context) {
 // Tokens of the prompt with this text.
 Result<std::vector<int32_t>> prompt_ids(const QueryContext& context, const PromptEnd& end,
                                         std::string_view text) {
-  const std::string query = query_text(prompt_format(context.settings.prompt), text) + end.joined;
+  const PromptFormat format = prompt_format(context.settings.prompt);
+  const PromptText query = write_query(format, text).add(end.joined);
   DBSA_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
-                        context.tokenizer.encode(query, {.parse_special = false}));
+                        tokenize_with(context.tokenizer, format.chat)(query));
   ids.insert(ids.end(), end.tail.begin(), end.tail.end());
   return ids;
 }
@@ -177,7 +176,7 @@ Status tokenize_query(const QueryContext& context, std::string_view text, QueryR
 }
 
 Status tokenize_references(const QueryContext& context, QueryRequest& request) {
-  for (const std::string& text : reference_texts(context.settings.decoding)) {
+  for (const std::string& text : reference_texts(context.settings)) {
     QueryRequest reference;
     reference.selection = request.selection;
     DBSA_RETURN_IF_ERROR(tokenize_query(context, text, reference));

@@ -151,6 +151,11 @@ void identify_model(const ModelConfig& config, const std::string& fingerprint,
   inputs.model = identity_hash(ids);
 }
 
+void identify_chat(const std::string& template_source, InputIdentity& inputs) {
+  inputs.tokenizer =
+      identity_hash({{"tokenizer", inputs.tokenizer}, {"chat_template", template_source}});
+}
+
 std::string hash_rows(std::span<const Example> rows) {
   Hasher hasher;
   hasher.integer(static_cast<int64_t>(rows.size()));
@@ -212,8 +217,12 @@ json pool_identity(const json& tables, const InputIdentity& inputs, const Settin
   // What is asked of a pool is not in it.
   for (const char* key : {"query_count", "truncate"}) out["data"].erase(key);
   out["retriever"].erase("block_score");
-  // A pool that holds nothing out is the same as before there was the key.
+  // A pool that uses none of these keys is the same as before there was the key.
   if (settings.data.held_out == 0) out["data"].erase("held_out");
+  if (out["data"]["label_names"].empty()) out["data"].erase("label_names");
+  for (const char* key : {"demonstration", "system"})
+    if (out["prompt"][key] == "") out["prompt"].erase(key);
+  if (!settings.prompt.chat) out["prompt"].erase("chat");
   out["data"]["demonstrations"] = settings.data.demonstrations;
   out["data"]["labels"] = settings.data.labels;
   out["model"]["weights"] = inputs.weights;

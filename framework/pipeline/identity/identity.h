@@ -43,6 +43,9 @@ struct InputIdentity {
 void identify_model(const ModelConfig& config, const std::string& fingerprint,
                     InputIdentity& inputs);
 
+// The chat template that prompts are written with: part of what is called the tokenizer.
+void identify_chat(const std::string& template_source, InputIdentity& inputs);
+
 // Of texts and labels in order: equal rows and no others share it. Cost: O(bytes).
 std::string hash_rows(std::span<const Example> rows);
 // Of queries, those with an error included.

@@ -24,12 +24,6 @@
 namespace dbsa {
 namespace {
 
-Tokenize tokenize_with(const Tokenizer& tokenizer, bool special) {
-  return [&tokenizer, special](std::string_view text) {
-    return tokenizer.encode(text, {.parse_special = special});
-  };
-}
-
 std::string hash_text(std::string_view text) {
   const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
   return Hash128{hash.high64, hash.low64}.hex();
@@ -76,7 +70,7 @@ Result<std::vector<int64_t>> count_all(const PoolParts& parts, const PromptForma
   std::optional<Error> failure;
   size_t failed = demonstrations.size();
   std::mutex mutex;
-  const Tokenize tokenize = tokenize_with(parts.tokenizer, false);
+  const Tokenize tokenize = tokenize_with(parts.tokenizer, format.chat);
   parts.services.parallel_for(
       static_cast<int64_t>(demonstrations.size()), 64, [&](int64_t begin, int64_t end) {
         for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
@@ -157,7 +151,7 @@ Result<std::vector<Block>> tokenise(const PoolParts& parts, const PromptFormat& 
     blocks.push_back(std::move(prefix).value());
   }
   Result<std::vector<Block>> rest =
-      build_blocks(demonstrations, groups, format, plain,
+      build_blocks(demonstrations, groups, format, tokenize_with(parts.tokenizer, format.chat),
                    prompt.anchor == PromptHead::kFirstBlocks ? bos : std::nullopt);
   if (!rest.ok()) {
     // Blocks that were dealt before were not counted now.
@@ -280,13 +274,20 @@ bool Pool::has_blocks_of(const Pool& other) const {
 
 bool Pool::is_dealt_at_once() const { return dealt == hash_list(demonstrations); }
 
+Tokenize tokenize_with(const Tokenizer& tokenizer, bool special) {
+  return [&tokenizer, special](const PromptText& text) {
+    return tokenizer.encode(text.text, {.parse_special = special, .plain = text.data});
+  };
+}
+
 std::string tokenizer_identity(const Tokenizer& tokenizer) {
   const TokenizerFingerprint fingerprint = tokenizer.fingerprint();
   return Hash128{fingerprint.high, fingerprint.low}.hex();
 }
 
 PromptFormat prompt_format(const PromptSettings& prompt) {
-  return {prompt.input_prefix, prompt.output_prefix, prompt.separator};
+  return {prompt.input_prefix, prompt.output_prefix, prompt.separator, prompt.label_break,
+          prompt.chat};
 }
 
 PromptFormat label_format(const PromptSettings& prompt) {
@@ -305,13 +306,14 @@ Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
   }
   const PromptFormat format = label_format(parts.settings.prompt);
   DBSA_RETURN_IF_ERROR(check_prompt(format));
-  const bool chat = !parts.settings.prompt.tail.empty();  // its special tokens count
+  const PromptSettings& prompt = parts.settings.prompt;
+  const bool special = prompt.chat || !prompt.tail.empty();  // special tokens count
   const Detokenize detokenize = [&parts](std::span<const int32_t> ids) {
     return parts.tokenizer.decode(ids, {.skip_special = false});
   };
   DBSA_ASSIGN_OR_RETURN(
       std::vector<LabelTokens> tokens,
-      tokenize_labels(table, format, tokenize_with(parts.tokenizer, chat), detokenize));
+      tokenize_labels(table, format, tokenize_with(parts.tokenizer, special), detokenize));
   DBSA_RETURN_IF_ERROR(check_label_lengths(parts.model, parts.settings.data, table, tokens));
   // Labels that cannot be told apart are found here, before anything is encoded.
   DBSA_ASSIGN_OR_RETURN([[maybe_unused]] const LabelTrie trie, LabelTrie::build(tokens, table));

@@ -65,6 +65,9 @@ PromptFormat prompt_format(const PromptSettings& prompt);
 // one.
 PromptFormat label_format(const PromptSettings& prompt);
 
+// Token ids of a prompt's texts. special: the text of special tokens counts outside data.
+Tokenize tokenize_with(const Tokenizer& tokenizer, bool special);
+
 enum class Dealing {
   kKeep,   // demonstrations stay in the blocks that they are in; new ones are dealt
   kAsNew,  // the blocks are those that a new store would have

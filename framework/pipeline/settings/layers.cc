@@ -54,7 +54,7 @@ bool is_path(const std::string& dotted) {
 
 // Pointers to the keys of a pipeline that go when `settings` are laid over it: a plugin's keys
 // where another plugin is named, and those of plugins within it; of selection.ratio and
-// selection.count the other one. Both at once are left for the check of the whole pipeline.
+// selection.count the other one; beside prompt.demonstration the prefixes. Both at once are left for the check of the whole pipeline.
 std::vector<std::string> displaced(const KeyValues& settings, const json& pipeline) {
   std::vector<std::string> pointers;
   const auto sets = [&](const char* key) {
@@ -63,6 +63,9 @@ std::vector<std::string> displaced(const KeyValues& settings, const json& pipeli
   };
   if (sets("selection.ratio") != sets("selection.count"))
     pointers.push_back(sets("selection.ratio") ? "/selection/count" : "/selection/ratio");
+  // The template says what the prefixes say.
+  if (sets("prompt.demonstration") && !sets("prompt.input_prefix") && !sets("prompt.output_prefix"))
+    pointers.insert(pointers.end(), {"/prompt/input_prefix", "/prompt/output_prefix"});
   for (const KeyValue& setting : settings) {
     std::vector<std::string> names = names_of(setting.key);
     if (names.size() < 2 || names.back() != "plugin") continue;

@@ -1,6 +1,11 @@
 #include "pipeline/settings/settings.h"
 
+#include <map>
+#include <utility>
+
+#include "config/schema_check.h"
 #include "icl/dataset.h"
+#include "icl/example_check.h"
 #include "icl/field_names.h"
 
 namespace dbsa {
@@ -12,35 +17,95 @@ ModelSettings read_model(const nlohmann::json& table) {
           table.at("packed_weights"), table.at("max_positions")};
 }
 
-DataSettings read_data(const nlohmann::json& table) {
+Result<DataSettings> read_data(const nlohmann::json& table, const TextFields& text) {
+  DBSA_ASSIGN_OR_RETURN(
+      LabelNames names,
+      LabelNames::make(table.at("label_names").get<std::map<std::string, std::string>>()));
   const std::string delimiter = table.at("delimiter");
   const std::string truncate = table.at("truncate");
-  return {table.at("demonstrations"),
-          table.value("queries", ""),
-          table.value("query_indices", ""),
-          table.value("labels", ""),
-          table.at("text_field"),
-          table.at("label_field"),
-          table.at("demonstration_count"),
-          table.at("held_out"),
-          table.at("query_count"),
-          table.at("seed"),
-          delimiter == "auto" ? '\0' : delimiter.front(),
-          table.at("on_error") == "fail" ? OnError::kFail : OnError::kReport,
-          truncate == "left"    ? Truncate::kLeft
-          : truncate == "right" ? Truncate::kRight
-                                : Truncate::kNone};
+  return DataSettings{table.at("demonstrations"),
+                      table.value("queries", ""),
+                      table.value("query_indices", ""),
+                      table.value("labels", ""),
+                      text,
+                      table.at("label_field"),
+                      table.at("demonstration_count"),
+                      table.at("held_out"),
+                      table.at("query_count"),
+                      table.at("seed"),
+                      delimiter == "auto" ? '\0' : delimiter.front(),
+                      table.at("on_error") == "fail" ? OnError::kFail : OnError::kReport,
+                      truncate == "left"    ? Truncate::kLeft
+                      : truncate == "right" ? Truncate::kRight
+                                            : Truncate::kNone,
+                      std::move(names)};
 }
 
 PromptSettings read_prompt(const nlohmann::json& table) {
   return {table.at("input_prefix"),
+          "\n",
           table.at("output_prefix"),
-          table.at("separator"),
+          table.at("chat").get<bool>() ? "" : table.at("separator").get<std::string>(),
           table.at("anchor") == "prefix" ? PromptHead::kPrefix : PromptHead::kFirstBlocks,
           table.at("bos"),
           table.at("instruction"),
-          table.at("head"),
-          table.at("tail")};
+          table.at("head").get<std::string>(),
+          table.at("tail"),
+          table.at("chat"),
+          table.at("system")};
+}
+
+Error prompt_fault(const std::string& key, const std::string& what) {
+  return {ErrorCode::kConfig, "prompt." + key + ": " + what, "/prompt/" + key};
+}
+
+bool is_default(const nlohmann::json& prompt, const std::string& key) {
+  return prompt.at(key) == pipeline_schema().at(nlohmann::json::json_pointer(
+                               "/properties/prompt/properties/" + key + "/default"));
+}
+
+// Takes prompt.demonstration apart, where it is given. text: set to its fields.
+Status read_template(const nlohmann::json& resolved, PromptSettings& prompt, TextFields& text) {
+  const nlohmann::json& table = resolved.at("prompt");
+  const std::string written = table.at("demonstration");
+  if (written.empty()) return {};
+  for (const char* key : {"input_prefix", "output_prefix"})
+    if (!is_default(table, key))
+      return prompt_fault(key,
+                          "prompt.demonstration says what stands before texts and labels, got " +
+                              table.at(key).dump() + ", too; leave one of them out");
+  DBSA_ASSIGN_OR_RETURN(DemonstrationTemplate parts,
+                        parse_demonstration_template(
+                            written, resolved.at("data").at("label_field").get<std::string>()));
+  if (!prompt.chat && is_blank(parts.lead))
+    return prompt_fault("demonstration",
+                        "expected text between the last field and {label} that announces the "
+                        "label, found " +
+                            quote_for_message(parts.lead) + "; write e.g. \"\\nAnswer: {label}\"");
+  prompt.input_prefix = std::move(parts.before);
+  prompt.label_break = "";
+  prompt.output_prefix = std::move(parts.lead);
+  prompt.separator = parts.after + prompt.separator;
+  text = std::move(parts.text);
+  return {};
+}
+
+// What the model's chat template decides is in no other key.
+Status check_chat(const nlohmann::json& table) {
+  if (!table.at("chat").get<bool>()) {
+    if (is_default(table, "system")) return {};
+    return prompt_fault("system",
+                        "is text for the model's chat template, which prompt.chat = true uses; "
+                        "write prompt.instruction without it");
+  }
+  for (const char* key : {"separator", "bos", "instruction", "head", "tail"})
+    if (!is_default(table, key))
+      return prompt_fault(
+          key,
+          "the model's chat template (prompt.chat = true) decides this; leave "
+          "it out" +
+              std::string(key == std::string("instruction") ? ", or write prompt.system" : ""));
+  return {};
 }
 
 Result<SelectionRule> read_selection(const nlohmann::json& table) {
@@ -102,7 +167,9 @@ DecodingSettings read_decoding(const nlohmann::json& table) {
 
 // One column cannot be both the question and its answer.
 Status check_fields(const DataSettings& data) {
-  if (field_key(data.text_field) != field_key(data.label_field)) return {};
+  if (!data.text.is_single() ||
+      field_key(data.text.parts().front().field) != field_key(data.label_field))
+    return {};
   return Error{ErrorCode::kConfig,
                "data.label_field: must differ from data.text_field, got " +
                    quote_for_message(data.label_field) + " for both; name the column of labels",
@@ -212,18 +279,24 @@ bool needs_calibration(const Settings& settings) {
          decoding.scorer == LabelScorer::kBatch;
 }
 
-std::vector<std::string> reference_texts(const DecodingSettings& decoding) {
-  if (decoding.scorer == LabelScorer::kPmi) return {""};
-  if (decoding.scorer == LabelScorer::kContextual) return decoding.content_free;
-  return {};
+std::vector<std::string> reference_texts(const Settings& settings) {
+  const DecodingSettings& decoding = settings.decoding;
+  std::vector<std::string> values, texts;
+  if (decoding.scorer == LabelScorer::kPmi) values = {""};
+  if (decoding.scorer == LabelScorer::kContextual) values = decoding.content_free;
+  for (const std::string& value : values) texts.push_back(settings.data.text.write_all(value));
+  return texts;
 }
 
 Result<Settings> read_settings(const nlohmann::json& resolved) {
   try {
     Settings settings;
     settings.model = read_model(resolved.at("model"));
-    settings.data = read_data(resolved.at("data"));
     settings.prompt = read_prompt(resolved.at("prompt"));
+    DBSA_RETURN_IF_ERROR(check_chat(resolved.at("prompt")));
+    TextFields text(resolved.at("data").at("text_field").get<std::string>());
+    DBSA_RETURN_IF_ERROR(read_template(resolved, settings.prompt, text));
+    DBSA_ASSIGN_OR_RETURN(settings.data, read_data(resolved.at("data"), text));
     const nlohmann::json& grouper = resolved.at("block_grouper");
     settings.grouper = {grouper.at("block_size"), grouper.at("seed")};
     const nlohmann::json& mask = resolved.at("mask_pattern");

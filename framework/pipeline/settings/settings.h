@@ -9,8 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "icl/label_names.h"
 #include "icl/label_scorer.h"
 #include "icl/selection.h"
+#include "icl/text_fields.h"
+#include "icl/tokenization.h"
 #include "pipeline/encode/encode_plan.h"
 
 namespace dbsa {
@@ -36,7 +39,7 @@ struct DataSettings {
   std::string queries;        // empty: none given
   std::string query_indices;  // empty: none given
   std::string labels;         // file with the labels to choose from; empty: none given
-  std::string text_field;
+  TextFields text = "text";   // what makes the text of an example
   std::string label_field;
   int64_t demonstration_count = 0;  // 0: all
   int64_t held_out = 0;             // of the drawn demonstrations, not in the pool
@@ -45,17 +48,24 @@ struct DataSettings {
   char delimiter = '\0';                // of .csv and .tsv files; '\0': by their headers
   OnError on_error = OnError::kReport;  // of a query
   Truncate truncate = Truncate::kNone;  // the side that texts are cut on
+  LabelNames names;                     // of the codes in label_field; empty: it has labels
 };
 
+// How demonstrations and queries are written. Of prompt.demonstration: what stands before its first
+// field, between its last one and the label, and behind the label, before the separator. Of the
+// model's chat template, once chat_prompt.h has asked it: with what it puts around messages.
 struct PromptSettings {
   std::string input_prefix;
+  std::string label_break;  // between the text and output_prefix
   std::string output_prefix;
   std::string separator;
   PromptHead anchor = PromptHead::kFirstBlocks;
   bool bos = false;
   std::string instruction;
-  std::string head;
+  PromptText head;
   std::string tail;
+  bool chat = false;   // written by the model's chat template
+  std::string system;  // text for it
 };
 
 struct GrouperSettings {
@@ -117,7 +127,7 @@ bool uses_stored_kv(const Settings& settings);
 bool needs_calibration(const Settings& settings);
 
 // Texts behind whose queries labels are scored, too, for each request: see label_scorer.h.
-std::vector<std::string> reference_texts(const DecodingSettings& decoding);
+std::vector<std::string> reference_texts(const Settings& settings);
 
 // resolved: a whole configuration with defaults filled in and paths absolute. kConfig for values
 // that do not go together.

@@ -63,8 +63,7 @@ std::vector<std::string> label_warnings(const Settings& settings, const CheckedD
   const LabelCoverage coverage = cover_labels(data);
   std::string missing;
   if (coverage.labelled() == 0 && !files.queries.empty())
-    missing =
-        missing_label_column(files.queries, files.text_field, files.label_field, files.delimiter);
+    missing = missing_label_column(files.queries, files.text, files.label_field, files.delimiter);
   if (!missing.empty()) return {std::move(missing)};
   if (settings.decoding.method == DecodingMethod::kFree) return {};
   return coverage.warnings(files.queries, !files.labels.empty());
@@ -146,6 +145,11 @@ std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved) 
                        .message);
   }
   const nlohmann::json& data = resolved.json.at("data");
+  if (resolved.json.at("prompt").at("demonstration") != "" && data.at("text_field") != "text")
+    idle.push_back(
+        resolved
+            .fault("/data/text_field", "has no effect: prompt.demonstration names a text's fields")
+            .message);
   const bool no_table = std::none_of(std::begin(kDataFiles), std::end(kDataFiles),
                                      [&](auto key) { return is_table(data.value(key, "")); });
   if (no_table && at(resolved.document.json(), "/data/delimiter").is_string() &&

@@ -50,11 +50,10 @@ std::optional<TokenLengths> lengths_of(const std::vector<TokensAt>& all) {
 }
 
 std::optional<TokenLengths> demonstration_lengths(const Findings& findings) {
-  const Tokenize tokenize = [&](std::string_view text) {
-    return findings.tokenizer->encode(text, {.parse_special = false});
-  };
+  const PromptFormat format = prompt_format(findings.settings.prompt);
   const std::vector<Example>& examples = findings.data.demonstrations;
-  const auto counts = count_tokens(examples, prompt_format(findings.settings.prompt), tokenize);
+  const auto counts =
+      count_tokens(examples, format, tokenize_with(*findings.tokenizer, format.chat));
   if (!counts.ok()) return std::nullopt;  // of a pool that is not made; `run` names the text
   std::vector<TokensAt> all;
   for (size_t i = 0; i < examples.size(); ++i) all.push_back({(*counts)[i], examples[i].line});

@@ -61,12 +61,12 @@ CommandLine explain_command_line() {
 // Tokens of a query, its prompt included: the mean over those of the file; 0 where it has none.
 Result<int64_t> mean_query_tokens(const Findings& found) {
   int64_t tokens = 0, count = 0;
+  const PromptFormat format = prompt_format(found.settings.prompt);
   for (const Row& query : found.data.queries) {
     if (query.error) continue;
-    DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
-                          found.tokenizer->encode(
-                              query_text(prompt_format(found.settings.prompt), query.example.text),
-                              {.parse_special = false}));
+    DBSA_ASSIGN_OR_RETURN(
+        const std::vector<int32_t> ids,
+        tokenize_with(*found.tokenizer, format.chat)(write_query(format, query.example.text)));
     tokens += static_cast<int64_t>(ids.size());
     ++count;
   }

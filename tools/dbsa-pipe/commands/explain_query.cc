@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "commands/answered_query.h"
+#include "commands/query_line.h"
 #include "host/describe.h"
 #include "terminal/sudden_end.h"
 
@@ -360,8 +361,10 @@ std::vector<PromptToken> prompt_tokens(const Tokenizer& tokenizer, std::span<con
 }
 
 Status explain_query(Session& session, const CommandLine& line, Terminal& terminal) {
-  const std::string text = line.text("query");
-  DBSA_RETURN_IF_ERROR(check_text("--query", text));
+  DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(session.resolved().json));
+  DBSA_RETURN_IF_ERROR(check_text("--query", line.text("query")));
+  DBSA_ASSIGN_OR_RETURN(const std::string text,
+                        given_text("--query", line.text("query"), settings.data.text));
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
   DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());

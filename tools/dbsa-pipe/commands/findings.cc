@@ -16,6 +16,7 @@
 #include "model/sentence/sentence_encoder.h"
 #include "pipeline/answer/query_request.h"
 #include "pipeline/model_fit.h"
+#include "pipeline/pool/chat_prompt.h"
 #include "pipeline/pool/index_check.h"
 
 namespace dbsa::cli {
@@ -42,7 +43,9 @@ uint64_t stored_bytes(const Weights& weights) {
   return bytes;
 }
 
-Result<CheckedModel> check_model(Session& session, const ModelSettings& settings) {
+// prompt: what the model's chat template says goes into it.
+Result<CheckedModel> check_model(Session& session, const ModelSettings& settings,
+                                 PromptSettings& prompt) {
   DBSA_ASSIGN_OR_RETURN(const auto source, open_model(settings.path));
   CheckedModel model;
   ErrorList faults;
@@ -56,6 +59,10 @@ Result<CheckedModel> check_model(Session& session, const ModelSettings& settings
   DBSA_RETURN_IF_ERROR(faults.status());
   limit_positions(*config, settings.max_positions);
   fit_tokenizer(**tokenizer, *config);
+  if (prompt.chat) {
+    DBSA_ASSIGN_OR_RETURN(const ChatTemplate chat, source->chat_template());
+    DBSA_RETURN_IF_ERROR(apply_chat_template(chat, **tokenizer, prompt));
+  }
   model.precision = choose_precision(settings, **weights);
   model.precision.quantised = model.precision.quantised && takes_blocks(session);
   model.weight_bytes = model.precision.quantised
@@ -227,14 +234,13 @@ int64_t Findings::tokens() const {
 }
 
 Result<Findings> find_out(Session& session, Written written, QueryChecks query_checks) {
-  const Result<Settings> read = read_settings(session.resolved().json);
+  Result<Settings> read = read_settings(session.resolved().json);
   if (!read.ok()) return session.resolved().located(read.error());
-  const Settings& settings = *read;
+  Settings& settings = *read;
   Findings findings;
-  findings.settings = settings;
   ErrorList faults;
   const auto add = [&](const Error& error) { faults.add(session.resolved().located(error)); };
-  Result<CheckedModel> model = check_model(session, settings.model);
+  Result<CheckedModel> model = check_model(session, settings.model, settings.prompt);
   if (!model.ok()) add(model.error());
   const Result<int64_t> width =
       check_embedding(settings.embedding, model.ok() ? &model->config : nullptr);
@@ -243,6 +249,7 @@ Result<Findings> find_out(Session& session, Written written, QueryChecks query_c
   if (!data.ok()) add(data.error());
   faults.add(check_folders(session.resolved(), written));
   DBSA_RETURN_IF_ERROR(faults.status());
+  findings.settings = settings;
   findings.data = std::move(data).value();
   const Status pool =
       *width == 0 ? check_pool(session, settings, *model, query_checks, findings)

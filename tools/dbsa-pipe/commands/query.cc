@@ -36,7 +36,11 @@ CommandLine query_command_line() {
        "the pipeline's data.text_field (\"text\"), the expected label, if any, under "
        "data.label_field\n(\"label\"), and anything under \"id\", which is passed through. At a "
        "terminal each line is a text.\nUp to model.batch_size lines that are already waiting are "
-       "answered in one batch.\n\nThe pool must have been encoded (`dbsa-pipe encode` or "
+       "answered in one batch.\nWhere prompt.demonstration makes a text of several fields, TEXT, "
+       "and a "
+       "line at a terminal, is a JSON\nobject with them: '{\"premise\": \"...\", \"claim\": "
+       "\"...\"}'. With data.label_names expected labels are\ncodes, and answers names.\n\nThe "
+       "pool must have been encoded (`dbsa-pipe encode` or "
        "`run`) with the same settings.\nOne line a query: label, tab, log-probability (natural "
        "logarithm, after decoding.scorer and the\ntemperature). Where decoding.abstain_below "
        "withholds the label: tab, log-probability, tab, label.\nWith --json one JSON object a "
@@ -129,8 +133,9 @@ void print_full(const Answer& answer, const Engine& engine, Terminal& terminal) 
 }
 
 Query read_query(const InputLine& line, int64_t number, bool typed, const DataSettings& data) {
-  if (!line.too_long && typed) return typed_query(line.text, number);
-  if (!line.too_long) return parse_query(line.text, number, data.text_field, data.label_field);
+  if (!line.too_long && typed) return typed_query(line.text, number, data.text);
+  if (!line.too_long)
+    return parse_query(line.text, number, data.text, data.label_field, data.names);
   Query query;
   query.example.line = number;
   query.error = bad_line(ItemFault::kMalformed, number,
@@ -294,8 +299,10 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   warn_of_changed_data(*engine, terminal);
   if (table) return table->answer(*engine, session, line, terminal);
   if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
-  const Query query = {{line.text("TEXT"), ""}};
-  DBSA_RETURN_IF_ERROR(check_text("TEXT", query.example.text));
+  Query query;
+  DBSA_RETURN_IF_ERROR(check_text("TEXT", line.text("TEXT")));
+  DBSA_ASSIGN_OR_RETURN(query.example.text,
+                        given_text("TEXT", line.text("TEXT"), engine->settings().data.text));
   DBSA_ASSIGN_OR_RETURN(const Answer answer, engine->answer(query.example.text));
   if (line.has("json"))
     print_json(query, answer, engine->labels(), terminal);

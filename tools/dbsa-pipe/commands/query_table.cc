@@ -72,8 +72,8 @@ Result<TableQueries> TableQueries::read(Session& session, const CommandLine& lin
     DBSA_ASSIGN_OR_RETURN(output, table_output("--output", line.text("output"),
                                                stream ? "" : line.text("input"), data));
   }
-  const RowFormat format = {stream ? "standard input" : line.text("input"), data.text_field,
-                            data.label_field, LabelPolicy::kOptional};
+  const RowFormat format = {stream ? "standard input" : line.text("input"), data.text,
+                            data.label_field, LabelPolicy::kOptional, data.names};
   Result<InputTable> input = Error{};
   if (stream) {
     DBSA_ASSIGN_OR_RETURN(std::string bytes,
@@ -100,6 +100,7 @@ Status TableQueries::answer(Engine& engine, Session& session, const CommandLine&
   describe_pool(engine.pool(), record.encode);
   const AnswerTable table(input_, output_ ? output_->format : format_of(input_));
   note_names(table, terminal);
+  const LabelNames& names = engine.settings().data.names;
   AnswerJob job;
   job.name = name_;
   job.queries = input_.rows();
@@ -113,7 +114,7 @@ Status TableQueries::answer(Engine& engine, Session& session, const CommandLine&
   } else {
     terminal.out_bytes(table.head());
     job.answered = [&, row = size_t{0}](const QueryRecord& query) mutable {
-      terminal.out_bytes(table.row(row++, table_answer(query)));
+      terminal.out_bytes(table.row(row++, table_answer(query, names)));
       return !terminal.out_failed();
     };
   }
@@ -121,7 +122,7 @@ Status TableQueries::answer(Engine& engine, Session& session, const CommandLine&
                         answer_queries(engine, session, std::move(job), terminal, record));
   if (output_) {
     set_phase("writing the table");
-    DBSA_RETURN_IF_ERROR(write_table(*output_, input_, table, record.queries));
+    DBSA_RETURN_IF_ERROR(write_table(*output_, input_, table, record.queries, names));
     terminal.note("answers    " + shown_path(output_->path));
     remove_journal(answers, terminal);
   }

@@ -218,29 +218,30 @@ class AnswersFile {
                                   const std::string& query_rows) {
     DBSA_ASSIGN_OR_RETURN(TableOutput output,
                           table_output("--answers", line.text("answers"), "", data));
-    DBSA_ASSIGN_OR_RETURN(
-        InputTable input,
-        InputTable::load({data.queries, data.text_field, data.label_field, LabelPolicy::kOptional},
-                         data.delimiter));
+    DBSA_ASSIGN_OR_RETURN(InputTable input,
+                          InputTable::load({data.queries, data.text, data.label_field,
+                                            LabelPolicy::kOptional, data.names},
+                                           data.delimiter));
     if (hash_rows(input.rows()) != query_rows)
       return Error{ErrorCode::kEnvironment,
                    data.queries + ": was changed while it was read; start again", ""};
-    return AnswersFile(std::move(output), std::move(input));
+    return AnswersFile(std::move(output), std::move(input), data.names);
   }
 
   Status write(std::span<const QueryRecord> queries, Terminal& terminal) const {
     const AnswerTable table(input_, output_.format);
     note_names(table, terminal);
-    return write_table(output_, input_, table, queries);
+    return write_table(output_, input_, table, queries, names_);
   }
   const std::string& path() const { return output_.path; }
 
  private:
-  AnswersFile(TableOutput output, InputTable input)
-      : output_(std::move(output)), input_(std::move(input)) {}
+  AnswersFile(TableOutput output, InputTable input, LabelNames names)
+      : output_(std::move(output)), input_(std::move(input)), names_(std::move(names)) {}
 
   TableOutput output_;
   InputTable input_;
+  LabelNames names_;
 };
 
 Status run(Session& session, const CommandLine& line, Terminal& terminal) {
@@ -263,7 +264,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   terminal.set_progress("opening the model ...");
   DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, session.open_engine());
   DBSA_RETURN_IF_ERROR(check_record_directory(settings.output_directory));
-  warn_of(session, settings, data, record.validity, engine->tokenizer(), terminal);
+  warn_of(session, engine->settings(), data, record.validity, engine->tokenizer(), terminal);
   std::vector<Row> queries = std::move(data.queries);
   const std::string query_rows = std::move(data.query_rows);
   data = {};  // encoding reads the demonstrations itself

@@ -64,17 +64,17 @@ Result<TableOutput> table_output(const std::string& option, const std::string& p
   return output;
 }
 
-TableAnswer table_answer(const QueryRecord& query) {
+TableAnswer table_answer(const QueryRecord& query, const LabelNames& names) {
   TableAnswer cells;
   if (query.error) {
     cells.error = query.error->message;
     return cells;
   }
   const Answer& answer = query.answer;
-  (answer.abstained ? cells.abstained_label : cells.label) = answer.label.text;
+  (answer.abstained ? cells.abstained_label : cells.label) = names.code_of(answer.label.text);
   cells.probability = probability_of(answer.label.log_probability);
   if (answer.runner_up) {
-    cells.runner_up = answer.runner_up->text;
+    cells.runner_up = names.code_of(answer.runner_up->text);
     cells.margin = *cells.probability - probability_of(answer.runner_up->log_probability);
   }
   return cells;
@@ -88,14 +88,14 @@ void note_names(const AnswerTable& table, Terminal& terminal) {
 }
 
 Status write_table(const TableOutput& output, const InputTable& input, const AnswerTable& table,
-                   std::span<const QueryRecord> queries) {
+                   std::span<const QueryRecord> queries, const LabelNames& names) {
   std::string text = table.head();
   const std::vector<Row>& rows = input.rows();
   for (const QueryRecord& query : queries) {
     const auto row =
         std::lower_bound(rows.begin(), rows.end(), query.query.line,
                          [](const Row& one, int64_t line) { return one.example.line < line; });
-    text += table.row(static_cast<size_t>(row - rows.begin()), table_answer(query));
+    text += table.row(static_cast<size_t>(row - rows.begin()), table_answer(query, names));
   }
   DBSA_ASSIGN_OR_RETURN(text, packed_as_named(output.path, std::move(text)));
   return write_file_atomically(output.path, text);

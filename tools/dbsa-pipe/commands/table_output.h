@@ -27,7 +27,8 @@ Result<TableOutput> table_output(const std::string& option, const std::string& p
 
 // What the table has of an answer. A log-probability that a journal has kept as null is minus
 // infinity.
-TableAnswer table_answer(const QueryRecord& query);
+// names: of label codes, which a table has instead of names.
+TableAnswer table_answer(const QueryRecord& query, const LabelNames& names);
 
 // Says which names the input has taken.
 void note_names(const AnswerTable& table, Terminal& terminal);
@@ -35,6 +36,6 @@ void note_names(const AnswerTable& table, Terminal& terminal);
 // Writes a row for each query, in their order; whole or not at all, packed where the name ends in
 // .gz. input: what the table is of, with every query by its line. kEnvironment.
 Status write_table(const TableOutput& output, const InputTable& input, const AnswerTable& table,
-                   std::span<const QueryRecord> queries);
+                   std::span<const QueryRecord> queries, const LabelNames& names);
 
 }  // namespace dbsa::cli
