@@ -57,7 +57,7 @@ TEST(EditToml, GivesUpWhereItCannotFollow) {
   EXPECT_EQ(edited("[b]\nc = '''\n[a]\n'''\n[a]\nd = 1\n", {{"a.e", 2, {}}}), "NOTHING");
 }
 
-// Whatever comes out holds the file's values with the edit.
+// What comes out holds the file's values with the edit.
 TEST(EditToml, IsRightForWhatTheWriterWrites) {
   const uint32_t seed = std::random_device()();
   std::cout << "seed " << seed << "\n";

@@ -91,7 +91,7 @@ TEST(LogisticRegression, EndsWhereTheGradientIsZero) {
 }
 
 TEST(LogisticRegression, OfRowsThatAreAllAlikeIsTheShare) {
-  // With almost no weight on |w|, the bias alone gives the share of the positive.
+  // With almost no weight on |w|, only the bias gives the share of the positive.
   const std::vector<SparseRow> rows(10);
   const std::vector<char> positive = {1, 1, 1, 0, 0, 0, 0, 0, 0, 0};
   const std::vector<double> w = fit_logistic_regression(rows, positive, 0, 1e6);

@@ -41,7 +41,7 @@ CommandLine tune_command_line() {
        "demonstrations: where it is as good, use it instead.\n\nThe minutes are kept: what there "
        "was "
        "no time for is named. Ctrl-C leaves no file; what was answered is\nkept in a folder below "
-       "output.directory, and the same command continues there, with minutes of its own.",
+       "output.directory, and the same command continues there, with all of its minutes.",
        "dbsa-pipe tune pipeline.toml --minutes 10\n"
        "dbsa-pipe tune pipeline.toml --minutes 60 --output better.toml --json"});
   line.arguments({"PIPELINE"}, 1);
@@ -68,9 +68,9 @@ Result<double> minutes_of(const CommandLine& line) {
   double minutes = 0;
   const char* const end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data(), end, minutes, std::chars_format::fixed);
-  if (parsed.ec == std::errc() && parsed.ptr == end && minutes >= 0.01 && minutes <= kMost)
+  if (parsed.ec == std::errc() && parsed.ptr == end && minutes >= 0.001 && minutes <= kMost)
     return minutes;
-  return wrong("--minutes: must be a number between 0.01 and 10080, got " + text);
+  return wrong("--minutes: must be a number between 0.001 and 10080, got " + text);
 }
 
 // The path of the new file, which may be written.

@@ -20,7 +20,7 @@ std::string slice_file(size_t slice) {
   return "data/slice-" + std::to_string(slice + 1) + ".jsonl";
 }
 
-// What all cells have besides the start file: the split's data, a store of their own, and nothing
+// What all cells have besides the start file: the split's data, their own store, and nothing
 // that costs time without changing a label.
 json common_settings(const json& start, const std::string& folder) {
   json set = {{"data.demonstrations", folder + "/data/pool.jsonl"},

@@ -1,5 +1,5 @@
-// The candidates of `tune` as cells of a sweep: each answers a slice of the queries in a process of
-// its own, and its record is kept, so that a tune that was stopped continues.
+// The candidates of `tune` as cells of a sweep: each answers a slice of the queries in a separate
+// process, and its record is kept, so that a tune that was stopped continues.
 #pragma once
 
 #include <functional>

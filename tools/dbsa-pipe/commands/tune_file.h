@@ -11,7 +11,7 @@
 namespace dbsa::cli {
 
 // The text, with comments that say what was chosen and why. It keeps the start file's comments
-// where its way of writing allows it, else it is written anew. Reading it gives the chosen
+// where its way of writing allows it, else it is written as a whole. Reading it gives the chosen
 // pipeline: kRun where it would not.
 Result<std::string> tuned_file(Session& session, const TuneResult& result);
 
