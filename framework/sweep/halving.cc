@@ -144,6 +144,7 @@ class Halving {
   void end_round(const std::vector<size_t>& left) {
     HalvingRound round = {queries(), left};
     sort(round.candidates);
+    if (task_.round_ends) task_.round_ends(round, result_.candidates);
     result_.rounds.push_back(std::move(round));
   }
 

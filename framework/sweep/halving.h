@@ -43,6 +43,11 @@ struct Candidate {
 // Right answers among the first `queries`.
 int64_t count_right(const Candidate& candidate, size_t queries);
 
+struct HalvingRound {
+  size_t queries = 0;              // answered by each so far
+  std::vector<size_t> candidates;  // that have, best first
+};
+
 struct HalvingTask {
   std::vector<int64_t> slices;  // queries in each, not empty
   // Answers a slice by a candidate, ending before `until` on the clock of `seconds`. An error ends
@@ -56,11 +61,8 @@ struct HalvingTask {
   std::function<size_t(const std::vector<Candidate>& candidates, size_t round)> more = {};
   // Called before each round with the candidates that it is between.
   std::function<void(size_t round, const std::vector<size_t>& candidates)> round_begins = {};
-};
-
-struct HalvingRound {
-  size_t queries = 0;              // answered by each so far
-  std::vector<size_t> candidates;  // that have, best first
+  std::function<void(const HalvingRound& round, const std::vector<Candidate>& candidates)>
+      round_ends = {};
 };
 
 struct HalvingResult {

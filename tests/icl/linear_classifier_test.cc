@@ -9,8 +9,8 @@
 namespace dbsa {
 namespace {
 
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 TEST(WordsOf, AreRunsOfLettersAndDigitsOfAnyScript) {
   EXPECT_THAT(words_of("Where's my CARD_2, Señor?"),

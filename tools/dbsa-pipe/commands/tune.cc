@@ -237,15 +237,26 @@ class Search {
     set_phase("trying candidates");
     HalvingTask selection = task(selection_slices_, 0);
     selection.round_begins = [this](size_t round, const std::vector<size_t>& candidates) {
-      phase_ = "round " + std::to_string(round);
+      phase_ = "round " + std::to_string(round) + " of " +
+               counted(static_cast<int64_t>(candidates.size()), "candidate");
+    };
+    selection.round_ends = [this](const HalvingRound& round,
+                                  const std::vector<Candidate>& candidates) {
       terminal_.set_progress("");
-      terminal_.note(phase_ + "    " +
-                     counted(static_cast<int64_t>(candidates.size()), "candidate"));
+      if (round.candidates.empty()) return;
+      const auto figure = [&](size_t candidate) {
+        std::vector<char> right = candidates[candidate].right;
+        right.resize(std::min(right.size(), round.queries));
+        return result_.candidates[candidate].name + " " + figure_text(figure_of(right));
+      };
+      const size_t best = round.candidates.front();
+      terminal_.note(phase_ + " on " + counted_queries(static_cast<int64_t>(round.queries)) + ": " +
+                     figure(0) + (best == 0 ? ", ahead of all" : "; ahead: " + figure(best)));
     };
     Status laid_out;
-    selection.more = [&](const std::vector<Candidate>& candidates, size_t) -> size_t {
+    selection.more = [&](const std::vector<Candidate>& candidates, size_t queries) -> size_t {
       const size_t before = result_.candidates.size();
-      add_combinations(candidates);
+      add_combinations(candidates, queries);
       laid_out = cells_->lay_out(result_.candidates, session_.registry());
       return laid_out.ok() ? result_.candidates.size() - before : 0;
     };
@@ -267,13 +278,12 @@ class Search {
 
   // Of each key the best value, where it is ahead of the start: the two that gain most together,
   // then the three, and so on.
-  void add_combinations(const std::vector<Candidate>& candidates) {
+  void add_combinations(const std::vector<Candidate>& candidates, size_t queries) {
     struct Gain {
       size_t candidate = 0;
       int64_t right = 0;
     };
     std::vector<Gain> gains;
-    const size_t queries = candidates[0].right.size();
     const int64_t start = count_right(candidates[0], queries);
     for (size_t i = 1; i < candidates.size(); ++i) {
       if (candidates[i].right.size() < queries) continue;

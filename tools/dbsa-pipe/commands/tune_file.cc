@@ -44,15 +44,14 @@ std::map<std::string, json> wanted_keys(const TomlDocument& chosen, const json& 
   return wanted;
 }
 
+// Long lines are wrapped, except those that are indented.
 std::string commented(const std::vector<std::string>& lines) {
   std::string out;
-  for (const std::string& line : lines)
-    for (const std::string& part : line.empty()            ? std::vector<std::string>{""}
-                                   : line.starts_with(" ") ? std::vector<std::string>{line}
-                                                           : wrap_text(line, 100)) {
-      out += part.empty() ? "#" : "# " + visible_text(part);
-      out += "\n";
-    }
+  for (const std::string& line : lines) {
+    const bool as_it_is = line.empty() || line.starts_with(' ');
+    for (const std::string& part : as_it_is ? std::vector{line} : wrap_text(line, 100))
+      out += (part.empty() ? "#" : "# " + visible_text(part)) + "\n";
+  }
   return out + "\n";
 }
 

@@ -267,11 +267,10 @@ std::vector<std::string> head_comment(const TuneResult& result) {
   std::vector<std::string> lines = {"Written by dbsa-pipe tune on " + result.date + ":",
                                     "  " + result.command, "", result.reason(), ""};
   const size_t queries = result.halving.candidates[0].right.size();
-  lines.push_back(counted(static_cast<int64_t>(result.tried()), "candidate") + ", the start file " +
-                  "among them, answered up to " + human_count(static_cast<int64_t>(queries)) +
-                  " demonstrations that were not in the pool");
-  lines.push_back("(" + human_count(result.pool) +
-                  " demonstrations), fewer and fewer of them more and more.");
+  lines.push_back("Chosen from " + counted(static_cast<int64_t>(result.tried()), "candidate") +
+                  ", this file's old settings among them, by up to " +
+                  human_count(static_cast<int64_t>(queries)) + " demonstrations that the pool (" +
+                  human_count(result.pool) + " demonstrations) did not have.");
   if (!result.start_right.empty()) {
     lines.push_back("Then, on " + human_count(static_cast<int64_t>(result.start_right.size())) +
                     " other demonstrations, which had chosen nothing:");
@@ -303,7 +302,7 @@ std::vector<std::string> key_comment(const TuneResult& result, const std::string
     if (!difference) continue;
     lines[0] += "; this change alone: " + difference_text(*difference) + " on " +
                 counted_queries(static_cast<int64_t>(right.size())) + ",";
-    lines.emplace_back("which also chose it, so that less of it may be left on others");
+    lines.emplace_back("which it was chosen by: expect less on others");
   }
   return lines;
 }
