@@ -101,7 +101,7 @@ TEST(HalvingTest, TimeThatEndsLeavesTheLastWholeRound) {
 }
 
 TEST(HalvingTest, CandidatesBeyondTheTimeAreNotTried) {
-  Made made{{0.5, 0.6, 0.7, 0.99}};
+  Made made{{0.3, 0.6, 0.95, 0.99}};
   const Result<HalvingResult> result = halve(made.task({10, 10}), 4, 4.6);
   ASSERT_TRUE(result.ok());
   EXPECT_TRUE(result->out_of_time);

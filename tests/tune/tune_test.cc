@@ -266,10 +266,9 @@ TEST_F(TuneCommand, RefusesWhatItCannotDo) {
           "got 100\n");
   refused({"--minutes", "1", "--output", file}, "--output " + file + ": is the start file");
   refused({"--minutes", "1", "--output", path()}, "--output " + path() + ": is a folder");
-  refused(
-      {"--minutes", "1", "--set", "selection.count=0", "--set", "mask_pattern.plugin=self"},
-      "--set selection.count: selection.count: 0 shows no demonstrations, so there is nothing to "
-      "tune; set selection.ratio, 0.3 for example\n");
+  refused({"--minutes", "1", "--set", "selection.count=0", "--set", "mask_pattern.plugin=self"},
+          "--set selection.count: 0 shows no demonstrations, so there is nothing to "
+          "tune; set selection.ratio, 0.3 for example\n");
   workspace_.write("pipeline.tuned.toml", "mine");
   refused({"--minutes", "1"}, path("pipeline.tuned.toml") +
                                   ": is there already; overwrite it with --force, or name another "
