@@ -89,7 +89,8 @@ class TuneCommand : public CliTest {
     for (fs::recursive_directory_iterator entry(path("runs"), absent), end; entry != end; ++entry) {
       const std::string name = entry->path().string();
       struct stat file = {};
-      if (name.find("/records/") != name.npos && ::stat(name.c_str(), &file) == 0)
+      if (name.find("/records/") != name.npos && name.ends_with(".json") &&
+          ::stat(name.c_str(), &file) == 0)
         out[name] = file.st_mtim.tv_sec * 1000000000 + file.st_mtim.tv_nsec;
     }
     return out;
