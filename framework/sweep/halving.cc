@@ -50,12 +50,15 @@ class Halving {
     if (task_.round_begins) task_.round_begins(result_.rounds.size() + 1, left);
   }
 
-  // The first slice by all, in their order while there is time; then further ones while half of
-  // what is left of the time is enough for all.
+  // The first slice by all, in their order while half of the time is left; then further ones while
+  // half of what is left is enough for all.
   Status first_round(std::vector<size_t>& left) {
     std::vector<size_t> tried;
     for (const size_t candidate : left) {
-      DBSA_ASSIGN_OR_RETURN(const SliceOutcome::Kind kind, answer(candidate, 0));
+      auto kind = SliceOutcome::Kind::kNoTime;
+      if (task_.seconds() < until_ / 2) {
+        DBSA_ASSIGN_OR_RETURN(kind, answer(candidate, 0));
+      }
       if (kind == SliceOutcome::Kind::kAnswered) tried.push_back(candidate);
       if (kind == SliceOutcome::Kind::kNoTime) {
         result_.out_of_time = true;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <map>
 
 #include "config/json_pointer.h"
 
@@ -33,7 +33,20 @@ class Space {
     }
   }
 
-  std::vector<TuneChange> take() { return std::move(changes_); }
+  // The first of each key, then the second, and so on: time that ends early leaves out no key.
+  std::vector<TuneChange> take() {
+    std::map<std::string, int> seen;
+    std::vector<std::pair<int, TuneChange>> ranked;
+    for (TuneChange& change : changes_) {
+      const int rank = seen[change.key]++;
+      ranked.emplace_back(rank, std::move(change));
+    }
+    std::stable_sort(ranked.begin(), ranked.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<TuneChange> out;
+    for (auto& [rank, change] : ranked) out.push_back(std::move(change));
+    return out;
+  }
 
  private:
   const host::ResolvedPipeline& start_;
@@ -41,21 +54,22 @@ class Space {
   std::vector<TuneChange> changes_;
 };
 
-// Quarter, half, twice and four times, within bounds.
+// Half, twice, a quarter and four times, within bounds: the nearest first.
 std::vector<json> around(int64_t value, int64_t least, int64_t most) {
-  std::set<int64_t> values = {value / 4, value / 2, 2 * value, 4 * value};
   std::vector<json> out;
-  for (const int64_t other : values)
+  for (const int64_t other : {value / 2, 2 * value, value / 4, 4 * value})
     if (other >= least && other <= most) out.emplace_back(other);
   return out;
 }
 
-// Shares that are not nearly the start's own.
+// Shares that are not nearly the start's own, the nearest first.
 std::vector<json> shares(double own) {
-  std::vector<json> out;
-  for (const double share : {0.1, 0.2, 0.3, 0.5, 0.75, 1.0})
-    if (std::abs(share - own) > 0.1 * own) out.emplace_back(share);
-  return out;
+  std::vector<double> near = {0.1, 0.2, 0.3, 0.5, 0.75, 1.0};
+  std::erase_if(near, [&](double share) { return std::abs(share - own) <= 0.1 * own; });
+  const auto distance = [&](double share) { return std::abs(std::log(share / own)); };
+  std::stable_sort(near.begin(), near.end(),
+                   [&](double a, double b) { return distance(a) < distance(b); });
+  return {near.begin(), near.end()};
 }
 
 std::vector<json> retrievers(const host::PluginRegistry& registry, const json& own) {

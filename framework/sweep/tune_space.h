@@ -14,14 +14,14 @@ namespace dbsa {
 struct TuneChange {
   std::string key;     // "selection.ratio"
   std::string name;    // "selection.ratio = 0.5"
-  KeyValues settings;  // that key, or none: nothing changes
+  KeyValues settings;  // that key
 };
 
 // Other values of the share of blocks, what is ranked, the retriever, the scorer, the order and the
-// block size, in this order; each gives a pipeline that resolves, and whose plugins accept their
-// keys. What else a pipeline needs (embeddings, room for its positions) shows when it runs.
-// blocks take at most a quarter of `demonstrations`. kConfig for a pipeline without demonstrations
-// in its prompts, which has nothing to choose.
+// block size: the first of each key, then the second of each, and so on. Each gives a pipeline that
+// resolves, and whose plugins accept their keys. What else a pipeline needs (embeddings, room for
+// its positions) shows when it runs. Blocks take at most a quarter of `demonstrations`. kConfig for
+// a pipeline without demonstrations in its prompts, which has nothing to choose.
 Result<std::vector<TuneChange>> tune_changes(const host::ResolvedPipeline& start,
                                              host::PluginRegistry& registry,
                                              int64_t demonstrations);

@@ -102,7 +102,7 @@ TEST(HalvingTest, TimeThatEndsLeavesTheLastWholeRound) {
 
 TEST(HalvingTest, CandidatesBeyondTheTimeAreNotTried) {
   Made made{{0.3, 0.6, 0.95, 0.99}};
-  const Result<HalvingResult> result = halve(made.task({10, 10}), 4, 4.6);
+  const Result<HalvingResult> result = halve(made.task({10, 10}), 4, 8);
   ASSERT_TRUE(result.ok());
   EXPECT_TRUE(result->out_of_time);
   EXPECT_THAT(result->rounds.front().candidates, ElementsAre(2, 1, 0));
