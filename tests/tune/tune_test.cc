@@ -18,6 +18,7 @@ namespace {
 
 using nlohmann::json;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -110,6 +111,14 @@ TEST_F(TuneCommand, ComparesAllCandidatesWithTheStart) {
   EXPECT_EQ(found.at("out_of_time"), false);
   EXPECT_EQ(found.at("output"), path("pipeline.tuned.toml"));
   EXPECT_LT(found.at("seconds"), 300);
+  // The nearest value of each key comes before the second of any.
+  std::vector<std::string> names;
+  for (const json& candidate : found.at("candidates")) names.push_back(candidate.at("name"));
+  ASSERT_GT(names.size(), 6u);
+  names.resize(6);
+  EXPECT_THAT(names, ElementsAre("start", "selection.ratio = 0.75",
+                                 "retriever.unit = demonstration", "retriever.plugin = all",
+                                 "selection.order = low_to_high", "block_grouper.block_size = 2"));
   std::map<std::string, json> candidates;
   for (const json& candidate : found.at("candidates")) candidates[candidate.at("name")] = candidate;
   for (const char* name :
