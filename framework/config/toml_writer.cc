@@ -62,4 +62,6 @@ std::string to_toml(const json& value) {
   return out;
 }
 
+std::string to_toml_value(const json& value) { return value_text(value); }
+
 }  // namespace dbsa

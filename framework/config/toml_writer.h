@@ -10,4 +10,7 @@ namespace dbsa {
 // text gives the same values.
 std::string to_toml(const nlohmann::json& value);
 
+// One value, as it stands behind a key's `=`, on one line.
+std::string to_toml_value(const nlohmann::json& value);
+
 }  // namespace dbsa

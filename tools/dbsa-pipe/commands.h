@@ -20,6 +20,7 @@ int validate_command(Words words, Terminal& terminal);
 int explain_command(Words words, Terminal& terminal);
 int inspect_command(Words words, Terminal& terminal);
 int sweep_command(Words words, Terminal& terminal);
+int tune_command(Words words, Terminal& terminal);
 int report_command(Words words, Terminal& terminal);
 int store_command(Words words, Terminal& terminal);
 

@@ -29,6 +29,7 @@ constexpr Command kCommands[] = {
     {"explain", "show what a pipeline will do, or why a text gets its answer", explain_command},
     {"inspect", "show plugins, their properties, and what is wrong with them", inspect_command},
     {"sweep", "run every cell of a grid of pipelines", sweep_command},
+    {"tune", "find better settings for a pipeline file, within some minutes", tune_command},
     {"report", "make tables and plots of sweeps and result records", report_command},
     {"store", "list, verify, export, compact and clean a KV store and its pools", store_command},
 };

@@ -349,11 +349,14 @@ Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const Sweep
   if (tasks.size() > 1)
     DBSA_RETURN_IF_ERROR(drop_faulty(sweep, options, services, terminal, tasks, outcome));
   Progress progress(terminal, "sweeping  ", "cells");
-  progress.update(static_cast<int64_t>(outcome.failures.size()), total);
+  const auto show = [&](int64_t ended, const std::string& detail) {
+    if (!options.watch) progress.update(ended, total, detail);
+  };
+  show(static_cast<int64_t>(outcome.failures.size()), "");
   CellRunner runner(sweep, options);
   bool told = false;
   for (size_t next = 0; (next < tasks.size() && !told) || runner.running() > 0;) {
-    if (services.cancelled() && !told) {
+    if (!told && (services.cancelled() || (options.watch && !options.watch()))) {
       runner.stop(SIGTERM);
       told = true;
       continue;
@@ -375,8 +378,8 @@ Result<SweepOutcome> run_cells(const Sweep& sweep, const std::vector<const Sweep
     else
       outcome.done += cells_of[ended->id];
     const auto failed = static_cast<int64_t>(outcome.failures.size());
-    progress.update(outcome.done + outcome.stopped + failed, total,
-                    failed > 0 ? human_count(failed) + " failed" : ended->name());
+    show(outcome.done + outcome.stopped + failed,
+         failed > 0 ? human_count(failed) + " failed" : ended->name());
   }
   progress.finish();
   outcome.warnings = warnings_of(sweep, cells);

@@ -4,6 +4,7 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ struct SweepOptions {
   int64_t jobs = 1;
   std::vector<std::string> child_options;  // of its process: --threads and the like
   bool fresh = false;                      // repeat cells that have a record
+  // Asked some times a second while cells run, and shows how far they are instead of the sweep;
+  // false stops them, as a signal does.
+  std::function<bool()> watch = {};
 };
 
 struct SweepOutcome {
