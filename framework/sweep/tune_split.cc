@@ -37,8 +37,8 @@ Error too_few(const DataSettings& data, int64_t found) {
 Result<TuneSplit> split_for_tuning(const DataSettings& data, uint64_t seed,
                                    std::optional<int64_t> count) {
   DBSA_ASSIGN_OR_RETURN(std::vector<Example> others,
-                        load_dataset(data.demonstrations, data.text_field, data.label_field,
-                                     LabelPolicy::kRequired, data.delimiter));
+                        load_dataset(data.demonstrations, data.text, data.label_field,
+                                     LabelPolicy::kRequired, data.delimiter, data.names));
   // Says what is wrong with the draw, as run does.
   DBSA_ASSIGN_OR_RETURN(const DataRows rows, read_demonstrations(data));
   DBSA_ASSIGN_OR_RETURN(LabelRows labels, read_labels(data, rows));
@@ -83,11 +83,15 @@ std::vector<int64_t> slice_sizes(int64_t queries) {
   return sizes;
 }
 
-std::string to_json_lines(const std::vector<Example>& examples) {
+std::string to_json_lines(const std::vector<Example>& examples, const LabelNames& names) {
   std::string out;
   for (const Example& example : examples) {
-    nlohmann::ordered_json line = {{"text", example.text}, {"label", example.label}};
-    if (!example.more_labels.empty()) line["label"] = all_labels(example);
+    nlohmann::ordered_json line = {{"text", example.text}, {"label", names.code_of(example.label)}};
+    if (!example.more_labels.empty()) {
+      std::vector<std::string> codes = all_labels(example);
+      for (std::string& label : codes) label = names.code_of(label);
+      line["label"] = codes;
+    }
     out += line.dump() + "\n";
   }
   return out;

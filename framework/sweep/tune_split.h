@@ -31,7 +31,7 @@ Result<TuneSplit> split_for_tuning(const DataSettings& data, uint64_t seed,
 // one takes the rest.
 std::vector<int64_t> slice_sizes(int64_t queries);
 
-// Examples as JSON Lines with the fields text and label.
-std::string to_json_lines(const std::vector<Example>& examples);
+// Examples as JSON Lines with the fields text and label, which has codes where there are any.
+std::string to_json_lines(const std::vector<Example>& examples, const LabelNames& names);
 
 }  // namespace dbsa

@@ -96,7 +96,7 @@ TEST(SliceSizes, DoubleWhatIsKnown) {
 
 TEST(ToJsonLines, KeepsAllLabels) {
   EXPECT_EQ(
-      to_json_lines({{"a \"b\"", "x", 1, {}}, {"c", "y", 2, {"z"}}}),
+      to_json_lines({{"a \"b\"", "x", 1, {}}, {"c", "y", 2, {"z"}}}, {}),
       "{\"text\":\"a \\\"b\\\"\",\"label\":\"x\"}\n{\"text\":\"c\",\"label\":[\"y\",\"z\"]}\n");
 }
 

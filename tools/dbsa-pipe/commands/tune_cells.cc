@@ -9,6 +9,7 @@
 #include "config/read_file.h"
 #include "config/stopwatch.h"
 #include "config/toml_writer.h"
+#include "icl/text_fields.h"
 #include "pipeline/record/record.h"
 
 namespace dbsa::cli {
@@ -20,9 +21,21 @@ std::string slice_file(size_t slice) {
   return "data/slice-" + std::to_string(slice + 1) + ".jsonl";
 }
 
+std::string with_braces(const std::string& text) {
+  std::string out;
+  for (const char c : text) out.append(c == '{' || c == '}' ? 2 : 1, c);
+  return out;
+}
+
+// The same prompt of a text that is written already: the fields of a template are one.
+std::string template_of_one_field(const DemonstrationTemplate& parts) {
+  return with_braces(parts.before) + "{text}" + with_braces(parts.lead) + "{label}" +
+         with_braces(parts.after);
+}
+
 // What all cells have besides the start file: the split's data, their own store, and nothing
 // that costs time without changing a label.
-json common_settings(const json& start, const std::string& folder) {
+Result<json> common_settings(const json& start, const std::string& folder) {
   json set = {{"data.demonstrations", folder + "/data/pool.jsonl"},
               {"data.labels", folder + "/data/labels.jsonl"},
               {"data.text_field", "text"},
@@ -35,8 +48,18 @@ json common_settings(const json& start, const std::string& folder) {
               {"kv_store.plugin", "hdf5"},
               {"kv_store.path", folder + "/store"},
               {"model.kv_error_queries", 0}};
+  const std::string written = start.at("prompt").at("demonstration");
+  if (!written.empty()) {
+    DBSA_ASSIGN_OR_RETURN(
+        const DemonstrationTemplate parts,
+        parse_demonstration_template(written, start.at("data").at("label_field")));
+    set["prompt.demonstration"] = template_of_one_field(parts);
+  }
   if (start.at("model").at("batch_size") == 1) set["model.batch_size"] = 0;
-  const json quick = {{"temperature", 1.0}, {"fit_temperature", false}, {"abstain_below", 0.0}};
+  const json quick = {{"temperature", 1.0},
+                      {"fit_temperature", false},
+                      {"fit_confidence", false},
+                      {"abstain_below", 0.0}};
   for (const auto& [key, value] : quick.items())
     if (start.at("decoding").at(key) != value) set["decoding." + key] = value;
   return set;
@@ -45,7 +68,7 @@ json common_settings(const json& start, const std::string& folder) {
 }  // namespace
 
 Result<TuneCells> TuneCells::make(const host::ResolvedPipeline& start, const TuneSplit& split,
-                                  std::vector<int64_t> slices, SweepOptions options) {
+                                  const LabelNames& names, std::vector<int64_t> slices, SweepOptions options) {
   json config = start.json;
   config.erase("output");
   const std::string hash = identity_hash({{"start", config},
@@ -58,20 +81,20 @@ Result<TuneCells> TuneCells::make(const host::ResolvedPipeline& start, const Tun
                   std::filesystem::path(start.document.name()).stem().string() + "-" +
                   hash.substr(0, 12);
   cells.slices_ = std::move(slices);
-  cells.set_ = common_settings(start.json, cells.folder_);
+  DBSA_ASSIGN_OR_RETURN(cells.set_, common_settings(start.json, cells.folder_));
   cells.options_ = std::move(options);
   const auto write = [&](const std::string& name, const std::string& text) {
     return write_file_atomically(cells.folder_ + "/" + name, text);
   };
   DBSA_RETURN_IF_ERROR(write("start.toml", to_toml(start.json)));
-  DBSA_RETURN_IF_ERROR(write("data/pool.jsonl", to_json_lines(split.pool)));
+  DBSA_RETURN_IF_ERROR(write("data/pool.jsonl", to_json_lines(split.pool, names)));
   std::string labels;
-  for (const std::string& label : split.labels) labels += json{{"label", label}}.dump() + "\n";
+  for (const std::string& label : split.labels) labels += json{{"label", names.code_of(label)}}.dump() + "\n";
   DBSA_RETURN_IF_ERROR(write("data/labels.jsonl", labels));
   auto next = split.queries.begin();
   for (size_t i = 0; i < cells.slices_.size(); ++i) {
     const auto end = next + cells.slices_[i];
-    DBSA_RETURN_IF_ERROR(write(slice_file(i), to_json_lines({next, end})));
+    DBSA_RETURN_IF_ERROR(write(slice_file(i), to_json_lines({next, end}, names)));
     next = end;
   }
   return cells;

@@ -26,7 +26,8 @@ class TuneCells {
   // Writes the pool, the labels and the slices as data files to a folder below output.directory,
   // whose name stands for the start file and the split. slices: of split.queries, in their order.
   static Result<TuneCells> make(const host::ResolvedPipeline& start, const TuneSplit& split,
-                                std::vector<int64_t> slices, SweepOptions options);
+                                const LabelNames& names, std::vector<int64_t> slices,
+                                SweepOptions options);
 
   // Lays the sweep out for these candidates, in the order that answer() names them.
   Status lay_out(const std::vector<TuneCandidate>& candidates,
