@@ -120,11 +120,14 @@ std::string with_colour_variables(std::string svg) {
     const std::string variable = variable_of(rgb);
     if (!variable.empty()) svg.replace(at, end + 1 - at, "var(" + variable + ")");
   }
-  for (const char* name : {"color=\"", "fill=\""}) {
-    const std::string black = std::string(name) + "black\"";
-    for (size_t at = svg.find(black); at != svg.npos; at = svg.find(black, at))
-      svg.replace(at, black.size(), std::string(name) + "var(--ink)\"");
-  }
+  // Text and axes without a colour, and the ground that markers stand out from.
+  for (const auto& [name, variable] :
+       {std::pair{"black", "var(--ink)"}, {"white", "var(--ground)"}})
+    for (const std::string quote : {"\"", "'"}) {
+      const std::string from = "=" + quote + name + quote, to = "=" + quote + variable + quote;
+      for (size_t at = svg.find(from); at != svg.npos; at = svg.find(from, at))
+        svg.replace(at, from.size(), to);
+    }
   return svg;
 }
 

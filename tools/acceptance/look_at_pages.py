@@ -27,6 +27,7 @@ def look(browser, page_file, width, scheme, scripts, out):
                                   java_script_enabled=scripts)
     faults = []
     page = context.new_page()
+    page.set_default_timeout(180_000)
     page.on("request", lambda request: faults.append(f"asks for {request.url}")
             if request.url != page_file.as_uri() and not request.url.startswith("data:") else None)
     page.on("pageerror", lambda error: faults.append(f"script: {error}"))
@@ -40,7 +41,7 @@ def look(browser, page_file, width, scheme, scripts, out):
         page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         if (wider := page.evaluate(WIDER)) > 0:
             faults.append(f"is {wider} pixels wider than the window")
-    page.screenshot(path=out / f"{name}.png", full_page=True)
+    page.screenshot(path=out / f"{name}.png", full_page=True, timeout=180_000)
     if scripts:
         for found in Axe().run(page).response["violations"]:
             line = f"axe: {found['impact']}: {found['id']}: {found['help']}"
