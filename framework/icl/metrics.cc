@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+
+#include "icl/confusion.h"
 
 namespace dbsa {
 
@@ -20,29 +21,19 @@ Interval wilson_interval(int64_t correct, int64_t count) {
 
 Scores score_answers(std::span<const std::string> expected,
                      std::span<const std::string> predicted) {
-  struct Counts {
-    int64_t right = 0;
-    int64_t wrong = 0;  // false positives and false negatives
-  };
-  std::map<std::string_view, Counts> labels;
+  ConfusionMatrix matrix;
   Scores scores;
   for (size_t i = 0; i < expected.size(); ++i) {
     if (expected[i].empty()) continue;
     ++scores.count;
-    if (expected[i] == predicted[i]) {
-      ++scores.correct;
-      ++labels[expected[i]].right;
-    } else {
-      ++labels[expected[i]].wrong;
-      if (!predicted[i].empty()) ++labels[predicted[i]].wrong;
-    }
+    scores.correct += expected[i] == predicted[i] ? 1 : 0;
+    matrix.add(expected[i], predicted[i]);
   }
   scores.accuracy_95 = wilson_interval(scores.correct, scores.count);
   if (scores.count == 0) return scores;
   scores.accuracy = static_cast<double>(scores.correct) / static_cast<double>(scores.count);
-  for (const auto& [label, counts] : labels)
-    scores.macro_f1 += 2.0 * static_cast<double>(counts.right) /
-                       static_cast<double>(2 * counts.right + counts.wrong);
+  const std::vector<LabelScores> labels = matrix.labels();
+  for (const LabelScores& label : labels) scores.macro_f1 += label.f1;
   scores.macro_f1 /= static_cast<double>(labels.size());
   return scores;
 }

@@ -54,7 +54,7 @@ std::optional<Comparison> accuracy_difference(const ReportGroup& group,
   if (own.empty() || base.empty()) return {};
   const DrawPairs pairs = pair_draws(own, base);
   if (pairs.empty())
-    return Comparison{Summary{1, mean_over(own) - mean_over(base), {}, {}, {}}, false};
+    return Comparison{Summary{1, mean_over(own) - mean_over(base), {}, {}, {}}, false, {}};
   std::vector<double> differences;
   std::vector<LayoutCell> own_cells, base_cells;  // of the queries that both answered
   double own_sum = 0, base_sum = 0;
@@ -69,7 +69,9 @@ std::optional<Comparison> accuracy_difference(const ReportGroup& group,
   Summary summary = *summarize(differences);
   set_interval(summary,
                difference_interval({own_sum / count, own_cells}, {base_sum / count, base_cells}));
-  return Comparison{summary, true};
+  Comparison comparison{summary, true, {}};
+  if (!own_cells.empty()) comparison.test = paired_test(own_cells, base_cells);
+  return comparison;
 }
 
 // ---- times
@@ -131,7 +133,7 @@ std::optional<Comparison> time_ratio(const std::vector<const ReportRun*>& runs,
     for (const ReportRun& run : base_runs)
       base += run.request_mean / static_cast<double>(base_runs.size());
     if (base <= 0) return {};
-    return Comparison{Summary{1, own / base, {}, {}, {}}, false};
+    return Comparison{Summary{1, own / base, {}, {}, {}}, false, {}};
   }
   const bool is_setup = time == &ReportRun::setup;
   std::vector<double> ratios;
@@ -142,7 +144,7 @@ std::optional<Comparison> time_ratio(const std::vector<const ReportRun*>& runs,
   // Only runs repeat a setup.
   if (!is_setup || pairs.size() >= kFewDraws)
     set_interval(summary, positive_interval(summary.mean, ratio_cells(pairs, is_setup)));
-  return Comparison{summary, true};
+  return Comparison{summary, true, {}};
 }
 
 void compare(ReportGroup& group, const ReportGroup& baseline) {
@@ -185,17 +187,33 @@ const ReportGroup* find_baseline(const ReportGroup& group, const AxisValues& wan
   return near.size() == 1 ? near.front() : nullptr;
 }
 
+// For tests with one baseline.
+void adjust_tests(const std::vector<PairedTest*>& tests) {
+  std::vector<double> p;
+  for (const PairedTest* test : tests) p.push_back(test->p);
+  const std::vector<double> adjusted = holm_adjusted(p);
+  for (size_t i = 0; i < tests.size(); ++i) {
+    tests[i]->p_holm = adjusted[i];
+    tests[i]->comparisons = static_cast<int64_t>(tests.size());
+  }
+}
+
 }  // namespace
 
 void compare_with_baseline(const StudyInput& input, std::vector<ReportGroup>& groups) {
+  std::map<const ReportGroup*, std::vector<PairedTest*>> tests;  // by baseline
   for (ReportGroup& group : groups) {
     AxisValues wanted = group.values;
     for (const auto& [axis, value] : *input.baseline) wanted[axis] = value;
     group.is_baseline = group.values == wanted;
     if (group.is_baseline) continue;
-    if (const ReportGroup* base = find_baseline(group, wanted, input, groups))
-      compare(group, *base);
+    const ReportGroup* base = find_baseline(group, wanted, input, groups);
+    if (base == nullptr) continue;
+    compare(group, *base);
+    if (group.accuracy_difference && group.accuracy_difference->test)
+      tests[base].push_back(&*group.accuracy_difference->test);
   }
+  for (const auto& [base, family] : tests) adjust_tests(family);
 }
 
 }  // namespace dbsa

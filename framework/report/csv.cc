@@ -30,7 +30,9 @@ std::string csv_head(const std::set<std::string>& axes, const std::set<std::stri
     row.text(name);
   for (const char* name : {"accuracy_difference", "request_ratio", "setup_ratio"})
     for (const char* end : {"", "_95_low", "_95_high"}) row.text(std::string(name) + end);
-  for (const char* name : {"calibration_error", "calibration_error_by_chance"}) row.text(name);
+  for (const char* name : {"calibration_error", "calibration_error_by_chance", "mcnemar_queries",
+                           "mcnemar_better", "mcnemar_worse", "mcnemar_p", "mcnemar_p_holm"})
+    row.text(name);
   for (const std::string& score : scores) row.text("score " + score);
   return row.line();
 }
@@ -62,6 +64,15 @@ std::string csv_line(const Study& study, const ReportGroup& group,
     row.comparison(*value);
   row.mean(group.calibration_error);
   row.mean(group.calibration_error_by_chance);
+  const std::optional<PairedTest> test =
+      group.accuracy_difference ? group.accuracy_difference->test : std::nullopt;
+  const auto count = [&](int64_t PairedTest::*field) {
+    row.number(test ? std::optional(static_cast<double>((*test).*field)) : std::nullopt);
+  };
+  for (const auto field : {&PairedTest::queries, &PairedTest::better, &PairedTest::worse})
+    count(field);
+  for (const auto field : {&PairedTest::p, &PairedTest::p_holm})
+    row.number(test ? std::optional((*test).*field) : std::nullopt);
   for (const std::string& name : scores) {
     const auto score = group.scores.find(name);
     row.mean(score == group.scores.end() ? std::nullopt : std::optional(score->second));

@@ -217,6 +217,8 @@ void add_study(const Study& study, const StudyPlots* plots, ReportDocument& docu
   document.sections.push_back(accuracy_section(study, plots));
   if (auto section = reliability_section(study, plots))
     document.sections.push_back(std::move(*section));
+  for (ReportSection& section : label_sections(study))
+    document.sections.push_back(std::move(section));
   document.sections.push_back(latency_section(study, plots));
   document.sections.push_back(memory_section(study, plots));
   document.sections.push_back(cost_section(study, plots));

@@ -95,6 +95,16 @@ void fill_reliability(ReportGroup& group) {
   group.risk_coverage = risk_coverage(answers);
 }
 
+// The answers of a run of each draw, as for reliability.
+void fill_confusion(ReportGroup& group) {
+  const auto answers = [](const ReportRun& run) {
+    return run.confusion.empty() ? std::nullopt
+                                 : std::optional(static_cast<double>(run.confusion.answers()));
+  };
+  for (const Draw& draw : draws_of(group.runs, answers))
+    group.confusion.add(draw.runs.front()->confusion);
+}
+
 }  // namespace
 
 QueryValues correct_answers(const Draw& draw) {
@@ -161,6 +171,7 @@ void fill_statistics(ReportGroup& group) {
       return it == run.scores.end() ? std::nullopt : std::optional(it->second);
     });
   fill_reliability(group);
+  fill_confusion(group);
   group.request_mean = request_time_of(runs);
   group.request_p50 = time_of(runs, &ReportRun::request_p50);
   group.request_p95 = time_of(runs, &ReportRun::request_p95);

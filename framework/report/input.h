@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "icl/confusion.h"
 #include "report/identity.h"
 
 namespace dbsa {
@@ -64,6 +65,7 @@ struct ReportRun {
   int64_t unanswered = 0;                    // of these, the ones that have an error instead
   std::optional<double> accuracy, macro_f1;  // nothing without labelled queries
   std::vector<ReportAnswer> answers;
+  ConfusionMatrix confusion;  // of answers that are right or wrong; empty for free answers
   std::map<std::string, double> scores;  // other figures of the totals
   double request_mean = 0, request_p50 = 0, request_p95 = 0;
   std::array<double, kStages.size()> stages = {};  // means

@@ -31,6 +31,21 @@ ordered_json comparison_to_json(const std::optional<Comparison>& comparison,
   return out;
 }
 
+ordered_json difference_to_json(const std::optional<Comparison>& difference) {
+  ordered_json out = comparison_to_json(difference, kDraws);
+  if (!difference) return out;
+  out["test"] = nullptr;
+  if (const auto& test = difference->test)
+    out["test"] = {{"method", "exact McNemar"},
+                   {"queries", test->queries},
+                   {"better", test->better},
+                   {"worse", test->worse},
+                   {"p", test->p},
+                   {"p_holm", test->p_holm},
+                   {"comparisons", test->comparisons}};
+  return out;
+}
+
 ordered_json identity_to_json(const ReportRun& run) {
   ordered_json inputs = ordered_json::object(), stages = ordered_json::object();
   for (const auto& [name, hash] : run.identity.inputs) inputs[name] = hash;
@@ -78,6 +93,30 @@ ordered_json reliability_to_json(const ReportGroup& group) {
           {"risk_coverage", std::move(points)}};
 }
 
+ordered_json labels_to_json(const ConfusionMatrix& confusion) {
+  if (confusion.empty()) return nullptr;
+  const auto share = [](const std::optional<double>& value) {
+    return value ? ordered_json(*value) : ordered_json(nullptr);
+  };
+  ordered_json labels = ordered_json::array(), confusions = ordered_json::array();
+  for (const LabelScores& label : confusion.labels())
+    labels.push_back({{"label", label.label},
+                      {"expected", label.expected},
+                      {"given", label.given},
+                      {"right", label.right},
+                      {"precision", share(label.precision)},
+                      {"recall", share(label.recall)},
+                      {"f1", label.f1}});
+  for (const Confusion& pair : confusion.confusions())
+    confusions.push_back(
+        {{"expected", pair.expected},
+         {"given", pair.given.empty() ? ordered_json(nullptr) : ordered_json(pair.given)},
+         {"count", pair.count}});
+  return {{"answers", confusion.answers()},
+          {"scores", std::move(labels)},
+          {"confusions", std::move(confusions)}};
+}
+
 ordered_json group_to_json(const ReportGroup& group) {
   ordered_json scores = ordered_json::object(), stages = ordered_json::object(),
                records = ordered_json::array();
@@ -95,6 +134,7 @@ ordered_json group_to_json(const ReportGroup& group) {
           {"macro_f1", summary_to_json(group.macro_f1, kDraws)},
           {"scores", std::move(scores)},
           {"reliability", reliability_to_json(group)},
+          {"labels", labels_to_json(group.confusion)},
           {"request_seconds",
            {{"mean", summary_to_json(group.request_mean, kRuns)},
             {"p50", summary_to_json(group.request_p50, kRuns)},
@@ -109,7 +149,7 @@ ordered_json group_to_json(const ReportGroup& group) {
           {"tokens", group.tokens},
           {"selected_tokens", group.selected_tokens},
           {"baseline", group.is_baseline},
-          {"accuracy_difference", comparison_to_json(group.accuracy_difference, kDraws)},
+          {"accuracy_difference", difference_to_json(group.accuracy_difference)},
           {"ratios",
            {{"request", comparison_to_json(group.request_ratio, kRuns)},
             {"setup", comparison_to_json(group.setup_ratio, kRuns)}}},

@@ -1,4 +1,4 @@
-// A report as Markdown. Only the page has the plots.
+// A report as Markdown. Only the page has the plots and what is folded away there.
 #include "report/report.h"
 #include "report/text.h"
 
@@ -10,6 +10,7 @@ std::string part_to_markdown(const std::string& paragraph) {
 }
 
 std::string part_to_markdown(const ReportFigure&) { return ""; }
+std::string part_to_markdown(const ReportMatrix&) { return ""; }
 
 std::string part_to_markdown(const ReportTable& table) {
   std::string out = "|", rule = "|";
@@ -35,6 +36,7 @@ std::string report_markdown(const ReportDocument& document) {
   std::string out =
       "# " + markdown_text(document.title) + "\n\n" + markdown_text(document.lead) + "\n\n";
   for (const ReportSection& section : document.sections) {
+    if (section.folded) continue;
     out += std::string(static_cast<size_t>(section.level), '#') + " " +
            markdown_text(section.title) + "\n\n";
     for (const ReportPart& part : section.parts)

@@ -13,13 +13,15 @@ enum Shade { kAnchor, kPrevious, kOwn, kWindow, kSelected, kShades };
 struct ShadeStyle {
   const char* colour;
   const char* text;
+  const char* on_dark;  // where the reader's system is dark
 };
 // Colours of Okabe and Ito, apart for any colour vision.
-constexpr std::array<ShadeStyle, kShades> kStyles = {{{"#0072B2", "anchor blocks"},
-                                                      {"#56B4E9", "previous blocks"},
-                                                      {"#D55E00", "own tokens"},
-                                                      {"#009E73", "window"},
-                                                      {"#882255", "selected for the query"}}};
+constexpr std::array<ShadeStyle, kShades> kStyles = {
+    {{"#0072B2", "anchor blocks", "#4DA3DB"},
+     {"#56B4E9", "previous blocks", "#9AD6F7"},
+     {"#D55E00", "own tokens", "#F08040"},
+     {"#009E73", "window", "#2EC397"},
+     {"#882255", "selected for the query", "#D0659B"}}};
 constexpr double kSize = 600;   // of the pool, pixels
 constexpr double kLeft = 62;    // room for row numbers
 constexpr double kTop = 44;     // room for column numbers
@@ -86,6 +88,16 @@ class Painter {
     scale_ = at > 0 ? kSize / static_cast<double>(at) : 0;
   }
 
+  static std::string style() {
+    std::string out =
+        "<style>svg { color: #222222; background: #FFFFFF }\n@media (prefers-color-scheme: dark) "
+        "{\n"
+        "svg { color: #E8E8E6; background: #15171A }\n[fill=\"#EFEFEC\"] { fill: #2A2D31 }\n";
+    for (const ShadeStyle& shade : kStyles)
+      out += std::string("[fill=\"") + shade.colour + "\"] { fill: " + shade.on_dark + " }\n";
+    return out + "}</style>\n";
+  }
+
   std::string paint() {
     const double width = kLeft + kSize + (picture_.answer ? kGap + query_length() : 0) + 12;
     paint_ground();
@@ -98,8 +110,8 @@ class Painter {
     return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + number(width) + " " +
            number(bottom) +
            "\" width=\"100%\" role=\"img\" aria-label=\"Attention mask\" "
-           "font-family=\"sans-serif\" font-size=\"12\" fill=\"#222222\">\n" +
-           body_ + "</svg>\n";
+           "font-family=\"sans-serif\" font-size=\"12\" fill=\"currentColor\">\n" +
+           style() + body_ + "</svg>\n";
   }
 
  private:
@@ -209,7 +221,7 @@ class Painter {
     }
     body_ += "<path d=\"" + lines + "M" + number(kLeft) + " " + number(kTop) + "h" + number(kSize) +
              "v" + number(kSize) + "h-" + number(kSize) +
-             "z\" fill=\"none\" stroke=\"#222222\" stroke-opacity=\"" +
+             "z\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\"" +
              (blocks() > 40 ? "0.08" : "0.18") + "\"/>\n";
     body_ += text_at(kLeft, 16, "start",
                      "keys by block, " + grouped(static_cast<double>(starts_.back())) + " tokens");
@@ -233,7 +245,7 @@ class Painter {
     used_.insert(kOwn);
     body_ += "<rect x=\"" + number(kLeft) + "\" y=\"" + number(top) + "\" width=\"" +
              number(kSize) + "\" height=\"" + number(height) +
-             "\" fill=\"none\" stroke=\"#222222\" stroke-opacity=\"0.3\"/>\n";
+             "\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\"0.3\"/>\n";
     body_ += text_at(kLeft - 8, top + height / 2 + 4, "end", "query");
     return top + height;
   }

@@ -24,7 +24,8 @@ struct MaskPicture {
   std::optional<Answer> answer;
 };
 
-// An SVG document without anything outside it, scaled by its viewBox: rows are queries, columns
+// An SVG document without anything outside it, scaled by its viewBox, light or dark as the reader's
+// system is: rows are queries, columns
 // keys, both as long as their blocks. Segments of blocks that are not there are left out. Cost: a
 // shape for each segment, less where neighbours join.
 std::string mask_svg(const MaskPicture& picture);

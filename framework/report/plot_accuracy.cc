@@ -1,8 +1,10 @@
 // Accuracy, along a quantity or in rows.
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "report/plot_script.h"
+#include "report/row_picture.h"
 #include "report/text.h"
 
 namespace dbsa {
@@ -38,16 +40,15 @@ class LinePlot {
 
   // series: which of numeric.series.
   Plot make(const Panel& panel) {
-    panel_axis_ = panel.axis;
     for (const size_t index : panel.items)
       for (const size_t group : numeric_.series[index]) measure(group, is_flat(index));
     const bool logarithmic = suits_log(x_);
-    std::string head = plot_head(430) + range_command('x', x_, logarithmic) +
+    std::string head = plot_head(400) + range_command('x', x_, logarithmic) +
                        range_command('y', y_, false) + value_ticks(ticks_, x_, logarithmic) +
                        "set xlabel " + gnuplot_text(cut_text(numeric_.label, 80)) +
                        "\nset ylabel 'accuracy'\n";
     for (size_t i = 0; i < panel.items.size(); ++i)
-      add_series(panel.items[i], i, dodge(i, panel.items.size(), logarithmic), logarithmic);
+      add_series(panel, i, dodge(i, panel.items.size(), logarithmic), logarithmic);
     Plot plot{panel.title, head + data_ + "plot " + commands_ + "\n", std::move(legend_), ""};
     if (any_published_) plot.legend.push_back({LegendEntry::Mark::kPublished, 0, "published"});
     return plot;
@@ -76,7 +77,8 @@ class LinePlot {
 
   void plot(const std::string& command) { commands_ += (commands_.empty() ? "" : ", ") + command; }
 
-  void add_series(size_t index, size_t place, double shift, bool logarithmic) {
+  void add_series(const Panel& panel, size_t place, double shift, bool logarithmic) {
+    const size_t index = panel.items[place];
     std::vector<std::vector<double>> rows, published;
     for (const size_t group : numeric_.series[index]) {
       const auto& accuracy = study_.groups[group].accuracy;
@@ -89,29 +91,30 @@ class LinePlot {
     }
     if (rows.empty()) return;
     const size_t first = numeric_.series[index].front();
-    std::string name =
-        name_of_values(study_.groups[first].values, study_.input, {numeric_.axis, panel_axis_});
+    const size_t style = study_.groups[first].method;
+    std::set<std::string> said = {numeric_.axis, panel.axis};
+    for (const auto& [axis, value] : panel.common) said.insert(axis);
+    std::string name = name_of_values(study_.groups[first].values, study_.input, said);
     if (name.empty()) name = "accuracy";
     if (is_flat(index)) {
-      plot(plot_number(rows.front()[1]) + " with lines dt 2 lw 2 " + line_style(place));
-      legend_.push_back({LegendEntry::Mark::kSeries, place, name + " (dashed)"});
+      plot(plot_number(rows.front()[1]) + " with lines dt 2 lw 2 " + line_style(style));
+      legend_.push_back({LegendEntry::Mark::kSeries, style, name + " (dashed)"});
       return;
     }
     const std::string block = "s" + std::to_string(place);
     data_ += data_block(block, rows);
-    plot("$" + block + " using 1:2 with lines lw 2 " + line_style(place));
-    plot("$" + block + " using 1:2:3:4 with yerrorbars lw 1.5 ps 1 " + point_style(place));
-    legend_.push_back({LegendEntry::Mark::kSeries, place, name});
+    plot("$" + block + " using 1:2 with lines lw 2 " + line_style(style));
+    plot("$" + block + " using 1:2:3:4 with yerrorbars lw 1.5 ps 1 " + point_style(style));
+    legend_.push_back({LegendEntry::Mark::kSeries, style, name});
     if (published.empty()) return;
     any_published_ = true;
     data_ += data_block("p" + std::to_string(place), published);
     plot("$p" + std::to_string(place) + " using 1:2 with points " + kPublishedStyle + " " +
-         line_style(place));
+         line_style(style));
   }
 
   const Study& study_;
   const NumericAxis& numeric_;
-  std::string panel_axis_;
   Range x_, y_;
   std::vector<double> ticks_;
   std::string data_, commands_;
@@ -126,7 +129,9 @@ std::vector<Plot> line_plots(const Study& study, const NumericAxis& numeric) {
   std::vector<SweepAxis> axes = study.input.axes;
   std::erase_if(axes, [&](const SweepAxis& axis) { return axis.name == numeric.axis; });
   std::vector<Plot> plots;
-  for (const Panel& panel : make_panels(values, axes, kMostSeries)) {
+  std::set<std::string> apart = study.bundle_axes;
+  apart.erase(numeric.axis);
+  for (const Panel& panel : make_panels_apart(values, axes, apart, kMostSeries)) {
     const bool any = std::any_of(panel.items.begin(), panel.items.end(), [&](size_t index) {
       const std::vector<size_t>& members = numeric.series[index];
       return numeric.x[members.front()] != numeric.x[members.back()] &&
@@ -142,32 +147,25 @@ std::vector<Plot> line_plots(const Study& study, const NumericAxis& numeric) {
 // ----------------------------------------------------------------------------------------
 
 Plot row_plot(const Study& study, const std::vector<size_t>& groups, const Panel& panel) {
-  std::vector<std::vector<double>> rows, published;
-  std::string ticks;
+  RowPicture picture;
   Range x;
-  for (size_t row = 0; row < panel.items.size(); ++row) {
-    const size_t index = groups[panel.items[row]];
-    const ReportGroup& group = study.groups[index];
-    const Interval interval = shown_interval(*group.accuracy);
-    const auto y = static_cast<double>(row);
-    rows.push_back({group.accuracy->mean, y, interval.low, interval.high});
-    if (const auto value = published_accuracy(study, index)) published.push_back({*value, y});
-    ticks += (row == 0 ? "" : ", ") + gnuplot_tick(row_label(study, index, panel), y);
-    widen(x, study, index);
+  bool any_published = false;
+  for (const size_t item : panel.items) {
+    const ReportGroup& group = study.groups[groups[item]];
+    PictureRow row{row_label(study, groups[item], panel), group.method};
+    row.value = with_interval(*group.accuracy, 3);
+    row.interval = shown_interval(*group.accuracy);
+    row.mark = group.accuracy->mean;
+    row.published = published_accuracy(study, groups[item]);
+    any_published = any_published || row.published.has_value();
+    widen(x, study, groups[item]);
+    picture.rows.push_back(std::move(row));
   }
-  Plot plot{panel.title, "", {}, ""};
-  plot.script = plot_head(90 + 28 * static_cast<int>(rows.size())) + "set ytics (" + ticks +
-                ")\nset yrange [" + plot_number(static_cast<double>(rows.size()) - 0.5) +
-                ":-0.5]\n" + range_command('x', x, false) + "set xlabel 'accuracy'\n" +
-                data_block("s", rows);
-  if (!published.empty()) plot.script += data_block("p", published);
-  plot.script += "plot $s using 1:2:3:4 with xerrorbars lw 1.5 ps 1 " + point_style(0) +
-                 (published.empty() ? ""
-                                    : std::string(", $p using 1:2 with points ") + kPublishedStyle +
-                                          " lc rgb '#4D4D4D'") +
-                 "\n";
-  if (!published.empty())
-    plot.legend = {{LegendEntry::Mark::kSeries, 0, "ours"},
+  picture.low = x.low;
+  picture.high = x.high;
+  Plot plot{panel.title, "", {}, draw_rows(picture)};
+  if (any_published)
+    plot.legend = {{LegendEntry::Mark::kInterval, 0, "ours"},
                    {LegendEntry::Mark::kPublished, 0, "published"}};
   return plot;
 }

@@ -17,9 +17,10 @@ Plot reliability_plot(const Study& study, const std::vector<size_t>& groups, con
     for (const ReliabilityBin& bin : study.groups[index].reliability->bins)
       rows.push_back({bin.confidence, bin.accuracy});
     const std::string block = "s" + std::to_string(place);
+    const size_t style = study.groups[index].method;
     plot.script += data_block(block, rows);
-    commands += ", $" + block + " using 1:2 with linespoints lw 1.5 ps 1 " + point_style(place);
-    plot.legend.push_back({LegendEntry::Mark::kSeries, place, row_label(study, index, panel)});
+    commands += ", $" + block + " using 1:2 with linespoints lw 1.5 ps 1 " + point_style(style);
+    plot.legend.push_back({LegendEntry::Mark::kSeries, style, row_label(study, index, panel)});
   }
   plot.script += "plot " + commands + "\n";
   return plot;
@@ -33,8 +34,8 @@ std::vector<Plot> reliability_plots(const Study& study) {
     if (study.groups[i].reliability) groups.push_back(i);
   std::vector<Plot> plots;
   if (groups.empty()) return plots;
-  for (const Panel& panel :
-       make_panels(values_of_groups(study, groups), study.input.axes, kMostSeries))
+  for (const Panel& panel : make_panels_apart(values_of_groups(study, groups), study.input.axes,
+                                              study.bundle_axes, kMostSeries))
     plots.push_back(reliability_plot(study, groups, panel));
   return plots;
 }

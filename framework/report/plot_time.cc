@@ -5,6 +5,7 @@
 #include <set>
 
 #include "report/plot_script.h"
+#include "report/row_picture.h"
 #include "report/text.h"
 
 namespace dbsa {
@@ -13,58 +14,35 @@ namespace {
 // ---- stages of a request
 // -------------------------------------------------------------------------
 
-struct Bars {
-  std::vector<std::vector<std::vector<double>>> stages{kStages.size()};
-  std::string ticks, totals;
-  double most = 0;
-};
-
 double stage_sum(const ReportGroup& group) {
   double sum = 0;
   for (const double seconds : group.stages) sum += seconds;
   return sum;
 }
 
-Bars make_bars(const Study& study, const Panel& panel, const Unit& unit) {
-  Bars bars;
-  for (size_t row = 0; row < panel.items.size(); ++row) {
-    const ReportGroup& group = study.groups[panel.items[row]];
-    const auto y = static_cast<double>(row);
+Plot bar_plot(const Study& study, const Panel& panel, const Unit& unit) {
+  RowPicture picture;
+  picture.unit = unit.name;
+  std::set<size_t> stages;
+  for (const size_t item : panel.items) {
+    const ReportGroup& group = study.groups[item];
+    PictureRow row{row_label(study, item, panel), group.method};
     double left = 0;
     for (size_t stage = 0; stage < kStages.size(); ++stage) {
       const double right = left + group.stages[stage] / unit.size;
-      if (right > left)
-        bars.stages[stage].push_back({(left + right) / 2, y, left, right, y - 0.34, y + 0.34});
+      if (right > left) {
+        row.bars.push_back({left, right, stage});
+        stages.insert(stage);
+      }
       left = right;
     }
-    bars.most = std::max(bars.most, left);
-    bars.ticks +=
-        (row == 0 ? "" : ", ") + gnuplot_tick(row_label(study, panel.items[row], panel), y);
-    bars.totals += "set label " + gnuplot_text(significant(left, 3)) + " at " + plot_number(left) +
-                   "," + plot_number(y) + " left offset 0.6,0\n";
+    row.value = significant(left, 3) + " " + unit.name;
+    picture.high = std::max(picture.high, left);
+    picture.rows.push_back(std::move(row));
   }
-  return bars;
-}
-
-Plot bar_plot(const Study& study, const Panel& panel, const Unit& unit) {
-  const Bars bars = make_bars(study, panel, unit);
-  Plot plot{panel.title, "", {}, ""};
-  const auto rows = static_cast<double>(panel.items.size());
-  std::string data, commands;
-  for (size_t stage = 0; stage < kStages.size(); ++stage) {
-    if (bars.stages[stage].empty()) continue;
-    data += data_block(kStages[stage], bars.stages[stage]);
-    commands += (commands.empty() ? "$" : ", $") + std::string(kStages[stage]) +
-                " using 1:2:3:4:5:6 with boxxyerror fs solid 1 noborder lc rgb '" +
-                std::string(stage_colour(stage)) + "'";
+  Plot plot{panel.title, "", {}, draw_rows(picture)};
+  for (const size_t stage : stages)
     plot.legend.push_back({LegendEntry::Mark::kStage, stage, kStages[stage]});
-  }
-  plot.script = plot_head(90 + 32 * static_cast<int>(rows)) + "unset grid\n" +
-                "set grid x lt 1 lc rgb '#E4E4E4' lw 1\nset ytics (" + bars.ticks +
-                ")\nset yrange [" + plot_number(rows - 0.5) +
-                ":-0.5]\nset xrange [0:" + plot_number(bars.most * 1.12) +
-                "]\nset xlabel 'mean time of a request (" + unit.name + ")'\n" + bars.totals +
-                data + "plot " + commands + "\n";
   return plot;
 }
 
@@ -114,8 +92,10 @@ Plot cost_plot(const Study& study, const std::string& title, const std::vector<L
     }
     data += data_block("s" + std::to_string(i), rows);
     commands += (i == 0 ? "$s" : ", $s") + std::to_string(i) +
-                " using 1:2 with linespoints pi 16 ps 0.9 lw 2.2 " + point_style(i);
-    plot.legend.push_back({LegendEntry::Mark::kSeries, i, lines[i].name});
+                " using 1:2 with linespoints pi 16 ps 0.9 lw 2.2 " +
+                point_style(study.groups[lines[i].group].method);
+    plot.legend.push_back(
+        {LegendEntry::Mark::kSeries, study.groups[lines[i].group].method, lines[i].name});
   }
   std::vector<std::vector<double>> marks;
   for (const BreakEven& crossing : crossings)
@@ -125,7 +105,7 @@ Plot cost_plot(const Study& study, const std::string& title, const std::vector<L
     commands += ", $marks using 1:2 with points pt 6 ps 1.3 lw 1.6 lc rgb '#111111'";
     plot.legend.push_back({LegendEntry::Mark::kCrossing, 0, "break-even"});
   }
-  plot.script = plot_head(470) + range_command('x', x, true) + range_command('y', y, true) +
+  plot.script = plot_head(420) + range_command('x', x, true) + range_command('y', y, true) +
                 decade_ticks('x', x, "") + decade_ticks('y', y, "s") +
                 "set xlabel 'requests'\nset ylabel 'setup and all requests'\n" + data + "plot " +
                 commands + "\n";
@@ -155,6 +135,7 @@ Plot kv_plot(const Study& study, const std::string& title,
       x.add(study.groups[group].tokens);
       bytes.add(study.groups[group].kv_bytes);
     }
+  const auto style_of = [&](size_t i) { return study.groups[series[i].second.front()].method; };
   const Unit unit = byte_unit(bytes.high);
   Range y;
   y.add(bytes.low / unit.size);
@@ -170,31 +151,25 @@ Plot kv_plot(const Study& study, const std::string& title,
     // Series that coincide stay visible one inside the other.
     const double size = 1.0 + 0.35 * static_cast<double>(series.size() - 1 - i);
     commands += (i == 0 ? "$s" : ", $s") + std::to_string(i) +
-                " using 1:2 with linespoints lw 1.6 ps " + plot_number(size) + " " + point_style(i);
-    plot.legend.push_back({LegendEntry::Mark::kSeries, i, series[i].first});
+                " using 1:2 with linespoints lw 1.6 ps " + plot_number(size) + " " +
+                point_style(style_of(i));
+    plot.legend.push_back({LegendEntry::Mark::kSeries, style_of(i), series[i].first});
   }
   const bool logarithmic = suits_log(x) && suits_log(y);
   std::vector<double> sizes;
   for (const auto& [name, members] : series)
     for (const size_t group : members) sizes.push_back(study.groups[group].tokens);
-  plot.script = plot_head(400) + range_command('x', x, logarithmic) +
+  plot.script = plot_head(380) + range_command('x', x, logarithmic) +
                 range_command('y', y, logarithmic) + value_ticks(sizes, x, logarithmic) +
                 "set xlabel 'tokens of the pool'\nset ylabel 'keys and values (" + unit.name +
                 ")'\n" + data + "plot " + commands + "\n";
   return plot;
 }
 
-// Groups that go by one name in their bundles, such as one method on several data sets.
-std::vector<std::vector<size_t>> without_bundles(const Study& study) {
-  std::map<std::string, std::vector<size_t>> by_name;
-  std::vector<std::string> order;
-  for (size_t i = 0; i < study.groups.size(); ++i) {
-    const std::string name = name_of_values(study.groups[i].values, study.input, study.bundle_axes);
-    if (!by_name.contains(name)) order.push_back(name);
-    by_name[name].push_back(i);
-  }
-  std::vector<std::vector<size_t>> out;
-  for (const std::string& name : order) out.push_back(std::move(by_name[name]));
+// Groups of one method, such as on several data sets.
+std::vector<std::vector<size_t>> by_method(const Study& study) {
+  std::vector<std::vector<size_t>> out(study.methods);
+  for (size_t i = 0; i < study.groups.size(); ++i) out[study.groups[i].method].push_back(i);
   return out;
 }
 
@@ -259,8 +234,7 @@ std::vector<Plot> kv_plots(const Study& study) {
     for (const std::vector<size_t>& members : study.numeric->series)
       add(members, {study.numeric->axis});
   } else {
-    for (const std::vector<size_t>& members : without_bundles(study))
-      add(members, study.bundle_axes);
+    for (const std::vector<size_t>& members : by_method(study)) add(members, study.bundle_axes);
   }
   std::vector<Plot> plots;
   std::sort(sizes.begin(), sizes.end());
@@ -268,7 +242,10 @@ std::vector<Plot> kv_plots(const Study& study) {
   std::vector<SweepAxis> axes = study.input.axes;
   if (study.numeric)
     std::erase_if(axes, [&](const SweepAxis& axis) { return axis.name == study.numeric->axis; });
-  for (const Panel& panel : make_panels(values, axes, kMostSeries)) {
+  std::set<std::string> apart;
+  if (study.numeric) apart = study.bundle_axes;
+  if (study.numeric) apart.erase(study.numeric->axis);
+  for (const Panel& panel : make_panels_apart(values, axes, apart, kMostSeries)) {
     std::vector<std::pair<std::string, std::vector<size_t>>> shown;
     for (const size_t item : panel.items) shown.push_back(series[item]);
     plots.push_back(kv_plot(study, panel.title, shown));

@@ -144,6 +144,31 @@ void count_errors(const ReportFields& fields, ReportRun& run) {
       run.answers[i].correct = false;
 }
 
+// The label of an answer, withheld or given; "" where there is none.
+std::string read_given(const ReportFields& fields, const std::string& at) {
+  if (fields.find(at + "/error") != nullptr) return "";
+  for (const char* name : {"/label", "/abstained_label"}) {
+    const json* found = fields.find(at + name);
+    if (found != nullptr && !found->is_null()) return fields.text(at + name);
+  }
+  return "";
+}
+
+// As the run has counted them.
+void read_confusion(const ReportFields& fields, ReportRun& run) {
+  for (size_t i = 0; i < run.answers.size(); ++i) {
+    if (!run.answers[i].correct) continue;
+    const std::string at = "/queries/" + std::to_string(i);
+    const std::string given = read_given(fields, at);
+    const json* expected = fields.find(at + "/expected");
+    // Of several right labels a record has the first.
+    if (*run.answers[i].correct && !given.empty())
+      run.confusion.add(given, given);
+    else if (expected != nullptr && expected->is_string() && *expected != "")
+      run.confusion.add(expected->get<std::string>(), given);
+  }
+}
+
 // Also a hash of what was asked.
 std::string read_answers(const ReportFields& fields, ReportRun& run) {
   const json& queries = fields.array("/queries");
@@ -172,6 +197,7 @@ std::string read_answers(const ReportFields& fields, ReportRun& run) {
   if (answered > 0) run.selected_tokens /= static_cast<double>(answered);
   run.unanswered = static_cast<int64_t>(queries.size()) - answered;
   count_errors(fields, run);
+  if (!is_free) read_confusion(fields, run);
   return hash_list(asked);
 }
 

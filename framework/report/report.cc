@@ -7,9 +7,10 @@ namespace {
 
 Status draw(std::vector<Plot>& plots, const std::string& prefix, const std::string& label) {
   for (size_t i = 0; i < plots.size(); ++i) {
+    if (plots[i].script.empty()) continue;
     DBSA_ASSIGN_OR_RETURN(const std::string svg, run_gnuplot(plots[i].script));
-    plots[i].svg = inline_svg(svg, prefix + std::to_string(i) + "-",
-                              label + (plots[i].title.empty() ? "" : ", " + plots[i].title));
+    plots[i].drawn = inline_svg(with_colour_variables(svg), prefix + std::to_string(i) + "-",
+                                label + (plots[i].title.empty() ? "" : ", " + plots[i].title));
   }
   return {};
 }

@@ -8,6 +8,7 @@
 #include <dbsa/sdk/result.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +42,7 @@ struct Report {
 struct ReportCell {
   std::string text;
   bool strong = false;
+  std::optional<size_t> method = {};  // whose marker stands before it
 };
 struct ReportTable {
   struct Column {
@@ -54,11 +56,22 @@ struct ReportFigure {
   Plot plot;
   std::string caption;
 };
-using ReportPart = std::variant<std::string, ReportTable, ReportFigure>;  // a string: a paragraph
+// A confusion matrix: rows are expected, columns given.
+struct ReportMatrix {
+  std::vector<std::string> rows, columns;
+  size_t labels = 0;  // the first rows and columns, which are the same; behind them what is counted
+                      // together, and queries without an answer
+  std::vector<std::vector<int64_t>> counts;
+  int64_t most_wrong = 0;  // largest count of one label for another
+};
+// A string is a paragraph.
+using ReportPart = std::variant<std::string, ReportTable, ReportFigure, ReportMatrix>;
 struct ReportSection {
   int level = 2;  // of its heading
   std::string title;
   std::vector<ReportPart> parts;
+  bool folded = false;                // details that only the page has, behind their title
+  std::optional<size_t> method = {};  // of a folded one
 };
 struct ReportDocument {
   std::string title;
@@ -68,7 +81,12 @@ struct ReportDocument {
 
 ReportDocument report_document(const Report& report);
 
-// One file without a script or anything outside it.
+// The labels that are confused most often, each beside what it is confused with; the others counted
+// together.
+ReportMatrix shown_matrix(const ConfusionMatrix& confusion);
+
+// One file without anything outside it: light or dark as the reader's system is, for windows from
+// 360 pixels on, and for paper. Its script sorts tables; without it the page is whole.
 std::string report_html(const ReportDocument& document);
 std::string report_markdown(const ReportDocument& document);
 // A row for each group.

@@ -42,6 +42,7 @@ void GroupTable::add(size_t group, std::vector<ReportCell> cells) {
     const auto value = added.values.find(axis->name);
     row.push_back({value == added.values.end() ? kNoFigure : value->second});
   }
+  if (study_.methods > 1) row.front().method = added.method;
   for (ReportCell& cell : cells) row.push_back(std::move(cell));
   table_.rows.push_back(std::move(row));
 }
@@ -64,13 +65,33 @@ void explain_queries_only(bool any, ReportSection& section) {
         "speak for other draws of demonstrations.");
 }
 
+namespace {
+
+std::string p_text(double p) { return p < 0.001 ? "<0.001" : fixed(p, 3); }
+
+// McNemar's counts and probabilities.
+void add_test(const std::optional<Comparison>& difference, std::vector<ReportCell>& row) {
+  const std::optional<PairedTest> test = difference ? difference->test : std::nullopt;
+  if (!test) {
+    row.resize(row.size() + 4, {kNoFigure});
+    return;
+  }
+  row.push_back({grouped(static_cast<double>(test->better))});
+  row.push_back({grouped(static_cast<double>(test->worse))});
+  row.push_back({p_text(test->p)});
+  row.push_back({p_text(test->p_holm), test->p_holm < 0.05});
+}
+
+}  // namespace
+
 std::optional<ReportSection> baseline_section(const Study& study) {
   if (!study.input.baseline) return {};
   ReportSection section{3, "Against the baseline", {}};
   GroupTable table(study);
-  for (const char* title : {"accuracy, difference", "request time, ratio", "setup, in requests"})
+  for (const char* title : {"accuracy, difference", "better", "worse", "p", "p (Holm)",
+                            "request time, ratio", "setup, in requests"})
     table.column(title);
-  bool unpaired = false, few_draws = false;
+  bool unpaired = false, few_draws = false, tested = false;
   for (size_t i = 0; i < study.groups.size(); ++i) {
     const ReportGroup& group = study.groups[i];
     if (group.is_baseline || (!group.accuracy_difference && !group.request_ratio)) continue;
@@ -80,9 +101,12 @@ std::optional<ReportSection> baseline_section(const Study& study) {
         unpaired = unpaired || !(*comparison)->paired;
         few_draws = few_draws || queries_only((*comparison)->value);
       }
-    table.add(i, {comparison_cell(group.accuracy_difference, true),
-                  comparison_cell(group.request_ratio, false),
-                  comparison_cell(group.setup_ratio, false)});
+    tested = tested || (group.accuracy_difference && group.accuracy_difference->test);
+    std::vector<ReportCell> row = {comparison_cell(group.accuracy_difference, true)};
+    add_test(group.accuracy_difference, row);
+    row.push_back(comparison_cell(group.request_ratio, false));
+    row.push_back(comparison_cell(group.setup_ratio, false));
+    table.add(i, std::move(row));
   }
   std::string name;
   for (const auto& [axis, value] : *study.input.baseline)
@@ -97,6 +121,12 @@ std::optional<ReportSection> baseline_section(const Study& study) {
     section.parts.emplace_back("No group has a baseline that ran.");
   else
     section.parts.emplace_back(table.take());
+  if (tested)
+    section.parts.emplace_back(
+        "better, worse: queries that this group, or the baseline, answered rightly more often; p: "
+        "McNemar's exact test of these, which speaks for other queries, not for other draws; "
+        "p (Holm): adjusted for all groups that are compared with the same baseline, bold below "
+        "0.05.");
   if (unpaired)
     section.parts.emplace_back("† Ratio of means: no runs share a seed, so none could be paired.");
   explain_queries_only(few_draws, section);

@@ -33,6 +33,8 @@ bool queries_only(const std::optional<Summary>& summary);
 // Says what the mark means, if any interval of the section has it.
 void explain_queries_only(bool any, ReportSection& section);
 
+// Weakest labels and largest confusions, and behind them a folded section for each group.
+std::vector<ReportSection> label_sections(const Study& study);
 std::optional<ReportSection> baseline_section(const Study& study);
 std::optional<ReportSection> published_section(const Study& study);
 // Cells without a record that can be used.

@@ -45,6 +45,16 @@ std::vector<std::vector<size_t>> make_bundles(const std::vector<ReportGroup>& gr
   return out;
 }
 
+// Numbers the names that groups have in their bundles, in order.
+size_t number_methods(Study& study) {
+  std::map<std::string, size_t> known;
+  for (ReportGroup& group : study.groups)
+    group.method =
+        known.emplace(name_of_values(group.values, study.input, study.bundle_axes), known.size())
+            .first->second;
+  return known.size();
+}
+
 Cost cost_of(const ReportGroup& group) { return {group.setup.mean, group.request_mean.mean}; }
 
 std::vector<BreakEven> find_break_even(const Study& study) {
@@ -169,6 +179,7 @@ Study analyse_study(StudyInput input) {
   study.numeric = find_numeric_axis(study.groups, study.input.axes);
   study.bundle_axes = find_bundle_axes(study);
   study.bundles = make_bundles(study.groups, study.bundle_axes);
+  study.methods = number_methods(study);
   study.break_even = find_break_even(study);
   study.published = match_published(study);
   return study;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "icl/paired_test.h"
 #include "icl/reliability.h"
 #include "report/input.h"
 #include "report/statistics.h"
@@ -19,6 +20,7 @@ namespace dbsa {
 struct Comparison {
   Summary value;
   bool paired = true;
+  std::optional<PairedTest> test = {};  // of paired accuracies
 };
 
 // Runs of one identity.group, which differ in their draws only, and of equal axis values.
@@ -36,6 +38,7 @@ struct ReportGroup {
   // Of the answers of a run of each draw, all together.
   std::optional<Reliability> reliability;
   std::vector<CoveragePoint> risk_coverage;
+  ConfusionMatrix confusion;  // of these, too; empty without labels
   Summary request_mean, request_p50, request_p95;
   std::array<double, kStages.size()> stages = {};
   Summary setup;              // of runs that found nothing in the store, where there are some
@@ -45,6 +48,7 @@ struct ReportGroup {
 
   std::optional<Validity> validity;  // the most of any run
   bool is_baseline = false;
+  size_t method = 0;  // one for all groups that go by one name in their bundles: their colour
   // From the baseline's accuracy; to its request time; the setup to one request of the baseline.
   std::optional<Comparison> accuracy_difference, request_ratio, setup_ratio;
 };
@@ -78,6 +82,7 @@ struct Study {
   // baseline, equal in the numeric axis if there are others.
   std::vector<std::vector<size_t>> bundles;
   std::set<std::string> bundle_axes;  // in which the groups of a bundle agree
+  size_t methods = 0;                 // in all
   std::optional<NumericAxis> numeric;
   std::vector<BreakEven> break_even;  // within bundles, by ascending requests
   std::vector<PublishedRow> published;

@@ -81,6 +81,15 @@ ReportSection method_section() {
        "accuracies' intervals and the correlation of their means over the draws and queries "
        "that both groups have; for a time or a ratio it is Student's t on a logarithmic "
        "scale. Macro-F1 and other scores have no interval.",
+       "Two groups are tested on the texts that both answered with equal seeds: McNemar's exact "
+       "test, the binomial distribution of how many texts either answered rightly more often. With "
+       "several draws a text counts once, by the sum over its draws. Holm's adjustment keeps the "
+       "chance of any false finding among the groups that are compared with one baseline at the "
+       "level that p is held to. Precision of a label is the share of right ones among the answers "
+       "that give it, recall the share of right ones among the queries that expect it, F1 = 2 "
+       "right "
+       "/ (expected + given); macro-F1 is the mean of F1 over the labels that are expected or "
+       "given.",
        "The calibration error is the mean, by answers, of |accuracy - mean probability| over ten "
        "bins of equal mass, of each run with a label, and their mean over draws; beside it what "
        "a model with perfectly calibrated probabilities would show on average at that number of "

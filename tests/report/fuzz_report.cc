@@ -34,6 +34,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const auto& plots : {accuracy_plots(report.studies[0]), latency_plots(report.studies[0]),
                             cost_plots(report.studies[0]), kv_plots(report.studies[0])})
     for (const Plot& plot : plots)
-      if (plot.script.empty()) std::abort();
+      if (plot.script.empty() == plot.drawn.empty()) std::abort();
   return 0;
 }

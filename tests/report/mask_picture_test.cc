@@ -31,6 +31,8 @@ TEST(MaskPicture, LengthsAreInProportion) {
        {">0<", ">1<", ">2<", ">60 tokens<", "anchor blocks", "previous blocks", "own tokens"})
     EXPECT_THAT(svg, text == std::string(">60 tokens<") ? HasSubstr("keys by block, 60 tokens")
                                                         : HasSubstr(text));
+  EXPECT_THAT(svg, HasSubstr("prefers-color-scheme: dark"));
+  EXPECT_THAT(svg, HasSubstr("[fill=\"#D55E00\"] { fill: #F08040 }"));
   EXPECT_THAT(svg, Not(HasSubstr(">window<")));
   EXPECT_THAT(svg, Not(HasSubstr("query")));
 }

@@ -1,10 +1,12 @@
 // The files of a report.
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <regex>
 #include <set>
 
 #include "icl/csv.h"
+#include "report/html.h"
 #include "report/report.h"
 #include "tests/cli/schema_judge.h"
 #include "tests/report/records.h"
@@ -13,6 +15,7 @@
 namespace dbsa {
 namespace {
 
+using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -43,15 +46,19 @@ class ReportPage : public testing::Test {
   Workspace workspace_;
 };
 
-TEST_F(ReportPage, HtmlNeedsNothingFromOutsideAndRunsNothing) {
+TEST_F(ReportPage, HtmlNeedsNothingFromOutsideAndRunsItsOwnScriptOnly) {
   const std::string page = report_html(report_document(make(true)));
-  EXPECT_THAT(page, Not(HasSubstr("<script")));
+  EXPECT_EQ(count_of(page, "<script"), 1u);
+  EXPECT_THAT(page, HasSubstr("<script>" + page_script() + "</script>"));
+  EXPECT_EQ(page_script().find('<'), std::string::npos);
+  EXPECT_THAT(page, HasSubstr("default-src 'none'"));
   EXPECT_THAT(page, Not(HasSubstr("<link")));
   EXPECT_THAT(page, Not(HasSubstr("@import")));
   const std::regex outside(R"((src|href)\s*=\s*["']?[^"'#]|url\(\s*["']?[^#"']|\son\w+\s*=)");
   // Only inside tags: a text may say anything.
   for (size_t at = page.find('<'); at != page.npos; at = page.find('<', at + 1)) {
-    const std::string tag = page.substr(at, page.find('>', at) - at);
+    const std::string tag = std::regex_replace(page.substr(at, page.find('>', at) - at),
+                                               std::regex("aria-label=\"[^\"]*\""), "");
     EXPECT_FALSE(std::regex_search(tag, outside)) << tag;
   }
   EXPECT_THAT(page, HasSubstr("&lt;script src=&#39;http://x/&#39;&gt;|`a` &quot;é&quot;,"));
@@ -70,6 +77,70 @@ TEST_F(ReportPage, IdsAreOfOnePlotEachAndTagsAreBalanced) {
         count_of(page, std::string("<") + tag + ">") + count_of(page, std::string("<") + tag + " "),
         count_of(page, std::string("</") + tag + ">"))
         << tag;
+}
+
+TEST_F(ReportPage, ContentsLeadToEverySection) {
+  const std::string page = report_html(report_document(make(false)));
+  const std::regex link("<li class=\"l[23]\"><a href=\"#(part-[0-9]+)\">([^<]*)</a>");
+  size_t links = 0;
+  for (std::sregex_iterator it(page.begin(), page.end(), link), end; it != end; ++it, ++links)
+    EXPECT_TRUE(page.find(" id=\"" + it->str(1) + "\">" + it->str(2) + "</h") != page.npos)
+        << it->str(0);
+  EXPECT_EQ(links, count_of(page, "<h2 ") + count_of(page, "<h3 "));
+  EXPECT_GE(links, 12u);
+}
+
+// gnuplot's own colours would be wrong on a dark ground.
+TEST_F(ReportPage, PlotsHaveTheColoursOfThePage) {
+  const std::string page = report_html(report_document(make(true)));
+  EXPECT_THAT(page, HasSubstr("prefers-color-scheme: dark"));
+  EXPECT_THAT(page, HasSubstr("stroke='var(--s0)'"));
+  EXPECT_THAT(page, Not(HasSubstr("rgb(")));
+  EXPECT_THAT(page, Not(HasSubstr("black")));
+  EXPECT_THAT(page, Not(HasSubstr("color='white'")));
+  // Each variable that is used is there for light, dark and paper.
+  const std::regex use("var\\((--[a-z0-9]+)\\)");
+  for (std::sregex_iterator it(page.begin(), page.end(), use), end; it != end; ++it)
+    if (it->str(1) != "--h") {
+      EXPECT_EQ(count_of(page, it->str(1) + ": "), 3u) << it->str(1);
+    }
+}
+
+// Baseline dense, method 0, at both sizes, in tables and plots.
+TEST_F(ReportPage, AMethodHasOneStyle) {
+  const Report report = make(true);
+  const Study& study = report.studies[0];
+  ASSERT_EQ(study.methods, 2u);
+  for (const ReportGroup& group : study.groups)
+    EXPECT_EQ(group.method, group.values.at("method") == "dense" ? 0u : 1u) << group.name;
+  for (const auto* plots : {&report.plots[0].accuracy, &report.plots[0].reliability,
+                            &report.plots[0].cost, &report.plots[0].kv})
+    for (const Plot& plot : *plots)
+      for (const LegendEntry& entry : plot.legend)
+        if (entry.mark == LegendEntry::Mark::kSeries) {
+          EXPECT_EQ(entry.index, entry.text.starts_with("dense") ? 0u : 1u) << entry.text;
+        }
+  const std::string page = report_html(report_document(report));
+  EXPECT_THAT(page, HasSubstr("data-t=\"method\">" + method_marker(0) + "dense</td>"));
+  EXPECT_THAT(page, HasSubstr("data-t=\"method\">" + method_marker(1) + "DBSA</td>"));
+}
+
+TEST_F(ReportPage, DifferencesAreTested) {
+  const Report report = make(false);
+  const json& groups = report_json(report).at("studies")[0].at("groups");
+  // Draws 2 and 3 of size 100 (the others failed), 3 of size 200; one query more is right with
+  // each.
+  const json& test = groups[3].at("accuracy_difference").at("test");
+  EXPECT_EQ(test.at("method"), "exact McNemar");
+  EXPECT_EQ(test.at("queries"), kRecordQueries);
+  EXPECT_EQ(test.at("better"), 0);
+  EXPECT_EQ(test.at("worse"), 30);  // 10 of each draw, no text twice
+  EXPECT_NEAR(test.at("p").get<double>(), std::pow(2.0, -29), 1e-12);
+  EXPECT_EQ(test.at("comparisons"), 1);
+  EXPECT_EQ(groups[0].at("accuracy_difference"), nullptr);
+  EXPECT_THAT(report_markdown(report_document(report)),
+              HasSubstr("accuracy, difference | better | worse | p | p (Holm) |"));
+  EXPECT_THAT(report_markdown(report_document(report)), HasSubstr("| 0 | 30 | \\<0.001 |"));
 }
 
 TEST_F(ReportPage, MarkdownShowsTheFigures) {

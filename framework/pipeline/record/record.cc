@@ -207,6 +207,35 @@ ordered_json risk_coverage_to_json(const std::vector<CoveragePoint>& points) {
   return out;
 }
 
+ordered_json labels_to_json(const ConfusionMatrix& confusion) {
+  if (confusion.empty()) return nullptr;
+  const auto share = [](const std::optional<double>& value) {
+    return value ? ordered_json(*value) : ordered_json(nullptr);
+  };
+  ordered_json out = ordered_json::array();
+  for (const LabelScores& label : confusion.labels())
+    out.push_back({{"label", label.label},
+                   {"expected", label.expected},
+                   {"given", label.given},
+                   {"right", label.right},
+                   {"precision", share(label.precision)},
+                   {"recall", share(label.recall)},
+                   {"f1", label.f1}});
+  return out;
+}
+
+ordered_json confusions_to_json(const ConfusionMatrix& confusion) {
+  if (confusion.empty()) return nullptr;
+  std::vector<Confusion> largest = confusion.confusions();
+  if (largest.size() > kRecordedConfusions) largest.resize(kRecordedConfusions);
+  ordered_json out = ordered_json::array();
+  for (const Confusion& pair : largest)
+    out.push_back({{"expected", pair.expected},
+                   {"given", pair.given.empty() ? ordered_json(nullptr) : ordered_json(pair.given)},
+                   {"count", pair.count}});
+  return out;
+}
+
 ordered_json abstention_to_json(const std::optional<Abstention>& abstention) {
   if (!abstention) return nullptr;
   const Scores& rest = abstention->rest;
@@ -253,6 +282,8 @@ RunTotals run_totals(const RunRecord& record) {
     const std::string& answer = query.answer.label.text;
     expected.push_back(is_right(query.query, answer) ? answer : query.query.label);
     predicted.push_back(answer);
+    if (!record.free_decoding && !query.query.label.empty())
+      totals.confusion.add(expected.back(), answer);
     if (record.free_decoding && !query.query.label.empty())
       texts.add(answer, all_labels(query.query));
     totals.blocks_repaired += query.answer.blocks_repaired;
@@ -379,6 +410,8 @@ ordered_json totals_to_json(const RunRecord& record, const RunTotals& totals) {
                            : ordered_json(nullptr);
   out["macro_f1"] = scored ? ordered_json(scores.macro_f1) : ordered_json(nullptr);
   out["text_scores"] = text_scores_to_json(totals.text_scores);
+  out["labels"] = labels_to_json(totals.confusion);
+  out["confusions"] = confusions_to_json(totals.confusion);
   out["reliability"] = reliability_to_json(totals.reliability);
   out["risk_coverage"] = risk_coverage_to_json(totals.risk_coverage);
   out["abstention"] = abstention_to_json(totals.abstention);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "icl/confusion.h"
 #include "icl/dataset.h"
 #include "icl/metrics.h"
 #include "icl/reliability.h"
@@ -27,6 +28,9 @@ namespace dbsa {
 inline constexpr int kRecordSchemaVersion = 1;
 // Of a record or a sweep.json that is read; a query takes some KiB.
 inline constexpr uint64_t kMaxRecordFileBytes = uint64_t{1} << 30;
+
+// The largest confusions that a record has; the others follow from its queries.
+inline constexpr size_t kRecordedConfusions = 20;
 
 struct PluginRecord {
   std::string stage;  // "retriever"
@@ -83,6 +87,7 @@ struct RunTotals {
   int64_t unknown_labels = 0;  // queries with a label that the pool does not have
   int64_t labels_covered = 0;  // labels of the pool that a query expects
   std::optional<TextScores> text_scores;  // over the same; free decoding only
+  ConfusionMatrix confusion;              // over the same; not under free decoding
   // Over answered queries with a label; not under free decoding. Abstained answers count by their
   // withheld label.
   std::optional<Reliability> reliability;

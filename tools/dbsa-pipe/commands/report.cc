@@ -20,19 +20,21 @@ namespace {
 namespace fs = std::filesystem;
 
 CommandLine report_command_line() {
-  CommandLine line({"report", "PATH...", "Make tables and plots of sweeps and result records.",
-                    "Each PATH is a folder of `dbsa-pipe sweep`, a folder of result records, or a "
-                    "record.\nWrites report.html, report.md and report.csv. Runs that differ in "
-                    "their draw of\ndemonstrations only are one group, shown with mean and 95 % "
-                    "interval. A record that\nis damaged or cannot be read is named "
-                    "and left out. The plots are drawn by gnuplot;\nwithout it, or where it fails, "
-                    "the report has the tables only.\n\n--queries writes a CSV file as well, "
-                    "a row for each query of each run: its group and the\nvalues of the axes, "
-                    "seeds, record, line, text, expected label, label, probability, correct\n"
-                    "(yes, no, or empty) and error.",
-                    "dbsa-pipe report runs/\n"
-                    "dbsa-pipe report sweeps/masks sweeps/sizes --output report --title Masks\n"
-                    "dbsa-pipe report runs/accuracy --queries queries.csv"});
+  CommandLine line(
+      {"report", "PATH...", "Make tables and plots of sweeps and result records.",
+       "Each PATH is a folder of `dbsa-pipe sweep`, a folder of result records, or a "
+       "record.\nWrites report.html, report.md and report.csv. Runs that differ in "
+       "their draw of\ndemonstrations only are one group, shown with mean and 95 % "
+       "interval; each\nis tested against the baseline of its sweep. The page shows "
+       "which labels are taken for which.\nA record that is damaged or cannot be read "
+       "is named and left out. The plots are drawn by\ngnuplot; without it, or where "
+       "it fails, the report has the tables only.\n\n--queries writes a CSV file as well, "
+       "a row for each query of each run: its group and the\nvalues of the axes, "
+       "seeds, record, line, text, expected label, label, probability, correct\n"
+       "(yes, no, or empty) and error.",
+       "dbsa-pipe report runs/\n"
+       "dbsa-pipe report sweeps/masks sweeps/sizes --output report --title Masks\n"
+       "dbsa-pipe report runs/accuracy --queries queries.csv"});
   line.argument_list("PATH");
   line.value("output", "DIR", "output folder (default: report/ in, or next to, the first PATH)");
   line.value("queries", "FILE", "write the queries of all runs here: .csv or .csv.gz");

@@ -34,7 +34,8 @@ CommandLine run_command_line() {
        "calibration error of the answers' probabilities (after decoding.scorer\nand the "
        "temperature) over ten bins of equal mass, beside that of a calibrated model with as many\n"
        "answers. With decoding.abstain_below answers that are less likely are withheld and "
-       "counted.\n\n"
+       "counted.\nThe record has precision, recall and F1 of each label and the 20 most frequent "
+       "confusions;\n--verbose shows five of these.\n\n"
        "--answers writes a table as well: the columns of data.queries as they are, and behind "
        "them label,\nprobability, margin, runner_up, abstained_label and error, a row for each "
        "query that was "
@@ -125,6 +126,19 @@ void print_text_scores(const TextScores& scores, Terminal& terminal) {
   row("exact match", scores.exact_match);
   row("ROUGE-L", scores.rouge_l);
   row("chrF", scores.chrf);
+}
+
+// The largest confusions.
+void print_confusions(const ConfusionMatrix& confusion, Terminal& terminal) {
+  constexpr size_t kShown = 5;
+  const std::vector<Confusion> found = confusion.confusions();
+  if (found.empty()) return;
+  terminal.out("");
+  Table table({{"expected"}, {"answered"}, {"queries", Table::Align::kRight}});
+  for (size_t i = 0; i < std::min(found.size(), kShown); ++i)
+    table.add({found[i].expected, found[i].given.empty() ? "(no answer)" : found[i].given,
+               human_count(found[i].count)});
+  table.print(terminal);
 }
 
 void print_kv_error(const KvError& error, Terminal& terminal) {
@@ -343,6 +357,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
     terminal.out(out.dump(1));
   } else {
     print_summary(record, totals, path, terminal);
+    if (line.has("verbose")) print_confusions(totals.confusion, terminal);
     if (answers_file) terminal.out("answers      " + shown_path(answers_file->path()));
     if (earlier)
       terminal.out("repeated     " + human_count(comparison.equal) + " of " +
