@@ -18,9 +18,9 @@ nlohmann::json render(const dbsa::ChatTemplate& chat, const nlohmann::json& aske
   std::vector<dbsa::ChatMessage> messages;
   for (const nlohmann::json& message : asked.at("messages"))
     messages.push_back({message.at("role"), message.at("content")});
-  const auto text = chat.render(messages, {asked.at("bos_token").get<std::string>(),
-                                           asked.at("eos_token").get<std::string>(),
-                                           asked.at("add_generation_prompt").get<bool>()});
+  const auto text = chat.render(
+      messages, {asked.at("bos_token").get<std::string>(), asked.at("eos_token").get<std::string>(),
+                 asked.at("add_generation_prompt").get<bool>()});
   if (text.ok()) return *text;
   return {{"error", text.error().message}};
 }

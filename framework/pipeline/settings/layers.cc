@@ -54,7 +54,8 @@ bool is_path(const std::string& dotted) {
 
 // Pointers to the keys of a pipeline that go when `settings` are laid over it: a plugin's keys
 // where another plugin is named, and those of plugins within it; of selection.ratio and
-// selection.count the other one; beside prompt.demonstration the prefixes. Both at once are left for the check of the whole pipeline.
+// selection.count the other one; beside prompt.demonstration the prefixes. Both at once are left
+// for the check of the whole pipeline.
 std::vector<std::string> displaced(const KeyValues& settings, const json& pipeline) {
   std::vector<std::string> pointers;
   const auto sets = [&](const char* key) {

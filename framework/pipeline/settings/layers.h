@@ -30,8 +30,8 @@ KeyValues plugins_first(KeyValues settings);
 
 // Lays settings over a pipeline; relative paths are resolved against `folder`. Naming another
 // plugin removes the previous plugin's keys; of selection.ratio and selection.count the later one
-// stays, and prompt.demonstration removes the prefixes. kConfig, with its place, for a key that leads into something that is no table, or too
-// deep.
+// stays, and prompt.demonstration removes the prefixes. kConfig, with its place, for a key that
+// leads into something that is no table, or too deep.
 Status lay_over(const KeyValues& settings, const std::filesystem::path& folder,
                 TomlDocument& pipeline);
 
