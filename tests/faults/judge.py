@@ -104,11 +104,11 @@ def judge_end(done, call, error, report):
         errors = [told := done.out]  # verify reports what it found on standard output
     if not errors:
         return [("message", "no error is told")]
+    if comes_of(LIBRARY_DEATHS, call, names) and "SIGSEGV" in told:
+        return []  # of a cell's process
     vague = [line for line in errors if not NAMES_SOMETHING.search(line)]
     if vague:
         return [("message", f"it names neither a file nor what was done: {vague[0]}")]
-    if comes_of(LIBRARY_DEATHS, call, names) and "SIGSEGV" in told:
-        return []  # of a cell's process
     if system_text(error) not in told and not TELLS_CAUSE.search(told):
         return [("cause", f"it does not say {system_text(error)!r}")]
     return []
