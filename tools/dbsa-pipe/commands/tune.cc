@@ -178,7 +178,7 @@ class Search {
                         : std::vector<Example>(split_.queries.begin(), half);
   }
 
-  // Of three penalties the one that is best on the queries of the choice; like the candidates, it
+  // Of four penalties the one that is best on the queries of the choice; like the candidates, it
   // is judged on the others.
   Status try_linear() {
     set_phase("training the linear classifier");
@@ -190,7 +190,7 @@ class Search {
       return session_.services().cancelled() || clock_.seconds() > kLinear * limit_;
     };
     int64_t most = -1;
-    for (const double penalty : {1.0, 10.0, 100.0}) {
+    for (const double penalty : {1.0, 10.0, 100.0, 1000.0}) {
       show("linear classifier");
       const auto trained = LinearClassifier::train(split_.pool, penalty, stop);
       if (session_.services().cancelled()) return stopped();
