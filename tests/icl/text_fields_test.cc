@@ -11,7 +11,7 @@
 namespace dbsa {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 DemonstrationTemplate parsed(const std::string& text) {
   auto parts = parse_demonstration_template(text, "label");
@@ -84,7 +84,7 @@ TEST(DemonstrationTemplate, EqualsThePrefixes) {
   EXPECT_EQ(query_text(format, example.text), query_text(prefixes, example.text));
 }
 
-class TextFieldsOfFiles : public testing::Test {
+class TextFieldsOfFiles : public ::testing::Test {
  protected:
   const TextFields fields_ = parsed("{premise}\nClaim: {claim}\n{label}").text;
 

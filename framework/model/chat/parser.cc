@@ -345,12 +345,12 @@ class Parser {
     return left;
   }
   // The operator that is here, and what is right of it.
-  Result<NodePtr> parse_right(NodeKind kind, NodePtr left, Result<NodePtr> (Parser::*parse)()) {
+  Result<NodePtr> parse_right(NodeKind kind, NodePtr left, Result<NodePtr> (Parser::*operand)()) {
     NodePtr node = make(kind, token().line);
     node->text = token().text;
     ++at_;
     DBSA_RETURN_IF_ERROR(put(std::move(left), *node));
-    DBSA_ASSIGN_OR_RETURN(NodePtr right, (this->*parse)());
+    DBSA_ASSIGN_OR_RETURN(NodePtr right, (this->*operand)());
     DBSA_RETURN_IF_ERROR(put(std::move(right), *node));
     return node;
   }

@@ -204,8 +204,8 @@ void Value::write_repr(std::string& out) const {
     out += "None";
   } else if (const bool* flag = boolean()) {
     out += *flag ? "True" : "False";
-  } else if (const int64_t* number = integer()) {
-    out += std::to_string(*number);
+  } else if (const int64_t* whole = integer()) {
+    out += std::to_string(*whole);
   } else if (const double* number = real()) {
     out += real_text(*number);
   } else if (text() != nullptr) {
