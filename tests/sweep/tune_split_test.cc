@@ -21,7 +21,7 @@ class TuneSplitTest : public testing::Test {
                "\"}\n";
     DataSettings out;
     out.demonstrations = workspace_.write("pool.jsonl", lines + more);
-    out.text_field = "text";
+    out.text = "text";
     out.label_field = "label";
     return out;
   }

@@ -51,7 +51,7 @@ INSTANTIATE_TEST_SUITE_P(Reference, PlainRanges,
                          ::testing::Values(Case{"smollm2", "<|end|>"}, Case{"llama2", "<|end|>"},
                                            Case{"qwen2", "<|end|>"},
                                            Case{"sentencepiece_bpe", "<s>"}),
-                         [](const auto& info) { return info.param.folder; });
+                         [](const auto& chosen) { return chosen.param.folder; });
 
 }  // namespace
 }  // namespace dbsa
