@@ -128,7 +128,7 @@ const std::map<std::string, KeyRow>& framework_keys() {
       {"data.seed", {5, kSeed}},
       {"data.on_error", {"fail", kNothing}},
       {"data.truncate", {"left", kAnswers}},
-      {"prompt.demonstration", {"{text} {label}", kShape}},
+      {"prompt.demonstration", {"{text} is {label}", kShape}},
       {"prompt.chat", {true, kShape}},
       {"prompt.system", {"a", kShape, {{"prompt", {{"chat", true}}}}}},
       {"prompt.input_prefix", {"a", kShape}},

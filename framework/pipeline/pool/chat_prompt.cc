@@ -104,21 +104,25 @@ class Asker {
     return *std::move(cut);
   }
 
-  // How many bytes of `between` also end a conversation, no special token cut in two.
+  // How many bytes of `between` also end a conversation, no special token cut in two. What follows
+  // them may begin like what ends one ("<|user|>", "<|assistant|>"): then it is up to the last line
+  // or special token that both have.
   Result<size_t> answer_end(const std::string& between) {
     size_t common = between.size();
-    bool any = false;
+    bool any = false, whole = true;
     for (const bool generation : {false, true}) {
       const Result<Cut> cut = ask(kMarks, 1, false, generation);
       if (!cut.ok()) continue;  // some refuse to end with an answer
       any = true;
       const std::string& end = cut->between.back();
       const auto differs = std::mismatch(between.begin(), between.end(), end.begin(), end.end());
-      common = std::min(common, static_cast<size_t>(differs.first - between.begin()));
+      const auto same = static_cast<size_t>(differs.first - between.begin());
+      if (same < common) whole = same == end.size();
+      common = std::min(common, same);
     }
     if (!any) return size_t{0};
     DBSA_ASSIGN_OR_RETURN(const std::vector<int32_t> ids, tokenizer_.encode(between));
-    size_t done = 0;
+    size_t done = 0, last = between.rfind('\n', common - (common > 0)) + 1;  // npos + 1 = 0
     for (const int32_t id : ids) {
       if (!tokenizer_.is_special(id)) continue;
       const std::string token = tokenizer_.decode(std::span(&id, 1), {.skip_special = false});
@@ -126,8 +130,9 @@ class Asker {
       if (at == between.npos) continue;
       done = at + token.size();
       if (at < common && common < done) common = at;
+      if (done <= common) last = std::max(last, done);
     }
-    return common;
+    return whole || last == 0 ? common : std::min(common, last);
   }
 
  private:
@@ -172,6 +177,13 @@ Result<Pieces> read_pieces(const ChatTemplate& chat, Asker& asker) {
   return *std::move(pieces);
 }
 
+// The head with the system's text instead of its mark, for people.
+std::string with_text(std::string head, const std::string& system) {
+  if (const size_t at = head.find(kMarks.system); at != head.npos && !system.empty())
+    head.replace(at, kMarks.system.size(), system);
+  return head;
+}
+
 // The head with the system's text in the place of its mark, as data.
 Result<PromptText> with_system(const ChatTemplate& chat, const std::string& head,
                                const std::string& system) {
@@ -207,7 +219,8 @@ Status apply_chat_template(const ChatTemplate& chat, const Tokenizer& tokenizer,
                           ? "the chat template begins no conversation with text of its own; write "
                             "anchor = \"first_blocks\""
                           : "the chat template begins every conversation with " +
-                                quote_for_message(head) + "; write anchor = \"prefix\"",
+                                quote_for_message(with_text(head, system)) +
+                                "; write anchor = \"prefix\"",
                       "anchor");
   DBSA_ASSIGN_OR_RETURN(prompt.head, with_system(chat, head, system));
   prompt.input_prefix =
