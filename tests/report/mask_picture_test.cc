@@ -88,7 +88,7 @@ TEST(MaskPicture, NonsenseIsLeftOut) {
                                      {own(1, 10)}},
                                     0,
                                     MaskPicture::Answer{{-1, 7}, -5}});
-  EXPECT_EQ(count_of(svg, "fill=\"#56B4E9\""), 0u);
+  EXPECT_EQ(count_of(svg, "\" fill=\"#56B4E9\""), 0u);
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
 }
 

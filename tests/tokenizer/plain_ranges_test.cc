@@ -48,7 +48,7 @@ TEST_P(PlainRanges, DataCannotForgeASpecialToken) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Reference, PlainRanges,
-                         ::testing::Values(Case{"smollm2", "<|end|>"}, Case{"llama2", "<|end|>"},
+                         ::testing::Values(Case{"smollm2", "<|end|>"}, Case{"llama2", "<|start|>"},
                                            Case{"qwen2", "<|end|>"},
                                            Case{"sentencepiece_bpe", "<s>"}),
                          [](const auto& chosen) { return chosen.param.folder; });
