@@ -126,16 +126,23 @@ class Search {
         limit_(60 * minutes),
         seed_(static_cast<uint64_t>(line.number("seed").value_or(0))) {}
 
+  // Wherever it is stopped, it says what is kept.
   Result<TuneResult> run() {
-    DBSA_RETURN_IF_ERROR(prepare());
-    DBSA_RETURN_IF_ERROR(try_linear());
-    DBSA_RETURN_IF_ERROR(select());
-    DBSA_RETURN_IF_ERROR(confirm_best());
+    const Status searched = search();
+    if (!searched.ok() && searched.error().code == ErrorCode::kCancelled) return stopped();
+    DBSA_RETURN_IF_ERROR(searched);
     result_.seconds = clock_.seconds();
     return std::move(result_);
   }
 
  private:
+  Status search() {
+    DBSA_RETURN_IF_ERROR(prepare());
+    DBSA_RETURN_IF_ERROR(try_linear());
+    DBSA_RETURN_IF_ERROR(select());
+    return confirm_best();
+  }
+
   // Shares of the time that end the linear classifier and the choice; the rest confirms.
   static constexpr double kLinear = 0.2, kSelection = 0.65;
 
@@ -161,8 +168,9 @@ class Search {
     std::vector<int64_t> slices = selection_slices_;
     slices.insert(slices.end(), confirmation_slices_.begin(), confirmation_slices_.end());
     DBSA_ASSIGN_OR_RETURN(
-        cells_, TuneCells::make(session_.resolved(), split_, settings_.data.names, std::move(slices),
-                                sweep_options(line_, session_.services().thread_count())));
+        cells_,
+        TuneCells::make(session_.resolved(), split_, settings_.data.names, std::move(slices),
+                        sweep_options(line_, session_.services().thread_count())));
     result_.directory = cells_->folder();
     DBSA_RETURN_IF_ERROR(cells_->lay_out(result_.candidates, session_.registry()));
     terminal_.note(
@@ -224,11 +232,7 @@ class Search {
         show(phase_ + ": " + result_.candidates[candidate].name);
         return clock_.seconds() < until;
       };
-      Result<SliceOutcome> outcome =
-          cells_->answer(candidate, first_slice + slice, go_on, session_.services(), terminal_);
-      if (!outcome.ok() && outcome.error().code == ErrorCode::kCancelled)
-        return Result<SliceOutcome>(stopped());
-      return outcome;
+      return cells_->answer(candidate, first_slice + slice, go_on, session_.services(), terminal_);
     };
     return task;
   }
