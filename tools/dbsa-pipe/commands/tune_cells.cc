@@ -68,7 +68,8 @@ Result<json> common_settings(const json& start, const std::string& folder) {
 }  // namespace
 
 Result<TuneCells> TuneCells::make(const host::ResolvedPipeline& start, const TuneSplit& split,
-                                  const LabelNames& names, std::vector<int64_t> slices, SweepOptions options) {
+                                  const LabelNames& names, std::vector<int64_t> slices,
+                                  SweepOptions options) {
   json config = start.json;
   config.erase("output");
   const std::string hash = identity_hash({{"start", config},
@@ -89,7 +90,8 @@ Result<TuneCells> TuneCells::make(const host::ResolvedPipeline& start, const Tun
   DBSA_RETURN_IF_ERROR(write("start.toml", to_toml(start.json)));
   DBSA_RETURN_IF_ERROR(write("data/pool.jsonl", to_json_lines(split.pool, names)));
   std::string labels;
-  for (const std::string& label : split.labels) labels += json{{"label", names.code_of(label)}}.dump() + "\n";
+  for (const std::string& label : split.labels)
+    labels += json{{"label", names.code_of(label)}}.dump() + "\n";
   DBSA_RETURN_IF_ERROR(write("data/labels.jsonl", labels));
   auto next = split.queries.begin();
   for (size_t i = 0; i < cells.slices_.size(); ++i) {
