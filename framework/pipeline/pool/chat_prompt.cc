@@ -35,18 +35,20 @@ Error depends(const ChatTemplate& chat, const std::string& what) {
 // Contents that stand for those of messages. Two sets, so that a template that looks at what is in
 // them is noticed.
 struct Marks {
-  std::string system, user, assistant;
+  std::string_view system, user, assistant;
 
-  std::string user_at(size_t i) const { return user + std::to_string(i) + "."; }
-  std::string assistant_at(size_t i) const { return assistant + std::to_string(i) + "."; }
+  std::string user_at(size_t i) const { return std::string(user) + std::to_string(i) + "."; }
+  std::string assistant_at(size_t i) const {
+    return std::string(assistant) + std::to_string(i) + ".";
+  }
 };
-const Marks kMarks = {"Markofasystem.", "Markofauser", "Markofananswer"};
-const Marks kOtherMarks = {"7 wholly Different words", "Q: is it \"so\"? no.", "x"};
+constexpr Marks kMarks = {"Markofasystem.", "Markofauser", "Markofananswer"};
+constexpr Marks kOtherMarks = {"7 wholly Different words", "Q: is it \"so\"? no.", "x"};
 
 std::vector<ChatMessage> conversation(const Marks& marks, bool system, size_t answered,
                                       bool query) {
   std::vector<ChatMessage> messages;
-  if (system) messages.push_back({"system", marks.system});
+  if (system) messages.push_back({"system", std::string(marks.system)});
   for (size_t i = 0; i < answered; ++i) {
     messages.push_back({"user", marks.user_at(i)});
     messages.push_back({"assistant", marks.assistant_at(i)});
