@@ -51,4 +51,31 @@ std::vector<Confusion> ConfusionMatrix::confusions() const {
   return found;
 }
 
+nlohmann::ordered_json to_json(std::span<const LabelScores> labels) {
+  using nlohmann::ordered_json;
+  const auto share = [](const std::optional<double>& value) {
+    return value ? ordered_json(*value) : ordered_json(nullptr);
+  };
+  ordered_json out = ordered_json::array();
+  for (const LabelScores& label : labels)
+    out.push_back({{"label", label.label},
+                   {"expected", label.expected},
+                   {"given", label.given},
+                   {"right", label.right},
+                   {"precision", share(label.precision)},
+                   {"recall", share(label.recall)},
+                   {"f1", label.f1}});
+  return out;
+}
+
+nlohmann::ordered_json to_json(std::span<const Confusion> confusions) {
+  using nlohmann::ordered_json;
+  ordered_json out = ordered_json::array();
+  for (const Confusion& pair : confusions)
+    out.push_back({{"expected", pair.expected},
+                   {"given", pair.given.empty() ? ordered_json(nullptr) : ordered_json(pair.given)},
+                   {"count", pair.count}});
+  return out;
+}
+
 }  // namespace dbsa

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,5 +51,9 @@ class ConfusionMatrix {
  private:
   std::map<std::pair<std::string, std::string>, int64_t> counts_;  // by expected, given
 };
+
+// As records and reports have them.
+nlohmann::ordered_json to_json(std::span<const LabelScores> labels);
+nlohmann::ordered_json to_json(std::span<const Confusion> confusions);
 
 }  // namespace dbsa

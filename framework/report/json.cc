@@ -95,26 +95,9 @@ ordered_json reliability_to_json(const ReportGroup& group) {
 
 ordered_json labels_to_json(const ConfusionMatrix& confusion) {
   if (confusion.empty()) return nullptr;
-  const auto share = [](const std::optional<double>& value) {
-    return value ? ordered_json(*value) : ordered_json(nullptr);
-  };
-  ordered_json labels = ordered_json::array(), confusions = ordered_json::array();
-  for (const LabelScores& label : confusion.labels())
-    labels.push_back({{"label", label.label},
-                      {"expected", label.expected},
-                      {"given", label.given},
-                      {"right", label.right},
-                      {"precision", share(label.precision)},
-                      {"recall", share(label.recall)},
-                      {"f1", label.f1}});
-  for (const Confusion& pair : confusion.confusions())
-    confusions.push_back(
-        {{"expected", pair.expected},
-         {"given", pair.given.empty() ? ordered_json(nullptr) : ordered_json(pair.given)},
-         {"count", pair.count}});
   return {{"answers", confusion.answers()},
-          {"scores", std::move(labels)},
-          {"confusions", std::move(confusions)}};
+          {"scores", to_json(confusion.labels())},
+          {"confusions", to_json(confusion.confusions())}};
 }
 
 ordered_json group_to_json(const ReportGroup& group) {

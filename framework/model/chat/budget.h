@@ -19,6 +19,18 @@ inline constexpr size_t kMaxValueDepth = 50;                // of lists and maps
 inline constexpr size_t kMaxCallDepth = 300;                // of nodes and macros in one another
 inline constexpr size_t kMaxMembers = 100;                  // of a map or a namespace
 
+// Counts how deep calls, nodes or macros are in one another.
+class DepthCount {
+ public:
+  explicit DepthCount(size_t& depth) : depth_(depth) { ++depth_; }
+  ~DepthCount() { --depth_; }
+  DepthCount(const DepthCount&) = delete;
+  DepthCount& operator=(const DepthCount&) = delete;
+
+ private:
+  size_t& depth_;
+};
+
 class Budget {
  public:
   int64_t line = 0;  // of what is computed, for faults

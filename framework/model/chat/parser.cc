@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 
+#include "model/chat/budget.h"
 #include "model/chat/lexer.h"
 #include "text/utf8.h"
 
@@ -23,18 +24,6 @@ class Parser {
   }
 
  private:
-  // Counts how deep the parser calls itself.
-  class Nested {
-   public:
-    explicit Nested(size_t& depth) : depth_(depth) { ++depth_; }
-    ~Nested() { --depth_; }
-    Nested(const Nested&) = delete;
-    Nested& operator=(const Nested&) = delete;
-
-   private:
-    size_t& depth_;
-  };
-
   const Token& token() const { return tokens_[at_]; }
   const Token& following() const { return tokens_[std::min(at_ + 1, tokens_.size() - 1)]; }
   bool is(TokenKind kind) const { return token().kind == kind; }
@@ -118,7 +107,7 @@ class Parser {
   // Up to a tag that begins with one of the words, whose brace is taken and whose word is not; to
   // the end of the template where there are none.
   Result<NodePtr> parse_body(std::initializer_list<std::string_view> ends) {
-    const Nested nested(nesting_);
+    const DepthCount nested(nesting_);
     DBSA_RETURN_IF_ERROR(check_nesting());
     NodePtr body = make(NodeKind::kBody, token().line);
     while (true) {
@@ -311,7 +300,7 @@ class Parser {
   }
 
   Result<NodePtr> parse_expression() {
-    const Nested nested(nesting_);
+    const DepthCount nested(nesting_);
     DBSA_RETURN_IF_ERROR(check_nesting());
     const int64_t line = token().line;
     DBSA_ASSIGN_OR_RETURN(NodePtr value, parse_or());
@@ -357,7 +346,7 @@ class Parser {
 
   Result<NodePtr> parse_not() {
     if (!is_word("not")) return parse_comparison();
-    const Nested nested(nesting_);
+    const DepthCount nested(nesting_);
     DBSA_RETURN_IF_ERROR(check_nesting());
     NodePtr node = make(NodeKind::kNot, token().line);
     ++at_;
@@ -442,7 +431,7 @@ class Parser {
       DBSA_ASSIGN_OR_RETURN(NodePtr value, parse_primary());
       return parse_postfix(std::move(value));
     }
-    const Nested nested(nesting_);
+    const DepthCount nested(nesting_);
     DBSA_RETURN_IF_ERROR(check_nesting());
     NodePtr node = make(NodeKind::kMinus, token().line);
     ++at_;

@@ -26,18 +26,6 @@ class Renderer {
   // Scope 0 is the context, 1 the template's own names.
   static constexpr size_t kOuterScopes = 2;
 
-  // Counts how deep nodes and macros are in one another.
-  class Deeper {
-   public:
-    explicit Deeper(size_t& depth) : depth_(depth) { ++depth_; }
-    ~Deeper() { --depth_; }
-    Deeper(const Deeper&) = delete;
-    Deeper& operator=(const Deeper&) = delete;
-
-   private:
-    size_t& depth_;
-  };
-
   Status enter(const Node& node) {
     budget_.line = node.line;
     if (depth_ > kMaxCallDepth)
@@ -90,7 +78,7 @@ class Renderer {
   }
 
   Result<Flow> execute(const Node& node) {
-    const Deeper deeper(depth_);
+    const DepthCount deeper(depth_);
     DBSA_RETURN_IF_ERROR(enter(node));
     switch (node.kind) {
       case NodeKind::kBody:
@@ -233,7 +221,7 @@ class Renderer {
   // ---- expressions ------------------------------------------------------------------------------
 
   Result<Value> evaluate(const Node& node) {
-    const Deeper deeper(depth_);
+    const DepthCount deeper(depth_);
     DBSA_RETURN_IF_ERROR(enter(node));
     switch (node.kind) {
       case NodeKind::kConstant:

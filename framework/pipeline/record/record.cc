@@ -209,31 +209,14 @@ ordered_json risk_coverage_to_json(const std::vector<CoveragePoint>& points) {
 
 ordered_json labels_to_json(const ConfusionMatrix& confusion) {
   if (confusion.empty()) return nullptr;
-  const auto share = [](const std::optional<double>& value) {
-    return value ? ordered_json(*value) : ordered_json(nullptr);
-  };
-  ordered_json out = ordered_json::array();
-  for (const LabelScores& label : confusion.labels())
-    out.push_back({{"label", label.label},
-                   {"expected", label.expected},
-                   {"given", label.given},
-                   {"right", label.right},
-                   {"precision", share(label.precision)},
-                   {"recall", share(label.recall)},
-                   {"f1", label.f1}});
-  return out;
+  return to_json(confusion.labels());
 }
 
 ordered_json confusions_to_json(const ConfusionMatrix& confusion) {
   if (confusion.empty()) return nullptr;
   std::vector<Confusion> largest = confusion.confusions();
   if (largest.size() > kRecordedConfusions) largest.resize(kRecordedConfusions);
-  ordered_json out = ordered_json::array();
-  for (const Confusion& pair : largest)
-    out.push_back({{"expected", pair.expected},
-                   {"given", pair.given.empty() ? ordered_json(nullptr) : ordered_json(pair.given)},
-                   {"count", pair.count}});
-  return out;
+  return to_json(largest);
 }
 
 ordered_json abstention_to_json(const std::optional<Abstention>& abstention) {

@@ -219,11 +219,22 @@ Status check_scorer(const Settings& settings, const nlohmann::json& table) {
   return {};
 }
 
+Status check_held_out(const Settings& settings, const std::string& key) {
+  if (settings.data.held_out > 0) return {};
+  return decoding_fault(key,
+                        "is fitted on held-out demonstrations, and none are held out; write e.g. "
+                        "data.held_out = 100");
+}
+
+bool knows_all_labels(DecodingMethod method) {
+  return method == DecodingMethod::kTrie || method == DecodingMethod::kLikelihood;
+}
+
 Status check_temperature(const Settings& settings, const nlohmann::json& table) {
   const DecodingSettings& decoding = settings.decoding;
   const std::string key = decoding.fit_temperature ? "fit_temperature" : "temperature";
   if (!decoding.fit_temperature && decoding.temperature == 1) return {};
-  if (decoding.method != DecodingMethod::kTrie && decoding.method != DecodingMethod::kLikelihood)
+  if (!knows_all_labels(decoding.method))
     return decoding_fault(key, "method = " + table.at("method").dump() +
                                    " has no temperature; write method = \"trie\" or "
                                    "\"likelihood\", or leave " +
@@ -233,27 +244,19 @@ Status check_temperature(const Settings& settings, const nlohmann::json& table) 
     return decoding_fault("fit_temperature",
                           "decoding.temperature = " + table.at("temperature").dump() +
                               " is given, too; leave one of them out");
-  if (settings.data.held_out == 0)
-    return decoding_fault("fit_temperature",
-                          "is fitted on held-out demonstrations, and none are held out; write e.g. "
-                          "data.held_out = 100");
-  return {};
+  return check_held_out(settings, "fit_temperature");
 }
 
 Status check_fitted_confidence(const Settings& settings, const nlohmann::json& table) {
   const DecodingSettings& decoding = settings.decoding;
   if (!decoding.fit_confidence) return {};
-  if (decoding.method != DecodingMethod::kTrie && decoding.method != DecodingMethod::kLikelihood)
+  if (!knows_all_labels(decoding.method))
     return decoding_fault("fit_confidence",
                           "method = " + table.at("method").dump() +
                               " has no probabilities of all labels; write method = "
                               "\"trie\" or \"likelihood\", or leave "
                               "fit_confidence out");
-  if (settings.data.held_out == 0)
-    return decoding_fault("fit_confidence",
-                          "is fitted on held-out demonstrations, and none are held out; write e.g. "
-                          "data.held_out = 100");
-  return {};
+  return check_held_out(settings, "fit_confidence");
 }
 
 Status check_abstention(const Settings& settings) {

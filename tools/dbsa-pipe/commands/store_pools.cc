@@ -84,11 +84,11 @@ Result<std::set<KvKey>> own_keys(const StoreTarget& target, const Pool& pool, Te
 }  // namespace
 
 Result<StoredPool> find_stored_pool(const StoreTarget& target, const std::string& id) {
-  DBSA_ASSIGN_OR_RETURN(const std::vector<StoredPool> pools, target.pools());
-  std::vector<StoredPool> found;
-  for (const StoredPool& one : pools)
-    if (one.id.starts_with(id)) found.push_back(one);
-  if (found.size() == 1) return std::move(found.front());
+  DBSA_ASSIGN_OR_RETURN(const std::vector<KvPool> pools, target.store().pool_list());
+  std::vector<std::string> found;
+  for (const KvPool& one : pools)
+    if (one.id.starts_with(id)) found.push_back(one.id);
+  if (found.size() == 1) return get_pool(target.store(), found.front());
   const std::string beginning = " that begins with " + in_quotes(id);
   const auto count = static_cast<int64_t>(found.size());
   if (found.empty())

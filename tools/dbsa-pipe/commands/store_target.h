@@ -30,6 +30,7 @@ class StoreTarget {
   // output.directory of a pipeline file; "" of a folder.
   const std::string& output_directory() const { return output_directory_; }
   host::KvStore& store() { return *store_; }
+  const host::KvStore& store() const { return *store_; }
   bool cancelled() const { return services_.cancelled(); }
   // All blocks, oldest first.
   Result<std::vector<KvEntry>> entries() const;
