@@ -83,11 +83,13 @@ class TuneCommand : public CliTest {
     return workspace_.write("vote.toml", kVote);
   }
 
-  // Modification times of the records below runs/.
+  // Modification times of the records below runs/. A program that is running may remove files
+  // there: what is listed then may lack some.
   std::map<std::string, int64_t> records() const {
     std::map<std::string, int64_t> out;
     std::error_code absent;
-    for (fs::recursive_directory_iterator entry(path("runs"), absent), end; entry != end; ++entry) {
+    for (fs::recursive_directory_iterator entry(path("runs"), absent), end; entry != end;
+         entry.increment(absent)) {
       const std::string name = entry->path().string();
       struct stat file = {};
       if (name.find("/records/") != name.npos && name.ends_with(".json") &&

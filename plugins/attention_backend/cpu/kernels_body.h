@@ -77,8 +77,8 @@ struct F32 {
   static constexpr int64_t kRowsAStep = 1;
   static constexpr bool kDot = false;
   template <int R, int C>
-  static void step(V (&acc)[R][C], const float* const (&a)[R], int64_t s, const uint32_t* b,
-                   int64_t b_group) {
+  [[gnu::always_inline]] static void step(V (&acc)[R][C], const float* const (&a)[R], int64_t s,
+                                          const uint32_t* b, int64_t b_group) {
     DBSA_UNROLL
     for (int c = 0; c < C; ++c) {
       const V w = V::load(reinterpret_cast<const float*>(b) + (c / kVectors) * b_group +
@@ -95,8 +95,8 @@ struct Bf16Wide {
   static constexpr int64_t kRowsAStep = 2;
   static constexpr bool kDot = false;
   template <int R, int C>
-  static void step(V (&acc)[R][C], const float* const (&a)[R], int64_t s, const uint32_t* b,
-                   int64_t b_group) {
+  [[gnu::always_inline]] static void step(V (&acc)[R][C], const float* const (&a)[R], int64_t s,
+                                          const uint32_t* b, int64_t b_group) {
     DBSA_UNROLL
     for (int c = 0; c < C; ++c) {
       const uint32_t* pairs = b + (c / kVectors) * b_group + (c % kVectors) * V::kLanes;
@@ -121,8 +121,8 @@ struct Bf16Dot {
     if constexpr (W::kHasDot) W::soften(scores, kChunk, m, weights, l);
   }
   template <int R, int C, typename W = V>
-  static void step(W (&acc)[R][C], const uint32_t* const (&a)[R], int64_t s, const uint32_t* b,
-                   int64_t b_group) {
+  [[gnu::always_inline]] static void step(W (&acc)[R][C], const uint32_t* const (&a)[R], int64_t s,
+                                          const uint32_t* b, int64_t b_group) {
     if constexpr (W::kHasDot) {
       DBSA_UNROLL
       for (int c = 0; c < C; ++c) {
