@@ -304,9 +304,7 @@ Result<RunIdentity> Engine::identity(const std::string& queries) const {
   return run_identity(impl_->tables, inputs);
 }
 
-std::string Engine::draw() const {
-  return draw_identity(impl_->tables, impl_->pool.line_hash());
-}
+std::string Engine::draw() const { return draw_identity(impl_->tables, impl_->pool.line_hash()); }
 
 std::vector<std::string> Engine::labels() const {
   std::vector<std::string> names;

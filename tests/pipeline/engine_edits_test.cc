@@ -33,9 +33,8 @@ class EngineEditsTest : public EngineTest {
     if (!report.ok()) throw std::runtime_error(report.error().message);
     EXPECT_EQ(announced.blocks_to_encode, report->blocks_encoded);
     const EncodeReasons& why = announced.reasons;
-    EXPECT_EQ(
-        why.dealt + why.otherwise + why.missing + why.added + why.behind + why.changed,
-        announced.blocks_to_encode);
+    EXPECT_EQ(why.dealt + why.otherwise + why.missing + why.added + why.behind + why.changed,
+              announced.blocks_to_encode);
     Run run = {*report, harness->engine().pool(), ask(harness->engine())};
     EXPECT_EQ(run.told.repaired, 0);
     check_pool(run.pool);
@@ -125,7 +124,8 @@ TEST_F(EngineEditsTest, OneCorrectedLabelEncodesOneBlockUnderEveryMask) {
 }
 
 // Keys are a hash of everything that values are computed from, so equal keys of equal plans are the
-// whole proof; this looks at the numbers, too: a store that lacks everything gives the same answers.
+// whole proof; this looks at the numbers, too: a store that lacks everything gives the same
+// answers.
 TEST_F(EngineEditsTest, APoolWithAHistoryIsEncodedAgainAsItWas) {
   const auto settings = with(settings_of({"dbsa", 1, 2}, false), "append");
   run(settings);
@@ -345,7 +345,7 @@ TEST_F(EngineEditsTest, AStoreInMemoryHasNoHistory) {
   }
 }
 
-// What is announced under `in_place` is what is done (run() checks it), whatever the edit.
+// What is announced under `in_place` is what is done, for each edit: run() checks it.
 TEST_F(EngineEditsTest, InPlaceAnnouncesWhatItEncodesForEveryShapeOfEdit) {
   for (const Mask& mask : kMasks) {
     std::filesystem::remove_all(workspace_.path("store"));

@@ -59,8 +59,7 @@ Result<EncodeNeed> Encoder::need(std::span<const EncodeBlock> pool,
                                  std::span<const int64_t> wanted) {
   EncodeNeed need;
   DBSA_ASSIGN_OR_RETURN(const StoredFormats formats, stored_formats(pool));
-  DBSA_ASSIGN_OR_RETURN(need.blocks,
-                        absent_blocks(pool, wanted, [&](const EncodeBlock& block) {
+  DBSA_ASSIGN_OR_RETURN(need.blocks, absent_blocks(pool, wanted, [&](const EncodeBlock& block) {
                           return is_stored(block, formats);
                         }));
   for (const int64_t index : need.blocks) {

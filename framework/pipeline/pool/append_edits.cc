@@ -18,7 +18,7 @@ struct Encoded {
 // Where each wanted block stands among the encoded ones; kNone for one that is new or other than it
 // was, or that becomes an anchor, which it was not encoded as.
 std::vector<int64_t> match_blocks(int64_t fixed, const EncodedBlocks& before,
-                           std::span<const WantedBlock> wanted) {
+                                  std::span<const WantedBlock> wanted) {
   std::vector<int64_t> indices(wanted.size(), kNone);
   for (size_t i = 0; i < wanted.size(); ++i) {
     const auto place = static_cast<int64_t>(i);
@@ -42,8 +42,8 @@ Status plan_new(const host::MaskPattern& mask, EncodePositions positions,
     const auto i = static_cast<size_t>(line[place]);
     if (indices[i] != kNone) continue;
     indices[i] = static_cast<int64_t>(all.size());
-    DBSA_ASSIGN_OR_RETURN(BlockPlan plan, plan_block(mask, lengths, starts,
-                                                     static_cast<int64_t>(place), positions));
+    DBSA_ASSIGN_OR_RETURN(
+        BlockPlan plan, plan_block(mask, lengths, starts, static_cast<int64_t>(place), positions));
     for (PlacedSegment& segment : plan.segments) {
       int64_t& block = segment.visible.block;
       block = indices[static_cast<size_t>(line[static_cast<size_t>(block)])];

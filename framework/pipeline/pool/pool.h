@@ -60,7 +60,7 @@ struct Pool {
   // None of a zero-shot pool, whose only block, if any, is the prefix.
   std::vector<std::string> demonstrations;    // content hash of each, by id
   std::vector<int32_t> demonstration_labels;  // index in `labels` of each, by id
-  std::vector<PoolBlock> blocks;  // that queries are given, in their order
+  std::vector<PoolBlock> blocks;              // that queries are given, in their order
   // None where each block sees what the mask pattern gives it of the blocks before it.
   std::optional<PoolHistory> history;
   bool stored = true;             // its blocks were put into the store; a vote needs none of them

@@ -180,7 +180,7 @@ Status check_positions(const PoolParts& parts, const BlockPlan& plan, int64_t bl
   return {};
 }
 
-// What each block sees by the mask pattern alone.
+// What the mask pattern shows each block of these.
 Result<std::vector<BlockPlan>> plans_of(const PoolParts& parts,
                                         std::span<const std::vector<int32_t>> token_ids) {
   std::vector<int64_t> lengths;
@@ -242,11 +242,10 @@ Result<std::vector<EncodeBlock>> encode_blocks_of(const PoolParts& parts, const 
 // Puts the wanted blocks into the order in which they stand after an edit that is appended, and
 // their groups likewise.
 Result<PoolHistory> append_to(const PoolParts& parts, const Pool& previous,
-                           const Assignment& assignment, std::vector<Block>& blocks,
-                           std::vector<std::vector<int64_t>>& groups) {
+                              const Assignment& assignment, std::vector<Block>& blocks,
+                              std::vector<std::vector<int64_t>>& groups) {
   DBSA_ASSIGN_OR_RETURN(std::vector<BlockPlan> plans, plans_of(parts, previous));
-  const EncodedBlocks before = {token_ids(previous), std::move(plans),
-                                previous.encoded_indices()};
+  const EncodedBlocks before = {token_ids(previous), std::move(plans), previous.encoded_indices()};
   const size_t prefix = previous.has_prefix ? 1 : 0;
   std::vector<WantedBlock> wanted;
   for (size_t i = 0; i < blocks.size(); ++i) {
@@ -258,9 +257,9 @@ Result<PoolHistory> append_to(const PoolParts& parts, const Pool& previous,
     wanted.push_back({blocks[i].tokens, source});
   }
   const int64_t fixed = std::max(parts.anchor_blocks, static_cast<int64_t>(prefix));
-  DBSA_ASSIGN_OR_RETURN(AppendedEdits edits,
-                        append_edits(parts.mask, parts.settings.encode_positions, fixed, before,
-                                     wanted));
+  DBSA_ASSIGN_OR_RETURN(
+      AppendedEdits edits,
+      append_edits(parts.mask, parts.settings.encode_positions, fixed, before, wanted));
   std::vector<Block> line;
   std::vector<std::vector<int64_t>> line_groups;
   for (const int64_t i : edits.line) {
@@ -390,16 +389,17 @@ Status check_zero_shot(const Settings& settings, int64_t anchor_blocks) {
 
 namespace {
 
-// Whether demonstrations stay in the blocks that they were in. Where edits are appended, blocks move,
-// so that a pool whose demonstrations are again those that were dealt at once is dealt again.
+// Whether demonstrations stay in the blocks that they were in. Where edits are appended, blocks
+// move, so that a pool whose demonstrations are again those that were dealt at once is dealt again.
 bool keeps_blocks(const PoolParts& parts, const Pool& pool, const Pool* previous, Dealing dealing) {
   if (previous == nullptr || previous->blocks.empty()) return false;
   const std::string all = hash_list(pool.demonstrations);
-  const bool as_dealt =
-      previous->dealt == all && previous->grouper_library == pool.grouper_library;
+  const bool as_dealt = previous->dealt == all;
   const bool moved = parts.settings.grouper.edits == Edits::kAppend && as_dealt &&
-                     hash_list(previous->demonstrations) != all;
-  return dealing == Dealing::kKeep ? !moved : as_dealt && !moved;
+                     (previous->history || hash_list(previous->demonstrations) != all);
+  if (moved) return false;
+  return dealing == Dealing::kKeep ||
+         (as_dealt && previous->grouper_library == pool.grouper_library);
 }
 
 void set_keys(std::span<const EncodeBlock> encoded, Pool& pool) {
@@ -467,8 +467,9 @@ Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> de
         parts.retriever, parts.services, demonstrations,
         parts.settings.retriever.by_demonstration ? count : count / size + (count % size > 0)));
   }
-  DBSA_ASSIGN_OR_RETURN(Assignment assignment, deal(parts, format, demonstrations,
-                                                    pool.demonstrations, kept ? previous : nullptr));
+  DBSA_ASSIGN_OR_RETURN(
+      Assignment assignment,
+      deal(parts, format, demonstrations, pool.demonstrations, kept ? previous : nullptr));
   std::vector<std::vector<int64_t>> groups = std::move(assignment.kept);
   if (kept)
     built.change = {assignment.edited, static_cast<int64_t>(assignment.fresh.size()),

@@ -56,8 +56,8 @@ struct PoolChange {
 
 struct BuiltPool {
   Pool pool;
-  std::vector<EncodeBlock> blocks;  // as pool.encoded_blocks(), with plans
-  int64_t anchor_blocks = 0;        // that every query is given; the prefix is one of them
+  std::vector<EncodeBlock> blocks;   // as pool.encoded_blocks(), with plans
+  int64_t anchor_blocks = 0;         // that every query is given; the prefix is one of them
   std::optional<PoolChange> change;  // none where no blocks were kept
   bool index_reused = false;
 };
@@ -101,8 +101,8 @@ Result<BuiltPool> rebuild_pool(const PoolParts& parts, Pool pool);
 Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
                                            std::span<const std::string> table);
 
-// Plans and keys of an opened pool's encoded_blocks(), recomputed from its token ids. kConfig when they are not those
-// of the manifest.
+// Plans and keys of an opened pool's encoded_blocks(), recomputed from its token ids. kConfig when
+// they are not those of the manifest.
 Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& pool);
 
 }  // namespace dbsa

@@ -58,8 +58,8 @@ json plan_to_json(const BlockPlan& plan) {
   json out = json::array({plan.start});
   for (const PlacedSegment& segment : plan.segments) {
     const Visible& seen = segment.visible;
-    out.push_back({seen.block, seen.first_token, seen.length, seen.kind, seen.window,
-                   segment.start});
+    out.push_back(
+        {seen.block, seen.first_token, seen.length, seen.kind, seen.window, segment.start});
   }
   return out;
 }
@@ -67,8 +67,8 @@ json plan_to_json(const BlockPlan& plan) {
 json history_to_json(const PoolHistory& history) {
   json retired = json::array(), plans = json::array();
   for (const PoolBlock& block : history.retired)
-    retired.push_back({{"token_ids", ids_to_binary(block.token_ids)},
-                       {"key", key_to_binary(block.key)}});
+    retired.push_back(
+        {{"token_ids", ids_to_binary(block.token_ids)}, {"key", key_to_binary(block.key)}});
   for (const BlockPlan& plan : history.plans) plans.push_back(plan_to_json(plan));
   return {{"edits", history.edits},
           {"hash", history.hash},
@@ -119,7 +119,7 @@ const json& object_at(const json& value, const char* key) {
 // their tokens. lengths: [index + 1] of the blocks up to this one.
 void check_plan(const BlockPlan& plan, std::span<const int64_t> lengths) {
   const auto own = static_cast<int64_t>(lengths.size()) - 1;
-  int64_t covered = 0;  // of its own tokens
+  int64_t covered = 0;  // tokens of the block itself
   // Far beyond any model, and sums of them are no overflow.
   constexpr int64_t kMaxPosition = int64_t{1} << 40;
   const auto is_position = [](int64_t value) { return value >= 0 && value < kMaxPosition; };

@@ -22,7 +22,8 @@ nlohmann::json without_contents(nlohmann::json identity) {
   return identity;
 }
 
-Result<std::optional<Pool>> stored_pool(const host::KvStore& store, const nlohmann::json& identity) {
+Result<std::optional<Pool>> stored_pool(const host::KvStore& store,
+                                        const nlohmann::json& identity) {
   DBSA_ASSIGN_OR_RETURN(std::vector<StoredPool> pools, stored_pools(store));
   const nlohmann::json wanted = without_contents(identity);
   StoredPool* last = nullptr;
@@ -43,10 +44,10 @@ Result<EncodeEstimate> estimate_of(const BuiltPool& built, const Pool& previous,
     estimate.tokens += static_cast<int64_t>(block.token_ids.size());
   DBSA_ASSIGN_OR_RETURN(
       const std::vector<int64_t> absent,
-      absent_blocks(built.blocks,
-                    uses_stored_kv(found.settings) ? built.pool.encoded_indices()
-                                                   : std::vector<int64_t>(),
-                    [&](const EncodeBlock& block) { return store.contains(block.key); }));
+      absent_blocks(
+          built.blocks,
+          uses_stored_kv(found.settings) ? built.pool.encoded_indices() : std::vector<int64_t>(),
+          [&](const EncodeBlock& block) { return store.contains(block.key); }));
   estimate.blocks_to_encode = static_cast<int64_t>(absent.size());
   for (const int64_t index : absent)
     estimate.tokens_to_encode +=
@@ -87,8 +88,8 @@ Result<std::optional<EncodeEstimate>> preview_edit(Session& session, const Findi
                         library_identity(resolved.stage(DBSA_KIND_BLOCK_GROUPER)));
   const PoolParts parts = {found.settings, found.model,   identities, *found.tokenizer,  grouper,
                            mask,           anchor_blocks, retriever,  session.services()};
-  DBSA_ASSIGN_OR_RETURN(const BuiltPool built,
-                        build_pool(parts, found.data.demonstrations, found.data.labels, &*previous));
+  DBSA_ASSIGN_OR_RETURN(const BuiltPool built, build_pool(parts, found.data.demonstrations,
+                                                          found.data.labels, &*previous));
   DBSA_ASSIGN_OR_RETURN(EncodeEstimate estimate, estimate_of(built, *previous, found, store));
   return std::optional<EncodeEstimate>(std::move(estimate));
 }

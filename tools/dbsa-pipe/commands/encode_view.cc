@@ -23,7 +23,8 @@ std::string lines_text(const std::vector<int64_t>& lines) {
 std::string change_text(const DemonstrationChange& change) {
   std::string text;
   const auto add = [&](int64_t count, const std::string& what) {
-    if (count > 0) text += (text.empty() ? "" : ", ") + counted(count, "demonstration") + " " + what;
+    if (count > 0)
+      text += (text.empty() ? "" : ", ") + counted(count, "demonstration") + " " + what;
   };
   if (const auto edited = static_cast<int64_t>(change.edited_lines.size()); edited > 0)
     add(edited, "edited (" + lines_text(change.edited_lines) + ")");

@@ -150,8 +150,8 @@ Result<int> list_blocks_of_pool(StoreTarget& target, const CommandLine& line, Te
     retired += one.retired ? 1 : 0;
     stored += one.entry && !one.retired ? 1 : 0;
     bytes += one.entry ? one.entry->stored_bytes : 0;
-    table.add({std::to_string(one.block) + (one.retired ? " (retired)" : ""), one.key.hex(), human_count(tokens),
-               one.entry ? human_bytes(one.entry->stored_bytes) : "-",
+    table.add({std::to_string(one.block) + (one.retired ? " (retired)" : ""), one.key.hex(),
+               human_count(tokens), one.entry ? human_bytes(one.entry->stored_bytes) : "-",
                one.entry ? host::kv_dtype_name(one.entry->format.dtype) : "-",
                one.entry ? created_at(*one.entry) : "-",
                one.entry ? one.entry->location : "not stored"});
