@@ -72,8 +72,8 @@ class EngineEditsTest : public EngineTest {
   static void expect_never_given(const Pool& pool) {
     std::set<KvKey> given;
     for (const PoolBlock& block : pool.blocks) given.insert(block.key);
-    if (pool.history)
-      for (const PoolBlock& block : pool.history->retired) EXPECT_FALSE(given.contains(block.key));
+    if (!pool.history) return;
+    for (const PoolBlock& block : pool.history->retired) EXPECT_FALSE(given.contains(block.key));
   }
 
   void remove_demonstration(int64_t place) {
@@ -88,12 +88,13 @@ TEST_F(EngineEditsTest, OneCorrectedLabelEncodesOneBlockUnderEveryMask) {
   for (const Mask& mask : kMasks)
     for (const bool global : {false, true}) {
       const auto settings = with(settings_of(mask, global), "append");
-      for (int64_t edited = 0; edited < kBlocks * kBlockSize; edited += 2) {
+      for (const int64_t place : {0, 1, 3, kBlocks - 1}) {
         std::filesystem::remove_all(workspace_.path("store"));
         const Run before = run(settings);
         EXPECT_FALSE(before.pool.history);
         EXPECT_TRUE(before.report.dealt_at_once);
-        const int64_t place = place_of(before.pool, edited);
+        const int64_t edited =
+            before.pool.blocks[static_cast<size_t>(place)].demonstrations.front();
         const KvKey old = before.pool.blocks[static_cast<size_t>(place)].key;
         topics_[static_cast<size_t>(edited)] = (topics_[static_cast<size_t>(edited)] + 1) % 3;
         const Run after = run(settings);
@@ -110,15 +111,20 @@ TEST_F(EngineEditsTest, OneCorrectedLabelEncodesOneBlockUnderEveryMask) {
         for (int64_t b = place + 1; b < kBlocks; ++b)
           seen = seen || place < mask.anchors || place >= b - mask.previous;
         ASSERT_EQ(retired(after.pool), seen ? 1u : 0u) << where;
-        if (seen) EXPECT_EQ(after.pool.history->retired[0].key, old) << where;
+        if (seen) {
+          EXPECT_EQ(after.pool.history->retired[0].key, old) << where;
+        }
         expect_never_given(after.pool);
-        EXPECT_EQ(run(settings).report.blocks_encoded, 0) << where;
-        EXPECT_EQ(run(settings).pool.line_hash(), after.pool.line_hash()) << where;
+        const Run again = run(settings);
+        EXPECT_EQ(again.report.blocks_encoded, 0) << where;
+        EXPECT_EQ(again.pool.line_hash(), after.pool.line_hash()) << where;
 
         const Run regrouped = run(settings, /*regroup=*/true);
         EXPECT_EQ(retired(regrouped.pool), 0u) << where;
         EXPECT_TRUE(regrouped.report.dealt_at_once) << where;
-        EXPECT_NE(regrouped.pool.line_hash(), after.pool.line_hash()) << where;
+        // Where the last block was edited the new one is where it was.
+        EXPECT_EQ(regrouped.pool.line_hash() == after.pool.line_hash(), place == kBlocks - 1)
+            << where;
       }
     }
 }
@@ -137,10 +143,7 @@ TEST_F(EngineEditsTest, APoolWithAHistoryIsEncodedAgainAsItWas) {
   ASSERT_GT(retired(whole.pool), 0u);
   EXPECT_EQ(whole.pool.history->edits, 3);
   // All that is stored goes, the pool stays.
-  {
-    WorkspaceStore store(workspace_, "store");
-    for (const KvKey& key : whole.pool.keys()) ASSERT_TRUE(store->discard(key).ok());
-  }
+  std::filesystem::remove_all(workspace_.path("store/packs"));
   auto opened = open(settings);
   ASSERT_TRUE(opened->engine().open_pool().ok());
   const Told repaired = ask(opened->engine());
@@ -315,7 +318,9 @@ TEST_F(EngineEditsTest, PoolsOfOtherHistoriesAreOthers) {
   std::filesystem::remove_all(workspace_.path("store"));
   note(run(settings));  // a new store
   EXPECT_EQ(lines.size(), 4u);
-  EXPECT_EQ(keys.size(), 4u);
+  // The two edits come to the same keys and values at once and one by one in the pool's order,
+  // here: the second new block sees the first one in both.
+  EXPECT_EQ(keys.size(), 3u);
 }
 
 TEST_F(EngineEditsTest, InPlaceAndAppendAreOtherPools) {
@@ -374,13 +379,12 @@ TEST_F(EngineEditsTest, InPlaceAnnouncesWhatItEncodesForEveryShapeOfEdit) {
 TEST_F(EngineEditsTest, BlocksThatTheStoreLostAreCountedAsThat) {
   const auto settings = settings_of({"self", 0, 0}, false);
   const Run before = run(settings);
-  {
-    WorkspaceStore store(workspace_, "store");
-    ASSERT_TRUE(store->discard(before.pool.blocks[2].key).ok());
-  }
+  std::filesystem::remove_all(workspace_.path("store/packs"));
+  texts_[static_cast<size_t>(before.pool.blocks[2].demonstrations[0])] += "?";
   const Run after = run(settings);
-  EXPECT_EQ(after.report.blocks_encoded, 1);
-  EXPECT_EQ(after.report.estimate.reasons.missing, 1);
+  EXPECT_EQ(after.report.blocks_encoded, kBlocks);
+  EXPECT_EQ(after.report.estimate.reasons.missing, kBlocks - 1);
+  EXPECT_EQ(after.report.estimate.reasons.changed, 1);
 }
 
 }  // namespace
