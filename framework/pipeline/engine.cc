@@ -304,15 +304,7 @@ Result<RunIdentity> Engine::identity(const std::string& queries) const {
   return run_identity(impl_->tables, inputs);
 }
 
-std::string Engine::draw() const {
-  std::vector<std::string> dealt;
-  for (const PoolBlock& block : impl_->pool.blocks) {
-    for (const int64_t id : block.demonstrations)
-      dealt.push_back(impl_->pool.demonstrations[static_cast<size_t>(id)]);
-    dealt.emplace_back();  // where a block ends
-  }
-  return draw_identity(impl_->tables, hash_list(dealt));
-}
+std::string Engine::draw() const { return draw_identity(impl_->tables, impl_->pool.line_hash()); }
 
 std::vector<std::string> Engine::labels() const {
   std::vector<std::string> names;

@@ -28,10 +28,18 @@
 #include "pipeline/answer/calibration.h"
 #include "pipeline/encode/encoder.h"
 #include "pipeline/identity/identity.h"
+#include "pipeline/pool/encode_reasons.h"
 #include "pipeline/pool/pool.h"
 #include "pipeline/settings/settings.h"
 
 namespace dbsa {
+
+// How the demonstrations differ from those of the pool as it was.
+struct DemonstrationChange {
+  std::vector<int64_t> edited_lines;  // of the data file: where edited ones stand
+  int64_t added = 0, removed = 0;
+  bool any() const { return !edited_lines.empty() || added > 0 || removed > 0; }
+};
 
 // What encoding is about to do, before it computes.
 struct EncodeEstimate {
@@ -42,6 +50,9 @@ struct EncodeEstimate {
   int64_t tokens_to_encode = 0;
   uint64_t bytes_to_store = 0;
   uint64_t free_bytes = 0;
+  std::optional<DemonstrationChange> change;  // since the pool was stored whose blocks are kept
+  EncodeReasons reasons;                      // of the blocks to encode
+  int64_t retired_blocks = 0;                 // of the pool
 };
 
 struct EncodeReport {
@@ -58,6 +69,8 @@ struct EncodeReport {
   // Whether the blocks are those of a new store, not some that have kept what they held through
   // edits of the demonstrations.
   bool dealt_at_once = true;
+  // Of a pool with edits that were appended; without order and plans.
+  std::optional<PoolHistory> history;
   std::optional<Calibration> calibration;  // where answers need one
   bool calibration_reused = false;         // it was in the store
   // Of each block: the lines of the data file its demonstrations stand on. None of a prefix block.
@@ -68,6 +81,10 @@ struct EncodeReport {
   std::string pool_location;  // "" where the store is not kept, or the pool could not be
   Status pool_kept;           // why not, when all blocks were there: answers do not need it
 };
+
+// The change of a built pool with the lines of its demonstrations; none where it kept no blocks.
+std::optional<DemonstrationChange> change_of(const BuiltPool& built,
+                                             std::span<const Example> demonstrations);
 
 // Labels and hashes of a pool, as a report of its encoding has them.
 void describe_pool(const Pool& pool, EncodeReport& report);

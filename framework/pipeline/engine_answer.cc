@@ -328,9 +328,10 @@ Status Engine::Impl::answer_once(const QueryRequest& request, Forward& forward, 
 // store lacks of the selection, and of what those blocks see. Whether there was anything to do.
 Result<bool> Engine::Impl::repair(const Selection& selection, Answer& answer) {
   const Stopwatch watch;
+  const std::vector<int64_t> encoded = pool.encoded_indices();
   std::vector<int64_t> wanted;
   for (const SelectedBlock& selected : selection.blocks) {
-    wanted.push_back(selected.block);
+    wanted.push_back(encoded[static_cast<size_t>(selected.block)]);
     const auto index = static_cast<size_t>(selected.block);
     const KvKey& key = pool.blocks[index].key;
     DBSA_ASSIGN_OR_RETURN(const bool stored, plugins->store.contains(key));

@@ -19,9 +19,23 @@ void describe(const Pool& pool, std::span<const Example> demonstrations, EncodeR
       lines.push_back(demonstrations[static_cast<size_t>(id)].line);
   }
   report.dealt_at_once = pool.is_dealt_at_once();
+  if (!pool.history) return;
+  report.history = pool.history;
+  report.history->order.clear();
+  report.history->plans.clear();
+  report.estimate.retired_blocks = static_cast<int64_t>(pool.history->retired.size());
 }
 
 }  // namespace
+
+std::optional<DemonstrationChange> change_of(const BuiltPool& built,
+                                             std::span<const Example> demonstrations) {
+  if (!built.change) return std::nullopt;
+  DemonstrationChange change = {{}, built.change->added, built.change->removed};
+  for (const int64_t i : built.change->edited)
+    change.edited_lines.push_back(demonstrations[static_cast<size_t>(i)].line);
+  return change;
+}
 
 void describe_pool(const Pool& pool, EncodeReport& report) {
   for (const PoolLabel& label : pool.labels) report.labels.push_back(label.text);
@@ -73,7 +87,11 @@ void Engine::Impl::warn_of_kept_blocks(const Pool& made) const {
       host::LogLevel::kWarning,
       pool_name() +
           ": the demonstrations have changed since they were dealt into blocks, which keep "
-          "what they held; a new store would deal them otherwise, and so does --regroup");
+          "what they held; a new store would deal them otherwise, and so does --regroup" +
+          (made.history ? " (" + std::to_string(made.history->retired.size()) +
+                              " blocks are retired: others were encoded behind them, and no query "
+                              "is given them)"
+                        : std::string()));
 }
 
 // How stored blocks were computed otherwise than here, and what helps where only machines differ.
@@ -97,8 +115,8 @@ Status Engine::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
                               EncodeReport& report) const {
   EncodeEstimate& estimate = report.estimate;
   estimate.demonstrations = static_cast<int64_t>(built.pool.demonstrations.size());
-  estimate.blocks = static_cast<int64_t>(built.blocks.size());
-  for (const EncodeBlock& block : built.blocks) {
+  estimate.blocks = static_cast<int64_t>(built.pool.blocks.size());
+  for (const PoolBlock& block : built.pool.blocks) {
     const auto tokens = static_cast<int64_t>(block.token_ids.size());
     DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, computing.backend->block_format(tokens));
     estimate.tokens += tokens;
@@ -123,15 +141,16 @@ Status Engine::Impl::check_writable(const EncodeNeed& need) const {
 }
 
 // Computes what the store lacks of a pool.
-Status Engine::Impl::encode(const BuiltPool& built, const EncodeObserver& observer,
-                            EncodeReport& report) {
+Status Engine::Impl::encode(const BuiltPool& built, const Pool* previous,
+                            const EncodeObserver& observer, EncodeReport& report) {
   DBSA_ASSIGN_OR_RETURN(
       EncodeNeed need,
-      encoder.need(built.blocks, uses_stored_kv(settings) ? all_indices(built.blocks.size())
+      encoder.need(built.blocks, uses_stored_kv(settings) ? built.pool.encoded_indices()
                                                           : std::vector<int64_t>()));
   DBSA_RETURN_IF_ERROR(Encoder::check_room(need));
   DBSA_RETURN_IF_ERROR(check_writable(need));
   DBSA_RETURN_IF_ERROR(estimate(built, need, report));
+  report.estimate.reasons = reasons_of(built, previous, need.blocks);
   if (observer.estimate) observer.estimate(report.estimate);
 
   const Stopwatch encoding;
@@ -172,7 +191,8 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   built.pool.label_rows = labels.identity;
   report.index_reused = built.index_reused;
   describe(built.pool, demonstrations, report);
-  DBSA_RETURN_IF_ERROR(self.encode(built, observer, report));
+  report.estimate.change = change_of(built, demonstrations);
+  DBSA_RETURN_IF_ERROR(self.encode(built, previous ? &*previous : nullptr, observer, report));
   built.pool.stored = uses_stored_kv(self.settings) ||
                       (previous && previous->stored && built.pool.has_blocks_of(*previous));
   if (!self.settings.store_path.empty()) {
@@ -200,7 +220,7 @@ Result<EncodeReport> Engine::encode_copy(Pool pool, std::optional<Calibration> c
   Impl& self = *impl_;
   DBSA_ASSIGN_OR_RETURN(BuiltPool built, rebuild_pool(self.parts(), std::move(pool)));
   EncodeReport report;
-  DBSA_RETURN_IF_ERROR(self.encode(built, observer, report));
+  DBSA_RETURN_IF_ERROR(self.encode(built, nullptr, observer, report));
   DBSA_RETURN_IF_ERROR(self.adopt(std::move(built.pool)));
   self.blocks = std::move(built.blocks);
   self.calibration = std::move(calibration);

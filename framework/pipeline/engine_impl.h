@@ -149,7 +149,9 @@ struct Engine::Impl {
   std::string pool_name() const;
   Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;
   Status check_writable(const EncodeNeed& need) const;
-  Status encode(const BuiltPool& built, const EncodeObserver& observer, EncodeReport& report);
+  // previous: whose blocks `built` keeps, or nullptr.
+  Status encode(const BuiltPool& built, const Pool* previous, const EncodeObserver& observer,
+                EncodeReport& report);
   QueryContext query_context() const;
   int64_t continuation_tokens() const;
   int64_t longest_continuation() const;

@@ -142,6 +142,7 @@ const std::map<std::string, KeyRow>& framework_keys() {
       {"block_grouper.plugin", {"sorted", kShape}},
       {"block_grouper.block_size", {7, kShape}},
       {"block_grouper.seed", {7, kSeed}},
+      {"block_grouper.edits", {"append", kShape}},
       {"mask_pattern.plugin", {"self", kShape}},
       {"mask_pattern.encode_positions", {"global", kShape}},
       {"retriever.plugin", {"all", kShape | kIndex}},

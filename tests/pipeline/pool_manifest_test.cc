@@ -32,6 +32,24 @@ Pool sample_pool() {
   return pool;
 }
 
+// The same after an edit of its last block, which a new one has taken the place of.
+Pool sample_with_history() {
+  Pool pool = sample_pool();
+  PoolHistory& history = pool.history.emplace();
+  history.edits = 2;
+  history.hash = "ff";
+  history.retired.push_back({{}, {7, 8}, KvKey{{9}}});
+  history.order = {0, 1, 3, 2};
+  const auto own = [](int64_t block, int64_t length, int64_t start) {
+    return PlacedSegment{{block, 0, length, DBSA_SEGMENT_CAUSAL, 0}, start};
+  };
+  history.plans = {{{own(0, 1, 0)}, 0},
+                   {{{{0, 0, 1, DBSA_SEGMENT_FULL, 0}, 0}, own(1, 3, 1)}, 1},
+                   {{own(2, 2, 0)}, 0},
+                   {{{{2, 1, 1, DBSA_SEGMENT_WINDOW, 5}, 4}, own(3, 1, 5)}, 5}};
+  return pool;
+}
+
 void expect_equal(const Pool& a, const Pool& b) {
   EXPECT_EQ(a.id, b.id);
   EXPECT_EQ(a.identity, b.identity);
@@ -54,13 +72,45 @@ void expect_equal(const Pool& a, const Pool& b) {
   for (size_t i = 0; i < a.labels.size(); ++i) EXPECT_EQ(a.labels[i].text, b.labels[i].text);
   EXPECT_EQ(a.documents_hash, b.documents_hash);
   EXPECT_EQ(a.index, b.index);
+  ASSERT_EQ(a.history.has_value(), b.history.has_value());
+  EXPECT_EQ(a.keys(), b.keys());
+  EXPECT_EQ(a.encoded_indices(), b.encoded_indices());
+  if (!a.history) return;
+  EXPECT_EQ(a.history->edits, b.history->edits);
+  EXPECT_EQ(a.history->hash, b.history->hash);
+  EXPECT_EQ(a.history->order, b.history->order);
+  ASSERT_EQ(a.history->retired.size(), b.history->retired.size());
+  for (size_t i = 0; i < a.history->retired.size(); ++i)
+    EXPECT_EQ(a.history->retired[i].token_ids, b.history->retired[i].token_ids);
+  ASSERT_EQ(a.history->plans.size(), b.history->plans.size());
+  for (size_t i = 0; i < a.history->plans.size(); ++i) {
+    const BlockPlan &one = a.history->plans[i], &other = b.history->plans[i];
+    EXPECT_EQ(one.start, other.start);
+    ASSERT_EQ(one.segments.size(), other.segments.size());
+    for (size_t s = 0; s < one.segments.size(); ++s) {
+      EXPECT_EQ(one.segments[s].visible, other.segments[s].visible);
+      EXPECT_EQ(one.segments[s].start, other.segments[s].start);
+    }
+  }
 }
 
 TEST(PoolManifest, RoundTrips) {
-  const Pool pool = sample_pool();
-  const auto read = decode_pool_manifest(encode_pool_manifest(pool), "x.pool");
-  ASSERT_TRUE(read.ok()) << read.error().message;
-  expect_equal(pool, *read);
+  for (const Pool& pool : {sample_pool(), sample_with_history()}) {
+    const auto read = decode_pool_manifest(encode_pool_manifest(pool), "x.pool");
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    expect_equal(pool, *read);
+  }
+}
+
+TEST(PoolManifest, AHistorySaysInWhichOrderBlocksWereEncoded) {
+  const Pool pool = sample_with_history();
+  EXPECT_EQ(pool.encoded_indices(), (std::vector<int64_t>{0, 1, 3}));
+  std::vector<std::vector<int32_t>> tokens;
+  for (const PoolBlock* block : pool.encoded_blocks()) tokens.push_back(block->token_ids);
+  EXPECT_EQ(tokens, (std::vector<std::vector<int32_t>>{{1}, {5, 6, 70000}, {7, 8}, {9}}));
+  EXPECT_EQ(pool.keys().size(), 4u);
+  EXPECT_NE(pool.line_hash(), sample_pool().line_hash());
+  EXPECT_FALSE(pool.is_dealt_at_once());
 }
 
 TEST(PoolManifest, EveryFlippedBitAndEveryCutIsNoticed) {
@@ -119,6 +169,48 @@ TEST(PoolManifest, EveryDemonstrationHasALabelAndOneBlock) {
       refusal([](Pool& p) { std::swap(p.blocks[0].demonstrations, p.blocks[2].demonstrations); }),
       "a prefix with demonstrations");
   EXPECT_EQ(refusal([](Pool& p) { p.blocks.clear(); }), "no blocks");
+}
+
+// Encoding follows a history's plans without checking them.
+TEST(PoolManifest, AHistoryIsOfItsBlocks) {
+  const auto refusal = [](const std::function<void(PoolHistory&)>& change) {
+    Pool pool = sample_with_history();
+    change(*pool.history);
+    const auto read = decode_pool_manifest(encode_pool_manifest(pool), "x.pool");
+    if (read.ok()) return std::string("it was taken");
+    const std::string head = "x.pool: not a sound pool manifest: ";
+    return read.error().message.substr(head.size(), read.error().message.find(';') - head.size());
+  };
+  const std::string places = "not one place and plan for each block";
+  const std::string sight = "a block that sees what is not there";
+  EXPECT_EQ(refusal([](PoolHistory& h) { h.order = {0, 1, 3}; }), places);
+  EXPECT_EQ(refusal([](PoolHistory& h) { h.order = {0, 1, 3, 3}; }), places);
+  EXPECT_EQ(refusal([](PoolHistory& h) { h.order = {0, 1, 3, 4}; }), places);
+  EXPECT_EQ(refusal([](PoolHistory& h) { h.order[0] = -1; }), places);
+  EXPECT_EQ(refusal([](PoolHistory& h) { h.plans.pop_back(); }), places);
+  EXPECT_EQ(refusal([](PoolHistory& h) { h.retired[0].token_ids.clear(); }), "an empty block");
+  EXPECT_EQ(refusal([](PoolHistory& h) { h.order = {0, 1, 2, 3}; }), sight) << "other lengths";
+  const auto plan = [&](const std::function<void(PlacedSegment&)>& change) {
+    return refusal([&](PoolHistory& h) { change(h.plans[3].segments[0]); });
+  };
+  EXPECT_EQ(plan([](PlacedSegment& s) { s.visible.block = 4; }), sight);
+  EXPECT_EQ(plan([](PlacedSegment& s) { s.visible.block = -1; }), sight);
+  EXPECT_EQ(plan([](PlacedSegment& s) { s.visible.length = 2; }), sight);
+  EXPECT_EQ(plan([](PlacedSegment& s) { s.visible.length = 0; }), sight);
+  EXPECT_EQ(plan([](PlacedSegment& s) { s.visible.first_token = -1; }), sight);
+  EXPECT_EQ(plan([](PlacedSegment& s) { s.visible.first_token = INT64_MAX; }), sight);
+  EXPECT_EQ(plan([](PlacedSegment& s) { s.visible.kind = 3; }), sight);
+  EXPECT_EQ(plan([](PlacedSegment& s) { s.visible.window = 0; }), sight);
+  EXPECT_EQ(plan([](PlacedSegment& s) { s.start = -1; }), sight);
+  EXPECT_EQ(plan([](PlacedSegment& s) { s.start = INT64_MAX; }), sight);
+  EXPECT_EQ(refusal([](PoolHistory& h) { h.plans[3].segments.pop_back(); }), sight);
+  EXPECT_EQ(
+      refusal([](PoolHistory& h) { std::swap(h.plans[3].segments[0], h.plans[3].segments[1]); }),
+      sight);
+  EXPECT_EQ(
+      refusal([](PoolHistory& h) { h.plans[1].segments[1].visible.kind = DBSA_SEGMENT_FULL; }),
+      sight);
+  EXPECT_EQ(refusal([](PoolHistory& h) { h.plans[1].start = 2; }), sight);
 }
 
 TEST(PoolManifest, SaysWhatIsWrongAndWhatToDo) {

@@ -35,6 +35,8 @@ TEST(Regroup, AnEditTakesThePlaceOfWhatItReplaces) {
       keep_assignment(pool_of({"a", "b", "c", "d"}, {{3, 0}, {2, 1}}), hashes);
   EXPECT_EQ(assignment.kept, (Groups{{3, 0}, {2, 1}}));
   EXPECT_TRUE(assignment.fresh.empty());
+  EXPECT_EQ(assignment.edited, Indices{1});
+  EXPECT_EQ(assignment.removed, 0);
 }
 
 TEST(Regroup, GrowthIsFreshAndMovesNothing) {
@@ -50,6 +52,8 @@ TEST(Regroup, ARemovedDemonstrationShrinksItsBlock) {
   const Assignment assignment =
       keep_assignment(pool_of({"a", "b", "c", "d"}, {{3, 0}, {2, 1}}), hashes);
   EXPECT_EQ(assignment.kept, (Groups{{1, 0}}));
+  EXPECT_EQ(assignment.sources, Indices{0});
+  EXPECT_EQ(assignment.removed, 2);
   EXPECT_TRUE(assignment.fresh.empty());
 }
 

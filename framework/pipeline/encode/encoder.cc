@@ -31,30 +31,43 @@ struct Encoder::Chunk {
   std::vector<std::shared_ptr<OpenBlock>> in_view;
 };
 
-Result<EncodeNeed> Encoder::need(std::span<const EncodeBlock> pool,
-                                 std::span<const int64_t> wanted) {
-  EncodeNeed need;
-  DBSA_ASSIGN_OR_RETURN(const StoredFormats formats, stored_formats(pool));
+Result<std::vector<int64_t>> absent_blocks(
+    std::span<const EncodeBlock> pool, std::span<const int64_t> wanted,
+    const std::function<Result<bool>(const EncodeBlock&)>& is_stored) {
+  std::vector<int64_t> absent;
   std::unordered_set<KvKey, KvKeyHash> seen;
   // From the back, so that of blocks with one key the first is listed: nothing that sees it comes
   // before it.
-  std::vector<int64_t> open(wanted.rbegin(), wanted.rend());
+  std::vector<int64_t> open(wanted.begin(), wanted.end());
+  std::sort(open.rbegin(), open.rend());
   while (!open.empty()) {
     const int64_t index = open.back();
     open.pop_back();
     const EncodeBlock& block = pool[static_cast<size_t>(index)];
     if (!seen.insert(block.key).second) continue;
-    DBSA_ASSIGN_OR_RETURN(const bool stored, is_stored(block, formats));
+    DBSA_ASSIGN_OR_RETURN(const bool stored, is_stored(block));
     if (stored) continue;
-    const auto tokens = static_cast<int64_t>(block.token_ids.size());
-    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, backend_.block_format(tokens));
-    need.blocks.push_back(index);
-    need.tokens += tokens;
-    need.bytes += format.plane_bytes * format.layers;
+    absent.push_back(index);
     for (const PlacedSegment& segment : block.plan.segments)
       if (segment.visible.block != index) open.push_back(segment.visible.block);
   }
-  std::sort(need.blocks.begin(), need.blocks.end());
+  std::sort(absent.begin(), absent.end());
+  return absent;
+}
+
+Result<EncodeNeed> Encoder::need(std::span<const EncodeBlock> pool,
+                                 std::span<const int64_t> wanted) {
+  EncodeNeed need;
+  DBSA_ASSIGN_OR_RETURN(const StoredFormats formats, stored_formats(pool));
+  DBSA_ASSIGN_OR_RETURN(need.blocks, absent_blocks(pool, wanted, [&](const EncodeBlock& block) {
+                          return is_stored(block, formats);
+                        }));
+  for (const int64_t index : need.blocks) {
+    const auto tokens = static_cast<int64_t>(pool[static_cast<size_t>(index)].token_ids.size());
+    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, backend_.block_format(tokens));
+    need.tokens += tokens;
+    need.bytes += format.plane_bytes * format.layers;
+  }
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, store_.stats());
   need.free_bytes = stats.free_bytes;
   need.stored_bytes = stats.stored_bytes;

@@ -48,6 +48,12 @@ struct EncodeNeed {
   uint64_t stored_bytes = 0, max_bytes = 0;  // of the store; no bound: 0
 };
 
+// Which of `wanted` (indices into pool) are not stored, together with those that they see,
+// ascending; blocks of one key stand here once. The error of is_stored.
+Result<std::vector<int64_t>> absent_blocks(
+    std::span<const EncodeBlock> pool, std::span<const int64_t> wanted,
+    const std::function<Result<bool>(const EncodeBlock&)>& is_stored);
+
 class Encoder {
  public:
   Encoder(Decoder& model, host::AttentionBackend& backend, host::KvStore& store, BlockCache& cache,

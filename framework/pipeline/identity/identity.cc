@@ -219,6 +219,7 @@ json pool_identity(const json& tables, const InputIdentity& inputs, const Settin
   out["retriever"].erase("block_score");
   // A pool that uses none of these keys is the same as before there was the key.
   if (settings.data.held_out == 0) out["data"].erase("held_out");
+  if (settings.grouper.edits == Edits::kInPlace) out["block_grouper"].erase("edits");
   if (out["data"]["label_names"].empty()) out["data"].erase("label_names");
   for (const char* key : {"demonstration", "system"})
     if (out["prompt"][key] == "") out["prompt"].erase(key);

@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "icl/label_tokens.h"
+#include "pipeline/encode/encode_plan.h"
 
 namespace dbsa {
 
@@ -24,6 +26,22 @@ struct PoolBlock {
 struct PoolLabel {
   std::string text;
   LabelTokens tokens;  // none under free decoding and votes; not in the manifest
+};
+
+// How the blocks of a pool became what they are through edits that were appended
+// (block_grouper.edits = "append"): a mask pattern no longer says what each of them sees.
+struct PoolHistory {
+  int64_t edits = 0;  // since the blocks were dealt
+  std::string hash;   // of each pool that it has been, and of this one; no keys in it
+  // Blocks that others saw when they were encoded and that hold what the file no longer does. No
+  // query is given them.
+  std::vector<PoolBlock> retired;
+  // All blocks in the order in which they were encoded: i < blocks.size() is blocks[i], a greater
+  // one retired[i - blocks.size()].
+  std::vector<int64_t> order;
+  // [order] what each was encoded behind; `block` of a segment counts in `order`, and is an earlier
+  // one, or the block itself.
+  std::vector<BlockPlan> plans;
 };
 
 struct Pool {
@@ -42,7 +60,9 @@ struct Pool {
   // None of a zero-shot pool, whose only block, if any, is the prefix.
   std::vector<std::string> demonstrations;    // content hash of each, by id
   std::vector<int32_t> demonstration_labels;  // index in `labels` of each, by id
-  std::vector<PoolBlock> blocks;
+  std::vector<PoolBlock> blocks;              // that queries are given, in their order
+  // None where each block sees what the mask pattern gives it of the blocks before it.
+  std::optional<PoolHistory> history;
   bool stored = true;             // its blocks were put into the store; a vote needs none of them
   std::vector<PoolLabel> labels;  // to choose from, in byte order of the texts
   std::string documents_hash;     // of what was indexed
@@ -50,7 +70,15 @@ struct Pool {
 
   // Whether its blocks have the keys of another pool's.
   bool has_blocks_of(const Pool& other) const;
+  // Whether its blocks are those that a new store would have.
   bool is_dealt_at_once() const;
+  // All blocks in the order in which they were encoded, and which of them each of `blocks` is.
+  std::vector<const PoolBlock*> encoded_blocks() const;
+  std::vector<int64_t> encoded_indices() const;
+  // Of the demonstrations as they stand in the blocks, and of the history.
+  std::string line_hash() const;
+  // Of all blocks: what a store must keep.
+  std::vector<KvKey> keys() const;
 
   // What a retriever ranks: blocks of demonstrations, or single demonstrations, block after block.
   int64_t documents(bool by_demonstration) const {

@@ -17,6 +17,7 @@
 #include "model/config/model_spec.h"
 #include "pipeline/encode/block_key.h"
 #include "pipeline/identity/identity.h"
+#include "pipeline/pool/append_edits.h"
 #include "pipeline/pool/demonstration_lengths.h"
 #include "pipeline/pool/index_check.h"
 #include "pipeline/pool/regroup.h"
@@ -106,13 +107,12 @@ Status check_lengths(const PoolParts& parts, std::span<const Example> demonstrat
   return {};
 }
 
-// The blocks of demonstrations, indices per block: what stood before, then new ones.
-Result<std::vector<std::vector<int64_t>>> deal(const PoolParts& parts, const PromptFormat& format,
-                                               std::span<const Example> demonstrations,
-                                               std::span<const std::string> hashes,
-                                               const Pool* previous) {
+// The blocks of demonstrations: what stood before, then new ones, which `kept` gets, too.
+Result<Assignment> deal(const PoolParts& parts, const PromptFormat& format,
+                        std::span<const Example> demonstrations,
+                        std::span<const std::string> hashes, const Pool* previous) {
   Assignment assignment = keep_assignment(previous != nullptr ? *previous : Pool{}, hashes);
-  if (assignment.fresh.empty()) return std::move(assignment.kept);
+  if (assignment.fresh.empty()) return assignment;
   const std::vector<Example> fresh = pick(demonstrations, assignment.fresh);
   DBSA_ASSIGN_OR_RETURN(const std::vector<int64_t> counts, count_all(parts, format, fresh));
   DBSA_RETURN_IF_ERROR(check_lengths(parts, fresh, counts));
@@ -128,7 +128,7 @@ Result<std::vector<std::vector<int64_t>>> deal(const PoolParts& parts, const Pro
     std::vector<int64_t>& group = assignment.kept.emplace_back();
     for (const int64_t i : block) group.push_back(assignment.fresh[static_cast<size_t>(i)]);
   }
-  return std::move(assignment.kept);
+  return assignment;
 }
 
 Result<std::vector<Block>> tokenise(const PoolParts& parts, const PromptFormat& format,
@@ -180,11 +180,26 @@ Status check_positions(const PoolParts& parts, const BlockPlan& plan, int64_t bl
   return {};
 }
 
-Result<std::vector<EncodeBlock>> plan_blocks(const PoolParts& parts,
-                                             std::vector<std::vector<int32_t>> token_ids) {
+// What the mask pattern shows each block of these.
+Result<std::vector<BlockPlan>> plans_of(const PoolParts& parts,
+                                        std::span<const std::vector<int32_t>> token_ids) {
   std::vector<int64_t> lengths;
   for (const auto& ids : token_ids) lengths.push_back(static_cast<int64_t>(ids.size()));
   const std::vector<int64_t> starts = block_starts(lengths);
+  std::vector<BlockPlan> plans;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    DBSA_ASSIGN_OR_RETURN(BlockPlan plan,
+                          plan_block(parts.mask, lengths, starts, static_cast<int64_t>(i),
+                                     parts.settings.encode_positions));
+    plans.push_back(std::move(plan));
+  }
+  return plans;
+}
+
+// token_ids, plans: [blocks] in the order in which they are encoded.
+Result<std::vector<EncodeBlock>> key_blocks(const PoolParts& parts,
+                                            std::vector<std::vector<int32_t>> token_ids,
+                                            std::vector<BlockPlan> plans) {
   const KvKey common = kv_digest(parts.identities.kv);
   // Blocks whose rows see farther than a window are other blocks without it.
   nlohmann::json with_windows = parts.identities.kv;
@@ -192,25 +207,69 @@ Result<std::vector<EncodeBlock>> plan_blocks(const PoolParts& parts,
   const KvKey windowed = kv_digest(with_windows);
   std::vector<EncodeBlock> blocks;
   std::vector<KvKey> keys;
-  blocks.reserve(lengths.size());
-  for (size_t i = 0; i < lengths.size(); ++i) {
+  blocks.reserve(plans.size());
+  for (size_t i = 0; i < plans.size(); ++i) {
     const auto index = static_cast<int64_t>(i);
-    DBSA_ASSIGN_OR_RETURN(BlockPlan plan, plan_block(parts.mask, lengths, starts, index,
-                                                     parts.settings.encode_positions));
+    const auto length = static_cast<int64_t>(token_ids[i].size());
     if (uses_stored_kv(parts.settings))
-      DBSA_RETURN_IF_ERROR(check_positions(parts, plan, index, lengths[i]));
+      DBSA_RETURN_IF_ERROR(check_positions(parts, plans[i], index, length));
     const bool cut = parts.model.sliding_window &&
-                     positions_needed(plan, lengths[i]) > *parts.model.sliding_window;
-    keys.push_back(block_key(cut ? windowed : common, token_ids[i], plan, index, keys));
-    blocks.push_back({keys.back(), std::move(token_ids[i]), std::move(plan)});
+                     positions_needed(plans[i], length) > *parts.model.sliding_window;
+    keys.push_back(block_key(cut ? windowed : common, token_ids[i], plans[i], index, keys));
+    blocks.push_back({keys.back(), std::move(token_ids[i]), std::move(plans[i])});
   }
   return blocks;
 }
 
+// All blocks of a pool in the order in which they were encoded.
 std::vector<std::vector<int32_t>> token_ids(const Pool& pool) {
   std::vector<std::vector<int32_t>> ids;
-  for (const PoolBlock& block : pool.blocks) ids.push_back(block.token_ids);
+  for (const PoolBlock* block : pool.encoded_blocks()) ids.push_back(block->token_ids);
   return ids;
+}
+
+// What each of them was encoded behind.
+Result<std::vector<BlockPlan>> plans_of(const PoolParts& parts, const Pool& pool) {
+  if (pool.history) return pool.history->plans;
+  return plans_of(parts, token_ids(pool));
+}
+
+Result<std::vector<EncodeBlock>> encode_blocks_of(const PoolParts& parts, const Pool& pool) {
+  DBSA_ASSIGN_OR_RETURN(std::vector<BlockPlan> plans, plans_of(parts, pool));
+  return key_blocks(parts, token_ids(pool), std::move(plans));
+}
+
+// Puts the wanted blocks into the order in which they stand after an edit that is appended, and
+// their groups likewise.
+Result<PoolHistory> append_to(const PoolParts& parts, const Pool& previous,
+                              const Assignment& assignment, std::vector<Block>& blocks,
+                              std::vector<std::vector<int64_t>>& groups) {
+  DBSA_ASSIGN_OR_RETURN(std::vector<BlockPlan> plans, plans_of(parts, previous));
+  const EncodedBlocks before = {token_ids(previous), std::move(plans), previous.encoded_indices()};
+  const size_t prefix = previous.has_prefix ? 1 : 0;
+  std::vector<WantedBlock> wanted;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    std::optional<int64_t> source;
+    if (i < prefix)
+      source = 0;
+    else if (i - prefix < assignment.sources.size())
+      source = assignment.sources[i - prefix];
+    wanted.push_back({blocks[i].tokens, source});
+  }
+  const int64_t fixed = std::max(parts.anchor_blocks, static_cast<int64_t>(prefix));
+  DBSA_ASSIGN_OR_RETURN(
+      AppendedEdits edits,
+      append_edits(parts.mask, parts.settings.encode_positions, fixed, before, wanted));
+  std::vector<Block> line;
+  std::vector<std::vector<int64_t>> line_groups;
+  for (const int64_t i : edits.line) {
+    const auto place = static_cast<size_t>(i);
+    line.push_back(std::move(blocks[place]));
+    if (place >= prefix) line_groups.push_back(std::move(groups[place - prefix]));
+  }
+  blocks = std::move(line);
+  groups = std::move(line_groups);
+  return std::move(edits.history);
 }
 
 // What the retriever sees: of each block of demonstrations, or of each demonstration, block after
@@ -266,13 +325,6 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
 }
 
 }  // namespace
-
-bool Pool::has_blocks_of(const Pool& other) const {
-  return std::equal(blocks.begin(), blocks.end(), other.blocks.begin(), other.blocks.end(),
-                    [](const PoolBlock& a, const PoolBlock& b) { return a.key == b.key; });
-}
-
-bool Pool::is_dealt_at_once() const { return dealt == hash_list(demonstrations); }
 
 Tokenize tokenize_with(const Tokenizer& tokenizer, bool special) {
   return [&tokenizer, special](const PromptText& text) {
@@ -335,6 +387,59 @@ Status check_zero_shot(const Settings& settings, int64_t anchor_blocks) {
       "/selection/count"};
 }
 
+namespace {
+
+// Whether demonstrations stay in the blocks that they were in. Where edits are appended, blocks
+// move, so that a pool whose demonstrations are again those that were dealt at once is dealt again.
+bool keeps_blocks(const PoolParts& parts, const Pool& pool, const Pool* previous, Dealing dealing) {
+  if (previous == nullptr || previous->blocks.empty()) return false;
+  const std::string all = hash_list(pool.demonstrations);
+  const bool as_dealt = previous->dealt == all;
+  const bool moved = parts.settings.grouper.edits == Edits::kAppend && as_dealt &&
+                     (previous->history || hash_list(previous->demonstrations) != all);
+  if (moved) return false;
+  return dealing == Dealing::kKeep ||
+         (as_dealt && previous->grouper_library == pool.grouper_library);
+}
+
+void set_keys(std::span<const EncodeBlock> encoded, Pool& pool) {
+  for (size_t i = 0; i < encoded.size(); ++i) {
+    const auto place = pool.history ? static_cast<size_t>(pool.history->order[i]) : i;
+    (place < pool.blocks.size() ? pool.blocks[place]
+                                : pool.history->retired[place - pool.blocks.size()])
+        .key = encoded[i].key;
+  }
+}
+
+// Plans and keys of a pool whose blocks have their tokens. A history that says what the mask
+// pattern says, too, is dropped.
+Status plan_and_key(const PoolParts& parts, const Pool* previous, BuiltPool& built) {
+  Pool& pool = built.pool;
+  DBSA_ASSIGN_OR_RETURN(built.blocks, encode_blocks_of(parts, pool));
+  set_keys(built.blocks, pool);
+  if (!pool.history) return {};
+  if (pool.history->retired.empty()) {
+    const std::vector<KvKey> keys = pool.keys();
+    PoolHistory history = *std::exchange(pool.history, std::nullopt);
+    DBSA_ASSIGN_OR_RETURN(std::vector<EncodeBlock> plain, encode_blocks_of(parts, pool));
+    if (std::equal(keys.begin(), keys.end(), plain.begin(), plain.end(),
+                   [](const KvKey& a, const EncodeBlock& b) { return a == b.key; })) {
+      built.blocks = std::move(plain);
+      return {};
+    }
+    pool.history = std::move(history);
+  }
+  const std::string before = previous->line_hash();
+  pool.history->edits = previous->history ? previous->history->edits : 0;
+  pool.history->hash = previous->history ? previous->history->hash : "";
+  if (pool.line_hash() == before) return {};  // nothing was edited
+  ++pool.history->edits;
+  pool.history->hash = hash_list(std::vector<std::string>{before, pool.line_hash()});
+  return {};
+}
+
+}  // namespace
+
 Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> demonstrations,
                              std::span<const std::string> labels, const Pool* previous,
                              Dealing dealing) {
@@ -354,10 +459,7 @@ Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> de
   for (const Example& example : demonstrations)  // `labels` is sorted and has them all
     pool.demonstration_labels.push_back(static_cast<int32_t>(
         std::lower_bound(labels.begin(), labels.end(), example.label) - labels.begin()));
-  const std::string all = hash_list(pool.demonstrations);
-  const bool kept = previous != nullptr && !previous->blocks.empty() &&
-                    (dealing == Dealing::kKeep ||
-                     (previous->dealt == all && previous->grouper_library == pool.grouper_library));
+  const bool kept = keeps_blocks(parts, pool, previous, dealing);
   if (!kept) {
     const auto count = static_cast<int64_t>(demonstrations.size());
     const int64_t size = parts.settings.grouper.block_size;
@@ -365,24 +467,31 @@ Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> de
         parts.retriever, parts.services, demonstrations,
         parts.settings.retriever.by_demonstration ? count : count / size + (count % size > 0)));
   }
-  DBSA_ASSIGN_OR_RETURN(const auto groups, deal(parts, format, demonstrations, pool.demonstrations,
-                                                kept ? previous : nullptr));
-  pool.dealt = kept ? previous->dealt : all;
+  DBSA_ASSIGN_OR_RETURN(
+      Assignment assignment,
+      deal(parts, format, demonstrations, pool.demonstrations, kept ? previous : nullptr));
+  std::vector<std::vector<int64_t>> groups = std::move(assignment.kept);
+  if (kept)
+    built.change = {assignment.edited, static_cast<int64_t>(assignment.fresh.size()),
+                    assignment.removed,
+                    static_cast<int64_t>(groups.size() - assignment.sources.size())};
+  pool.dealt = kept ? previous->dealt : hash_list(pool.demonstrations);
   if (kept) pool.grouper_library = previous->grouper_library;  // it still says what dealt them
   DBSA_ASSIGN_OR_RETURN(std::vector<Block> blocks, tokenise(parts, format, demonstrations, groups));
-  std::vector<std::vector<int32_t>> token_ids;
-  for (Block& block : blocks) token_ids.push_back(std::move(block.tokens));
+  if (kept && parts.settings.grouper.edits == Edits::kAppend) {
+    DBSA_ASSIGN_OR_RETURN(pool.history, append_to(parts, *previous, assignment, blocks, groups));
+  }
   std::vector<int64_t> lengths;
-  for (const auto& ids : token_ids) lengths.push_back(static_cast<int64_t>(ids.size()));
-  DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, std::move(token_ids)));
+  for (Block& block : blocks) {
+    lengths.push_back(static_cast<int64_t>(block.tokens.size()));
+    pool.blocks.push_back({std::move(block.demonstrations), std::move(block.tokens), {}});
+  }
+  DBSA_RETURN_IF_ERROR(plan_and_key(parts, previous, built));
   DBSA_RETURN_IF_ERROR(check_selection_possible(
       parts.settings.selection, {lengths, parts.anchor_blocks, pool.has_prefix},
       parts.settings.decoding.method == DecodingMethod::kVote  // no model reads it
           ? std::numeric_limits<int64_t>::max()
           : parts.model.max_positions));
-  for (size_t i = 0; i < blocks.size(); ++i)
-    pool.blocks.push_back(
-        {std::move(blocks[i].demonstrations), built.blocks[i].token_ids, built.blocks[i].key});
 
   DBSA_ASSIGN_OR_RETURN(
       built.index_reused,
@@ -391,9 +500,10 @@ Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> de
 }
 
 Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& pool) {
-  DBSA_ASSIGN_OR_RETURN(std::vector<EncodeBlock> blocks, plan_blocks(parts, token_ids(pool)));
+  DBSA_ASSIGN_OR_RETURN(std::vector<EncodeBlock> blocks, encode_blocks_of(parts, pool));
+  const std::vector<const PoolBlock*> made = pool.encoded_blocks();
   for (size_t i = 0; i < blocks.size(); ++i)
-    if (blocks[i].key != pool.blocks[i].key)
+    if (blocks[i].key != made[i]->key)
       return Error{
           ErrorCode::kConfig,
           "pool " + pool.id + ": was made with other settings; run `dbsa-pipe encode` again", ""};
@@ -403,9 +513,9 @@ Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& p
 Result<BuiltPool> rebuild_pool(const PoolParts& parts, Pool pool) {
   BuiltPool built;
   built.anchor_blocks = parts.anchor_blocks;
-  DBSA_ASSIGN_OR_RETURN(built.blocks, plan_blocks(parts, token_ids(pool)));
+  DBSA_ASSIGN_OR_RETURN(built.blocks, encode_blocks_of(parts, pool));
   identify(parts, pool);
-  for (size_t i = 0; i < pool.blocks.size(); ++i) pool.blocks[i].key = built.blocks[i].key;
+  set_keys(built.blocks, pool);
   const int64_t documents = pool.documents(parts.settings.retriever.by_demonstration);
   if (documents > 0) DBSA_RETURN_IF_ERROR(parts.retriever.load(pool.index, documents));
   built.index_reused = documents > 0;

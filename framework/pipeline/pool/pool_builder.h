@@ -45,10 +45,20 @@ struct PoolParts {
   host::HostServices& services;
 };
 
+// How the demonstrations differ from those of the pool whose blocks are kept.
+struct PoolChange {
+  std::vector<int64_t> edited;  // indices of demonstrations that took the place of another one
+  int64_t added = 0;            // demonstrations
+  int64_t removed = 0;
+  int64_t blocks_added = 0;  // of added ones: the pool's last
+  bool any() const { return !edited.empty() || added > 0 || removed > 0; }
+};
+
 struct BuiltPool {
   Pool pool;
-  std::vector<EncodeBlock> blocks;  // as pool.blocks, with plans
-  int64_t anchor_blocks = 0;        // that every query is given; the prefix is one of them
+  std::vector<EncodeBlock> blocks;   // as pool.encoded_blocks(), with plans
+  int64_t anchor_blocks = 0;         // that every query is given; the prefix is one of them
+  std::optional<PoolChange> change;  // none where no blocks were kept
   bool index_reused = false;
 };
 
@@ -91,8 +101,8 @@ Result<BuiltPool> rebuild_pool(const PoolParts& parts, Pool pool);
 Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
                                            std::span<const std::string> table);
 
-// Plans and keys of an opened pool, recomputed from its token ids. kConfig when they are not those
-// of the manifest.
+// Plans and keys of an opened pool's encoded_blocks(), recomputed from its token ids. kConfig when
+// they are not those of the manifest.
 Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& pool);
 
 }  // namespace dbsa

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <span>
 
 namespace dbsa {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kMagic = "DBSAPOOL";
+constexpr int kWithoutHistory = 3;  // the version of pools that have none
 constexpr size_t kHashBytes = sizeof(XXH128_canonical_t);
 
 XXH128_canonical_t checksum(std::string_view bytes) {
@@ -51,6 +53,30 @@ KvKey key_from_binary(const json& value) {
   return KvKey::from(bytes.data());
 }
 
+// [start, [block, first_token, length, kind, window, start], ...]
+json plan_to_json(const BlockPlan& plan) {
+  json out = json::array({plan.start});
+  for (const PlacedSegment& segment : plan.segments) {
+    const Visible& seen = segment.visible;
+    out.push_back(
+        {seen.block, seen.first_token, seen.length, seen.kind, seen.window, segment.start});
+  }
+  return out;
+}
+
+json history_to_json(const PoolHistory& history) {
+  json retired = json::array(), plans = json::array();
+  for (const PoolBlock& block : history.retired)
+    retired.push_back(
+        {{"token_ids", ids_to_binary(block.token_ids)}, {"key", key_to_binary(block.key)}});
+  for (const BlockPlan& plan : history.plans) plans.push_back(plan_to_json(plan));
+  return {{"edits", history.edits},
+          {"hash", history.hash},
+          {"retired", std::move(retired)},
+          {"order", history.order},
+          {"plans", std::move(plans)}};
+}
+
 json to_json(const Pool& pool) {
   json blocks = json::array();
   for (const PoolBlock& block : pool.blocks)
@@ -59,7 +85,7 @@ json to_json(const Pool& pool) {
                       {"key", key_to_binary(block.key)}});
   json labels = json::array();
   for (const PoolLabel& label : pool.labels) labels.push_back({{"text", label.text}});
-  json value = {{"version", kPoolManifestVersion},
+  json value = {{"version", kWithoutHistory},
                 {"id", pool.id},
                 {"identity", pool.identity},
                 {"kv", pool.kv},
@@ -76,6 +102,10 @@ json to_json(const Pool& pool) {
                 {"documents_hash", pool.documents_hash},
                 {"index", to_binary(std::vector<uint8_t>(pool.index.begin(), pool.index.end()))}};
   if (!pool.stored) value["stored"] = false;
+  if (pool.history) {
+    value["version"] = kPoolManifestVersion;
+    value["history"] = history_to_json(*pool.history);
+  }
   return value;
 }
 
@@ -85,10 +115,82 @@ const json& object_at(const json& value, const char* key) {
   return found;
 }
 
+// Checks what answering and encoding rely on: a block sees earlier ones and all of itself, within
+// their tokens. lengths: [index + 1] of the blocks up to this one.
+void check_plan(const BlockPlan& plan, std::span<const int64_t> lengths) {
+  const auto own = static_cast<int64_t>(lengths.size()) - 1;
+  int64_t covered = 0;  // tokens of the block itself
+  // Far beyond any model, and sums of them are no overflow.
+  constexpr int64_t kMaxPosition = int64_t{1} << 40;
+  const auto is_position = [](int64_t value) { return value >= 0 && value < kMaxPosition; };
+  bool sound = is_position(plan.start);
+  for (const PlacedSegment& segment : plan.segments) {
+    const Visible& seen = segment.visible;
+    sound = sound && seen.block >= 0 && seen.block <= own && is_position(segment.start) &&
+            is_position(seen.first_token) && is_position(seen.length) && seen.length > 0 &&
+            seen.first_token + seen.length <= lengths[static_cast<size_t>(seen.block)] &&
+            (seen.kind == DBSA_SEGMENT_WINDOW ? is_position(seen.window) && seen.window > 0
+                                              : seen.window == 0) &&
+            seen.kind >= DBSA_SEGMENT_FULL && seen.kind <= DBSA_SEGMENT_WINDOW;
+    if (!sound) break;
+    if (seen.block == own) {
+      sound = seen.kind != DBSA_SEGMENT_FULL && seen.first_token == covered &&
+              segment.start == plan.start + covered;
+      covered += seen.length;
+    } else {
+      sound = covered == 0;
+    }
+    if (!sound) break;
+  }
+  if (!sound || covered != lengths.back())
+    throw std::invalid_argument("a block that sees what is not there");
+}
+
+BlockPlan plan_from_json(const json& value) {
+  BlockPlan plan;
+  plan.start = value.at(0);
+  for (size_t i = 1; i < value.size(); ++i) {
+    const json& source = value.at(i);
+    const Visible seen = {source.at(0), source.at(1), source.at(2), source.at(3), source.at(4)};
+    plan.segments.push_back({seen, source.at(5)});
+  }
+  return plan;
+}
+
+PoolHistory history_from_json(const json& value, const std::vector<PoolBlock>& blocks) {
+  PoolHistory history;
+  history.edits = value.at("edits");
+  history.hash = value.at("hash");
+  for (const json& source : value.at("retired")) {
+    history.retired.push_back(
+        {{}, ids_from_binary(source.at("token_ids")), key_from_binary(source.at("key"))});
+    if (history.retired.back().token_ids.empty()) throw std::invalid_argument("an empty block");
+  }
+  history.order = value.at("order").get<std::vector<int64_t>>();
+  const size_t count = blocks.size() + history.retired.size();
+  std::vector<bool> placed(count, false);
+  std::vector<int64_t> lengths;
+  if (history.order.size() != count || value.at("plans").size() != count)
+    throw std::invalid_argument("not one place and plan for each block");
+  for (size_t i = 0; i < count; ++i) {
+    const int64_t index = history.order[i];
+    if (index < 0 || index >= static_cast<int64_t>(count) || placed[static_cast<size_t>(index)])
+      throw std::invalid_argument("not one place and plan for each block");
+    const auto place = static_cast<size_t>(index);
+    placed[place] = true;
+    const PoolBlock& block =
+        place < blocks.size() ? blocks[place] : history.retired[place - blocks.size()];
+    lengths.push_back(static_cast<int64_t>(block.token_ids.size()));
+    history.plans.push_back(plan_from_json(value.at("plans").at(i)));
+    check_plan(history.plans.back(), lengths);
+  }
+  return history;
+}
+
 Pool from_json(const json& value) {
   // Version 2 had other identities: it keeps its blocks from collection, and is never opened.
   const bool old = value.at("version") == 2;
-  if (!old && value.at("version") != kPoolManifestVersion)
+  if (!old && value.at("version") != kWithoutHistory && value.at("version") != kPoolManifestVersion)
     throw std::invalid_argument("another version");
   Pool pool;
   pool.id = value.at("id");
@@ -128,6 +230,8 @@ Pool from_json(const json& value) {
     block.key = key_from_binary(source.at("key"));
   }
   if (pool.blocks.empty() && pool.has_prefix) throw std::invalid_argument("no blocks");
+  if (value.at("version") == kPoolManifestVersion)
+    pool.history = history_from_json(object_at(value, "history"), pool.blocks);
   pool.stored = value.value("stored", true);
   if (std::find(placed.begin(), placed.end(), 0) != placed.end())
     throw std::invalid_argument("a demonstration in no block");

@@ -13,7 +13,7 @@
 
 namespace dbsa {
 
-inline constexpr int kPoolManifestVersion = 3;
+inline constexpr int kPoolManifestVersion = 4;
 
 std::string encode_pool_manifest(const Pool& pool);
 // kCorrupt for bytes that encode_pool_manifest did not write; `name` says where they lie.

@@ -22,22 +22,28 @@ Assignment keep_assignment(const Pool& old, std::span<const std::string> hashes)
     found->second.pop_front();
     claimed[static_cast<size_t>(new_index[i])] = true;
   }
+  Assignment assignment;
   size_t next = 0;
   for (int64_t& index : new_index) {
     if (index != kGone) continue;
     while (next < hashes.size() && claimed[next]) ++next;
-    if (next == hashes.size()) break;
+    if (next == hashes.size()) {
+      ++assignment.removed;
+      continue;
+    }
     claimed[next] = true;
     index = static_cast<int64_t>(next);
+    assignment.edited.push_back(index);
   }
 
-  Assignment assignment;
-  for (const PoolBlock& block : old.blocks) {
+  for (size_t source = 0; source < old.blocks.size(); ++source) {
     std::vector<int64_t> group;
-    for (const int64_t id : block.demonstrations)
+    for (const int64_t id : old.blocks[source].demonstrations)
       if (new_index[static_cast<size_t>(id)] != kGone)
         group.push_back(new_index[static_cast<size_t>(id)]);
-    if (!group.empty()) assignment.kept.push_back(std::move(group));
+    if (group.empty()) continue;
+    assignment.kept.push_back(std::move(group));
+    assignment.sources.push_back(static_cast<int64_t>(source));
   }
   for (size_t i = 0; i < hashes.size(); ++i)
     if (!claimed[i]) assignment.fresh.push_back(static_cast<int64_t>(i));

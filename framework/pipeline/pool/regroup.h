@@ -14,8 +14,11 @@ namespace dbsa {
 struct Assignment {
   // The old blocks, in order, as indices of the new demonstrations; emptied blocks are left out.
   std::vector<std::vector<int64_t>> kept;
+  std::vector<int64_t> sources;  // [kept] the old block
   // New demonstrations that stand in no old block: the grouper deals them into new ones.
   std::vector<int64_t> fresh;
+  std::vector<int64_t> edited;  // new demonstrations that took the place of an old one
+  int64_t removed = 0;          // old ones whose place nothing took
 };
 
 // Demonstrations are told by content. One that is unchanged keeps its place wherever it moved in

@@ -27,7 +27,7 @@ Status put_pool(host::KvStore& store, const Pool& pool) {
   out.id = pool.id;
   const std::string document = encode_pool_manifest(pool);
   out.document.assign(document.begin(), document.end());
-  for (const PoolBlock& block : pool.blocks) out.keys.push_back(block.key);
+  out.keys = pool.keys();
   return store.pool_put(out);
 }
 

@@ -298,6 +298,28 @@ RunTotals run_totals(const RunRecord& record) {
   return totals;
 }
 
+ordered_json change_to_json(const std::optional<DemonstrationChange>& change) {
+  if (!change) return nullptr;
+  return {{"edited", change->edited_lines.size()},
+          {"edited_lines", change->edited_lines},
+          {"added", change->added},
+          {"removed", change->removed}};
+}
+
+ordered_json reasons_to_json(const EncodeReasons& reasons) {
+  return {{"dealt", reasons.dealt},     {"computed_differently", reasons.otherwise},
+          {"missing", reasons.missing}, {"added", reasons.added},
+          {"behind", reasons.behind},   {"changed", reasons.changed}};
+}
+
+ordered_json history_to_json(const std::optional<PoolHistory>& history) {
+  if (!history) return nullptr;
+  ordered_json retired = ordered_json::array();
+  for (const PoolBlock& block : history->retired)
+    retired.push_back({{"key", block.key.hex()}, {"tokens", block.token_ids.size()}});
+  return {{"edits", history->edits}, {"hash", history->hash}, {"retired", std::move(retired)}};
+}
+
 ordered_json encode_to_json(const EncodeReport& report) {
   const EncodeEstimate& estimate = report.estimate;
   return {{"pool_id", report.pool_id},
@@ -315,6 +337,9 @@ ordered_json encode_to_json(const EncodeReport& report) {
           {"demonstrations_hash", report.demonstrations_hash},
           {"blocks_hash", report.blocks_hash},
           {"dealt_at_once", report.dealt_at_once},
+          {"edit", change_to_json(estimate.change)},
+          {"encoded_because", reasons_to_json(estimate.reasons)},
+          {"history", history_to_json(report.history)},
           {"calibration", calibration_to_json(report)},
           {"setup_seconds", report.setup_seconds},
           {"encode_seconds", report.encode_seconds}};

@@ -102,6 +102,11 @@ struct RunTotals {
 };
 RunTotals run_totals(const RunRecord& record);
 
+// Null where no blocks were kept.
+nlohmann::ordered_json change_to_json(const std::optional<DemonstrationChange>& change);
+nlohmann::ordered_json reasons_to_json(const EncodeReasons& reasons);
+// Null without a history.
+nlohmann::ordered_json history_to_json(const std::optional<PoolHistory>& history);
 // Without the assignment, which is as long as the pool.
 nlohmann::ordered_json encode_to_json(const EncodeReport& report);
 nlohmann::ordered_json calibration_to_json(const EncodeReport& report);

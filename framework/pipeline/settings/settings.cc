@@ -301,7 +301,8 @@ Result<Settings> read_settings(const nlohmann::json& resolved) {
     DBSA_RETURN_IF_ERROR(read_template(resolved, settings.prompt, text));
     DBSA_ASSIGN_OR_RETURN(settings.data, read_data(resolved.at("data"), text));
     const nlohmann::json& grouper = resolved.at("block_grouper");
-    settings.grouper = {grouper.at("block_size"), grouper.at("seed")};
+    settings.grouper = {grouper.at("block_size"), grouper.at("seed"),
+                        grouper.at("edits") == "append" ? Edits::kAppend : Edits::kInPlace};
     const nlohmann::json& mask = resolved.at("mask_pattern");
     settings.encode_positions = mask.at("encode_positions") == "global" ? EncodePositions::kGlobal
                                                                         : EncodePositions::kPacked;

@@ -68,9 +68,12 @@ struct PromptSettings {
   std::string system;  // text for it
 };
 
+enum class Edits { kInPlace, kAppend };
+
 struct GrouperSettings {
   int64_t block_size = 0;
   uint64_t seed = 0;
+  Edits edits = Edits::kInPlace;
 };
 
 struct RetrieverSettings {

@@ -144,6 +144,13 @@ std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved) 
                                                value.dump() + ", only with \"" + key.value + "\"")
                        .message);
   }
+  if (resolved.json.at("block_grouper").at("edits") == "append" &&
+      !resolved.json.at("kv_store").contains("path"))
+    idle.push_back(resolved
+                       .fault("/block_grouper/edits",
+                              "has no effect: this store is not kept between runs, so each run has "
+                              "the blocks of a new store, as with \"in_place\"")
+                       .message);
   const nlohmann::json& data = resolved.json.at("data");
   if (resolved.json.at("prompt").at("demonstration") != "" && data.at("text_field") != "text")
     idle.push_back(

@@ -1,11 +1,68 @@
 #include "commands/encode_view.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
 #include "terminal/units.h"
 
 namespace dbsa::cli {
+
+namespace {
+
+// "line 57", "lines 57, 60 and 3 more"
+std::string lines_text(const std::vector<int64_t>& lines) {
+  constexpr size_t kShown = 5;
+  std::string text = lines.size() == 1 ? "line " : "lines ";
+  for (size_t i = 0; i < std::min(kShown, lines.size()); ++i)
+    text += (i == 0 ? "" : ", ") + std::to_string(lines[i]);
+  if (lines.size() > kShown) text += " and " + std::to_string(lines.size() - kShown) + " more";
+  return text;
+}
+
+std::string change_text(const DemonstrationChange& change) {
+  std::string text;
+  const auto add = [&](int64_t count, const std::string& what) {
+    if (count > 0)
+      text += (text.empty() ? "" : ", ") + counted(count, "demonstration") + " " + what;
+  };
+  if (const auto edited = static_cast<int64_t>(change.edited_lines.size()); edited > 0)
+    add(edited, "edited (" + lines_text(change.edited_lines) + ")");
+  add(change.added, "added");
+  add(change.removed, "removed");
+  return text;
+}
+
+std::string reasons_text(const EncodeReasons& reasons) {
+  std::string text;
+  const auto add = [&](int64_t count, const std::string& what) {
+    if (count > 0) text += (text.empty() ? "" : ", ") + human_count(count) + " " + what;
+  };
+  add(reasons.changed, "changed");
+  add(reasons.behind, "behind a block that is encoded again or moved");
+  add(reasons.added, "new");
+  add(reasons.missing, "not in the store any more");
+  add(reasons.otherwise, "computed differently before");
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::string> edit_lines(const EncodeEstimate& estimate) {
+  std::vector<std::string> lines;
+  if (!estimate.change) return lines;
+  if (estimate.change->any())
+    lines.push_back("edit       " + change_text(*estimate.change) + " since this pool was encoded");
+  if (estimate.change->any() || estimate.blocks_to_encode > 0)
+    lines.push_back("           encodes " + human_count(estimate.blocks_to_encode) + " of " +
+                    counted(estimate.blocks, "block") +
+                    (estimate.blocks_to_encode > 0 ? ": " + reasons_text(estimate.reasons) : ""));
+  if (estimate.retired_blocks > 0)
+    lines.push_back("retired    " + counted(estimate.retired_blocks, "block") +
+                    ", given to no query; others were encoded behind " +
+                    (estimate.retired_blocks == 1 ? "it" : "them"));
+  return lines;
+}
 
 EncodeObserver EncodeView::observer() {
   EncodeObserver observer;
@@ -18,6 +75,7 @@ EncodeObserver EncodeView::observer() {
     else
       terminal_.note("pool       " + counted(estimate.demonstrations, "demonstration") + " in " +
                      counted(estimate.blocks, "block") + ", " + counted(estimate.tokens, "token"));
+    for (const std::string& line : edit_lines(estimate)) terminal_.note(line);
     last_.blocks_total = estimate.blocks_to_encode;
     if (estimate.blocks_to_encode == 0) return;
     terminal_.note("to encode  " + counted(estimate.blocks_to_encode, "block") + ", " +

@@ -4,11 +4,16 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "pipeline/engine.h"
 #include "terminal/terminal.h"
 
 namespace dbsa::cli {
+
+// What an edit of the demonstrations comes to: how many blocks it encodes, and why. None where
+// there is no pool whose blocks are kept, or it is as it was.
+std::vector<std::string> edit_lines(const EncodeEstimate& estimate);
 
 class EncodeView {
  public:

@@ -60,7 +60,7 @@ Result<std::set<KvKey>> used_keys(const StoreTarget& target, Terminal& terminal)
       terminal.warning(file.pool.error().message);
       continue;
     }
-    for (const PoolBlock& block : file.pool->blocks) used.insert(block.key);
+    for (const KvKey& key : file.pool->keys()) used.insert(key);
   }
   return used;
 }
@@ -133,23 +133,25 @@ Result<int> list_blocks_of_pool(StoreTarget& target, const CommandLine& line, Te
                {"type"},
                {"created"},
                {"where"}});
-  int64_t stored = 0;
+  int64_t stored = 0, retired = 0;
   uint64_t bytes = 0;
   for (const PoolEntry& one : entries_of_pool(pool, entries)) {
-    const auto& block = pool.blocks[static_cast<size_t>(one.block)];
+    const auto& block = *one.source;
     const auto tokens = static_cast<int64_t>(block.token_ids.size());
     ordered_json row = {{"block", one.block},
                         {"demonstrations", block.demonstrations.size()},
+                        {"retired", one.retired},
                         {"stored", one.entry.has_value()}};
     if (one.entry)
       row.update(entry_to_json(*one.entry, true));
     else
       row.update({{"key", one.key.hex()}, {"tokens", tokens}});
     blocks.push_back(std::move(row));
-    stored += one.entry ? 1 : 0;
+    retired += one.retired ? 1 : 0;
+    stored += one.entry && !one.retired ? 1 : 0;
     bytes += one.entry ? one.entry->stored_bytes : 0;
-    table.add({std::to_string(one.block), one.key.hex(), human_count(tokens),
-               one.entry ? human_bytes(one.entry->stored_bytes) : "-",
+    table.add({std::to_string(one.block) + (one.retired ? " (retired)" : ""), one.key.hex(),
+               human_count(tokens), one.entry ? human_bytes(one.entry->stored_bytes) : "-",
                one.entry ? host::kv_dtype_name(one.entry->format.dtype) : "-",
                one.entry ? created_at(*one.entry) : "-",
                one.entry ? one.entry->location : "not stored"});
@@ -165,6 +167,7 @@ Result<int> list_blocks_of_pool(StoreTarget& target, const CommandLine& line, Te
   }
   terminal.out("pool " + pool.id + ": " + human_count(stored) + " of " +
                counted(static_cast<int64_t>(pool.blocks.size()), "block") + " stored, " +
+               (retired > 0 ? human_count(retired) + " retired, " : std::string()) +
                human_bytes(bytes));
   return 0;
 }

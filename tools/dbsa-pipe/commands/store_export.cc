@@ -88,7 +88,7 @@ Result<std::vector<KvKey>> keys_of_pool(const StoreTarget& target,
   std::vector<KvKey> keys;
   std::set<KvKey> seen;
   for (const PoolEntry& one : blocks) {
-    if (wanted && one.block != *wanted) continue;
+    if (wanted ? one.block != *wanted : one.retired) continue;
     if (!one.entry)
       return Error{ErrorCode::kEnvironment,
                    "block " + std::to_string(one.block) + " of pool " + pool.id +

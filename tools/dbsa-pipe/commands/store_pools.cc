@@ -30,7 +30,7 @@ PoolSize size_of(const Pool& pool, const std::vector<KvEntry>& entries) {
     size.tokens += static_cast<int64_t>(block.token_ids.size());
   for (const PoolEntry& one : entries_of_pool(pool, entries))
     if (one.entry) {
-      ++size.stored;
+      size.stored += one.retired ? 0 : 1;
       size.stored_bytes += one.entry->stored_bytes;
     }
   return size;
@@ -58,6 +58,7 @@ ordered_json pool_to_json(const StoredPool& file, const std::vector<KvEntry>& en
   out["demonstrations"] = file.pool->demonstrations.size();
   out["labels"] = file.pool->labels.size();
   out["blocks"] = file.pool->blocks.size();
+  out["retired_blocks"] = file.pool->history ? file.pool->history->retired.size() : 0;
   out["tokens"] = size.tokens;
   out["blocks_stored"] = size.stored;
   out["stored_bytes"] = size.stored_bytes;
@@ -68,7 +69,7 @@ ordered_json pool_to_json(const StoredPool& file, const std::vector<KvEntry>& en
 // Blocks of a pool that no other pool of the store uses, each once.
 Result<std::set<KvKey>> own_keys(const StoreTarget& target, const Pool& pool, Terminal& terminal) {
   std::set<KvKey> own;
-  for (const PoolBlock& block : pool.blocks) own.insert(block.key);
+  for (const KvKey& key : pool.keys()) own.insert(key);
   DBSA_ASSIGN_OR_RETURN(const std::vector<StoredPool> pools, target.pools());
   for (const StoredPool& file : pools) {
     if (file.id == pool.id) continue;
@@ -76,7 +77,7 @@ Result<std::set<KvKey>> own_keys(const StoreTarget& target, const Pool& pool, Te
       terminal.warning(file.pool.error().message);
       continue;
     }
-    for (const PoolBlock& block : file.pool->blocks) own.erase(block.key);
+    for (const KvKey& key : file.pool->keys()) own.erase(key);
   }
   return own;
 }
@@ -113,11 +114,14 @@ std::vector<PoolEntry> entries_of_pool(const Pool& pool, const std::vector<KvEnt
   std::map<KvKey, const KvEntry*> by_key;
   for (const KvEntry& entry : entries) by_key[entry.key] = &entry;
   std::vector<PoolEntry> all;
-  for (const PoolBlock& block : pool.blocks) {
+  const auto add = [&](const PoolBlock& block, bool retired) {
     const auto found = by_key.find(block.key);
-    all.push_back({static_cast<int64_t>(all.size()), block.key,
+    all.push_back({static_cast<int64_t>(all.size()), block.key, &block, retired,
                    found == by_key.end() ? std::nullopt : std::optional(*found->second)});
-  }
+  };
+  for (const PoolBlock& block : pool.blocks) add(block, false);
+  if (pool.history)
+    for (const PoolBlock& block : pool.history->retired) add(block, true);
   return all;
 }
 

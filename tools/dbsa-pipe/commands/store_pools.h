@@ -18,8 +18,10 @@ Result<Pool> find_pool(const StoreTarget& target, const std::string& id);
 
 // A block of a pool, and the store's entry of it where it is stored.
 struct PoolEntry {
-  int64_t block = 0;  // index in the pool
+  int64_t block = 0;  // index in the pool; retired ones follow the others
   KvKey key;
+  const PoolBlock* source = nullptr;
+  bool retired = false;
   std::optional<KvEntry> entry;
 };
 // Of each block of the pool, in its order.

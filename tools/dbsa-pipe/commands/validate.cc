@@ -3,11 +3,14 @@
 
 #include "commands.h"
 #include "commands/data_sight.h"
+#include "commands/edit_preview.h"
+#include "commands/encode_view.h"
 #include "commands/findings.h"
 #include "config/exit_code.h"
 #include "host/needs.h"
 #include "options.h"
 #include "pipeline/model_fit.h"
+#include "pipeline/record/record.h"
 #include "session.h"
 #include "terminal/sudden_end.h"
 #include "terminal/units.h"
@@ -106,8 +109,20 @@ std::vector<std::string> warnings_of(const Session& session, const Findings& fin
   return warnings;
 }
 
+nlohmann::ordered_json edit_to_json(const std::optional<EncodeEstimate>& edit) {
+  if (!edit) return nullptr;
+  nlohmann::ordered_json out = change_to_json(edit->change);
+  if (out.is_null()) out = nlohmann::ordered_json::object();
+  out["blocks_to_encode"] = edit->blocks_to_encode;
+  out["tokens_to_encode"] = edit->tokens_to_encode;
+  out["encoded_because"] = reasons_to_json(edit->reasons);
+  out["retired_blocks"] = edit->retired_blocks;
+  return out;
+}
+
 nlohmann::ordered_json findings_to_json(const Session& session, const Findings& findings,
-                                        const DataSight& sight) {
+                                        const DataSight& sight,
+                                        const std::optional<EncodeEstimate>& edit) {
   using nlohmann::ordered_json;
   ordered_json stages = ordered_json::array();
   for (const host::ResolvedStage& stage : session.resolved().stages)
@@ -131,7 +146,8 @@ nlohmann::ordered_json findings_to_json(const Session& session, const Findings& 
           {"truncated", findings.truncated},
           {"data", data_sight_to_json(sight)},
           {"blocks", findings.blocks()},
-          {"tokens", findings.tokens()}};
+          {"tokens", findings.tokens()},
+          {"edit", edit_to_json(edit)}};
 }
 
 // With --json the faults are the document; without, they are errors as everywhere.
@@ -166,11 +182,15 @@ int validate_command(Words words, Terminal& terminal) {
                              ? Status()
                              : query_faults(findings->settings, findings->data);
   if (!queries.ok()) return report(queries.error(), line, terminal);
+  const auto edit = preview_edit(**session, *findings);
+  if (!edit.ok()) return report(edit.error(), line, terminal);
   const DataSight sight = look_at_data(*findings);
   if (line.has("json"))
-    terminal.out(findings_to_json(**session, *findings, sight).dump(1));
+    terminal.out(findings_to_json(**session, *findings, sight, *edit).dump(1));
   else
     print_findings(**session, *findings, sight, terminal);
+  if (*edit)
+    for (const std::string& said : edit_lines(**edit)) terminal.note(said);
   for (const std::string& warning : warnings_of(**session, *findings, sight))
     terminal.warning(warning);
   return 0;
