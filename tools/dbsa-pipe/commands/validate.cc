@@ -6,6 +6,7 @@
 #include "commands/findings.h"
 #include "config/exit_code.h"
 #include "host/needs.h"
+#include "json_output.h"
 #include "options.h"
 #include "pipeline/model_fit.h"
 #include "session.h"
@@ -13,7 +14,6 @@
 #include "terminal/units.h"
 
 namespace dbsa::cli {
-namespace {
 
 CommandLine validate_command_line() {
   CommandLine line(
@@ -33,6 +33,7 @@ CommandLine validate_command_line() {
   add_output_options(line);
   return line;
 }
+namespace {
 
 // "block_size = 50, seed = 0": a stage's keys but its plugin.
 std::string stage_values(const nlohmann::json& table) {
@@ -143,8 +144,7 @@ int report(const Error& error, const CommandLine& line, Terminal& terminal) {
     lines.push_back(error.message.substr(begin, end - begin));
     begin = end + 1;
   }
-  terminal.out(nlohmann::ordered_json{{"ok", false}, {"faults", std::move(lines)}}.dump(
-      1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  print_document("validation", {{"ok", false}, {"faults", std::move(lines)}}, terminal);
   return exit_code(error.code);
 }
 
@@ -168,7 +168,7 @@ int validate_command(Words words, Terminal& terminal) {
   if (!queries.ok()) return report(queries.error(), line, terminal);
   const DataSight sight = look_at_data(*findings);
   if (line.has("json"))
-    terminal.out(findings_to_json(**session, *findings, sight).dump(1));
+    print_document("validation", findings_to_json(**session, *findings, sight), terminal);
   else
     print_findings(**session, *findings, sight, terminal);
   for (const std::string& warning : warnings_of(**session, *findings, sight))
