@@ -131,14 +131,16 @@ run_tests_threads() {
   TSAN_OPTIONS="suppressions=$PWD/tests/tsan_suppressions.txt" run_tests tsan -E '_NOT_BUILT$' -LE '^tools$'
 }
 
-# An installation works wherever it is moved to.
+# An installation works wherever it is moved to, and has manual pages and completion.
 check_installation() {
   local old new
   old=$(mktemp -d) && new=$(mktemp -d) || return 1
   cmake --install build/release --prefix "$old/dbsa" && mv "$old/dbsa" "$new/moved" &&
     "$new/moved/bin/dbsa-pipe" inspect >"$new/moved.txt" &&
     build/release/bin/dbsa-pipe inspect >"$new/built.txt" &&
-    diff "$new/built.txt" "$new/moved.txt" && grep -q dbsa "$new/moved.txt"
+    diff "$new/built.txt" "$new/moved.txt" && grep -q dbsa "$new/moved.txt" &&
+    (cd "$new/moved/share" && ls man/man1/dbsa-pipe.1 man/man1/dbsa-pipe-run.1 zsh/site-functions/_dbsa-pipe \
+      bash-completion/completions/dbsa-pipe fish/vendor_completions.d/dbsa-pipe.fish)
   local code=$?
   rm -rf "$old" "$new"
   return $code

@@ -1,5 +1,7 @@
 #include "host/describe.h"
 
+#include <algorithm>
+
 #include "config/schema_check.h"
 #include "host/loaded_plugin.h"
 
@@ -39,6 +41,11 @@ std::string one_line(std::string text) {
   for (char& c : text)
     if (static_cast<unsigned char>(c) < ' ') c = ' ';
   return text;
+}
+
+bool is_required(const json& schema, const std::string& key) {
+  const json required = schema.value("required", json::array());
+  return std::find(required.begin(), required.end(), key) != required.end();
 }
 
 // The row's comment.
@@ -85,6 +92,23 @@ std::vector<ConfigRow> config_rows(const Manifest& manifest) {
   std::vector<ConfigRow> rows;
   const json& keys = manifest.config_schema.at("properties");
   for (const std::string& name : manifest.config_keys) rows.push_back(row_of(name, keys.at(name)));
+  return rows;
+}
+
+std::vector<std::string> pipeline_sections() {
+  std::vector<std::string> names;
+  for (const auto& [name, table] : pipeline_schema().at("properties").items())
+    names.push_back(name);
+  return names;
+}
+
+std::vector<ConfigRow> section_rows(const std::string& section) {
+  const json& schema = pipeline_schema().at("properties").at(section);
+  std::vector<ConfigRow> rows;
+  for (const auto& [name, key] : schema.at("properties").items()) {
+    rows.push_back(row_of(name, key));
+    if (!key.contains("default") && !is_required(schema, name)) rows.back().default_value.clear();
+  }
   return rows;
 }
 

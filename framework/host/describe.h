@@ -23,6 +23,12 @@ struct ConfigRow {
 // The plugin's own keys, in the manifest's order.
 std::vector<ConfigRow> config_rows(const Manifest& manifest);
 
+// The tables of a pipeline file, "data", as the framework knows them; by name.
+std::vector<std::string> pipeline_sections();
+// The framework's keys of one of them, by name; default_value is "" where a key may be left out and
+// then means nothing.
+std::vector<ConfigRow> section_rows(const std::string& section);
+
 // The rows as a Markdown table; where there are none, a line that says so.
 std::string config_markdown(const Manifest& manifest);
 

@@ -184,7 +184,8 @@ ordered_json study_to_json(const Study& study) {
 ordered_json report_json(const Report& report) {
   ordered_json studies = ordered_json::array();
   for (const Study& study : report.studies) studies.push_back(study_to_json(study));
-  return {{"schema_version", kReportSchemaVersion},
+  return {{"schema", "report"},
+          {"schema_version", kReportSchemaVersion},
           {"title", report.title},
           {"left_out", report.left_out},
           {"studies", std::move(studies)}};

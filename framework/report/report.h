@@ -91,13 +91,14 @@ std::string report_html(const ReportDocument& document);
 std::string report_markdown(const ReportDocument& document);
 // A row for each group.
 std::string report_csv(const Report& report);
+enum class QueriesFormat { kCsv, kJsonLines };
 // A row for each query of each run, in the order of the groups: what was asked, expected and
 // answered. Reads the records again, one at a time: kConfig or kEnvironment where one has changed
 // or is gone. Cost: the bytes of the records.
-Result<std::string> queries_csv(const Report& report);
+Result<std::string> queries_text(const Report& report, QueriesFormat format);
 // The rows of one run, whose record's text is at hand. Each fault is appended.
 std::string query_rows(const Report& report, const Study& study, const ReportGroup& group,
-                       const ReportRun& run, std::string_view record,
+                       const ReportRun& run, std::string_view record, QueriesFormat format,
                        std::vector<std::string>& faults);
 // schemas/report.schema.json
 nlohmann::ordered_json report_json(const Report& report);

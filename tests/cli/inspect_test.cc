@@ -61,13 +61,35 @@ TEST_F(InspectTest, ShowsAPluginWithItsProperties) {
 }
 
 TEST_F(InspectTest, JsonIsOneDocument) {
-  const nlohmann::json all = nlohmann::json::parse(cli({"inspect", "--json"}).out);
+  const nlohmann::json all = nlohmann::json::parse(cli({"inspect", "--json"}).out).at("plugins");
   ASSERT_TRUE(all.is_array());
   const ProcessResult one = cli({"inspect", "bm25", "--json"});
   EXPECT_EQ(one.exit_code, 0);
-  const nlohmann::json plugin = nlohmann::json::parse(one.out);
+  nlohmann::json plugin = nlohmann::json::parse(one.out);
   EXPECT_EQ(plugin.at("id"), "dbsa.retriever.bm25");
+  plugin.erase("schema");
+  plugin.erase("schema_version");
   EXPECT_NE(std::find(all.begin(), all.end(), plugin), all.end());
+}
+
+TEST_F(InspectTest, ShowsTheKeysOfASection) {
+  const ProcessResult data = cli({"inspect", "data"});
+  EXPECT_EQ(data.exit_code, 0) << data.error;
+  EXPECT_THAT(data.out, StartsWith("[data]\n\nkey "));
+  EXPECT_THAT(data.out, testing::ContainsRegex("\ndemonstrations +path +required +The pool"));
+  EXPECT_THAT(data.out, testing::ContainsRegex("\ntext_field +string +\"text\" "));
+  EXPECT_THAT(data.out, Not(HasSubstr("inspect NAME")));
+  EXPECT_THAT(cli({"inspect", "selection"}).out,
+              testing::ContainsRegex("\nratio +number +> 0, <= 1 +Share of the blocks"));
+  EXPECT_THAT(cli({"inspect", "retriever"}).out,
+              testing::ContainsRegex("A plugin has its own keys besides these; `dbsa-pipe inspect "
+                                     "NAME` shows them: .*bm25"));
+  const ProcessResult near = cli({"inspect", "decodnig"});
+  EXPECT_EQ(near.exit_code, 3);
+  EXPECT_THAT(near.error, HasSubstr("did you mean \"decoding\"?"));
+  EXPECT_EQ(cli({"inspect", "data", "--config"}).error,
+            "error: --config prints a plugin's table, and \"data\" is a section of the pipeline "
+            "file; `dbsa-pipe inspect` lists plugins\n");
 }
 
 TEST_F(InspectTest, ConfigIsATableThatAPipelineTakes) {
@@ -83,10 +105,11 @@ TEST_F(InspectTest, ConfigIsATableThatAPipelineTakes) {
 TEST_F(InspectTest, AnUnknownPluginIsNamedWithTheNearestOneAndTheFolders) {
   const ProcessResult result = cli({"inspect", "bm52"});
   EXPECT_EQ(result.exit_code, 3);
-  EXPECT_EQ(result.error,
-            "error: no plugin \"bm52\"; did you mean \"bm25\"? `dbsa-pipe inspect` lists "
-            "installed plugins, --failed broken ones; searched: " +
-                std::filesystem::canonical(DBSA_PLUGIN_DIR).string() + "\n");
+  EXPECT_EQ(
+      result.error,
+      "error: no plugin or section \"bm52\"; did you mean \"bm25\"? `dbsa-pipe inspect` lists "
+      "installed plugins, --failed broken ones; searched: " +
+          std::filesystem::canonical(DBSA_PLUGIN_DIR).string() + "\n");
 }
 
 TEST_F(InspectTest, FailedNamesBrokenManifestsAndLibraries) {
@@ -95,7 +118,8 @@ TEST_F(InspectTest, FailedNamesBrokenManifestsAndLibraries) {
     Words words = {"inspect", "--failed", "--json"};
     words.insert(words.end(), options.begin(), options.end());
     nlohmann::json others = nlohmann::json::array();
-    for (const nlohmann::json& plugin : nlohmann::json::parse(cli(words).out)) {
+    const nlohmann::json document = nlohmann::json::parse(cli(words).out);
+    for (const nlohmann::json& plugin : document.at("plugins")) {
       if (!plugin.at("path").get<std::string>().ends_with("attention_backend_cuda.plugin.toml"))
         others.push_back(plugin);
       else

@@ -16,6 +16,17 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
+// Lines of --json, without the names of their schema.
+std::vector<json> bodies(const std::string& text) {
+  std::vector<json> lines = json_lines(text);
+  for (json& line : lines) {
+    EXPECT_EQ(line.value("schema", ""), "answer");
+    line.erase("schema");
+    line.erase("schema_version");
+  }
+  return lines;
+}
+
 class QueryTest : public CliTest {
  protected:
   void SetUp() override {
@@ -82,14 +93,16 @@ TEST_F(QueryTest, AnIdComesBackByteForByte) {
   std::istringstream out(result.out);
   for (std::string line; std::getline(out, line);) lines.push_back(line);
   ASSERT_EQ(lines.size(), 2 * ids.size() + 2);
+  const std::string names = "\"schema\":\"answer\",\"schema_version\":1";
   for (size_t i = 0; i < ids.size(); ++i) {
-    EXPECT_THAT(lines[2 * i], testing::StartsWith("{\"id\":" + ids[i] + ",\"text\":\"card\","));
-    EXPECT_THAT(lines[2 * i + 1],
-                testing::StartsWith("{\"id\":" + ids[i] + ",\"line\":" + std::to_string(2 * i + 2) +
-                                    ",\"error\":{\"code\":\"bad_field\","));
+    EXPECT_THAT(lines[2 * i],
+                testing::StartsWith("{\"id\":" + ids[i] + "," + names + ",\"text\":\"card\","));
+    EXPECT_THAT(lines[2 * i + 1], testing::StartsWith("{\"id\":" + ids[i] + "," + names +
+                                                      ",\"line\":" + std::to_string(2 * i + 2) +
+                                                      ",\"error\":{\"code\":\"bad_field\","));
   }
-  EXPECT_THAT(lines[2 * ids.size()], testing::StartsWith("{\"text\":"));
-  EXPECT_THAT(lines[2 * ids.size() + 1], testing::StartsWith("{\"text\":"));
+  EXPECT_THAT(lines[2 * ids.size()], testing::StartsWith("{" + names + ",\"text\":"));
+  EXPECT_THAT(lines[2 * ids.size() + 1], testing::StartsWith("{" + names + ",\"text\":"));
 }
 
 TEST_F(QueryTest, OnErrorFailEndsAtTheFirstBadLine) {
@@ -102,7 +115,7 @@ TEST_F(QueryTest, OnErrorFailEndsAtTheFirstBadLine) {
       cli({"query", pipeline_, "--json", "--set", "data.on_error=fail"}, {.input = input});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(result.error, "error: " + told + "\n");
-  const std::vector<json> answers = json_lines(result.out);
+  const std::vector<json> answers = bodies(result.out);
   ASSERT_EQ(answers.size(), 2u);
   EXPECT_EQ(answers[1],
             (json{{"id", 7}, {"line", 2}, {"error", {{"code", "bad_field"}, {"message", told}}}}));
@@ -223,7 +236,7 @@ TEST_F(QueryTest, ABadLineIsNamedAndTheOthersAreAnswered) {
               {.input = input});
       EXPECT_EQ(result.exit_code, 2) << told;
       EXPECT_EQ(result.error, "error: 1 of 3 lines was not answered\n");
-      const std::vector<json> answers = json_lines(result.out);
+      const std::vector<json> answers = bodies(result.out);
       ASSERT_EQ(answers.size(), 3u);
       EXPECT_EQ(answers[0].at("text"), "card");
       EXPECT_EQ(answers[1], (json{{"line", 2}, {"error", {{"code", code}, {"message", told}}}}));
@@ -245,7 +258,7 @@ TEST_F(QueryTest, ALineThatIsTooLongIsSkipped) {
           {.input = "{\"text\": \"card\"}\n" + line + "\n{\"text\": \"pin\"}\n" + line});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(result.error, "error: 2 of 4 lines were not answered\n");
-  const std::vector<json> answers = json_lines(result.out);
+  const std::vector<json> answers = bodies(result.out);
   ASSERT_EQ(answers.size(), 4u);
   EXPECT_EQ(answers[1],
             (json{{"line", 2},
@@ -268,7 +281,7 @@ TEST_F(QueryTest, ATextThatIsTooLongForTheModelIsNamed) {
       {.input = "{\"text\": \"" + std::string(500, 'a') + "\", \"id\": 7}\n{\"text\": \"pin\"}\n"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(result.error, "error: 1 of 2 lines was not answered\n");
-  const std::vector<json> answers = json_lines(result.out);
+  const std::vector<json> answers = bodies(result.out);
   ASSERT_EQ(answers.size(), 2u);
   EXPECT_EQ(answers[0],
             (json{{"id", 7},

@@ -231,7 +231,7 @@ TEST_F(StoreCommandTest, ExportAllAndItsMistakes) {
   const ProcessResult all =
       cli({"store", "export", pipeline_, "--all", "--output", path("out"), "--json"});
   ASSERT_EQ(all.exit_code, 0) << all.error;
-  EXPECT_EQ(json::parse(all.out).size(), 6u);
+  EXPECT_EQ(json::parse(all.out).at("files").size(), 6u);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(path("out")),
                           std::filesystem::directory_iterator()),
             6);

@@ -28,8 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::abort();
   // What a report reads may still have answers that are none.
   const ReportGroup& group = report.studies[0].groups.at(0);
-  const std::string rows =
-      query_rows(report, report.studies[0], group, group.runs.at(0), text, faults);
+  const std::string rows = query_rows(report, report.studies[0], group, group.runs.at(0), text,
+                                      QueriesFormat::kJsonLines, faults);
   if (faults.empty() && rows.empty() && !group.runs.at(0).answers.empty()) std::abort();
   for (const auto& plots : {accuracy_plots(report.studies[0]), latency_plots(report.studies[0]),
                             cost_plots(report.studies[0]), kv_plots(report.studies[0])})

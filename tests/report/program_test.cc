@@ -186,30 +186,60 @@ TEST_F(ReportCommand, QueriesAreATableOfTheirOwn) {
   EXPECT_EQ(rows[0],
             (std::vector<std::string>{"study", "group", "axis method", "axis size", "data_seed",
                                       "grouper_seed", "record", "line", "text", "expected", "label",
-                                      "probability", "correct", "error"}));
+                                      "abstained_label", "probability", "correct", "error"}));
   std::map<std::vector<std::string>, int64_t> of_cell;
   for (size_t i = 1; i < rows.size(); ++i) {
     ASSERT_EQ(rows[i].size(), rows[0].size());
     ++of_cell[{rows[i][2], rows[i][3]}];
-    if (rows[i][7] == "9" && !rows[i][13].empty()) {
-      EXPECT_EQ(std::vector<std::string>(rows[i].begin() + 8, rows[i].end()),
-                (std::vector<std::string>{"'=a; \"b\"\nc", "", "", "", "", "q.csv:9: too long"}));
+    if (rows[i][7] == "9" && !rows[i][14].empty()) {
+      EXPECT_EQ(
+          std::vector<std::string>(rows[i].begin() + 8, rows[i].end()),
+          (std::vector<std::string>{"'=a; \"b\"\nc", "", "", "", "", "", "q.csv:9: too long"}));
       continue;
     }
     EXPECT_EQ(rows[i][8], "card " + rows[i][7] + " lost");
     EXPECT_EQ(rows[i][9], "alpha");
-    EXPECT_EQ(rows[i][11], "0.606531");
-    EXPECT_EQ(rows[i][12], rows[i][10] == "alpha" ? "yes" : "no");
+    EXPECT_EQ(rows[i][12], "0.606531");
+    EXPECT_EQ(rows[i][13], rows[i][10] == "alpha" ? "yes" : "no");
     EXPECT_THAT(rows[i][6], testing::StartsWith(sweep + "/records/"));
   }
   EXPECT_EQ(of_cell.size(), 4u);
   for (const auto& [cell, count] : of_cell) EXPECT_EQ(count, kRecordQueries);
 
+  // The same as JSON Lines, whose texts are as they are.
+  ASSERT_EQ(cli({"report", sweep, "--no-plots", "--queries", path("queries.jsonl")}).exit_code, 0);
+  const std::vector<json> lines = json_lines(workspace_.read("queries.jsonl"));
+  ASSERT_EQ(lines.size() + 1, rows.size());
+  for (size_t i = 0; i < lines.size(); ++i) {
+    EXPECT_EQ(lines[i].size(), rows[0].size());
+    EXPECT_EQ(lines[i].at("axis method"), rows[i + 1][2]);
+    EXPECT_EQ(std::to_string(lines[i].at("line").get<int>()), rows[i + 1][7]);
+    if (lines[i].at("error").is_null()) {
+      EXPECT_EQ(lines[i].at("text"), rows[i + 1][8]);
+      EXPECT_EQ(lines[i].at("correct"), rows[i + 1][13] == "yes");
+      EXPECT_NEAR(lines[i].at("probability").get<double>(), 0.606531, 1e-6);
+    } else {
+      EXPECT_EQ(lines[i].at("text"), "=a; \"b\"\nc");
+      EXPECT_TRUE(lines[i].at("label").is_null());
+    }
+  }
+
+  // A withheld answer is no fault.
+  record.at("queries")[1] = record.at("queries")[0];
+  record.at("queries")[1]["label"] = nullptr;
+  record.at("queries")[1]["abstained_label"] = "beta";
+  workspace_.write("sweep/records/0001.json", record.dump());
+  const ProcessResult withheld =
+      cli({"report", sweep, "--no-plots", "--queries", path("withheld.jsonl")});
+  ASSERT_EQ(withheld.exit_code, 0) << withheld.error;
+  EXPECT_THAT(workspace_.read("withheld.jsonl"),
+              HasSubstr("\"label\":null,\"abstained_label\":\"beta\""));
+
   const ProcessResult refused = cli({"report", sweep, "--queries", path("queries.tsv")});
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_EQ(refused.error, "error: --queries " + path("queries.tsv") +
-                               ": expected a name that ends in .csv or .csv.gz, found another; "
-                               "rename it\n");
+                               ": expected a name that ends in .csv or .jsonl, or in these and "
+                               ".gz, found another; rename it\n");
 }
 
 TEST_F(ReportCommand, TheCommandLine) {

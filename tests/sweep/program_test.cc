@@ -84,7 +84,9 @@ TEST_F(SweepCommand, AnswersDoNotDependOnJobsOrShards) {
   for (const char* shard : {"1/4", "2/4", "3/4", "4/4"}) {
     const ProcessResult result = cli({"sweep", sweep, "--cell", shard, "--json"});
     ASSERT_EQ(result.exit_code, 0) << result.error;
-    EXPECT_EQ(json::parse(result.out), json({{"directory", path("out")},
+    EXPECT_EQ(json::parse(result.out), json({{"schema", "sweep_outcome"},
+                                             {"schema_version", 1},
+                                             {"directory", path("out")},
                                              {"cells", 2},
                                              {"before", 0},
                                              {"done", 2},

@@ -96,7 +96,9 @@ TEST_F(Slurm, OptionsAndOddNamesReachTheTasks) {
                                        path("my plugins"),
                                        "--json"});
   ASSERT_EQ(result.exit_code, 0) << result.error;
-  EXPECT_EQ(nlohmann::json::parse(result.out), nlohmann::json({{"job", "4711"}, {"shards", 1}}));
+  EXPECT_EQ(nlohmann::json::parse(result.out),
+            nlohmann::json(
+                {{"schema", "sweep_job"}, {"schema_version", 1}, {"job", "4711"}, {"shards", 1}}));
   // Relative paths of --set count from the folder that the job was submitted in.
   EXPECT_THAT(workspace_.read("fake/script"),
               testing::StartsWith("#!/bin/sh\ncd '" + std::filesystem::current_path().string() +

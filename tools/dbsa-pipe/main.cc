@@ -7,6 +7,7 @@
 #include "config/exit_code.h"
 #include "config/nearest_name.h"
 #include "config/schema_check.h"
+#include "json_output.h"
 #include "session.h"
 #include "terminal/cancel.h"
 #include "terminal/sudden_end.h"
@@ -14,33 +15,13 @@
 namespace dbsa::cli {
 namespace {
 
-struct Command {
-  const char* name;
-  const char* summary;
-  int (*run)(Words words, Terminal& terminal);
-};
-
-constexpr Command kCommands[] = {
-    {"run", "encode a pool and answer every query of a pipeline file", run_command},
-    {"encode", "encode a pool of demonstrations into the store", encode_command},
-    {"query", "answer a text, or JSON lines on standard input, from an encoded pool",
-     query_command},
-    {"validate", "check a pipeline file: everything short of computing", validate_command},
-    {"explain", "show what a pipeline will do, or why a text gets its answer", explain_command},
-    {"inspect", "show plugins, their properties, and what is wrong with them", inspect_command},
-    {"sweep", "run every cell of a grid of pipelines", sweep_command},
-    {"tune", "find better settings for a pipeline file, within some minutes", tune_command},
-    {"report", "make tables and plots of sweeps and result records", report_command},
-    {"store", "list, verify, export, compact and clean a KV store and its pools", store_command},
-};
-
 void print_help(Terminal& terminal) {
   terminal.out("dbsa-pipe answers queries from many demonstrations, which it encodes once.\n");
   terminal.out(terminal.out_style(Style::kBold, "Usage:") + " dbsa-pipe COMMAND [options]\n");
   terminal.out(terminal.out_style(Style::kBold, "Commands:"));
-  for (const Command& command : kCommands) {
+  for (const Command& command : commands()) {
     std::string name = command.name;
-    name.resize(10, ' ');
+    name.resize(12, ' ');
     terminal.out("  " + terminal.out_style(Style::kGreen, name) + command.summary);
   }
   terminal.out(
@@ -79,7 +60,7 @@ int dispatch(std::vector<std::string> words, Terminal& terminal) {
     return 0;
   }
   std::vector<std::string> names;
-  for (const Command& command : kCommands) {
+  for (const Command& command : commands()) {
     if (command.name == name) return command.run(Words(words).subspan(1), terminal);
     names.emplace_back(command.name);
   }
@@ -92,13 +73,15 @@ int dispatch(std::vector<std::string> words, Terminal& terminal) {
 
 int fail(Terminal& terminal, const Error& error) {
   terminal.set_progress("");
-  if (error.code != ErrorCode::kCancelled) {
+  const bool stopped = error.code == ErrorCode::kCancelled;
+  const int signal_number = stopped ? received_signal() : 0;
+  const int code = signal_number != 0 ? signal_exit_code(signal_number) : exit_code(error.code);
+  print_error_document(error, code, terminal);
+  if (stopped)
+    terminal.say(error.message);
+  else
     terminal.error(error.message);
-    return exit_code(error.code);
-  }
-  terminal.say(error.message);
-  const int signal_number = received_signal();
-  return signal_number != 0 ? signal_exit_code(signal_number) : exit_code(error.code);
+  return code;
 }
 
 }  // namespace dbsa::cli

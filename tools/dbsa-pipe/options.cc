@@ -16,13 +16,42 @@ namespace dbsa::cli {
 
 namespace po = boost::program_options;
 
+namespace {
+
+// "-q, --quiet", "--output DIR"
+std::string shown_name(const Option& option) {
+  const std::string letter = option.letter == 0 ? "" : std::string("-") + option.letter + ", ";
+  return letter + "--" + option.name + (option.unit.empty() ? "" : " " + option.unit);
+}
+
+}  // namespace
+
+CommandLine::CommandLine(CommandHelp help) : help_(std::move(help)) {
+  options_.add_options()("help,h", po::bool_switch(), "");
+}
+
 // name: "quiet,q", as Boost takes it.
-void CommandLine::show(const std::string& name, const std::string& unit, const std::string& text) {
+void CommandLine::show(const std::string& name, const std::string& unit, const std::string& text,
+                       bool repeats) {
   const size_t comma = name.find(',');
-  std::string shown = "--" + name.substr(0, comma);
-  if (comma != name.npos) shown = "-" + name.substr(comma + 1) + ", " + shown;
-  if (!unit.empty()) shown += " " + unit;
-  shown_.push_back({std::move(shown), text});
+  const char letter = comma == name.npos ? '\0' : name[comma + 1];
+  shown_.push_back({name.substr(0, comma), letter, unit, text, repeats});
+}
+
+std::vector<Option> CommandLine::shown_options() const {
+  std::vector<Option> all = shown_;
+  all.push_back({"help", 'h', "", "show this text"});
+  return all;
+}
+
+CommandLine& CommandLine::choices(const std::string& name, std::vector<std::string> values) {
+  choices_[name] = std::move(values);
+  return *this;
+}
+
+std::vector<std::string> CommandLine::choices_of(const std::string& name) const {
+  const auto found = choices_.find(name);
+  return found == choices_.end() ? std::vector<std::string>() : found->second;
 }
 
 CommandLine& CommandLine::flag(const std::string& name, const std::string& text) {
@@ -41,7 +70,7 @@ CommandLine& CommandLine::value(const std::string& name, const std::string& unit
 CommandLine& CommandLine::list(const std::string& name, const std::string& unit,
                                const std::string& text) {
   options_.add_options()(name.c_str(), po::value<std::vector<std::string>>()->composing(), "");
-  show(name, unit, text);
+  show(name, unit, text, true);
   return *this;
 }
 
@@ -115,7 +144,6 @@ Status CommandLine::read(std::span<const std::string> words) {
 }
 
 Result<bool> CommandLine::parse(std::span<const std::string> words, Terminal& terminal) {
-  flag("help,h", "show this text");
   // Also beside options that are wrong or arguments that are missing.
   const auto end = std::find(words.begin(), words.end(), "--");
   if (std::any_of(words.begin(), end,
@@ -123,6 +151,9 @@ Result<bool> CommandLine::parse(std::span<const std::string> words, Terminal& te
     print_help(terminal);
     return false;
   }
+  if (options_.find_nothrow("json", false) != nullptr &&
+      std::find(words.begin(), end, "--json") != end)
+    terminal.expect_document();
   DBSA_RETURN_IF_ERROR(read(words));
   for (size_t i = 0; i < needed_; ++i)
     if (!has(arguments_[i]))
@@ -158,10 +189,12 @@ void CommandLine::print_help(Terminal& terminal) const {
   terminal.out(title("Usage:") + " dbsa-pipe " + help_.name + arguments + " [options]");
   if (!help_.description.empty()) terminal.out("\n" + help_.description);
   terminal.out("\n" + title("Options:"));
+  const std::vector<Option> options = shown_options();
   size_t column = 0;
-  for (const Shown& option : shown_) column = std::max(column, option.name.size());
-  for (const Shown& option : shown_) {
-    std::string head = "  " + option.name + std::string(column + 2 - option.name.size(), ' ');
+  for (const Option& option : options) column = std::max(column, shown_name(option).size());
+  for (const Option& option : options) {
+    const std::string name = shown_name(option);
+    std::string head = "  " + name + std::string(column + 2 - name.size(), ' ');
     for (const std::string& part : wrap_text(option.text, 90 - head.size())) {
       terminal.out(head + part);
       head.assign(head.size(), ' ');

@@ -6,6 +6,7 @@
 
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/variables_map.hpp>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,10 +26,19 @@ struct CommandHelp {
   std::string examples;     // lines, each shown indented
 };
 
+// An option, as --help, manual pages and shells show it.
+struct Option {
+  std::string name;  // "quiet"
+  char letter = 0;   // 'q', or none
+  std::string unit;  // "DIR"; "" for a flag
+  std::string text;
+  bool repeats = false;
+};
+
 // Takes options and arguments, checks and hands them out.
 class CommandLine {
  public:
-  explicit CommandLine(CommandHelp help) : help_(std::move(help)) {}
+  explicit CommandLine(CommandHelp help);
 
   CommandLine& flag(const std::string& name, const std::string& text);
   CommandLine& value(const std::string& name, const std::string& unit, const std::string& text);
@@ -38,6 +48,8 @@ class CommandLine {
   CommandLine& arguments(std::vector<std::string> names, size_t needed);
   // One argument or more, all of that name.
   CommandLine& argument_list(const std::string& name);
+  // What an option's unit or an argument may be, for shells to offer; other values are not refused.
+  CommandLine& choices(const std::string& name, std::vector<std::string> values);
 
   // False: the help was asked for and printed. kConfig for what is wrong, in one line.
   Result<bool> parse(std::span<const std::string> words, Terminal& terminal);
@@ -48,14 +60,15 @@ class CommandLine {
   std::optional<int64_t> number(const std::string& name) const;
 
   const CommandHelp& help() const { return help_; }
+  std::vector<Option> shown_options() const;  // --help last
+  const std::vector<std::string>& argument_names() const { return arguments_; }
+  bool last_argument_repeats() const { return last_repeats_; }
+  // Empty where any value may be. name: an option's or an argument's.
+  std::vector<std::string> choices_of(const std::string& name) const;
 
  private:
-  // How an option is shown.
-  struct Shown {
-    std::string name;  // "-q, --quiet", "--output DIR"
-    std::string text;
-  };
-  void show(const std::string& name, const std::string& unit, const std::string& text);
+  void show(const std::string& name, const std::string& unit, const std::string& text,
+            bool repeats = false);
   Error wrong(const std::string& what) const;
   Status read(std::span<const std::string> words);
   std::vector<std::string> option_names() const;
@@ -64,7 +77,8 @@ class CommandLine {
   CommandHelp help_;
   boost::program_options::options_description options_;
   boost::program_options::options_description hidden_;  // the arguments
-  std::vector<Shown> shown_;
+  std::vector<Option> shown_;
+  std::map<std::string, std::vector<std::string>> choices_;
   std::vector<std::string> arguments_;
   size_t needed_ = 0;
   bool last_repeats_ = false;  // of arguments_

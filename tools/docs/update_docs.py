@@ -2,8 +2,9 @@
 """Writes those parts of the documentation that repeat what stands elsewhere.
 
 Tables of plugins come from `dbsa-pipe inspect --json` over the manifests of this tree, of those
-plugins too that this machine cannot build; the example plugin comes from its own folder. Each part
-stands between two marks in its page.
+plugins too that this machine cannot build; tables of the framework's keys and of the documents of
+--json come from schemas/; the example plugin comes from its own folder. Each part stands between two
+marks in its page.
 
     tools/docs/update_docs.py             # writes
     tools/docs/update_docs.py --check     # exits 1 if a page is out of date
@@ -48,22 +49,61 @@ def overview(plugins):
     return "\n".join(lines)
 
 
-def section(plugin):
-    name = plugin["id"].rsplit(".", 1)[1]
-    lines = [f"## {name}", "", f"{plugin['summary']}.", "", plugin["description"].strip(), ""]
-    keys = plugin["config"].get("properties", {})
-    if not keys:
-        lines.append("No keys.")
-        return "\n".join(lines)
-    lines += ["| key | default | values | meaning |", "|---|---|---|---|"]
-    for name, key in keys.items():
-        default = f"`{value(key['default'])}`" if "default" in key else "required"
+def key_table(schema, without_default="required"):
+    """Rows of the keys of a table; without_default: what stands where a key has none."""
+    lines = ["| key | default | values | meaning |", "|---|---|---|---|"]
+    for name, key in schema["properties"].items():
+        missing = "required" if name in schema.get("required", []) else without_default
+        default = f"`{cell(value(key['default']))}`" if "default" in key else missing
         unit = f" ({key['unit']})" if "unit" in key else ""
         allowed = limits(key) or key.get("format", key["type"])
         meaning = key["description"]
         if key.get("affects") == "speed":
             meaning += "; does not affect results"
         lines.append(f"| `{name}` | {default} | {cell(allowed)} | {cell(meaning)}{unit} |")
+    return lines
+
+
+def section(plugin):
+    name = plugin["id"].rsplit(".", 1)[1]
+    lines = [f"## {name}", "", f"{plugin['summary']}.", "", plugin["description"].strip(), ""]
+    if plugin["config"].get("properties"):
+        lines += key_table(plugin["config"])
+    else:
+        lines.append("No keys.")
+    return "\n".join(lines)
+
+
+def read_schema(name):
+    return json.loads((ROOT / "schemas" / f"{name}.schema.json").read_text(encoding="utf-8"))
+
+
+def all_keys(plugins):
+    """Every table of a pipeline file: the framework's keys, then those of each plugin."""
+    lines = []
+    for table, schema in read_schema("pipeline")["properties"].items():
+        lines += [f"## {table}", "", *key_table(schema, without_default="none"), ""]
+        for plugin in plugins:
+            if plugin["kind"] != table:
+                continue
+            name = plugin["id"].rsplit(".", 1)[1]
+            lines += [f"### {table}: {name}", "", f"{plugin['summary']}.", ""]
+            if plugin["config"].get("properties"):
+                lines += [*key_table(plugin["config"]), ""]
+    return "\n".join(lines).strip()
+
+
+def documents():
+    """The schemas of what --json prints: those that name themselves in the document."""
+    lines = ["| schema | version | |", "|---|---|---|"]
+    for path in sorted((ROOT / "schemas").glob("*.schema.json")):
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        if "schema" not in schema["properties"]:
+            continue
+        name = path.name.removesuffix(".schema.json")
+        version = schema["properties"]["schema_version"]
+        number = version.get("const", version.get("enum", [None])[-1])
+        lines.append(f"| [{name}](../schemas/{path.name}) | {number} | {cell(schema['description'])} |")
     return "\n".join(lines)
 
 
@@ -91,7 +131,7 @@ def replace_part(path, part, body, check):
 
 def inspect(program, *options):
     return json.loads(subprocess.run([program, "inspect", "--json", *options], check=True,
-                                     stdout=subprocess.PIPE).stdout)
+                                     stdout=subprocess.PIPE).stdout)["plugins"]
 
 
 def read_plugins(program):
@@ -120,6 +160,8 @@ def main():
         (abi_page, "source", example_file("self.cc", "cpp")),
         (abi_page, "manifest", example_file("plugin.toml", "toml")),
         (abi_page, "build", example_file("CMakeLists.txt", "cmake")),
+        (ROOT / "docs" / "keys.md", "keys", all_keys(plugins)),
+        (ROOT / "docs" / "json.md", "documents", documents()),
     ]
     for kind in KINDS:
         body = "\n\n".join(section(plugin) for plugin in plugins if plugin["kind"] == kind)

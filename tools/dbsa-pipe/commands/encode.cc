@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "commands/checks.h"
 #include "commands/encode_view.h"
+#include "json_output.h"
 #include "options.h"
 #include "pipeline/record/record.h"
 #include "session.h"
@@ -9,7 +10,6 @@
 #include "terminal/units.h"
 
 namespace dbsa::cli {
-namespace {
 
 CommandLine encode_command_line() {
   CommandLine line({"encode", "PIPELINE", "Encode a pool of demonstrations into the store.",
@@ -27,6 +27,7 @@ CommandLine encode_command_line() {
   add_output_options(line);
   return line;
 }
+namespace {
 
 Status encode(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(session.resolved().json));
@@ -49,7 +50,7 @@ Status encode(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(report->pool_kept);
   view.finish(*report);
   if (line.has("json")) {
-    terminal.out(encode_to_json(*report).dump(1));
+    print_document("encode", encode_to_json(*report), terminal);
     return {};
   }
   terminal.out("setup        " + human_seconds(report->setup_seconds));

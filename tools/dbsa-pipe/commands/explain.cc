@@ -15,6 +15,7 @@
 #include "config/path_kind.h"
 #include "config/schema_check.h"
 #include "icl/prompt.h"
+#include "json_output.h"
 #include "model/checkpoint/weights.h"
 #include "model/decoder/decoder.h"
 #include "options.h"
@@ -24,7 +25,6 @@
 #include "terminal/units.h"
 
 namespace dbsa::cli {
-namespace {
 
 CommandLine explain_command_line() {
   CommandLine line({"explain", "PIPELINE",
@@ -57,6 +57,7 @@ CommandLine explain_command_line() {
   add_output_options(line);
   return line;
 }
+namespace {
 
 // Tokens of a query, its prompt included: the mean over those of the file; 0 where it has none.
 Result<int64_t> mean_query_tokens(const Findings& found) {
@@ -331,7 +332,7 @@ Status explain_pipeline(Session& session, const CommandLine& line, Terminal& ter
       terminal.warning("how long it takes could not be measured: " + measured.error().message);
   }
   if (line.has("json")) {
-    terminal.out(to_json(session, found, cost, time).dump(1));
+    print_document("plan", to_json(session, found, cost, time), terminal);
     return {};
   }
   print(session, found, cost, terminal);

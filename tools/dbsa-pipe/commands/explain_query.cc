@@ -9,6 +9,7 @@
 #include "commands/answered_query.h"
 #include "commands/query_line.h"
 #include "host/describe.h"
+#include "json_output.h"
 #include "terminal/sudden_end.h"
 
 namespace dbsa::cli {
@@ -381,8 +382,7 @@ Status explain_query(Session& session, const CommandLine& line, Terminal& termin
   gather_blocks(view, pool_examples(*engine, terminal));
   gather_prompt(view);
   if (line.has("json"))
-    terminal.out(view_to_json(view, without_each)
-                     .dump(1, ' ', false, ordered_json::error_handler_t::replace));
+    print_document("explanation", view_to_json(view, without_each), terminal);
   else
     print_query_view(view, line.has("prompt"), terminal);
   return {};

@@ -1,5 +1,6 @@
-// dbsa-pipe inspect: what plugins there are and what they take, from their manifests. The list runs
-// no plugin code; one plugin, and all with --failed, are loaded and checked as `run` would.
+// dbsa-pipe inspect: what plugins there are and what they take, from their manifests, and the keys
+// of a section of the pipeline file. The list runs no plugin code; one plugin, and all with
+// --failed, are loaded and checked as `run` would.
 #include <algorithm>
 
 #include "commands.h"
@@ -9,45 +10,54 @@
 #include "host/describe.h"
 #include "host/loaded_plugin.h"
 #include "host/needs.h"
+#include "json_output.h"
 #include "options.h"
 #include "session.h"
 #include "terminal/sudden_end.h"
 
 namespace dbsa::cli {
+
 namespace {
-
-using host::Manifest;
-using host::PluginRegistry;
-
-CommandLine inspect_command_line() {
-  CommandLine line(
-      {"inspect", "[PLUGIN]",
-       "List plugins, show one with all its properties, or find out why one is "
-       "missing.",
-       "PLUGIN is a full id (dbsa.retriever.bm25) or its last part (bm25), which means this\n"
-       "program's own plugin if there is one. The library is loaded and checked; the exit code is "
-       "3\n"
-       "if it cannot be used. If several folders have the plugin, the first one's copy is used.",
-       "dbsa-pipe inspect\n"
-       "dbsa-pipe inspect bm25\n"
-       "dbsa-pipe inspect dbsa.retriever.bm25 --config\n"
-       "dbsa-pipe inspect --failed"});
-  line.arguments({"PLUGIN"}, 0);
-  line.value("kind", "KIND",
-             "only plugins of this kind: block_grouper, mask_pattern, retriever, kv_store, "
-             "attention_backend");
-  line.flag("config", "print the plugin's table for a pipeline file, ready to paste");
-  line.flag("failed", "list plugins that cannot be used, with the cause");
-  add_plugin_options(line);
-  line.flag("json", "print one JSON document on standard output");
-  return line;
-}
 
 std::vector<std::string> kind_names() {
   std::vector<std::string> names;
   for (const host::Kind& kind : host::kinds()) names.emplace_back(kind.name);
   return names;
 }
+
+}  // namespace
+
+CommandLine inspect_command_line() {
+  CommandLine line(
+      {"inspect", "[NAME]",
+       "List plugins, or show the keys of one or of a section of the pipeline file.",
+       "NAME is a section of the pipeline file (data, prompt, selection, decoding ...) or a "
+       "plugin.\n"
+       "A plugin is named by its full id (dbsa.retriever.bm25) or its last part (bm25), which "
+       "means this\n"
+       "program's own plugin if there is one. The library is loaded and checked; the exit code is "
+       "3\n"
+       "if it cannot be used. If several folders have the plugin, the first one's copy is used.",
+       "dbsa-pipe inspect\n"
+       "dbsa-pipe inspect bm25\n"
+       "dbsa-pipe inspect decoding\n"
+       "dbsa-pipe inspect dbsa.retriever.bm25 --config\n"
+       "dbsa-pipe inspect --failed"});
+  line.arguments({"NAME"}, 0).choices("NAME", host::pipeline_sections());
+  line.value("kind", "KIND",
+             "only plugins of this kind: block_grouper, mask_pattern, retriever, kv_store, "
+             "attention_backend");
+  line.choices("kind", kind_names());
+  line.flag("config", "print the plugin's table for a pipeline file, ready to paste");
+  line.flag("failed", "list plugins that cannot be used, with the cause");
+  add_plugin_options(line);
+  line.flag("json", "print one JSON document on standard output");
+  return line;
+}
+namespace {
+
+using host::Manifest;
+using host::PluginRegistry;
 
 // 0: any kind.
 Result<uint32_t> wanted_kind(const CommandLine& line) {
@@ -81,11 +91,13 @@ Result<const Manifest*> find_plugin(const PluginRegistry& registry, uint32_t kin
     names.push_back(manifest.id);
     names.emplace_back(manifest.short_name());
   }
+  if (kind == 0)
+    for (const std::string& section : host::pipeline_sections()) names.push_back(section);
   std::string folders;
   for (const host::SearchedFolder& folder : registry.searched())
     folders += (folders.empty() ? "" : ", ") + folder.path;
   return Error{ErrorCode::kPlugin,
-               with_hint("no plugin " + in_quotes(name) + did_you_mean(name, names),
+               with_hint("no plugin or section " + in_quotes(name) + did_you_mean(name, names),
                          "`dbsa-pipe inspect` lists installed plugins, --failed broken ones; "
                          "searched: " +
                              folders),
@@ -135,6 +147,13 @@ void print_list(const PluginRegistry& registry, uint32_t kind, Terminal& termina
                      " cannot be used; `dbsa-pipe inspect --failed` says why");
 }
 
+void print_keys(const std::vector<host::ConfigRow>& keys, Terminal& terminal) {
+  Table table({{"key"}, {"type"}, {"default"}, {"range"}, {"unit"}, {"meaning"}});
+  for (const host::ConfigRow& key : keys)
+    table.add({key.key, key.type, key.default_value, key.range, key.unit, key.description});
+  table.print(terminal);
+}
+
 void print_plugin(const PluginRegistry& registry, const Manifest& manifest, Terminal& terminal) {
   terminal.out(terminal.out_style(Style::kBold, manifest.id) + "  " + manifest.version);
   terminal.out(manifest.summary);
@@ -167,10 +186,40 @@ void print_plugin(const PluginRegistry& registry, const Manifest& manifest, Term
     terminal.out("No keys of its own.");
     return;
   }
-  Table table({{"key"}, {"type"}, {"default"}, {"range"}, {"unit"}, {"meaning"}});
-  for (const host::ConfigRow& key : keys)
-    table.add({key.key, key.type, key.default_value, key.range, key.unit, key.description});
-  table.print(terminal);
+  print_keys(keys, terminal);
+}
+
+// Short names of the plugins of a stage, or full ids where those mean another one.
+std::vector<std::string> plugins_of(const PluginRegistry& registry, const std::string& section) {
+  std::vector<std::string> names;
+  const uint32_t kind = host::kind_from_name(section);
+  for (const Manifest& manifest : registry.manifests())
+    if (kind != 0 && manifest.kind == kind) names.push_back(registry.name_of(manifest));
+  return names;
+}
+
+void print_section(const PluginRegistry& registry, const std::string& section, Terminal& terminal) {
+  terminal.out(terminal.out_style(Style::kBold, "[" + section + "]"));
+  terminal.out("");
+  print_keys(host::section_rows(section), terminal);
+  const std::vector<std::string> plugins = plugins_of(registry, section);
+  if (plugins.empty()) return;
+  terminal.out("");
+  std::string all;
+  for (const std::string& name : plugins) all += (all.empty() ? "" : ", ") + name;
+  terminal.out("A plugin has its own keys besides these; `dbsa-pipe inspect NAME` shows them: " +
+               all);
+}
+
+nlohmann::ordered_json section_to_json(const PluginRegistry& registry, const std::string& section) {
+  return {{"section", section},
+          {"config", nlohmann::ordered_json(pipeline_schema().at("properties").at(section))},
+          {"plugins", plugins_of(registry, section)}};
+}
+
+bool is_section(const std::string& name) {
+  const std::vector<std::string> sections = host::pipeline_sections();
+  return std::find(sections.begin(), sections.end(), name) != sections.end();
 }
 
 // Manifests that cannot be used, libraries that do not load, and what lacks a device.
@@ -192,7 +241,7 @@ int print_failed(const std::vector<host::FailedPlugin>& failed, const CommandLin
     nlohmann::ordered_json out = nlohmann::ordered_json::array();
     for (const host::FailedPlugin& plugin : failed)
       out.push_back({{"path", plugin.path}, {"cause", plugin.cause}});
-    terminal.out(out.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    print_document("failed_plugins", {{"plugins", std::move(out)}}, terminal);
     return 0;
   }
   if (failed.empty()) terminal.out("every plugin found can be used");
@@ -208,30 +257,48 @@ int print_failed(const std::vector<host::FailedPlugin>& failed, const CommandLin
   return 0;
 }
 
+Result<int> inspect_section(const PluginRegistry& registry, const CommandLine& line,
+                            Terminal& terminal) {
+  const std::string section = line.text("NAME");
+  if (line.has("config"))
+    return Error{ErrorCode::kConfig,
+                 "--config prints a plugin's table, and " + in_quotes(section) +
+                     " is a section of the pipeline file; `dbsa-pipe inspect` lists plugins",
+                 ""};
+  if (line.has("json"))
+    print_document("section", section_to_json(registry, section), terminal);
+  else
+    print_section(registry, section, terminal);
+  return 0;
+}
+
+Result<int> inspect_plugin(PluginRegistry& registry, uint32_t kind, const CommandLine& line,
+                           Terminal& terminal) {
+  DBSA_ASSIGN_OR_RETURN(const Manifest* manifest, find_plugin(registry, kind, line.text("NAME")));
+  DBSA_RETURN_IF_ERROR(probe_plugin(registry, *manifest));
+  if (line.has("json")) {
+    print_document("plugin", description(registry, *manifest), terminal);
+  } else if (line.has("config")) {
+    std::string table = host::config_toml(*manifest);
+    while (!table.empty() && table.back() == '\n') table.pop_back();
+    terminal.out(table);
+  } else {
+    print_plugin(registry, *manifest, terminal);
+  }
+  return 0;
+}
+
 Result<int> inspect(const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const uint32_t kind, wanted_kind(line));
   DBSA_ASSIGN_OR_RETURN(PluginRegistry registry, discover_plugins(line));
-  if (line.has("failed") && line.has("PLUGIN"))
+  if (line.has("failed") && line.has("NAME"))
     return Error{ErrorCode::kConfig,
-                 "--failed looks at all plugins; leave out " + in_quotes(line.text("PLUGIN")) +
+                 "--failed looks at all plugins; leave out " + in_quotes(line.text("NAME")) +
                      ", or name a --kind",
                  ""};
   if (line.has("failed")) return print_failed(find_failed(registry, kind), line, terminal);
-  if (line.has("PLUGIN")) {
-    DBSA_ASSIGN_OR_RETURN(const Manifest* manifest,
-                          find_plugin(registry, kind, line.text("PLUGIN")));
-    DBSA_RETURN_IF_ERROR(probe_plugin(registry, *manifest));
-    if (line.has("json")) {
-      terminal.out(description(registry, *manifest).dump(1));
-    } else if (line.has("config")) {
-      std::string table = host::config_toml(*manifest);
-      while (!table.empty() && table.back() == '\n') table.pop_back();
-      terminal.out(table);
-    } else {
-      print_plugin(registry, *manifest, terminal);
-    }
-    return 0;
-  }
+  if (kind == 0 && is_section(line.text("NAME"))) return inspect_section(registry, line, terminal);
+  if (line.has("NAME")) return inspect_plugin(registry, kind, line, terminal);
   if (line.has("config"))
     return Error{ErrorCode::kConfig,
                  "--config needs a plugin, as in `dbsa-pipe inspect bm25 "
@@ -241,10 +308,11 @@ Result<int> inspect(const CommandLine& line, Terminal& terminal) {
     print_list(registry, kind, terminal);
     return 0;
   }
-  nlohmann::json all = nlohmann::json::array();
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const Manifest& manifest : registry.manifests())
-    if (kind == 0 || manifest.kind == kind) all.push_back(description(registry, manifest));
-  terminal.out(all.dump(1));
+    if (kind == 0 || manifest.kind == kind)
+      all.push_back(nlohmann::ordered_json(description(registry, manifest)));
+  print_document("plugins", {{"plugins", std::move(all)}}, terminal);
   return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "commands/query_line.h"
 #include "commands/query_table.h"
 #include "icl/example_check.h"
+#include "json_output.h"
 #include "options.h"
 #include "pipeline/pool/pool_builder.h"
 #include "pipeline/record/record.h"
@@ -24,9 +25,6 @@
 #include "terminal/units.h"
 
 namespace dbsa::cli {
-namespace {
-
-using nlohmann::ordered_json;
 
 CommandLine query_command_line() {
   CommandLine line(
@@ -72,10 +70,14 @@ CommandLine query_command_line() {
   line.flag("verbose,v", "more notes on standard error");
   return line;
 }
+namespace {
+
+using nlohmann::ordered_json;
 
 // The id comes first, byte for byte as it was given.
-void print_object(const Query& query, const ordered_json& rest, Terminal& terminal) {
-  std::string text = rest.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+void print_object(const Query& query, ordered_json rest, Terminal& terminal) {
+  std::string text = as_document("answer", std::move(rest))
+                         .dump(-1, ' ', false, ordered_json::error_handler_t::replace);
   if (!query.id.empty()) text = "{\"id\":" + query.id + "," + text.substr(1);
   terminal.out(text);
 }
@@ -195,7 +197,7 @@ class LineAnswers {
         print(query, *answer);
       } else {
         print_error(query);
-        DBSA_RETURN_IF_ERROR(errors_.add(*query.error));
+        if (Status ends = errors_.add(*query.error); !ends.ok()) return told(std::move(ends));
       }
     }
     return {};
@@ -203,9 +205,14 @@ class LineAnswers {
 
   int64_t answered() const { return errors_.answered(); }
   // kConfig where some line got no answer.
-  Status status() const { return errors_.status("line"); }
+  Status status() const { return told(errors_.status("line")); }
 
  private:
+  // With --json the objects of the lines have said it.
+  Status told(Status status) const {
+    if (!status.ok()) terminal_.document_given();
+    return status;
+  }
   void print(const Query& query, const Answer& answer) {
     if (json_)
       print_json(query, answer, labels_, terminal_);

@@ -9,15 +9,13 @@
 #include "config/atomic_file.h"
 #include "config/gzip.h"
 #include "icl/data_file.h"
+#include "json_output.h"
 #include "options.h"
 #include "session.h"
 #include "terminal/sudden_end.h"
 #include "terminal/units.h"
 
 namespace dbsa::cli {
-namespace {
-
-namespace fs = std::filesystem;
 
 CommandLine report_command_line() {
   CommandLine line(
@@ -28,7 +26,7 @@ CommandLine report_command_line() {
        "interval; each\nis tested against the baseline of its sweep. The page shows "
        "which labels are taken for which.\nA record that is damaged or cannot be read "
        "is named and left out. The plots are drawn by\ngnuplot; without it, or where "
-       "it fails, the report has the tables only.\n\n--queries writes a CSV file as well, "
+       "it fails, the report has the tables only.\n\n--queries writes a table as well, "
        "a row for each query of each run: its group and the\nvalues of the axes, "
        "seeds, record, line, text, expected label, label, probability, correct\n"
        "(yes, no, or empty) and error.",
@@ -37,13 +35,16 @@ CommandLine report_command_line() {
        "dbsa-pipe report runs/accuracy --queries queries.csv"});
   line.argument_list("PATH");
   line.value("output", "DIR", "output folder (default: report/ in, or next to, the first PATH)");
-  line.value("queries", "FILE", "write the queries of all runs here: .csv or .csv.gz");
+  line.value("queries", "FILE", "write the queries of all runs here: .csv or .jsonl, and .gz");
   line.value("title", "TEXT", "the title of the report");
   line.flag("no-plots", "leave out the plots; gnuplot is not needed then");
   line.flag("json", "print the groups and their figures as one JSON document on standard output");
   line.flag("quiet,q", "only warnings and errors on standard error");
   return line;
 }
+namespace {
+
+namespace fs = std::filesystem;
 
 std::string output_folder(const CommandLine& line, const std::string& path) {
   if (line.has("output")) return line.text("output");
@@ -129,7 +130,9 @@ void print_summary(const Report& report, Terminal& terminal) {
 
 Status write_queries(const Report& report, const std::string& path, Terminal& terminal) {
   set_phase("writing the queries");
-  DBSA_ASSIGN_OR_RETURN(std::string text, queries_csv(report));
+  const QueriesFormat format =
+      data_extension(path) == ".jsonl" ? QueriesFormat::kJsonLines : QueriesFormat::kCsv;
+  DBSA_ASSIGN_OR_RETURN(std::string text, queries_text(report, format));
   DBSA_ASSIGN_OR_RETURN(text, packed_as_named(path, std::move(text)));
   DBSA_RETURN_IF_ERROR(write_file_atomically(path, text));
   terminal.note("queries    " + shown_path(path));
@@ -139,10 +142,12 @@ Status write_queries(const Report& report, const std::string& path, Terminal& te
 Status make(const CommandLine& line, Terminal& terminal) {
   const std::vector<std::string> paths = line.texts("PATH");
   const std::string queries = line.text("queries");
-  if (line.has("queries") && data_extension(queries) != ".csv")
+  const std::string extension = data_extension(queries);
+  if (line.has("queries") && extension != ".csv" && extension != ".jsonl")
     return Error{ErrorCode::kConfig,
                  "--queries " + queries +
-                     ": expected a name that ends in .csv or .csv.gz, found another; rename it",
+                     ": expected a name that ends in .csv or .jsonl, or in these and .gz, found "
+                     "another; rename it",
                  ""};
   DBSA_ASSIGN_OR_RETURN(const Report report, make_report(line, paths, terminal));
   terminal.set_progress("");
@@ -150,12 +155,11 @@ Status make(const CommandLine& line, Terminal& terminal) {
   for (const Study& study : report.studies)
     for (const std::string& note : study.notes) terminal.note(note);
   set_phase("writing the report");
-  if (line.has("json"))
-    terminal.out(report_json(report).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
-  else
-    print_summary(report, terminal);
+  if (!line.has("json")) print_summary(report, terminal);
   DBSA_RETURN_IF_ERROR(write_report(report, output_folder(line, paths.front()), terminal));
-  return queries.empty() ? Status() : write_queries(report, queries, terminal);
+  if (!queries.empty()) DBSA_RETURN_IF_ERROR(write_queries(report, queries, terminal));
+  if (line.has("json")) print_document("report", report_json(report), terminal);
+  return {};
 }
 
 }  // namespace

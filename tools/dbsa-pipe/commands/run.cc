@@ -10,6 +10,7 @@
 #include "commands/repeat.h"
 #include "commands/run_answers.h"
 #include "commands/table_output.h"
+#include "json_output.h"
 #include "options.h"
 #include "pipeline/record/journal.h"
 #include "pipeline/record/journal_identity.h"
@@ -19,7 +20,6 @@
 #include "terminal/units.h"
 
 namespace dbsa::cli {
-namespace {
 
 CommandLine run_command_line() {
   CommandLine line(
@@ -59,6 +59,7 @@ CommandLine run_command_line() {
   add_output_options(line);
   return line;
 }
+namespace {
 
 void print_scores(const Scores& scores, Terminal& terminal) {
   if (scores.count == 0) {
@@ -354,7 +355,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
     if (earlier)
       out["repeated"] = {
           {"record", earlier->path}, {"answers", comparison.answers}, {"equal", comparison.equal}};
-    terminal.out(out.dump(1));
+    print_document("run", std::move(out), terminal);
   } else {
     print_summary(record, totals, path, terminal);
     if (line.has("verbose")) print_confusions(totals.confusion, terminal);

@@ -12,6 +12,7 @@
 #include "config/exit_code.h"
 #include "config/nearest_name.h"
 #include "config/schema_check.h"
+#include "json_output.h"
 #include "model/decoder/packed_weights.h"
 #include "pipeline/record/journal.h"
 #include "pipeline/record/record.h"
@@ -27,14 +28,18 @@ using nlohmann::ordered_json;
 constexpr const char* kStoreText =
     "STORE is the folder of a store (kv_store.path) or a pipeline file that has one.";
 
-// Parses, opens the store and lets `work` run.
-int with_store(CommandLine line, Words words, Terminal& terminal,
-               Result<int> (*work)(StoreTarget& target, const CommandLine& line,
-                                   Terminal& terminal),
-               const std::vector<std::string>& arguments = {"STORE"}) {
+// A line of a store command, with what all of them have.
+CommandLine store_line(CommandLine line, const std::vector<std::string>& arguments = {"STORE"}) {
   line.arguments(arguments, arguments.size());
   add_plugin_options(line);
   line.flag("json", "print one JSON document on standard output");
+  return line;
+}
+
+// Parses, opens the store and lets `work` run.
+int with_store(CommandLine line, Words words, Terminal& terminal,
+               Result<int> (*work)(StoreTarget& target, const CommandLine& line,
+                                   Terminal& terminal)) {
   const Result<bool> parsed = line.parse(words, terminal);
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;
@@ -157,8 +162,9 @@ Result<int> list_blocks_of_pool(StoreTarget& target, const CommandLine& line, Te
                one.entry ? one.entry->location : "not stored"});
   }
   if (line.has("json")) {
-    terminal.out(ordered_json{{"path", target.path()}, {"pool", pool.id}, {"blocks", blocks}}.dump(
-        1, ' ', false, ordered_json::error_handler_t::replace));
+    print_document("store_pool_blocks",
+                   {{"path", target.path()}, {"pool", pool.id}, {"blocks", std::move(blocks)}},
+                   terminal);
     return 0;
   }
   if (!pool.blocks.empty()) {
@@ -183,16 +189,16 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
     ordered_json blocks = ordered_json::array();
     for (const KvEntry& entry : entries)
       blocks.push_back(entry_to_json(entry, used.contains(entry.key)));
-    terminal.out(
-        ordered_json{{"path", target.path()},
-                     {"stored_bytes", stats.stored_bytes},
-                     {"max_bytes", stats.max_bytes},
-                     {"free_bytes", stats.free_bytes},
-                     {"packed_weights",
-                      files_to_json(static_cast<int64_t>(weights.paths.size()), weights.bytes)},
-                     {"leftovers", files_to_json(left.files, left.bytes)},
-                     {"blocks", std::move(blocks)}}
-            .dump(1, ' ', false, ordered_json::error_handler_t::replace));
+    print_document("store_list",
+                   {{"path", target.path()},
+                    {"stored_bytes", stats.stored_bytes},
+                    {"max_bytes", stats.max_bytes},
+                    {"free_bytes", stats.free_bytes},
+                    {"packed_weights",
+                     files_to_json(static_cast<int64_t>(weights.paths.size()), weights.bytes)},
+                    {"leftovers", files_to_json(left.files, left.bytes)},
+                    {"blocks", std::move(blocks)}},
+                   terminal);
     return 0;
   }
   using enum Table::Align;
@@ -292,12 +298,13 @@ Result<int> verify(StoreTarget& target, const CommandLine& line, Terminal& termi
   const bool sound = faults.empty();
   const auto count = static_cast<int64_t>(faults.size());
   if (line.has("json")) {
-    terminal.out(ordered_json{{"ok", sound},
-                              {"path", target.path()},
-                              {"blocks", stats.blocks},
-                              {"pools", pools},
-                              {"faults", std::move(faults)}}
-                     .dump(1, ' ', false, ordered_json::error_handler_t::replace));
+    print_document("store_verify",
+                   {{"ok", sound},
+                    {"path", target.path()},
+                    {"blocks", stats.blocks},
+                    {"pools", pools},
+                    {"faults", std::move(faults)}},
+                   terminal);
   } else {
     const std::string what = counted(static_cast<int64_t>(stats.blocks), "block") + " and " +
                              counted(pools, "pool") + " read";
@@ -318,9 +325,10 @@ Result<int> compact(StoreTarget& target, const CommandLine& line, Terminal& term
   terminal.set_progress("");
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
   if (line.has("json"))
-    terminal.out(ordered_json{
-        {"freed_bytes", freed}, {"blocks", stats.blocks}, {"stored_bytes", stats.stored_bytes}}
-                     .dump(1));
+    print_document(
+        "store_compact",
+        {{"freed_bytes", freed}, {"blocks", stats.blocks}, {"stored_bytes", stats.stored_bytes}},
+        terminal);
   else
     terminal.out("freed " + human_bytes(freed) + "; " +
                  counted(static_cast<int64_t>(stats.blocks), "block") + ", " +
@@ -364,12 +372,13 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
     left.bytes += found.bytes;
   }
   if (line.has("json"))
-    terminal.out(ordered_json{{"dry_run", dry},
-                              {"blocks_dropped", dropped},
-                              {"freed_bytes", freed},
-                              {"blocks_kept", static_cast<int64_t>(before.blocks) - dropped},
-                              {"leftovers_removed", files_to_json(left.files, left.bytes)}}
-                     .dump(1));
+    print_document("store_gc",
+                   {{"dry_run", dry},
+                    {"blocks_dropped", dropped},
+                    {"freed_bytes", freed},
+                    {"blocks_kept", static_cast<int64_t>(before.blocks) - dropped},
+                    {"leftovers_removed", files_to_json(left.files, left.bytes)}},
+                   terminal);
   else
     terminal.out((dry ? "would drop " : "dropped ") + counted(dropped, "block") + ", " +
                  human_bytes(freed) + "; " +
@@ -382,16 +391,20 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
 
 // ---- commands ----------------------------------------------------------------------------------
 
-int list_command(Words words, Terminal& terminal) {
+CommandLine list_line() {
   CommandLine line({"store list", "STORE", "List the blocks of a store, oldest first.", kStoreText,
                     "dbsa-pipe store list .dbsa\n"
                     "dbsa-pipe store list pipeline.toml --pool 3f2a --json"});
   line.value("pool", "POOL",
              "only the blocks of this pool, in its order; POOL may be the beginning of its id");
-  return with_store(std::move(line), words, terminal, list);
+  return store_line(std::move(line));
 }
 
-int pools_command(Words words, Terminal& terminal) {
+int list_command(Words words, Terminal& terminal) {
+  return with_store(list_line(), words, terminal, list);
+}
+
+CommandLine pools_line() {
   CommandLine line({"store pools", "STORE", "List the pools of a store.",
                     std::string(kStoreText) +
                         "\nA pool is what `encode` and `run` make of a pipeline's "
@@ -399,10 +412,14 @@ int pools_command(Words words, Terminal& terminal) {
                         "`query` and `explain --query` answer from it.",
                     "dbsa-pipe store pools .dbsa\n"
                     "dbsa-pipe store pools pipeline.toml --json"});
-  return with_store(std::move(line), words, terminal, list_pools);
+  return store_line(std::move(line));
 }
 
-int rm_command(Words words, Terminal& terminal) {
+int pools_command(Words words, Terminal& terminal) {
+  return with_store(pools_line(), words, terminal, list_pools);
+}
+
+CommandLine rm_line() {
   CommandLine line({"store rm", "STORE POOL", "Give up a pool.",
                     std::string(kStoreText) +
                         "\nPOOL is the id of a pool as `store pools` shows it, or its beginning. "
@@ -411,23 +428,35 @@ int rm_command(Words words, Terminal& terminal) {
                     "dbsa-pipe store rm .dbsa 3f2a --dry-run\n"
                     "dbsa-pipe store rm .dbsa 3f2a"});
   line.flag("dry-run", "say what would be removed, and remove nothing");
-  return with_store(std::move(line), words, terminal, remove_pool, {"STORE", "POOL"});
+  return store_line(std::move(line), {"STORE", "POOL"});
 }
 
-int verify_command(Words words, Terminal& terminal) {
+int rm_command(Words words, Terminal& terminal) {
+  return with_store(rm_line(), words, terminal, remove_pool);
+}
+
+CommandLine verify_line() {
   CommandLine line({"store verify", "STORE",
                     "Read a whole store and report every fault; exit code 5 when there is one.",
                     kStoreText, "dbsa-pipe store verify .dbsa"});
-  return with_store(std::move(line), words, terminal, verify);
+  return store_line(std::move(line));
+}
+
+int verify_command(Words words, Terminal& terminal) {
+  return with_store(verify_line(), words, terminal, verify);
+}
+
+CommandLine compact_line() {
+  CommandLine line({"store compact", "STORE", "Rewrite a store without holes and in few files.",
+                    kStoreText, "dbsa-pipe store compact .dbsa"});
+  return store_line(std::move(line));
 }
 
 int compact_command(Words words, Terminal& terminal) {
-  CommandLine line({"store compact", "STORE", "Rewrite a store without holes and in few files.",
-                    kStoreText, "dbsa-pipe store compact .dbsa"});
-  return with_store(std::move(line), words, terminal, compact);
+  return with_store(compact_line(), words, terminal, compact);
 }
 
-int gc_command(Words words, Terminal& terminal) {
+CommandLine gc_line() {
   CommandLine line(
       {"store gc", "STORE", "Drop blocks that no pool uses, and what killed processes left.",
        std::string(kStoreText) + "\n`store pools` shows the pools, `store rm` gives one up. If "
@@ -437,23 +466,28 @@ int gc_command(Words words, Terminal& terminal) {
        "dbsa-pipe store gc .dbsa --max-bytes 10000000000"});
   line.integer("max-bytes", "N", "drop only the oldest ones, until at most N bytes are stored");
   line.flag("dry-run", "say what would be dropped, and drop nothing");
-  return with_store(std::move(line), words, terminal, collect);
+  return store_line(std::move(line));
+}
+
+int gc_command(Words words, Terminal& terminal) {
+  return with_store(gc_line(), words, terminal, collect);
 }
 
 struct Subcommand {
   const char* name;
   const char* summary;
   int (*run)(Words words, Terminal& terminal);
+  CommandLine (*line)();
 };
 
 constexpr Subcommand kSubcommands[] = {
-    {"list", "list the blocks", list_command},
-    {"pools", "list the pools", pools_command},
-    {"verify", "read everything and report every fault", verify_command},
-    {"export", "write blocks as NumPy files", store_export_command},
-    {"compact", "rewrite without holes", compact_command},
-    {"rm", "give up a pool", rm_command},
-    {"gc", "drop blocks that no pool uses, and leftovers", gc_command},
+    {"list", "list the blocks", list_command, list_line},
+    {"pools", "list the pools", pools_command, pools_line},
+    {"verify", "read everything and report every fault", verify_command, verify_line},
+    {"export", "write blocks as NumPy files", store_export_command, store_export_command_line},
+    {"compact", "rewrite without holes", compact_command, compact_line},
+    {"rm", "give up a pool", rm_command, rm_line},
+    {"gc", "drop blocks that no pool uses, and leftovers", gc_command, gc_line},
 };
 
 void print_store_help(Terminal& terminal) {
@@ -471,6 +505,12 @@ void print_store_help(Terminal& terminal) {
 }
 
 }  // namespace
+
+std::vector<CommandLine> store_command_lines() {
+  std::vector<CommandLine> lines;
+  for (const Subcommand& command : kSubcommands) lines.push_back(command.line());
+  return lines;
+}
 
 int store_command(Words words, Terminal& terminal) {
   std::vector<std::string> asked;

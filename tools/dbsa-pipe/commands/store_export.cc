@@ -11,14 +11,14 @@
 #include "commands/store_target.h"
 #include "config/atomic_file.h"
 #include "config/schema_check.h"
+#include "json_output.h"
 #include "session.h"
 #include "terminal/sudden_end.h"
 #include "terminal/units.h"
 
 namespace dbsa::cli {
-namespace {
 
-CommandLine export_command_line() {
+CommandLine store_export_command_line() {
   CommandLine line(
       {"store export", "STORE [KEY]", "Write blocks as NumPy files, <key>.npy, one each.",
        "float32 [layers, 2 (keys, values), kv_heads, tokens, head_dim]; keys are "
@@ -38,6 +38,7 @@ CommandLine export_command_line() {
   line.flag("json", "print one JSON document on standard output");
   return line;
 }
+namespace {
 
 // NumPy's format, version 1.0: magic, version, header length, a Python literal padded so that the
 // data begin at a multiple of 64.
@@ -158,14 +159,14 @@ Status export_blocks(StoreTarget& target, const CommandLine& line, Terminal& ter
     if (!line.has("json")) terminal.out(path);
   }
   progress.finish();
-  if (line.has("json")) terminal.out(files.dump(1));
+  if (line.has("json")) print_document("store_export", {{"files", std::move(files)}}, terminal);
   return {};
 }
 
 }  // namespace
 
 int store_export_command(Words words, Terminal& terminal) {
-  CommandLine line = export_command_line();
+  CommandLine line = store_export_command_line();
   const Result<bool> parsed = line.parse(words, terminal);
   if (!parsed.ok()) return fail(terminal, parsed.error());
   if (!*parsed) return 0;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "config/schema_check.h"
+#include "json_output.h"
 #include "pipeline/record/record.h"
 #include "session.h"
 #include "terminal/units.h"
@@ -106,8 +107,9 @@ Result<StoredPool> find_stored_pool(const StoreTarget& target, const std::string
 }
 
 Result<Pool> find_pool(const StoreTarget& target, const std::string& id) {
-  DBSA_ASSIGN_OR_RETURN(StoredPool stored, find_stored_pool(target, id));
-  return std::move(stored.pool);
+  Result<StoredPool> stored = find_stored_pool(target, id);
+  if (!stored.ok()) return std::move(stored).error();
+  return std::move(stored->pool);
 }
 
 std::vector<PoolEntry> entries_of_pool(const Pool& pool, const std::vector<KvEntry>& entries) {
@@ -131,8 +133,7 @@ Result<int> list_pools(StoreTarget& target, const CommandLine& line, Terminal& t
   if (line.has("json")) {
     ordered_json all = ordered_json::array();
     for (const StoredPool& file : pools) all.push_back(pool_to_json(file, entries));
-    terminal.out(ordered_json{{"path", target.path()}, {"pools", std::move(all)}}.dump(
-        1, ' ', false, ordered_json::error_handler_t::replace));
+    print_document("store_pools", {{"path", target.path()}, {"pools", std::move(all)}}, terminal);
     return 0;
   }
   using enum Table::Align;
@@ -191,13 +192,13 @@ Result<int> remove_pool(StoreTarget& target, const CommandLine& line, Terminal& 
   const bool dry = line.has("dry-run");
   if (!dry) DBSA_RETURN_IF_ERROR(target.store().pool_drop(stored.id));
   if (line.has("json")) {
-    terminal.out(ordered_json{
-        {"dry_run", dry},
-        {"id", stored.id},
-        {"path", stored.location},
-        {"blocks_without_a_pool", blocks},
-        {"bytes_without_a_pool",
-         bytes}}.dump(1));
+    print_document("store_rm",
+                   {{"dry_run", dry},
+                    {"id", stored.id},
+                    {"path", stored.location},
+                    {"blocks_without_a_pool", blocks},
+                    {"bytes_without_a_pool", bytes}},
+                   terminal);
     return 0;
   }
   terminal.out((dry ? "would remove pool " : "removed pool ") + stored.id);

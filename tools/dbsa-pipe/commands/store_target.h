@@ -57,6 +57,7 @@ class StoreTarget {
 // "token_major", "cpu_panels", or the number
 std::string layout_name(uint32_t layout);
 
+CommandLine store_export_command_line();
 int store_export_command(std::span<const std::string> words, Terminal& terminal);
 
 }  // namespace dbsa::cli

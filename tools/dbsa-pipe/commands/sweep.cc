@@ -8,6 +8,7 @@
 #include "config/absolute_path.h"
 #include "config/exit_code.h"
 #include "config/file_calls.h"
+#include "json_output.h"
 #include "options.h"
 #include "session.h"
 #include "terminal/cancel.h"
@@ -16,7 +17,6 @@
 #include "terminal/units.h"
 
 namespace dbsa::cli {
-namespace {
 
 CommandLine sweep_command_line() {
   CommandLine line(
@@ -39,6 +39,7 @@ CommandLine sweep_command_line() {
   line.integer("runs", "N", "runs of each cell, in place of the file's");
   line.value("cell", "I/N", "run the I-th of N shards alone, from 1");
   line.value("launcher", "NAME", "slurm: submit the shards as a job array with sbatch");
+  line.choices("launcher", {"slurm"});
   line.integer("shards", "N", "with --launcher: how many shards (default: one for each cell)");
   line.list("launcher-option", "WORD", "with --launcher: another option for sbatch");
   line.flag("fresh", "run cells that have a record, too");
@@ -48,6 +49,7 @@ CommandLine sweep_command_line() {
   add_output_options(line);
   return line;
 }
+namespace {
 
 struct Shard {
   int64_t index = 1;
@@ -86,7 +88,7 @@ void list_cells(const Sweep& sweep, const std::vector<const SweepCell*>& cells, 
       listed["done"] = cell_state(sweep, *cell) == CellState::kDone;
       out["cells"].push_back(std::move(listed));
     }
-    terminal.out(out.dump(1));
+    print_document("sweep_list", std::move(out), terminal);
     return;
   }
   Table table({{"cell", Table::Align::kRight}, {"record"}, {"values"}});
@@ -174,7 +176,7 @@ Status submit(const Sweep& sweep, const CommandLine& line, Terminal& terminal) {
   if (!said.empty()) terminal.warning(said);
   const std::string job = trimmed(captured.out);
   if (line.has("json"))
-    terminal.out(nlohmann::ordered_json{{"job", job}, {"shards", shards}}.dump(1));
+    print_document("sweep_job", {{"job", job}, {"shards", shards}}, terminal);
   else
     terminal.out("submitted  job " + job + " with " + counted(shards, "task") + "; records go to " +
                  shown_path(sweep.directory));
@@ -207,15 +209,16 @@ void print_outcome(const Sweep& sweep, const SweepOutcome& outcome, const Comman
     for (const SweepWarnings::Warning& warning : outcome.warnings.all())
       warnings.push_back(
           {{"text", warning.text}, {"cells", warning.cells}, {"first_cell", warning.cell}});
-    terminal.out(nlohmann::ordered_json{{"directory", sweep.directory},
-                                        {"cells", outcome.cells},
-                                        {"before", outcome.before},
-                                        {"done", outcome.done},
-                                        {"stopped", outcome.stopped},
-                                        {"with_errors", outcome.warnings.with_errors()},
-                                        {"warnings", std::move(warnings)},
-                                        {"failures", std::move(failures)}}
-                     .dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    print_document("sweep_outcome",
+                   {{"directory", sweep.directory},
+                    {"cells", outcome.cells},
+                    {"before", outcome.before},
+                    {"done", outcome.done},
+                    {"stopped", outcome.stopped},
+                    {"with_errors", outcome.warnings.with_errors()},
+                    {"warnings", std::move(warnings)},
+                    {"failures", std::move(failures)}},
+                   terminal);
     return;
   }
   terminal.out("cells      " + human_count(outcome.cells) + ": " + human_count(outcome.done) +

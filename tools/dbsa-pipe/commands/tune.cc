@@ -14,6 +14,7 @@
 #include "config/atomic_file.h"
 #include "config/stopwatch.h"
 #include "icl/linear_classifier.h"
+#include "json_output.h"
 #include "options.h"
 #include "pipeline/record/record.h"
 #include "session.h"
@@ -22,7 +23,6 @@
 #include "terminal/units.h"
 
 namespace dbsa::cli {
-namespace {
 
 CommandLine tune_command_line() {
   CommandLine line(
@@ -57,6 +57,7 @@ CommandLine tune_command_line() {
   add_output_options(line);
   return line;
 }
+namespace {
 
 Error wrong(const std::string& what) { return {ErrorCode::kConfig, what, ""}; }
 
@@ -382,8 +383,7 @@ Status tune(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_ASSIGN_OR_RETURN(const std::string text, tuned_file(session, result));
   DBSA_RETURN_IF_ERROR(write_file_atomically(output, text));
   if (line.has("json"))
-    terminal.out(
-        tune_to_json(result).dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    print_document("tune", tune_to_json(result), terminal);
   else
     print_tune(result, terminal);
   return {};

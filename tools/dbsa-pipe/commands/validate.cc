@@ -8,6 +8,7 @@
 #include "commands/findings.h"
 #include "config/exit_code.h"
 #include "host/needs.h"
+#include "json_output.h"
 #include "options.h"
 #include "pipeline/model_fit.h"
 #include "pipeline/record/record.h"
@@ -16,7 +17,6 @@
 #include "terminal/units.h"
 
 namespace dbsa::cli {
-namespace {
 
 CommandLine validate_command_line() {
   CommandLine line(
@@ -36,6 +36,7 @@ CommandLine validate_command_line() {
   add_output_options(line);
   return line;
 }
+namespace {
 
 // "block_size = 50, seed = 0": a stage's keys but its plugin.
 std::string stage_values(const nlohmann::json& table) {
@@ -159,8 +160,7 @@ int report(const Error& error, const CommandLine& line, Terminal& terminal) {
     lines.push_back(error.message.substr(begin, end - begin));
     begin = end + 1;
   }
-  terminal.out(nlohmann::ordered_json{{"ok", false}, {"faults", std::move(lines)}}.dump(
-      1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  print_document("validation", {{"ok", false}, {"faults", std::move(lines)}}, terminal);
   return exit_code(error.code);
 }
 
@@ -186,7 +186,7 @@ int validate_command(Words words, Terminal& terminal) {
   if (!edit.ok()) return report(edit.error(), line, terminal);
   const DataSight sight = look_at_data(*findings);
   if (line.has("json"))
-    terminal.out(findings_to_json(**session, *findings, sight, *edit).dump(1));
+    print_document("validation", findings_to_json(**session, *findings, sight, *edit), terminal);
   else
     print_findings(**session, *findings, sight, terminal);
   if (*edit)

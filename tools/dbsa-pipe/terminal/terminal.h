@@ -45,6 +45,10 @@ class Terminal {
   bool reader_left() const { return out_error_ == EPIPE; }
   // Ends standard output. kEnvironment where anything could not be written.
   Status close_out();
+  // With --json standard output gets one document (json_output.h), or an error where there is none.
+  void expect_document() { document_ = Document::kExpected; }
+  void document_given() { document_ = Document::kGiven; }
+  bool lacks_document() const { return document_ == Document::kExpected; }
   // A line for people, on standard error; left out when quiet.
   void note(std::string_view line);
   // The same, also when quiet.
@@ -77,7 +81,10 @@ class Terminal {
   std::string erase_progress() const;            // what takes the line away
   void write_error_line(std::string_view line);  // under mutex_
 
+  enum class Document { kNone, kExpected, kGiven };
+
   bool quiet_ = false;
+  Document document_ = Document::kNone;
   bool out_is_terminal_, error_is_terminal_, redraws_, escapes_, out_colour_, error_colour_;
   int out_error_ = 0;     // errno of the first line that could not be written
   std::mutex mutex_;      // the log writes from any thread
