@@ -208,6 +208,10 @@ check_pipelines() {
   return $failures
 }
 
+check_docs() {
+  tools/docs/update_docs.py --check && tools/docs/update_evidence.py --check
+}
+
 # The end of a run: what failed, the end of its log, and last the lines that say why.
 conclude() { # begin
   [ ${#failed[@]} -gt 0 ] || exit 0
@@ -258,7 +262,7 @@ if [ $quick = 0 ]; then
   stage 0.5 "installation, moved" install check_installation
   stage 0.5 "quick start, twice" quickstart check_quickstart
   stage 0.5 "example pipelines" pipelines check_pipelines
-  stage 0.5 "generated documentation" docs tools/docs/update_docs.py --check
+  stage 0.5 "generated documentation" docs check_docs
 fi
 
 name="tests, release"
