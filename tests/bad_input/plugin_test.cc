@@ -52,7 +52,10 @@ TEST_F(BadPlugin, InspectRefusesWhatRunRefuses) {
     Words words = {"inspect", "test.block_grouper." + name, "--plugin-path", DBSA_BAD_PLUGIN_DIR};
     if (!option.empty()) words.push_back(option);
     const ProcessResult result = cli(words);
-    EXPECT_EQ(result.out, "") << name;
+    if (option == "--json")
+      EXPECT_TRUE(result.out.starts_with("{\"schema\":\"error\"")) << name << result.out;
+    else
+      EXPECT_EQ(result.out, "") << name;
     return "exit " + std::to_string(result.exit_code) + "\n" + shortened(result.error);
   };
   const auto refused = [](const std::string& name, const std::string& cause) {

@@ -2,8 +2,10 @@
 // before it is paid.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "pipeline/pool/pool_builder.h"
 
@@ -19,6 +21,16 @@ struct EncodeReasons {
   int64_t changed = 0;    // holds an edited demonstration, or lacks one that was removed
   bool operator==(const EncodeReasons&) const = default;
 };
+
+// Each count by its name in records.
+inline std::array<std::pair<const char*, int64_t*>, 6> named_counts(EncodeReasons& reasons) {
+  return {{{"dealt", &reasons.dealt},
+           {"computed_differently", &reasons.otherwise},
+           {"missing", &reasons.missing},
+           {"added", &reasons.added},
+           {"behind", &reasons.behind},
+           {"changed", &reasons.changed}}};
+}
 
 // previous: the pool that `built` has kept blocks of, or nullptr. to_encode: indices into
 // built.blocks.

@@ -21,7 +21,7 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-constexpr int kJournalVersion = 1;
+constexpr int kJournalVersion = 2;
 constexpr std::string_view kJournalEnd = ".journal.jsonl";
 
 std::string line_text(const ordered_json& line) {
@@ -147,10 +147,22 @@ Result<Descriptor> open_locked(const std::string& path) {
   return Error{ErrorCode::kEnvironment, path + ": it is removed as often as it is made", ""};
 }
 
+std::optional<DemonstrationChange> change_from_json(const json& change) {
+  if (change.is_null()) return std::nullopt;
+  return DemonstrationChange{change.at("edited_lines").get<std::vector<int64_t>>(),
+                             change.at("added").get<int64_t>(),
+                             change.at("removed").get<int64_t>()};
+}
+
 ordered_json encoded_to_json(const EncodeReport& encode) {
-  return {{"blocks_encoded", encode.blocks_encoded}, {"tokens_encoded", encode.tokens_encoded},
-          {"bytes_stored", encode.bytes_stored},     {"blocks_repaired", encode.blocks_repaired},
-          {"index_reused", encode.index_reused},     {"setup_seconds", encode.setup_seconds},
+  return {{"blocks_encoded", encode.blocks_encoded},
+          {"tokens_encoded", encode.tokens_encoded},
+          {"bytes_stored", encode.bytes_stored},
+          {"blocks_repaired", encode.blocks_repaired},
+          {"edit", change_to_json(encode.estimate.change)},
+          {"encoded_because", reasons_to_json(encode.estimate.reasons)},
+          {"index_reused", encode.index_reused},
+          {"setup_seconds", encode.setup_seconds},
           {"encode_seconds", encode.encode_seconds}};
 }
 
@@ -213,6 +225,11 @@ void Journal::add_encoded(EncodeReport& report) const {
     report.tokens_encoded += before.at("tokens_encoded").get<int64_t>();
     report.bytes_stored += before.at("bytes_stored").get<uint64_t>();
     report.blocks_repaired += before.at("blocks_repaired").get<int64_t>();
+    const json& because = before.at("encoded_because");
+    EncodeReasons& reasons = report.estimate.reasons;
+    for (const auto& [name, count] : named_counts(reasons))
+      *count += because.at(name).get<int64_t>();
+    report.estimate.change = change_from_json(before.at("edit"));
     report.index_reused = before.at("index_reused").get<bool>();
     report.setup_seconds += before.at("setup_seconds").get<double>();
     report.encode_seconds += before.at("encode_seconds").get<double>();

@@ -306,10 +306,10 @@ ordered_json change_to_json(const std::optional<DemonstrationChange>& change) {
           {"removed", change->removed}};
 }
 
-ordered_json reasons_to_json(const EncodeReasons& reasons) {
-  return {{"dealt", reasons.dealt},     {"computed_differently", reasons.otherwise},
-          {"missing", reasons.missing}, {"added", reasons.added},
-          {"behind", reasons.behind},   {"changed", reasons.changed}};
+ordered_json reasons_to_json(EncodeReasons reasons) {
+  ordered_json out;
+  for (const auto& [name, count] : named_counts(reasons)) out[name] = *count;
+  return out;
 }
 
 ordered_json history_to_json(const std::optional<PoolHistory>& history) {

@@ -104,7 +104,7 @@ RunTotals run_totals(const RunRecord& record);
 
 // Null where no blocks were kept.
 nlohmann::ordered_json change_to_json(const std::optional<DemonstrationChange>& change);
-nlohmann::ordered_json reasons_to_json(const EncodeReasons& reasons);
+nlohmann::ordered_json reasons_to_json(EncodeReasons reasons);
 // Null without a history.
 nlohmann::ordered_json history_to_json(const std::optional<PoolHistory>& history);
 // Without the assignment, which is as long as the pool.
