@@ -10,6 +10,7 @@
 
 #include "tests/cli/cli_fixture.h"
 #include "tests/cli/schema_judge.h"
+#include "tests/support/sanitized.h"
 
 namespace dbsa {
 namespace {
@@ -21,13 +22,13 @@ namespace fs = std::filesystem;
 
 class EditedTickets : public CliTest {
  protected:
-  static constexpr int kTickets = 2000;
+  static constexpr int kTickets = kSanitized ? 400 : 2000;
   static constexpr int kBlocks = 40;
 
   void SetUp() override {
     make_pipeline();
     edit_pipeline("demonstrations = \"pool.jsonl\"", "demonstrations = \"tickets.csv\"");
-    edit_pipeline("block_size = 4", "block_size = 50");
+    edit_pipeline("block_size = 4", "block_size = " + std::to_string(kTickets / kBlocks));
     edit_pipeline("ratio = 0.5", "count = 8");
     static constexpr const char* kWords[] = {"card", "money", "late", "fee", "pin", "lost", "rate"};
     Random random(7);
@@ -193,9 +194,10 @@ TEST_F(EditedTickets, InPlaceTheAnnouncedCountIsTheEncodedOne) {
     EXPECT_EQ(record.at("encode").at("edit").at("removed"), announced.at("removed")) << what;
     EXPECT_GT(record.at("encode").at("blocks_encoded"), 0) << what;
   };
-  correct(1999);
+  correct(kTickets - 1);
   expect_as_announced("a label");
-  for (const size_t row : {3u, 700u, 1500u}) texts_[row] += " and more";
+  for (const size_t row : {size_t{3}, size_t{7 * kTickets / 20}, size_t{3 * kTickets / 4}})
+    texts_[row] += " and more";
   write_tickets();
   expect_as_announced("texts");
   texts_.erase(texts_.begin() + 40, texts_.begin() + 45);
@@ -214,7 +216,7 @@ TEST_F(EditedTickets, AStoreInMemoryIsToldThatItHasNoPoolToEdit) {
   std::string text = workspace_.read("pipeline.toml");
   const std::string store = "path = \"store\"";
   text.replace(text.find(store), store.size(), "plugin = \"memory\"");
-  const std::string size = "block_size = 50";
+  const std::string size = "block_size = " + std::to_string(kTickets / kBlocks);
   text.replace(text.find(size), size.size(), size + "\nedits = \"append\"");
   workspace_.write("pipeline.toml", text);
   const ProcessResult result = cli({"validate", path("pipeline.toml")});
