@@ -119,10 +119,12 @@ def table_cell(row):
     return text
 
 
-def some(values, what):
-    """As in "1 to 3 draws"."""
+def some(values, one, many):
+    """As in "1 draw" and "1 to 3 draws"."""
     values = sorted({int(v) for v in values})
-    return f"{values[0]:,} {what}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,} {what}"
+    if len(values) > 1:
+        return f"{values[0]:,} to {values[-1]:,} {many}"
+    return f"{values[0]:,} {one if values[0] == 1 else many}"
 
 
 class Table:
@@ -150,8 +152,8 @@ class Table:
         found = [cell for row in self.rows for cell in row if cell]
         count = sum(len(row) for row in self.rows)
         if found:
-            lines += ["", f"{some([c['draws'] for c in found], 'draws of the demonstrations')}, "
-                      f"{some([c['queries'] for c in found], 'queries each')}; {len(found)} of {count} cells have "
+            lines += ["", f"{some([c['draws'] for c in found], 'draw of the demonstrations', 'draws of the demonstrations')}, "
+                      f"{some([c['queries'] for c in found], 'query', 'queries each')}; {len(found)} of {count} cells have "
                       f"records."]
         else:
             lines += ["", f"None of {count} cells has a record."]
