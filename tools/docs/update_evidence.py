@@ -152,9 +152,9 @@ class Table:
         found = [cell for row in self.rows for cell in row if cell]
         count = sum(len(row) for row in self.rows)
         if found:
-            lines += ["", f"{some([c['draws'] for c in found], 'draw of the demonstrations', 'draws of the demonstrations')}, "
-                      f"{some([c['queries'] for c in found], 'query', 'queries each')}; {len(found)} of {count} cells have "
-                      f"records."]
+            draws = some([c["draws"] for c in found], "draw of the demonstrations", "draws of the demonstrations")
+            queries = some([c["queries"] for c in found], "query", "queries each")
+            lines += ["", f"{draws}, {queries}; {len(found)} of {count} cells have records."]
         else:
             lines += ["", f"None of {count} cells has a record."]
         return "\n".join(lines)
