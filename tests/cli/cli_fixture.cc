@@ -76,6 +76,19 @@ std::string CliTest::edit_pipeline(const std::string& from, const std::string& t
   return workspace_.write("pipeline.toml", text.replace(at, from.size(), to));
 }
 
+nlohmann::json CliTest::run(const Words& more) const {
+  Words words = {"run", path("pipeline.toml"), "--json"};
+  words.insert(words.end(), more.begin(), more.end());
+  const ProcessResult result = cli(words);
+  EXPECT_EQ(result.exit_code, 0) << result.error;
+  if (result.exit_code != 0) return {};
+  const std::string file = nlohmann::json::parse(result.out).at("record");
+  nlohmann::json record =
+      nlohmann::json::parse(workspace_.read(std::filesystem::relative(file, path()).string()));
+  record["said"] = result.error;
+  return record;
+}
+
 nlohmann::json CliTest::only_record() const {
   nlohmann::json record;
   int count = 0;

@@ -28,6 +28,9 @@ class CliTest : public testing::Test {
   std::string edit_pipeline(const std::string& from, const std::string& to) const;
 
   std::string path(const std::string& name = "") const { return workspace_.path(name); }
+  // The record of a run of pipeline.toml that succeeds, with what it said on standard error as
+  // "said".
+  nlohmann::json run(const Words& more = {}) const;
   // The one result record in runs/.
   nlohmann::json only_record() const;
 

@@ -31,18 +31,6 @@ class ReuseTest : public CliTest {
     return path("rebuilt");
   }
 
-  json run(const Words& more = {}) const {
-    Words words = {"run", path("pipeline.toml"), "--json"};
-    words.insert(words.end(), more.begin(), more.end());
-    const ProcessResult result = cli(words);
-    EXPECT_EQ(result.exit_code, 0) << result.error;
-    if (result.exit_code != 0) return {};
-    json record = json::parse(workspace_.read(
-        fs::relative(json::parse(result.out).at("record").get<std::string>(), path()).string()));
-    record["said"] = result.error;
-    return record;
-  }
-
   static std::string library_hash(const json& record, const std::string& stage) {
     for (const json& plugin : record.at("plugins"))
       if (plugin.at("stage") == stage) return plugin.at("library_hash");

@@ -1,5 +1,7 @@
 #include "json_output.h"
 
+#include <algorithm>
+
 namespace dbsa::cli {
 namespace {
 
@@ -29,7 +31,10 @@ const char* error_name(ErrorCode code) {
   return "run";
 }
 
-ordered_json message_lines(const std::string& text) {
+}  // namespace
+
+ordered_json message_lines(const Error& error) {
+  const std::string& text = error.message;
   ordered_json lines = ordered_json::array();
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
@@ -38,8 +43,6 @@ ordered_json message_lines(const std::string& text) {
   }
   return lines;
 }
-
-}  // namespace
 
 ordered_json as_document(const std::string& schema, ordered_json body) {
   ordered_json document = {{"schema", schema}, {"schema_version", 1}};
@@ -59,7 +62,7 @@ void print_error_document(const Error& error, int exit_code, Terminal& terminal)
   terminal.out(as_document("error", {{"error",
                                       {{"code", error_name(error.code)},
                                        {"exit_code", exit_code},
-                                       {"messages", message_lines(error.message)}}}})
+                                       {"messages", message_lines(error)}}}})
                    .dump(-1, ' ', false, ordered_json::error_handler_t::replace));
   terminal.document_given();
 }

@@ -16,6 +16,9 @@ namespace dbsa::cli {
 // "store_list", of schemas/store_list.schema.json.
 nlohmann::ordered_json as_document(const std::string& schema, nlohmann::ordered_json body);
 
+// The faults of an error, a text each.
+nlohmann::ordered_json message_lines(const Error& error);
+
 // Prints the document; no error follows it.
 void print_document(const std::string& schema, nlohmann::ordered_json body, Terminal& terminal);
 

@@ -40,10 +40,6 @@ def cell_name(values):
     return "; ".join(f"{axis}={values[axis]}" for axis in sorted(values))
 
 
-def cell_values(name):
-    return dict(pair.split("=", 1) for pair in name.split("; "))
-
-
 def read_rows():
     if not ROWS.exists():
         return {}
@@ -139,7 +135,6 @@ class Table:
             self.heads = [head | {axis: value} for head in self.heads for value in values]
         self.rows = [[rows.get((sweep, cell_name(wanted | {self.row_axis: name} | head))) for head in self.heads]
                      for name in self.row_names]
-        self.axis_names = [name for name, _ in axes[1:]]
 
     def head_text(self, head):
         return ", ".join(value if axis in ("data", "model") else f"{axis} {value}" for axis, value in head.items())

@@ -8,25 +8,6 @@
 #include "shell_completion.h"
 
 namespace dbsa::cli {
-
-CommandLine completion_command_line() {
-  CommandLine line(
-      {"completion", "[SHELL]",
-       "Print what bash, zsh or fish needs to complete commands and options.",
-       "`cmake --install` puts these files, and the manual pages, where shells and man "
-       "look for them.\nWithout an installation, load them from the shell's own start "
-       "file.",
-       "source <(dbsa-pipe completion bash)               # in ~/.bashrc\n"
-       "dbsa-pipe completion zsh > ~/.zfunc/_dbsa-pipe    # a folder of fpath\n"
-       "dbsa-pipe completion fish | source                # in "
-       "~/.config/fish/config.fish"});
-  line.arguments({"SHELL"}, 0).choices("SHELL", {"bash", "zsh", "fish"});
-  line.value(
-      "output", "DIR",
-      "write the files of all shells and the manual pages here, in folders as those of share/");
-  return line;
-}
-
 namespace {
 
 struct Shell {
@@ -40,6 +21,34 @@ constexpr Shell kShells[] = {
     {"zsh", "zsh/site-functions/_dbsa-pipe", zsh_completion},
     {"fish", "fish/vendor_completions.d/dbsa-pipe.fish", fish_completion},
 };
+
+std::vector<std::string> shell_names() {
+  std::vector<std::string> names;
+  for (const Shell& shell : kShells) names.emplace_back(shell.name);
+  return names;
+}
+
+}  // namespace
+
+CommandLine completion_command_line() {
+  CommandLine line(
+      {"completion", "[SHELL]",
+       "Print what bash, zsh or fish needs to complete commands and options.",
+       "`cmake --install` puts these files, and the manual pages, where shells and man "
+       "look for them.\nWithout an installation, load them from the shell's own start "
+       "file.",
+       "source <(dbsa-pipe completion bash)               # in ~/.bashrc\n"
+       "dbsa-pipe completion zsh > ~/.zfunc/_dbsa-pipe    # a folder of fpath\n"
+       "dbsa-pipe completion fish | source                # in "
+       "~/.config/fish/config.fish"});
+  line.arguments({"SHELL"}, 0).choices("SHELL", shell_names());
+  line.value(
+      "output", "DIR",
+      "write the files of all shells and the manual pages here, in folders as those of share/");
+  return line;
+}
+
+namespace {
 
 Status write_page(const std::string& path, const std::string& text) {
   DBSA_RETURN_IF_ERROR(make_folders(path.substr(0, path.rfind('/'))));
@@ -62,16 +71,13 @@ Status complete(const CommandLine& line, Terminal& terminal) {
                  ""};
   if (line.has("output")) return write_all(line.text("output"));
   const std::string name = line.text("SHELL");
-  std::vector<std::string> names;
-  for (const Shell& shell : kShells) {
+  for (const Shell& shell : kShells)
     if (name == shell.name) {
       terminal.out_bytes(shell.script());
       return {};
     }
-    names.emplace_back(shell.name);
-  }
   return Error{ErrorCode::kConfig,
-               with_hint("unknown shell " + in_quotes(name) + did_you_mean(name, names),
+               with_hint("unknown shell " + in_quotes(name) + did_you_mean(name, shell_names()),
                          "shells: bash, zsh, fish"),
                ""};
 }

@@ -154,13 +154,7 @@ nlohmann::ordered_json findings_to_json(const Session& session, const Findings& 
 // With --json the faults are the document; without, they are errors as everywhere.
 int report(const Error& error, const CommandLine& line, Terminal& terminal) {
   if (!line.has("json")) return fail(terminal, error);
-  nlohmann::ordered_json lines = nlohmann::ordered_json::array();
-  for (size_t begin = 0; begin <= error.message.size();) {
-    const size_t end = std::min(error.message.find('\n', begin), error.message.size());
-    lines.push_back(error.message.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  print_document("validation", {{"ok", false}, {"faults", std::move(lines)}}, terminal);
+  print_document("validation", {{"ok", false}, {"faults", message_lines(error)}}, terminal);
   return exit_code(error.code);
 }
 
