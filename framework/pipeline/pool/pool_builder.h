@@ -51,7 +51,6 @@ struct PoolChange {
   int64_t added = 0;            // demonstrations
   int64_t removed = 0;
   int64_t blocks_added = 0;  // of added ones: the pool's last
-  bool any() const { return !edited.empty() || added > 0 || removed > 0; }
 };
 
 struct BuiltPool {
