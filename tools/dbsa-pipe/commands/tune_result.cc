@@ -71,18 +71,19 @@ size_t count_state(const TuneResult& result, bool failed) {
 }
 
 std::vector<std::string> not_tried_lines(const TuneResult& result) {
+  std::string not_tried;
   std::vector<std::string> lines;
-  const auto list = [&](const std::string& what, bool failed) {
-    std::string names;
-    for (size_t i = 0; i < result.candidates.size(); ++i) {
-      const Candidate& candidate = result.halving.candidates[i];
-      if (failed ? candidate.failed() : !candidate.failed() && candidate.right.empty())
-        names += (names.empty() ? "" : "; ") + result.candidates[i].name;
-    }
-    if (!names.empty()) lines.push_back(what + names);
-  };
-  list("Not tried, for lack of time: ", false);
-  list("Could not run: ", true);
+  for (size_t i = 0; i < result.candidates.size(); ++i) {
+    const Candidate& candidate = result.halving.candidates[i];
+    const std::string& name = result.candidates[i].name;
+    if (candidate.failed())
+      lines.push_back("Could not run: " + name + ": " +
+                      candidate.failure.substr(0, candidate.failure.find('\n')));
+    else if (candidate.right.empty())
+      not_tried += (not_tried.empty() ? "" : "; ") + name;
+  }
+  if (!not_tried.empty())
+    lines.insert(lines.begin(), "Not tried, for lack of time: " + not_tried);
   return lines;
 }
 
