@@ -14,6 +14,7 @@
 #include "bench/support/model.h"
 #include "bench/support/planes.h"
 #include "pipeline/answer/label_decoder.h"
+#include "pipeline/answer/query_run.h"
 #include "pipeline/encode/block_cache.h"
 
 DEFINE_int64(cached_tokens, 4096, "tokens of the blocks that every row sees");
@@ -75,7 +76,7 @@ class Labels {
   Labels(Report& report, Model& model)
       : report_(report),
         model_(model),
-        forward_(model.decoder()),
+        scheduler_(model.decoder(), FLAGS_chunk_tokens),
         blocks_(make_blocks(model)),
         query_(model.random_ids(FLAGS_query_tokens)) {}
 
@@ -84,19 +85,22 @@ class Labels {
     const LikelihoodTree tree(labels);
     const LabelTrie trie = must(LabelTrie::build(labels, names_of(labels.size())));
     const auto rows = static_cast<int64_t>(tree.rows().size());
-    QueryPass pass =
-        must(QueryPass::begin(forward_, model_.ops(), model_.services(), blocks_,
-                              FLAGS_cached_tokens, FLAGS_query_tokens + rows, FLAGS_chunk_tokens));
+    const auto run = [&](Decoding& decoding) {
+      QueryPass pass =
+          must(QueryPass::begin(model_.ops(), blocks_, FLAGS_cached_tokens,
+                                FLAGS_query_tokens + rows, FLAGS_chunk_tokens));
+      must(run_decoding(scheduler_, std::move(pass), decoding, model_.services()));
+    };
     const std::string name = std::to_string(count) + " labels";
 
     const std::vector<int32_t> ids = model_.random_ids(FLAGS_query_tokens + rows);
     const Timing prefill = measure([&] {
-      pass.truncate(0);
-      must(pass.extend(ids, {}));
+      TokenScoring scoring({0}, ids);
+      run(scoring);
     });
     const Timing all = measure([&] {
-      pass.truncate(0);
-      must(decode_likelihood(tree, pass, query_));
+      LikelihoodDecoding decoding(tree, query_);
+      run(decoding);
     });
     report_.add({.name = name + ": likelihood, " + std::to_string(rows) + " rows",
                  .value = all.median * 1e3,
@@ -106,12 +110,12 @@ class Labels {
                  .less_is_better = true,
                  .goal = 1 / 1.3});
     const Timing greedy = measure([&] {
-      pass.truncate(0);
-      must(decode_greedily(trie, pass, query_, nullptr));
+      GreedyDecoding decoding(trie, query_, nullptr);
+      run(decoding);
     });
     const Timing exact = measure([&] {
-      pass.truncate(0);
-      must(decode_best_first(trie, pass, query_, nullptr));
+      BestFirstDecoding decoding(trie, query_, nullptr);
+      run(decoding);
     });
     report_.add({.name = name + ": greedy_trie", .value = greedy.median * 1e3, .unit = "ms"});
     report_.add({.name = name + ": trie",
@@ -126,7 +130,7 @@ class Labels {
  private:
   Report& report_;
   Model& model_;
-  SingleForward forward_;
+  Scheduler scheduler_;
   const std::vector<QueryPass::Selected> blocks_;
   std::vector<int32_t> query_;
 };

@@ -18,7 +18,7 @@
 #include "model/decoder/decoder.h"
 #include "model/decoder/weight_loader.h"
 #include "model/open_model.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 #include "tests/reference/oracle.h"
 
 DEFINE_string(dtype, "auto", "as model.dtype of a pipeline file: auto, f32, bf16");

@@ -21,7 +21,7 @@
 #include "config/stopwatch.h"
 #include "config/toml_document.h"
 #include "host/resolve.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/record/machine.h"
 
 DEFINE_string(model, "",
@@ -73,8 +73,8 @@ class Pool {
     pipeline_ = must(host::resolve_pipeline(must(TomlDocument::load(path)), plugins_.registry()));
   }
 
-  std::unique_ptr<Engine> open() {
-    return must(Engine::open(pipeline_, plugins_.registry(), plugins_.services()));
+  std::unique_ptr<Pipeline> open() {
+    return must(Pipeline::open(pipeline_, plugins_.registry(), plugins_.services()));
   }
 
  private:
@@ -106,7 +106,7 @@ double resident_bytes() {
   return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
-Answers answer_all(Engine& engine) {
+Answers answer_all(Pipeline& engine) {
   std::vector<double> total, retrieve, load, prefill, decode;
   for (const Example& query : must(engine.load_queries())) {
     const AnswerTimings seconds = must(engine.answer(query.text)).seconds;
@@ -127,7 +127,7 @@ int run(int argc, char** argv) {
   double operations = 0, weights_and_kv = 0;
   for (std::string size; std::getline(sizes, size, ',');) {
     Pool pool(model, std::stoll(size), report.threads());
-    std::unique_ptr<Engine> engine = pool.open();
+    std::unique_ptr<Pipeline> engine = pool.open();
     const ModelInfo info = engine->model_info();
     const Peak peak = info.compute == "f32" ? Peak::kF32 : bf16_peak(info.backend);
     if (operations == 0) {

@@ -16,7 +16,7 @@ ROOMS = ["framework/abi", "framework/sdk", "framework/text", "framework/config",
          "framework/model/gguf", "framework/model/decoder", "framework/model/sentence",
          "framework/model", "framework/icl",
          "framework/pipeline/encode", "framework/pipeline/settings", "framework/pipeline/identity",
-         "framework/pipeline/pool", "framework/pipeline/answer", "framework/pipeline",
+         "framework/pipeline/model", "framework/pipeline/pool", "framework/pipeline/answer", "framework/pipeline",
          "framework/pipeline/record", "framework/sweep", "framework/report",
          "tools/dbsa-pipe/terminal", "tools/dbsa-pipe", "tools/dbsa-pipe/commands"]
 BOUNDARY = ["framework/abi", "framework/sdk", "plugins/shared"]

@@ -9,7 +9,7 @@
 #include "bench/support/bench.h"
 #include "config/stopwatch.h"
 #include "model/checkpoint/fingerprint.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 
 DEFINE_string(
     model, "",

@@ -131,8 +131,9 @@ std::shared_ptr<spdlog::logger> make_logger(HostOptions& options) {
 
 }  // namespace
 
-struct HostServices::Impl {
-  Impl(int threads, HostOptions& options) : arena(threads), logger(make_logger(options)) {
+// What services have in common with those made of them.
+struct HostServices::Shared {
+  Shared(int threads, HostOptions& options) : arena(threads), logger(make_logger(options)) {
     // TBB starts no more workers than there are processors unless told so.
     if (threads > tbb::info::default_concurrency())
       limit.emplace(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads));
@@ -170,6 +171,15 @@ struct HostServices::Impl {
     order.caller_goes_on();
   }
 
+  std::optional<tbb::global_control> limit;
+  tbb::task_arena arena;
+  tbb::enumerable_thread_specific<std::array<ScratchSlot, kScratchSlots>> scratch;
+  std::shared_ptr<spdlog::logger> logger;
+};
+
+struct HostServices::Impl {
+  explicit Impl(std::shared_ptr<Shared> common) : shared(std::move(common)) {}
+
   Status embed(const Texts& texts, float* vectors) {
     std::lock_guard lock(embed_mutex);
     if (embedder == nullptr)
@@ -184,19 +194,28 @@ struct HostServices::Impl {
     return {};
   }
 
-  std::optional<tbb::global_control> limit;
+  std::shared_ptr<Shared> shared;
   Embedder* embedder = nullptr;
   PluginOpener opener;
   std::mutex embed_mutex;
-  tbb::task_arena arena;
-  tbb::enumerable_thread_specific<std::array<ScratchSlot, kScratchSlots>> scratch;
-  std::shared_ptr<spdlog::logger> logger;
 };
 
 HostServices::HostServices(HostOptions options)
     : abi_{},
       threads_(options.threads > 0 ? options.threads : tbb::info::default_concurrency()),
-      impl_(std::make_unique<Impl>(threads_, options)) {
+      impl_(std::make_unique<Impl>(std::make_shared<Shared>(threads_, options))) {
+  fill_abi();
+}
+
+HostServices::HostServices(HostServices& parent)
+    : abi_{},
+      threads_(parent.threads_),
+      parent_(&parent),
+      impl_(std::make_unique<Impl>(parent.impl_->shared)) {
+  fill_abi();
+}
+
+void HostServices::fill_abi() {
   abi_ = {sizeof(dbsa_host),
           this,
           [](void* context, int32_t level, const char* message) noexcept {
@@ -207,7 +226,7 @@ HostServices::HostServices(HostOptions options)
           [](void* context, int64_t count, int64_t grain,
              void (*body)(void* argument, int64_t begin, int64_t end), void* argument) noexcept {
             auto& self = *static_cast<HostServices*>(context);
-            self.impl_->run(count, grain, self.threads_, body, argument);
+            self.impl_->shared->run(count, grain, self.threads_, body, argument);
           },
           [](void* context) noexcept {
             return static_cast<int32_t>(static_cast<HostServices*>(context)->threads_);
@@ -258,14 +277,14 @@ void HostServices::set_plugin_opener(PluginOpener opener) { impl_->opener = std:
 void* HostServices::scratch(int slot, uint64_t bytes) {
   if (slot < 0 || slot >= kScratchSlots) return nullptr;
   try {
-    return impl_->scratch.local()[static_cast<size_t>(slot)].reserve(bytes);
+    return impl_->shared->scratch.local()[static_cast<size_t>(slot)].reserve(bytes);
   } catch (const std::bad_alloc&) {
     return nullptr;
   }
 }
 
 void HostServices::log(LogLevel level, std::string_view message) {
-  impl_->logger->log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
+  impl_->shared->logger->log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
 }
 
 }  // namespace dbsa::host

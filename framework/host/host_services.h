@@ -42,6 +42,9 @@ class Embedder {
 class HostServices {
  public:
   explicit HostServices(HostOptions options = {});
+  // For what works beside others: an embedder, plugins and a cancel flag of its own. Threads,
+  // scratch memory and log are those of `parent`, which outlives it and whose flag counts, too.
+  explicit HostServices(HostServices& parent);
   ~HostServices();
   HostServices(const HostServices&) = delete;
   HostServices& operator=(const HostServices&) = delete;
@@ -73,12 +76,19 @@ class HostServices {
 
   // Safe in a signal handler.
   void request_cancel() noexcept { cancelled_.store(1, std::memory_order_relaxed); }
-  bool cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed) != 0; }
+  bool cancelled() const noexcept {
+    return cancelled_.load(std::memory_order_relaxed) != 0 ||
+           (parent_ != nullptr && parent_->cancelled());
+  }
 
  private:
+  struct Shared;
   struct Impl;
+  void fill_abi();
+
   dbsa_host abi_;
   int threads_;
+  const HostServices* parent_ = nullptr;
   std::atomic<int32_t> cancelled_{0};
   static_assert(std::atomic<int32_t>::is_always_lock_free);
   std::unique_ptr<Impl> impl_;

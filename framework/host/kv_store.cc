@@ -76,6 +76,7 @@ void KvStore::Lease::fetch(uint32_t layer) const {
 
 KvStore::KvStore(Instance instance)
     : instance_(std::make_unique<Instance>(std::move(instance))),
+      turn_(std::make_unique<std::mutex>()),
       vtable_(&instance_->vtable<dbsa_kv_store_vtable>()) {}
 
 Result<KvStore> KvStore::create(const LoadedPlugin& plugin, HostServices& services,
@@ -106,13 +107,13 @@ Status KvStore::put(const KvKey& key, const dbsa_kv_format& format,
                     std::span<const void* const> planes) {
   if (planes.size() != format.layers)
     return Error{ErrorCode::kInvalidArgument, "put: one plane for each layer is needed", ""};
-  return instance_->call("put", vtable_->put, key.bytes.data(), &format, planes.data());
+  return call_in_turn("put", vtable_->put, key.bytes.data(), &format, planes.data());
 }
 
-Status KvStore::publish() { return instance_->call("publish", vtable_->publish); }
+Status KvStore::publish() { return call_in_turn("publish", vtable_->publish); }
 
 Status KvStore::discard(const KvKey& key) {
-  return instance_->call("discard", vtable_->discard, key.bytes.data());
+  return call_in_turn("discard", vtable_->discard, key.bytes.data());
 }
 
 // Receives entries and passes them on. A fault of the plugin's is kept, and ends the list.
@@ -170,7 +171,7 @@ Status KvStore::check(const std::function<void(const KvFault&)>& fault) {
         value.message = message != nullptr ? message : "";
         (*static_cast<const std::function<void(const KvFault&)>*>(argument))(value);
       }};
-  return instance_->call("check", vtable_->check, &sink);
+  return call_in_turn("check", vtable_->check, &sink);
 }
 
 Result<uint64_t> KvStore::collect(uint64_t max_bytes, bool dry_run,
@@ -182,14 +183,14 @@ Result<uint64_t> KvStore::collect(uint64_t max_bytes, bool dry_run,
   const EntrySink sink(tell);
   uint64_t freed = 0;
   DBSA_RETURN_IF_ERROR(
-      instance_->call("collect", vtable_->collect, max_bytes, dry_run ? 1 : 0, sink.abi(), &freed));
+      call_in_turn("collect", vtable_->collect, max_bytes, dry_run ? 1 : 0, sink.abi(), &freed));
   if (!sink.fault().empty()) return instance_->broken("collect", "told of " + sink.fault());
   return freed;
 }
 
 Result<uint64_t> KvStore::compact() {
   uint64_t freed = 0;
-  DBSA_RETURN_IF_ERROR(instance_->call("compact", vtable_->compact, &freed));
+  DBSA_RETURN_IF_ERROR(call_in_turn("compact", vtable_->compact, &freed));
   return freed;
 }
 
@@ -238,7 +239,7 @@ struct ReceivedPools {
 
 Status KvStore::pool_put(const KvPool& pool) {
   const dbsa_kv_pool out = sdk::to_abi(pool);
-  return instance_->call("pool_put", vtable_->pool_put, &out);
+  return call_in_turn("pool_put", vtable_->pool_put, &out);
 }
 
 Result<KvPool> KvStore::pool_get(const std::string& id) const {
@@ -263,7 +264,7 @@ Result<std::vector<KvPool>> KvStore::pool_list() const {
 }
 
 Status KvStore::pool_drop(const std::string& id) {
-  return instance_->call("pool_drop", vtable_->pool_drop, id.c_str());
+  return call_in_turn("pool_drop", vtable_->pool_drop, id.c_str());
 }
 
 }  // namespace dbsa::host

@@ -1,9 +1,12 @@
-// host::KvStore: a KV store plugin as the framework uses it. See dbsa/kv_store.h.
+// host::KvStore: a KV store plugin as the framework uses it. See dbsa/kv_store.h. All of it is [any]:
+// calls that the plugin takes one at a time wait for each other.
 #pragma once
 
 #include <dbsa/sdk/kv_store.h>
 
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -68,8 +71,15 @@ class KvStore {
  private:
   class EntrySink;
   explicit KvStore(Instance instance);
+  // Of a [run] function.
+  template <typename Function, typename... Arguments>
+  Status call_in_turn(const char* name, Function function, Arguments... arguments) const {
+    const std::lock_guard lock(*turn_);
+    return instance_->call(name, function, arguments...);
+  }
 
   std::unique_ptr<Instance> instance_;  // leases point to it
+  std::unique_ptr<std::mutex> turn_;
   const dbsa_kv_store_vtable* vtable_;
 };
 

@@ -1,4 +1,4 @@
-// Explanation: what Engine::explain says of an answer besides the answer itself. Everything in it
+// Explanation: what Pipeline::explain says of an answer besides the answer itself. Everything in it
 // was noted on the way of that answer, or comes from the same functions; nothing is computed in
 // another way for it.
 #pragma once
@@ -12,7 +12,7 @@
 
 #include "icl/label_reading.h"
 #include "pipeline/answer/query_request.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 
 namespace dbsa {
 

@@ -3,7 +3,7 @@
 #include "model/checkpoint/fingerprint.h"
 #include "model/open_model.h"
 #include "model/sentence/sentence_encoder.h"
-#include "pipeline/model_fit.h"
+#include "pipeline/model/model_fit.h"
 #include "pipeline/pool/pool_builder.h"
 
 namespace dbsa {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 
 namespace dbsa {
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 
 namespace dbsa {
 namespace {

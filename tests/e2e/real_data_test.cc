@@ -63,7 +63,7 @@ class RealData : public ::testing::Test {
     Scores scores;
   };
 
-  static Outcome answer_all(Engine& engine) {
+  static Outcome answer_all(Pipeline& engine) {
     const auto queries = engine.load_queries();
     if (!queries.ok()) throw std::runtime_error(queries.error().message);
     Outcome outcome;

@@ -28,11 +28,12 @@ class LlmHiddenTest : public ::testing::Test {
     ASSERT_TRUE(tools::write_checkpoint(workspace_.path("model"), plan).ok());
     tokenizer_ = *Tokenizer::load(workspace_.path("model"));
     harness_ = std::make_unique<ForwardHarness>(workspace_.path("model"), HarnessOptions{});
+    scheduler_ = std::make_unique<Scheduler>(harness_->model(), 512);
   }
 
   std::unique_ptr<LlmHidden> open(int64_t layer) {
-    auto made = LlmHidden::create(harness_->model(), harness_->backend(), *tokenizer_, services_,
-                                  layer, "f00d");
+    auto made = LlmHidden::create(*scheduler_, harness_->model(), harness_->backend(), *tokenizer_,
+                                  services_, layer, "f00d");
     if (!made.ok()) throw std::runtime_error(made.error().message);
     return std::move(made).value();
   }
@@ -55,6 +56,7 @@ class LlmHiddenTest : public ::testing::Test {
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<ForwardHarness> harness_;
   host::HostServices services_;
+  std::unique_ptr<Scheduler> scheduler_;  // of the harness's model
 };
 
 Vector oracle_embedding(const reference::OracleModel& oracle, const std::vector<int32_t>& ids,
@@ -138,8 +140,8 @@ TEST_F(LlmHiddenTest, ItsIdentityNamesTheLayerAndTheModel) {
 
 TEST_F(LlmHiddenTest, SaysWhatIsWrong) {
   for (const int64_t layer : {-1, 3}) {
-    const auto made = LlmHidden::create(harness_->model(), harness_->backend(), *tokenizer_,
-                                        services_, layer, "f00d");
+    const auto made = LlmHidden::create(*scheduler_, harness_->model(), harness_->backend(),
+                                        *tokenizer_, services_, layer, "f00d");
     ASSERT_FALSE(made.ok());
     EXPECT_EQ(made.error().message,
               "embedding.layer: expected 1 to 2, the model's layers, or 0 for the last, found " +
@@ -163,8 +165,9 @@ TEST_F(LlmHiddenTest, ATextLongerThanTheModelReadsIsRefused) {
     config.sliding_window = 5;
   };
   ForwardHarness small(workspace_.path("model"), options);
-  const auto embedder =
-      LlmHidden::create(small.model(), small.backend(), *tokenizer_, services_, 0, "f00d");
+  Scheduler scheduler(small.model(), 512);
+  const auto embedder = LlmHidden::create(scheduler, small.model(), small.backend(), *tokenizer_,
+                                          services_, 0, "f00d");
   ASSERT_TRUE(embedder.ok());
   const std::string fits = long_text(20, 'a'), long_one = long_text(21, 'a');
   EXPECT_TRUE((*embedder)->embed(std::vector<std::string_view>{fits}).ok());

@@ -75,7 +75,7 @@ TEST_F(EngineTest, TogetherIsBitIdenticalToOneByOne) {
             std::string(c.name) == "in memory" ? "memory.toml" : "pipeline.toml";
         auto harness = EngineHarness::open(workspace_.path(file), overrides, threads);
         ASSERT_TRUE(harness.ok()) << harness.error().message;
-        Engine& engine = (*harness)->engine();
+        Pipeline& engine = (*harness)->engine();
         ASSERT_TRUE(engine.encode(false, {}).ok()) << where;
         if (expected.empty()) {
           for (const std::string& text : texts) {
@@ -101,7 +101,7 @@ TEST_F(EngineTest, TogetherIsBitIdenticalToOneByOne) {
 
 TEST_F(EngineTest, AQueryThatFailsLeavesTheOthersTheirAnswers) {
   auto harness = open({});
-  Engine& engine = harness->engine();
+  Pipeline& engine = harness->engine();
   ASSERT_TRUE(engine.encode(false, {}).ok());
   const std::vector<std::string> texts = {"question a", "not UTF-8: \xff", "question b"};
   const auto answers = engine.answer_together(texts);

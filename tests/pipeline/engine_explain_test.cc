@@ -1,4 +1,4 @@
-// Engine::explain: the answer's own bits, and answers without a block against pools that never show
+// Pipeline::explain: the answer's own bits, and answers without a block against pools that never show
 // it.
 #include "pipeline/explanation.h"
 
@@ -31,12 +31,12 @@ class ExplainTest : public EngineTest {
     return with(method, {{"data.labels", "\"labels.jsonl\""}});
   }
 
-  static Explanation explain(Engine& engine, const std::string& text, bool without_each = false) {
+  static Explanation explain(Pipeline& engine, const std::string& text, bool without_each = false) {
     auto explained = engine.explain(text, without_each);
     if (!explained.ok()) throw std::runtime_error(explained.error().message);
     return *std::move(explained);
   }
-  static Answer answer(Engine& engine, const std::string& text) {
+  static Answer answer(Pipeline& engine, const std::string& text) {
     auto answered = engine.answer(text);
     if (!answered.ok()) throw std::runtime_error(answered.error().message);
     return *std::move(answered);

@@ -106,7 +106,7 @@ plugin = "cpu"
     }
   };
 
-  static Told ask(Engine& engine) {
+  static Told ask(Pipeline& engine) {
     Told told;
     const auto queries = engine.load_queries();
     if (!queries.ok()) throw std::runtime_error(queries.error().message);
@@ -121,7 +121,7 @@ plugin = "cpu"
   }
 
   // As ask, all queries at once.
-  static Told ask_together(Engine& engine) {
+  static Told ask_together(Pipeline& engine) {
     const auto queries = engine.load_queries();
     if (!queries.ok()) throw std::runtime_error(queries.error().message);
     std::vector<std::string> texts;

@@ -248,15 +248,6 @@ TEST_F(RankingTest, WithoutAnEmbeddingItIsSaidWhereOneIsNeeded) {
 
 // To embed texts takes the longest of all: a fault that their number shows comes first.
 TEST_F(RankingTest, AnIndexThatCannotBeIsRefusedBeforeAnyTextIsEmbedded) {
-  struct Counting final : host::Embedder {
-    int calls = 0;
-    int64_t width() const override { return 64; }
-    Result<std::vector<float>> embed(std::span<const std::string_view>) override {
-      ++calls;
-      return Error{ErrorCode::kRun, "counted", ""};
-    }
-    std::string identity() const override { return ""; }
-  };
   const auto encode = [&](const std::string& grouper, const std::string& unit,
                           const std::string& index) {
     std::string text = workspace_.read("pipeline.toml");
@@ -265,45 +256,46 @@ TEST_F(RankingTest, AnIndexThatCannotBeIsRefusedBeforeAnyTextIsEmbedded) {
                  "plugin = \"faiss\"\nunit = \"" + unit + "\"\nindex = \"" + index + "\"");
     auto harness =
         open_file(workspace_.write("faiss.toml", text + "[embedding]\nmethod = \"llm_hidden\"\n"));
-    Counting counting;
-    harness->services().set_embedder(&counting);
+    harness->services().request_cancel();  // which an embedder sees first of all
     const auto report = harness->engine().encode(false, {});
-    EXPECT_FALSE(report.ok());
-    harness->services().set_embedder(nullptr);
-    return std::to_string(counting.calls) + " " + report.error().config_pointer + ": " +
-           report.error().message;
+    if (report.ok()) throw std::runtime_error("an index was made");
+    return report.error().config_pointer + ": " + report.error().message;
   };
   for (const char* grouper : {"random", "embedding_kmeans"}) {
     SCOPED_TRACE(grouper);
     EXPECT_EQ(encode(grouper, "block", "IVF7,Flat"),
-              "0 /retriever/index: index \"IVF7,Flat\" needs at least 7 "
+              "/retriever/index: index \"IVF7,Flat\" needs at least 7 "
               "documents to train with, got 6");
     EXPECT_EQ(encode(grouper, "demonstration", "IVF13,Flat"),
-              "0 /retriever/index: index \"IVF13,Flat\" needs at least 13 "
+              "/retriever/index: index \"IVF13,Flat\" needs at least 13 "
               "documents to train with, got 12");
-    EXPECT_THAT(encode(grouper, "block", "IVF6,Flat"), testing::HasSubstr("counted"));
-    EXPECT_EQ(encode(grouper, "demonstration", "IVF12,Flat").substr(0, 2), "1 ");
+    for (const char* unit : {"block", "demonstration"})
+      EXPECT_THAT(encode(grouper, unit, "IVF6,Flat"), testing::HasSubstr("stopped while embedding"));
   }
 }
 
-// An engine takes its embedder with it, not that of the next one on the same services.
-TEST_F(RankingTest, AnEngineLeavesTheEmbedderOfAnotherOne) {
-  const std::string file =
-      write_pipeline("plugin = \"faiss\"\n", "[embedding]\nmethod = \"llm_hidden\"\n");
-  auto first = open_file(file);
-  EXPECT_NE(first->services().embedder(), nullptr);
+// Two pipelines on the same services, each with an embedder of its own.
+TEST_F(RankingTest, PipelinesDoNotShareTheirEmbedders) {
   host::PluginRegistry registry =
       host::PluginRegistry::discover(std::vector<std::string>{DBSA_PLUGIN_DIR});
-  const auto resolved = host::resolve_pipeline(*TomlDocument::load(file), registry);
-  ASSERT_TRUE(resolved.ok());
-  auto one = Engine::open(*resolved, registry, first->services());
-  auto two = Engine::open(*resolved, registry, first->services());
-  ASSERT_TRUE(one.ok() && two.ok());
-  host::Embedder* const of_two = first->services().embedder();
-  one->reset();
-  EXPECT_EQ(first->services().embedder(), of_two);
-  two->reset();
-  EXPECT_EQ(first->services().embedder(), nullptr);
+  host::HostServices services({.threads = 2, .log_level = host::LogLevel::kWarning});
+  const auto open_layer = [&](const std::string& layer) {
+    const std::string file = write_pipeline(
+        "plugin = \"faiss\"\n", "[embedding]\nmethod = \"llm_hidden\"\nlayer = " + layer + "\n");
+    const auto resolved = host::resolve_pipeline(*TomlDocument::load(file), registry);
+    auto opened = Pipeline::open(*resolved, registry, services);
+    if (!opened.ok()) throw std::runtime_error(opened.error().message);
+    if (auto encoded = (*opened)->encode(false, {}); !encoded.ok())
+      throw std::runtime_error(encoded.error().message);
+    return std::move(opened).value();
+  };
+  auto one = open_layer("1");
+  const Told expected = ask(*one);
+  auto two = open_layer("2");
+  EXPECT_EQ(services.embedder(), nullptr) << "it is the pipelines' own";
+  EXPECT_EQ(ask(*one), expected);
+  two.reset();
+  EXPECT_EQ(ask(*one), expected);
 }
 
 // ---- retrievers of retrievers ------------------------------------------------------------------

@@ -79,7 +79,7 @@ class EngineWindowTest : public EngineTest, public ::testing::WithParamInterface
   }
 
   // All queries, one by one or together.
-  static std::vector<Answer> answers_of(Engine& engine, bool together) {
+  static std::vector<Answer> answers_of(Pipeline& engine, bool together) {
     const auto queries = engine.load_queries();
     if (!queries.ok()) throw std::runtime_error(queries.error().message);
     std::vector<std::string> texts;

@@ -10,7 +10,7 @@
 
 #include "icl/label_trie.h"
 #include "model/tokenizer/tokenizer.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/pool/pool.h"
 #include "tests/reference/oracle.h"
 

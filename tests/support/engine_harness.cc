@@ -42,8 +42,8 @@ Result<std::unique_ptr<EngineHarness>> EngineHarness::open(const std::string& pi
   DBSA_ASSIGN_OR_RETURN(const host::ResolvedPipeline resolved,
                         host::resolve_pipeline(std::move(document), *harness->registry_));
   DBSA_RETURN_IF_ERROR(host::check_plugins(resolved, *harness->registry_));
-  Result<std::unique_ptr<Engine>> engine =
-      Engine::open(resolved, *harness->registry_, *harness->services_);
+  Result<std::unique_ptr<Pipeline>> engine =
+      Pipeline::open(resolved, *harness->registry_, *harness->services_);
   if (!engine.ok()) return resolved.located(engine.error());
   harness->engine_ = std::move(engine).value();
   return harness;

@@ -1,4 +1,4 @@
-// An Engine on a pipeline file, with everything it borrows.
+// An Pipeline on a pipeline file, with everything it borrows.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 #include "host/host_services.h"
 #include "host/plugin_registry.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 
 namespace dbsa {
 
@@ -22,7 +22,7 @@ class EngineHarness {
                                                      const Overrides& overrides = {},
                                                      int threads = 2);
 
-  Engine& engine() { return *engine_; }
+  Pipeline& engine() { return *engine_; }
   host::HostServices& services() { return *services_; }
   // Warnings logged so far.
   const std::vector<std::string>& warnings() const { return *warnings_; }
@@ -32,7 +32,7 @@ class EngineHarness {
   std::unique_ptr<std::vector<std::string>> warnings_;
   std::unique_ptr<host::HostServices> services_;
   std::unique_ptr<host::PluginRegistry> registry_;
-  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Pipeline> engine_;
 };
 
 }  // namespace dbsa

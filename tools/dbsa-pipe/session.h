@@ -15,7 +15,7 @@
 #include "host/plugin_registry.h"
 #include "host/resolve.h"
 #include "options.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/record/record.h"
 #include "terminal/terminal.h"
 
@@ -37,8 +37,8 @@ class Session {
   const host::PluginRegistry& registry() const { return registry_; }
   host::HostServices& services() { return services_; }
 
-  Result<std::unique_ptr<Engine>> open_engine() {
-    return Engine::open(resolved_, registry_, services_, open_options_);
+  Result<std::unique_ptr<Pipeline>> open_pipeline() {
+    return Pipeline::open(resolved_, registry_, services_, open_options_);
   }
   Result<std::vector<PluginRecord>> plugin_records() const;
 

@@ -44,13 +44,14 @@ Result<std::vector<int32_t>> tokens_to_embed(const Tokenizer& tokenizer, std::st
 }
 
 Result<std::unique_ptr<LlmHidden>> LlmHidden::create(
-    Decoder& model, host::AttentionBackend& backend, const Tokenizer& tokenizer,
-    const host::HostServices& services, int64_t layer, const std::string& model_fingerprint) {
+    Scheduler& scheduler, Decoder& model, host::AttentionBackend& backend,
+    const Tokenizer& tokenizer, const host::HostServices& services, int64_t layer,
+    const std::string& model_fingerprint) {
   const int64_t layers = model.config().layers;
   DBSA_RETURN_IF_ERROR(check_hidden_layer(layer, layers));
   const auto chosen = static_cast<int32_t>(layer == 0 ? layers : layer);
   return std::unique_ptr<LlmHidden>(
-      new LlmHidden(model, backend, tokenizer, services, chosen,
+      new LlmHidden(scheduler, model, backend, tokenizer, services, chosen,
                     "llm_hidden layer " + std::to_string(chosen) + " of " + model_fingerprint));
 }
 
@@ -67,8 +68,10 @@ Result<std::vector<float>> LlmHidden::embed(std::span<const std::string_view> te
     size_t end = first, tokens = 0;
     while (end < ids.size() && (end == first || tokens + ids[end].size() <= kPassTokens))
       tokens += ids[end++].size();
-    DBSA_RETURN_IF_ERROR(embed_some(std::span(ids).subspan(first, end - first),
-                                    vectors.data() + first * vector_width));
+    DBSA_RETURN_IF_ERROR(scheduler_.run_work([&] {
+      return embed_some(std::span(ids).subspan(first, end - first),
+                        vectors.data() + first * vector_width);
+    }));
     first = end;
   }
   return vectors;

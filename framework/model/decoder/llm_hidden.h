@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "host/host_services.h"
-#include "model/decoder/decoder.h"
+#include "model/decoder/scheduler.h"
 #include "model/tokenizer/tokenizer.h"
 
 namespace dbsa {
@@ -27,9 +27,10 @@ Result<std::vector<int32_t>> tokens_to_embed(const Tokenizer& tokenizer, std::st
 
 class LlmHidden final : public host::Embedder {
  public:
-  // layer: see check_hidden_layer. All of it is borrowed. model_fingerprint: of weights and
-  // tokenizer.
-  static Result<std::unique_ptr<LlmHidden>> create(Decoder& model, host::AttentionBackend& backend,
+  // layer: see check_hidden_layer. All of it is borrowed; the scheduler is the model's.
+  // model_fingerprint: of weights and tokenizer.
+  static Result<std::unique_ptr<LlmHidden>> create(Scheduler& scheduler, Decoder& model,
+                                                   host::AttentionBackend& backend,
                                                    const Tokenizer& tokenizer,
                                                    const host::HostServices& services,
                                                    int64_t layer,
@@ -42,9 +43,11 @@ class LlmHidden final : public host::Embedder {
   std::string identity() const override { return identity_; }
 
  private:
-  LlmHidden(Decoder& model, host::AttentionBackend& backend, const Tokenizer& tokenizer,
-            const host::HostServices& services, int32_t layer, std::string identity)
-      : model_(model),
+  LlmHidden(Scheduler& scheduler, Decoder& model, host::AttentionBackend& backend,
+            const Tokenizer& tokenizer, const host::HostServices& services, int32_t layer,
+            std::string identity)
+      : scheduler_(scheduler),
+        model_(model),
         backend_(backend),
         tokenizer_(tokenizer),
         services_(services),
@@ -52,6 +55,7 @@ class LlmHidden final : public host::Embedder {
         identity_(std::move(identity)) {}
   Status embed_some(std::span<const std::vector<int32_t>> texts, float* vectors);
 
+  Scheduler& scheduler_;
   Decoder& model_;
   host::AttentionBackend& backend_;
   const Tokenizer& tokenizer_;

@@ -110,6 +110,7 @@ void SentenceEncoder::append_mean(std::span<const float> rows, std::vector<float
 }
 
 Result<std::vector<float>> SentenceEncoder::embed(std::span<const std::string_view> texts) {
+  const std::lock_guard lock(mutex_);
   std::vector<float> out;
   out.reserve(texts.size() * static_cast<size_t>(width()));
   std::vector<std::vector<int32_t>> pass;

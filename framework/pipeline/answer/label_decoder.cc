@@ -2,13 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
-
-#include "icl/best_first_walk.h"
-#include "icl/greedy_walk.h"
 
 namespace dbsa {
-
 namespace {
 
 std::vector<int32_t> tokens_of_children(const LabelTrie& trie, int32_t node) {
@@ -17,127 +12,109 @@ std::vector<int32_t> tokens_of_children(const LabelTrie& trie, int32_t node) {
   return tokens;
 }
 
-// Nodes of a trie behind a query, each computed once.
-class TrieRows {
- public:
-  using Supply = std::function<Status(int32_t node, std::span<const double> scores)>;
-
-  TrieRows(const LabelTrie& trie, QueryPass& pass, std::span<const int32_t> query)
-      : trie_(trie), pass_(pass), query_(query), row_of_(static_cast<size_t>(trie.size()), -1) {}
-
-  bool has(int32_t node) const { return row_of_[static_cast<size_t>(node)] >= 0; }
-
-  // One pass over some nodes: ascending, the root first of all, those above them computed before or
-  // among them. Supplies those that branch.
-  Status compute(std::span<const int32_t> nodes, const Supply& supply) {
-    std::vector<TreeToken> rows;
-    std::vector<int32_t> asking;  // nodes
-    for (const int32_t node : nodes) {
-      const LabelTrie::Node& at = trie_.node(node);
-      if (node > 0) {
-        rows.push_back({at.token, row_of_[static_cast<size_t>(at.parent)], at.depth - 1});
-        row_of_[static_cast<size_t>(node)] = row_count_++;
-      }
-      if (trie_.is_branching(node)) asking.push_back(node);
-    }
-    std::vector<std::vector<int32_t>> tokens;
-    for (const int32_t node : asking) tokens.push_back(tokens_of_children(trie_, node));
-    std::vector<QueryPass::TreeAsk> asks;
-    for (size_t i = 0; i < asking.size(); ++i)
-      asks.push_back({row_of_[static_cast<size_t>(asking[i])], tokens[i]});
-    size_t answered = 0;
-    return pass_.extend(nodes.front() == 0 ? query_ : std::span<const int32_t>(), rows, asks,
-                        [&](const QueryPass::TreeAsk&, const host::TokenScores& scores) {
-                          return supply(asking[answered++], scores.values);
-                        });
-  }
-
- private:
-  const LabelTrie& trie_;
-  QueryPass& pass_;
-  std::span<const int32_t> query_;
-  std::vector<int32_t> row_of_;  // [nodes]; -1: none
-  int32_t row_count_ = 0;
-};
+Error not_finite() {
+  return {ErrorCode::kRun, "decoding: the model's logits are not finite", ""};
+}
 
 }  // namespace
 
-Result<Decision> decode_best_first(const LabelTrie& trie, QueryPass& pass,
-                                   std::span<const int32_t> query, TrieNotes* notes) {
-  BestFirstWalk walk(trie);
-  TrieRows rows(trie, pass, query);
-  const auto note = [&](int32_t node, std::span<const double> scores) {
-    return notes == nullptr ? Status() : notes->reading.supply(node, scores);
-  };
-  const auto supply_walk = [&](int32_t node, std::span<const double> scores) {
-    Status noted = note(node, scores);
-    return noted.ok() ? walk.supply(node, scores) : noted;
-  };
-  for (std::vector<int32_t> nodes = walk.next(); !nodes.empty(); nodes = walk.next())
-    DBSA_RETURN_IF_ERROR(rows.compute(nodes, supply_walk));
-  if (notes == nullptr || notes->label < 0) return walk.decision();
-  // What the walk had no need of on the way to the label, in one pass more.
-  std::vector<int32_t> rest;
-  for (const int32_t wanted : notes->reading.missing(notes->label))
-    for (int32_t node = wanted; node > 0 && !rows.has(node); node = trie.node(node).parent)
-      rest.push_back(node);
-  std::sort(rest.begin(), rest.end());
-  rest.erase(std::unique(rest.begin(), rest.end()), rest.end());
-  if (!rest.empty()) DBSA_RETURN_IF_ERROR(rows.compute(rest, note));
-  return walk.decision();
+QueryPass::Step TrieRows::step(std::span<const int32_t> nodes) {
+  QueryPass::Step step;
+  if (nodes.front() == 0) step.ids.assign(query_.begin(), query_.end());
+  asking_.clear();
+  for (const int32_t node : nodes) {
+    const LabelTrie::Node& at = trie_.node(node);
+    if (node > 0) {
+      step.rows.push_back({at.token, row_of_[static_cast<size_t>(at.parent)], at.depth - 1});
+      row_of_[static_cast<size_t>(node)] = row_count_++;
+    }
+    if (!trie_.is_branching(node)) continue;
+    asking_.push_back(node);
+    step.asks.push_back({row_of_[static_cast<size_t>(node)], tokens_of_children(trie_, node)});
+  }
+  return step;
 }
 
-Result<TrieReading> read_trie(const LabelTrie& trie, QueryPass& pass,
-                              std::span<const int32_t> query) {
+std::optional<QueryPass::Step> BestFirstDecoding::next() {
+  if (walking_) {
+    if (const std::vector<int32_t> nodes = walk_.next(); !nodes.empty()) return rows_.step(nodes);
+    walking_ = false;
+    if (notes_ == nullptr || notes_->label < 0) return std::nullopt;
+    // What the walk had no need of on the way to the label, in one step more.
+    std::vector<int32_t> rest;
+    for (const int32_t wanted : notes_->reading.missing(notes_->label))
+      for (int32_t node = wanted; node > 0 && !rows_.has(node); node = trie_.node(node).parent)
+        rest.push_back(node);
+    std::sort(rest.begin(), rest.end());
+    rest.erase(std::unique(rest.begin(), rest.end()), rest.end());
+    if (!rest.empty()) return rows_.step(rest);
+  }
+  return std::nullopt;
+}
+
+Status BestFirstDecoding::take(size_t ask, const host::TokenScores& scores) {
+  const int32_t node = rows_.node(ask);
+  if (notes_ != nullptr) DBSA_RETURN_IF_ERROR(notes_->reading.supply(node, scores.values));
+  return walking_ ? walk_.supply(node, scores.values) : Status();
+}
+
+std::optional<QueryPass::Step> WholeTrieDecoding::next() {
+  if (std::exchange(begun_, true)) return std::nullopt;
   std::vector<int32_t> nodes = {0};
-  for (int32_t node = 1; node < trie.size(); ++node)
-    if (trie.node(node).label_count > 1) nodes.push_back(node);  // something branches behind it
-  TrieReading reading(trie);
-  TrieRows rows(trie, pass, query);
-  DBSA_RETURN_IF_ERROR(rows.compute(nodes, [&](int32_t node, std::span<const double> scores) {
-    return reading.supply(node, scores);
-  }));
-  return reading;
+  for (int32_t node = 1; node < trie_.size(); ++node)
+    if (trie_.node(node).label_count > 1) nodes.push_back(node);  // something branches behind it
+  return rows_.step(nodes);
 }
 
-Result<Decision> decode_greedily(const LabelTrie& trie, QueryPass& pass,
-                                 std::span<const int32_t> query, TrieNotes* notes) {
-  const int64_t before = pass.length();
-  std::vector<int32_t> written;  // in the pass since
-  const auto scores_after = [&](int32_t node) -> Result<std::vector<double>> {
-    std::vector<int32_t> tokens(query.begin(), query.end());
-    const std::vector<int32_t> path = trie.path(node);
-    tokens.insert(tokens.end(), path.begin(), path.end());
-    const auto common =
-        std::mismatch(tokens.begin(), tokens.end(), written.begin(), written.end()).first -
-        tokens.begin();
-    pass.truncate(before + common);
-    DBSA_ASSIGN_OR_RETURN(host::TokenScores scores,
-                          pass.extend(std::span(tokens).subspan(static_cast<size_t>(common)),
-                                      tokens_of_children(trie, node)));
-    written = std::move(tokens);
-    if (notes != nullptr) DBSA_RETURN_IF_ERROR(notes->reading.supply(node, scores.values));
-    return std::move(scores.values);
-  };
-  DBSA_ASSIGN_OR_RETURN(const Decision decision, decide_greedily(trie, scores_after));
-  if (notes == nullptr || notes->label < 0) return decision;
-  for (const int32_t node : notes->reading.missing(notes->label))
-    if (const auto scores = scores_after(node); !scores.ok()) return scores.error();
-  return decision;
+Status WholeTrieDecoding::take(size_t ask, const host::TokenScores& scores) {
+  return reading_.supply(rows_.node(ask), scores.values);
 }
 
-Result<std::vector<double>> decode_likelihood(const LikelihoodTree& tree, QueryPass& pass,
-                                              std::span<const int32_t> query) {
-  std::vector<QueryPass::TreeAsk> asks;
-  for (int32_t row = -1; row < static_cast<int32_t>(tree.rows().size()); ++row)
-    asks.push_back({row, tree.next_tokens(row)});
-  std::vector<double> edges = tree.make_edges();
-  DBSA_RETURN_IF_ERROR(
-      pass.extend(query, tree.rows(), asks,
-                  [&](const QueryPass::TreeAsk& ask, const host::TokenScores& scores) {
-                    return tree.supply(ask.row, scores.values, edges);
-                  }));
-  return edges;
+// From what is written to the node.
+QueryPass::Step GreedyDecoding::step_to(int32_t node) {
+  std::vector<int32_t> tokens(query_.begin(), query_.end());
+  const std::vector<int32_t> path = trie_.path(node);
+  tokens.insert(tokens.end(), path.begin(), path.end());
+  const auto common =
+      std::mismatch(tokens.begin(), tokens.end(), written_.begin(), written_.end()).first -
+      tokens.begin();
+  QueryPass::Step step;
+  step.length = common;
+  step.ids.assign(tokens.begin() + common, tokens.end());
+  step.asks.push_back({-1, tokens_of_children(trie_, node)});
+  written_ = std::move(tokens);
+  node_ = node;
+  return step;
+}
+
+std::optional<QueryPass::Step> GreedyDecoding::next() {
+  if (const std::optional<int32_t> node = walk_.needs()) return step_to(*node);
+  if (notes_ == nullptr || notes_->label < 0) return std::nullopt;
+  if (!rest_) rest_ = notes_->reading.missing(notes_->label);
+  if (read_ == rest_->size()) return std::nullopt;
+  return step_to((*rest_)[read_++]);
+}
+
+Status GreedyDecoding::take(size_t, const host::TokenScores& scores) {
+  if (notes_ != nullptr) DBSA_RETURN_IF_ERROR(notes_->reading.supply(node_, scores.values));
+  return rest_ ? Status() : walk_.supply(scores.values);
+}
+
+std::optional<QueryPass::Step> LikelihoodDecoding::next() {
+  if (std::exchange(begun_, true)) return std::nullopt;
+  QueryPass::Step step;
+  step.length = length_;
+  step.ids.assign(query_.begin(), query_.end());
+  step.rows.assign(tree_.rows().begin(), tree_.rows().end());
+  for (int32_t row = -1; row < static_cast<int32_t>(step.rows.size()); ++row) {
+    const auto& tokens = tree_.next_tokens(row);
+    step.asks.push_back({row, {tokens.begin(), tokens.end()}});
+  }
+  return step;
+}
+
+Status LikelihoodDecoding::take(size_t ask, const host::TokenScores& scores) {
+  return tree_.supply(static_cast<int32_t>(ask) - 1, scores.values, edges_);
 }
 
 namespace {
@@ -177,41 +154,53 @@ std::optional<std::string> text_before_stop(const Tokenizer& tokenizer,
   return text;
 }
 
-Result<Generated> decode_free(const Tokenizer& tokenizer, std::span<const std::string> stops,
-                              std::span<const int64_t> end_ids, int64_t max_tokens, QueryPass& pass,
-                              std::span<const int32_t> query) {
-  Generated generated;
-  std::vector<int32_t> ids;
-  std::optional<std::string> stopped;
-  DBSA_ASSIGN_OR_RETURN(host::TokenScores scores, pass.extend(query, {}));
-  for (;;) {
-    if (!std::isfinite(scores.best_value))
-      return Error{ErrorCode::kRun, "decoding: the model's logits are not finite", ""};
-    generated.log_probability += scores.best_value;
-    generated.tokens.push_back({scores.best, scores.best_value});
-    if (std::find(end_ids.begin(), end_ids.end(), scores.best) != end_ids.end()) break;
-    ids.push_back(scores.best);
-    stopped = text_before_stop(tokenizer, ids, stops);
-    if (stopped || static_cast<int64_t>(generated.tokens.size()) == max_tokens) break;
-    DBSA_ASSIGN_OR_RETURN(scores, pass.extend({&ids.back(), 1}, {}));
-  }
-  const std::string text = stopped ? *std::move(stopped) : tokenizer.decode(ids);
-  generated.text = tokenizer.clean_up(std::string(trim(text)));
-  return generated;
+std::optional<QueryPass::Step> FreeDecoding::next() {
+  if (done_) return std::nullopt;
+  QueryPass::Step step;
+  if (tokens_.empty())
+    step.ids.assign(query_.begin(), query_.end());
+  else
+    step.ids.push_back(ids_.back());
+  step.asks.emplace_back();
+  return step;
 }
 
-Result<double> score_tokens(std::span<const int32_t> ids, QueryPass& pass,
-                            std::span<const int32_t> query) {
-  pass.truncate(0);
-  double sum = 0;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    DBSA_ASSIGN_OR_RETURN(const host::TokenScores scores,
-                          pass.extend(i == 0 ? query : ids.subspan(i - 1, 1), ids.subspan(i, 1)));
-    if (!std::isfinite(scores.values.front()))
-      return Error{ErrorCode::kRun, "decoding: the model's logits are not finite", ""};
-    sum += scores.values.front();
+Status FreeDecoding::take(size_t, const host::TokenScores& scores) {
+  if (!std::isfinite(scores.best_value)) return not_finite();
+  log_probability_ += scores.best_value;
+  tokens_.push_back({scores.best, scores.best_value});
+  const std::span<const int64_t> ends = limits_.end_ids;
+  done_ = std::find(ends.begin(), ends.end(), scores.best) != ends.end();
+  if (done_) return {};
+  ids_.push_back(scores.best);
+  stopped_ = text_before_stop(tokenizer_, ids_, limits_.stops);
+  done_ = stopped_ || static_cast<int64_t>(tokens_.size()) == limits_.max_tokens;
+  return {};
+}
+
+Generated FreeDecoding::generated() const {
+  const std::string text = stopped_ ? *stopped_ : tokenizer_.decode(ids_);
+  return {tokenizer_.clean_up(std::string(trim(text))), log_probability_, tokens_};
+}
+
+std::optional<QueryPass::Step> TokenScoring::next() {
+  if (scored_ == ids_.size()) return std::nullopt;
+  QueryPass::Step step;
+  if (scored_ == 0) {
+    step.length = 0;
+    step.ids.assign(query_.begin(), query_.end());
+  } else {
+    step.ids.push_back(ids_[scored_ - 1]);
   }
-  return sum;
+  step.asks.push_back({-1, {ids_[scored_]}});
+  return step;
+}
+
+Status TokenScoring::take(size_t, const host::TokenScores& scores) {
+  if (!std::isfinite(scores.values.front())) return not_finite();
+  sum_ += scores.values.front();
+  ++scored_;
+  return {};
 }
 
 }  // namespace dbsa

@@ -7,74 +7,65 @@
 
 namespace dbsa {
 
-Result<QueryPass> QueryPass::begin(Forward& forward, host::AttentionBackend& backend,
-                                   const host::HostServices& services,
-                                   std::vector<Selected> selected, int64_t start, int64_t capacity,
-                                   int64_t chunk_tokens) {
-  QueryPass pass(forward, backend, services, std::move(selected), start, chunk_tokens);
+Result<QueryPass> QueryPass::begin(host::AttentionBackend& backend, std::vector<Selected> selected,
+                                   int64_t start, int64_t capacity, int64_t chunk_tokens) {
+  QueryPass pass(backend, std::move(selected), start, chunk_tokens);
   DBSA_ASSIGN_OR_RETURN(pass.kv_, backend.kv_create(capacity));
   return pass;
 }
 
-Result<host::TokenScores> QueryPass::extend(std::span<const int32_t> ids,
-                                            std::span<const int32_t> asked) {
-  host::TokenScores last;
-  const TreeAsk ask = {-1, asked};
-  DBSA_RETURN_IF_ERROR(extend(ids, {}, {&ask, 1}, [&](const TreeAsk&, host::TokenScores scores) {
-    last = std::move(scores);
-    return Status();
-  }));
-  return last;
+Status QueryPass::begin_step(Step step) {
+  if (step.length) {
+    length_ = *step.length;
+    drop_tree();
+  }
+  const auto tokens = static_cast<int64_t>(step.ids.size());
+  if ((step.ids.empty() && step.rows.empty()) || length_ + tokens > kv_.tokens())
+    return Error{ErrorCode::kInvalidArgument, "a query pass was extended past its capacity", ""};
+  step_ = std::move(step);
+  first_ = end_ = asked_ = 0;
+  if (!step_.ids.empty()) drop_tree();
+  base_ = length_;
+  length_ += tokens;
+  first_tree_row_ = static_cast<int32_t>(tree_.size());
+  return place_rows(step_.rows);
 }
 
-Status QueryPass::extend(std::span<const int32_t> ids, std::span<const TreeToken> rows,
-                         std::span<const TreeAsk> asks, const Sink& sink) {
-  const Stopwatch watch;
-  const double before = verify_seconds_ + away_seconds_;
-  const size_t count = ids.size() + rows.size();
-  if (count == 0 || length_ + static_cast<int64_t>(ids.size()) > kv_.tokens())
-    return Error{ErrorCode::kInvalidArgument, "a query pass was extended past its capacity", ""};
-  if (!ids.empty()) drop_tree();
-  const int64_t base = length_;
-  length_ += static_cast<int64_t>(ids.size());
-  const auto first_row = static_cast<int32_t>(tree_.size());
-  DBSA_RETURN_IF_ERROR(place_rows(rows));
-  const auto chunk = static_cast<size_t>(chunk_tokens_);
-  // Row of the pass that an ask is about, from the first of ids on.
-  const auto place = [&](const TreeAsk& ask) {
-    return ask.row < 0 ? ids.size() - 1 : ids.size() + static_cast<size_t>(ask.row - first_row);
-  };
-  for (size_t first = 0; first < count;) {
-    if (services_->cancelled()) return Error{ErrorCode::kCancelled, "stopped while answering", ""};
-    const size_t end = std::min(count, first + chunk);
-    ForwardInput input;
-    size_t at = first;
-    if (at < ids.size()) {
-      const size_t stop = std::min(end, ids.size());
-      add_run(ids.subspan(at, stop - at), base + static_cast<int64_t>(at), input);
-      at = stop;
-    }
-    while (at < end) {
-      const auto begin = first_row + static_cast<int32_t>(at - ids.size());
-      const auto last = first_row + static_cast<int32_t>(end - ids.size());
-      int32_t stop = begin + 1;
-      while (stop < last && run_begin(stop) < stop) ++stop;
-      add_tree_run(begin, stop, input);
-      at += static_cast<size_t>(stop - begin);
-    }
-    std::vector<ScoreAsk> wanted;
-    while (wanted.size() < asks.size() && place(asks[wanted.size()]) < end) {
-      const TreeAsk& ask = asks[wanted.size()];
-      wanted.push_back({static_cast<int64_t>(place(ask) - first), ask.tokens});
-    }
-    DBSA_ASSIGN_OR_RETURN(std::vector<host::TokenScores> scores, compute(input, wanted));
-    for (size_t i = 0; i < scores.size(); ++i)
-      DBSA_RETURN_IF_ERROR(sink(asks[i], std::move(scores[i])));
-    asks = asks.subspan(wanted.size());
-    first = end;
+// Row of the step that an ask is about, from the first of ids on.
+size_t QueryPass::place(const Ask& ask) const {
+  return ask.row < 0 ? step_.ids.size() - 1
+                     : step_.ids.size() + static_cast<size_t>(ask.row - first_tree_row_);
+}
+
+Scheduler::Rows QueryPass::rows() {
+  const std::span<const int32_t> ids = step_.ids;
+  end_ = std::min(step_rows(), first_ + static_cast<size_t>(chunk_tokens_));
+  input_ = {};
+  size_t at = first_;
+  if (at < ids.size()) {
+    const size_t stop = std::min(end_, ids.size());
+    add_run(ids.subspan(at, stop - at), base_ + static_cast<int64_t>(at));
+    at = stop;
   }
-  if (!first_seconds_)
-    first_seconds_ = watch.seconds() - (verify_seconds_ + away_seconds_ - before);
+  while (at < end_) {
+    const auto begin = first_tree_row_ + static_cast<int32_t>(at - ids.size());
+    const auto last = first_tree_row_ + static_cast<int32_t>(end_ - ids.size());
+    int32_t stop = begin + 1;
+    while (stop < last && run_begin(stop) < stop) ++stop;
+    add_tree_run(begin, stop);
+    at += static_cast<size_t>(stop - begin);
+  }
+  wanted_.clear();
+  for (size_t i = asked_; i < step_.asks.size() && place(step_.asks[i]) < end_; ++i)
+    wanted_.push_back(
+        {static_cast<int64_t>(place(step_.asks[i]) - first_), step_.asks[i].tokens});
+  return {&input_, wanted_, [this](int32_t layer) { return verify(layer); }};
+}
+
+Status QueryPass::take(std::span<const host::TokenScores> scores, const Sink& sink) {
+  DBSA_RETURN_IF_ERROR(check_scores(scores));
+  for (const host::TokenScores& one : scores) DBSA_RETURN_IF_ERROR(sink(asked_++, one));
+  first_ = end_;
   return {};
 }
 
@@ -95,17 +86,6 @@ Status QueryPass::place_rows(std::span<const TreeToken> rows) {
   }
   for (const TreeToken& token : rows) tree_.push_back({token, page, slot++});
   return {};
-}
-
-Result<std::vector<host::TokenScores>> QueryPass::compute(const ForwardInput& input,
-                                                          std::span<const ScoreAsk> asks) {
-  const Stopwatch watch;
-  DBSA_ASSIGN_OR_RETURN(ForwardOutput output, forward_->run(input, asks, [this](int32_t layer) {
-    return verify(layer);
-  }));
-  away_seconds_ += watch.seconds() - output.seconds;
-  DBSA_RETURN_IF_ERROR(check_scores(output.scores));
-  return std::move(output.scores);
 }
 
 // Scores that are not finite may be the doing of a stored block.
@@ -132,7 +112,7 @@ std::vector<dbsa_segment> QueryPass::selected_segments() const {
 }
 
 // One range: tokens first_token.. of the live KV, which see those before them.
-void QueryPass::add_run(std::span<const int32_t> ids, int64_t first_token, ForwardInput& input) {
+void QueryPass::add_run(std::span<const int32_t> ids, int64_t first_token) {
   const auto rows = static_cast<int64_t>(ids.size());
   RowRange range;
   range.rows = rows;
@@ -141,10 +121,10 @@ void QueryPass::add_run(std::span<const int32_t> ids, int64_t first_token, Forwa
   range.segments = selected_segments();
   range.segments.push_back(
       {sizeof(dbsa_segment), DBSA_SEGMENT_CAUSAL, kv_.get(), 0, first_token + rows, start_, 0});
-  input.ids.insert(input.ids.end(), ids.begin(), ids.end());
+  input_.ids.insert(input_.ids.end(), ids.begin(), ids.end());
   for (int64_t i = 0; i < rows; ++i)
-    input.positions.push_back(static_cast<int32_t>(start_ + first_token + i));
-  input.ranges.push_back(std::move(range));
+    input_.positions.push_back(static_cast<int32_t>(start_ + first_token + i));
+  input_.ranges.push_back(std::move(range));
 }
 
 // The first row of the run that a row ends: rows that stand side by side, each except the first a
@@ -157,7 +137,7 @@ int32_t QueryPass::run_begin(int32_t row) const {
 
 // One range: rows begin..end - 1 of a run. Such rows are one segment wherever a chunk cuts the run,
 // so that a row's segments, and its bits, do not depend on that.
-void QueryPass::add_tree_run(int32_t begin, int32_t end, ForwardInput& input) {
+void QueryPass::add_tree_run(int32_t begin, int32_t end) {
   const auto at = [&](int32_t i) -> const TreeRow& { return tree_[static_cast<size_t>(i)]; };
   const auto kv_of = [&](int32_t i) -> host::Kv& {
     return at(i).page < 0 ? kv_ : pages_[static_cast<size_t>(at(i).page)];
@@ -187,10 +167,10 @@ void QueryPass::add_tree_run(int32_t begin, int32_t end, ForwardInput& input) {
   }
   range.segments.push_back(segment(DBSA_SEGMENT_CAUSAL, own, end));
   for (int32_t i = begin; i < end; ++i) {
-    input.ids.push_back(at(i).token.token);
-    input.positions.push_back(static_cast<int32_t>(start_ + length_ + at(i).token.depth));
+    input_.ids.push_back(at(i).token.token);
+    input_.positions.push_back(static_cast<int32_t>(start_ + length_ + at(i).token.depth));
   }
-  input.ranges.push_back(std::move(range));
+  input_.ranges.push_back(std::move(range));
 }
 
 Status QueryPass::verify(int32_t layer) {

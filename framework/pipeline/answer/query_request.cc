@@ -192,13 +192,4 @@ Status tokenize_references(const QueryContext& context, QueryRequest& request) {
   return {};
 }
 
-std::vector<int64_t> blocks_of_demonstrations(const Pool& pool) {
-  std::vector<int64_t> blocks;
-  const size_t first = pool.has_prefix ? 1 : 0;
-  for (size_t i = first; i < pool.blocks.size(); ++i)
-    blocks.insert(blocks.end(), pool.blocks[i].demonstrations.size(),
-                  static_cast<int64_t>(i - first));
-  return blocks;
-}
-
 }  // namespace dbsa

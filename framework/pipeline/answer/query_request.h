@@ -67,7 +67,4 @@ Status tokenize_query(const QueryContext& context, std::string_view text, QueryR
 // that does not fit is an error of the request.
 Status tokenize_references(const QueryContext& context, QueryRequest& request);
 
-// The block that each demonstration of a pool stands in, from 0; a prefix block does not count.
-std::vector<int64_t> blocks_of_demonstrations(const Pool& pool);
-
 }  // namespace dbsa

@@ -7,6 +7,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "pipeline/encode/block_content.h"
+
 namespace dbsa {
 
 // A block being computed.
@@ -195,7 +197,10 @@ Status Encoder::encode_pass(std::span<const EncodeBlock> pool, const EncodeNeed&
                                                      layer, block->sealed_planes->plane(layer)));
       return {};
     };
-    DBSA_RETURN_IF_ERROR(model_.forward(chunk.input, {}, nullptr, seal_layer));
+    DBSA_RETURN_IF_ERROR(scheduler_.run_work([&]() -> Status {
+      const auto computed = model_.forward(chunk.input, {}, nullptr, seal_layer);
+      return computed.ok() ? Status() : computed.error();
+    }));
     progress.tokens_done += static_cast<int64_t>(chunk.input.ids.size());
     cache_.drop_unused();
     LiveBlocks unfinished;
@@ -320,8 +325,12 @@ Status Encoder::store_block(std::span<const EncodeBlock> pool, const Live& live,
     DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format,
                           backend_.block_format(static_cast<int64_t>(block.token_ids.size())));
     DBSA_RETURN_IF_ERROR(memory.reserve(format));
-    for (int32_t layer = 0; layer < static_cast<int32_t>(format.layers); ++layer)
-      DBSA_RETURN_IF_ERROR(backend_.block_export(live.kv, format, layer, memory.plane(layer)));
+    const Status exported = scheduler_.run_work([&]() -> Status {
+      for (int32_t layer = 0; layer < static_cast<int32_t>(format.layers); ++layer)
+        DBSA_RETURN_IF_ERROR(backend_.block_export(live.kv, format, layer, memory.plane(layer)));
+      return {};
+    });
+    DBSA_RETURN_IF_ERROR(exported);
   }
   const dbsa_kv_format format = planes->format();
   for (int32_t layer = 0; layer < static_cast<int32_t>(format.layers); ++layer)

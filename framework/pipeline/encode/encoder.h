@@ -19,7 +19,7 @@
 #include "host/attention_backend.h"
 #include "host/host_services.h"
 #include "host/kv_store.h"
-#include "model/decoder/decoder.h"
+#include "model/decoder/scheduler.h"
 #include "pipeline/encode/block_cache.h"
 #include "pipeline/encode/block_key.h"
 #include "pipeline/encode/encode_plan.h"
@@ -54,11 +54,15 @@ Result<std::vector<int64_t>> absent_blocks(
     std::span<const EncodeBlock> pool, std::span<const int64_t> wanted,
     const std::function<Result<bool>(const EncodeBlock&)>& is_stored);
 
+// Of one thread at a time. Several on one model take turns at it, chunk by chunk.
 class Encoder {
  public:
-  Encoder(Decoder& model, host::AttentionBackend& backend, host::KvStore& store, BlockCache& cache,
-          host::HostServices& services, int64_t chunk_tokens)
-      : model_(model),
+  // scheduler: the model's.
+  Encoder(Scheduler& scheduler, Decoder& model, host::AttentionBackend& backend,
+          host::KvStore& store, BlockCache& cache, host::HostServices& services,
+          int64_t chunk_tokens)
+      : scheduler_(scheduler),
+        model_(model),
         backend_(backend),
         store_(store),
         cache_(cache),
@@ -114,7 +118,8 @@ class Encoder {
   Result<std::shared_ptr<OpenBlock>> open_sound(const EncodeBlock& block, const LayerSet& wanted,
                                                 bool content);
 
-  Decoder& model_;
+  Scheduler& scheduler_;
+  Decoder& model_;  // its passes are work of the scheduler's
   host::AttentionBackend& backend_;
   host::KvStore& store_;
   BlockCache& cache_;

@@ -309,7 +309,7 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
   if (previous != nullptr && previous->made_index == pool.made_index &&
       previous->documents_hash == pool.documents_hash) {
     const auto count = static_cast<int64_t>(texts.size());
-    const Status loaded = parts.retriever.load(previous->index, count);
+    const Status loaded = parts.retriever->load(previous->index, count);
     if (loaded.ok()) {
       pool.index = previous->index;
       return true;
@@ -319,8 +319,8 @@ Result<bool> index_documents(const PoolParts& parts, std::span<const std::string
                        "the stored retriever index cannot be loaded: " + loaded.error().message +
                            "; the index is made again");
   }
-  DBSA_RETURN_IF_ERROR(parts.retriever.index(texts));
-  DBSA_ASSIGN_OR_RETURN(pool.index, parts.retriever.save());
+  DBSA_RETURN_IF_ERROR(parts.retriever->index(texts));
+  DBSA_ASSIGN_OR_RETURN(pool.index, parts.retriever->save());
   return false;
 }
 
@@ -330,11 +330,6 @@ Tokenize tokenize_with(const Tokenizer& tokenizer, bool special) {
   return [&tokenizer, special](const PromptText& text) {
     return tokenizer.encode(text.text, {.parse_special = special, .plain = text.data});
   };
-}
-
-std::string tokenizer_identity(const Tokenizer& tokenizer) {
-  const TokenizerFingerprint fingerprint = tokenizer.fingerprint();
-  return Hash128{fingerprint.high, fingerprint.low}.hex();
 }
 
 PromptFormat prompt_format(const PromptSettings& prompt) {
@@ -464,7 +459,7 @@ Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> de
     const auto count = static_cast<int64_t>(demonstrations.size());
     const int64_t size = parts.settings.grouper.block_size;
     DBSA_RETURN_IF_ERROR(check_index(
-        parts.retriever, parts.services, demonstrations,
+        *parts.retriever, parts.services, demonstrations,
         parts.settings.retriever.by_demonstration ? count : count / size + (count % size > 0)));
   }
   DBSA_ASSIGN_OR_RETURN(
@@ -517,7 +512,7 @@ Result<BuiltPool> rebuild_pool(const PoolParts& parts, Pool pool) {
   identify(parts, pool);
   set_keys(built.blocks, pool);
   const int64_t documents = pool.documents(parts.settings.retriever.by_demonstration);
-  if (documents > 0) DBSA_RETURN_IF_ERROR(parts.retriever.load(pool.index, documents));
+  if (documents > 0) DBSA_RETURN_IF_ERROR(parts.retriever->load(pool.index, documents));
   built.index_reused = documents > 0;
   built.pool = std::move(pool);
   return built;

@@ -41,7 +41,7 @@ struct PoolParts {
   host::BlockGrouper& grouper;
   const host::MaskPattern& mask;
   int64_t anchor_blocks;  // the mask's
-  host::Retriever& retriever;
+  host::Retriever* retriever;  // nullptr: what needs none of it is made
   host::HostServices& services;
 };
 
@@ -64,9 +64,6 @@ struct BuiltPool {
 // kConfig where queries are to be answered with no demonstration and the mask pattern gives them
 // some: anchor blocks are selected for every query, and only a prefix block has no demonstrations.
 Status check_zero_shot(const Settings& settings, int64_t anchor_blocks);
-
-// The fingerprint of a tokenizer's file, hexadecimal.
-std::string tokenizer_identity(const Tokenizer& tokenizer);
 
 // How demonstrations and queries are written.
 PromptFormat prompt_format(const PromptSettings& prompt);

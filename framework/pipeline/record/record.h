@@ -18,7 +18,7 @@
 #include "icl/reliability.h"
 #include "icl/text_metrics.h"
 #include "icl/validity.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/identity/identity.h"
 #include "pipeline/kv_error.h"
 #include "pipeline/record/machine.h"

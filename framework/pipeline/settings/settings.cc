@@ -14,7 +14,8 @@ namespace {
 ModelSettings read_model(const nlohmann::json& table) {
   return {table.at("path"),           table.at("dtype"),        table.at("kv_dtype"),
           table.at("chunk_tokens"),   table.at("batch_size"),   table.at("kv_error_queries"),
-          table.at("packed_weights"), table.at("max_positions")};
+          table.at("packed_weights"), table.at("max_positions"),
+          table.at("block_cache_bytes")};
 }
 
 Result<DataSettings> read_data(const nlohmann::json& table, const TextFields& text) {

@@ -42,7 +42,7 @@ Status check_text(const std::string& option, const std::string& text) {
 
 std::string percent(double log_probability) { return human_ratio(std::exp(log_probability)); }
 
-std::string meaning_of_percent(const Engine& engine) {
+std::string meaning_of_percent(const Pipeline& engine) {
   const DecodingSettings& decoding = engine.settings().decoding;
   if (decoding.method == DecodingMethod::kFree) return "of the text among all texts";
   if (decoding.method == DecodingMethod::kVote)

@@ -7,12 +7,12 @@
 
 #include "icl/dataset.h"
 #include "options.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 
 namespace dbsa::cli {
 
 // text, expected, correct, then the answer as in a record, but label_log_probabilities by name.
-// labels: as Engine::labels.
+// labels: as Pipeline::labels.
 nlohmann::ordered_json answered_to_json(const Example& example, const Answer& answer,
                                         const std::vector<std::string>& labels);
 
@@ -23,6 +23,6 @@ Status check_text(const std::string& option, const std::string& text);
 std::string percent(double log_probability);
 
 // What the percentage of an answer says: "of the probability of all 4 labels, by tokens".
-std::string meaning_of_percent(const Engine& engine);
+std::string meaning_of_percent(const Pipeline& engine);
 
 }  // namespace dbsa::cli

@@ -11,7 +11,7 @@
 #include "config/json_pointer.h"
 #include "config/schema_check.h"
 #include "icl/label_column.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/prompt_doubts.h"
 #include "terminal/units.h"
 
@@ -102,7 +102,7 @@ Status check_folders(const host::ResolvedPipeline& resolved, Written written) {
     if (const std::string fault = folder_fault(folder); !fault.empty())
       faults.add(resolved.fault(pointer, fault, ErrorCode::kEnvironment));
   };
-  // A store that is there may have all that is needed; Engine::encode tells.
+  // A store that is there may have all that is needed; Pipeline::encode tells.
   const std::string store = folder_at("/kv_store/path");
   std::error_code failed;
   if (!std::filesystem::is_directory(store, failed)) check("/kv_store/path", store);

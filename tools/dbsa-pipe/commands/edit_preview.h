@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "commands/findings.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 #include "session.h"
 
 namespace dbsa::cli {

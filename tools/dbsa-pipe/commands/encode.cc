@@ -39,7 +39,7 @@ Status encode(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(check_folders(session.resolved(), Written::kStore));
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
-  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());
+  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Pipeline> engine, session.open_pipeline());
   set_phase("encoding the pool");
   terminal.set_progress("reading the pool ...");
   EncodeView view(terminal);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 #include "terminal/terminal.h"
 
 namespace dbsa::cli {
@@ -19,7 +19,7 @@ class EncodeView {
  public:
   explicit EncodeView(Terminal& terminal) : terminal_(terminal) {}
 
-  // For Engine::encode; the view must outlive the call.
+  // For Pipeline::encode; the view must outlive the call.
   EncodeObserver observer();
   // After the call: what was encoded, in a line.
   void finish(const EncodeReport& report);

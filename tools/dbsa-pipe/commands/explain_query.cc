@@ -29,7 +29,7 @@ ordered_json or_null(const std::optional<double>& value) {
 
 // The demonstrations of the pool, by id; none, and a warning, where the data file is not what it
 // was.
-std::vector<Example> pool_examples(const Engine& engine, Terminal& terminal) {
+std::vector<Example> pool_examples(const Pipeline& engine, Terminal& terminal) {
   if (engine.pool().demonstrations.empty()) return {};
   const DataSettings& data = engine.settings().data;
   Result<DataRows> rows = read_demonstrations(data);
@@ -368,7 +368,7 @@ Status explain_query(Session& session, const CommandLine& line, Terminal& termin
                         given_text("--query", line.text("query"), settings.data.text));
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
-  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());
+  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Pipeline> engine, session.open_pipeline());
   set_phase("opening the pool");
   DBSA_RETURN_IF_ERROR(engine->open_pool());
   set_phase("answering");

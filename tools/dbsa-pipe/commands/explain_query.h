@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "options.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/explanation.h"
 #include "session.h"
 #include "terminal/terminal.h"
@@ -54,7 +54,7 @@ struct ShownBlock {
 
 // An explanation with what it refers to.
 struct QueryView {
-  const Engine& engine;
+  const Pipeline& engine;
   std::string text;
   Explanation explained;
   std::vector<PromptPart> prompt;         // in prompt order; empty under vote

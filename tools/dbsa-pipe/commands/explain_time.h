@@ -21,7 +21,7 @@ struct PipelineTime {
 };
 
 // Loads some of the model's layers and its head, and runs them for a fraction of a second. Loading,
-// packing, retrieval, the store and the disk are not in the estimate. Errors as of Engine::open:
+// packing, retrieval, the store and the disk are not in the estimate. Errors as of Pipeline::open:
 // kEnvironment where the backend's device is absent, for one.
 Result<PipelineTime> measure_time(Session& session, const Findings& found,
                                   const PipelineCost& cost);

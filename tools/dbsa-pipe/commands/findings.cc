@@ -15,9 +15,10 @@
 #include "model/open_model.h"
 #include "model/sentence/sentence_encoder.h"
 #include "pipeline/answer/query_request.h"
-#include "pipeline/model_fit.h"
+#include "pipeline/model/model_fit.h"
 #include "pipeline/pool/chat_prompt.h"
 #include "pipeline/pool/index_check.h"
+#include "pipeline/pool/opened_pool.h"
 
 namespace dbsa::cli {
 namespace {
@@ -184,7 +185,7 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
   DBSA_ASSIGN_OR_RETURN(const int64_t anchor_blocks, mask.anchor_blocks());
   const PoolIdentities unknown;  // the pool is not kept
   const PoolParts parts = {settings, model.config,  unknown,   *model.tokenizer,  grouper,
-                           mask,     anchor_blocks, retriever, session.services()};
+                           mask,     anchor_blocks, &retriever, session.services()};
   DBSA_ASSIGN_OR_RETURN(findings.pool, build_pool(parts, findings.data.demonstrations,
                                                   findings.data.labels, nullptr));
   if (query_checks == QueryChecks::kNone) return {};

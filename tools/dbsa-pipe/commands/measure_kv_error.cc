@@ -14,7 +14,7 @@ namespace dbsa::cli {
 namespace {
 
 // Answers texts that had an answer before, as many together as the pipeline says.
-Status answer_again(Engine& engine, const host::HostServices& services,
+Status answer_again(Pipeline& engine, const host::HostServices& services,
                     std::span<const std::string> texts, const std::function<void(Answer)>& take) {
   const auto together = static_cast<size_t>(engine.batch_size());
   for (size_t i = 0; i < texts.size(); i += together) {
@@ -44,8 +44,8 @@ Result<KvError> measure_kv_error(Session& session, Pool pool, const RunRecord& r
   terminal.set_progress("opening the model for kv_dtype = \"bf16\" ...");
   host::ResolvedPipeline resolved = session.resolved();
   resolved.json["model"]["kv_dtype"] = "bf16";
-  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
-                        Engine::open(resolved, session.registry(), session.services()));
+  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Pipeline> engine,
+                        Pipeline::open(resolved, session.registry(), session.services()));
   EncodeView view(terminal);
   DBSA_ASSIGN_OR_RETURN(
       const EncodeReport encoded,

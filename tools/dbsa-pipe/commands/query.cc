@@ -111,7 +111,7 @@ void print_line(const Query& query, const Answer& answer, Terminal& terminal) {
   terminal.out(line);
 }
 
-void print_full(const Answer& answer, const Engine& engine, Terminal& terminal) {
+void print_full(const Answer& answer, const Pipeline& engine, Terminal& terminal) {
   const auto percent_of = [](const AnswerLabel& label) {
     return "  (" + percent(label.log_probability) + ")";
   };
@@ -168,7 +168,7 @@ std::vector<Query> next_queries(InputLines& input, const DataSettings& data, boo
 // its place, and the command ends with that error's exit code.
 class LineAnswers {
  public:
-  LineAnswers(Engine& engine, bool json, Terminal& terminal)
+  LineAnswers(Pipeline& engine, bool json, Terminal& terminal)
       : engine_(engine),
         labels_(engine.labels()),
         json_(json),
@@ -236,14 +236,14 @@ class LineAnswers {
     if (!terminal_.out_is_terminal()) terminal_.out("");
   }
 
-  Engine& engine_;
+  Pipeline& engine_;
   const std::vector<std::string> labels_;
   bool json_;
   Terminal& terminal_;
   ItemErrors errors_;
 };
 
-Status answer_lines(Engine& engine, Session& session, const CommandLine& line, Terminal& terminal) {
+Status answer_lines(Pipeline& engine, Session& session, const CommandLine& line, Terminal& terminal) {
   const bool typed = ::isatty(STDIN_FILENO) != 0;
   if (typed)
     terminal.note("Type a text and Enter; Ctrl-D ends. The percentage is " +
@@ -267,7 +267,7 @@ Status answer_lines(Engine& engine, Session& session, const CommandLine& line, T
 }
 
 // A query is answered from the pool as it was encoded, so a change of its data would go unnoticed.
-void warn_of_changed_data(const Engine& engine, Terminal& terminal) {
+void warn_of_changed_data(const Pipeline& engine, Terminal& terminal) {
   const Settings& settings = engine.settings();
   // A store's times are whole seconds: what is of the same one may be newer.
   const auto newer = [&](const std::string& path) {
@@ -298,7 +298,7 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   }
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
-  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, session.open_engine());
+  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Pipeline> engine, session.open_pipeline());
   set_phase("opening the pool");
   DBSA_RETURN_IF_ERROR(engine->open_pool());
   terminal.set_progress("");

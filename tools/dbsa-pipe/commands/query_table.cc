@@ -89,7 +89,7 @@ Result<TableQueries> TableQueries::read(Session& session, const CommandLine& lin
   return TableQueries(format.name, std::move(input).value(), std::move(output));
 }
 
-Status TableQueries::answer(Engine& engine, Session& session, const CommandLine& line,
+Status TableQueries::answer(Pipeline& engine, Session& session, const CommandLine& line,
                             Terminal& terminal) const {
   RunRecord record;
   record.program_version = kProgramVersion;

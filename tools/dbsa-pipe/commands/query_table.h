@@ -9,7 +9,7 @@
 #include "commands/table_output.h"
 #include "icl/input_table.h"
 #include "options.h"
-#include "pipeline/engine.h"
+#include "pipeline/pipeline.h"
 #include "session.h"
 #include "terminal/terminal.h"
 
@@ -25,7 +25,7 @@ class TableQueries {
   // Answers the rows and writes the table: a file once it is whole, standard output row by row.
   // Answers on the way to a file are kept in a journal beside it, and a command that was stopped
   // continues after them. kConfig where a row has no answer, with the errors, a line each.
-  Status answer(Engine& engine, Session& session, const CommandLine& line,
+  Status answer(Pipeline& engine, Session& session, const CommandLine& line,
                 Terminal& terminal) const;
 
  private:

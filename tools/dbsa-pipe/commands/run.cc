@@ -277,7 +277,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.validity = check_validity(data.demonstrations, data.queries, data.labels);
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
-  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, session.open_engine());
+  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Pipeline> engine, session.open_pipeline());
   DBSA_RETURN_IF_ERROR(check_record_directory(settings.output_directory));
   warn_of(session, engine->settings(), data, record.validity, engine->tokenizer(), terminal);
   std::vector<Row> queries = std::move(data.queries);

@@ -12,7 +12,7 @@ namespace {
 
 class RunQueries {
  public:
-  RunQueries(Engine& engine, Session& session, AnswerJob job, Terminal& terminal, RunRecord& record)
+  RunQueries(Pipeline& engine, Session& session, AnswerJob job, Terminal& terminal, RunRecord& record)
       : engine_(engine),
         session_(session),
         job_(std::move(job)),
@@ -167,7 +167,7 @@ class RunQueries {
     return status.ok();
   }
 
-  Engine& engine_;
+  Pipeline& engine_;
   Session& session_;
   const AnswerJob job_;
   const std::vector<Row>& queries_;
@@ -184,7 +184,7 @@ class RunQueries {
 
 }  // namespace
 
-Result<RunAnswers> answer_queries(Engine& engine, Session& session, AnswerJob job,
+Result<RunAnswers> answer_queries(Pipeline& engine, Session& session, AnswerJob job,
                                   Terminal& terminal, RunRecord& record) {
   RunQueries run(engine, session, std::move(job), terminal, record);
   DBSA_RETURN_IF_ERROR(run.open_journal());

@@ -10,7 +10,7 @@
 #include "host/needs.h"
 #include "json_output.h"
 #include "options.h"
-#include "pipeline/model_fit.h"
+#include "pipeline/model/model_fit.h"
 #include "pipeline/record/record.h"
 #include "session.h"
 #include "terminal/sudden_end.h"

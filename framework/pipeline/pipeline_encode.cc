@@ -4,7 +4,7 @@
 
 #include "config/folder_access.h"
 #include "config/stopwatch.h"
-#include "pipeline/engine_impl.h"
+#include "pipeline/pipeline_impl.h"
 #include "pipeline/pool/stored_pool.h"
 
 namespace dbsa {
@@ -47,7 +47,7 @@ void describe_pool(const Pool& pool, EncodeReport& report) {
 
 // The pool these settings made before. A damaged manifest is no reason to stop: all in it can be
 // made again.
-Result<std::optional<Pool>> Engine::Impl::previous_pool() const {
+Result<std::optional<Pool>> Pipeline::Impl::previous_pool() {
   Result<StoredPool> previous = get_pool(plugins->store, pool_id);
   if (!previous.ok() && previous.error().code == ErrorCode::kNotFound) return std::optional<Pool>();
   if (!previous.ok()) return previous.error();
@@ -59,13 +59,13 @@ Result<std::optional<Pool>> Engine::Impl::previous_pool() const {
 }
 
 // How messages call this pool: where it is stored, or its id.
-std::string Engine::Impl::pool_name() const {
+std::string Pipeline::Impl::pool_name() const {
   const std::string location = pool_location(plugins->store, pool_id);
   return location.empty() ? "pool " + pool_id : location;
 }
 
 // What of a pool that is there was made in another way than it would be made here.
-void Engine::Impl::warn_of_changes(const Pool& previous, Dealing dealing) const {
+void Pipeline::Impl::warn_of_changes(const Pool& previous, Dealing dealing) {
   const std::string name = pool_name();
   if (uses_stored_kv(settings) && previous.kv != identities.kv)
     services.log(host::LogLevel::kWarning,
@@ -81,7 +81,7 @@ void Engine::Impl::warn_of_changes(const Pool& previous, Dealing dealing) const 
 }
 
 // Accuracy depends on which demonstrations stand together.
-void Engine::Impl::warn_of_kept_blocks(const Pool& made) const {
+void Pipeline::Impl::warn_of_kept_blocks(const Pool& made) {
   if (made.is_dealt_at_once()) return;
   services.log(
       host::LogLevel::kWarning,
@@ -95,7 +95,7 @@ void Engine::Impl::warn_of_kept_blocks(const Pool& made) const {
 }
 
 // How stored blocks were computed otherwise than here, and what helps where only machines differ.
-std::string Engine::Impl::kv_changes(const nlohmann::json& before) const {
+std::string Pipeline::Impl::kv_changes(const nlohmann::json& before) const {
   std::string text = "its blocks were computed differently (";
   bool only_path = true;
   for (const std::string& line : identity_differences(before, identities.kv)) {
@@ -111,14 +111,14 @@ std::string Engine::Impl::kv_changes(const nlohmann::json& before) const {
 }
 
 // What is there, and what encoding it will take.
-Status Engine::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
+Status Pipeline::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
                               EncodeReport& report) const {
   EncodeEstimate& estimate = report.estimate;
   estimate.demonstrations = static_cast<int64_t>(built.pool.demonstrations.size());
   estimate.blocks = static_cast<int64_t>(built.pool.blocks.size());
   for (const PoolBlock& block : built.pool.blocks) {
     const auto tokens = static_cast<int64_t>(block.token_ids.size());
-    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, computing.backend->block_format(tokens));
+    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, model->backend().block_format(tokens));
     estimate.tokens += tokens;
     if (uses_stored_kv(settings)) report.kv_bytes += format.plane_bytes * format.layers;
   }
@@ -130,7 +130,7 @@ Status Engine::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
 }
 
 // A store that lacks nothing need not be writable.
-Status Engine::Impl::check_writable(const EncodeNeed& need) const {
+Status Pipeline::Impl::check_writable(const EncodeNeed& need) const {
   if (need.blocks.empty() || settings.store_path.empty()) return {};
   const std::string fault = folder_fault(settings.store_path);
   if (fault.empty()) return {};
@@ -141,8 +141,9 @@ Status Engine::Impl::check_writable(const EncodeNeed& need) const {
 }
 
 // Computes what the store lacks of a pool.
-Status Engine::Impl::encode(const BuiltPool& built, const Pool* previous,
+Status Pipeline::Impl::encode(const BuiltPool& built, const Pool* previous,
                             const EncodeObserver& observer, EncodeReport& report) {
+  Encoder encoder = make_encoder();
   DBSA_ASSIGN_OR_RETURN(
       EncodeNeed need,
       encoder.need(built.blocks, uses_stored_kv(settings) ? built.pool.encoded_indices()
@@ -154,23 +155,22 @@ Status Engine::Impl::encode(const BuiltPool& built, const Pool* previous,
   if (observer.estimate) observer.estimate(report.estimate);
 
   const Stopwatch encoding;
-  const int64_t repaired_before = encoder.repaired();
   EncodeProgress last;
   const Status encoded =
       encoder.encode(built.blocks, std::move(need), [&](const EncodeProgress& progress) {
         last = progress;
         if (observer.progress) observer.progress(progress);
       });
-  if (!encoded.ok()) return with_sources(encoded.error());
+  if (!encoded.ok()) return with_sources(encoded.error(), settings);
   report.encode_seconds = encoding.seconds();
   report.blocks_encoded = last.blocks_done;
   report.tokens_encoded = last.tokens_done;
   report.bytes_stored = static_cast<uint64_t>(last.bytes_stored);
-  report.blocks_repaired = encoder.repaired() - repaired_before;
+  report.blocks_repaired = encoder.repaired();
   return {};
 }
 
-Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer) {
+Result<EncodeReport> Pipeline::encode(bool regroup, const EncodeObserver& observer) {
   Impl& self = *impl_;
   const Stopwatch setup;
   EncodeReport report;
@@ -179,13 +179,13 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
   DBSA_ASSIGN_OR_RETURN(const DataRows data, read_demonstrations(self.settings.data));
   const std::vector<Example>& demonstrations = data.chosen;
   DBSA_ASSIGN_OR_RETURN(const LabelRows labels, read_labels(self.settings.data, data));
-  self.computing.inputs.demonstrations = data.identity;
-  self.computing.inputs.labels = labels.identity;
+  DBSA_RETURN_IF_ERROR(self.renew_retriever());
   DBSA_ASSIGN_OR_RETURN(const std::optional<Pool> previous, self.previous_pool());
   const Dealing dealing = regroup ? Dealing::kAsNew : Dealing::kKeep;
   if (previous) self.warn_of_changes(*previous, dealing);
-  DBSA_ASSIGN_OR_RETURN(BuiltPool built, build_pool(self.parts(), demonstrations, labels.labels,
-                                                    previous ? &*previous : nullptr, dealing));
+  DBSA_ASSIGN_OR_RETURN(BuiltPool built,
+                        build_pool(self.indexing_parts(), demonstrations, labels.labels,
+                                   previous ? &*previous : nullptr, dealing));
   self.warn_of_kept_blocks(built.pool);
   built.pool.demonstration_rows = data.identity;
   built.pool.label_rows = labels.identity;
@@ -202,33 +202,33 @@ Result<EncodeReport> Engine::encode(bool regroup, const EncodeObserver& observer
     else if (report.blocks_encoded > 0)
       return report.pool_kept.error();
   }
-  DBSA_RETURN_IF_ERROR(self.adopt(std::move(built.pool)));
-  self.blocks = std::move(built.blocks);
-  DBSA_RETURN_IF_ERROR(self.calibrate(data.held_out, observer, report));
+  DBSA_ASSIGN_OR_RETURN(std::shared_ptr<Answerer> answerer,
+                        self.adopt(std::move(built)));
+  DBSA_ASSIGN_OR_RETURN(
+      answerer, self.calibrate(std::move(answerer), data.held_out, observer, report));
+  self.publish(std::move(answerer));
   report.setup_seconds = setup.seconds();
   return report;
 }
 
-const Pool& Engine::pool() const { return impl_->pool; }
-
-int64_t Engine::pool_changed_unix_s() const { return impl_->pool_changed_unix_s; }
-
-const std::optional<Calibration>& Engine::calibration() const { return impl_->calibration; }
-
-Result<EncodeReport> Engine::encode_copy(Pool pool, std::optional<Calibration> calibration,
-                                         const EncodeObserver& observer) {
+Result<EncodeReport> Pipeline::encode_copy(Pool pool, std::optional<Calibration> calibration,
+                                           const EncodeObserver& observer) {
   Impl& self = *impl_;
-  DBSA_ASSIGN_OR_RETURN(BuiltPool built, rebuild_pool(self.parts(), std::move(pool)));
+  DBSA_RETURN_IF_ERROR(self.renew_retriever());
+  DBSA_ASSIGN_OR_RETURN(BuiltPool built,
+                        rebuild_pool(self.indexing_parts(), std::move(pool)));
   EncodeReport report;
   DBSA_RETURN_IF_ERROR(self.encode(built, nullptr, observer, report));
-  DBSA_RETURN_IF_ERROR(self.adopt(std::move(built.pool)));
-  self.blocks = std::move(built.blocks);
-  self.calibration = std::move(calibration);
+  DBSA_ASSIGN_OR_RETURN(std::shared_ptr<Answerer> answerer,
+                        self.adopt(std::move(built)));
+  if (calibration) answerer = answerer->with_calibration(*std::move(calibration));
+  self.publish(std::move(answerer));
   return report;
 }
 
 // What is wrong with a pool that was read is the file's fault, not the pipeline's.
-Status Engine::Impl::adopt_stored(Pool stored, const std::string& name) {
+Result<std::shared_ptr<Answerer>> Pipeline::Impl::adopt_stored(Pool stored, const std::string& name,
+                                                               int64_t changed_unix_s) {
   std::vector<std::string> table;
   for (const PoolLabel& label : stored.labels) table.push_back(label.text);
   Result<std::vector<PoolLabel>> labels = pool_labels(parts(), table);
@@ -236,16 +236,19 @@ Status Engine::Impl::adopt_stored(Pool stored, const std::string& name) {
     return Error{labels.error().code, name + ": " + labels.error().message,
                  labels.error().config_pointer};
   stored.labels = std::move(labels).value();
-  Status adopted = adopt(std::move(stored));
-  if (adopted.ok()) return adopted;
+  Result<std::shared_ptr<OpenedPool>> opened = open_with_retriever(std::move(stored));
+  if (opened.ok()) {
+    (*opened)->changed_unix_s = changed_unix_s;
+    return answerer_of(std::move(opened).value());
+  }
   return Error{ErrorCode::kCorrupt,
-               name + ": not a sound pool manifest: " + adopted.error().message +
+               name + ": not a sound pool manifest: " + opened.error().message +
                    "; remove the file and run `dbsa-pipe encode` again (stored blocks are reused)",
                ""};
 }
 
 // What differs between these settings and the pool of the same data that is most like them.
-std::string Engine::Impl::nearest_pool() const {
+std::string Pipeline::Impl::nearest_pool() const {
   const auto data_of = [](const nlohmann::json& identity) {
     return identity.value("data", nlohmann::json::object())
         .value("demonstrations", nlohmann::json());
@@ -272,13 +275,14 @@ std::string Engine::Impl::nearest_pool() const {
   return text;
 }
 
-Status Engine::open_pool() {
+Status Pipeline::open_pool() {
   Impl& self = *impl_;
   if (self.settings.store_path.empty())
     return Error{ErrorCode::kConfig,
                  "this store is not kept between runs, so there is no encoded pool to open; use "
                  "`dbsa-pipe run`, or a store with a path",
                  "/kv_store/plugin"};
+  DBSA_RETURN_IF_ERROR(self.renew_retriever());
   Result<StoredPool> stored = get_pool(self.plugins->store, self.pool_id);
   if (!stored.ok() && stored.error().code == ErrorCode::kNotFound)
     return Error{ErrorCode::kConfig,
@@ -290,7 +294,6 @@ Status Engine::open_pool() {
   Result<Pool>& pool = stored->pool;
   if (!pool.ok()) return pool.error();
   const std::string& name = stored->location;
-  self.pool_changed_unix_s = stored->changed_unix_s;
   if (uses_stored_kv(self.settings) && pool->kv != self.identities.kv)
     return Error{ErrorCode::kConfig,
                  name + ": " + self.kv_changes(pool->kv) + "; or run `dbsa-pipe encode` again",
@@ -306,14 +309,18 @@ Status Engine::open_pool() {
   }
   const int64_t documents = pool->documents(self.settings.retriever.by_demonstration);
   if (Status loaded =
-          documents == 0 ? Status() : self.plugins->retriever.load(pool->index, documents);
+          documents == 0 ? Status() : self.next_index->retriever.load(pool->index, documents);
       !loaded.ok())
     return Error{loaded.error().code,
                  name + ": its retriever index cannot be used: " + loaded.error().message +
                      "; run `dbsa-pipe encode` again",
                  ""};
-  DBSA_RETURN_IF_ERROR(self.adopt_stored(std::move(pool).value(), name));
-  return self.adopt_calibration();
+  DBSA_ASSIGN_OR_RETURN(
+      std::shared_ptr<Answerer> answerer,
+      self.adopt_stored(std::move(pool).value(), name, stored->changed_unix_s));
+  DBSA_ASSIGN_OR_RETURN(answerer, self.adopt_calibration(std::move(answerer)));
+  self.publish(std::move(answerer));
+  return {};
 }
 
 }  // namespace dbsa

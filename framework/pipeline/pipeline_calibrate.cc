@@ -6,7 +6,7 @@
 #include "config/atomic_file.h"
 #include "icl/temperature.h"
 #include "pipeline/encode/block_key.h"
-#include "pipeline/engine_impl.h"
+#include "pipeline/pipeline_impl.h"
 
 namespace dbsa {
 namespace {
@@ -18,7 +18,7 @@ constexpr uint32_t kCalibrationRevision = 1;
 
 // All that a calibration depends on. The held-out demonstrations are those that data.held_out and
 // data.seed name among the rows.
-nlohmann::json Engine::Impl::calibration_identity() const {
+nlohmann::json Pipeline::Impl::calibration_identity(const Pool& pool) const {
   nlohmann::json out = tables;
   out.erase("kv_store");
   out["data"].erase("query_count");
@@ -26,12 +26,11 @@ nlohmann::json Engine::Impl::calibration_identity() const {
   std::vector<std::string> keys, labels;
   for (const PoolBlock& block : pool.blocks) keys.push_back(block.key.hex());
   for (const PoolLabel& label : pool.labels) labels.push_back(label.text);
-  InputIdentity inputs = computing.inputs;
-  inputs.demonstrations = pool.demonstration_rows;
-  inputs.labels = pool.label_rows;
-  inputs.queries.clear();
+  InputIdentity known = inputs;
+  known.demonstrations = pool.demonstration_rows;
+  known.labels = pool.label_rows;
   return {{"tables", std::move(out)},
-          {"inputs", to_json(inputs)},
+          {"inputs", to_json(known)},
           {"kv", identities.kv},
           {"index", identities.index},
           {"blocks", hash_list(keys)},
@@ -41,10 +40,12 @@ nlohmann::json Engine::Impl::calibration_identity() const {
 }
 
 // Those that can be answered, batch by batch.
-Result<std::vector<HeldOut>> Engine::Impl::answer_held_out(std::span<const Example> held_out,
-                                                           const EncodeObserver& observer) {
+Result<std::vector<HeldOut>> Pipeline::Impl::answer_held_out(Answerer& answerer,
+                                                             std::span<const Example> held_out,
+                                                             const EncodeObserver& observer) {
+  const std::vector<PoolLabel>& labels = answerer.pool()->pool.labels;
   const auto total = static_cast<int64_t>(held_out.size());
-  const auto together = static_cast<size_t>(batch_size());
+  const auto together = static_cast<size_t>(dbsa::batch_size(settings));
   std::vector<HeldOut> answered;
   std::string last_error;
   for (size_t begin = 0; begin < held_out.size(); begin += together) {
@@ -55,7 +56,7 @@ Result<std::vector<HeldOut>> Engine::Impl::answer_held_out(std::span<const Examp
     std::vector<std::string> texts;
     for (const Example& example : batch) texts.push_back(example.text);
     std::vector<LabelEvidence> evidence(texts.size());
-    std::vector<Result<Outcome>> outcomes = answer_together(texts, evidence);
+    std::vector<Result<Outcome>> outcomes = answerer.answer_together(texts, {}, evidence);
     for (size_t i = 0; i < outcomes.size(); ++i) {
       if (!outcomes[i].ok()) return std::move(outcomes[i]).error();
       if (const ItemError* error = std::get_if<ItemError>(&*outcomes[i])) {
@@ -63,10 +64,10 @@ Result<std::vector<HeldOut>> Engine::Impl::answer_held_out(std::span<const Examp
         continue;
       }
       const auto label = std::lower_bound(
-          pool.labels.begin(), pool.labels.end(), batch[i].label,
+          labels.begin(), labels.end(), batch[i].label,
           [](const PoolLabel& known, const std::string& text) { return known.text < text; });
       answered.push_back(
-          {std::move(evidence[i]), static_cast<int32_t>(label - pool.labels.begin())});
+          {std::move(evidence[i]), static_cast<int32_t>(label - labels.begin())});
     }
   }
   if (observer.calibrating) observer.calibrating(total, total);
@@ -79,29 +80,32 @@ Result<std::vector<HeldOut>> Engine::Impl::answer_held_out(std::span<const Examp
 }
 
 // Of the open pool: takes the calibration from the store, or makes it and keeps it there.
-Status Engine::Impl::calibrate(std::span<const Example> held_out, const EncodeObserver& observer,
-                               EncodeReport& report) {
-  if (!needs_calibration(settings)) return {};
-  const std::string identity = identity_hash(calibration_identity());
+Result<std::shared_ptr<Answerer>> Pipeline::Impl::calibrate(std::shared_ptr<Answerer> answerer,
+                                                            std::span<const Example> held_out,
+                                                            const EncodeObserver& observer,
+                                                            EncodeReport& report) {
+  if (!needs_calibration(settings)) return answerer;
+  const OpenedPool& opened = *answerer->pool();
+  const std::string identity = identity_hash(calibration_identity(opened.pool));
   const bool kept = !settings.store_path.empty();
   const std::string path = kept ? calibration_path(settings.store_path, identity) : "";
   if (kept) {
-    Result<Calibration> stored = read_calibration(path, identity, pool.labels.size());
+    Result<Calibration> stored = read_calibration(path, identity, opened.pool.labels.size());
     if (stored.ok()) {
-      calibration = report.calibration = std::move(stored).value();
+      report.calibration = std::move(stored).value();
       report.calibration_reused = true;
-      return {};
+      return answerer->with_calibration(*report.calibration);
     }
     if (stored.error().code == ErrorCode::kCorrupt)
       services.log(host::LogLevel::kWarning, stored.error().message + "; it is made again now");
     else if (stored.error().code != ErrorCode::kNotFound)
       return std::move(stored).error();
   }
-  DBSA_ASSIGN_OR_RETURN(const std::vector<HeldOut> answered, answer_held_out(held_out, observer));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<HeldOut> answered, answer_held_out(*answerer, held_out, observer));
   const CalibrationRule rule = {settings.decoding.fit_temperature, settings.decoding.temperature,
                                 settings.decoding.fit_confidence};
   const bool batch = settings.decoding.scorer == LabelScorer::kBatch;
-  Calibration made = make_calibration(batch ? &*scoring : nullptr, rule, answered);
+  Calibration made = make_calibration(batch ? &*opened.scoring : nullptr, rule, answered);
   made.held_out = static_cast<int64_t>(held_out.size());
   if (rule.fit_temperature &&
       (made.temperature == kLeastTemperature || made.temperature == kMostTemperature))
@@ -121,20 +125,19 @@ Status Engine::Impl::calibrate(std::span<const Example> held_out, const EncodeOb
                    written.error().message +
                        "; the held-out demonstrations are answered again next "
                        "time, and `dbsa-pipe query` cannot use this pool");
-  calibration = report.calibration = std::move(made);
-  return {};
+  report.calibration = std::move(made);
+  return answerer->with_calibration(*report.calibration);
 }
 
 // Of a pool that was opened from its manifest: without the data.
-Status Engine::Impl::adopt_calibration() {
-  if (!needs_calibration(settings)) return {};
-  const std::string identity = identity_hash(calibration_identity());
+Result<std::shared_ptr<Answerer>> Pipeline::Impl::adopt_calibration(
+    std::shared_ptr<Answerer> answerer) {
+  if (!needs_calibration(settings)) return answerer;
+  const OpenedPool& opened = *answerer->pool();
+  const std::string identity = identity_hash(calibration_identity(opened.pool));
   const std::string path = calibration_path(settings.store_path, identity);
-  Result<Calibration> stored = read_calibration(path, identity, pool.labels.size());
-  if (stored.ok()) {
-    calibration = std::move(stored).value();
-    return {};
-  }
+  Result<Calibration> stored = read_calibration(path, identity, opened.pool.labels.size());
+  if (stored.ok()) return answerer->with_calibration(std::move(stored).value());
   if (stored.error().code != ErrorCode::kNotFound) return std::move(stored).error();
   const std::string key = settings.decoding.fit_temperature  ? "fit_temperature"
                           : settings.decoding.fit_confidence ? "fit_confidence"

@@ -10,6 +10,9 @@
 
 namespace dbsa {
 
+// The fingerprint of a tokenizer's files, hexadecimal.
+std::string tokenizer_identity(const Tokenizer& tokenizer);
+
 // The tokenizer may have ids that the model has no embeddings for: a text that holds such a token
 // is refused. The tokenizer's BOS token counts before that of config.json, as in transformers, and
 // free decoding ends at the tokenizer's eos_token, too.

@@ -1,6 +1,8 @@
-#include "pipeline/model_fit.h"
+#include "pipeline/model/model_fit.h"
 
 #include <algorithm>
+
+#include "icl/blocks.h"
 
 namespace dbsa {
 
@@ -42,6 +44,11 @@ std::vector<std::string> model_warnings(const Settings& settings, const ModelCon
     for (const std::string& setting : model.ignored_generation)
       warnings.push_back(setting + " is not applied: answers are the likeliest tokens");
   return warnings;
+}
+
+std::string tokenizer_identity(const Tokenizer& tokenizer) {
+  const TokenizerFingerprint fingerprint = tokenizer.fingerprint();
+  return Hash128{fingerprint.high, fingerprint.low}.hex();
 }
 
 }  // namespace dbsa
