@@ -283,6 +283,10 @@ void* HostServices::scratch(int slot, uint64_t bytes) {
   }
 }
 
+bool HostServices::logs(LogLevel level) const {
+  return impl_->shared->logger->should_log(spdlog_level(level));
+}
+
 void HostServices::log(LogLevel level, std::string_view message) {
   impl_->shared->logger->log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
 }

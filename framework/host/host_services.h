@@ -73,6 +73,8 @@ class HostServices {
   void set_plugin_opener(PluginOpener opener);
 
   void log(LogLevel level, std::string_view message);
+  // Whether lines of this level are told.
+  bool logs(LogLevel level) const;
 
   // Safe in a signal handler.
   void request_cancel() noexcept { cancelled_.store(1, std::memory_order_relaxed); }

@@ -52,6 +52,8 @@ class Pipeline {
   // Stage one. Encodes what the store lacks, publishes it and the pool's manifest, and opens the
   // pool; calibrates it, where answers need that and the store has no such calibration. regroup:
   // blocks as a new store would have them, where they are not. kCancelled keeps what is encoded.
+  Result<EncodeReport> encode(const PoolData& data, bool regroup, const EncodeObserver& observer);
+  // Of the files that the pipeline names.
   Result<EncodeReport> encode(bool regroup, const EncodeObserver& observer);
 
   // The open pool, for encode_copy of another pipeline.

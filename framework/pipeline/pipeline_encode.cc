@@ -171,24 +171,33 @@ Status Pipeline::Impl::encode(const BuiltPool& built, const Pool* previous,
 }
 
 Result<EncodeReport> Pipeline::encode(bool regroup, const EncodeObserver& observer) {
+  const Stopwatch reading;
+  const DataSettings& files = impl_->settings.data;
+  log_table(files, files.demonstrations, impl_->services);
+  DBSA_ASSIGN_OR_RETURN(const PoolData data, read_pool_data(files));
+  const double seconds = reading.seconds();
+  Result<EncodeReport> report = encode(data, regroup, observer);
+  if (report.ok()) report->setup_seconds += seconds;
+  return report;
+}
+
+Result<EncodeReport> Pipeline::encode(const PoolData& data, bool regroup,
+                                      const EncodeObserver& observer) {
   Impl& self = *impl_;
   const Stopwatch setup;
   EncodeReport report;
   report.pool_id = self.pool_id;
-  log_table(self.settings.data, self.settings.data.demonstrations, self.services);
-  DBSA_ASSIGN_OR_RETURN(const DataRows data, read_demonstrations(self.settings.data));
-  const std::vector<Example>& demonstrations = data.chosen;
-  DBSA_ASSIGN_OR_RETURN(const LabelRows labels, read_labels(self.settings.data, data));
+  const std::vector<Example>& demonstrations = data.demonstrations.chosen;
   DBSA_RETURN_IF_ERROR(self.renew_retriever());
   DBSA_ASSIGN_OR_RETURN(const std::optional<Pool> previous, self.previous_pool());
   const Dealing dealing = regroup ? Dealing::kAsNew : Dealing::kKeep;
   if (previous) self.warn_of_changes(*previous, dealing);
   DBSA_ASSIGN_OR_RETURN(BuiltPool built,
-                        build_pool(self.indexing_parts(), demonstrations, labels.labels,
+                        build_pool(self.indexing_parts(), demonstrations, data.labels.labels,
                                    previous ? &*previous : nullptr, dealing));
   self.warn_of_kept_blocks(built.pool);
-  built.pool.demonstration_rows = data.identity;
-  built.pool.label_rows = labels.identity;
+  built.pool.demonstration_rows = data.demonstrations.identity;
+  built.pool.label_rows = data.labels.identity;
   report.index_reused = built.index_reused;
   describe(built.pool, demonstrations, report);
   report.estimate.change = change_of(built, demonstrations);
@@ -205,7 +214,7 @@ Result<EncodeReport> Pipeline::encode(bool regroup, const EncodeObserver& observ
   DBSA_ASSIGN_OR_RETURN(std::shared_ptr<Answerer> answerer,
                         self.adopt(std::move(built)));
   DBSA_ASSIGN_OR_RETURN(
-      answerer, self.calibrate(std::move(answerer), data.held_out, observer, report));
+      answerer, self.calibrate(std::move(answerer), data.demonstrations.held_out, observer, report));
   self.publish(std::move(answerer));
   report.setup_seconds = setup.seconds();
   return report;

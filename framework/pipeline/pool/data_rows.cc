@@ -51,15 +51,27 @@ Result<LabelRows> read_labels(const DataSettings& data, const DataRows& demonstr
 }
 
 void log_table(const DataSettings& data, const std::string& path, host::HostServices& services) {
+  if (!services.logs(host::LogLevel::kDebug)) return;
   const std::string text = describe_table(path, data.text, data.label_field, data.delimiter);
   if (!text.empty()) services.log(host::LogLevel::kDebug, text);
 }
 
+Result<PoolData> read_pool_data(const DataSettings& data) {
+  PoolData pool;
+  DBSA_ASSIGN_OR_RETURN(pool.demonstrations, read_demonstrations(data));
+  DBSA_ASSIGN_OR_RETURN(pool.labels, read_labels(data, pool.demonstrations));
+  return pool;
+}
+
 Result<QueryRows> read_queries(const DataSettings& data) {
-  QueryRows rows;
   DBSA_ASSIGN_OR_RETURN(const std::vector<Row> queries,
                         load_rows(data.queries, data.text, data.label_field, LabelPolicy::kOptional,
                                   data.delimiter, data.names));
+  return choose_queries(data, queries);
+}
+
+Result<QueryRows> choose_queries(const DataSettings& data, std::span<const Row> queries) {
+  QueryRows rows;
   if (std::all_of(queries.begin(), queries.end(), [](const Row& row) { return row.error; }))
     return Error{ErrorCode::kConfig, describe_faults(queries, data.queries), ""};
   rows.identity = hash_rows(queries);

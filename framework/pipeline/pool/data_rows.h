@@ -3,6 +3,7 @@
 
 #include <dbsa/sdk/result.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ struct QueryRows {
   std::string identity;
 };
 Result<QueryRows> read_queries(const DataSettings& data);
+// The same of the rows of data.queries, which were read already.
+Result<QueryRows> choose_queries(const DataSettings& data, std::span<const Row> rows);
 // The labels to choose from, in byte order: those of the demonstrations, held-out ones included,
 // and of data.labels.
 struct LabelRows {
@@ -36,5 +39,11 @@ struct LabelRows {
   std::string identity;  // hash_rows of data.labels, "" where there is none
 };
 Result<LabelRows> read_labels(const DataSettings& data, const DataRows& demonstrations);
+// What a pool is made of.
+struct PoolData {
+  DataRows demonstrations;
+  LabelRows labels;
+};
+Result<PoolData> read_pool_data(const DataSettings& data);
 
 }  // namespace dbsa

@@ -17,22 +17,24 @@
 
 namespace dbsa::cli {
 
-Result<CheckedData> check_data(const Settings& settings) {
+Result<CheckedData> check_data(const Settings& settings, const InputTable* query_table) {
   const DataSettings& data = settings.data;
   CheckedData checked;
   ErrorList faults;
-  DataRows rows;
   Result<DataRows> demonstrations = read_demonstrations(data);
   if (demonstrations.ok())
-    rows = std::move(demonstrations).value();
+    checked.pool.demonstrations = std::move(demonstrations).value();
   else
     faults.add(demonstrations.error());
-  Result<LabelRows> labels = read_labels(data, rows);
-  checked.demonstrations = std::move(rows.chosen);
-  if (!labels.ok()) faults.add(labels.error());
-  if (labels.ok()) checked.labels = std::move(labels->labels);
+  Result<LabelRows> labels = read_labels(data, checked.pool.demonstrations);
+  if (labels.ok())
+    checked.pool.labels = std::move(labels).value();
+  else
+    faults.add(labels.error());
   if (!data.queries.empty()) {
-    Result<QueryRows> queries = read_queries(data);
+    Result<QueryRows> queries = query_table != nullptr
+                                    ? choose_queries(data, query_table->rows())
+                                    : read_queries(data);
     if (queries.ok()) {
       checked.queries = std::move(queries->chosen);
       checked.query_rows = std::move(queries->identity);
@@ -53,7 +55,7 @@ Status query_faults(const Settings& settings, const CheckedData& data) {
 }
 
 LabelCoverage cover_labels(const CheckedData& data) {
-  LabelCoverage coverage(data.labels);
+  LabelCoverage coverage(data.labels());
   for (const Row& row : data.queries) coverage.add(row.example);
   return coverage;
 }
@@ -85,7 +87,7 @@ std::vector<std::string> data_warnings(const host::ResolvedPipeline& resolved,
   };
   add(dbsa::warnings(validity));
   add(label_warnings(settings, data));
-  add(prompt_doubts(settings, data.demonstrations, data.labels, tokenizer));
+  add(prompt_doubts(settings, data.demonstrations(), data.labels(), tokenizer));
   return warnings;
 }
 

@@ -9,23 +9,28 @@
 
 #include "host/resolve.h"
 #include "icl/dataset.h"
+#include "icl/input_table.h"
 #include "icl/label_coverage.h"
 #include "icl/validity.h"
 #include "model/tokenizer/tokenizer.h"
+#include "pipeline/pool/data_rows.h"
 #include "pipeline/settings/settings.h"
 
 namespace dbsa::cli {
 
 struct CheckedData {
-  std::vector<Example> demonstrations;  // drawn, without those that are held out
-  std::vector<Row> queries;             // that run would answer, those with an error included
-  std::string query_rows;               // QueryRows::identity
-  std::vector<std::string> labels;      // to choose from
+  PoolData pool;
+  std::vector<Row> queries;  // that run would answer, those with an error included
+  std::string query_rows;    // QueryRows::identity
+
+  // Drawn, without those that are held out.
+  const std::vector<Example>& demonstrations() const { return pool.demonstrations.chosen; }
+  const std::vector<std::string>& labels() const { return pool.labels.labels; }  // to choose from
 };
 
 // Reads demonstrations, queries and indices. All faults in one error, a line each,
-// except those of single queries.
-Result<CheckedData> check_data(const Settings& settings);
+// except those of single queries. query_table: data.queries, where it is read already.
+Result<CheckedData> check_data(const Settings& settings, const InputTable* query_table = nullptr);
 
 // The errors of queries as one; see describe_faults.
 Status query_faults(const Settings& settings, const CheckedData& data);

@@ -16,8 +16,8 @@ using nlohmann::ordered_json;
 
 std::vector<LabelUse> label_uses(const CheckedData& data) {
   std::map<std::string, LabelUse> uses;
-  for (const std::string& label : data.labels) uses[label].label = label;
-  for (const Example& example : data.demonstrations) ++uses[example.label].demonstrations;
+  for (const std::string& label : data.labels()) uses[label].label = label;
+  for (const Example& example : data.demonstrations()) ++uses[example.label].demonstrations;
   for (const Row& row : data.queries)
     for (const std::string& label : all_labels(row.example))
       if (const auto found = uses.find(label); found != uses.end()) ++found->second.queries;
@@ -51,7 +51,7 @@ std::optional<TokenLengths> lengths_of(const std::vector<TokensAt>& all) {
 
 std::optional<TokenLengths> demonstration_lengths(const Findings& findings) {
   const PromptFormat format = prompt_format(findings.settings.prompt);
-  const std::vector<Example>& examples = findings.data.demonstrations;
+  const std::vector<Example>& examples = findings.data.demonstrations();
   const auto counts =
       count_tokens(examples, format, tokenize_with(*findings.tokenizer, format.chat));
   if (!counts.ok()) return std::nullopt;  // of a pool that is not made; `run` names the text
@@ -112,7 +112,7 @@ DataSight look_at_data(const Findings& findings) {
     if (findings.query_tokens[i] > 0)
       queries.push_back({findings.query_tokens[i], data.queries[i].example.line});
   sight.queries = lengths_of(queries);
-  sight.validity = check_validity(data.demonstrations, data.queries, data.labels);
+  sight.validity = check_validity(data.demonstrations(), data.queries, data.labels());
   return sight;
 }
 

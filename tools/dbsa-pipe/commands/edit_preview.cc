@@ -52,7 +52,7 @@ Result<EncodeEstimate> estimate_of(const BuiltPool& built, const Pool& previous,
   for (const int64_t index : absent)
     estimate.tokens_to_encode +=
         static_cast<int64_t>(built.blocks[static_cast<size_t>(index)].token_ids.size());
-  estimate.change = change_of(built, found.data.demonstrations);
+  estimate.change = change_of(built, found.data.demonstrations());
   estimate.reasons = reasons_of(built, &previous, absent);
   if (built.pool.history)
     estimate.retired_blocks = static_cast<int64_t>(built.pool.history->retired.size());
@@ -88,8 +88,8 @@ Result<std::optional<EncodeEstimate>> preview_edit(Session& session, const Findi
                         library_identity(resolved.stage(DBSA_KIND_BLOCK_GROUPER)));
   const PoolParts parts = {found.settings, found.model,   identities, *found.tokenizer,  grouper,
                            mask,           anchor_blocks, &retriever,  session.services()};
-  DBSA_ASSIGN_OR_RETURN(const BuiltPool built, build_pool(parts, found.data.demonstrations,
-                                                          found.data.labels, &*previous));
+  DBSA_ASSIGN_OR_RETURN(const BuiltPool built, build_pool(parts, found.data.demonstrations(),
+                                                          found.data.labels(), &*previous));
   DBSA_ASSIGN_OR_RETURN(EncodeEstimate estimate, estimate_of(built, *previous, found, store));
   return std::optional<EncodeEstimate>(std::move(estimate));
 }

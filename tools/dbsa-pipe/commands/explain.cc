@@ -133,8 +133,8 @@ ordered_json to_json(const Session& session, const Findings& found, const Pipeli
   return {{"config", ordered_json(session.resolved().json)},
           {"model", model_json(found, cost)},
           {"pool",
-           {{"demonstrations", found.data.demonstrations.size()},
-            {"labels", found.data.labels.size()},
+           {{"demonstrations", found.data.demonstrations().size()},
+            {"labels", found.data.labels().size()},
             {"blocks", cost.blocks},
             {"tokens", cost.tokens},
             {"shortest_block", cost.shortest},
@@ -194,7 +194,7 @@ void print(const Session& session, const Findings& found, const PipelineCost& co
                  human_count(m.experts.intermediate_size) + ", of which a token gets " +
                  std::to_string(m.experts.used));
   terminal.out("pool       " +
-               counted(static_cast<int64_t>(found.data.demonstrations.size()), "demonstration") +
+               counted(static_cast<int64_t>(found.data.demonstrations().size()), "demonstration") +
                " in " + counted(cost.blocks, "block") + ", " + counted(cost.tokens, "token") +
                (cost.blocks > 0 ? " (" + human_count(cost.shortest) + " to " +
                                       human_count(cost.longest) + " a block)"

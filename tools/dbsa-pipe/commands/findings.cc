@@ -186,8 +186,8 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
   const PoolIdentities unknown;  // the pool is not kept
   const PoolParts parts = {settings, model.config,  unknown,   *model.tokenizer,  grouper,
                            mask,     anchor_blocks, &retriever, session.services()};
-  DBSA_ASSIGN_OR_RETURN(findings.pool, build_pool(parts, findings.data.demonstrations,
-                                                  findings.data.labels, nullptr));
+  DBSA_ASSIGN_OR_RETURN(findings.pool, build_pool(parts, findings.data.demonstrations(),
+                                                  findings.data.labels(), nullptr));
   if (query_checks == QueryChecks::kNone) return {};
   return check_requests(settings, model, &retriever, false, findings);
 }
@@ -199,7 +199,7 @@ Status check_requests_without_pool(Session& session, const Settings& settings,
                         host::make_plugin<host::Retriever>(session.resolved(), DBSA_KIND_RETRIEVER,
                                                            session.registry(), session.services()));
   const bool embeds_queries =
-      embeds_texts(retriever, session.services(), findings.data.demonstrations);
+      embeds_texts(retriever, session.services(), findings.data.demonstrations());
   return check_requests(settings, model, nullptr, embeds_queries, findings);
 }
 

@@ -225,21 +225,17 @@ std::string without_place(const std::string& warning, const std::string& file) {
   return warning.compare(at, 2, ": ") == 0 ? warning.substr(at + 2) : warning;
 }
 
-// The table that --answers asks for, and what it is written from: data.queries as it was read for
-// the answers. query_rows: QueryRows::identity.
+// The table that --answers asks for, and what it is written from: data.queries, which is read here
+// for the answers, too.
 class AnswersFile {
  public:
-  static Result<AnswersFile> open(const CommandLine& line, const DataSettings& data,
-                                  const std::string& query_rows) {
+  static Result<AnswersFile> open(const CommandLine& line, const DataSettings& data) {
     DBSA_ASSIGN_OR_RETURN(TableOutput output,
                           table_output("--answers", line.text("answers"), "", data));
     DBSA_ASSIGN_OR_RETURN(InputTable input,
                           InputTable::load({data.queries, data.text, data.label_field,
                                             LabelPolicy::kOptional, data.names},
                                            data.delimiter));
-    if (hash_rows(input.rows()) != query_rows)
-      return Error{ErrorCode::kEnvironment,
-                   data.queries + ": was changed while it was read; start again", ""};
     return AnswersFile(std::move(output), std::move(input), data.names);
   }
 
@@ -249,6 +245,7 @@ class AnswersFile {
     return write_table(output_, input_, table, queries, names_);
   }
   const std::string& path() const { return output_.path; }
+  const InputTable& input() const { return input_; }
 
  private:
   AnswersFile(TableOutput output, InputTable input, LabelNames names)
@@ -267,27 +264,34 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(check_queries_given(settings));
   DBSA_RETURN_IF_ERROR(check_folders(session.resolved(), Written::kStoreAndRecord));
   log_table(settings.data, settings.data.queries, session.services());
-  DBSA_ASSIGN_OR_RETURN(CheckedData data, check_data(settings));  // before hours of encoding
+  log_table(settings.data, settings.data.demonstrations, session.services());
   std::optional<AnswersFile> answers_file;
   if (line.has("answers")) {
-    DBSA_ASSIGN_OR_RETURN(answers_file, AnswersFile::open(line, settings.data, data.query_rows));
+    Result<AnswersFile> opened = AnswersFile::open(line, settings.data);
+    if (!opened.ok()) {
+      if (auto checked = check_data(settings); !checked.ok()) return std::move(checked).error();
+      return std::move(opened).error();
+    }
+    answers_file = std::move(opened).value();
   }
+  // Before hours of encoding.
+  DBSA_ASSIGN_OR_RETURN(CheckedData data,
+                        check_data(settings, answers_file ? &answers_file->input() : nullptr));
   if (earlier) DBSA_RETURN_IF_ERROR(check_repeatable(session, *earlier, line, terminal));
   if (settings.data.on_error == OnError::kFail) DBSA_RETURN_IF_ERROR(query_faults(settings, data));
-  record.validity = check_validity(data.demonstrations, data.queries, data.labels);
+  record.validity = check_validity(data.demonstrations(), data.queries, data.labels());
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
   DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Pipeline> engine, session.open_pipeline());
   DBSA_RETURN_IF_ERROR(check_record_directory(settings.output_directory));
   warn_of(session, engine->settings(), data, record.validity, engine->tokenizer(), terminal);
   std::vector<Row> queries = std::move(data.queries);
-  const std::string query_rows = std::move(data.query_rows);
-  data = {};  // encoding reads the demonstrations itself
 
   set_phase("encoding the pool");
   terminal.set_progress("reading the pool ...");
   EncodeView view(terminal);
-  Result<EncodeReport> encoded = engine->encode(line.has("regroup"), view.observer());
+  Result<EncodeReport> encoded = engine->encode(data.pool, line.has("regroup"), view.observer());
+  data.pool = {};
   if (!encoded.ok() && encoded.error().code == ErrorCode::kCancelled)
     return Error{ErrorCode::kCancelled, view.stopped_message(!settings.store_path.empty()), ""};
   if (!encoded.ok()) return std::move(encoded).error();
@@ -303,7 +307,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.pipeline_path = session.document().name();
   record.config = session.resolved().json;
   DBSA_ASSIGN_OR_RETURN(record.plugins, session.plugin_records());
-  DBSA_ASSIGN_OR_RETURN(record.identity, engine->identity(query_rows));
+  DBSA_ASSIGN_OR_RETURN(record.identity, engine->identity(data.query_rows));
   record.draw = engine->draw();
   record.model = engine->model_info();
   set_phase("answering queries");

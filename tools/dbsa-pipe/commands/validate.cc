@@ -68,8 +68,8 @@ void print_findings(const Session& session, const Findings& findings, const Data
                counted(findings.model.layers, "layer") + ", " +
                counted(parameter_count(findings.model), "parameter"));
   terminal.out("data   " +
-               counted(static_cast<int64_t>(data.demonstrations.size()), "demonstration") + ", " +
-               counted(static_cast<int64_t>(data.labels.size()), "label") + ", " +
+               counted(static_cast<int64_t>(data.demonstrations().size()), "demonstration") + ", " +
+               counted(static_cast<int64_t>(data.labels().size()), "label") + ", " +
                counted_queries(static_cast<int64_t>(data.queries.size())) +
                (coverage.labelled() > 0
                     ? ", which expect " + human_count(coverage.covered()) + " of the labels"
@@ -140,8 +140,8 @@ nlohmann::ordered_json findings_to_json(const Session& session, const Findings& 
            {{"family", findings.model.model_type},
             {"layers", findings.model.layers},
             {"parameters", parameter_count(findings.model)}}},
-          {"demonstrations", findings.data.demonstrations.size()},
-          {"labels", findings.data.labels.size()},
+          {"demonstrations", findings.data.demonstrations().size()},
+          {"labels", findings.data.labels().size()},
           {"queries", findings.data.queries.size()},
           {"labels_covered", cover_labels(findings.data).covered()},
           {"truncated", findings.truncated},
