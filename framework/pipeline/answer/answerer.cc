@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "config/stopwatch.h"
+#include "model/decoder/packed_files.h"
 
 namespace dbsa {
 namespace {
@@ -21,7 +22,10 @@ Error with_sources(Error error, const Settings& settings) {
   if (error.code != ErrorCode::kRun) return error;
   error.message += "; the model is " + settings.model.path;
   if (!settings.store_path.empty())
-    error.message += ", its blocks and packed weights are in " + settings.store_path;
+    error.message += ", its blocks are in " + settings.store_path;
+  if (const std::string folder = packed_weights_folder();
+      settings.model.packed_weights && !folder.empty())
+    error.message += ", its packed weights in " + folder;
   return error;
 }
 

@@ -27,7 +27,7 @@ struct ModelSettings {
   int64_t chunk_tokens = 0;
   int64_t batch_size = 1;        // 0: chosen by the engine
   int64_t kv_error_queries = 0;  // under int8
-  bool packed_weights = false;   // kept beside the store
+  bool packed_weights = false;   // kept on the machine
   int64_t max_positions = 0;     // of prompts; 0: the model's
   uint64_t block_cache_bytes = 0;  // of open blocks; 0: half of the machine's memory
 };
