@@ -189,6 +189,7 @@ Result<EncodeReport> Pipeline::encode(bool regroup, const EncodeObserver& observ
   self.warn_of_kept_blocks(built.pool);
   built.pool.demonstration_rows = data.identity;
   built.pool.label_rows = labels.identity;
+  if (previous) built.pool.calibrations = previous->calibrations;
   report.index_reused = built.index_reused;
   describe(built.pool, demonstrations, report);
   report.estimate.change = change_of(built, demonstrations);
