@@ -66,8 +66,7 @@ Result<std::vector<HeldOut>> Pipeline::Impl::answer_held_out(Answerer& answerer,
       const auto label = std::lower_bound(
           labels.begin(), labels.end(), batch[i].label,
           [](const PoolLabel& known, const std::string& text) { return known.text < text; });
-      answered.push_back(
-          {std::move(evidence[i]), static_cast<int32_t>(label - labels.begin())});
+      answered.push_back({std::move(evidence[i]), static_cast<int32_t>(label - labels.begin())});
     }
   }
   if (observer.calibrating) observer.calibrating(total, total);
@@ -95,7 +94,8 @@ Result<std::shared_ptr<Answerer>> Pipeline::Impl::calibrate(std::shared_ptr<Answ
   }
   if (stored.error().code == ErrorCode::kCorrupt)
     services.log(host::LogLevel::kWarning, stored.error().message + "; it is made again now");
-  DBSA_ASSIGN_OR_RETURN(const std::vector<HeldOut> answered, answer_held_out(*answerer, held_out, observer));
+  DBSA_ASSIGN_OR_RETURN(const std::vector<HeldOut> answered,
+                        answer_held_out(*answerer, held_out, observer));
   const CalibrationRule rule = {settings.decoding.fit_temperature, settings.decoding.temperature,
                                 settings.decoding.fit_confidence};
   const bool batch = settings.decoding.scorer == LabelScorer::kBatch;
@@ -112,7 +112,7 @@ Result<std::shared_ptr<Answerer>> Pipeline::Impl::calibrate(std::shared_ptr<Answ
                  : "the greatest there is, because the scores say nothing of which answers "
                    "are right") +
             "; hold out more demonstrations (data.held_out), or set decoding.temperature");
-  if (!settings.store_path.empty())
+  if (plugins->store.keys().keeps())
     if (const Status written = keep_calibration(plugins->store, opened.pool, made, identity);
         !written.ok())
       services.log(host::LogLevel::kWarning,
@@ -139,8 +139,7 @@ Result<std::shared_ptr<Answerer>> Pipeline::Impl::adopt_calibration(
                "decoding." + key +
                    ": this pool's held-out demonstrations were not answered with "
                    "these settings (" +
-                   stored.error().message +
-                   "); run `dbsa-pipe encode` (stored blocks are reused)",
+                   stored.error().message + "); run `dbsa-pipe encode` (stored blocks are reused)",
                "/decoding/" + key};
 }
 
