@@ -51,6 +51,7 @@ void write_examples(const std::string& path, Texts& texts, int64_t count, int64_
 class Pool {
  public:
   Pool(const std::string& model, int64_t tokens, int threads) : plugins_(threads) {
+    ::setenv("XDG_CACHE_HOME", folder_.file("cache").c_str(), 1);  // the user's takes no part
     Texts texts;
     const int64_t blocks = std::max<int64_t>(1, tokens / FLAGS_block_tokens);
     // Prompt pieces and label are some 30 bytes; a byte is a token of dbsa-make-checkpoint's.

@@ -249,6 +249,7 @@ if [ $quick = 0 ]; then
   stage 0.5 "clang-format" format check_format
   stage 0.5 "order of the rooms" layers tools/check_layers.py
   stage 0.5 "words" words tools/check_words.py
+  stage 0.5 "names of plugins" names tools/check_plugin_names.py
   stage 0.5 "scripts and generated data" scripts check_scripts
   stage 7 "build: clang, sanitizers, fuzz targets (build/fuzz)" build-fuzz build fuzz
   stage 2 "clang-tidy" tidy tools/tidy.py build/fuzz

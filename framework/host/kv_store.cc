@@ -74,16 +74,17 @@ void KvStore::Lease::fetch(uint32_t layer) const {
   vtable.fetch_plane(store_->get(), view_.lease, layer);
 }
 
-KvStore::KvStore(Instance instance)
+KvStore::KvStore(Instance instance, StoreKeys keys)
     : instance_(std::make_unique<Instance>(std::move(instance))),
       turn_(std::make_unique<std::mutex>()),
-      vtable_(&instance_->vtable<dbsa_kv_store_vtable>()) {}
+      vtable_(&instance_->vtable<dbsa_kv_store_vtable>()),
+      keys_(std::move(keys)) {}
 
 Result<KvStore> KvStore::create(const LoadedPlugin& plugin, HostServices& services,
                                 const nlohmann::json& config) {
   DBSA_ASSIGN_OR_RETURN(Instance instance,
                         Instance::create(plugin, services, config, DBSA_KIND_KV_STORE));
-  return KvStore(std::move(instance));
+  return KvStore(std::move(instance), store_keys(plugin.roles, config));
 }
 
 Result<bool> KvStore::contains(const KvKey& key) const {

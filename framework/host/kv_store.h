@@ -1,5 +1,5 @@
-// host::KvStore: a KV store plugin as the framework uses it. See dbsa/kv_store.h. All of it is [any]:
-// calls that the plugin takes one at a time wait for each other.
+// host::KvStore: a KV store plugin as the framework uses it. See dbsa/kv_store.h. All of it is
+// [any]: calls that the plugin takes one at a time wait for each other.
 #pragma once
 
 #include <dbsa/sdk/kv_store.h>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/instance.h"
+#include "host/store_keys.h"
 
 namespace dbsa::host {
 
@@ -46,6 +47,8 @@ class KvStore {
   static Result<KvStore> create(const LoadedPlugin& plugin, HostServices& services,
                                 const nlohmann::json& config);
   const std::string& plugin_id() const { return instance_->plugin().id; }
+  // Whether and where it keeps blocks between processes, as it was configured.
+  const StoreKeys& keys() const { return keys_; }
 
   Result<bool> contains(const KvKey& key) const;
   // kNotFound when absent. Format and planes are checked.
@@ -70,7 +73,7 @@ class KvStore {
 
  private:
   class EntrySink;
-  explicit KvStore(Instance instance);
+  KvStore(Instance instance, StoreKeys keys);
   // Of a [run] function.
   template <typename Function, typename... Arguments>
   Status call_in_turn(const char* name, Function function, Arguments... arguments) const {
@@ -81,6 +84,7 @@ class KvStore {
   std::unique_ptr<Instance> instance_;  // leases point to it
   std::unique_ptr<std::mutex> turn_;
   const dbsa_kv_store_vtable* vtable_;
+  StoreKeys keys_;
 };
 
 }  // namespace dbsa::host

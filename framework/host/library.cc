@@ -190,7 +190,8 @@ Result<LoadedPlugin> load_library(const Manifest& manifest) {
     return fault(manifest, std::string("has no symbol ") + DBSA_PLUGIN_SYMBOL +
                                "; its source must end with DBSA_PLUGIN(Class)");
   DBSA_RETURN_IF_ERROR(check_table(manifest, *table));
-  return LoadedPlugin{manifest.id, manifest.library_path, lengthen(*table), manifest.config_keys};
+  return LoadedPlugin{manifest.id, manifest.library_path, lengthen(*table), manifest.config_keys,
+                      manifest.roles};
 }
 
 const void* find_extension(const LoadedPlugin& plugin, const char* id) {

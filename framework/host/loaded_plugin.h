@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "host/key_role.h"
 #include "host/kinds.h"
 
 namespace dbsa::host {
@@ -18,6 +19,7 @@ struct LoadedPlugin {
   // Table and vtable as this host's interface has them: what an older plugin lacks is null.
   const dbsa_plugin_table* table = nullptr;
   std::vector<std::string> config_keys = {};  // that its manifest declares
+  std::vector<KeyRole> roles = {};            // of these
   // Serialises [setup] calls; one for all plugins of a registry. Recursive: a plugin's create may
   // open another plugin.
   std::shared_ptr<std::recursive_mutex> setup = std::make_shared<std::recursive_mutex>();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "config/faults.h"
 #include "config/json_pointer.h"
@@ -40,19 +41,17 @@ bool parse_abi(std::string_view text, uint32_t& major, uint32_t& minor) {
   return second.ec == std::errc() && second.ptr == end;
 }
 
-// The framework reads the key `path` of every KV store: the folder in which packed weights lie.
-void check_store_path(const json& key, const std::string& pointer, Faults& faults) {
-  const auto check = [&](const char* keyword, std::string_view wanted) {
-    const std::string got = key.value(keyword, "");
-    if (got != wanted)
-      faults.add(append_pointer(pointer, keyword),
-                 "must be " + in_quotes(wanted) + ", got " +
-                     (got.empty() ? "nothing" : in_quotes(got)) +
-                     ": the framework reads the key path of every kv_store as the folder in which "
-                     "packed weights lie; choose another name if it means something else");
-  };
-  check("type", "string");
-  check("format", "path");
+// Roles are for keys of one type, and two of them for KV stores.
+void check_role(const json& key, const std::string& stage, const std::string& pointer,
+                Faults& faults) {
+  const std::string role = key.value("role", ""), type = key.at("type");
+  if (role.empty()) return;
+  const std::string wanted = role == kLocationRole ? "string" : "integer";
+  if (type != wanted)
+    faults.add(pointer + "/role",
+               "is for " + wanted + "s, the key is a" + (type == "integer" ? "n " : " ") + type);
+  if (role != kSeedRole && stage != kind_name(DBSA_KIND_KV_STORE))
+    faults.add(pointer + "/role", "is for keys of a kv_store, this is a " + stage);
 }
 
 // What the schema of manifests cannot say about one key.
@@ -100,6 +99,7 @@ Faults check(const json& manifest) {
   if (!faults.empty() || !manifest.contains("config")) return faults;
 
   const std::string stage = manifest.at("kind");
+  std::map<std::string, std::string> keys_of_roles;
   const json& reserved = pipeline_schema().at("properties").at(stage).at("properties");
   for (const auto& [name, key] : manifest.at("config").items()) {
     const std::string pointer = append_pointer("/config", name);
@@ -107,7 +107,11 @@ Faults check(const json& manifest) {
     if (reserved.contains(name))
       faults.add(pointer, "is the framework's own key of [" + stage + "]; choose another name");
     check_key(key, pointer, faults);
-    if (stage == "kv_store" && name == "path") check_store_path(key, pointer, faults);
+    check_role(key, stage, pointer, faults);
+    const std::string role = key.value("role", "");
+    if (role.empty() || role == kSeedRole) continue;
+    if (const auto [first, is_new] = keys_of_roles.emplace(role, name); !is_new)
+      faults.add(pointer + "/role", "two keys have it; " + first->second + " is the other one");
   }
   return faults;
 }
@@ -149,6 +153,9 @@ Result<Manifest> manifest_of(const TomlDocument& document) {
                      return document.place(append_pointer("/config", a)).line <
                             document.place(append_pointer("/config", b)).line;
                    });
+  for (const std::string& name : manifest.config_keys)
+    if (const json& key = keys.at(name); key.contains("role"))
+      manifest.roles.push_back({key.at("role"), name, key.value("format", "") == "path"});
   manifest.config_schema = config_schema_of(keys);
   manifest.path = document.name();
   manifest.library_path = manifest.path;

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "host/key_role.h"
+
 namespace dbsa::host {
 
 inline constexpr std::string_view kManifestSuffix = ".plugin.toml";
@@ -29,6 +31,7 @@ struct Manifest {
   // Of the plugin's own table: an object schema that allows no other keys.
   nlohmann::json config_schema;
   std::vector<std::string> config_keys;  // in the manifest's order
+  std::vector<KeyRole> roles;            // of these keys, in order
   std::string path;                      // of the manifest
   std::string library_path;              // beside it
 

@@ -79,12 +79,16 @@ void note_owners(const json& given, const PluginRegistry& registry, const Resolv
   }
 }
 
+std::string default_name(const std::string& stage) {
+  const json& properties = pipeline_schema().at("properties").at(stage).at("properties");
+  return properties.at("plugin").at("default");
+}
+
 // A stage's plugin name: what the file says, else the schema's default; "" if it is no string.
 std::string plugin_name(const json& pipeline, const std::string& stage) {
-  const json& properties = pipeline_schema().at("properties").at(stage).at("properties");
   const auto table = pipeline.find(stage);
   if (table == pipeline.end() || !table->is_object() || !table->contains("plugin"))
-    return properties.at("plugin").at("default");
+    return default_name(stage);
   const json& name = table->at("plugin");
   return name.is_string() ? name.get<std::string>() : "";
 }
@@ -277,6 +281,10 @@ Status check_plugins(const ResolvedPipeline& pipeline, PluginRegistry& registry)
   }
   if (all.message.empty()) return {};
   return all;
+}
+
+Result<const Manifest*> default_plugin(uint32_t kind, const PluginRegistry& registry) {
+  return registry.find(kind, default_name(std::string(kind_name(kind))));
 }
 
 void offer_plugins(HostServices& services, PluginRegistry& registry) {

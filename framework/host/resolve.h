@@ -56,6 +56,9 @@ enum class NamedFiles { kAll, kModel, kNone };
 Result<ResolvedPipeline> resolve_pipeline(TomlDocument document, const PluginRegistry& registry,
                                           NamedFiles files = NamedFiles::kAll);
 
+// The plugin of a stage that a pipeline file says nothing of. kPlugin where it is not installed.
+Result<const Manifest*> default_plugin(uint32_t kind, const PluginRegistry& registry);
+
 // Lets plugins made with these services open others of the registry (dbsa_host.open_plugin). The
 // registry outlives the services.
 void offer_plugins(HostServices& services, PluginRegistry& registry);

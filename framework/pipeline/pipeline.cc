@@ -24,8 +24,8 @@ Result<std::unique_ptr<Pipeline>> Pipeline::open(const host::ResolvedPipeline& r
   } else {
     DBSA_RETURN_IF_ERROR(model->check_same(resolved));
   }
-  auto impl = std::make_unique<Impl>(std::move(settings), resolved, registry, services,
-                                     std::move(model));
+  auto impl =
+      std::make_unique<Impl>(std::move(settings), resolved, registry, services, std::move(model));
   host::offer_plugins(impl->services, registry);
   impl->tables = std::move(tables);
   DBSA_RETURN_IF_ERROR(impl->prepare());
@@ -64,21 +64,21 @@ Status Pipeline::Impl::prepare() {
 Status Pipeline::Impl::make_embedder(const DigestCache& digests) {
   const EmbeddingSettings& embedding = settings.embedding;
   if (embedding.method == EmbeddingMethod::kLlmHidden) {
-    DBSA_ASSIGN_OR_RETURN(embedder, LlmHidden::create(model->scheduler(), model->decoder(),
-                                                      model->backend(), model->tokenizer(),
-                                                      services, embedding.layer,
-                                                      identity_hash(kv_identity)));
+    DBSA_ASSIGN_OR_RETURN(embedder,
+                          LlmHidden::create(model->scheduler(), model->decoder(), model->backend(),
+                                            model->tokenizer(), services, embedding.layer,
+                                            identity_hash(kv_identity)));
   } else if (embedding.method == EmbeddingMethod::kSentenceTransformer) {
     DBSA_ASSIGN_OR_RETURN(const std::string content,
                           SentenceEncoder::content(embedding.path, digests));
     inputs.embedding = identity_hash(content);
     // A separate instance: a backend has one attention shape.
-    DBSA_ASSIGN_OR_RETURN(auto backend, host::make_plugin<host::AttentionBackend>(
-                                            resolved, DBSA_KIND_ATTENTION_BACKEND, registry,
-                                            services));
-    DBSA_ASSIGN_OR_RETURN(
-        embedder, SentenceEncoder::open(embedding.path, std::move(backend), &services,
-                                        kv_identity.at("attention_backend").dump()));
+    DBSA_ASSIGN_OR_RETURN(auto backend,
+                          host::make_plugin<host::AttentionBackend>(
+                              resolved, DBSA_KIND_ATTENTION_BACKEND, registry, services));
+    DBSA_ASSIGN_OR_RETURN(embedder,
+                          SentenceEncoder::open(embedding.path, std::move(backend), &services,
+                                                kv_identity.at("attention_backend").dump()));
   }
   services.set_embedder(embedder.get());
   return {};
@@ -92,8 +92,8 @@ Status Pipeline::Impl::make_plugins() {
   DBSA_RETURN_IF_ERROR(renew_retriever());
   DBSA_ASSIGN_OR_RETURN(auto store, host::make_plugin<host::KvStore>(resolved, DBSA_KIND_KV_STORE,
                                                                      registry, services));
-  plugins = std::make_unique<Plugins>(
-      Plugins{std::move(grouper), std::move(mask), std::move(store)});
+  plugins =
+      std::make_unique<Plugins>(Plugins{std::move(grouper), std::move(mask), std::move(store)});
   cache = std::make_unique<BlockCache>(plugins->store, model->backend(),
                                        settings.model.block_cache_bytes);
   return {};
@@ -178,10 +178,12 @@ Result<RunIdentity> Pipeline::identity(const std::string& queries) const {
   inputs.labels = pool().label_rows;
   inputs.queries = queries;
   DBSA_ASSIGN_OR_RETURN(inputs.query_indices, content_identity(impl_->settings.data.query_indices));
-  return run_identity(impl_->tables, inputs);
+  return run_identity(impl_->tables, inputs, seed_keys(impl_->resolved));
 }
 
-std::string Pipeline::draw() const { return draw_identity(impl_->tables, pool().line_hash()); }
+std::string Pipeline::draw() const {
+  return draw_identity(impl_->tables, seed_keys(impl_->resolved), pool().line_hash());
+}
 
 std::vector<std::string> Pipeline::labels() const {
   std::vector<std::string> names;

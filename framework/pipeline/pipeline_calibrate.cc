@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "config/atomic_file.h"
 #include "icl/temperature.h"
+#include "pipeline/answer/kept_calibration.h"
 #include "pipeline/encode/block_key.h"
 #include "pipeline/pipeline_impl.h"
 
@@ -66,8 +66,7 @@ Result<std::vector<HeldOut>> Pipeline::Impl::answer_held_out(Answerer& answerer,
       const auto label = std::lower_bound(
           labels.begin(), labels.end(), batch[i].label,
           [](const PoolLabel& known, const std::string& text) { return known.text < text; });
-      answered.push_back(
-          {std::move(evidence[i]), static_cast<int32_t>(label - labels.begin())});
+      answered.push_back({std::move(evidence[i]), static_cast<int32_t>(label - labels.begin())});
     }
   }
   if (observer.calibrating) observer.calibrating(total, total);
@@ -87,21 +86,16 @@ Result<std::shared_ptr<Answerer>> Pipeline::Impl::calibrate(std::shared_ptr<Answ
   if (!needs_calibration(settings)) return answerer;
   const OpenedPool& opened = *answerer->pool();
   const std::string identity = identity_hash(calibration_identity(opened.pool));
-  const bool kept = !settings.store_path.empty();
-  const std::string path = kept ? calibration_path(settings.store_path, identity) : "";
-  if (kept) {
-    Result<Calibration> stored = read_calibration(path, identity, opened.pool.labels.size());
-    if (stored.ok()) {
-      report.calibration = std::move(stored).value();
-      report.calibration_reused = true;
-      return answerer->with_calibration(*report.calibration);
-    }
-    if (stored.error().code == ErrorCode::kCorrupt)
-      services.log(host::LogLevel::kWarning, stored.error().message + "; it is made again now");
-    else if (stored.error().code != ErrorCode::kNotFound)
-      return std::move(stored).error();
+  Result<Calibration> stored = find_calibration(opened.pool, pool_name(), identity);
+  if (stored.ok()) {
+    report.calibration = std::move(stored).value();
+    report.calibration_reused = true;
+    return answerer->with_calibration(*report.calibration);
   }
-  DBSA_ASSIGN_OR_RETURN(const std::vector<HeldOut> answered, answer_held_out(*answerer, held_out, observer));
+  if (stored.error().code == ErrorCode::kCorrupt)
+    services.log(host::LogLevel::kWarning, stored.error().message + "; it is made again now");
+  DBSA_ASSIGN_OR_RETURN(const std::vector<HeldOut> answered,
+                        answer_held_out(*answerer, held_out, observer));
   const CalibrationRule rule = {settings.decoding.fit_temperature, settings.decoding.temperature,
                                 settings.decoding.fit_confidence};
   const bool batch = settings.decoding.scorer == LabelScorer::kBatch;
@@ -118,8 +112,8 @@ Result<std::shared_ptr<Answerer>> Pipeline::Impl::calibrate(std::shared_ptr<Answ
                  : "the greatest there is, because the scores say nothing of which answers "
                    "are right") +
             "; hold out more demonstrations (data.held_out), or set decoding.temperature");
-  if (kept)
-    if (const Status written = write_file_atomically(path, calibration_text(made, identity));
+  if (plugins->store.keys().keeps())
+    if (const Status written = keep_calibration(plugins->store, opened.pool, made, identity);
         !written.ok())
       services.log(host::LogLevel::kWarning,
                    written.error().message +
@@ -135,8 +129,7 @@ Result<std::shared_ptr<Answerer>> Pipeline::Impl::adopt_calibration(
   if (!needs_calibration(settings)) return answerer;
   const OpenedPool& opened = *answerer->pool();
   const std::string identity = identity_hash(calibration_identity(opened.pool));
-  const std::string path = calibration_path(settings.store_path, identity);
-  Result<Calibration> stored = read_calibration(path, identity, opened.pool.labels.size());
+  Result<Calibration> stored = find_calibration(opened.pool, pool_name(), identity);
   if (stored.ok()) return answerer->with_calibration(std::move(stored).value());
   if (stored.error().code != ErrorCode::kNotFound) return std::move(stored).error();
   const std::string key = settings.decoding.fit_temperature  ? "fit_temperature"
@@ -146,7 +139,7 @@ Result<std::shared_ptr<Answerer>> Pipeline::Impl::adopt_calibration(
                "decoding." + key +
                    ": this pool's held-out demonstrations were not answered with "
                    "these settings (" +
-                   path + " does not exist); run `dbsa-pipe encode` (stored blocks are reused)",
+                   stored.error().message + "); run `dbsa-pipe encode` (stored blocks are reused)",
                "/decoding/" + key};
 }
 

@@ -112,7 +112,7 @@ std::string Pipeline::Impl::kv_changes(const nlohmann::json& before) const {
 
 // What is there, and what encoding it will take.
 Status Pipeline::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
-                              EncodeReport& report) const {
+                                EncodeReport& report) const {
   EncodeEstimate& estimate = report.estimate;
   estimate.demonstrations = static_cast<int64_t>(built.pool.demonstrations.size());
   estimate.blocks = static_cast<int64_t>(built.pool.blocks.size());
@@ -131,18 +131,19 @@ Status Pipeline::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
 
 // A store that lacks nothing need not be writable.
 Status Pipeline::Impl::check_writable(const EncodeNeed& need) const {
-  if (need.blocks.empty() || settings.store_path.empty()) return {};
-  const std::string fault = folder_fault(settings.store_path);
+  const host::StoreKeys& store = plugins->store.keys();
+  if (need.blocks.empty() || !store.is_folder) return {};
+  const std::string fault = folder_fault(store.location);
   if (fault.empty()) return {};
   return Error{ErrorCode::kEnvironment,
                fault + " (" + std::to_string(need.blocks.size()) +
                    " blocks of this pool are not in the store)",
-               "/kv_store/path"};
+               store.location_pointer};
 }
 
 // Computes what the store lacks of a pool.
 Status Pipeline::Impl::encode(const BuiltPool& built, const Pool* previous,
-                            const EncodeObserver& observer, EncodeReport& report) {
+                              const EncodeObserver& observer, EncodeReport& report) {
   Encoder encoder = make_encoder();
   DBSA_ASSIGN_OR_RETURN(
       EncodeNeed need,
@@ -161,7 +162,7 @@ Status Pipeline::Impl::encode(const BuiltPool& built, const Pool* previous,
         last = progress;
         if (observer.progress) observer.progress(progress);
       });
-  if (!encoded.ok()) return with_sources(encoded.error(), settings);
+  if (!encoded.ok()) return with_sources(encoded.error(), settings, plugins->store.keys());
   report.encode_seconds = encoding.seconds();
   report.blocks_encoded = last.blocks_done;
   report.tokens_encoded = last.tokens_done;
@@ -198,13 +199,14 @@ Result<EncodeReport> Pipeline::encode(const PoolData& data, bool regroup,
   self.warn_of_kept_blocks(built.pool);
   built.pool.demonstration_rows = data.demonstrations.identity;
   built.pool.label_rows = data.labels.identity;
+  if (previous) built.pool.calibrations = previous->calibrations;
   report.index_reused = built.index_reused;
   describe(built.pool, demonstrations, report);
   report.estimate.change = change_of(built, demonstrations);
   DBSA_RETURN_IF_ERROR(self.encode(built, previous ? &*previous : nullptr, observer, report));
   built.pool.stored = uses_stored_kv(self.settings) ||
                       (previous && previous->stored && built.pool.has_blocks_of(*previous));
-  if (!self.settings.store_path.empty()) {
+  if (self.plugins->store.keys().keeps()) {
     report.pool_kept = put_pool(self.plugins->store, built.pool);
     if (report.pool_kept.ok())
       report.pool_location = pool_location(self.plugins->store, self.pool_id);
@@ -224,12 +226,10 @@ Result<EncodeReport> Pipeline::encode_copy(Pool pool, std::optional<Calibration>
                                            const EncodeObserver& observer) {
   Impl& self = *impl_;
   DBSA_RETURN_IF_ERROR(self.renew_retriever());
-  DBSA_ASSIGN_OR_RETURN(BuiltPool built,
-                        rebuild_pool(self.indexing_parts(), std::move(pool)));
+  DBSA_ASSIGN_OR_RETURN(BuiltPool built, rebuild_pool(self.indexing_parts(), std::move(pool)));
   EncodeReport report;
   DBSA_RETURN_IF_ERROR(self.encode(built, nullptr, observer, report));
-  DBSA_ASSIGN_OR_RETURN(std::shared_ptr<Answerer> answerer,
-                        self.adopt(std::move(built)));
+  DBSA_ASSIGN_OR_RETURN(std::shared_ptr<Answerer> answerer, self.adopt(std::move(built)));
   if (calibration) answerer = answerer->with_calibration(*std::move(calibration));
   self.publish(std::move(answerer));
   return report;
@@ -286,7 +286,8 @@ std::string Pipeline::Impl::nearest_pool() const {
 
 Status Pipeline::open_pool() {
   Impl& self = *impl_;
-  if (self.settings.store_path.empty())
+  const host::StoreKeys& store = self.plugins->store.keys();
+  if (!store.keeps())
     return Error{ErrorCode::kConfig,
                  "this store is not kept between runs, so there is no encoded pool to open; use "
                  "`dbsa-pipe run`, or a store with a path",
@@ -295,10 +296,9 @@ Status Pipeline::open_pool() {
   Result<StoredPool> stored = get_pool(self.plugins->store, self.pool_id);
   if (!stored.ok() && stored.error().code == ErrorCode::kNotFound)
     return Error{ErrorCode::kConfig,
-                 "no pool was encoded with these settings (" + self.settings.store_path +
-                     " has no pool " + self.pool_id + self.nearest_pool() +
-                     "); run `dbsa-pipe encode` first",
-                 "/kv_store/path"};
+                 "no pool was encoded with these settings (" + store.location + " has no pool " +
+                     self.pool_id + self.nearest_pool() + "); run `dbsa-pipe encode` first",
+                 store.location_pointer};
   if (!stored.ok()) return stored.error();
   Result<Pool>& pool = stored->pool;
   if (!pool.ok()) return pool.error();
@@ -324,9 +324,8 @@ Status Pipeline::open_pool() {
                  name + ": its retriever index cannot be used: " + loaded.error().message +
                      "; run `dbsa-pipe encode` again",
                  ""};
-  DBSA_ASSIGN_OR_RETURN(
-      std::shared_ptr<Answerer> answerer,
-      self.adopt_stored(std::move(pool).value(), name, stored->changed_unix_s));
+  DBSA_ASSIGN_OR_RETURN(std::shared_ptr<Answerer> answerer,
+                        self.adopt_stored(std::move(pool).value(), name, stored->changed_unix_s));
   DBSA_ASSIGN_OR_RETURN(answerer, self.adopt_calibration(std::move(answerer)));
   self.publish(std::move(answerer));
   return {};

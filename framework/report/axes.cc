@@ -35,10 +35,6 @@ void flatten(const json& value, const std::string& name, AxisValues& out) {
                                 : value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-bool makes_no_group(const std::string& key) {
-  return key.ends_with(".seed") || key == "output.directory" || key == "kv_store.path";
-}
-
 bool fits_axis(double value) {
   const double size = std::fabs(value);
   return size == 0 || (size >= kLeastNumber && size <= kMostNumber);
@@ -170,10 +166,10 @@ bool value_less(const std::string& a, const std::string& b) {
   return a < b;
 }
 
-AxisValues keys_of_groups(const nlohmann::json& config) {
+AxisValues keys_of_groups(const ReportRun& run) {
   AxisValues values;
-  flatten(config, "", values);
-  std::erase_if(values, [](const auto& entry) { return makes_no_group(entry.first); });
+  flatten(run.config, "", values);
+  for (const std::string& key : run.identity.outside_group) values.erase(key);
   return values;
 }
 
@@ -181,7 +177,7 @@ void find_axes(StudyInput& input) {
   std::map<std::string, std::set<std::string>> values;
   std::map<std::string, size_t> holders;
   for (ReportRun& run : input.runs) {
-    run.values = keys_of_groups(run.config);
+    run.values = keys_of_groups(run);
     for (const auto& [key, value] : run.values) {
       values[key].insert(value);
       ++holders[key];

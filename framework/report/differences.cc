@@ -26,7 +26,7 @@ Traits traits_of(const ReportRun& run) {
   for (const auto& [name, hash] : run.identity.inputs) traits.push_back({name, hash, true});
   for (const PluginUse& plugin : run.identity.plugins)
     traits.push_back({plugin.stage + " revision", std::to_string(plugin.revision), false});
-  for (const auto& [key, value] : keys_of_groups(run.config))
+  for (const auto& [key, value] : keys_of_groups(run))
     if (!is_input_path(key)) traits.push_back({key, value, false});
   return traits;
 }

@@ -24,6 +24,17 @@ void erase_seeds(json& table) {
   for (auto& [key, value] : table.items()) erase_seeds(value);
 }
 
+// What records say as `outside_group` since they do.
+void add_outside_group(const json& config, const std::string& name, std::set<std::string>& out) {
+  if (!config.is_object()) return;
+  for (const auto& [key, value] : config.items()) {
+    const std::string dotted = name.empty() ? key : name + "." + key;
+    if (key == "seed" || dotted == "output.directory" || dotted == "kv_store.path")
+      out.insert(dotted);
+    add_outside_group(value, dotted, out);
+  }
+}
+
 // The configuration that answers depend on: not where files are written.
 json config_of_answers(const json& config) {
   json out = config.is_object() ? config : json::object();
@@ -74,6 +85,13 @@ void read_identity(const ReportFields& fields, const std::string& queries,
                                 fields.integer(at + "/revision")});
   }
   identity.pool_hash = fields.text("/encode/demonstrations_hash");
+  if (fields.find("/identity/outside_group") != nullptr) {
+    const size_t keys = fields.array("/identity/outside_group").size();
+    for (size_t i = 0; i < keys; ++i)
+      identity.outside_group.insert(fields.text("/identity/outside_group/" + std::to_string(i)));
+  } else if (const json* config = fields.find("/config")) {
+    add_outside_group(*config, "", identity.outside_group);
+  }
   const json* recorded = fields.find("/identity");
   identity.recorded = recorded != nullptr && !recorded->is_null();
   if (identity.recorded) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ struct ReportIdentity {
   bool recorded = false;                              // by the run; else see complete_identities
   std::string group, draw;                            // two runs of equal ones repeat each other
   std::map<std::string, std::string> inputs, stages;  // name -> hash
+  std::set<std::string> outside_group;  // dotted keys of config that tell no groups apart
   std::vector<PluginUse> plugins;
   std::string pool_hash;  // of the demonstrations in the pool
 };

@@ -96,10 +96,10 @@ Study analyse_study(StudyInput input);
 std::vector<ReportGroup> group_runs(std::vector<ReportRun> runs,
                                     const std::vector<SweepAxis>& axes);
 // Gives loose records axes and values: the configuration's keys that differ between them, except
-// seeds, output.directory and kv_store.path.
+// those outside of groups.
 void find_axes(StudyInput& input);
 // The configuration's keys, dotted, that tell groups apart, with their values.
-AxisValues keys_of_groups(const nlohmann::json& config);
+AxisValues keys_of_groups(const ReportRun& run);
 // Where groups of equal values differ in identity: adds what they differ in to axes and values, and
 // a note on each.
 void name_differences(std::vector<ReportGroup>& groups, StudyInput& input,

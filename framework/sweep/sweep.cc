@@ -147,7 +147,7 @@ class CellMaker {
     cell.speed_keys = chosen_by_axes(pipeline_speed_keys(resolved));
     json named_by = {{"speed", cell.speed_keys}};
     if (const Result<InputIdentity> inputs = inputs_.read(resolved); inputs.ok()) {
-      cell.identity = run_identity(tables, *inputs);
+      cell.identity = run_identity(tables, *inputs, seed_keys(resolved));
       named_by["run"] = cell.identity.run;
     } else {
       // The cell will say what is wrong with them when it runs, and stop no other.

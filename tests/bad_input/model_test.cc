@@ -213,11 +213,12 @@ TEST_F(BadModel, WeightsThatAreNoNumbers) {
     for (size_t at = bytes.size() - 256; at < bytes.size(); at += sizeof nan)
       std::memcpy(bytes.data() + at, &nan, sizeof nan);
   });
-  EXPECT_EQ(say("run"),
-            "exit 5\n"
-            "error: query of line 1: decoding: expected a finite logit for token 97, found nan; "
-            "check the model's weights, or compute in f32; the model is $W/model, its blocks and "
-            "packed weights are in $W/store\n");
+  EXPECT_EQ(
+      say("run"),
+      "exit 5\n"
+      "error: query of line 1: decoding: expected a finite logit for token 97, found nan; "
+      "check the model's weights, or compute in f32; the model is $W/model, its blocks are in "
+      "$W/store, its packed weights in $W/cache/dbsa-pipe/weights\n");
 }
 
 }  // namespace

@@ -122,13 +122,12 @@ TEST_F(BadPlugin, AsksForAKeyThatItsManifestDoesNotDeclare) {
             "must add [config.limit] to the manifest (it says: limit is missing)\n");
 }
 
-// The framework reads some keys of plugins itself.
-TEST_F(BadPlugin, AKeyThatTheFrameworkReadsIsOfAnotherType) {
+TEST_F(BadPlugin, ARoleIsOfAKeyOfAnotherType) {
   std::filesystem::create_directories(path("plugins"));
   workspace_.write("plugins/odd.plugin.toml",
                    "id = \"test.kv_store.odd\"\nkind = \"kv_store\"\nrevision = 1\n"
                    "version = \"1\"\nsummary = \"s\"\nlicence = \"MIT\"\nabi = \"0.2\"\n"
-                   "[config.path]\ntype = \"string\"\ndefault = \"2\"\n"
+                   "[config.place]\ntype = \"integer\"\ndefault = 2\nrole = \"location\"\n"
                    "description = \"d\"\n");
   Words words = set({"kv_store.plugin=odd"});
   words.insert(words.end(), {"--plugin-path", path("plugins")});
@@ -137,10 +136,9 @@ TEST_F(BadPlugin, AKeyThatTheFrameworkReadsIsOfAnotherType) {
       said.starts_with("exit 3\nerror: --set kv_store.plugin: no kv_store plugin "
                        "\"odd\""))
       << said;
-  EXPECT_NE(
-      said.find("refused: $W/plugins/odd.plugin.toml:8:9: config.path.format: must be \"path\", "
-                "got nothing: the framework reads the key path of every kv_store"),
-      std::string::npos)
+  EXPECT_NE(said.find("refused: $W/plugins/odd.plugin.toml:11:1: config.place.role: is for "
+                      "strings, the key is an integer"),
+            std::string::npos)
       << said;
 }
 

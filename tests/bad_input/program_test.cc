@@ -17,7 +17,8 @@ class BadSurroundings : public BadInput {
     Words all = {"/bin/sh", "-c", script, "sh"};
     const Words program = command(words);
     all.insert(all.end(), program.begin(), program.end());
-    return run_process(all, {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+    return run_process(
+        all, {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
   }
 };
 
@@ -182,7 +183,8 @@ TEST_F(BadSurroundings, FreeDecodingStopsAtOnce) {
   // Minutes an answer; the answer must not be waited for.
   const Words words = command({"run", path("pipeline.toml"), "--set", "decoding.method=free",
                                "--set", "decoding.max_tokens=65536"});
-  Process process(words, {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+  Process process(words,
+                  {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
   while (!std::filesystem::exists(path("store/pools")) && !process.ended())
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   std::this_thread::sleep_for(std::chrono::milliseconds(100));

@@ -43,7 +43,8 @@ TEST_F(BadStore, WithoutAddressSpaceForAPack) {
   const Words encode = command({"encode", path("pipeline.toml"), "--quiet", "--threads", "2",
                                 "--set", "kv_store.pack_bytes=1000000000000"});
   words.insert(words.end(), encode.begin(), encode.end());
-  const ProcessResult result = run_process(words, {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+  const ProcessResult result = run_process(
+      words, {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
   EXPECT_EQ(result.exit_code, 4);
   EXPECT_NE(result.error.find(
                 ": cannot map 1000000000000 bytes: Cannot allocate memory; allow more address "
@@ -213,18 +214,20 @@ TEST_F(OddStore, TheLock) {
 }
 
 TEST_F(OddStore, PackedWeights) {
-  const std::string weights = first("weights");
+  // As if they were part of the store.
+  const std::string folder = "../cache/dbsa-pipe/weights";
+  const std::string weights = first(folder);
   for (const char* kind : {"pipe", "device", "folder"}) {
     replace(weights, kind);
     const ProcessResult result = cli({"query", path("pipeline.toml"), "card"});
     EXPECT_EQ(result.exit_code, 0) << kind;
     EXPECT_TRUE(shortened(result.error)
-                    .starts_with("warning: $W/store/" + weights +
+                    .starts_with("warning: $W/" + weights.substr(3) +
                                  ": expected a regular file; the weights are packed again\n"))
         << kind << result.error;
   }
   for (const char* kind : {"pipe", "device", "file"}) {
-    replace("weights", kind);
+    replace(folder, kind);
     EXPECT_EQ(cli({"query", path("pipeline.toml"), "card"}).exit_code, 0) << kind;
     EXPECT_EQ(cli({"store", "verify", path("store")}).exit_code, 0) << kind;
   }

@@ -94,7 +94,7 @@ class LeftoversTest : public CliTest {
   void SetUp() override {
     pipeline_ = make_pipeline();
     ASSERT_EQ(cli({"encode", pipeline_, "--quiet"}).exit_code, 0);
-    workspace_.write("store/weights/0a.safetensors.tmp-Abc123", std::string(3000, 'x'));
+    workspace_.write("cache/dbsa-pipe/weights/0a.safetensors.tmp-Abc123", std::string(3000, 'x'));
     workspace_.write("store/pools/writing-1-0b", std::string(200, 'x'));
     workspace_.write("store/packs/writing-1-0c.h5", std::string(10, 'x'));
   }
@@ -124,13 +124,13 @@ TEST_F(LeftoversTest, ListCountsThemAndGcRemovesThem) {
 }
 
 TEST_F(LeftoversTest, ThoseOfALivingWriterStay) {
-  const std::string weights = "weights/0a.safetensors.tmp-Abc123";
-  const Descriptor writer(::open(path("store/" + weights).c_str(), O_RDWR | O_CLOEXEC));
+  const std::string weights = path("cache/dbsa-pipe/weights/0a.safetensors.tmp-Abc123");
+  const Descriptor writer(::open(weights.c_str(), O_RDWR | O_CLOEXEC));
   ASSERT_EQ(lock_file(writer.get(), LOCK_EX), 0);
   EXPECT_EQ(list(), (json{{"files", 2}, {"bytes", 210}}));
   const json removed = json::parse(cli({"store", "gc", path("store"), "--json"}).out);
   EXPECT_EQ(removed.at("leftovers_removed"), (json{{"files", 2}, {"bytes", 210}}));
-  EXPECT_TRUE(exists(weights));
+  EXPECT_TRUE(fs::exists(weights));
 }
 
 TEST_F(LeftoversTest, TheNextWriterIntoAFolderRemovesThem) {

@@ -111,7 +111,7 @@ TEST_F(GgufRunTest, KeepsBlocksQuantisedUnlessToldOtherwise) {
     EXPECT_THAT(cli(words).error, HasSubstr("encoded    6 blocks")) << dtype;
     EXPECT_THAT(cli(words).error, HasSubstr("encoded    0 blocks, 6 found in the store")) << dtype;
     size_t packed = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(path("store/weights")))
+    for (const auto& entry : std::filesystem::directory_iterator(path("cache/dbsa-pipe/weights")))
       packed += entry.path().extension() == ".safetensors" ? 1 : 0;
     EXPECT_EQ(packed, ++files) << dtype;
     answers(set, std::string("runs-") + dtype);

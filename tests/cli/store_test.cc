@@ -72,16 +72,18 @@ TEST_F(StoreCommandTest, ListsBlocksOfAFolderAndOfAPipeline) {
 }
 
 TEST_F(StoreCommandTest, ListsPackedWeights) {
-  std::filesystem::remove_all(path("store/weights"));
+  std::filesystem::remove_all(path("cache/dbsa-pipe/weights"));
   json weights = list().at("packed_weights");
   EXPECT_EQ(weights, json({{"files", 0}, {"bytes", 0}}));
   EXPECT_THAT(cli({"store", "list", path("store")}).out, testing::Not(HasSubstr("packed weights")));
-  workspace_.write("store/weights/0123.safetensors", std::string(3 << 20, 'w'));
-  workspace_.write("store/weights/other", "no weights");
+  const std::string name = "0123456789abcdef0123456789abcdef.safetensors";
+  workspace_.write("cache/dbsa-pipe/weights/" + name, std::string(3 << 20, 'w'));
+  workspace_.write("cache/dbsa-pipe/weights/other.safetensors", "no weights");
   weights = list().at("packed_weights");
   EXPECT_EQ(weights, json({{"files", 1}, {"bytes", 3 << 20}}));
   EXPECT_THAT(cli({"store", "list", path("store")}).out,
-              HasSubstr("\n1 file of packed weights, 3.0 MiB, in " + path("store/weights") + "; "));
+              HasSubstr("\n1 file of packed weights, 3.0 MiB, in " +
+                        path("cache/dbsa-pipe/weights") + "; "));
 }
 
 TEST_F(StoreCommandTest, WhatIsNoStoreIsNamed) {
@@ -178,7 +180,7 @@ TEST_F(StoreCommandTest, VerifySaysWhatAPoolLacks) {
 }
 
 TEST_F(StoreCommandTest, VerifyReadsPackedWeights) {
-  const std::string folder = path("store/weights");
+  const std::string folder = path("cache/dbsa-pipe/weights");
   ASSERT_TRUE(std::filesystem::exists(folder)) << "this backend keeps none";
   const std::string file = std::filesystem::directory_iterator(folder)->path().string();
   const auto size = std::filesystem::file_size(file);

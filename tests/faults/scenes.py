@@ -21,7 +21,7 @@ class Facts:
         self.blocks = store_files.blocks(store)
         self.pools = store_files.pools(store)
         self.packs = len(store_files.packs(store))
-        self.weights = store_files.files(store / "weights")
+        self.weights = store_files.files(folder / "cache/dbsa-pipe/weights")
         self.records = store_files.records(folder / "runs")
         self.cells = store_files.records(folder / "sweep" / "records")
         self.report = store_files.files(folder / "report")

@@ -1,10 +1,13 @@
 // Weights that are kept packed give what freshly packed ones give, and a file with anything wrong
 // about it is packed again.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <numeric>
 
+#include "model/decoder/packed_files.h"
 #include "tests/forward/forward_harness.h"
 #include "tests/model/model_files.h"
 
@@ -177,6 +180,48 @@ TEST_F(PackedWeightsTest, AFolderThatCannotBeWrittenCostsAWarning) {
             std::string::npos)
       << log[0];
   EXPECT_EQ(read_file(folder), "a file where the folder should be");
+}
+
+// A file of packed weights that was last read so many seconds after another.
+std::string packed_file(const std::string& folder, char digit, size_t bytes, int read_s) {
+  const std::string path = folder + "/" + std::string(32, digit) + ".safetensors";
+  write_file(path, std::string(bytes, 'w'));
+  const timespec times[] = {{1000 + read_s, 0}, {1000, 0}};  // read, written
+  EXPECT_EQ(::utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+  return path;
+}
+
+TEST_F(PackedWeightsTest, RoomIsThatOfFilesThatWereNotUsedForLongest) {
+  fs::create_directories(folder);
+  const std::string a = packed_file(folder, 'a', 100, 30), b = packed_file(folder, 'b', 100, 10),
+                    c = packed_file(folder, 'c', 100, 20), d = packed_file(folder, 'd', 100, 40);
+  const std::string other = folder + "/model.safetensors";
+  write_file(other, std::string(1000, 'x'));
+  const auto left = [&] {
+    std::vector<std::string> paths;
+    for (const PackedFile& kept : packed_files(folder)) paths.push_back(kept.path);
+    return paths;
+  };
+  EXPECT_EQ(left(), (std::vector{b, c, a, d}));
+  make_packed_room(folder, folder + "/new", 100, 500);
+  EXPECT_EQ(left(), (std::vector{b, c, a, d}));
+  make_packed_room(folder, folder + "/new", 101, 500);
+  EXPECT_EQ(left(), (std::vector{c, a, d}));
+  make_packed_room(folder, c, 150, 300);  // replaces c
+  EXPECT_EQ(left(), (std::vector{c, d}));
+  make_packed_room(folder, folder + "/new", 1000, 500);
+  EXPECT_TRUE(left().empty());
+  EXPECT_TRUE(fs::exists(other)) << "is no file of packed weights";
+}
+
+TEST_F(PackedWeightsTest, AFileThatIsRemovedWhileItIsUsedIsStillRead) {
+  logits();
+  HarnessOptions options;
+  options.precision = kBf16;
+  options.packed = folder;
+  ForwardHarness harness(fixture("llama2"), options);
+  fs::remove(file());
+  EXPECT_EQ(prefill(harness), logits_without());
 }
 
 }  // namespace

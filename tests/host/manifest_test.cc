@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <stdexcept>
+
+#include "host/store_keys.h"
 
 namespace dbsa::host {
 namespace {
@@ -171,25 +174,68 @@ TEST(Manifest, FewKeysOfOurPluginsAffectSpeedOnly) {
                   "dbsa.kv_store.hdf5 publish_interval_s", "dbsa.kv_store.memory max_bytes"));
 }
 
-TEST(Manifest, KeysThatTheFrameworkReadsHaveItsType) {
+TEST(Manifest, RolesAreForKeysOfTheirTypeAndKind) {
   const auto said = [](std::string kind, const std::string& key) {
     std::string text = kHead;
     text.replace(text.find("\"retriever\""), 11, "\"" + kind + "\"");
     return faults_of(text + key + "description = \"x\"\n");
   };
-  EXPECT_EQ(said("kv_store", "[config.path]\ntype = \"string\"\n"),
-            "p/x.plugin.toml:8:9: config.path.format: must be \"path\", got nothing: the framework "
-            "reads the key path of every kv_store as the folder in which packed weights lie; "
-            "choose another "
-            "name if it means something else");
-  EXPECT_NE(said("kv_store", "[config.path]\ntype = \"boolean\"\n")
-                .find("\np/x.plugin.toml:9:1: config.path.type: must be \"string\", got "
-                      "\"boolean\": the framework reads the key path "),
-            std::string::npos);
-  EXPECT_EQ(said("kv_store", "[config.path]\ntype = \"string\"\nformat = \"path\"\n"), "accepted");
-  // In other kinds they are keys like any other.
+  const std::string location = "role = \"location\"\n", bound = "role = \"bound\"\n";
+  EXPECT_EQ(said("kv_store", "[config.where]\ntype = \"string\"\n" + location), "accepted");
+  EXPECT_EQ(said("kv_store", "[config.most]\ntype = \"integer\"\n" + bound), "accepted");
+  EXPECT_EQ(said("retriever", "[config.draw]\ntype = \"integer\"\nrole = \"seed\"\n"), "accepted");
+  EXPECT_EQ(said("kv_store", "[config.where]\ntype = \"integer\"\n" + location),
+            "p/x.plugin.toml:10:1: config.where.role: is for strings, the key is an integer");
+  EXPECT_EQ(said("kv_store", "[config.most]\ntype = \"string\"\n" + bound),
+            "p/x.plugin.toml:10:1: config.most.role: is for integers, the key is a string");
+  EXPECT_EQ(said("retriever", "[config.draw]\ntype = \"number\"\nrole = \"seed\"\n"),
+            "p/x.plugin.toml:10:1: config.draw.role: is for integers, the key is a number");
+  EXPECT_EQ(
+      said("retriever", "[config.where]\ntype = \"string\"\n" + location),
+      "p/x.plugin.toml:10:1: config.where.role: is for keys of a kv_store, this is a retriever");
+  EXPECT_EQ(said("kv_store", "[config.a]\ntype = \"string\"\n" + location +
+                                 "description = \"x\"\n[config.b]\ntype = \"string\"\n" + location),
+            "p/x.plugin.toml:14:1: config.b.role: two keys have it; a is the other one");
+  EXPECT_EQ(
+      said("kv_store", "[config.a]\ntype = \"string\"\nrole = \"folder\"\n"),
+      "p/x.plugin.toml:10:1: config.a.role: must be one of \"location\", \"bound\", \"seed\", got "
+      "\"folder\"");
+  // A name means nothing.
   EXPECT_EQ(said("mask_pattern", "[config.anchor_blocks]\ntype = \"string\"\n"), "accepted");
-  EXPECT_EQ(said("retriever", "[config.path]\ntype = \"integer\"\n"), "accepted");
+  EXPECT_EQ(said("kv_store", "[config.path]\ntype = \"integer\"\n"), "accepted");
+}
+
+TEST(Manifest, RolesSayWhereAStoreKeepsBlocksAndWhatItsBoundIs) {
+  std::string text = kHead;
+  text.replace(text.find("\"retriever\""), 11, "\"kv_store\"");
+  const auto keys_of = [&](const std::string& keys, const nlohmann::json& config) {
+    const auto manifest = parse_manifest(text + keys, "x.plugin.toml");
+    if (!manifest.ok()) throw std::runtime_error(manifest.error().message);
+    return store_keys(manifest->roles, config);
+  };
+  const std::string folder =
+      "[config.home]\ntype = \"string\"\nformat = \"path\"\nrole = \"location\"\n"
+      "description = \"x\"\n[config.most]\ntype = \"integer\"\nrole = \"bound\"\n"
+      "description = \"x\"\n";
+  const StoreKeys kept = keys_of(folder, {{"home", "/s"}, {"most", 5}});
+  EXPECT_TRUE(kept.keeps());
+  EXPECT_TRUE(kept.is_folder);
+  EXPECT_EQ(kept.location, "/s");
+  EXPECT_EQ(kept.location_pointer, "/kv_store/home");
+  EXPECT_EQ(kept.location_name(), "kv_store.home");
+  EXPECT_EQ(kept.bound_name(), "kv_store.most");
+  EXPECT_FALSE(keys_of(folder, {{"home", ""}, {"most", 5}}).keeps());
+  const StoreKeys server =
+      keys_of("[config.url]\ntype = \"string\"\nrole = \"location\"\ndescription = \"x\"\n",
+              {{"url", "redis://a"}});
+  EXPECT_TRUE(server.keeps());
+  EXPECT_FALSE(server.is_folder);
+  const StoreKeys memory =
+      keys_of("[config.path]\ntype = \"string\"\nformat = \"path\"\ndescription = \"x\"\n",
+              {{"path", "/s"}});
+  EXPECT_FALSE(memory.keeps());
+  EXPECT_EQ(memory.location_name(), "the store");
+  EXPECT_EQ(memory.bound_name(), "its bound");
 }
 
 TEST(Manifest, KeepsTheFrameworksKeysFree) {

@@ -2,15 +2,16 @@
 // kept.
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <set>
 
 #include "icl/temperature.h"
 #include "pipeline/answer/calibration.h"
+#include "pipeline/answer/kept_calibration.h"
 #include "tests/pipeline/engine_fixture.h"
 #include "tests/pipeline/oracle_labels.h"
+#include "tests/pipeline/workspace_store.h"
 
 namespace dbsa {
 namespace {
@@ -55,13 +56,9 @@ class CalibrationTest : public EngineTest {
     return std::move(rows->held_out);
   }
 
-  std::vector<std::filesystem::path> files() const {
-    std::vector<std::filesystem::path> found;
-    std::error_code none;
-    for (const auto& entry :
-         std::filesystem::directory_iterator(workspace_.path("store/calibrations"), none))
-      found.push_back(entry.path());
-    return found;
+  // The only pool of the store, as it is kept.
+  Pool kept_pool(const std::string& store = "store") const {
+    return WorkspaceStore(workspace_, store).only_pool();
   }
 };
 
@@ -262,7 +259,7 @@ TEST_F(CalibrationTest, IsKeptInTheStore) {
   ASSERT_TRUE(report.ok()) << report.error().message;
   EXPECT_FALSE(report->calibration_reused);
   EXPECT_EQ(answered, kHeldOut);
-  EXPECT_EQ(files().size(), 1u);
+  EXPECT_EQ(kept_pool().calibrations.size(), 1u);
   const Told told = ask(first->engine());
 
   auto second = open(settings);
@@ -296,6 +293,49 @@ TEST_F(CalibrationTest, IsKeptInTheStore) {
   }
 }
 
+// An edit keeps the others, so that going back finds them.
+TEST_F(CalibrationTest, APoolKeepsThoseOfItsOtherSettingsAndData) {
+  const std::string before = workspace_.read("demonstrations.jsonl");
+  encode(fitted("trie"));
+  encode(fitted("likelihood"));
+  encode(held("trie"));
+  EXPECT_EQ(kept_pool().calibrations.size(), 2u);
+  std::string edited = before;
+  edited.replace(edited.find("topic"), 5, "theme");
+  workspace_.write("demonstrations.jsonl", edited);
+  EXPECT_FALSE(encode(fitted("trie")).calibration_reused);
+  EXPECT_EQ(kept_pool().calibrations.size(), 3u);
+  EXPECT_TRUE(encode(fitted("trie")).calibration_reused);
+  workspace_.write("demonstrations.jsonl", before);
+  EXPECT_TRUE(encode(fitted("trie")).calibration_reused);
+  EXPECT_TRUE(encode(fitted("likelihood")).calibration_reused);
+  EXPECT_EQ(kept_pool().calibrations.size(), 3u);
+}
+
+TEST_F(CalibrationTest, OneThatAnotherProcessHasAddedStays) {
+  encode(fitted("trie"));
+  WorkspaceStore store(workspace_, "store");
+  Pool mine = kept_pool();
+  const Pool before = mine;
+  ASSERT_EQ(mine.calibrations.size(), 1u);
+  Pool other = mine;
+  const Calibration made = {2, std::nullopt, {}, 3, 3, 0.5, 0.25};
+  const std::string a(32, 'a'), b(32, 'b');
+  ASSERT_TRUE(keep_calibration(*store, other, made, a).ok());
+  ASSERT_TRUE(keep_calibration(*store, mine, made, b).ok());
+  const Pool kept = kept_pool();
+  ASSERT_EQ(kept.calibrations.size(), 3u);
+  EXPECT_EQ(kept.calibrations[0], before.calibrations[0]);
+  EXPECT_EQ(*find_calibration(kept, "p", a), made);
+  EXPECT_EQ(*find_calibration(kept, "p", b), made);
+  EXPECT_EQ(find_calibration(kept, "p", std::string(32, 'c')).error().code, ErrorCode::kNotFound);
+  // There is a bound: those that were made first go.
+  for (int i = 0; i < 64; ++i)
+    ASSERT_TRUE(keep_calibration(*store, mine, made, std::to_string(i)).ok());
+  EXPECT_EQ(kept_pool().calibrations.size(), 64u);
+  EXPECT_EQ(kept_pool().calibrations[0].identity, "0");
+}
+
 TEST_F(CalibrationTest, BatchesMakeTheSameOne) {
   const Calibration one = calibration_of(fitted("trie", {{"kv_store.path", "\"a\""}}));
   EXPECT_EQ(calibration_of(fitted("trie", {{"kv_store.path", "\"b\""}, {"model.batch_size", "5"}})),
@@ -312,21 +352,25 @@ TEST_F(CalibrationTest, WithoutOneAPoolIsNotAnsweredFrom) {
                                         "demonstrations were not answered with these settings ("),
             std::string::npos)
       << opened.error().message;
+  EXPECT_NE(opened.error().message.find(kept_pool().id + ".pool has no calibration "),
+            std::string::npos)
+      << opened.error().message;
   EXPECT_NE(opened.error().message.find("run `dbsa-pipe encode`"), std::string::npos);
 }
 
 TEST_F(CalibrationTest, ADamagedOneIsMadeAgainAndNotAnsweredFrom) {
   const EngineHarness::Overrides settings = fitted("likelihood");
   const Calibration made = calibration_of(settings);
-  const std::filesystem::path file = files().at(0);
-  workspace_.write("store/calibrations/" + file.filename().string(), "{\"calibration\": 2}");
+  Pool pool = kept_pool();
+  pool.calibrations.at(0).document = "{\"calibration\": 2}";
+  ASSERT_TRUE(put_pool(*WorkspaceStore(workspace_, "store"), pool).ok());
   const Status refused = open(settings)->engine().open_pool();
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kCorrupt);
   EXPECT_EQ(refused.error().message,
-            file.string() +
-                ": not a sound calibration: it is that of another pool or other settings; remove "
-                "the file and run `dbsa-pipe encode` again (stored blocks are reused)");
+            workspace_.path("store/pools/" + pool.id + ".pool") +
+                ": not a sound calibration: it is that of another pool or other settings; run "
+                "`dbsa-pipe encode` again (stored blocks are reused)");
   auto harness = open(settings);
   const auto report = harness->engine().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
@@ -397,7 +441,7 @@ TEST(CalibrationText, IsRefusedWhereItIsNotSound) {
   };
   const auto message = [](const std::string& what) {
     return "f: not a sound calibration: " + what +
-           "; remove the file and run `dbsa-pipe encode` again (stored blocks are reused)";
+           "; run `dbsa-pipe encode` again (stored blocks are reused)";
   };
   EXPECT_EQ(changed("calibration", 1), message("it is of another version"));
   EXPECT_EQ(changed("identity", "b"), message("it is that of another pool or other settings"));

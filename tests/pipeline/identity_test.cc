@@ -71,10 +71,10 @@ class IdentityTest : public ::testing::Test {
     const auto settings = read_settings(resolved.json);
     const auto index = index_identity(resolved, *tables, "embedder");
     if (!index.ok()) throw std::runtime_error(index.error().message);
-    const RunIdentity run = run_identity(*tables, inputs_);
+    const RunIdentity run = run_identity(*tables, inputs_, seed_keys(resolved));
     return {run.run,
             run.group,
-            draw_identity(*tables, "drawn"),
+            draw_identity(*tables, seed_keys(resolved), "drawn"),
             pool_id(pool_identity(*tables, inputs_, *settings)),
             kv_digest(kv_identity(*tables, inputs_, arithmetic_)).hex(),
             identity_hash(*index)};

@@ -72,6 +72,7 @@ void expect_equal(const Pool& a, const Pool& b) {
   for (size_t i = 0; i < a.labels.size(); ++i) EXPECT_EQ(a.labels[i].text, b.labels[i].text);
   EXPECT_EQ(a.documents_hash, b.documents_hash);
   EXPECT_EQ(a.index, b.index);
+  EXPECT_EQ(a.calibrations, b.calibrations);
   ASSERT_EQ(a.history.has_value(), b.history.has_value());
   EXPECT_EQ(a.keys(), b.keys());
   EXPECT_EQ(a.encoded_indices(), b.encoded_indices());
@@ -95,7 +96,9 @@ void expect_equal(const Pool& a, const Pool& b) {
 }
 
 TEST(PoolManifest, RoundTrips) {
-  for (const Pool& pool : {sample_pool(), sample_with_history()}) {
+  Pool calibrated = sample_pool();
+  calibrated.calibrations = {{"b", "{\"temperature\": 2}\n"}, {"a", "{}"}};
+  for (const Pool& pool : {sample_pool(), sample_with_history(), calibrated}) {
     const auto read = decode_pool_manifest(encode_pool_manifest(pool), "x.pool");
     ASSERT_TRUE(read.ok()) << read.error().message;
     expect_equal(pool, *read);

@@ -30,6 +30,12 @@ class WorkspaceStore {
     store_ = std::move(store).value();
   }
 
+  // Where it has just one; throws otherwise.
+  Pool only_pool() const {
+    Result<std::vector<StoredPool>> all = stored_pools(*store_);
+    if (!all.ok() || all->size() != 1) throw std::runtime_error("not one pool");
+    return std::move(all->front().pool).value();
+  }
   host::KvStore* operator->() { return &*store_; }
   host::KvStore& operator*() { return *store_; }
 

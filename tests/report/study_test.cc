@@ -47,6 +47,20 @@ TEST(ReportStudy, LooseRecordsAreGroupedByWhatIsNoSeedAndNoFolder) {
   EXPECT_EQ(study.groups[2].runs.size(), 2u);
 }
 
+// No name of a key means anything where the record says which keys tell no groups apart.
+TEST(ReportStudy, RecordsSayWhichKeysAreOutsideOfGroups) {
+  const auto record = [](int64_t draw, const std::string& where) {
+    json made = with_identity(make_record({}));
+    made["config"]["retriever"]["draw"] = draw;
+    made["config"]["kv_store"]["path"] = where;
+    made["identity"]["outside_group"] = {"output.directory", "data.seed", "block_grouper.seed",
+                                         "retriever.draw"};
+    return read_run(made);
+  };
+  const Study study = analyse_study(loose({record(1, "/a"), record(2, "/a"), record(3, "/b")}));
+  EXPECT_THAT(names_of(study), ElementsAre("kv_store.path=a", "kv_store.path=b"));
+}
+
 TEST(ReportStudy, ASingleGroupIsNamedAfterItsPipeline) {
   const Study study = analyse_study(loose({make_run({.seed = 1}), make_run({.seed = 2})}));
   EXPECT_THAT(names_of(study), ElementsAre("bank"));

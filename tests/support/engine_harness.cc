@@ -4,6 +4,7 @@
 
 #include "config/toml_document.h"
 #include "host/resolve.h"
+#include "tests/support/workspace.h"
 
 namespace dbsa {
 
@@ -20,11 +21,18 @@ std::string in_folder_of(const std::string& pipeline_path, const std::string& ke
   return "\"" + folder + "/" + value.substr(1);
 }
 
+// The user's cache takes no part.
+void use_own_cache() {
+  static const Workspace cache;
+  ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<EngineHarness>> EngineHarness::open(const std::string& pipeline_path,
                                                            const Overrides& overrides,
                                                            int threads) {
+  use_own_cache();
   std::unique_ptr<EngineHarness> harness(new EngineHarness);
   harness->warnings_ = std::make_unique<std::vector<std::string>>();
   host::HostOptions options;

@@ -229,7 +229,8 @@ TEST_F(SweepCommand, ACellThatWasStoppedContinues) {
     return count;
   };
   const auto stop_half_way = [&] {
-    Process process(command(words), {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+    Process process(command(words),
+                    {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
     EXPECT_TRUE(wait_for([&] { return process.ended() || lines() > 5; }));
     process.send_signal(SIGTERM);
     EXPECT_EQ(process.wait().exit_code, 128 + SIGTERM);
@@ -338,7 +339,8 @@ name = "too many"
 set = { "selection.count" = 1000 }
 )");
   const Words words = {"sweep", sweep, "--only", "mask=self"};
-  Process process(command(words), {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+  Process process(command(words),
+                  {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
   // Both runs of "too many", whose shares are the same.
   ASSERT_TRUE(wait_for([&] { return process.ended() || files("out/failures").size() == 2; }));
   EXPECT_THAT(files("out/records"), IsEmpty());
@@ -449,7 +451,7 @@ TEST_F(SweepCommand, StoppedByASignalItGoesOnWhereItWas) {
   for (const int signal_number : {SIGINT, SIGTERM, SIGHUP, SIGKILL}) {
     const std::string sweep = make_sweep(kLongCell);
     Process process(command({"sweep", sweep, "--jobs", "2"}),
-                    {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+                    {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
     ASSERT_TRUE(wait_for([&] { return process.ended() || files("out/records").size() >= 2; }));
     process.send_signal(signal_number);
     const ProcessResult stopped = process.wait();
@@ -487,7 +489,8 @@ TEST_F(SweepCommand, StoppedByASignalItGoesOnWhereItWas) {
 // The processes of cells end with the sweep that started them, even when it is killed.
 TEST_F(SweepCommand, LeavesNoProcessBehind) {
   const std::string sweep = make_sweep(5000);
-  Process process(command({"sweep", sweep}), {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+  Process process(command({"sweep", sweep}),
+                  {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
   const auto running = [&] {
     int count = 0;
     for (const auto& entry : fs::directory_iterator("/proc")) {
@@ -506,7 +509,8 @@ TEST_F(SweepCommand, LeavesNoProcessBehind) {
 
 TEST_F(SweepCommand, TwoAtOnceInOneFolderDoNoHarm) {
   const std::string sweep = make_sweep(40);
-  const ProcessOptions options = {.environment = {{"DBSA_PLUGIN_PATH", ""}}};
+  const ProcessOptions options = {
+      .environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}};
   Process first(command({"sweep", sweep, "--quiet"}), options);
   Process second(command({"sweep", sweep, "--quiet"}), options);
   const ProcessResult one = first.wait(), two = second.wait();

@@ -60,7 +60,9 @@ class RealSlurm : public SweepTest {
   }
 
   ProcessOptions options() const {
-    return {.environment = {{"SLURM_CONF", path("slurm.conf")}, {"DBSA_PLUGIN_PATH", ""}}};
+    return {.environment = {{"SLURM_CONF", path("slurm.conf")},
+                            {"DBSA_PLUGIN_PATH", ""},
+                            {"XDG_CACHE_HOME", path("cache")}}};
   }
   std::string ask(const Words& words) const { return run_process(words, options()).out; }
 

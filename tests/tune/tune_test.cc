@@ -224,7 +224,7 @@ TEST_F(TuneCommand, StoppedItContinuesWhereItWas) {
   for (const int signal_number : {SIGINT, SIGKILL}) {
     fs::remove_all(path("runs"));
     Process process(command({"tune", file, "--minutes", "5"}),
-                    {.environment = {{"DBSA_PLUGIN_PATH", ""}}});
+                    {.environment = {{"DBSA_PLUGIN_PATH", ""}, {"XDG_CACHE_HOME", path("cache")}}});
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!process.ended() && records().size() < 3 && std::chrono::steady_clock::now() < give_up)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -88,7 +88,7 @@ class Base:
             self.pipeline(name).write_text(pipeline_text(**changes))
             words = ["run", self.pipeline(name), "--set", f"kv_store.path={self.store(name)}"]
             made = subprocess.run([self.program, *words, "--output", self.root / "runs"],
-                                  env=environment(self.root), capture_output=True)
+                                  env=environment(self.cache(name)), capture_output=True)
             if made.returncode != 0:
                 raise SystemExit(f"the honest pipeline {name} fails:\n{made.stderr.decode()}")
 
@@ -121,8 +121,14 @@ class Base:
     def store(self, name):
         return self.root / "stores" / re.sub(r"\W", "_", name)
 
+    def cache(self, name):
+        return self.root / "caches" / re.sub(r"\W", "_", name)
+
     def only_file(self, name, folder):
         return next((self.store(name) / folder).iterdir())
+
+    def packed_weights(self, name):
+        return next((self.cache(name) / kinds.WEIGHTS).iterdir())
 
 
 def environment(cache):

@@ -13,6 +13,8 @@ import shutil
 import forge_formats as formats
 import forge_mutations as mutations
 
+WEIGHTS = "cache/dbsa-pipe/weights"  # below the folder that an environment is made for
+
 
 @dataclasses.dataclass
 class Case:
@@ -32,14 +34,15 @@ def pipeline_case(folder, pipeline, names, what):
 
 
 def store_case(base, folder, name, part, forged, order, what, may_change):
-    """Commands on a store like the honest one, except for one file."""
-    for path in base.store(name).rglob("*"):
-        if path.is_file():
-            copy = folder / "store" / path.relative_to(base.store(name))
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            os.link(path, copy)
-    (folder / "store" / part).unlink()
-    (folder / "store" / part).write_bytes(forged)
+    """Commands on a store and packed weights like the honest ones, except for one file: `part` of the folder."""
+    for source, target in ((base.store(name), folder / "store"), (base.cache(name) / WEIGHTS, folder / WEIGHTS)):
+        for path in source.rglob("*"):
+            if path.is_file():
+                copy = target / path.relative_to(source)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                os.link(path, copy)
+    (folder / part).unlink()
+    (folder / part).write_bytes(forged)
     pipeline = [str(base.pipeline(name)), "--set", f"kv_store.path={folder / 'store'}"]
     words = {"query": ["query", *pipeline, "--json"], "run": ["run", *pipeline, "--output", str(folder / "runs")],
              "text": ["query", pipeline[0], "late card fee", *pipeline[1:], "--json"]}
@@ -128,7 +131,7 @@ def forge_pack(base, name, folder, rng):
     may_change = any(key in after and after[key] != block and after[key][0] == block[0]
                      for key, block in before.items())
     order = ["list", "verify", "query", "compact", "query", "gc", "text"] + ["run"] * (not rng or rng.random() < 0.2)
-    case = store_case(base, folder, name, part, bytes(pack), order, what, may_change)
+    case = store_case(base, folder, name, f"store/{part}", bytes(pack), order, what, may_change)
     case.names += [str(folder / "store"), *(key.hex() for key in after)]
     return case
 
@@ -221,7 +224,7 @@ def forge_manifest(base, name, folder, rng):
             may_change = True
     order = ["query", "verify", "text", "list", "gc"] + ["run"] * (not rng or rng.random() < 0.3) + ["compact"]
     forged = formats.join_pool(keys, formats.seal_manifest(body))
-    return store_case(base, folder, name, part, forged, order, what, may_change)
+    return store_case(base, folder, name, f"store/{part}", forged, order, what, may_change)
 
 
 # ---- packed weights -----------------------------------------------------------------------------
@@ -277,8 +280,8 @@ def change_safetensors(rng, data):
 
 
 def forge_weights(base, name, folder, rng):
-    part = f"weights/{base.only_file(name, 'weights').name}"
-    honest = data = (base.store(name) / part).read_bytes()
+    part = f"{WEIGHTS}/{base.packed_weights(name).name}"
+    honest = data = base.packed_weights(name).read_bytes()
     what, may_change = "honest", False
     if rng:
         data, what = change_safetensors(rng, data)

@@ -8,6 +8,7 @@
 
 #include "config/atomic_file.h"
 #include "config/file_calls.h"
+#include "model/decoder/packed_files.h"
 
 namespace dbsa {
 namespace {
@@ -142,6 +143,7 @@ void PackedWeights::keep() {
 
   (void)make_folders(folder_);  // where it fails, so does writing
   remove_leftovers(folder_);    // which may be what fills the disk
+  make_packed_room(folder_, path_, bytes);
   std::error_code failed;
   if (const fs::space_info space = fs::space(folder_, failed);
       !failed && space.available < bytes + bytes / 10) {

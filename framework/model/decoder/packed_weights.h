@@ -1,5 +1,5 @@
-// Linear weights as a backend packed them, kept on disk: the next start maps them and packs
-// nothing.
+// Linear weights as a backend packed them, kept on this machine's disk (packed_files.h): the next
+// start maps them and packs nothing.
 //
 // One safetensors file for a model and a backend, <folder>/<hash of both>.safetensors: for each
 // weight a tensor U8 [bytes], 64-byte aligned, under its name in the checkpoint. "__metadata__" has
@@ -47,7 +47,8 @@ class PackedWeights {
   const std::string& path() const { return path_; }
   // See SafetensorsFile::check_unchanged.
   Status check_unchanged() const { return file_ ? file_->check_unchanged() : Status(); }
-  // Writes the file if anything was added. Not where the disk has no room for it.
+  // Writes the file if anything was added, in the room of files that were not used for long. Not
+  // where the disk has none.
   void keep();
 
  private:

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "config/stopwatch.h"
+#include "model/decoder/packed_files.h"
 
 namespace dbsa {
 namespace {
@@ -17,11 +18,13 @@ constexpr int kRebuilds = 4, kRebuildsOfOthers = 64;
 
 }  // namespace
 
-Error with_sources(Error error, const Settings& settings) {
+Error with_sources(Error error, const Settings& settings, const host::StoreKeys& store) {
   if (error.code != ErrorCode::kRun) return error;
   error.message += "; the model is " + settings.model.path;
-  if (!settings.store_path.empty())
-    error.message += ", its blocks and packed weights are in " + settings.store_path;
+  if (store.keeps()) error.message += ", its blocks are in " + store.location;
+  if (const std::string folder = packed_weights_folder();
+      settings.model.packed_weights && !folder.empty())
+    error.message += ", its packed weights in " + folder;
   return error;
 }
 
@@ -58,7 +61,8 @@ class Answerer::Request {
     const ErrorCode code = status_.error().code;
     Status rebuilt = code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound
                          ? rebuild()
-                         : Status(dbsa::with_sources(status_.error(), parts_.settings));
+                         : Status(dbsa::with_sources(status_.error(), parts_.settings,
+                                                     parts_.cache.store().keys()));
     if (!rebuilt.ok()) end(std::move(rebuilt).error());
   }
 
@@ -131,16 +135,17 @@ class Answerer::Request {
       longest = std::max(longest, reference.size());
     DBSA_ASSIGN_OR_RETURN(
         QueryPass pass,
-        QueryPass::begin(parts_.model->backend(), std::move(open),
-                         request_.selection.query_start - before,
-                         before + static_cast<int64_t>(longest) +
-                             continuation_tokens(settings, *parts_.pool),
-                         settings.model.chunk_tokens));
+        QueryPass::begin(
+            parts_.model->backend(), std::move(open), request_.selection.query_start - before,
+            before + static_cast<int64_t>(longest) + continuation_tokens(settings, *parts_.pool),
+            settings.model.chunk_tokens));
     if (extras_.notes != nullptr) extras_.notes->labels.clear();
-    const DecodingContext context = {
-        settings,     parts_.model->tokenizer(),
-        parts_.model->config(), *parts_.pool,
-        self_.calibration_ ? &*self_.calibration_ : nullptr, self_.known_prior_};
+    const DecodingContext context = {settings,
+                                     parts_.model->tokenizer(),
+                                     parts_.model->config(),
+                                     *parts_.pool,
+                                     self_.calibration_ ? &*self_.calibration_ : nullptr,
+                                     self_.known_prior_};
     decoding_ = make_decoding(context, request_, ids_, extras_);
     run_.emplace(std::move(pass), decoding_->decodings(), limits_, parts_.services);
     answer_.seconds.prefill += preparing.seconds();
@@ -165,8 +170,8 @@ class Answerer::Request {
       return Error{ErrorCode::kEnvironment,
                    "stored blocks stay damaged after " + std::to_string(kRebuilds) +
                        " attempts to encode them again: " + status_.error().message +
-                       "; check the disk that holds kv_store.path",
-                   "/kv_store/path"};
+                       "; check the disk that holds " + parts_.cache.store().keys().location_name(),
+                   parts_.cache.store().keys().location_pointer};
     const Stopwatch watch;
     std::vector<BlockUse> uses;
     for (const SelectedBlock& selected : request_.selection.blocks)

@@ -79,6 +79,6 @@ class Answerer {
 int64_t batch_size(const Settings& settings);
 
 // Says where the numbers lie that a failed computation (kRun) came of.
-Error with_sources(Error error, const Settings& settings);
+Error with_sources(Error error, const Settings& settings, const host::StoreKeys& store);
 
 }  // namespace dbsa

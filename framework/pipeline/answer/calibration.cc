@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "config/json_text.h"
-#include "config/read_file.h"
 #include "icl/reliability.h"
 #include "icl/temperature.h"
 
@@ -16,7 +15,6 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr int kCalibrationVersion = 2;
-constexpr uint64_t kMaxCalibrationBytes = uint64_t{64} << 20;
 
 // Of answers with this temperature and curve.
 double error_at(std::span<const ScoredAnswer> answers, double temperature,
@@ -35,7 +33,7 @@ double error_at(std::span<const ScoredAnswer> answers, double temperature,
 Error unsound(const std::string& name, const std::string& what) {
   return Error{ErrorCode::kCorrupt,
                name + ": not a sound calibration: " + what +
-                   "; remove the file and run `dbsa-pipe encode` again (stored blocks are reused)",
+                   "; run `dbsa-pipe encode` again (stored blocks are reused)",
                ""};
 }
 
@@ -101,10 +99,6 @@ Calibration make_calibration(const LabelScoring* scoring, const CalibrationRule&
   return calibration;
 }
 
-std::string calibration_path(const std::string& store_path, const std::string& identity) {
-  return store_path + "/calibrations/" + identity.substr(0, 16) + ".json";
-}
-
 ordered_json curve_to_json(const std::optional<ConfidenceCurve>& curve) {
   if (!curve) return nullptr;
   return {{"slope", curve->slope}, {"offset", curve->offset}};
@@ -136,12 +130,6 @@ Result<Calibration> parse_calibration(std::string_view text, const std::string& 
   } catch (const json::exception&) {
     return unsound(name, "a field is missing or not of its type");
   }
-}
-
-Result<Calibration> read_calibration(const std::string& path, const std::string& identity,
-                                     size_t labels) {
-  DBSA_ASSIGN_OR_RETURN(const FileText file, read_file(path, kMaxCalibrationBytes));
-  return parse_calibration(file.text, path, identity, labels);
 }
 
 }  // namespace dbsa

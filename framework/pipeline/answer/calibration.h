@@ -1,9 +1,7 @@
 // What a pool's held-out demonstrations (data.held_out) say of the probabilities of answers: the
 // temperature (decoding.fit_temperature), the curve of confidence (decoding.fit_confidence), and
-// the labels' mean probabilities (decoding.scorer = "batch"). They are answered once. The result
-// lies in the store, as
-// `<store>/calibrations/<16 digits>.json` with a hash of all that it depends on, and is safe to
-// delete.
+// the labels' mean probabilities (decoding.scorer = "batch"). They are answered once, and the
+// result is kept with the pool (kept_calibration.h) under a hash of all that it depends on.
 #pragma once
 
 #include <dbsa/sdk/result.h>
@@ -60,14 +58,10 @@ Calibration make_calibration(const LabelScoring* scoring, const CalibrationRule&
 nlohmann::ordered_json curve_to_json(const std::optional<ConfidenceCurve>& curve);
 
 // identity: 32 hexadecimal digits.
-std::string calibration_path(const std::string& store_path, const std::string& identity);
 std::string calibration_text(const Calibration& calibration, const std::string& identity);
 // kCorrupt for text that calibration_text did not write, or wrote for another identity or number of
-// labels; `name` stands for the file.
+// labels; name: of the pool.
 Result<Calibration> parse_calibration(std::string_view text, const std::string& name,
                                       const std::string& identity, size_t labels);
-// The same of the file at the path; kNotFound when there is none.
-Result<Calibration> read_calibration(const std::string& path, const std::string& identity,
-                                     size_t labels);
 
 }  // namespace dbsa

@@ -81,6 +81,7 @@ class BlockCache {
   Status discard(const KvKey& key);
 
   BlockCacheCounts counts() const;
+  const host::KvStore& store() const { return store_; }
 
  private:
   struct Held {

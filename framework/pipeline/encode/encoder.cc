@@ -74,6 +74,7 @@ Result<EncodeNeed> Encoder::need(std::span<const EncodeBlock> pool,
   need.free_bytes = stats.free_bytes;
   need.stored_bytes = stats.stored_bytes;
   need.max_bytes = stats.max_bytes;
+  need.keys = store_.keys();
   return need;
 }
 
@@ -104,16 +105,16 @@ Result<bool> Encoder::is_stored(const EncodeBlock& block, const StoredFormats& s
 
 Status Encoder::check_room(const EncodeNeed& need) {
   if (need.bytes > need.free_bytes)
-    return Error{
-        ErrorCode::kEnvironment,
-        "the store needs " + std::to_string(need.bytes) + " more bytes and " +
-            std::to_string(need.free_bytes) +
-            " are free; free some, choose another kv_store.path, or use fewer demonstrations",
-        ""};
+    return Error{ErrorCode::kEnvironment,
+                 "the store needs " + std::to_string(need.bytes) + " more bytes and " +
+                     std::to_string(need.free_bytes) + " are free; free some" +
+                     (need.keys.keeps() ? ", choose another " + need.keys.location_name() : "") +
+                     ", or use fewer demonstrations",
+                 ""};
   if (need.bytes > 0 && need.max_bytes != 0 && need.stored_bytes + need.bytes > need.max_bytes)
     return Error{ErrorCode::kEnvironment,
                  "the store holds " + std::to_string(need.stored_bytes) + " bytes and needs " +
-                     std::to_string(need.bytes) + " more; kv_store.max_bytes is " +
+                     std::to_string(need.bytes) + " more; " + need.keys.bound_name() + " is " +
                      std::to_string(need.max_bytes) +
                      "; raise it, or free blocks no pool uses with `dbsa-pipe store gc`",
                  ""};

@@ -46,6 +46,7 @@ struct EncodeNeed {
   uint64_t bytes = 0;                        // KV planes
   uint64_t free_bytes = 0;                   // of the store's disk or of memory
   uint64_t stored_bytes = 0, max_bytes = 0;  // of the store; no bound: 0
+  host::StoreKeys keys;                      // of the store, for messages
 };
 
 // Which of `wanted` (indices into pool) are not stored, together with those that they see,

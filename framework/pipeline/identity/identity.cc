@@ -4,6 +4,7 @@
 #include "config/schema_check.h"
 #include "host/attention_backend.h"
 #include "host/plugin_registry.h"
+#include "host/store_keys.h"
 #include "model/config/rope.h"
 #include "pipeline/encode/block_key.h"
 #include "pipeline/encode/hasher.h"
@@ -88,16 +89,16 @@ void add_example(const Example& example, Hasher& hasher) {
   for (const std::string& label : labels) hasher.text(label);
 }
 
-// A copy without any key called `seed`; `seeds` gets them under their dotted names.
-json without_seeds(const json& value, const std::string& name, json& seeds) {
+// A copy without the keys of these names; `seeds` gets them under their names.
+json without_seeds(const json& value, const std::string& name, const KeyNames& names, json& seeds) {
   if (!value.is_object()) return value;
   json out = json::object();
   for (const auto& [key, part] : value.items()) {
     const std::string dotted = name.empty() ? key : name + "." + key;
-    if (key == "seed")
+    if (names.contains(dotted))
       seeds[dotted] = part;
     else
-      out[key] = without_seeds(part, dotted, seeds);
+      out[key] = without_seeds(part, dotted, names, seeds);
   }
   return out;
 }
@@ -269,14 +270,40 @@ Result<json> index_identity(const host::ResolvedPipeline& pipeline, const json& 
   return out;
 }
 
-RunIdentity run_identity(const json& tables, const InputIdentity& inputs) {
+KeyNames seed_keys(const host::ResolvedPipeline& pipeline) {
+  KeyNames names;
+  for (const auto& [table, values] : pipeline.json.items())
+    for (const auto& [key, property] :
+         pipeline_schema().at("properties").at(table).at("properties").items())
+      if (property.value("role", "") == host::kSeedRole) names.insert(table + "." + key);
+  const auto add = [&](const std::string& pointer, const host::Manifest& manifest) {
+    for (const host::KeyRole& role : manifest.roles)
+      if (role.role == host::kSeedRole)
+        names.insert(dotted_name(append_pointer(pointer, role.key)));
+  };
+  for (const host::ResolvedStage& stage : pipeline.stages) {
+    add("/" + std::string(host::kind_name(stage.kind)), *stage.manifest);
+    for (const host::InnerPlugin& inner : stage.inner) add(inner.pointer, *inner.manifest);
+  }
+  return names;
+}
+
+KeyNames keys_outside_groups(const host::ResolvedPipeline& pipeline) {
+  KeyNames names = seed_keys(pipeline);
+  names.insert("output.directory");
+  if (const host::StoreKeys store = host::store_keys(pipeline); !store.location_pointer.empty())
+    names.insert(dotted_name(store.location_pointer));
+  return names;
+}
+
+RunIdentity run_identity(const json& tables, const InputIdentity& inputs, const KeyNames& names) {
   RunIdentity identity;
   identity.inputs = inputs;
   json seeds = json::object();
   json group = json::object();
   for (const auto& [table, values] : tables.items()) {
     identity.stages[table] = identity_hash(values);
-    group[table] = without_seeds(values, table, seeds);
+    group[table] = without_seeds(values, table, names, seeds);
   }
   group["inputs"] = to_json(inputs);
   group["revisions"] = {kEncodeRevision, kAnswerRevision};
@@ -285,9 +312,10 @@ RunIdentity run_identity(const json& tables, const InputIdentity& inputs) {
   return identity;
 }
 
-std::string draw_identity(const json& tables, const std::string& blocks_hash) {
+std::string draw_identity(const json& tables, const KeyNames& names,
+                          const std::string& blocks_hash) {
   json seeds = json::object();
-  without_seeds(tables, "", seeds);
+  without_seeds(tables, "", names, seeds);
   return identity_hash({{"blocks", blocks_hash}, {"seeds", seeds}});
 }
 

@@ -18,6 +18,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -109,11 +110,21 @@ struct RunIdentity {
   InputIdentity inputs;
   std::map<std::string, std::string> stages;  // table -> identity_hash
 };
-RunIdentity run_identity(const nlohmann::json& tables, const InputIdentity& inputs);
+// Dotted names of keys: "data.seed", "retriever.seed".
+using KeyNames = std::set<std::string>;
+// The keys of role `seed`, those of plugins inside plugins too.
+KeyNames seed_keys(const host::ResolvedPipeline& pipeline);
+// Those keys that tell draws and places apart but no groups of runs: seeds, where the store lies,
+// and where records go.
+KeyNames keys_outside_groups(const host::ResolvedPipeline& pipeline);
 
-// The draw of a run: its demonstrations as they stand in their blocks (a hash), and every key
-// called `seed`.
-std::string draw_identity(const nlohmann::json& tables, const std::string& blocks_hash);
+// seeds: of seed_keys.
+RunIdentity run_identity(const nlohmann::json& tables, const InputIdentity& inputs,
+                         const KeyNames& seeds);
+
+// The draw of a run: its demonstrations as they stand in their blocks (a hash), and the seeds.
+std::string draw_identity(const nlohmann::json& tables, const KeyNames& seeds,
+                          const std::string& blocks_hash);
 
 // "retriever.revision: 1, now 2" for each value that differs, hashes cut to 8 digits.
 std::vector<std::string> identity_differences(const nlohmann::json& before,

@@ -4,6 +4,7 @@
 
 #include "host/make_plugin.h"
 #include "model/checkpoint/fingerprint.h"
+#include "model/decoder/packed_files.h"
 #include "pipeline/model/model_fit.h"
 
 namespace dbsa {
@@ -72,9 +73,9 @@ Result<std::shared_ptr<LoadedModel>> LoadedModel::load(const host::ResolvedPipel
   DBSA_ASSIGN_OR_RETURN(const ModelFingerprint fingerprint,
                         fingerprint_model(self.config_, *self.weights_, cache));
   self.fingerprint_ = fingerprint.value.hex();
-  if (model.packed_weights && !settings.store_path.empty())
-    self.packed_ = std::make_unique<PackedWeights>(settings.store_path + "/weights",
-                                                   fingerprint.value, cache, self.services_);
+  if (const std::string folder = packed_weights_folder(); model.packed_weights && !folder.empty())
+    self.packed_ =
+        std::make_unique<PackedWeights>(folder, fingerprint.value, cache, self.services_);
   DBSA_ASSIGN_OR_RETURN(self.decoder_, Decoder::load(*self.weights_, self.config_,
                                                      choose_precision(model, *self.weights_),
                                                      *self.backend_, self.packed_.get()));

@@ -44,6 +44,13 @@ struct PoolHistory {
   std::vector<BlockPlan> plans;
 };
 
+// What held-out demonstrations said of a pool's answers, see answer/calibration.h.
+struct PoolCalibration {
+  std::string identity;  // hash of all that it depends on
+  std::string document;
+  bool operator==(const PoolCalibration&) const = default;
+};
+
 struct Pool {
   // What it is made with, see identity.h; the id is that of the first.
   std::string id;
@@ -67,6 +74,7 @@ struct Pool {
   std::vector<PoolLabel> labels;  // to choose from, in byte order of the texts
   std::string documents_hash;     // of what was indexed
   std::string index;              // the retriever's own bytes
+  std::vector<PoolCalibration> calibrations;  // one for each way to answer, the first made first
 
   // Whether its blocks have the keys of another pool's.
   bool has_blocks_of(const Pool& other) const;

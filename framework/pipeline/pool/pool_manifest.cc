@@ -102,6 +102,8 @@ json to_json(const Pool& pool) {
                 {"documents_hash", pool.documents_hash},
                 {"index", to_binary(std::vector<uint8_t>(pool.index.begin(), pool.index.end()))}};
   if (!pool.stored) value["stored"] = false;
+  for (const PoolCalibration& calibration : pool.calibrations)
+    value["calibrations"].push_back({calibration.identity, calibration.document});
   if (pool.history) {
     value["version"] = kPoolManifestVersion;
     value["history"] = history_to_json(*pool.history);
@@ -233,6 +235,9 @@ Pool from_json(const json& value) {
   if (value.at("version") == kPoolManifestVersion)
     pool.history = history_from_json(object_at(value, "history"), pool.blocks);
   pool.stored = value.value("stored", true);
+  // Those of before have none.
+  for (const json& source : value.value("calibrations", json::array()))
+    pool.calibrations.push_back({source.at(0), source.at(1)});
   if (std::find(placed.begin(), placed.end(), 0) != placed.end())
     throw std::invalid_argument("a demonstration in no block");
   for (const json& source : value.at("labels")) pool.labels.push_back({source.at("text"), {}});

@@ -37,10 +37,12 @@ ordered_json scores_to_json(const std::vector<double>& scores) {
   return out;
 }
 
-ordered_json identity_to_json(const RunIdentity& identity, const std::string& draw) {
+ordered_json identity_to_json(const RunIdentity& identity, const std::string& draw,
+                              const KeyNames& outside_group) {
   return {{"run", identity.run},
           {"group", identity.group},
           {"draw", draw},
+          {"outside_group", outside_group},
           {"inputs", to_json(identity.inputs)},
           {"stages", identity.stages}};
 }
@@ -460,7 +462,7 @@ ordered_json record_to_json(const RunRecord& record, const RunTotals& totals) {
            {{"data", config.at("data").at("seed").get<uint64_t>()},
             {"block_grouper", config.at("block_grouper").at("seed").get<uint64_t>()}}},
           {"plugins", std::move(plugins)},
-          {"identity", identity_to_json(record.identity, record.draw)},
+          {"identity", identity_to_json(record.identity, record.draw, record.outside_group)},
           {"model", model_to_json(record.model)},
           {"machine", machine_to_json(record.machine, record.threads)},
           {"encode", std::move(encode)},

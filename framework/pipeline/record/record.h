@@ -18,9 +18,9 @@
 #include "icl/reliability.h"
 #include "icl/text_metrics.h"
 #include "icl/validity.h"
-#include "pipeline/pipeline.h"
 #include "pipeline/identity/identity.h"
 #include "pipeline/kv_error.h"
+#include "pipeline/pipeline.h"
 #include "pipeline/record/machine.h"
 
 namespace dbsa {
@@ -57,7 +57,8 @@ struct RunRecord {
   MachineInfo machine;
   int threads = 0;
   RunIdentity identity;
-  std::string draw;  // see draw_identity
+  std::string draw;        // see draw_identity
+  KeyNames outside_group;  // see keys_outside_groups
   EncodeReport encode;
   DataValidity validity;
   std::vector<std::string> warnings;  // that the run gave, validity's too

@@ -12,10 +12,9 @@ namespace dbsa {
 namespace {
 
 ModelSettings read_model(const nlohmann::json& table) {
-  return {table.at("path"),           table.at("dtype"),        table.at("kv_dtype"),
-          table.at("chunk_tokens"),   table.at("batch_size"),   table.at("kv_error_queries"),
-          table.at("packed_weights"), table.at("max_positions"),
-          table.at("block_cache_bytes")};
+  return {table.at("path"),           table.at("dtype"),         table.at("kv_dtype"),
+          table.at("chunk_tokens"),   table.at("batch_size"),    table.at("kv_error_queries"),
+          table.at("packed_weights"), table.at("max_positions"), table.at("block_cache_bytes")};
 }
 
 Result<DataSettings> read_data(const nlohmann::json& table, const TextFields& text) {
@@ -314,7 +313,6 @@ Result<Settings> read_settings(const nlohmann::json& resolved) {
     const nlohmann::json& decoding = resolved.at("decoding");
     settings.decoding = read_decoding(decoding);
     settings.output_directory = resolved.at("output").at("directory");
-    settings.store_path = resolved.at("kv_store").value("path", "");
     DBSA_RETURN_IF_ERROR(check_fields(settings.data));
     DBSA_RETURN_IF_ERROR(check_recompute(settings));
     DBSA_RETURN_IF_ERROR(check_vote(settings));

@@ -25,10 +25,10 @@ struct ModelSettings {
   std::string dtype;     // auto | f32 | bf16
   std::string kv_dtype;  // auto | f32 | bf16 | int8
   int64_t chunk_tokens = 0;
-  int64_t batch_size = 1;        // 0: chosen by the engine
-  int64_t kv_error_queries = 0;  // under int8
-  bool packed_weights = false;   // kept beside the store
-  int64_t max_positions = 0;     // of prompts; 0: the model's
+  int64_t batch_size = 1;          // 0: chosen by the engine
+  int64_t kv_error_queries = 0;    // under int8
+  bool packed_weights = false;     // kept on the machine
+  int64_t max_positions = 0;       // of prompts; 0: the model's
   uint64_t block_cache_bytes = 0;  // of open blocks; 0: half of the machine's memory
 };
 
@@ -117,7 +117,6 @@ struct Settings {
   bool recompute = false;  // selection.recompute
   DecodingSettings decoding;
   std::string output_directory;
-  std::string store_path;  // kv_store.path; empty: the store is not kept
 };
 
 // Whether queries are answered with no demonstration in the prompt (selection.count = 0). A pool

@@ -10,6 +10,7 @@
 #include "config/folder_access.h"
 #include "config/json_pointer.h"
 #include "config/schema_check.h"
+#include "host/store_keys.h"
 #include "icl/label_column.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/prompt_doubts.h"
@@ -94,22 +95,18 @@ std::vector<std::string> data_warnings(const host::ResolvedPipeline& resolved,
 Status check_folders(const host::ResolvedPipeline& resolved, Written written) {
   if (written == Written::kNothing) return {};
   ErrorList faults;
-  const auto folder_at = [&](const std::string& pointer) -> std::string {
-    const nlohmann::json::json_pointer at(pointer);
-    if (!resolved.json.contains(at) || !resolved.json.at(at).is_string()) return "";
-    return resolved.json.at(at);
-  };
   const auto check = [&](const std::string& pointer, const std::string& folder) {
     if (folder.empty()) return;
     if (const std::string fault = folder_fault(folder); !fault.empty())
       faults.add(resolved.fault(pointer, fault, ErrorCode::kEnvironment));
   };
   // A store that is there may have all that is needed; Pipeline::encode tells.
-  const std::string store = folder_at("/kv_store/path");
+  const host::StoreKeys store = host::store_keys(resolved);
   std::error_code failed;
-  if (!std::filesystem::is_directory(store, failed)) check("/kv_store/path", store);
+  if (store.is_folder && !std::filesystem::is_directory(store.location, failed))
+    check(store.location_pointer, store.location);
   if (written == Written::kStoreAndRecord)
-    check("/output/directory", folder_at("/output/directory"));
+    check("/output/directory", resolved.json.at("output").value("directory", ""));
   return faults.status();
 }
 
@@ -147,7 +144,7 @@ std::vector<std::string> find_idle_keys(const host::ResolvedPipeline& resolved) 
                        .message);
   }
   if (resolved.json.at("block_grouper").at("edits") == "append" &&
-      !resolved.json.at("kv_store").contains("path"))
+      !host::store_keys(resolved).keeps())
     idle.push_back(resolved
                        .fault("/block_grouper/edits",
                               "has no effect: this store is not kept between runs, so each run has "

@@ -1,6 +1,5 @@
 #include "commands/edit_preview.h"
 
-#include <filesystem>
 #include <utility>
 
 #include "host/block_grouper.h"
@@ -63,15 +62,16 @@ Result<EncodeEstimate> estimate_of(const BuiltPool& built, const Pool& previous,
 
 Result<std::optional<EncodeEstimate>> preview_edit(Session& session, const Findings& found) {
   const host::ResolvedPipeline& resolved = session.resolved();
-  std::error_code failed;
   if (!found.pool || found.settings.embedding.method != EmbeddingMethod::kNone ||
-      !std::filesystem::is_directory(found.settings.store_path, failed))
+      !host::store_keys(resolved).keeps())
     return std::optional<EncodeEstimate>();
   const auto make = [&]<typename Plugin>(int32_t kind) {
     return host::make_plugin<Plugin>(resolved, kind, session.registry(), session.services());
   };
   DBSA_ASSIGN_OR_RETURN(const auto store,
                         make.template operator()<host::KvStore>(DBSA_KIND_KV_STORE));
+  DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, store.stats());
+  if (stats.location == nullptr) return std::optional<EncodeEstimate>();  // none was made yet
   DBSA_ASSIGN_OR_RETURN(const nlohmann::json tables, pipeline_identity(resolved));
   DBSA_ASSIGN_OR_RETURN(const std::optional<Pool> previous,
                         stored_pool(store, pool_identity(tables, {}, found.settings)));

@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "commands/checks.h"
 #include "commands/encode_view.h"
+#include "host/store_keys.h"
 #include "json_output.h"
 #include "options.h"
 #include "pipeline/record/record.h"
@@ -30,8 +31,8 @@ CommandLine encode_command_line() {
 namespace {
 
 Status encode(Session& session, const CommandLine& line, Terminal& terminal) {
-  DBSA_ASSIGN_OR_RETURN(const Settings settings, read_settings(session.resolved().json));
-  if (settings.store_path.empty())
+  DBSA_RETURN_IF_ERROR(read_settings(session.resolved().json));  // what is wrong in the file
+  if (!host::store_keys(session.resolved()).keeps())
     return Error{ErrorCode::kConfig,
                  "this store is not kept between runs, so encoding alone would be lost; use "
                  "`dbsa-pipe run`, or a store with a path",

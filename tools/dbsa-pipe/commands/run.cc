@@ -293,7 +293,8 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   Result<EncodeReport> encoded = engine->encode(data.pool, line.has("regroup"), view.observer());
   data.pool = {};
   if (!encoded.ok() && encoded.error().code == ErrorCode::kCancelled)
-    return Error{ErrorCode::kCancelled, view.stopped_message(!settings.store_path.empty()), ""};
+    return Error{ErrorCode::kCancelled,
+                 view.stopped_message(host::store_keys(session.resolved()).keeps()), ""};
   if (!encoded.ok()) return std::move(encoded).error();
   record.encode = std::move(encoded).value();
   if (earlier) DBSA_RETURN_IF_ERROR(check_draw(engine->draw(), *earlier, line, terminal));
@@ -308,6 +309,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.config = session.resolved().json;
   DBSA_ASSIGN_OR_RETURN(record.plugins, session.plugin_records());
   DBSA_ASSIGN_OR_RETURN(record.identity, engine->identity(data.query_rows));
+  record.outside_group = keys_outside_groups(session.resolved());
   record.draw = engine->draw();
   record.model = engine->model_info();
   set_phase("answering queries");

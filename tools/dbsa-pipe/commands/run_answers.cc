@@ -5,6 +5,7 @@
 
 #include "commands/item_errors.h"
 #include "config/stopwatch.h"
+#include "host/store_keys.h"
 #include "terminal/units.h"
 
 namespace dbsa::cli {
@@ -12,7 +13,8 @@ namespace {
 
 class RunQueries {
  public:
-  RunQueries(Pipeline& engine, Session& session, AnswerJob job, Terminal& terminal, RunRecord& record)
+  RunQueries(Pipeline& engine, Session& session, AnswerJob job, Terminal& terminal,
+             RunRecord& record)
       : engine_(engine),
         session_(session),
         job_(std::move(job)),
@@ -147,7 +149,7 @@ class RunQueries {
       else
         error.message +=
             "; " + job_.lost +
-            (engine_.settings().store_path.empty() ? "" : ", the encoded pool is kept");
+            (host::store_keys(session_.resolved()).keeps() ? ", the encoded pool is kept" : "");
     }
     // Answers that are none are not to be kept.
     if (journal_ && (done() == 0 || errors_.answered() == 0)) (void)journal_->remove();

@@ -13,6 +13,7 @@
 #include "config/nearest_name.h"
 #include "config/schema_check.h"
 #include "json_output.h"
+#include "model/decoder/packed_files.h"
 #include "model/decoder/packed_weights.h"
 #include "pipeline/record/journal.h"
 #include "pipeline/record/record.h"
@@ -70,40 +71,27 @@ Result<std::set<KvKey>> used_keys(const StoreTarget& target, Terminal& terminal)
   return used;
 }
 
-// Files of packed weights beside the blocks (model.packed_weights).
+// Files of packed weights (model.packed_weights), which are this machine's and no store's.
 struct WeightFiles {
   std::vector<std::string> paths;  // sorted
   uint64_t bytes = 0;
 };
 
-WeightFiles weight_files(const std::string& path) {
+WeightFiles weight_files() {
   WeightFiles found;
-  std::error_code failed;
-  std::filesystem::directory_iterator entry(path + "/weights", failed), end;
-  for (; !failed && entry != end; entry.increment(failed)) {
-    std::error_code gone;
-    const uint64_t bytes = entry->file_size(gone);
-    if (gone || entry->path().extension() != ".safetensors") continue;
-    found.paths.push_back(entry->path().string());
-    found.bytes += bytes;
+  for (const PackedFile& file : packed_files(packed_weights_folder())) {
+    found.paths.push_back(file.path);
+    found.bytes += file.bytes;
   }
   std::sort(found.paths.begin(), found.paths.end());
   return found;
 }
 
-// Where the framework keeps what is not the store's.
-constexpr const char* kOwnFolders[] = {"/weights", "/calibrations"};
-
-// What killed processes have left in a store and beside it.
-Leftovers leftovers_of(const dbsa_kv_stats& stats, const std::string& path) {
-  Leftovers all;
-  all.files = static_cast<int64_t>(stats.leftover_files);
-  all.bytes = stats.leftover_bytes;
-  for (const char* folder : kOwnFolders) {
-    const Leftovers left = count_leftovers(path + folder);
-    all.files += left.files;
-    all.bytes += left.bytes;
-  }
+// What killed processes have left in a store and among packed weights.
+Leftovers leftovers_of(const dbsa_kv_stats& stats) {
+  Leftovers all = count_leftovers(packed_weights_folder());
+  all.files += static_cast<int64_t>(stats.leftover_files);
+  all.bytes += stats.leftover_bytes;
   return all;
 }
 
@@ -183,8 +171,8 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
   DBSA_ASSIGN_OR_RETURN(const std::vector<KvEntry> entries, target.entries());
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, target.store().stats());
   DBSA_ASSIGN_OR_RETURN(const std::set<KvKey> used, used_keys(target, terminal));
-  const WeightFiles weights = weight_files(target.path());
-  const Leftovers left = leftovers_of(stats, target.path());
+  const WeightFiles weights = weight_files();
+  const Leftovers left = leftovers_of(stats);
   if (line.has("json")) {
     ordered_json blocks = ordered_json::array();
     for (const KvEntry& entry : entries)
@@ -223,7 +211,7 @@ Result<int> list(StoreTarget& target, const CommandLine& line, Terminal& termina
   if (!weights.paths.empty())
     terminal.out(counted(static_cast<int64_t>(weights.paths.size()), "file") +
                  " of packed weights, " + human_bytes(weights.bytes) + ", in " +
-                 shown_path(target.path() + "/weights") +
+                 shown_path(packed_weights_folder()) +
                  "; may be deleted, and the next start packs them again");
   if (left.files > 0)
     terminal.out(counted(left.files, "file") + " left from processes that were killed, " +
@@ -253,7 +241,7 @@ std::string missing_of(const Pool& pool, const std::map<KvKey, uint64_t>& tokens
 std::vector<std::pair<std::string, std::string>> weight_faults(const StoreTarget& target,
                                                                Terminal& terminal) {
   std::vector<std::pair<std::string, std::string>> faults;
-  for (const std::string& path : weight_files(target.path()).paths) {
+  for (const std::string& path : weight_files().paths) {
     if (target.cancelled()) break;
     terminal.set_progress("reading " + shown_path(path) + " ...");
     if (const Status sound = check_packed_weights(path); !sound.ok())
@@ -349,7 +337,7 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
   const auto max_bytes = static_cast<uint64_t>(bound.value_or(0));
   const bool dry = line.has("dry-run");
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats before, target.store().stats());
-  Leftovers left = leftovers_of(before, target.path());
+  Leftovers left = leftovers_of(before);
   int64_t dropped = 0;
   const auto tell = [&](const KvEntry& entry) {
     ++dropped;
@@ -359,9 +347,9 @@ Result<int> collect(StoreTarget& target, const CommandLine& line, Terminal& term
   // Fails, rather than drop what a damaged pool may need.
   DBSA_ASSIGN_OR_RETURN(const uint64_t freed, target.store().collect(max_bytes, dry, tell));
   if (!dry) {
-    for (const char* folder : kOwnFolders) remove_leftovers(target.path() + folder);
+    remove_leftovers(packed_weights_folder());
     DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats after, target.store().stats());
-    const Leftovers still = leftovers_of(after, target.path());
+    const Leftovers still = leftovers_of(after);
     left.files = std::max<int64_t>(0, left.files - still.files);
     left.bytes -= std::min(left.bytes, still.bytes);
   }

@@ -6,14 +6,15 @@
 #include "commands/explain_cost.h"
 #include "host/kv_store.h"
 #include "host/make_plugin.h"
+#include "host/store_keys.h"
 
 namespace dbsa::cli {
 
 Status check_store_room(Session& session, const Findings& found) {
   const host::ResolvedPipeline& resolved = session.resolved();
-  const nlohmann::json& table = resolved.json.at("kv_store");
-  const auto bound = table.find("max_bytes");
-  if (bound == table.end() || *bound == 0 || !found.pool || !uses_stored_kv(found.settings))
+  const std::string bound = host::store_keys(resolved).bound_pointer;
+  if (bound.empty() || resolved.json.at(nlohmann::json::json_pointer(bound)) == 0 || !found.pool ||
+      !uses_stored_kv(found.settings))
     return {};
   DBSA_ASSIGN_OR_RETURN(const auto store,
                         host::make_plugin<host::KvStore>(resolved, DBSA_KIND_KV_STORE,
@@ -24,7 +25,7 @@ Status check_store_room(Session& session, const Findings& found) {
   return Error{ErrorCode::kConfig,
                "must be 0 (no bound) or at least " + std::to_string(needed) +
                    ", which the pool's blocks need, got " + std::to_string(stats.max_bytes),
-               "/kv_store/max_bytes"};
+               bound};
 }
 
 }  // namespace dbsa::cli

@@ -8,9 +8,9 @@
 
 namespace dbsa::cli {
 
-// kConfig where kv_store.max_bytes is less than the blocks take, and the store does not hold more
-// than that already, which may be them. Nothing is said of a pool that is not made, or whose blocks
-// are not stored. Opens the store where the pipeline bounds it.
+// kConfig where the bound of the store is less than the blocks take, and the store does not hold
+// more than that already, which may be them. Nothing is said of a pool that is not made, or whose
+// blocks are not stored. Opens the store where the pipeline bounds it.
 Status check_store_room(Session& session, const Findings& found);
 
 }  // namespace dbsa::cli

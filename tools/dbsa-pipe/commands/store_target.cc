@@ -8,6 +8,7 @@
 #include "config/path_kind.h"
 #include "config/schema_check.h"
 #include "host/resolve.h"
+#include "host/store_keys.h"
 #include "session.h"
 
 namespace dbsa::cli {
@@ -20,13 +21,6 @@ namespace {
 nlohmann::json default_config(const host::Manifest& manifest, nlohmann::json config) {
   apply_defaults(manifest.config_schema, config);
   return config;
-}
-
-// Whether its stores lie in a folder that a key names.
-bool keeps_a_folder(const host::Manifest& manifest) {
-  if (manifest.kind != DBSA_KIND_KV_STORE) return false;
-  const nlohmann::json keys = manifest.config_schema.value("properties", nlohmann::json::object());
-  return keys.contains("path") && keys.at("path").value("format", "") == "path";
 }
 
 Error no_store(const std::string& path, const std::string& what) {
@@ -43,11 +37,12 @@ Status StoreTarget::open_folder(const std::string& path) {
   path_ = absolute_path(path);
   while (path_.size() > 1 && path_.ends_with('/')) path_.pop_back();
   for (const host::Manifest& manifest : registry_.manifests()) {
-    if (!keeps_a_folder(manifest)) continue;
+    const host::KeyRole* const folder = host::folder_key(manifest);
+    if (folder == nullptr) continue;
     DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin plugin, registry_.load(manifest));
     DBSA_ASSIGN_OR_RETURN(
         host::KvStore store,
-        host::KvStore::create(plugin, services_, default_config(manifest, {{"path", path_}})));
+        host::KvStore::create(plugin, services_, default_config(manifest, {{folder->key, path_}})));
     DBSA_ASSIGN_OR_RETURN(const dbsa_kv_stats stats, store.stats());
     if (stats.location == nullptr) continue;  // nothing is made, or cleaned, where no store was
     store_ = std::move(store);
@@ -61,16 +56,19 @@ Status StoreTarget::open_pipeline(const std::string& path) {
   DBSA_ASSIGN_OR_RETURN(
       const host::ResolvedPipeline resolved,
       host::resolve_pipeline(std::move(document), registry_, host::NamedFiles::kNone));
-  path_ = resolved.json.at("kv_store").value("path", "");
+  const host::StoreKeys keys = host::store_keys(resolved);
+  path_ = keys.location;
   output_directory_ = resolved.json.at("output").value("directory", "");
-  if (path_.empty())
+  if (!keys.keeps())
     return resolved.fault("/kv_store/plugin",
                           "this store is not kept between runs, so there is nothing to work on");
-  DBSA_ASSIGN_OR_RETURN(const PathKind kind, path_kind(path_));
-  if (kind != PathKind::kFolder)
-    return resolved.fault("/kv_store/path",
-                          "no such folder " + path_ + "; `dbsa-pipe encode` makes it",
-                          ErrorCode::kEnvironment);
+  if (keys.is_folder) {
+    DBSA_ASSIGN_OR_RETURN(const PathKind kind, path_kind(path_));
+    if (kind != PathKind::kFolder)
+      return resolved.fault(keys.location_pointer,
+                            "no such folder " + path_ + "; `dbsa-pipe encode` makes it",
+                            ErrorCode::kEnvironment);
+  }
   const host::ResolvedStage& stage = resolved.stage(DBSA_KIND_KV_STORE);
   DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin plugin, registry_.load(*stage.manifest));
   Result<host::KvStore> store = host::KvStore::create(plugin, services_, stage.config);
@@ -109,7 +107,7 @@ Result<std::vector<KvEntry>> StoreTarget::entries() const {
 
 Result<host::AttentionBackend> StoreTarget::open_backend(const dbsa_kv_format& format) {
   if (backend_ == nullptr) {
-    DBSA_ASSIGN_OR_RETURN(backend_, registry_.find(DBSA_KIND_ATTENTION_BACKEND, "cpu"));
+    DBSA_ASSIGN_OR_RETURN(backend_, host::default_plugin(DBSA_KIND_ATTENTION_BACKEND, registry_));
     backend_config_ = default_config(*backend_, nlohmann::json::object());
   }
   DBSA_ASSIGN_OR_RETURN(const host::LoadedPlugin plugin, registry_.load(*backend_));

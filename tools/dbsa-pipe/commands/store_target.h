@@ -36,7 +36,7 @@ class StoreTarget {
   Result<std::vector<KvEntry>> entries() const;
   // All pools by id, each read. One that cannot be listed is an error.
   Result<std::vector<StoredPool>> pools() const { return stored_pools(*store_); }
-  // The backend that reads blocks of this shape: the pipeline's, or cpu.
+  // The backend that reads blocks of this shape: the pipeline's, or the default one.
   Result<host::AttentionBackend> open_backend(const dbsa_kv_format& format);
 
  private:

@@ -169,9 +169,9 @@ class Search {
     std::vector<int64_t> slices = selection_slices_;
     slices.insert(slices.end(), confirmation_slices_.begin(), confirmation_slices_.end());
     DBSA_ASSIGN_OR_RETURN(
-        cells_,
-        TuneCells::make(session_.resolved(), split_, settings_.data.names, std::move(slices),
-                        sweep_options(line_, session_.services().thread_count())));
+        cells_, TuneCells::make(
+                    session_.resolved(), split_, settings_.data.names, std::move(slices),
+                    sweep_options(line_, session_.services().thread_count()), session_.registry()));
     result_.directory = cells_->folder();
     DBSA_RETURN_IF_ERROR(cells_->lay_out(result_.candidates, session_.registry()));
     terminal_.note(

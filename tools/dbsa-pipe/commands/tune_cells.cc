@@ -9,6 +9,8 @@
 #include "config/read_file.h"
 #include "config/stopwatch.h"
 #include "config/toml_writer.h"
+#include "host/kinds.h"
+#include "host/store_keys.h"
 #include "icl/text_fields.h"
 #include "pipeline/record/record.h"
 
@@ -33,8 +35,26 @@ std::string template_of_one_field(const DemonstrationTemplate& parts) {
          with_braces(parts.after);
 }
 
-// What all cells have besides the start file: the split's data, their own store, and nothing
-// that costs time without changing a label.
+// A store in the folder: of the start file's plugin, or of the default one where that keeps none.
+Result<json> own_store(const host::ResolvedPipeline& start, const std::string& folder,
+                       const host::PluginRegistry& registry) {
+  const host::Manifest* plugin = start.stage(DBSA_KIND_KV_STORE).manifest;
+  if (host::folder_key(*plugin) == nullptr) {
+    DBSA_ASSIGN_OR_RETURN(plugin, host::default_plugin(DBSA_KIND_KV_STORE, registry));
+  }
+  const host::KeyRole* const key = host::folder_key(*plugin);
+  if (key == nullptr)
+    return Error{ErrorCode::kConfig,
+                 plugin->id +
+                     " keeps no store in a folder, which the candidates share; name a KV "
+                     "store that does",
+                 "/kv_store/plugin"};
+  const std::string table = std::string(host::kind_name(DBSA_KIND_KV_STORE)) + ".";
+  return json{{table + "plugin", registry.name_of(*plugin)}, {table + key->key, folder}};
+}
+
+// What all cells have besides the start file: the split's data, and nothing that costs time without
+// changing a label.
 Result<json> common_settings(const json& start, const std::string& folder) {
   json set = {{"data.demonstrations", folder + "/data/pool.jsonl"},
               {"data.labels", folder + "/data/labels.jsonl"},
@@ -45,8 +65,6 @@ Result<json> common_settings(const json& start, const std::string& folder) {
               {"data.query_count", 0},
               {"data.query_indices", ""},
               {"data.on_error", "report"},
-              {"kv_store.plugin", "hdf5"},
-              {"kv_store.path", folder + "/store"},
               {"model.kv_error_queries", 0}};
   const std::string written = start.at("prompt").at("demonstration");
   if (!written.empty()) {
@@ -69,7 +87,7 @@ Result<json> common_settings(const json& start, const std::string& folder) {
 
 Result<TuneCells> TuneCells::make(const host::ResolvedPipeline& start, const TuneSplit& split,
                                   const LabelNames& names, std::vector<int64_t> slices,
-                                  SweepOptions options) {
+                                  SweepOptions options, const host::PluginRegistry& registry) {
   json config = start.json;
   config.erase("output");
   const std::string hash = identity_hash({{"start", config},
@@ -83,6 +101,8 @@ Result<TuneCells> TuneCells::make(const host::ResolvedPipeline& start, const Tun
                   hash.substr(0, 12);
   cells.slices_ = std::move(slices);
   DBSA_ASSIGN_OR_RETURN(cells.set_, common_settings(start.json, cells.folder_));
+  DBSA_ASSIGN_OR_RETURN(const json store, own_store(start, cells.folder_ + "/store", registry));
+  cells.set_.update(store);
   cells.options_ = std::move(options);
   const auto write = [&](const std::string& name, const std::string& text) {
     return write_file_atomically(cells.folder_ + "/" + name, text);

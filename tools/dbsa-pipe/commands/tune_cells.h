@@ -27,7 +27,7 @@ class TuneCells {
   // whose name stands for the start file and the split. slices: of split.queries, in their order.
   static Result<TuneCells> make(const host::ResolvedPipeline& start, const TuneSplit& split,
                                 const LabelNames& names, std::vector<int64_t> slices,
-                                SweepOptions options);
+                                SweepOptions options, const host::PluginRegistry& registry);
 
   // Lays the sweep out for these candidates, in the order that answer() names them.
   Status lay_out(const std::vector<TuneCandidate>& candidates,
