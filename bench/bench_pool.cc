@@ -1,4 +1,4 @@
-// The engine on pools of growing size: encoding under the dbsa mask, answers at a fixed selection,
+// The pipeline on pools of growing size: encoding under the dbsa mask, answers at a fixed selection,
 // and the start on a pool that is stored.
 #include <gflags/gflags.h>
 #include <unistd.h>
@@ -107,15 +107,15 @@ double resident_bytes() {
   return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
-Answers answer_all(Pipeline& engine) {
+Answers answer_all(Pipeline& pipeline) {
   std::vector<double> total, retrieve, load, prefill, decode;
-  for (const Example& query : must(engine.load_queries())) {
-    const AnswerTimings seconds = must(engine.answer(query.text)).seconds;
+  for (const Example& query : must(pipeline.load_queries())) {
+    const AnswerTimings seconds = must(pipeline.answer(query.text)).seconds;
     total.push_back(seconds.total());
-    retrieve.push_back(seconds.retrieve);
-    load.push_back(seconds.load);
-    prefill.push_back(seconds.prefill);
-    decode.push_back(seconds.decode);
+    retrieve.push_back(seconds[AnswerStep::kRetrieve]);
+    load.push_back(seconds[AnswerStep::kLoad]);
+    prefill.push_back(seconds[AnswerStep::kPrefill]);
+    decode.push_back(seconds[AnswerStep::kDecode]);
   }
   return {median(total), median(retrieve), median(load), median(prefill), median(decode)};
 }
@@ -128,14 +128,14 @@ int run(int argc, char** argv) {
   double operations = 0, weights_and_kv = 0;
   for (std::string size; std::getline(sizes, size, ',');) {
     Pool pool(model, std::stoll(size), report.threads());
-    std::unique_ptr<Pipeline> engine = pool.open();
-    const ModelInfo info = engine->model_info();
+    std::unique_ptr<Pipeline> pipeline = pool.open();
+    const ModelInfo info = pipeline->model_info();
     const Peak peak = info.compute == "f32" ? Peak::kF32 : bf16_peak(info.backend);
     if (operations == 0) {
       report.note("backend", info.backend);
       operations = peak_rate(peak, report.threads()).value_or(0);
     }
-    const EncodeReport encoded = must(engine->encode(false, {}));
+    const EncodeReport encoded = must(pipeline->encode(false, {}));
     const Cost cost(must(load_model_config(model)));
     const int64_t blocks = encoded.estimate.blocks, tokens = encoded.tokens_encoded;
     const double work = cost.linear_operations(tokens, 0) +
@@ -152,14 +152,14 @@ int run(int argc, char** argv) {
                 .ceiling_name = peak_name(peak),
                 .ceiling = operations / 1e9,
                 .goal = 0.65});
-    engine.reset();
+    pipeline.reset();
 
     const Stopwatch start;
-    engine = pool.open();
+    pipeline = pool.open();
     const double opened = start.seconds();
-    must(engine->open_pool());
-    const std::string text = must(engine->load_queries()).front().text;
-    const double first = must(engine->answer(text)).seconds.total();
+    must(pipeline->open_pool());
+    const std::string text = must(pipeline->load_queries()).front().text;
+    const double first = must(pipeline->answer(text)).seconds.total();
     report.add({.name = "start to first answer" + of,
                 .value = start.seconds(),
                 .unit = "s",
@@ -169,9 +169,9 @@ int run(int argc, char** argv) {
                 .goal = 1 / 1.2});
     weights_and_kv =
         std::max(weights_and_kv, cost.weight_bytes() + static_cast<double>(encoded.kv_bytes));
-    answer_all(*engine);  // every plane read and verified once
+    answer_all(*pipeline);  // every plane read and verified once
     const double before = resident_bytes();
-    const Answers warm = answer_all(*engine);
+    const Answers warm = answer_all(*pipeline);
     report.add({.name = "answer" + of, .value = warm.total * 1e3, .unit = "ms"});
     report.add({.name = "  retrieve and select", .value = warm.retrieve * 1e3, .unit = "ms"});
     report.add({.name = "  load", .value = warm.load * 1e3, .unit = "ms"});

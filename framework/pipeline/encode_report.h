@@ -45,7 +45,7 @@ struct EncodeReport {
   int64_t blocks_encoded = 0;
   int64_t tokens_encoded = 0;
   uint64_t bytes_stored = 0;    // KV planes put into the store
-  int64_t blocks_repaired = 0;  // stored bytes found wrong and computed again
+  int64_t blocks_rebuilt = 0;  // stored bytes found wrong and computed again
   uint64_t kv_bytes = 0;        // of the whole pool
   bool index_reused = false;
   std::vector<std::string> labels;  // to choose from, in byte order

@@ -167,7 +167,7 @@ Status Pipeline::Impl::encode(const BuiltPool& built, const Pool* previous,
   report.blocks_encoded = last.blocks_done;
   report.tokens_encoded = last.tokens_done;
   report.bytes_stored = static_cast<uint64_t>(last.bytes_stored);
-  report.blocks_repaired = encoder.repaired();
+  report.blocks_rebuilt = encoder.rebuilt();
   return {};
 }
 

@@ -24,7 +24,7 @@ std::string csv_head(const std::set<std::string>& axes, const std::set<std::stri
        {"runs", "draws", "accuracy", "accuracy_deviation", "accuracy_95_low", "accuracy_95_high",
         "accuracy_95_covers", "macro_f1", "request_mean_s", "request_p50_s", "request_p95_s"})
     row.text(name);
-  for (const char* stage : kStages) row.text(std::string(stage) + "_mean_s");
+  for (const char* stage : kAnswerSteps) row.text(std::string(stage) + "_mean_s");
   for (const char* name : {"setup_s", "setup_reused", "kv_bytes", "peak_memory_bytes",
                            "demonstrations", "blocks", "tokens", "selected_tokens", "baseline"})
     row.text(name);

@@ -130,11 +130,11 @@ ReportSection latency_section(const Study& study, const StudyPlots* plots) {
   GroupTable table(study);
   for (const char* title : {"p50", "p95", "mean"}) table.column(std::string(title) + " (ms)");
   std::vector<size_t> stages;
-  for (size_t stage = 0; stage < kStages.size(); ++stage)
+  for (size_t stage = 0; stage < kAnswerSteps.size(); ++stage)
     if (std::any_of(study.groups.begin(), study.groups.end(),
                     [&](const ReportGroup& group) { return group.stages[stage] > 0; })) {
       stages.push_back(stage);
-      table.column(std::string(kStages[stage]) + " (ms)");
+      table.column(std::string(kAnswerSteps[stage]) + " (ms)");
     }
   const auto ms = [](double seconds) { return ReportCell{significant(seconds * 1e3, 3)}; };
   for (size_t i = 0; i < study.groups.size(); ++i) {

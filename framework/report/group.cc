@@ -175,7 +175,7 @@ void fill_statistics(ReportGroup& group) {
   group.request_mean = request_time_of(runs);
   group.request_p50 = time_of(runs, &ReportRun::request_p50);
   group.request_p95 = time_of(runs, &ReportRun::request_p95);
-  for (size_t stage = 0; stage < kStages.size(); ++stage)
+  for (size_t stage = 0; stage < kAnswerSteps.size(); ++stage)
     for (const ReportRun& run : runs)
       group.stages[stage] += run.stages[stage] / static_cast<double>(runs.size());
   group.setup = setup_of(runs, group.setup_reused);

@@ -14,13 +14,12 @@
 #include <vector>
 
 #include "icl/confusion.h"
+#include "pipeline/answer/answer.h"
 #include "report/identity.h"
 
 namespace dbsa {
 
 inline constexpr int kSweepSchemaVersion = 1;
-inline constexpr std::array<const char*, 6> kStages = {"retrieve", "load",   "verify",
-                                                       "prefill",  "decode", "repair"};
 
 using AxisValues = std::map<std::string, std::string>;  // axis -> value
 
@@ -68,7 +67,7 @@ struct ReportRun {
   ConfusionMatrix confusion;  // of answers that are right or wrong; empty for free answers
   std::map<std::string, double> scores;  // other figures of the totals
   double request_mean = 0, request_p50 = 0, request_p95 = 0;
-  std::array<double, kStages.size()> stages = {};  // means
+  std::array<double, kAnswerSteps.size()> stages = {};  // means
   double setup = 0;
   bool reused = false;  // part of the pool was found in the store, so setup is not all of it
   double kv_bytes = 0, peak_memory_bytes = 0;

@@ -104,8 +104,8 @@ ordered_json group_to_json(const ReportGroup& group) {
   ordered_json scores = ordered_json::object(), stages = ordered_json::object(),
                records = ordered_json::array();
   for (const auto& [name, score] : group.scores) scores[name] = summary_to_json(score, kDraws);
-  for (size_t stage = 0; stage < kStages.size(); ++stage)
-    stages[kStages[stage]] = group.stages[stage];
+  for (size_t stage = 0; stage < kAnswerSteps.size(); ++stage)
+    stages[kAnswerSteps[stage]] = group.stages[stage];
   for (const ReportRun& run : group.runs) records.push_back(run.path);
   return {{"name", group.name},
           {"values", values_to_json(group.values)},

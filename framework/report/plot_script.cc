@@ -27,7 +27,7 @@ constexpr std::array<Colour, 10> kColours = {{{"#0072B2", "#4DA3DB"},
 // gnuplot's, in the order of the page's own markers: filled and open.
 constexpr std::array<int, 8> kPointTypes = {7, 5, 9, 11, 13, 6, 4, 8};
 // After Tol's light scheme: paler than any method's.
-constexpr std::array<Colour, kStages.size()> kStageColours = {{{"#77AADD", "#77AADD"},
+constexpr std::array<Colour, kAnswerSteps.size()> kStageColours = {{{"#77AADD", "#77AADD"},
                                                                {"#99DDFF", "#99DDFF"},
                                                                {"#BBCC33", "#BBCC33"},
                                                                {"#EE8866", "#EE8866"},
@@ -98,7 +98,7 @@ std::string series_colour(size_t style) {
 }
 
 std::string stage_colour(size_t stage) {
-  return "var(--stage" + std::to_string(stage % kStages.size()) + ")";
+  return "var(--stage" + std::to_string(stage % kAnswerSteps.size()) + ")";
 }
 
 std::string colour_variables(bool dark) {
@@ -107,7 +107,7 @@ std::string colour_variables(bool dark) {
     out += name + ": " + (dark ? colour.dark : colour.light) + "; ";
   };
   for (size_t i = 0; i < kColours.size(); ++i) add("--s" + std::to_string(i), kColours[i]);
-  for (size_t i = 0; i < kStages.size(); ++i) add("--stage" + std::to_string(i), kStageColours[i]);
+  for (size_t i = 0; i < kAnswerSteps.size(); ++i) add("--stage" + std::to_string(i), kStageColours[i]);
   return out;
 }
 

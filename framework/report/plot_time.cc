@@ -28,7 +28,7 @@ Plot bar_plot(const Study& study, const Panel& panel, const Unit& unit) {
     const ReportGroup& group = study.groups[item];
     PictureRow row{row_label(study, item, panel), group.method};
     double left = 0;
-    for (size_t stage = 0; stage < kStages.size(); ++stage) {
+    for (size_t stage = 0; stage < kAnswerSteps.size(); ++stage) {
       const double right = left + group.stages[stage] / unit.size;
       if (right > left) {
         row.bars.push_back({left, right, stage});
@@ -42,7 +42,7 @@ Plot bar_plot(const Study& study, const Panel& panel, const Unit& unit) {
   }
   Plot plot{panel.title, "", {}, draw_rows(picture)};
   for (const size_t stage : stages)
-    plot.legend.push_back({LegendEntry::Mark::kStage, stage, kStages[stage]});
+    plot.legend.push_back({LegendEntry::Mark::kStage, stage, kAnswerSteps[stage]});
   return plot;
 }
 

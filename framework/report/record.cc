@@ -24,7 +24,7 @@ const std::set<std::string, std::less<>>& known_totals() {
   static const std::set<std::string, std::less<>> names = {
       "queries",           "labelled",      "correct",        "accuracy", "accuracy_95",
       "macro_f1",          "setup_seconds", "answer_seconds", "kv_bytes", "blocks_encoded",
-      "peak_memory_bytes", "blocks_reused", "blocks_repaired"};
+      "peak_memory_bytes", "blocks_reused", "blocks_rebuilt", "blocks_repaired"};
   return names;
 }
 
@@ -78,9 +78,13 @@ void read_totals(const ReportFields& fields, ReportRun& run) {
   run.request_mean = fields.number("/totals/request_seconds/mean");
   run.request_p50 = fields.number("/totals/request_seconds/p50");
   run.request_p95 = fields.number("/totals/request_seconds/p95");
-  for (size_t stage = 0; stage < kStages.size(); ++stage)
-    run.stages[stage] =
-        fields.number(std::string("/totals/stage_seconds/") + kStages[stage] + "/mean");
+  for (size_t stage = 0; stage < kAnswerSteps.size(); ++stage) {
+    std::string path = std::string("/totals/stage_seconds/") + kAnswerSteps[stage];
+    // Records of earlier versions call rebuilding so.
+    const std::string former = "/totals/stage_seconds/repair";
+    if (stage == static_cast<size_t>(AnswerStep::kRebuild) && fields.find(former)) path = former;
+    run.stages[stage] = fields.number(path + "/mean");
+  }
   run.setup = fields.number("/totals/setup_seconds");
   run.reused = fields.integer("/totals/blocks_reused") > 0;
   run.kv_bytes = fields.number("/totals/kv_bytes");

@@ -40,7 +40,7 @@ struct ReportGroup {
   std::vector<CoveragePoint> risk_coverage;
   ConfusionMatrix confusion;  // of these, too; empty without labels
   Summary request_mean, request_p50, request_p95;
-  std::array<double, kStages.size()> stages = {};
+  std::array<double, kAnswerSteps.size()> stages = {};
   Summary setup;              // of runs that found nothing in the store, where there are some
   bool setup_reused = false;  // no such run
   double kv_bytes = 0, peak_memory_bytes = 0;

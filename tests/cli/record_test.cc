@@ -14,7 +14,7 @@ QueryRecord answered(const std::string& expected, const std::string& label, doub
   QueryRecord record;
   record.query.label = expected;
   record.answer.label.text = label;
-  record.answer.seconds.prefill = seconds;
+  record.answer.seconds[AnswerStep::kPrefill] = seconds;
   return record;
 }
 
@@ -63,11 +63,11 @@ TEST(RecordTest, TotalsScoreLabelledQueriesOnly) {
   record.encode.kv_bytes = 1;
   record.encode.estimate.blocks = 10;
   record.encode.blocks_encoded = 4;
-  record.encode.blocks_repaired = 1;
+  record.encode.blocks_rebuilt = 1;
   for (int i = 1; i <= 20; ++i) record.queries.push_back(answered("", "a", i));
   record.queries[0].query.label = "a";
   record.queries[1].query.label = "b";
-  record.queries[2].answer.blocks_repaired = 2;
+  record.queries[2].answer.blocks_rebuilt = 2;
   record.queries[1].answer.kv_loaded = {30, 180};
   record.queries[2].answer.kv_loaded = {40, 180};
   const RunTotals totals = run_totals(record);
@@ -76,9 +76,9 @@ TEST(RecordTest, TotalsScoreLabelledQueriesOnly) {
   EXPECT_EQ(totals.request.p50, 10);
   EXPECT_EQ(totals.request.p95, 19);
   EXPECT_EQ(totals.request.mean, 10.5);
-  EXPECT_EQ(totals.decode.p95, 0);
+  EXPECT_EQ(totals.steps[static_cast<size_t>(AnswerStep::kDecode)].p95, 0);
   EXPECT_EQ(totals.blocks_reused, 6);
-  EXPECT_EQ(totals.blocks_repaired, 3);
+  EXPECT_EQ(totals.blocks_rebuilt, 3);
   EXPECT_EQ(totals.kv_loaded.bytes, 70u);
   EXPECT_EQ(totals.kv_loaded.all_layers_bytes, 360u);
 }

@@ -10,7 +10,7 @@
 #include <iostream>
 
 #include "icl/metrics.h"
-#include "tests/support/engine_harness.h"
+#include "tests/support/pipeline_harness.h"
 #include "tests/support/workspace.h"
 
 namespace dbsa {
@@ -44,7 +44,7 @@ std::string pipeline_text(const DataSet& set, const std::string& store) {
          "[attention_backend]\nplugin = \"cpu\"\n";
 }
 
-const EngineHarness::Overrides kBosAnchor = {{"prompt.anchor", "\"prefix\""},
+const PipelineHarness::Overrides kBosAnchor = {{"prompt.anchor", "\"prefix\""},
                                              {"prompt.bos", "true"},
                                              {"mask_pattern.plugin", "\"dbsa\""},
                                              {"mask_pattern.anchor_blocks", "1"},
@@ -63,13 +63,13 @@ class RealData : public ::testing::Test {
     Scores scores;
   };
 
-  static Outcome answer_all(Pipeline& engine) {
-    const auto queries = engine.load_queries();
+  static Outcome answer_all(Pipeline& pipeline) {
+    const auto queries = pipeline.load_queries();
     if (!queries.ok()) throw std::runtime_error(queries.error().message);
     Outcome outcome;
     std::vector<std::string> expected;
     for (const Example& query : *queries) {
-      const auto answer = engine.answer(query.text);
+      const auto answer = pipeline.answer(query.text);
       if (!answer.ok()) throw std::runtime_error(answer.error().message);
       outcome.labels.push_back(answer->label.text);
       outcome.log_probabilities.push_back(answer->label.log_probability);
@@ -79,19 +79,19 @@ class RealData : public ::testing::Test {
     return outcome;
   }
 
-  std::unique_ptr<EngineHarness> open(const DataSet& set,
-                                      const EngineHarness::Overrides& overrides) {
-    auto harness = EngineHarness::open(
+  std::unique_ptr<PipelineHarness> open(const DataSet& set,
+                                      const PipelineHarness::Overrides& overrides) {
+    auto harness = PipelineHarness::open(
         workspace_.write("pipeline.toml", pipeline_text(set, workspace_.path("store"))), overrides);
     if (!harness.ok()) throw std::runtime_error(harness.error().message);
     return std::move(harness).value();
   }
 
-  Outcome run(const DataSet& set, const EngineHarness::Overrides& overrides) {
+  Outcome run(const DataSet& set, const PipelineHarness::Overrides& overrides) {
     const auto harness = open(set, overrides);
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     if (!report.ok()) throw std::runtime_error(report.error().message);
-    const Outcome outcome = answer_all(harness->engine());
+    const Outcome outcome = answer_all(harness->pipeline());
     std::cout << set.name << ": accuracy " << outcome.scores.accuracy << " of "
               << outcome.scores.count << ", " << report->tokens_encoded << " tokens encoded in "
               << report->encode_seconds << " s\n";
@@ -101,7 +101,7 @@ class RealData : public ::testing::Test {
   // An independent implementation's figure for the same settings. It indexed plain words; with stop
   // words removed and words stemmed (our default, the paper's) other demonstrations are found:
   // better ones for banking77 (0.87), worse ones for trec (0.56), whose classes hang on stop words.
-  void expect_near(const DataSet& set, EngineHarness::Overrides overrides, double independent) {
+  void expect_near(const DataSet& set, PipelineHarness::Overrides overrides, double independent) {
     overrides.insert(overrides.end(),
                      {{"retriever.stemmer", "\"none\""}, {"retriever.stop_words", "\"none\""}});
     EXPECT_NEAR(run(set, overrides).scores.accuracy, independent, 0.03);
@@ -116,9 +116,9 @@ TEST_F(RealData, TrecSixteenIsolatedDemonstrations) { expect_near(kTrec, {}, 0.8
 TEST_F(RealData, TrecBehindABosAnchor) { expect_near(kTrec, kBosAnchor, 0.83); }
 
 // 800 demonstrations in blocks of 50 under the paper's mask, 30 % of them by BM25; answered in one
-// go, and again by a second engine from the pool's manifest.
+// go, and again by a second pipeline from the pool's manifest.
 TEST_F(RealData, BlockSparseRunEqualsEncodeThenQuery) {
-  const EngineHarness::Overrides settings = {
+  const PipelineHarness::Overrides settings = {
       {"data.demonstration_count", "800"}, {"block_grouper.block_size", "50"},
       {"mask_pattern.plugin", "\"dbsa\""}, {"retriever.text", "\"demonstration\""},
       {"selection.ratio", "0.3"},          {"selection.order", "\"index\""},
@@ -126,28 +126,28 @@ TEST_F(RealData, BlockSparseRunEqualsEncodeThenQuery) {
   auto text = pipeline_text(kBanking77, workspace_.path("store"));
   text.erase(text.find("count = 16\n"), std::string("count = 16\n").size());
   const std::string file = workspace_.write("blocks.toml", text);
-  auto first = EngineHarness::open(file, settings);
+  auto first = PipelineHarness::open(file, settings);
   ASSERT_TRUE(first.ok()) << first.error().message;
-  const auto report = (*first)->engine().encode(false, {});
+  const auto report = (*first)->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
   EXPECT_EQ(report->estimate.blocks, 16);
   EXPECT_EQ(report->blocks_encoded, 16);
-  const Outcome run = answer_all((*first)->engine());
+  const Outcome run = answer_all((*first)->pipeline());
   std::cout << "banking77 in blocks: accuracy " << run.scores.accuracy << "\n";
   // Chance is 1 in 77.
   EXPECT_GT(run.scores.accuracy, 0.05);
 
-  auto second = EngineHarness::open(file, settings);
+  auto second = PipelineHarness::open(file, settings);
   ASSERT_TRUE(second.ok()) << second.error().message;
-  const Status opened = (*second)->engine().open_pool();
+  const Status opened = (*second)->pipeline().open_pool();
   ASSERT_TRUE(opened.ok()) << opened.error().message;
-  const Outcome queried = answer_all((*second)->engine());
+  const Outcome queried = answer_all((*second)->pipeline());
   EXPECT_EQ(queried.labels, run.labels);
   EXPECT_EQ(queried.log_probabilities, run.log_probabilities);
 
-  auto third = EngineHarness::open(file, settings);
+  auto third = PipelineHarness::open(file, settings);
   ASSERT_TRUE(third.ok());
-  const auto again = (*third)->engine().encode(false, {});
+  const auto again = (*third)->pipeline().encode(false, {});
   ASSERT_TRUE(again.ok()) << again.error().message;
   EXPECT_EQ(again->blocks_encoded, 0);
   EXPECT_TRUE(again->index_reused);

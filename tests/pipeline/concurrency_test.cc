@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "host/resolve.h"
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 
 namespace dbsa {
 namespace {
@@ -49,10 +49,10 @@ struct Tally {
   }
 };
 
-class ConcurrencyTest : public EngineTest {
+class ConcurrencyTest : public PipelineTest {
  protected:
   void SetUp() override {
-    EngineTest::SetUp();
+    PipelineTest::SetUp();
     make_model("other", 2);
     // Many blocks, few of them for each query: requests seldom hold the same ones.
     for (size_t i = texts_.size(); i < 80; ++i)
@@ -70,7 +70,7 @@ class ConcurrencyTest : public EngineTest {
       asked_.push_back("question about topic " + std::to_string(i) + std::string(i, '!'));
   }
 
-  host::ResolvedPipeline resolve(const EngineHarness::Overrides& overrides) const {
+  host::ResolvedPipeline resolve(const PipelineHarness::Overrides& overrides) const {
     TomlDocument document = *TomlDocument::load(workspace_.path("pipeline.toml"));
     for (const auto& [key, value] : overrides)
       if (const Status set = document.set(key, value); !set.ok())
@@ -80,7 +80,7 @@ class ConcurrencyTest : public EngineTest {
     return std::move(resolved).value();
   }
 
-  std::unique_ptr<Pipeline> open_pool(const EngineHarness::Overrides& overrides,
+  std::unique_ptr<Pipeline> open_pool(const PipelineHarness::Overrides& overrides,
                                       std::shared_ptr<LoadedModel> model = nullptr) {
     auto opened = Pipeline::open(resolve(overrides), *registry_, services_, {}, std::move(model));
     if (!opened.ok()) throw std::runtime_error(opened.error().message);
@@ -91,7 +91,7 @@ class ConcurrencyTest : public EngineTest {
     }
   }
 
-  std::vector<Expected> quiet_answers(const EngineHarness::Overrides& overrides) {
+  std::vector<Expected> quiet_answers(const PipelineHarness::Overrides& overrides) {
     const auto pipeline = open_pool(overrides);
     std::vector<Expected> all;
     for (const std::string& text : asked_) {
@@ -116,7 +116,7 @@ TEST_F(ConcurrencyTest, EveryRequestEndsWithItsAnswerOrItsOwnError) {
   const std::string model = "\"" + workspace_.path("model") + "\"";
   const std::string other = "\"" + workspace_.path("other") + "\"";
   // A cache of one byte keeps only what is in use: blocks are read and checked again and again.
-  const std::vector<EngineHarness::Overrides> files = {
+  const std::vector<PipelineHarness::Overrides> files = {
       {{"model.path", model}, {"model.block_cache_bytes", "1"}, {"model.chunk_tokens", "24"}},
       {{"model.path", model}, {"model.block_cache_bytes", "1"},
        {"mask_pattern.plugin", "\"self\""}, {"decoding.method", "\"likelihood\""},
@@ -125,7 +125,7 @@ TEST_F(ConcurrencyTest, EveryRequestEndsWithItsAnswerOrItsOwnError) {
        {"retriever.plugin", "\"faiss\""}, {"embedding.method", "\"llm_hidden\""}}};
   std::vector<std::vector<Expected>> expected;
   std::vector<std::unique_ptr<Pipeline>> pools;
-  for (EngineHarness::Overrides file : files) {
+  for (PipelineHarness::Overrides file : files) {
     expected.push_back(quiet_answers(file));
     file.emplace_back("kv_store.plugin", "\"test.kv_store.flaky_store\"");
     pools.push_back(open_pool(file, pools.size() == 1 ? pools[0]->model() : nullptr));

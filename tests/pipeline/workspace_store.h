@@ -1,4 +1,4 @@
-// The hdf5 store in a test's workspace, opened beside the engine that uses it.
+// The hdf5 store in a test's workspace, opened beside the pipeline that uses it.
 #pragma once
 
 #include <filesystem>

@@ -42,8 +42,8 @@ json totals_of(const RecordFigures& figures) {
                  {"peak_memory_bytes", 5 << 20},
                  {"blocks_encoded", 10},
                  {"blocks_reused", figures.blocks_reused},
-                 {"blocks_repaired", 0}};
-  for (const char* stage : {"retrieve", "load", "verify", "decode", "repair"})
+                 {"blocks_rebuilt", 0}};
+  for (const char* stage : {"retrieve", "load", "verify", "decode", "rebuild"})
     totals["stage_seconds"][stage] = percentiles(0);
   totals["stage_seconds"]["prefill"] = percentiles(figures.request);
   return totals;
@@ -64,9 +64,9 @@ json query_of(const RecordFigures& figures, int64_t i) {
                 {"text_scores", nullptr},
                 {"blocks", json::array()},
                 {"tokens", {{"query", 7}, {"selected", i % 2 == 0 ? 100 : 300}, {"cut", 0}}},
-                {"blocks_repaired", 0},
+                {"blocks_rebuilt", 0},
                 {"seconds", {{"total", seconds}, {"prefill", seconds}}}};
-  for (const char* stage : {"retrieve", "load", "verify", "decode", "repair"})
+  for (const char* stage : {"retrieve", "load", "verify", "decode", "rebuild"})
     query["seconds"][stage] = 0;
   return query;
 }
@@ -141,7 +141,7 @@ json make_record(const RecordFigures& figures) {
             {"blocks_encoded", 10},
             {"tokens_encoded", 20 * figures.demonstrations},
             {"bytes_stored", 0},
-            {"blocks_repaired", 0},
+            {"blocks_rebuilt", 0},
             {"index_reused", false},
             {"labels", 4},
             {"demonstrations_hash", hash_list(std::vector{std::to_string(figures.seed),

@@ -3,7 +3,9 @@
 
 #include <dbsa/sdk/kv_store.h>
 
+#include <array>
 #include <cstdint>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <variant>
@@ -13,15 +15,24 @@
 
 namespace dbsa {
 
-// Seconds of one request, by stage.
+// What a request does, in this order; how records, reports and messages call it.
+enum class AnswerStep {
+  kRetrieve,  // retriever and selection
+  kLoad,      // store look-up and import
+  kVerify,    // checksums of planes not read before in this process
+  kPrefill,   // the query's tokens and rows
+  kDecode,    // the label
+  kRebuild,   // encoding blocks that were damaged or gone
+};
+inline constexpr std::array<const char*, 6> kAnswerSteps = {"retrieve", "load",   "verify",
+                                                            "prefill",  "decode", "rebuild"};
+
+// Seconds of one request in each step.
 struct AnswerTimings {
-  double retrieve = 0;  // retriever and selection
-  double load = 0;      // store look-up and import
-  double verify = 0;    // checksums of planes not read before in this process
-  double prefill = 0;   // the query's tokens and rows
-  double decode = 0;    // the label
-  double repair = 0;    // encoding blocks that were damaged or gone
-  double total() const { return retrieve + load + verify + prefill + decode + repair; }
+  std::array<double, kAnswerSteps.size()> steps = {};
+  double& operator[](AnswerStep step) { return steps[static_cast<size_t>(step)]; }
+  double operator[](AnswerStep step) const { return steps[static_cast<size_t>(step)]; }
+  double total() const { return std::accumulate(steps.begin(), steps.end(), 0.0); }
 };
 
 struct AnswerLabel {
@@ -56,7 +67,7 @@ struct Answer {
   int64_t selected_tokens = 0;
   int64_t query_tokens = 0;
   int64_t cut_tokens = 0;       // of the text, left out of query_tokens (data.truncate)
-  int64_t blocks_repaired = 0;  // damaged or gone, and encoded again
+  int64_t blocks_rebuilt = 0;  // damaged or gone, and encoded again
   KvLoaded kv_loaded;           // nothing where no stored block is used
   AnswerTimings seconds;
 };

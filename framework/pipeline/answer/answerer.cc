@@ -72,11 +72,11 @@ class Answerer::Request {
     const Stopwatch retrieving;
     DBSA_RETURN_IF_ERROR(limits_.check(parts_.services));
     DBSA_RETURN_IF_ERROR(select_for_query(context, text, request_));
-    answer_.seconds.retrieve = retrieving.seconds();
+    answer_.seconds[AnswerStep::kRetrieve] = retrieving.seconds();
     if (!request_.error && parts_.settings.decoding.method == DecodingMethod::kVote) {
-      const double seconds = answer_.seconds.retrieve;
+      const double seconds = answer_.seconds[AnswerStep::kRetrieve];
       answer_ = vote(*parts_.pool, request_.selection, extras_.notes);
-      answer_.seconds.retrieve = seconds;
+      answer_.seconds[AnswerStep::kRetrieve] = seconds;
       end_with_answer();
       return {};
     }
@@ -84,7 +84,7 @@ class Answerer::Request {
     if (!request_.error) DBSA_RETURN_IF_ERROR(tokenize_query(context, text, request_));
     if (!request_.error) DBSA_RETURN_IF_ERROR(tokenize_references(context, request_));
     if (request_.error) end(Outcome(*std::move(request_.error)));
-    answer_.seconds.prefill = tokenising.seconds();
+    answer_.seconds[AnswerStep::kPrefill] = tokenising.seconds();
     return {};
   }
 
@@ -119,7 +119,7 @@ class Answerer::Request {
     const Settings& settings = parts_.settings;
     const Stopwatch loading;
     DBSA_ASSIGN_OR_RETURN(std::vector<QueryPass::Selected> open, open_blocks());
-    answer_.seconds.load += loading.seconds();
+    answer_.seconds[AnswerStep::kLoad] += loading.seconds();
     const Stopwatch preparing;
     // Blocks that are computed again are tokens before the query's own, nothing else.
     ids_.clear();
@@ -148,18 +148,18 @@ class Answerer::Request {
                                      self_.known_prior_};
     decoding_ = make_decoding(context, request_, ids_, extras_);
     run_.emplace(std::move(pass), decoding_->decodings(), limits_, parts_.services);
-    answer_.seconds.prefill += preparing.seconds();
+    answer_.seconds[AnswerStep::kPrefill] += preparing.seconds();
     return {};
   }
 
   Status finish_pass() {
-    answer_.seconds.verify += run_->verify_seconds();
-    answer_.seconds.prefill += run_->first_seconds();
-    answer_.seconds.decode += run_->later_seconds();
+    answer_.seconds[AnswerStep::kVerify] += run_->verify_seconds();
+    answer_.seconds[AnswerStep::kPrefill] += run_->first_seconds();
+    answer_.seconds[AnswerStep::kDecode] += run_->later_seconds();
     DBSA_RETURN_IF_ERROR(run_->status());
     const Stopwatch finishing;
     DBSA_RETURN_IF_ERROR(decoding_->finish(answer_));
-    answer_.seconds.decode += finishing.seconds();
+    answer_.seconds[AnswerStep::kDecode] += finishing.seconds();
     answer_.query_tokens = static_cast<int64_t>(request_.ids.size());
     answer_.cut_tokens = request_.cut_tokens;
     return {};
@@ -177,9 +177,9 @@ class Answerer::Request {
     for (const SelectedBlock& selected : request_.selection.blocks)
       uses.push_back({selected.block, layers_reading(selected)});
     DBSA_ASSIGN_OR_RETURN(const int64_t rebuilt, parts_.rebuilder->rebuild(uses));
-    answer_.blocks_repaired += rebuilt;
+    answer_.blocks_rebuilt += rebuilt;
     ++(rebuilt > 0 ? attempts_ : others_);
-    answer_.seconds.repair += watch.seconds();
+    answer_.seconds[AnswerStep::kRebuild] += watch.seconds();
     return {};
   }
 

@@ -154,7 +154,7 @@ Status Encoder::encode(std::span<const EncodeBlock> pool, EncodeNeed need, const
       return std::move(rest).error();
     }
     // A block that others see was corrupt and is discarded by now, or is gone: it joins the list.
-    repaired_ += corrupt ? 1 : 0;
+    rebuilt_ += corrupt ? 1 : 0;
     need = std::move(rest).value();
     progress.blocks_total = progress.blocks_done + static_cast<int64_t>(need.blocks.size());
     progress.tokens_total = progress.tokens_done + need.tokens;

@@ -79,7 +79,7 @@ class Encoder {
   static Status check_room(const EncodeNeed& need);
 
   // Computes and publishes what `need` lists. A stored block that proves corrupt on the way is
-  // discarded and computed again, and counted in repaired(). On kCancelled, and on any error, what
+  // discarded and computed again, and counted in rebuilt(). On kCancelled, and on any error, what
   // is done is published first.
   // keep_in_memory: a block that the store cannot take (read-only, full) is kept in the cache, with
   // a warning, and is no error.
@@ -88,7 +88,7 @@ class Encoder {
                 bool keep_in_memory = false);
 
   // Stored blocks found corrupt so far while encoding.
-  int64_t repaired() const { return repaired_; }
+  int64_t rebuilt() const { return rebuilt_; }
 
  private:
   struct Live;
@@ -126,7 +126,7 @@ class Encoder {
   BlockCache& cache_;
   host::HostServices& services_;
   int64_t chunk_tokens_;
-  int64_t repaired_ = 0;
+  int64_t rebuilt_ = 0;
   bool keeps_ = false;    // in memory, what the store cannot take
   bool refused_ = false;  // it could not take something, and is not asked again
 };

@@ -83,12 +83,12 @@ Answer read_answer(const json& value) {
   answer.query_tokens = value.at("tokens").at("query");
   answer.selected_tokens = value.at("tokens").at("selected");
   answer.cut_tokens = value.at("tokens").at("cut");
-  answer.blocks_repaired = value.at("blocks_repaired");
+  answer.blocks_rebuilt = value.at("blocks_rebuilt");
   answer.kv_loaded = {value.at("kv_loaded").at("bytes"),
                       value.at("kv_loaded").at("all_layers_bytes")};
   const json& seconds = value.at("seconds");
-  answer.seconds = {seconds.at("retrieve"), seconds.at("load"),   seconds.at("verify"),
-                    seconds.at("prefill"),  seconds.at("decode"), seconds.at("repair")};
+  for (size_t step = 0; step < kAnswerSteps.size(); ++step)
+    answer.seconds.steps[step] = seconds.at(kAnswerSteps[step]);
   return answer;
 }
 
@@ -158,7 +158,7 @@ ordered_json encoded_to_json(const EncodeReport& encode) {
   return {{"blocks_encoded", encode.blocks_encoded},
           {"tokens_encoded", encode.tokens_encoded},
           {"bytes_stored", encode.bytes_stored},
-          {"blocks_repaired", encode.blocks_repaired},
+          {"blocks_rebuilt", encode.blocks_rebuilt},
           {"edit", change_to_json(encode.estimate.change)},
           {"encoded_because", reasons_to_json(encode.estimate.reasons)},
           {"index_reused", encode.index_reused},
@@ -224,7 +224,7 @@ void Journal::add_encoded(EncodeReport& report) const {
     report.blocks_encoded += before.at("blocks_encoded").get<int64_t>();
     report.tokens_encoded += before.at("tokens_encoded").get<int64_t>();
     report.bytes_stored += before.at("bytes_stored").get<uint64_t>();
-    report.blocks_repaired += before.at("blocks_repaired").get<int64_t>();
+    report.blocks_rebuilt += before.at("blocks_rebuilt").get<int64_t>();
     const json& because = before.at("encoded_because");
     EncodeReasons& reasons = report.estimate.reasons;
     for (const auto& [name, count] : named_counts(reasons))

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <array>
 #include <cerrno>
 #include <cmath>
@@ -104,7 +105,7 @@ ordered_json machine_to_json(const MachineInfo& machine, int threads) {
 }
 
 Percentiles percentiles_of(const std::vector<QueryRecord>& queries,
-                           double (*seconds)(const AnswerTimings&)) {
+                           const std::function<double(const AnswerTimings&)>& seconds) {
   std::vector<double> values;
   double sum = 0;
   for (const QueryRecord& query : queries) {
@@ -271,7 +272,7 @@ RunTotals run_totals(const RunRecord& record) {
       totals.confusion.add(expected.back(), answer);
     if (record.free_decoding && !query.query.label.empty())
       texts.add(answer, all_labels(query.query));
-    totals.blocks_repaired += query.answer.blocks_repaired;
+    totals.blocks_rebuilt += query.answer.blocks_rebuilt;
     totals.kv_loaded.bytes += query.answer.kv_loaded.bytes;
     totals.kv_loaded.all_layers_bytes += query.answer.kv_loaded.all_layers_bytes;
   }
@@ -286,17 +287,14 @@ RunTotals run_totals(const RunRecord& record) {
   totals.abstention = abstention_of(record);
   const auto& queries = record.queries;
   totals.request = percentiles_of(queries, [](const AnswerTimings& t) { return t.total(); });
-  totals.retrieve = percentiles_of(queries, [](const AnswerTimings& t) { return t.retrieve; });
-  totals.load = percentiles_of(queries, [](const AnswerTimings& t) { return t.load; });
-  totals.verify = percentiles_of(queries, [](const AnswerTimings& t) { return t.verify; });
-  totals.prefill = percentiles_of(queries, [](const AnswerTimings& t) { return t.prefill; });
-  totals.decode = percentiles_of(queries, [](const AnswerTimings& t) { return t.decode; });
-  totals.repair = percentiles_of(queries, [](const AnswerTimings& t) { return t.repair; });
+  for (size_t step = 0; step < kAnswerSteps.size(); ++step)
+    totals.steps[step] =
+        percentiles_of(queries, [step](const AnswerTimings& t) { return t.steps[step]; });
   totals.blocks_encoded = record.encode.blocks_encoded;
   if (record.encode.kv_bytes > 0)  // else no stored block is used
     totals.blocks_reused =
         std::max<int64_t>(0, record.encode.estimate.blocks - record.encode.blocks_encoded);
-  totals.blocks_repaired += record.encode.blocks_repaired;
+  totals.blocks_rebuilt += record.encode.blocks_rebuilt;
   return totals;
 }
 
@@ -333,7 +331,7 @@ ordered_json encode_to_json(const EncodeReport& report) {
           {"blocks_encoded", report.blocks_encoded},
           {"tokens_encoded", report.tokens_encoded},
           {"bytes_stored", report.bytes_stored},
-          {"blocks_repaired", report.blocks_repaired},
+          {"blocks_rebuilt", report.blocks_rebuilt},
           {"index_reused", report.index_reused},
           {"labels", report.labels.size()},
           {"demonstrations_hash", report.demonstrations_hash},
@@ -379,7 +377,9 @@ ordered_json answer_to_json(const Answer& answer) {
                       {"start", block.start},
                       {"tokens", block.tokens},
                       {"key", block.key.hex()}});
-  const AnswerTimings& t = answer.seconds;
+  ordered_json seconds = {{"total", answer.seconds.total()}};
+  for (size_t step = 0; step < kAnswerSteps.size(); ++step)
+    seconds[kAnswerSteps[step]] = answer.seconds.steps[step];
   const std::string& label = answer.label.text;
   return {{"label", answer.abstained ? ordered_json(nullptr) : ordered_json(label)},
           {"abstained_label", answer.abstained ? ordered_json(label) : ordered_json(nullptr)},
@@ -391,16 +391,9 @@ ordered_json answer_to_json(const Answer& answer) {
            {{"query", answer.query_tokens},
             {"selected", answer.selected_tokens},
             {"cut", answer.cut_tokens}}},
-          {"blocks_repaired", answer.blocks_repaired},
+          {"blocks_rebuilt", answer.blocks_rebuilt},
           {"kv_loaded", kv_loaded_to_json(answer.kv_loaded)},
-          {"seconds",
-           {{"total", t.total()},
-            {"retrieve", t.retrieve},
-            {"load", t.load},
-            {"verify", t.verify},
-            {"prefill", t.prefill},
-            {"decode", t.decode},
-            {"repair", t.repair}}}};
+          {"seconds", std::move(seconds)}};
 }
 
 ordered_json totals_to_json(const RunRecord& record, const RunTotals& totals) {
@@ -428,19 +421,15 @@ ordered_json totals_to_json(const RunRecord& record, const RunTotals& totals) {
   out["setup_seconds"] = record.encode.setup_seconds;
   out["answer_seconds"] = record.answer_seconds;
   out["request_seconds"] = percentiles_to_json(totals.request);
-  out["stage_seconds"] = {{"retrieve", percentiles_to_json(totals.retrieve)},
-                          {"load", percentiles_to_json(totals.load)},
-                          {"verify", percentiles_to_json(totals.verify)},
-                          {"prefill", percentiles_to_json(totals.prefill)},
-                          {"decode", percentiles_to_json(totals.decode)},
-                          {"repair", percentiles_to_json(totals.repair)}};
+  for (size_t step = 0; step < kAnswerSteps.size(); ++step)
+    out["stage_seconds"][kAnswerSteps[step]] = percentiles_to_json(totals.steps[step]);
   out["kv_bytes"] = record.encode.kv_bytes;
   out["kv_loaded"] = kv_loaded_to_json(totals.kv_loaded);
   out["kv_error"] = kv_error_to_json(record.kv_error);
   out["peak_memory_bytes"] = record.peak_memory_bytes;
   out["blocks_encoded"] = totals.blocks_encoded;
   out["blocks_reused"] = totals.blocks_reused;
-  out["blocks_repaired"] = totals.blocks_repaired;
+  out["blocks_rebuilt"] = totals.blocks_rebuilt;
   return out;
 }
 

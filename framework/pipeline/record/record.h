@@ -95,10 +95,10 @@ struct RunTotals {
   std::vector<CoveragePoint> risk_coverage;
   std::optional<Abstention> abstention;  // where decoding.abstain_below is above 0
   Percentiles request;                   // AnswerTimings::total()
-  Percentiles retrieve, load, verify, prefill, decode, repair;
+  std::array<Percentiles, kAnswerSteps.size()> steps;
   int64_t blocks_encoded = 0;
   int64_t blocks_reused = 0;
-  int64_t blocks_repaired = 0;  // while encoding and while answering
+  int64_t blocks_rebuilt = 0;  // while encoding and while answering
   KvLoaded kv_loaded;           // of all queries
 };
 RunTotals run_totals(const RunRecord& record);

@@ -25,7 +25,7 @@ struct ModelSettings {
   std::string dtype;     // auto | f32 | bf16
   std::string kv_dtype;  // auto | f32 | bf16 | int8
   int64_t chunk_tokens = 0;
-  int64_t batch_size = 1;          // 0: chosen by the engine
+  int64_t batch_size = 1;          // 0: chosen by the pipeline
   int64_t kv_error_queries = 0;    // under int8
   bool packed_weights = false;     // kept on the machine
   int64_t max_positions = 0;       // of prompts; 0: the model's

@@ -42,17 +42,17 @@ Status check_text(const std::string& option, const std::string& text) {
 
 std::string percent(double log_probability) { return human_ratio(std::exp(log_probability)); }
 
-std::string meaning_of_percent(const Pipeline& engine) {
-  const DecodingSettings& decoding = engine.settings().decoding;
+std::string meaning_of_percent(const Pipeline& pipeline) {
+  const DecodingSettings& decoding = pipeline.settings().decoding;
   if (decoding.method == DecodingMethod::kFree) return "of the text among all texts";
   if (decoding.method == DecodingMethod::kVote)
     return "of the chosen demonstrations that have the label";
   std::string text =
       "of the probability of all " +
-      counted(static_cast<int64_t>(engine.pool().labels.size()), "label") +
+      counted(static_cast<int64_t>(pipeline.pool().labels.size()), "label") +
       (decoding.method == DecodingMethod::kLikelihood ? ", by their likelihoods" : ", by tokens");
   if (decoding.scorer != LabelScorer::kSum) text += " after decoding.scorer";
-  const std::optional<Calibration>& calibration = engine.calibration();
+  const std::optional<Calibration>& calibration = pipeline.calibration();
   const double temperature = calibration ? calibration->temperature : decoding.temperature;
   std::array<char, 48> number = {};
   std::snprintf(number.data(), number.size(), "; temperature %.3g", temperature);

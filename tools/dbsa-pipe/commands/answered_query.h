@@ -23,6 +23,6 @@ Status check_text(const std::string& option, const std::string& text);
 std::string percent(double log_probability);
 
 // What the percentage of an answer says: "of the probability of all 4 labels, by tokens".
-std::string meaning_of_percent(const Pipeline& engine);
+std::string meaning_of_percent(const Pipeline& pipeline);
 
 }  // namespace dbsa::cli

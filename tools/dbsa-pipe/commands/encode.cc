@@ -40,11 +40,11 @@ Status encode(Session& session, const CommandLine& line, Terminal& terminal) {
   DBSA_RETURN_IF_ERROR(check_folders(session.resolved(), Written::kStore));
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
-  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Pipeline> engine, session.open_pipeline());
+  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Pipeline> pipeline, session.open_pipeline());
   set_phase("encoding the pool");
   terminal.set_progress("reading the pool ...");
   EncodeView view(terminal);
-  Result<EncodeReport> report = engine->encode(line.has("regroup"), view.observer());
+  Result<EncodeReport> report = pipeline->encode(line.has("regroup"), view.observer());
   if (!report.ok() && report.error().code == ErrorCode::kCancelled)
     return Error{ErrorCode::kCancelled, view.stopped_message(true), ""};
   if (!report.ok()) return std::move(report).error();

@@ -136,8 +136,8 @@ void EncodeView::show_encoded(const EncodeReport& report) {
               " tokens/s)";
   }
   if (reused > 0) line += ", " + human_count(reused) + " found in the store";
-  if (report.blocks_repaired > 0)
-    line += ", " + human_count(report.blocks_repaired) + " found damaged and computed again";
+  if (report.blocks_rebuilt > 0)
+    line += ", " + human_count(report.blocks_rebuilt) + " found damaged and computed again";
   terminal_.note(line);
 }
 

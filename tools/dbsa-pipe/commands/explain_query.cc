@@ -29,12 +29,12 @@ ordered_json or_null(const std::optional<double>& value) {
 
 // The demonstrations of the pool, by id; none, and a warning, where the data file is not what it
 // was.
-std::vector<Example> pool_examples(const Pipeline& engine, Terminal& terminal) {
-  if (engine.pool().demonstrations.empty()) return {};
-  const DataSettings& data = engine.settings().data;
+std::vector<Example> pool_examples(const Pipeline& pipeline, Terminal& terminal) {
+  if (pipeline.pool().demonstrations.empty()) return {};
+  const DataSettings& data = pipeline.settings().data;
   Result<DataRows> rows = read_demonstrations(data);
-  if (rows.ok() && rows->identity == engine.pool().demonstration_rows &&
-      rows->chosen.size() == engine.pool().demonstrations.size())
+  if (rows.ok() && rows->identity == pipeline.pool().demonstration_rows &&
+      rows->chosen.size() == pipeline.pool().demonstrations.size())
     return std::move(rows->chosen);
   terminal.warning(shown_path(data.demonstrations) +
                    (rows.ok() ? " has changed since the pool was encoded"
@@ -56,7 +56,7 @@ std::optional<RankedHit> find_rank(const std::map<int64_t, RankedHit>& ranks, in
 }
 
 void gather_blocks(QueryView& view, const std::vector<Example>& examples) {
-  const Pool& pool = view.engine.pool();
+  const Pool& pool = view.pipeline.pool();
   const Ranking& ranking = view.explained.ranking;
   const auto block_ranks = ranks_of(ranking.blocks, pool.has_prefix ? 1 : 0);
   const auto document_ranks = ranks_of(ranking.documents, 0);
@@ -93,12 +93,12 @@ PromptPart prompt_part(const Tokenizer& tokenizer, std::optional<int64_t> block,
 }
 
 void gather_prompt(QueryView& view) {
-  if (view.engine.settings().decoding.method == DecodingMethod::kVote) return;
-  const Tokenizer& tokenizer = view.engine.tokenizer();
+  if (view.pipeline.settings().decoding.method == DecodingMethod::kVote) return;
+  const Tokenizer& tokenizer = view.pipeline.tokenizer();
   for (const AnswerBlock& block : view.explained.answer.blocks)
     view.prompt.push_back(
         prompt_part(tokenizer, block.block, block.start,
-                    view.engine.pool().blocks[static_cast<size_t>(block.block)].token_ids));
+                    view.pipeline.pool().blocks[static_cast<size_t>(block.block)].token_ids));
   view.prompt.push_back(
       prompt_part(tokenizer, std::nullopt, view.explained.query_start, view.explained.query_ids));
 }
@@ -162,7 +162,7 @@ ordered_json block_to_json(const QueryView& view, const ShownBlock& block) {
 }
 
 ordered_json retrieval_to_json(const QueryView& view) {
-  const Pool& pool = view.engine.pool();
+  const Pool& pool = view.pipeline.pool();
   std::set<int64_t> chosen;
   for (const ShownBlock& block : view.blocks) chosen.insert(block.place.block);
   ordered_json blocks = ordered_json::array();
@@ -191,13 +191,13 @@ ordered_json retrieval_to_json(const QueryView& view) {
 }
 
 ordered_json decoding_to_json(const QueryView& view) {
-  const DecodingMethod method = view.engine.settings().decoding.method;
+  const DecodingMethod method = view.pipeline.settings().decoding.method;
   ordered_json labels = ordered_json::array();
   for (const size_t i : by_probability(view)) {
     const LabelReading& reading = view.explained.labels[i];
     std::vector<int32_t> ids;
     for (const ReadToken& token : reading.tokens) ids.push_back(token.token);
-    const std::vector<PromptToken> texts = prompt_tokens(view.engine.tokenizer(), ids);
+    const std::vector<PromptToken> texts = prompt_tokens(view.pipeline.tokenizer(), ids);
     ordered_json tokens = ordered_json::array();
     for (size_t t = 0; t < texts.size(); ++t)
       tokens.push_back({{"id", texts[t].id},
@@ -212,7 +212,7 @@ ordered_json decoding_to_json(const QueryView& view) {
     labels.push_back(std::move(label));
   }
   return {{"method", method_name(method)},
-          {"meaning", meaning_of(view.engine.settings().decoding)},
+          {"meaning", meaning_of(view.pipeline.settings().decoding)},
           {"labels", std::move(labels)}};
 }
 
@@ -232,8 +232,8 @@ ordered_json view_to_json(const QueryView& view, bool without_each) {
   for (const PromptPart& part : view.prompt) parts.push_back(part_to_json(part));
   for (const ShownBlock& block : view.blocks) blocks.push_back(block_to_json(view, block));
   return {
-      {"answer", answered_to_json({view.text, ""}, view.explained.answer, view.engine.labels())},
-      {"pool", view.engine.pool().id},
+      {"answer", answered_to_json({view.text, ""}, view.explained.answer, view.pipeline.labels())},
+      {"pool", view.pipeline.pool().id},
       {"prompt", std::move(parts)},
       {"blocks", std::move(blocks)},
       {"retrieval", retrieval_to_json(view)},
@@ -252,7 +252,7 @@ const std::vector<SharedWord>* QueryView::words_of(int64_t document) const {
 }
 
 int64_t QueryView::document_of(int64_t block) const {
-  const int64_t document = block - (engine.pool().has_prefix ? 1 : 0);
+  const int64_t document = block - (pipeline.pool().has_prefix ? 1 : 0);
   return ranks_demonstrations() ? -1 : document;
 }
 
@@ -330,9 +330,9 @@ std::vector<size_t> by_probability(const QueryView& view) {
 }
 
 std::string label_name(const QueryView& view, size_t label) {
-  if (view.engine.settings().decoding.method == DecodingMethod::kFree)
+  if (view.pipeline.settings().decoding.method == DecodingMethod::kFree)
     return view.explained.answer.label.text;
-  return view.engine.pool().labels[label].text;
+  return view.pipeline.pool().labels[label].text;
 }
 
 std::vector<std::pair<std::string, int64_t>> label_counts(const ShownBlock& block) {
@@ -368,18 +368,18 @@ Status explain_query(Session& session, const CommandLine& line, Terminal& termin
                         given_text("--query", line.text("query"), settings.data.text));
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
-  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Pipeline> engine, session.open_pipeline());
+  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Pipeline> pipeline, session.open_pipeline());
   set_phase("opening the pool");
-  DBSA_RETURN_IF_ERROR(engine->open_pool());
+  DBSA_RETURN_IF_ERROR(pipeline->open_pool());
   set_phase("answering");
   terminal.set_progress("answering ...");
   const bool without_each = line.has("without-each");
-  DBSA_ASSIGN_OR_RETURN(Explanation explained, engine->explain(text, without_each));
+  DBSA_ASSIGN_OR_RETURN(Explanation explained, pipeline->explain(text, without_each));
   terminal.set_progress("");
-  QueryView view = {*engine, text, std::move(explained), {}, {}, {}, ""};
+  QueryView view = {*pipeline, text, std::move(explained), {}, {}, {}, ""};
   view.retriever =
       session.registry().name_of(*session.resolved().stage(DBSA_KIND_RETRIEVER).manifest);
-  gather_blocks(view, pool_examples(*engine, terminal));
+  gather_blocks(view, pool_examples(*pipeline, terminal));
   gather_prompt(view);
   if (line.has("json"))
     print_document("explanation", view_to_json(view, without_each), terminal);

@@ -54,7 +54,7 @@ struct ShownBlock {
 
 // An explanation with what it refers to.
 struct QueryView {
-  const Pipeline& engine;
+  const Pipeline& pipeline;
   std::string text;
   Explanation explained;
   std::vector<PromptPart> prompt;         // in prompt order; empty under vote
@@ -66,7 +66,7 @@ struct QueryView {
   const std::vector<SharedWord>* words_of(int64_t document) const;
   // Of a block in the prompt: each word once, in byte order.
   std::vector<std::string> words_of_block(const ShownBlock& block) const;
-  bool ranks_demonstrations() const { return engine.settings().retriever.by_demonstration; }
+  bool ranks_demonstrations() const { return pipeline.settings().retriever.by_demonstration; }
   // The retriever's document for a block, where it ranks blocks; -1: it does not rank this one.
   int64_t document_of(int64_t block) const;
 };

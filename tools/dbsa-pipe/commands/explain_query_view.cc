@@ -52,9 +52,9 @@ void print_answer(const QueryView& view, Terminal& terminal) {
   terminal.out("label      " + terminal.out_style(Style::kBold, labelled(answer.label)) +
                (answer.abstained ? ", withheld by decoding.abstain_below" : ""));
   if (answer.runner_up) terminal.out("runner-up  " + labelled(*answer.runner_up));
-  terminal.out("(percent)  " + meaning_of_percent(view.engine));
-  terminal.out("pool       " + view.engine.pool().id + ": " +
-               counted(static_cast<int64_t>(view.engine.pool().blocks.size()), "block"));
+  terminal.out("(percent)  " + meaning_of_percent(view.pipeline));
+  terminal.out("pool       " + view.pipeline.pool().id + ": " +
+               counted(static_cast<int64_t>(view.pipeline.pool().blocks.size()), "block"));
 }
 
 void print_blocks(const QueryView& view, Terminal& terminal) {
@@ -102,8 +102,8 @@ void print_blocks(const QueryView& view, Terminal& terminal) {
 void print_ranking(const QueryView& view, Terminal& terminal) {
   const Ranking& ranking = view.explained.ranking;
   if (ranking.blocks.empty()) return;
-  const int64_t first = view.engine.pool().has_prefix ? 1 : 0;
-  std::vector<bool> in_prompt(view.engine.pool().blocks.size(), false);
+  const int64_t first = view.pipeline.pool().has_prefix ? 1 : 0;
+  std::vector<bool> in_prompt(view.pipeline.pool().blocks.size(), false);
   for (const ShownBlock& block : view.blocks)
     in_prompt[static_cast<size_t>(block.place.block)] = true;
   print_title("all blocks that " + view.retriever + " ranks", terminal);
@@ -160,10 +160,10 @@ void print_prompt(const QueryView& view, bool whole, Terminal& terminal) {
 }
 
 void print_labels(const QueryView& view, Terminal& terminal) {
-  const DecodingMethod method = view.engine.settings().decoding.method;
+  const DecodingMethod method = view.pipeline.settings().decoding.method;
   print_title(std::string("labels, by decoding.method = \"") + method_name(method) + "\"",
               terminal);
-  for (const std::string& line : wrap_text(meaning_of(view.engine.settings().decoding), 100))
+  for (const std::string& line : wrap_text(meaning_of(view.pipeline.settings().decoding), 100))
     terminal.out(line);
   Table table(
       {{"label"},
@@ -174,7 +174,7 @@ void print_labels(const QueryView& view, Terminal& terminal) {
     const LabelReading& reading = view.explained.labels[i];
     std::vector<int32_t> ids;
     for (const ReadToken& token : reading.tokens) ids.push_back(token.token);
-    const std::vector<PromptToken> texts = prompt_tokens(view.engine.tokenizer(), ids);
+    const std::vector<PromptToken> texts = prompt_tokens(view.pipeline.tokenizer(), ids);
     std::vector<std::string> tokens;
     for (size_t t = 0; t < texts.size(); ++t) {
       const std::optional<double>& known = reading.tokens[t].log_probability;

@@ -14,13 +14,13 @@ namespace dbsa::cli {
 namespace {
 
 // Answers texts that had an answer before, as many together as the pipeline says.
-Status answer_again(Pipeline& engine, const host::HostServices& services,
+Status answer_again(Pipeline& pipeline, const host::HostServices& services,
                     std::span<const std::string> texts, const std::function<void(Answer)>& take) {
-  const auto together = static_cast<size_t>(engine.batch_size());
+  const auto together = static_cast<size_t>(pipeline.batch_size());
   for (size_t i = 0; i < texts.size(); i += together) {
     if (services.cancelled()) return Error{ErrorCode::kCancelled, "", ""};
     for (Result<Outcome>& outcome :
-         engine.answer_together(texts.subspan(i, std::min(together, texts.size() - i)))) {
+         pipeline.answer_together(texts.subspan(i, std::min(together, texts.size() - i)))) {
       if (!outcome.ok()) return std::move(outcome).error();
       if (const ItemError* error = std::get_if<ItemError>(&*outcome))
         return Error{ErrorCode::kRun, error->message, ""};
@@ -44,15 +44,15 @@ Result<KvError> measure_kv_error(Session& session, Pool pool, const RunRecord& r
   terminal.set_progress("opening the model for kv_dtype = \"bf16\" ...");
   host::ResolvedPipeline resolved = session.resolved();
   resolved.json["model"]["kv_dtype"] = "bf16";
-  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Pipeline> engine,
+  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Pipeline> pipeline,
                         Pipeline::open(resolved, session.registry(), session.services()));
   EncodeView view(terminal);
   DBSA_ASSIGN_OR_RETURN(
       const EncodeReport encoded,
-      engine->encode_copy(std::move(pool), record.encode.calibration, view.observer()));
+      pipeline->encode_copy(std::move(pool), record.encode.calibration, view.observer()));
   view.finish(encoded);
 
-  const auto most = static_cast<size_t>(engine->settings().model.kv_error_queries);
+  const auto most = static_cast<size_t>(pipeline->settings().model.kv_error_queries);
   std::vector<std::string> texts;
   std::vector<Answer> quantised, reference;
   for (const QueryRecord& query : record.queries) {
@@ -63,7 +63,7 @@ Result<KvError> measure_kv_error(Session& session, Pool pool, const RunRecord& r
   const auto count = static_cast<int64_t>(texts.size());
   Progress progress(terminal, "comparing ", "queries");
   progress.update(0, count);
-  DBSA_RETURN_IF_ERROR(answer_again(*engine, session.services(), texts, [&](Answer answer) {
+  DBSA_RETURN_IF_ERROR(answer_again(*pipeline, session.services(), texts, [&](Answer answer) {
     reference.push_back(std::move(answer));
     progress.update(static_cast<int64_t>(reference.size()), count);
   }));

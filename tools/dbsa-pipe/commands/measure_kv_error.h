@@ -12,7 +12,7 @@ namespace dbsa::cli {
 bool wants_kv_error(const Settings& settings, const RunRecord& record);
 
 // Answers the first of the record's queries once more, from keys and values kept as bfloat16. pool:
-// the run's. Its engine should be gone by now: this opens another.
+// the run's. Its pipeline should be gone by now: this opens another.
 Result<KvError> measure_kv_error(Session& session, Pool pool, const RunRecord& record,
                                  Terminal& terminal);
 

@@ -111,7 +111,7 @@ void print_line(const Query& query, const Answer& answer, Terminal& terminal) {
   terminal.out(line);
 }
 
-void print_full(const Answer& answer, const Pipeline& engine, Terminal& terminal) {
+void print_full(const Answer& answer, const Pipeline& pipeline, Terminal& terminal) {
   const auto percent_of = [](const AnswerLabel& label) {
     return "  (" + percent(label.log_probability) + ")";
   };
@@ -119,7 +119,7 @@ void print_full(const Answer& answer, const Pipeline& engine, Terminal& terminal
   if (answer.runner_up)
     terminal.out("runner-up  " + visible_text(answer.runner_up->text) +
                  percent_of(*answer.runner_up));
-  terminal.out("(percent)  " + meaning_of_percent(engine));
+  terminal.out("(percent)  " + meaning_of_percent(pipeline));
   std::string blocks;
   for (const AnswerBlock& block : answer.blocks)
     blocks += (blocks.empty() ? "" : ", ") + std::to_string(block.block);
@@ -127,11 +127,14 @@ void print_full(const Answer& answer, const Pipeline& engine, Terminal& terminal
                (blocks.empty() ? "" : ": " + blocks));
   terminal.out("tokens     " + human_count(answer.query_tokens) + " of the query, " +
                human_count(answer.selected_tokens) + " of the blocks");
-  const AnswerTimings& t = answer.seconds;
-  terminal.out("time       " + human_seconds(t.total()) + "  (retrieve " +
-               human_seconds(t.retrieve) + ", load " + human_seconds(t.load) + ", verify " +
-               human_seconds(t.verify) + ", prefill " + human_seconds(t.prefill) + ", decode " +
-               human_seconds(t.decode) + ")");
+  std::string steps;
+  for (size_t step = 0; step < kAnswerSteps.size(); ++step) {
+    const double seconds = answer.seconds.steps[step];
+    if (step == static_cast<size_t>(AnswerStep::kRebuild) && seconds == 0) continue;
+    steps += (steps.empty() ? "" : ", ") + std::string(kAnswerSteps[step]) + " " +
+             human_seconds(seconds);
+  }
+  terminal.out("time       " + human_seconds(answer.seconds.total()) + "  (" + steps + ")");
 }
 
 Query read_query(const InputLine& line, int64_t number, bool typed, const DataSettings& data) {
@@ -168,12 +171,12 @@ std::vector<Query> next_queries(InputLines& input, const DataSettings& data, boo
 // its place, and the command ends with that error's exit code.
 class LineAnswers {
  public:
-  LineAnswers(Pipeline& engine, bool json, Terminal& terminal)
-      : engine_(engine),
-        labels_(engine.labels()),
+  LineAnswers(Pipeline& pipeline, bool json, Terminal& terminal)
+      : pipeline_(pipeline),
+        labels_(pipeline.labels()),
         json_(json),
         terminal_(terminal),
-        errors_(engine.settings().data.on_error) {}
+        errors_(pipeline.settings().data.on_error) {}
 
   // An error that is not a line's own, or that data.on_error lets end the command.
   Status answer(std::vector<Query> queries) {
@@ -181,7 +184,7 @@ class LineAnswers {
     for (const Query& query : queries)
       if (!query.error) texts.push_back(query.example.text);
     std::vector<Result<Outcome>> outcomes;
-    if (!texts.empty()) outcomes = engine_.answer_together(texts);
+    if (!texts.empty()) outcomes = pipeline_.answer_together(texts);
     auto next = outcomes.begin();
     for (Query& query : queries) {
       std::optional<Answer> answer;
@@ -232,28 +235,28 @@ class LineAnswers {
       return;
     }
     // What ends the command is told at its end.
-    if (engine_.settings().data.on_error == OnError::kReport) terminal_.error(query.error->message);
+    if (pipeline_.settings().data.on_error == OnError::kReport) terminal_.error(query.error->message);
     if (!terminal_.out_is_terminal()) terminal_.out("");
   }
 
-  Pipeline& engine_;
+  Pipeline& pipeline_;
   const std::vector<std::string> labels_;
   bool json_;
   Terminal& terminal_;
   ItemErrors errors_;
 };
 
-Status answer_lines(Pipeline& engine, Session& session, const CommandLine& line, Terminal& terminal) {
+Status answer_lines(Pipeline& pipeline, Session& session, const CommandLine& line, Terminal& terminal) {
   const bool typed = ::isatty(STDIN_FILENO) != 0;
   if (typed)
     terminal.note("Type a text and Enter; Ctrl-D ends. The percentage is " +
-                  meaning_of_percent(engine) + ".");
+                  meaning_of_percent(pipeline) + ".");
   InputLines input(STDIN_FILENO, kMaxRecordBytes,
                    [&session] { return session.services().cancelled(); });
-  LineAnswers answers(engine, line.has("json"), terminal);
-  const auto most = static_cast<size_t>(engine.batch_size());
+  LineAnswers answers(pipeline, line.has("json"), terminal);
+  const auto most = static_cast<size_t>(pipeline.batch_size());
   while (!session.services().cancelled() && !terminal.out_failed()) {
-    std::vector<Query> queries = next_queries(input, engine.settings().data, typed, most, terminal);
+    std::vector<Query> queries = next_queries(input, pipeline.settings().data, typed, most, terminal);
     if (queries.empty()) break;
     DBSA_RETURN_IF_ERROR(answers.answer(std::move(queries)));
   }
@@ -267,12 +270,12 @@ Status answer_lines(Pipeline& engine, Session& session, const CommandLine& line,
 }
 
 // A query is answered from the pool as it was encoded, so a change of its data would go unnoticed.
-void warn_of_changed_data(const Pipeline& engine, Terminal& terminal) {
-  const Settings& settings = engine.settings();
+void warn_of_changed_data(const Pipeline& pipeline, Terminal& terminal) {
+  const Settings& settings = pipeline.settings();
   // A store's times are whole seconds: what is of the same one may be newer.
   const auto newer = [&](const std::string& path) {
     struct stat info = {};
-    return ::stat(path.c_str(), &info) == 0 && info.st_mtime >= engine.pool_changed_unix_s();
+    return ::stat(path.c_str(), &info) == 0 && info.st_mtime >= pipeline.pool_changed_unix_s();
   };
   const auto warn = [&](const std::string& path) {
     terminal.warning(shown_path(path) +
@@ -281,12 +284,12 @@ void warn_of_changed_data(const Pipeline& engine, Terminal& terminal) {
   };
   if (newer(settings.data.demonstrations)) {
     const Result<DataRows> rows = read_demonstrations(settings.data);
-    if (!rows.ok() || rows->identity != engine.pool().demonstration_rows)
+    if (!rows.ok() || rows->identity != pipeline.pool().demonstration_rows)
       warn(settings.data.demonstrations);
   }
   if (!settings.data.labels.empty() && newer(settings.data.labels)) {
     const Result<LabelRows> rows = read_labels(settings.data, {});
-    if (!rows.ok() || rows->identity != engine.pool().label_rows) warn(settings.data.labels);
+    if (!rows.ok() || rows->identity != pipeline.pool().label_rows) warn(settings.data.labels);
   }
 }
 
@@ -298,23 +301,23 @@ Status query(Session& session, const CommandLine& line, Terminal& terminal) {
   }
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
-  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Pipeline> engine, session.open_pipeline());
+  DBSA_ASSIGN_OR_RETURN(const std::unique_ptr<Pipeline> pipeline, session.open_pipeline());
   set_phase("opening the pool");
-  DBSA_RETURN_IF_ERROR(engine->open_pool());
+  DBSA_RETURN_IF_ERROR(pipeline->open_pool());
   terminal.set_progress("");
   set_phase("answering");
-  warn_of_changed_data(*engine, terminal);
-  if (table) return table->answer(*engine, session, line, terminal);
-  if (!line.has("TEXT")) return answer_lines(*engine, session, line, terminal);
+  warn_of_changed_data(*pipeline, terminal);
+  if (table) return table->answer(*pipeline, session, line, terminal);
+  if (!line.has("TEXT")) return answer_lines(*pipeline, session, line, terminal);
   Query query;
   DBSA_RETURN_IF_ERROR(check_text("TEXT", line.text("TEXT")));
   DBSA_ASSIGN_OR_RETURN(query.example.text,
-                        given_text("TEXT", line.text("TEXT"), engine->settings().data.text));
-  DBSA_ASSIGN_OR_RETURN(const Answer answer, engine->answer(query.example.text));
+                        given_text("TEXT", line.text("TEXT"), pipeline->settings().data.text));
+  DBSA_ASSIGN_OR_RETURN(const Answer answer, pipeline->answer(query.example.text));
   if (line.has("json"))
-    print_json(query, answer, engine->labels(), terminal);
+    print_json(query, answer, pipeline->labels(), terminal);
   else if (terminal.out_is_terminal())
-    print_full(answer, *engine, terminal);
+    print_full(answer, *pipeline, terminal);
   else
     print_plain(answer, terminal);
   return {};

@@ -89,18 +89,18 @@ Result<TableQueries> TableQueries::read(Session& session, const CommandLine& lin
   return TableQueries(format.name, std::move(input).value(), std::move(output));
 }
 
-Status TableQueries::answer(Pipeline& engine, Session& session, const CommandLine& line,
+Status TableQueries::answer(Pipeline& pipeline, Session& session, const CommandLine& line,
                             Terminal& terminal) const {
   RunRecord record;
   record.program_version = kProgramVersion;
   record.pipeline_path = session.document().name();
   DBSA_ASSIGN_OR_RETURN(record.plugins, session.plugin_records());
-  DBSA_ASSIGN_OR_RETURN(record.identity, engine.identity(""));
-  record.model = engine.model_info();
-  describe_pool(engine.pool(), record.encode);
+  DBSA_ASSIGN_OR_RETURN(record.identity, pipeline.identity(""));
+  record.model = pipeline.model_info();
+  describe_pool(pipeline.pool(), record.encode);
   const AnswerTable table(input_, output_ ? output_->format : format_of(input_));
   note_names(table, terminal);
-  const LabelNames& names = engine.settings().data.names;
+  const LabelNames& names = pipeline.settings().data.names;
   AnswerJob job;
   job.name = name_;
   job.queries = input_.rows();
@@ -119,7 +119,7 @@ Status TableQueries::answer(Pipeline& engine, Session& session, const CommandLin
     };
   }
   DBSA_ASSIGN_OR_RETURN(RunAnswers answers,
-                        answer_queries(engine, session, std::move(job), terminal, record));
+                        answer_queries(pipeline, session, std::move(job), terminal, record));
   if (output_) {
     set_phase("writing the table");
     DBSA_RETURN_IF_ERROR(write_table(*output_, input_, table, record.queries, names));

@@ -25,7 +25,7 @@ class TableQueries {
   // Answers the rows and writes the table: a file once it is whole, standard output row by row.
   // Answers on the way to a file are kept in a journal beside it, and a command that was stopped
   // continues after them. kConfig where a row has no answer, with the errors, a line each.
-  Status answer(Pipeline& engine, Session& session, const CommandLine& line,
+  Status answer(Pipeline& pipeline, Session& session, const CommandLine& line,
                 Terminal& terminal) const;
 
  private:

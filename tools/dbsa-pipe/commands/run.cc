@@ -168,20 +168,17 @@ void print_summary(const RunRecord& record, const RunTotals& totals, const std::
                  " of the selected blocks; the rest lies beyond the layers' windows");
   if (record.kv_error) print_kv_error(*record.kv_error, terminal);
   terminal.out("peak memory  " + human_bytes(record.peak_memory_bytes));
-  if (totals.blocks_repaired > 0)
-    terminal.out("repaired     " + counted(totals.blocks_repaired, "damaged or missing block"));
+  if (totals.blocks_rebuilt > 0)
+    terminal.out("rebuilt      " + counted(totals.blocks_rebuilt, "damaged or missing block"));
   terminal.out("");
   Table table({{"per request"}, {"p50", Table::Align::kRight}, {"p95", Table::Align::kRight}});
-  const auto row = [&](const char* name, const Percentiles& seconds) {
+  const auto row = [&](const std::string& name, const Percentiles& seconds) {
     table.add({name, human_seconds(seconds.p50), human_seconds(seconds.p95)});
   };
   row("total", totals.request);
-  row("  retrieve", totals.retrieve);
-  row("  load", totals.load);
-  row("  verify", totals.verify);
-  row("  prefill", totals.prefill);
-  row("  decode", totals.decode);
-  if (totals.blocks_repaired > 0) row("  repair", totals.repair);
+  for (size_t step = 0; step < kAnswerSteps.size(); ++step)
+    if (step != static_cast<size_t>(AnswerStep::kRebuild) || totals.blocks_rebuilt > 0)
+      row("  " + std::string(kAnswerSteps[step]), totals.steps[step]);
   table.print(terminal);
   terminal.out("");
   terminal.out("record       " + shown_path(path));
@@ -282,22 +279,22 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.validity = check_validity(data.demonstrations(), data.queries, data.labels());
   set_phase("opening the model");
   terminal.set_progress("opening the model ...");
-  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Pipeline> engine, session.open_pipeline());
+  DBSA_ASSIGN_OR_RETURN(std::unique_ptr<Pipeline> pipeline, session.open_pipeline());
   DBSA_RETURN_IF_ERROR(check_record_directory(settings.output_directory));
-  warn_of(session, engine->settings(), data, record.validity, engine->tokenizer(), terminal);
+  warn_of(session, pipeline->settings(), data, record.validity, pipeline->tokenizer(), terminal);
   std::vector<Row> queries = std::move(data.queries);
 
   set_phase("encoding the pool");
   terminal.set_progress("reading the pool ...");
   EncodeView view(terminal);
-  Result<EncodeReport> encoded = engine->encode(data.pool, line.has("regroup"), view.observer());
+  Result<EncodeReport> encoded = pipeline->encode(data.pool, line.has("regroup"), view.observer());
   data.pool = {};
   if (!encoded.ok() && encoded.error().code == ErrorCode::kCancelled)
     return Error{ErrorCode::kCancelled,
                  view.stopped_message(host::store_keys(session.resolved()).keeps()), ""};
   if (!encoded.ok()) return std::move(encoded).error();
   record.encode = std::move(encoded).value();
-  if (earlier) DBSA_RETURN_IF_ERROR(check_draw(engine->draw(), *earlier, line, terminal));
+  if (earlier) DBSA_RETURN_IF_ERROR(check_draw(pipeline->draw(), *earlier, line, terminal));
   if (!record.encode.pool_kept.ok())
     terminal.warning(record.encode.pool_kept.error().message +
                      "; the queries are answered, but `dbsa-pipe query` will not find this pool");
@@ -308,10 +305,10 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   record.pipeline_path = session.document().name();
   record.config = session.resolved().json;
   DBSA_ASSIGN_OR_RETURN(record.plugins, session.plugin_records());
-  DBSA_ASSIGN_OR_RETURN(record.identity, engine->identity(data.query_rows));
+  DBSA_ASSIGN_OR_RETURN(record.identity, pipeline->identity(data.query_rows));
   record.outside_group = keys_outside_groups(session.resolved());
-  record.draw = engine->draw();
-  record.model = engine->model_info();
+  record.draw = pipeline->draw();
+  record.model = pipeline->model_info();
   set_phase("answering queries");
   AnswerJob job;
   job.name = settings.data.queries;
@@ -323,7 +320,7 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   job.queries = std::move(queries);
   job.lost = "no result record is written";
   DBSA_ASSIGN_OR_RETURN(RunAnswers answers,
-                        answer_queries(*engine, session, std::move(job), terminal, record));
+                        answer_queries(*pipeline, session, std::move(job), terminal, record));
   if (answers_file) {
     set_phase("writing the answers");
     DBSA_RETURN_IF_ERROR(answers_file->write(record.queries, terminal));
@@ -345,8 +342,8 @@ Status run(Session& session, const CommandLine& line, Terminal& terminal) {
   Status measured;
   if (wants_kv_error(settings, record)) {
     set_phase("measuring what int8 changes");
-    Pool pool = engine->pool();
-    engine.reset();  // another one follows
+    Pool pool = pipeline->pool();
+    pipeline.reset();  // another one follows
     measured = add_kv_error(session, std::move(pool), path, totals, terminal, record);
   }
   Comparison comparison;

@@ -13,15 +13,15 @@ namespace {
 
 class RunQueries {
  public:
-  RunQueries(Pipeline& engine, Session& session, AnswerJob job, Terminal& terminal,
+  RunQueries(Pipeline& pipeline, Session& session, AnswerJob job, Terminal& terminal,
              RunRecord& record)
-      : engine_(engine),
+      : pipeline_(pipeline),
         session_(session),
         job_(std::move(job)),
         queries_(job_.queries),
         terminal_(terminal),
         record_(record),
-        errors_(engine.settings().data.on_error),
+        errors_(pipeline.settings().data.on_error),
         progress_(terminal, "answering ", "queries") {}
 
   // Takes over what an earlier process has answered.
@@ -85,13 +85,13 @@ class RunQueries {
   // Answers as many together as the pipeline says; rows without a text to answer go with them.
   Status answer_batch() {
     if (session_.services().cancelled()) return Error{ErrorCode::kCancelled, "", ""};
-    const auto together = static_cast<size_t>(engine_.batch_size());
+    const auto together = static_cast<size_t>(pipeline_.batch_size());
     std::vector<std::string> texts;
     size_t end = done();
     for (; end < queries_.size() && texts.size() < together; ++end)
       if (!queries_[end].error) texts.push_back(queries_[end].example.text);
     std::vector<Result<Outcome>> outcomes;
-    if (!texts.empty()) outcomes = engine_.answer_together(texts);
+    if (!texts.empty()) outcomes = pipeline_.answer_together(texts);
     for (auto next = outcomes.begin(); done() < end;) {
       const Row& row = queries_[done()];
       JournalEntry entry;
@@ -169,7 +169,7 @@ class RunQueries {
     return status.ok();
   }
 
-  Pipeline& engine_;
+  Pipeline& pipeline_;
   Session& session_;
   const AnswerJob job_;
   const std::vector<Row>& queries_;
@@ -186,9 +186,9 @@ class RunQueries {
 
 }  // namespace
 
-Result<RunAnswers> answer_queries(Pipeline& engine, Session& session, AnswerJob job,
+Result<RunAnswers> answer_queries(Pipeline& pipeline, Session& session, AnswerJob job,
                                   Terminal& terminal, RunRecord& record) {
-  RunQueries run(engine, session, std::move(job), terminal, record);
+  RunQueries run(pipeline, session, std::move(job), terminal, record);
   DBSA_RETURN_IF_ERROR(run.open_journal());
   DBSA_RETURN_IF_ERROR(run.answer_all());
   terminal.note("answered   " + counted_queries(static_cast<int64_t>(record.queries.size())) +

@@ -38,7 +38,7 @@ struct AnswerJob {
 // Fills in record.queries and record.answer_seconds; the rest of the record says what the run is.
 // Continues a run that was stopped. An error is one of the whole run; on
 // kCancelled the answers so far are kept.
-Result<RunAnswers> answer_queries(Pipeline& engine, Session& session, AnswerJob job,
+Result<RunAnswers> answer_queries(Pipeline& pipeline, Session& session, AnswerJob job,
                                   Terminal& terminal, RunRecord& record);
 
 // Removes the journal of a run whose results are written.

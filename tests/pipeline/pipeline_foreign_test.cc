@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <functional>
 
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/workspace_store.h"
 
 namespace dbsa {
@@ -24,9 +24,9 @@ struct Stored {
   std::vector<std::string> planes;
 };
 
-class ForeignFilesTest : public EngineTest {
+class ForeignFilesTest : public PipelineTest {
  protected:
-  const EngineHarness::Overrides settings_ = {{"selection.ratio", "1.0"},
+  const PipelineHarness::Overrides settings_ = {{"selection.ratio", "1.0"},
                                               {"model.dtype", "\"f32\""}};
 
   // Replaces every pack of the store by one whose blocks were changed, with right checksums.
@@ -62,8 +62,8 @@ class ForeignFilesTest : public EngineTest {
   // Encodes, asks, forges; what was answered before.
   Told forge_after_encoding(const std::function<void(size_t, Stored&)>& change) const {
     auto harness = open(settings_);
-    EXPECT_TRUE(harness->engine().encode(false, {}).ok());
-    const Told told = ask(harness->engine());
+    EXPECT_TRUE(harness->pipeline().encode(false, {}).ok());
+    const Told told = ask(harness->pipeline());
     harness.reset();
     forge(change);
     return told;
@@ -90,7 +90,7 @@ void make_foreign(size_t index, Stored& block) {
 TEST_F(ForeignFilesTest, BlocksOfAnotherFormatAreEncodedAgainByEncode) {
   const Told told = forge_after_encoding(make_foreign);
   auto harness = open(settings_);
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
   EXPECT_EQ(report->blocks_encoded, 3);
   ASSERT_EQ(harness->warnings().size(), 3u);
@@ -99,10 +99,10 @@ TEST_F(ForeignFilesTest, BlocksOfAnotherFormatAreEncodedAgainByEncode) {
     EXPECT_THAT(warning, HasSubstr(" is not of this model and backend: expected "));
     EXPECT_THAT(warning, HasSubstr("; it is encoded again"));
   }
-  EXPECT_TRUE(ask(harness->engine()) == told);
+  EXPECT_TRUE(ask(harness->pipeline()) == told);
   // What was mended stays so.
   auto later = open(settings_);
-  const auto again = later->engine().encode(false, {});
+  const auto again = later->pipeline().encode(false, {});
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(again->blocks_encoded, 0);
   EXPECT_TRUE(later->warnings().empty());
@@ -111,10 +111,10 @@ TEST_F(ForeignFilesTest, BlocksOfAnotherFormatAreEncodedAgainByEncode) {
 TEST_F(ForeignFilesTest, BlocksOfAnotherFormatAreEncodedAgainByAQuery) {
   const Told told = forge_after_encoding(make_foreign);
   auto harness = open(settings_);
-  ASSERT_TRUE(harness->engine().open_pool().ok());
-  const Told now = ask(harness->engine());
+  ASSERT_TRUE(harness->pipeline().open_pool().ok());
+  const Told now = ask(harness->pipeline());
   EXPECT_TRUE(now == told);
-  EXPECT_EQ(now.repaired, 3);
+  EXPECT_EQ(now.rebuilt, 3);
 }
 
 TEST_F(ForeignFilesTest, ANumberThatIsNotFiniteIsNoticedByTheQueryThatSeesIt) {
@@ -123,10 +123,10 @@ TEST_F(ForeignFilesTest, ANumberThatIsNotFiniteIsNoticedByTheQueryThatSeesIt) {
     if (index == 4) put_nan(block, 0, 0);
   });
   auto harness = open(settings_);
-  ASSERT_TRUE(harness->engine().open_pool().ok());
-  const Told now = ask_together(harness->engine());
+  ASSERT_TRUE(harness->pipeline().open_pool().ok());
+  const Told now = ask_together(harness->pipeline());
   EXPECT_TRUE(now == told);
-  EXPECT_EQ(now.repaired, 2);
+  EXPECT_EQ(now.rebuilt, 2);
   EXPECT_EQ(std::count_if(harness->warnings().begin(), harness->warnings().end(),
                           [](const std::string& warning) {
                             return warning.find(
@@ -142,18 +142,18 @@ TEST_F(ForeignFilesTest, ANumberThatIsNotFiniteIsNoticedByTheBlocksThatSeeIt) {
   texts_.back() += " changed";
   write_demonstrations();
   auto harness = open(settings_);
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
   texts_.back().resize(texts_.back().size() - std::string(" changed").size());
   write_demonstrations();
   auto back = open(settings_);
-  ASSERT_TRUE(back->engine().encode(false, {}).ok());
-  EXPECT_TRUE(ask(back->engine()) == told);
+  ASSERT_TRUE(back->pipeline().encode(false, {}).ok());
+  EXPECT_TRUE(ask(back->pipeline()) == told);
 }
 
 // ---- a model that changes ----------------------------------------------------------------------
 
-class ChangingModelTest : public EngineTest {
+class ChangingModelTest : public PipelineTest {
  protected:
   // Other weights under the same name and inode, as `cp` leaves them.
   void overwrite_model(uint64_t seed) {
@@ -176,7 +176,7 @@ TEST_F(ChangingModelTest, NothingIsStoredOfAModelThatChangedSinceItWasOpened) {
   const std::string weights = workspace_.path("model/model.safetensors");
   auto harness = open({});
   overwrite_model(2);
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.error().code, ErrorCode::kEnvironment);
   EXPECT_THAT(report.error().message, HasSubstr(weights + ": was changed while it was in use"));
@@ -186,32 +186,32 @@ TEST_F(ChangingModelTest, NothingIsStoredOfAModelThatChangedSinceItWasOpened) {
 
 TEST_F(ChangingModelTest, NoAnswerIsGivenByAModelThatChangedSinceItWasOpened) {
   auto harness = open({});
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  const Told told = ask(harness->engine());
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  const Told told = ask(harness->pipeline());
   overwrite_model(2);
-  const auto answer = harness->engine().answer("something about topic 0");
+  const auto answer = harness->pipeline().answer("something about topic 0");
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code, ErrorCode::kEnvironment);
   // The changed model counts as another one, and the first one is what it was.
   auto other = open({});
-  ASSERT_TRUE(other->engine().encode(false, {}).ok());
-  EXPECT_FALSE(ask(other->engine()) == told);
+  ASSERT_TRUE(other->pipeline().encode(false, {}).ok());
+  EXPECT_FALSE(ask(other->pipeline()) == told);
   overwrite_model(1);
   auto back = open({});
-  const auto report = back->engine().encode(false, {});
+  const auto report = back->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->blocks_encoded, 0);
-  EXPECT_TRUE(ask(back->engine()) == told);
+  EXPECT_TRUE(ask(back->pipeline()) == told);
 }
 
 TEST_F(ChangingModelTest, AModelThatIsReplacedByARenameGoesOnToTheEnd) {
   auto harness = open({});
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  const Told told = ask(harness->engine());
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  const Told told = ask(harness->pipeline());
   make_model("other", 2);
   fs::rename(workspace_.path("other/model.safetensors"),
              workspace_.path("model/model.safetensors"));
-  EXPECT_TRUE(ask(harness->engine()) == told);
+  EXPECT_TRUE(ask(harness->pipeline()) == told);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <iostream>
 
 #include "icl/label_trie.h"
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/oracle_labels.h"
 #include "tests/support/sanitized.h"
 
@@ -22,10 +22,10 @@ LabelTrie trie_of(const std::vector<PoolLabel>& labels) {
   return *LabelTrie::build(tokens, names);
 }
 
-class TrieTest : public EngineTest {
+class TrieTest : public PipelineTest {
  protected:
   void SetUp() override {
-    EngineTest::SetUp();
+    PipelineTest::SetUp();
     write_labels(12);
   }
 
@@ -42,7 +42,7 @@ class TrieTest : public EngineTest {
     workspace_.write("labels.jsonl", lines);
   }
 
-  static EngineHarness::Overrides with_labels(EngineHarness::Overrides more,
+  static PipelineHarness::Overrides with_labels(PipelineHarness::Overrides more,
                                               const std::string& method) {
     more.push_back({"data.labels", "\"labels.jsonl\""});
     more.push_back({"decoding.method", "\"" + method + "\""});
@@ -84,20 +84,20 @@ TEST_F(TrieTest, EqualsAPassForEachLabel) {
   const auto oracle = reference::OracleModel::load(workspace_.path("model"));
   ASSERT_TRUE(oracle.ok());
   const Mask mask = {"dbsa", 1, 1};
-  EngineHarness::Overrides settings = with_labels(settings_of(mask, /*global=*/true), "trie");
+  PipelineHarness::Overrides settings = with_labels(settings_of(mask, /*global=*/true), "trie");
   settings.push_back({"selection.ratio", "0.5"});
   settings.push_back({"selection.positions", "\"original\""});
   auto harness = open(settings);
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
   const auto pool = read_stored_pool(report->pool_location);
   ASSERT_TRUE(pool.ok());
-  const std::vector<PoolLabel>& labels = harness->engine().pool().labels;
+  const std::vector<PoolLabel>& labels = harness->pipeline().pool().labels;
   const LabelTrie trie = trie_of(labels);
   ASSERT_GT(trie.inner_count(), 16) << "more than one request";
   for (const std::string& text : kTexts) {
     if (kSanitized && text != kTexts[0]) continue;
-    const auto told = harness->engine().answer(text);
+    const auto told = harness->pipeline().answer(text);
     ASSERT_TRUE(told.ok()) << told.error().message;
     OraclePrompt prompt;
     for (const PoolBlock& block : pool->blocks) prompt.pieces.push_back(block.token_ids);
@@ -123,16 +123,16 @@ TEST_F(TrieTest, IsBitIdenticalWhateverTheChunksAndThreads) {
   for (const char* chunk : {"512", "1", "7"}) {
     for (const int threads : {1, 2}) {
       const std::string store = std::string("\"store-") + chunk + "-" + std::to_string(threads);
-      auto harness = EngineHarness::open(
+      auto harness = PipelineHarness::open(
           workspace_.path("pipeline.toml"),
           with_labels({{"model.chunk_tokens", chunk}, {"kv_store.path", store + "\""}}, "trie"),
           threads);
       ASSERT_TRUE(harness.ok()) << harness.error().message;
-      ASSERT_TRUE((*harness)->engine().encode(false, {}).ok());
-      const Told told = ask((*harness)->engine());
+      ASSERT_TRUE((*harness)->pipeline().encode(false, {}).ok());
+      const Told told = ask((*harness)->pipeline());
       if (expected.empty()) expected.push_back(told);
       EXPECT_EQ(told, expected[0]) << "chunks of " << chunk << ", " << threads << " threads";
-      EXPECT_EQ(ask_together((*harness)->engine()), expected[0]) << "together, chunks of " << chunk;
+      EXPECT_EQ(ask_together((*harness)->pipeline()), expected[0]) << "together, chunks of " << chunk;
     }
   }
 }
@@ -142,13 +142,13 @@ TEST_F(TrieTest, IsNeverLessLikelyThanGreedyNorThanItsRunnerUp) {
   write_labels(200);
   auto exact = open(with_labels({}, "trie"));
   auto greedy = open(with_labels({}, "greedy_trie"));
-  ASSERT_TRUE(exact->engine().encode(false, {}).ok());
-  ASSERT_TRUE(greedy->engine().open_pool().ok()) << "a pool does not depend on decoding";
+  ASSERT_TRUE(exact->pipeline().encode(false, {}).ok());
+  ASSERT_TRUE(greedy->pipeline().open_pool().ok()) << "a pool does not depend on decoding";
   int missed = 0, upside_down = 0;
   for (int i = 0; i < 20; ++i) {
     const std::string text = "question " + std::to_string(i * 37);
-    const auto best = exact->engine().answer(text);
-    const auto found = greedy->engine().answer(text);
+    const auto best = exact->pipeline().answer(text);
+    const auto found = greedy->pipeline().answer(text);
     ASSERT_TRUE(best.ok() && found.ok());
     EXPECT_GE(best->label.log_probability, found->label.log_probability - kLabelTolerance) << text;
     ASSERT_TRUE(best->runner_up.has_value() && found->runner_up.has_value());
@@ -169,8 +169,8 @@ TEST_F(TrieTest, OneLabelIsCertain) {
   workspace_.write("demonstrations.jsonl", lines);
   for (const char* method : {"trie", "greedy_trie"}) {
     auto harness = open({{"decoding.method", "\"" + std::string(method) + "\""}});
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-    const auto told = harness->engine().answer("question a");
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+    const auto told = harness->pipeline().answer("question a");
     ASSERT_TRUE(told.ok()) << told.error().message;
     EXPECT_EQ(told->label.text, "only");
     EXPECT_EQ(told->label.log_probability, 0);

@@ -4,7 +4,7 @@
 #include <iostream>
 #include <random>
 
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/stored_planes.h"
 
 namespace dbsa {
@@ -12,11 +12,11 @@ namespace {
 
 // Queries that are answered together see the same damaged blocks: each is encoded again once, and
 // none of the queries is lost.
-TEST_F(EngineTest, DamageIsRepairedOnceForQueriesAnsweredTogether) {
-  const EngineHarness::Overrides settings = {{"selection.ratio", "1.0"}};
+TEST_F(PipelineTest, DamageIsRebuiltOnceForQueriesAnsweredTogether) {
+  const PipelineHarness::Overrides settings = {{"selection.ratio", "1.0"}};
   auto harness = open(settings);
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  const Told told = ask(harness->engine());
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  const Told told = ask(harness->pipeline());
   harness.reset();
   const std::vector<PlanePlace> planes = find_planes(workspace_, "store");
   ASSERT_EQ(planes.size(), 2u * kBlocks) << "two layers";
@@ -26,19 +26,19 @@ TEST_F(EngineTest, DamageIsRepairedOnceForQueriesAnsweredTogether) {
   workspace_.write(planes.front().file, bytes);
 
   auto again = open(settings);
-  ASSERT_TRUE(again->engine().open_pool().ok());
-  const Told now = ask_together(again->engine());
-  EXPECT_EQ(now.repaired, 2);
+  ASSERT_TRUE(again->pipeline().open_pool().ok());
+  const Told now = ask_together(again->pipeline());
+  EXPECT_EQ(now.rebuilt, 2);
   EXPECT_TRUE(now == told);
 }
 
-TEST_F(EngineTest, ADamagedPlaneIsNoticedEncodedAgainAndCounted) {
-  const EngineHarness::Overrides settings = {{"selection.ratio", "1.0"}};
+TEST_F(PipelineTest, ADamagedPlaneIsNoticedEncodedAgainAndCounted) {
+  const PipelineHarness::Overrides settings = {{"selection.ratio", "1.0"}};
   auto harness = open(settings);
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
-  const Told told = ask(harness->engine());
-  EXPECT_EQ(told.repaired, 0);
+  const Told told = ask(harness->pipeline());
+  EXPECT_EQ(told.rebuilt, 0);
   harness.reset();
   const std::vector<PlanePlace> planes = find_planes(workspace_, "store");
   ASSERT_EQ(planes.size(), 2u * kBlocks) << "two layers";
@@ -58,9 +58,9 @@ TEST_F(EngineTest, ADamagedPlaneIsNoticedEncodedAgainAndCounted) {
     workspace_.write(plane.file, bytes);
 
     auto again = open(settings);
-    ASSERT_TRUE(again->engine().open_pool().ok());
-    const Told now = ask(again->engine());
-    EXPECT_EQ(now.repaired, 1) << "byte " << at;
+    ASSERT_TRUE(again->pipeline().open_pool().ok());
+    const Told now = ask(again->pipeline());
+    EXPECT_EQ(now.rebuilt, 1) << "byte " << at;
     EXPECT_TRUE(now == told) << "byte " << at;
     ASSERT_EQ(again->warnings().size(), 1u);
     EXPECT_NE(again->warnings()[0].find("it is encoded again and the query repeated"),
@@ -68,18 +68,18 @@ TEST_F(EngineTest, ADamagedPlaneIsNoticedEncodedAgainAndCounted) {
         << again->warnings()[0];
     // What was mended stays so.
     auto later = open(settings);
-    ASSERT_TRUE(later->engine().open_pool().ok());
-    EXPECT_EQ(ask(later->engine()).repaired, 0);
+    ASSERT_TRUE(later->pipeline().open_pool().ok());
+    EXPECT_EQ(ask(later->pipeline()).rebuilt, 0);
   }
 }
 
-TEST_F(EngineTest, ManyDamagedBlocksAreMendedAtOnce) {
-  const EngineHarness::Overrides settings = {{"selection.ratio", "1.0"}};
+TEST_F(PipelineTest, ManyDamagedBlocksAreMendedAtOnce) {
+  const PipelineHarness::Overrides settings = {{"selection.ratio", "1.0"}};
   Told told;
   {
     auto harness = open(settings);
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-    told = ask(harness->engine());
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+    told = ask(harness->pipeline());
   }
   const std::vector<PlanePlace> planes = find_planes(workspace_, "store");
   for (const PlanePlace& plane : planes) {
@@ -88,19 +88,19 @@ TEST_F(EngineTest, ManyDamagedBlocksAreMendedAtOnce) {
     workspace_.write(plane.file, bytes);
   }
   auto again = open(settings);
-  ASSERT_TRUE(again->engine().open_pool().ok());
-  const auto first = again->engine().answer("something about topic 0");
+  ASSERT_TRUE(again->pipeline().open_pool().ok());
+  const auto first = again->pipeline().answer("something about topic 0");
   ASSERT_TRUE(first.ok()) << first.error().message;
-  EXPECT_EQ(first->blocks_repaired, kBlocks);
-  EXPECT_GT(first->seconds.repair, 0);
-  const Told now = ask(again->engine());
-  EXPECT_EQ(now.repaired, 0);
+  EXPECT_EQ(first->blocks_rebuilt, kBlocks);
+  EXPECT_GT(first->seconds[AnswerStep::kRebuild], 0);
+  const Told now = ask(again->pipeline());
+  EXPECT_EQ(now.rebuilt, 0);
   EXPECT_TRUE(now == told);
 }
 
 // A pool's blocks may be collected by another process after the pool was opened.
-TEST_F(EngineTest, BlocksThatAreGoneAreEncodedAgainAsFarAsTheyAreNeeded) {
-  const EngineHarness::Overrides settings = {{"selection.count", "2"},
+TEST_F(PipelineTest, BlocksThatAreGoneAreEncodedAgainAsFarAsTheyAreNeeded) {
+  const PipelineHarness::Overrides settings = {{"selection.count", "2"},
                                              {"mask_pattern.plugin", "\"self\""}};
   std::string text = workspace_.read("pipeline.toml");
   const std::string ratio = "ratio = 0.5\n";
@@ -109,34 +109,34 @@ TEST_F(EngineTest, BlocksThatAreGoneAreEncodedAgainAsFarAsTheyAreNeeded) {
   Told told;
   {
     auto harness = open(settings);
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-    told = ask(harness->engine());
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+    told = ask(harness->pipeline());
   }
   std::filesystem::remove_all(workspace_.path("store/packs"));
   auto again = open(settings);
-  ASSERT_TRUE(again->engine().open_pool().ok());
-  const auto first = again->engine().answer("something about topic 0");
+  ASSERT_TRUE(again->pipeline().open_pool().ok());
+  const auto first = again->pipeline().answer("something about topic 0");
   ASSERT_TRUE(first.ok()) << first.error().message;
-  EXPECT_EQ(first->blocks_repaired, 2) << "the two that are selected, not the pool";
-  EXPECT_TRUE(ask(again->engine()) == told);
+  EXPECT_EQ(first->blocks_rebuilt, 2) << "the two that are selected, not the pool";
+  EXPECT_TRUE(ask(again->pipeline()) == told);
 }
 
-TEST_F(EngineTest, ABosThatMostPromptsWouldLackIsRefused) {
+TEST_F(PipelineTest, ABosThatMostPromptsWouldLackIsRefused) {
   auto harness = open({{"mask_pattern.plugin", "\"self\""}, {"prompt.bos", "true"}});
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.error().code, ErrorCode::kConfig);
   EXPECT_EQ(report.error().config_pointer, "/prompt/bos");
 }
 
 // Other blocks are computed from the damaged one: it is mended first.
-TEST_F(EngineTest, ADamagedPlaneIsNoticedByTheBlocksThatSeeIt) {
+TEST_F(PipelineTest, ADamagedPlaneIsNoticedByTheBlocksThatSeeIt) {
   const auto settings = settings_of({"causal", 0, kBlocks}, false);
   const EncodeReport whole = encode(settings);
   const Told told = [&] {
     auto harness = open(settings);
-    EXPECT_TRUE(harness->engine().open_pool().ok());
-    return ask(harness->engine());
+    EXPECT_TRUE(harness->pipeline().open_pool().ok());
+    return ask(harness->pipeline());
   }();
   // The pool again, but its last demonstrations replaced: the earlier blocks are read from the
   // store to encode the later ones.
@@ -149,16 +149,16 @@ TEST_F(EngineTest, ADamagedPlaneIsNoticedByTheBlocksThatSeeIt) {
   texts_.back() += " changed";
   const std::string original = texts_.back();
   write_demonstrations();
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
   const int64_t edited = block_of(*report, kBlocks * kBlockSize - 1);
   // Every block is wrong on the disk. Those before the edited one are found so while it is encoded.
-  EXPECT_EQ(report->blocks_repaired, edited > 0 ? edited : 0);
+  EXPECT_EQ(report->blocks_rebuilt, edited > 0 ? edited : 0);
   texts_.back().resize(texts_.back().size() - std::string(" changed").size());
   write_demonstrations();
   auto back = open(settings);
-  ASSERT_TRUE(back->engine().encode(false, {}).ok());
-  EXPECT_TRUE(ask(back->engine()) == told);
+  ASSERT_TRUE(back->pipeline().encode(false, {}).ok());
+  EXPECT_TRUE(ask(back->pipeline()) == told);
   EXPECT_EQ(whole.blocks_encoded, kBlocks);
 }
 

@@ -1,13 +1,13 @@
 // Under mask self a block's stored bytes are the block's own, in any pool.
 #include <map>
 
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/workspace_store.h"
 
 namespace dbsa {
 namespace {
 
-class SelfMaskTest : public EngineTest {
+class SelfMaskTest : public PipelineTest {
  protected:
   // The planes of every block in a store, by the block's tokens as bytes.
   std::map<std::string, std::string> planes(const std::string& store_path,
@@ -27,8 +27,8 @@ class SelfMaskTest : public EngineTest {
     return found;
   }
 
-  EngineHarness::Overrides in_store(const std::string& name,
-                                    EngineHarness::Overrides more = {}) const {
+  PipelineHarness::Overrides in_store(const std::string& name,
+                                    PipelineHarness::Overrides more = {}) const {
     for (const auto& setting : settings_of({"self", 0, 0}, false)) more.push_back(setting);
     more.push_back({"block_grouper.block_size", "1"});
     more.push_back({"kv_store.path", "\"" + name + "\""});

@@ -9,7 +9,7 @@
 #include "icl/temperature.h"
 #include "pipeline/answer/calibration.h"
 #include "pipeline/answer/kept_calibration.h"
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/oracle_labels.h"
 #include "tests/pipeline/workspace_store.h"
 
@@ -18,11 +18,11 @@ namespace {
 
 constexpr int kHeldOut = 24;
 
-class CalibrationTest : public EngineTest {
+class CalibrationTest : public PipelineTest {
  protected:
-  // A pool of as many demonstrations as EngineTest's, and kHeldOut that are held out.
+  // A pool of as many demonstrations as PipelineTest's, and kHeldOut that are held out.
   void SetUp() override {
-    EngineTest::SetUp();
+    PipelineTest::SetUp();
     for (int i = 0; i < kHeldOut; ++i)
       add_demonstration(static_cast<size_t>(i),
                         "remark " + std::to_string(i) + " on topic " + std::to_string(i % 4),
@@ -30,21 +30,21 @@ class CalibrationTest : public EngineTest {
     write_demonstrations();
   }
 
-  static EngineHarness::Overrides fitted(const std::string& method,
-                                         EngineHarness::Overrides more = {}) {
-    EngineHarness::Overrides settings = held(method, std::move(more));
+  static PipelineHarness::Overrides fitted(const std::string& method,
+                                         PipelineHarness::Overrides more = {}) {
+    PipelineHarness::Overrides settings = held(method, std::move(more));
     settings.push_back({"decoding.fit_temperature", "true"});
     return settings;
   }
-  static EngineHarness::Overrides held(const std::string& method,
-                                       EngineHarness::Overrides more = {}) {
+  static PipelineHarness::Overrides held(const std::string& method,
+                                       PipelineHarness::Overrides more = {}) {
     for (const auto& setting : settings_of({"self", 0, 0}, false)) more.push_back(setting);
     more.push_back({"data.held_out", std::to_string(kHeldOut)});
     more.push_back({"decoding.method", "\"" + method + "\""});
     return more;
   }
 
-  Calibration calibration_of(const EngineHarness::Overrides& settings) const {
+  Calibration calibration_of(const PipelineHarness::Overrides& settings) const {
     const EncodeReport report = encode(settings);
     if (!report.calibration) throw std::runtime_error("no calibration");
     return *report.calibration;
@@ -64,10 +64,10 @@ class CalibrationTest : public EngineTest {
 
 TEST_F(CalibrationTest, TheHeldOutAreNotInThePoolAndTheirLabelsAre) {
   auto harness = open(fitted("likelihood"));
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
   EXPECT_EQ(report->estimate.demonstrations, kBlocks * kBlockSize);
-  const std::vector<Example> held_out = held_out_of(harness->engine().settings().data);
+  const std::vector<Example> held_out = held_out_of(harness->pipeline().settings().data);
   ASSERT_EQ(held_out.size(), static_cast<size_t>(kHeldOut));
   std::set<int64_t> lines;
   for (const std::vector<int64_t>& block : report->assignment)
@@ -77,7 +77,7 @@ TEST_F(CalibrationTest, TheHeldOutAreNotInThePoolAndTheirLabelsAre) {
   EXPECT_EQ(report->labels.size(), 4u);
 
   // The seed decides which.
-  DataSettings other = harness->engine().settings().data;
+  DataSettings other = harness->pipeline().settings().data;
   EXPECT_EQ(held_out_of(other), held_out);
   other.seed = 9;
   EXPECT_NE(held_out_of(other), held_out);
@@ -85,7 +85,7 @@ TEST_F(CalibrationTest, TheHeldOutAreNotInThePoolAndTheirLabelsAre) {
 
 TEST_F(CalibrationTest, SomeDemonstrationsMustStayInThePool) {
   const std::string all = std::to_string(kHeldOut + kBlocks * kBlockSize);
-  const auto refused = open({{"data.held_out", all}})->engine().encode(false, {});
+  const auto refused = open({{"data.held_out", all}})->pipeline().encode(false, {});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kConfig);
   EXPECT_EQ(refused.error().config_pointer, "/data/held_out");
@@ -104,8 +104,8 @@ TEST_F(CalibrationTest, NoTemperatureSaysBetterWhichAnswersAreRight) {
     EXPECT_EQ(made.held_out, kHeldOut);
     EXPECT_EQ(made.answered, kHeldOut);
     auto harness = open(held(method));
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-    const Pool& pool = harness->engine().pool();
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+    const Pool& pool = harness->pipeline().pool();
     std::vector<LabelTokens> tokens;
     std::vector<std::string> names;
     for (const PoolLabel& label : pool.labels) {
@@ -115,8 +115,8 @@ TEST_F(CalibrationTest, NoTemperatureSaysBetterWhichAnswersAreRight) {
     const LabelTrie trie = *LabelTrie::build(tokens, names);
     std::vector<std::pair<std::vector<double>, bool>> answers;  // scores; whether it is right
     int right = 0;
-    for (const Example& example : held_out_of(harness->engine().settings().data)) {
-      const auto told = harness->engine().answer(example.text);
+    for (const Example& example : held_out_of(harness->pipeline().settings().data)) {
+      const auto told = harness->pipeline().answer(example.text);
       ASSERT_TRUE(told.ok());
       OraclePrompt prompt;
       for (const AnswerBlock& block : told->blocks)
@@ -146,7 +146,7 @@ TEST_F(CalibrationTest, NoTemperatureSaysBetterWhichAnswersAreRight) {
       }
       return total;
     };
-    // The engine's scores are not the oracle's to the last digit: kLabelTolerance says how far, and
+    // The pipeline's scores are not the oracle's to the last digit: kLabelTolerance says how far, and
     // no slope of -log p or -log (1 - p) by a score is steeper than 1 / T.
     const double slack = 2 * kHeldOut * kLabelTolerance / std::min(1.0, made.temperature);
     for (double temperature = 0.1; temperature <= kMostTemperature; temperature *= 1.05)
@@ -157,15 +157,15 @@ TEST_F(CalibrationTest, NoTemperatureSaysBetterWhichAnswersAreRight) {
 TEST_F(CalibrationTest, AFittedTemperatureIsTheOneThatAnswersHave) {
   for (const std::string method : {"likelihood", "trie"}) {
     auto harness = open(fitted(method));
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-    const double temperature = harness->engine().calibration()->temperature;
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+    const double temperature = harness->pipeline().calibration()->temperature;
     auto given = open(held(method, {{"decoding.temperature", nlohmann::json(temperature).dump()}}));
-    ASSERT_TRUE(given->engine().encode(false, {}).ok());
-    EXPECT_EQ(ask(harness->engine()), ask(given->engine())) << method;
+    ASSERT_TRUE(given->pipeline().encode(false, {}).ok());
+    EXPECT_EQ(ask(harness->pipeline()), ask(given->pipeline())) << method;
     auto plain = open(held(method));
-    ASSERT_TRUE(plain->engine().encode(false, {}).ok());
-    EXPECT_FALSE(ask(harness->engine()) == ask(plain->engine())) << method;
-    EXPECT_FALSE(plain->engine().calibration().has_value());
+    ASSERT_TRUE(plain->pipeline().encode(false, {}).ok());
+    EXPECT_FALSE(ask(harness->pipeline()) == ask(plain->pipeline())) << method;
+    EXPECT_FALSE(plain->pipeline().calibration().has_value());
   }
 }
 
@@ -173,9 +173,9 @@ TEST_F(CalibrationTest, AFittedTemperatureIsTheOneThatAnswersHave) {
 TEST_F(CalibrationTest, AFittedCurveChangesTheLikeliestLabelsOdds) {
   for (const std::string method : {"likelihood", "trie"}) {
     auto plain = open(held(method));
-    ASSERT_TRUE(plain->engine().encode(false, {}).ok());
+    ASSERT_TRUE(plain->pipeline().encode(false, {}).ok());
     auto harness = open(held(method, {{"decoding.fit_confidence", "true"}}));
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
     ASSERT_TRUE(report->calibration.has_value());
     EXPECT_EQ(report->calibration->temperature, 1);
@@ -183,7 +183,7 @@ TEST_F(CalibrationTest, AFittedCurveChangesTheLikeliestLabelsOdds) {
     const ConfidenceCurve curve = *report->calibration->curve;
     int changed = 0;
     for (const std::string text : {"something about topic 1", "question b", "topic 3"}) {
-      const auto before = plain->engine().answer(text), after = harness->engine().answer(text);
+      const auto before = plain->pipeline().answer(text), after = harness->pipeline().answer(text);
       ASSERT_TRUE(before.ok() && after.ok());
       EXPECT_EQ(after->label.text, before->label.text);
       EXPECT_EQ(after->runner_up->text, before->runner_up->text);
@@ -199,9 +199,9 @@ TEST_F(CalibrationTest, AFittedCurveChangesTheLikeliestLabelsOdds) {
     EXPECT_GT(changed, 0) << "the test shows nothing";
     // Found again by `query`, which has no data.
     auto again = open(held(method, {{"decoding.fit_confidence", "true"}}));
-    ASSERT_TRUE(again->engine().open_pool().ok());
-    EXPECT_EQ(again->engine().calibration()->curve, report->calibration->curve);
-    EXPECT_EQ(ask(again->engine()), ask(harness->engine()));
+    ASSERT_TRUE(again->pipeline().open_pool().ok());
+    EXPECT_EQ(again->pipeline().calibration()->curve, report->calibration->curve);
+    EXPECT_EQ(ask(again->pipeline()), ask(harness->pipeline()));
   }
 }
 
@@ -211,10 +211,10 @@ TEST_F(CalibrationTest, ATemperatureOfATrieIsOfTheLabelsProbabilities) {
   const auto tokenizer = Tokenizer::load(workspace_.path("model"));
   for (const char* temperature : {"0.2", "3.0"}) {
     auto plain = open(held("trie"));
-    ASSERT_TRUE(plain->engine().encode(false, {}).ok());
+    ASSERT_TRUE(plain->pipeline().encode(false, {}).ok());
     auto harness = open(held("trie", {{"decoding.temperature", temperature}}));
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-    const Pool& pool = harness->engine().pool();
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+    const Pool& pool = harness->pipeline().pool();
     std::vector<LabelTokens> tokens;
     std::vector<std::string> names;
     for (const PoolLabel& label : pool.labels) {
@@ -223,9 +223,9 @@ TEST_F(CalibrationTest, ATemperatureOfATrieIsOfTheLabelsProbabilities) {
     }
     const LabelTrie trie = *LabelTrie::build(tokens, names);
     for (const std::string text : {"something about topic 1", "question b"}) {
-      const auto told = harness->engine().answer(text);
+      const auto told = harness->pipeline().answer(text);
       ASSERT_TRUE(told.ok()) << told.error().message;
-      const auto before = plain->engine().answer(text);
+      const auto before = plain->pipeline().answer(text);
       EXPECT_EQ(told->label.text, before->label.text);
       EXPECT_EQ(told->runner_up->text, before->runner_up->text);
       OraclePrompt prompt;
@@ -248,46 +248,46 @@ TEST_F(CalibrationTest, ATemperatureOfATrieIsOfTheLabelsProbabilities) {
   }
 }
 
-// Answered once; then found by every engine on the pool, with the answers of the first.
+// Answered once; then found by every pipeline on the pool, with the answers of the first.
 TEST_F(CalibrationTest, IsKeptInTheStore) {
-  const EngineHarness::Overrides settings = fitted("trie");
+  const PipelineHarness::Overrides settings = fitted("trie");
   auto first = open(settings);
   int64_t answered = 0;
   EncodeObserver observer;
   observer.calibrating = [&](int64_t done, int64_t) { answered = done; };
-  auto report = first->engine().encode(false, observer);
+  auto report = first->pipeline().encode(false, observer);
   ASSERT_TRUE(report.ok()) << report.error().message;
   EXPECT_FALSE(report->calibration_reused);
   EXPECT_EQ(answered, kHeldOut);
   EXPECT_EQ(kept_pool().calibrations.size(), 1u);
-  const Told told = ask(first->engine());
+  const Told told = ask(first->pipeline());
 
   auto second = open(settings);
-  const auto again = second->engine().encode(false, {});
+  const auto again = second->pipeline().encode(false, {});
   ASSERT_TRUE(again.ok());
   EXPECT_TRUE(again->calibration_reused);
   EXPECT_EQ(again->calibration, report->calibration);
-  EXPECT_EQ(ask(second->engine()), told);
+  EXPECT_EQ(ask(second->pipeline()), told);
 
   auto opened = open(settings);
-  ASSERT_TRUE(opened->engine().open_pool().ok());
-  EXPECT_EQ(opened->engine().calibration(), report->calibration);
-  EXPECT_EQ(ask(opened->engine()), told);
+  ASSERT_TRUE(opened->pipeline().open_pool().ok());
+  EXPECT_EQ(opened->pipeline().calibration(), report->calibration);
+  EXPECT_EQ(ask(opened->pipeline()), told);
 
   // What no probability depends on needs no other.
-  for (const auto& [key, value] : EngineHarness::Overrides{{"decoding.abstain_below", "0.5"},
+  for (const auto& [key, value] : PipelineHarness::Overrides{{"decoding.abstain_below", "0.5"},
                                                            {"data.query_count", "2"},
                                                            {"model.chunk_tokens", "7"},
                                                            {"model.batch_size", "3"}}) {
-    EngineHarness::Overrides same = settings;
+    PipelineHarness::Overrides same = settings;
     same.push_back({key, value});
     EXPECT_TRUE(encode(same).calibration_reused) << key;
   }
-  for (const auto& [key, value] : EngineHarness::Overrides{{"selection.ratio", "0.9"},
+  for (const auto& [key, value] : PipelineHarness::Overrides{{"selection.ratio", "0.9"},
                                                            {"selection.order", "\"reversed\""},
                                                            {"decoding.method", "\"likelihood\""},
                                                            {"data.seed", "4"}}) {
-    EngineHarness::Overrides other = settings;
+    PipelineHarness::Overrides other = settings;
     other.push_back({key, value});
     EXPECT_FALSE(encode(other).calibration_reused) << key;
   }
@@ -344,7 +344,7 @@ TEST_F(CalibrationTest, BatchesMakeTheSameOne) {
 
 TEST_F(CalibrationTest, WithoutOneAPoolIsNotAnsweredFrom) {
   encode(held("trie"));
-  const auto opened = open(fitted("trie"))->engine().open_pool();
+  const auto opened = open(fitted("trie"))->pipeline().open_pool();
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code, ErrorCode::kConfig);
   EXPECT_EQ(opened.error().config_pointer, "/decoding/fit_temperature");
@@ -359,12 +359,12 @@ TEST_F(CalibrationTest, WithoutOneAPoolIsNotAnsweredFrom) {
 }
 
 TEST_F(CalibrationTest, ADamagedOneIsMadeAgainAndNotAnsweredFrom) {
-  const EngineHarness::Overrides settings = fitted("likelihood");
+  const PipelineHarness::Overrides settings = fitted("likelihood");
   const Calibration made = calibration_of(settings);
   Pool pool = kept_pool();
   pool.calibrations.at(0).document = "{\"calibration\": 2}";
   ASSERT_TRUE(put_pool(*WorkspaceStore(workspace_, "store"), pool).ok());
-  const Status refused = open(settings)->engine().open_pool();
+  const Status refused = open(settings)->pipeline().open_pool();
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kCorrupt);
   EXPECT_EQ(refused.error().message,
@@ -372,13 +372,13 @@ TEST_F(CalibrationTest, ADamagedOneIsMadeAgainAndNotAnsweredFrom) {
                 ": not a sound calibration: it is that of another pool or other settings; run "
                 "`dbsa-pipe encode` again (stored blocks are reused)");
   auto harness = open(settings);
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
   EXPECT_FALSE(report->calibration_reused);
   EXPECT_EQ(report->calibration, made);
   ASSERT_FALSE(harness->warnings().empty());
   EXPECT_TRUE(harness->warnings()[0].ends_with("it is made again now")) << harness->warnings()[0];
-  EXPECT_TRUE(open(settings)->engine().open_pool().ok());
+  EXPECT_TRUE(open(settings)->pipeline().open_pool().ok());
 }
 
 TEST_F(CalibrationTest, IsMadeOfTheHeldOutThatCanBeAnswered) {
@@ -389,11 +389,11 @@ TEST_F(CalibrationTest, IsMadeOfTheHeldOutThatCanBeAnswered) {
   for (int seed = 0; seed < 40; ++seed) {
     auto harness = open(fitted(
         "likelihood", {{"data.seed", std::to_string(seed)}, {"model.max_positions", "1000"}}));
-    const std::vector<Example> held_out = held_out_of(harness->engine().settings().data);
+    const std::vector<Example> held_out = held_out_of(harness->pipeline().settings().data);
     if (std::none_of(held_out.begin(), held_out.end(),
                      [&](const Example& example) { return example.text == text; }))
       continue;
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
     EXPECT_EQ(report->calibration->held_out, kHeldOut);
     EXPECT_EQ(report->calibration->answered, kHeldOut - 1);
@@ -404,16 +404,16 @@ TEST_F(CalibrationTest, IsMadeOfTheHeldOutThatCanBeAnswered) {
 
 TEST_F(CalibrationTest, AnAnswerBelowTheThresholdIsWithheld) {
   auto harness = open(held("likelihood"));
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  const auto plain = harness->engine().answer("something about topic 1");
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  const auto plain = harness->pipeline().answer("something about topic 1");
   ASSERT_TRUE(plain.ok());
   EXPECT_FALSE(plain->abstained);
   const double probability = std::exp(plain->label.log_probability);
   for (const double change : {-1e-6, 1e-6}) {
     auto strict = open(held(
         "likelihood", {{"decoding.abstain_below", nlohmann::json(probability + change).dump()}}));
-    ASSERT_TRUE(strict->engine().open_pool().ok());
-    const auto told = strict->engine().answer("something about topic 1");
+    ASSERT_TRUE(strict->pipeline().open_pool().ok());
+    const auto told = strict->pipeline().answer("something about topic 1");
     ASSERT_TRUE(told.ok());
     EXPECT_EQ(told->abstained, change > 0);
     EXPECT_EQ(told->label.text, plain->label.text);

@@ -6,24 +6,24 @@
 #include <map>
 #include <numeric>
 
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 
 namespace dbsa {
 namespace {
 
 const char* const kMethods[] = {"trie", "greedy_trie", "likelihood", "free", "vote"};
 
-class ExplainTest : public EngineTest {
+class ExplainTest : public PipelineTest {
  protected:
-  static EngineHarness::Overrides with(const std::string& method,
-                                       EngineHarness::Overrides more = {}) {
+  static PipelineHarness::Overrides with(const std::string& method,
+                                       PipelineHarness::Overrides more = {}) {
     more.push_back({"decoding.method", "\"" + method + "\""});
     more.push_back({"decoding.max_tokens", "6"});
     return more;
   }
 
   // More labels than the demonstrations have, so that walks are not exhaustive.
-  EngineHarness::Overrides with_many_labels(const std::string& method) const {
+  PipelineHarness::Overrides with_many_labels(const std::string& method) const {
     std::string lines;
     for (int i = 0; i < 300; ++i)
       lines += nlohmann::json{{"label", "topic " + std::to_string(i * 7)}}.dump() + "\n";
@@ -31,13 +31,13 @@ class ExplainTest : public EngineTest {
     return with(method, {{"data.labels", "\"labels.jsonl\""}});
   }
 
-  static Explanation explain(Pipeline& engine, const std::string& text, bool without_each = false) {
-    auto explained = engine.explain(text, without_each);
+  static Explanation explain(Pipeline& pipeline, const std::string& text, bool without_each = false) {
+    auto explained = pipeline.explain(text, without_each);
     if (!explained.ok()) throw std::runtime_error(explained.error().message);
     return *std::move(explained);
   }
-  static Answer answer(Pipeline& engine, const std::string& text) {
-    auto answered = engine.answer(text);
+  static Answer answer(Pipeline& pipeline, const std::string& text) {
+    auto answered = pipeline.answer(text);
     if (!answered.ok()) throw std::runtime_error(answered.error().message);
     return *std::move(answered);
   }
@@ -81,14 +81,14 @@ TEST_F(ExplainTest, IsTheAnswerBitForBit) {
   for (const char* method : kMethods) {
     SCOPED_TRACE(method);
     auto harness = open(with_many_labels(method));
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
     for (const char* text : {"something about topic 1", "question c", "q"}) {
-      const Answer plain = answer(harness->engine(), text);
-      const Explanation explained = explain(harness->engine(), text);
+      const Answer plain = answer(harness->pipeline(), text);
+      const Explanation explained = explain(harness->pipeline(), text);
       expect_same(explained.answer, plain);
-      expect_same(answer(harness->engine(), text), plain);
+      expect_same(answer(harness->pipeline(), text), plain);
       EXPECT_TRUE(explained.without.empty());
-      const Pool& pool = harness->engine().pool();
+      const Pool& pool = harness->pipeline().pool();
       if (method == std::string("free")) {
         ASSERT_EQ(explained.labels.size(), 1u);
         EXPECT_EQ(sum_of(explained.labels[0]), plain.label.log_probability);
@@ -120,20 +120,20 @@ TEST_F(ExplainTest, IsTheAnswerBitForBit) {
 
 // Readings have the probabilities of the answer, and the tokens' own log-probabilities.
 TEST_F(ExplainTest, IsTheAnswerAfterScorerAndTemperature) {
-  const std::pair<std::string, EngineHarness::Overrides> cases[] = {
+  const std::pair<std::string, PipelineHarness::Overrides> cases[] = {
       {"likelihood", {{"decoding.scorer", "\"pmi\""}, {"decoding.temperature", "2.0"}}},
       {"likelihood", {{"decoding.scorer", "\"per_token\""}}},
       {"trie", {{"decoding.temperature", "2.0"}}}};
   for (const auto& [method, more] : cases) {
     SCOPED_TRACE(method + " " + more.front().second);
-    EngineHarness::Overrides settings = with_many_labels(method);
+    PipelineHarness::Overrides settings = with_many_labels(method);
     settings.insert(settings.end(), more.begin(), more.end());
     auto harness = open(settings);
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-    const Answer plain = answer(harness->engine(), "question c");
-    const Explanation explained = explain(harness->engine(), "question c", true);
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+    const Answer plain = answer(harness->pipeline(), "question c");
+    const Explanation explained = explain(harness->pipeline(), "question c", true);
     expect_same(explained.answer, plain);
-    const Pool& pool = harness->engine().pool();
+    const Pool& pool = harness->pipeline().pool();
     ASSERT_EQ(explained.labels.size(), pool.labels.size());
     EXPECT_EQ(reading_of(explained, pool, plain.label.text).log_probability,
               plain.label.log_probability);
@@ -163,9 +163,9 @@ TEST_F(ExplainTest, AWalkSaysWhatItDidNotLookAt) {
   std::map<std::string, int64_t> unread;
   for (const char* method : {"trie", "greedy_trie", "likelihood"}) {
     auto harness = open(with_many_labels(method));
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
     double known = 0;
-    for (const LabelReading& reading : explain(harness->engine(), "question c").labels) {
+    for (const LabelReading& reading : explain(harness->pipeline(), "question c").labels) {
       unread[method] += reading.log_probability ? 0 : 1;
       if (reading.log_probability) known += std::exp(*reading.log_probability);
     }
@@ -181,8 +181,8 @@ TEST_F(ExplainTest, AWalkSaysWhatItDidNotLookAt) {
 
 TEST_F(ExplainTest, RanksAllBlocksAndKeepsTheChosenScores) {
   auto harness = open({});
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  const Explanation explained = explain(harness->engine(), "something about topic 1");
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  const Explanation explained = explain(harness->pipeline(), "something about topic 1");
   EXPECT_EQ(explained.ranking.documents, explained.ranking.blocks);
   EXPECT_EQ(explained.ranking.blocks.size(), static_cast<size_t>(kBlocks));
   std::map<int64_t, double> scores;
@@ -201,7 +201,7 @@ TEST_F(ExplainTest, RanksAllBlocksAndKeepsTheChosenScores) {
   }
   EXPECT_EQ(loaded, explained.answer.kv_loaded.bytes);
   const std::vector<int32_t> ids =
-      *harness->engine().tokenizer().encode("query: something about topic 1\nintent:");
+      *harness->pipeline().tokenizer().encode("query: something about topic 1\nintent:");
   EXPECT_EQ(explained.query_ids, ids);
   EXPECT_EQ(explained.query_start, explained.answer.selected_tokens);
 }
@@ -212,14 +212,14 @@ TEST_F(ExplainTest, RanksDemonstrationsAndTheWordsOfEach) {
     auto harness = open({{"retriever.unit", "\"demonstration\""},
                          {"prompt.anchor", anchor},
                          {"prompt.instruction", prefix ? "\"Sort:\"" : "\"\""}});
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-    const Explanation explained = explain(harness->engine(), "question c about topic 2");
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+    const Explanation explained = explain(harness->pipeline(), "question c about topic 2");
     EXPECT_EQ(explained.ranking.documents.size(), texts_.size());
     EXPECT_EQ(explained.ranking.blocks.size(), static_cast<size_t>(kBlocks));
     std::map<int64_t, double> scores;
     for (const Hit& hit : explained.ranking.documents) scores[hit.id] = hit.score;
     ASSERT_TRUE(explained.words.has_value());
-    const Pool& pool = harness->engine().pool();
+    const Pool& pool = harness->pipeline().pool();
     size_t demonstrations = 0;
     for (const AnswerBlock& block : explained.answer.blocks)
       demonstrations += pool.blocks[static_cast<size_t>(block.block)].demonstrations.size();
@@ -234,8 +234,8 @@ TEST_F(ExplainTest, RanksDemonstrationsAndTheWordsOfEach) {
 
 TEST_F(ExplainTest, ARetrieverThatGoesByNoWordsHasNone) {
   auto harness = open({{"retriever.plugin", "\"all\""}});
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  const Explanation explained = explain(harness->engine(), "question c");
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  const Explanation explained = explain(harness->pipeline(), "question c");
   EXPECT_FALSE(explained.words.has_value());
   EXPECT_EQ(explained.ranking.blocks.size(), static_cast<size_t>(kBlocks));
 }
@@ -253,14 +253,14 @@ TEST_F(ExplainTest, WithoutABlockIsTheAnswerOfASelectionThatLacksIt) {
                              {"selection.ratio", ratio}});
       };
       auto more = open(showing("0.67")), less = open(showing("0.5"));  // 4 and 3 blocks
-      ASSERT_TRUE(more->engine().encode(false, {}).ok());
-      ASSERT_TRUE(less->engine().open_pool().ok());
+      ASSERT_TRUE(more->pipeline().encode(false, {}).ok());
+      ASSERT_TRUE(less->pipeline().open_pool().ok());
       const std::string text = "something about topic 1";
-      const Explanation explained = explain(more->engine(), text, true);
+      const Explanation explained = explain(more->pipeline(), text, true);
       ASSERT_EQ(explained.without.size(), 4u);
       const WithoutBlock& without = explained.without[reversed ? 0 : 3];
       EXPECT_EQ(without.block, reversed ? 2 : 3);
-      const Explanation expected = explain(less->engine(), text);
+      const Explanation expected = explain(less->pipeline(), text);
       EXPECT_EQ(without.label.value().text, expected.answer.label.text);
       EXPECT_EQ(without.label->log_probability, expected.answer.label.log_probability);
       if (method == std::string("free")) {
@@ -272,7 +272,7 @@ TEST_F(ExplainTest, WithoutABlockIsTheAnswerOfASelectionThatLacksIt) {
         continue;
       }
       const LabelReading& reading =
-          reading_of(expected, less->engine().pool(), explained.answer.label.text);
+          reading_of(expected, less->pipeline().pool(), explained.answer.label.text);
       if (reading.log_probability)
         EXPECT_EQ(without.log_probability, reading.log_probability);
       else
@@ -285,10 +285,10 @@ TEST_F(ExplainTest, WithoutABlockIsTheAnswerOfASelectionThatLacksIt) {
 TEST_F(ExplainTest, WithoutABlockTheAnswersLabelIsAlwaysRead) {
   for (const char* method : {"trie", "greedy_trie"}) {
     auto harness = open(with_many_labels(method));
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
     int changed = 0;
     for (const char* text : {"something about topic 1", "question c", "q", "topic", "b about 2"}) {
-      const Explanation explained = explain(harness->engine(), text, true);
+      const Explanation explained = explain(harness->pipeline(), text, true);
       EXPECT_EQ(explained.without.size(), explained.answer.blocks.size());
       for (const WithoutBlock& without : explained.without) {
         ASSERT_TRUE(without.log_probability.has_value());
@@ -309,15 +309,15 @@ TEST_F(ExplainTest, APrefixStaysAndTheLastVoteMayGo) {
   auto harness = open({{"prompt.anchor", "\"prefix\""},
                        {"prompt.instruction", "\"Sort:\""},
                        {"selection.ratio", "0.34"}});  // 2 of 6
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  const Explanation explained = explain(harness->engine(), "question c", true);
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  const Explanation explained = explain(harness->pipeline(), "question c", true);
   ASSERT_EQ(explained.answer.blocks.size(), 3u);
   ASSERT_EQ(explained.without.size(), 2u);
   EXPECT_EQ(explained.without[0].block, explained.answer.blocks[1].block);
 
   auto vote = open(with("vote", {{"selection.ratio", "0.1"}, {"mask_pattern.plugin", "\"self\""}}));
-  ASSERT_TRUE(vote->engine().encode(false, {}).ok());
-  const Explanation voted = explain(vote->engine(), "question c", true);
+  ASSERT_TRUE(vote->pipeline().encode(false, {}).ok());
+  const Explanation voted = explain(vote->pipeline(), "question c", true);
   EXPECT_TRUE(voted.query_ids.empty());
   EXPECT_TRUE(voted.kv_loaded.empty());
   ASSERT_EQ(voted.without.size(), 1u);
@@ -330,10 +330,10 @@ TEST_F(ExplainTest, APrefixStaysAndTheLastVoteMayGo) {
 
 TEST_F(ExplainTest, TheQuerysOwnErrorIsTheAnswers) {
   auto harness = open({});
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
   const std::string text(200000, 'a');
-  const auto answered = harness->engine().answer(text);
-  const auto explained = harness->engine().explain(text, true);
+  const auto answered = harness->pipeline().answer(text);
+  const auto explained = harness->pipeline().explain(text, true);
   ASSERT_FALSE(answered.ok());
   ASSERT_FALSE(explained.ok());
   EXPECT_EQ(explained.error().message, answered.error().message);

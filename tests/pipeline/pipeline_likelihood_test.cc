@@ -2,7 +2,7 @@
 #include <cmath>
 #include <iostream>
 
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/oracle_labels.h"
 #include "tests/support/sanitized.h"
 
@@ -12,17 +12,17 @@ namespace {
 // Labels of many shapes: one begins another, two begin alike, one is a single character.
 const char* const kLabels[] = {"topic", "topic 1", "topic 10", "tone", "x"};
 
-class LikelihoodTest : public EngineTest {
+class LikelihoodTest : public PipelineTest {
  protected:
   void SetUp() override {
-    EngineTest::SetUp();
+    PipelineTest::SetUp();
     std::string lines;
     for (size_t i = 0; i < texts_.size(); ++i)
       lines += nlohmann::json{{"text", texts_[i]}, {"label", kLabels[i % 5]}}.dump() + "\n";
     workspace_.write("demonstrations.jsonl", lines);
   }
 
-  static EngineHarness::Overrides likelihood(EngineHarness::Overrides more) {
+  static PipelineHarness::Overrides likelihood(PipelineHarness::Overrides more) {
     more.push_back({"decoding.method", "\"likelihood\""});
     return more;
   }
@@ -69,7 +69,7 @@ TEST_F(LikelihoodTest, EqualsAPassForEachLabelUnderEveryMask) {
   const auto oracle = reference::OracleModel::load(workspace_.path("model"));
   ASSERT_TRUE(oracle.ok());
   for (const Case& c : cases) {
-    EngineHarness::Overrides settings = likelihood(settings_of(c.mask, /*global=*/true));
+    PipelineHarness::Overrides settings = likelihood(settings_of(c.mask, /*global=*/true));
     settings.push_back({"selection.ratio", c.ratio});
     settings.push_back({"selection.positions", "\"original\""});
     if (c.prefix) {
@@ -78,13 +78,13 @@ TEST_F(LikelihoodTest, EqualsAPassForEachLabelUnderEveryMask) {
       settings.push_back({"prompt.bos", "true"});
     }
     auto harness = open(settings);
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
     const auto pool = read_stored_pool(report->pool_location);
     ASSERT_TRUE(pool.ok());
     for (const std::string text : {"something about topic 1", "question b"}) {
       if (kSanitized && text == "question b") continue;
-      const auto told = harness->engine().answer(text);
+      const auto told = harness->pipeline().answer(text);
       ASSERT_TRUE(told.ok()) << told.error().message;
       OraclePrompt prompt;
       for (const PoolBlock& block : pool->blocks) prompt.pieces.push_back(block.token_ids);
@@ -100,10 +100,10 @@ TEST_F(LikelihoodTest, EqualsAPassForEachLabelUnderEveryMask) {
       };
       const double worst = worst_difference(
           told->label_log_probabilities,
-          oracle_label_log_probabilities(*oracle, prompt, harness->engine().pool().labels));
+          oracle_label_log_probabilities(*oracle, prompt, harness->pipeline().pool().labels));
       std::cout << c.what << ": " << worst << "\n";
       EXPECT_LE(worst, kLabelTolerance) << c.what;
-      expect_sound(*told, harness->engine().pool().labels);
+      expect_sound(*told, harness->pipeline().pool().labels);
     }
   }
 }
@@ -113,13 +113,13 @@ TEST_F(LikelihoodTest, EqualsAPassForEachLabelWhereBlocksStandEndToEnd) {
   const auto oracle = reference::OracleModel::load(workspace_.path("model"));
   ASSERT_TRUE(oracle.ok());
   for (const char* order : {"index", "low_to_high", "middle"}) {
-    EngineHarness::Overrides settings = likelihood(settings_of({"self", 0, 0}, false));
+    PipelineHarness::Overrides settings = likelihood(settings_of({"self", 0, 0}, false));
     settings.push_back({"selection.order", "\"" + std::string(order) + "\""});
     auto harness = open(settings);
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
     const auto pool = read_stored_pool(report->pool_location);
-    const auto told = harness->engine().answer("question c about topic 2");
+    const auto told = harness->pipeline().answer("question c about topic 2");
     ASSERT_TRUE(told.ok()) << told.error().message;
     OraclePrompt prompt;
     for (const AnswerBlock& block : told->blocks)
@@ -129,7 +129,7 @@ TEST_F(LikelihoodTest, EqualsAPassForEachLabelWhereBlocksStandEndToEnd) {
     prompt.query_sees = [](size_t) { return true; };
     const double worst = worst_difference(
         told->label_log_probabilities,
-        oracle_label_log_probabilities(*oracle, prompt, harness->engine().pool().labels));
+        oracle_label_log_probabilities(*oracle, prompt, harness->pipeline().pool().labels));
     std::cout << order << ": " << worst << "\n";
     EXPECT_LE(worst, kLabelTolerance);
   }
@@ -140,14 +140,14 @@ TEST_F(LikelihoodTest, IsBitIdenticalWhateverTheChunksAndThreads) {
   for (const char* chunk : {"512", "1", "3", "7"}) {
     for (const int threads : {1, 2}) {
       const std::string store = std::string("\"store-") + chunk + "-" + std::to_string(threads);
-      auto harness = EngineHarness::open(
+      auto harness = PipelineHarness::open(
           workspace_.path("pipeline.toml"),
           likelihood({{"model.chunk_tokens", chunk}, {"kv_store.path", store + "\""}}), threads);
       ASSERT_TRUE(harness.ok()) << harness.error().message;
-      ASSERT_TRUE((*harness)->engine().encode(false, {}).ok());
+      ASSERT_TRUE((*harness)->pipeline().encode(false, {}).ok());
       std::vector<std::vector<double>> told;
       for (const char* text : {"something about topic 1", "q", "tone"}) {
-        const auto answer = (*harness)->engine().answer(text);
+        const auto answer = (*harness)->pipeline().answer(text);
         ASSERT_TRUE(answer.ok()) << answer.error().message;
         told.push_back(answer->label_log_probabilities);
       }
@@ -159,12 +159,12 @@ TEST_F(LikelihoodTest, IsBitIdenticalWhateverTheChunksAndThreads) {
 
 TEST_F(LikelihoodTest, IsAnsweredTheSameFromTheManifest) {
   auto first = open(likelihood({}));
-  ASSERT_TRUE(first->engine().encode(false, {}).ok());
+  ASSERT_TRUE(first->pipeline().encode(false, {}).ok());
   auto second = open(likelihood({}));
-  ASSERT_TRUE(second->engine().open_pool().ok());
+  ASSERT_TRUE(second->pipeline().open_pool().ok());
   for (const char* text : {"something about topic 1", "tone"})
-    EXPECT_EQ(first->engine().answer(text)->label_log_probabilities,
-              second->engine().answer(text)->label_log_probabilities);
+    EXPECT_EQ(first->pipeline().answer(text)->label_log_probabilities,
+              second->pipeline().answer(text)->label_log_probabilities);
 }
 
 }  // namespace

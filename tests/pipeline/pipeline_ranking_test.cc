@@ -8,13 +8,13 @@
 
 #include "host/retriever.h"
 #include "model/tokenizer/tokenizer.h"
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/reference/oracle.h"
 
 namespace dbsa {
 namespace {
 
-class RankingTest : public EngineTest {
+class RankingTest : public PipelineTest {
  protected:
   // The pipeline with another [retriever] and more tables.
   std::string write_pipeline(const std::string& retriever, const std::string& more = "") const {
@@ -25,15 +25,15 @@ class RankingTest : public EngineTest {
   }
 
   static std::string refusal(const std::string& file) {
-    const auto opened = EngineHarness::open(file);
+    const auto opened = PipelineHarness::open(file);
     if (opened.ok()) return "it was taken";
     EXPECT_EQ(opened.error().code, ErrorCode::kConfig);
     return opened.error().message;
   }
 
-  static std::unique_ptr<EngineHarness> open_file(const std::string& file,
-                                                  const EngineHarness::Overrides& overrides = {}) {
-    auto harness = EngineHarness::open(file, overrides);
+  static std::unique_ptr<PipelineHarness> open_file(const std::string& file,
+                                                  const PipelineHarness::Overrides& overrides = {}) {
+    auto harness = PipelineHarness::open(file, overrides);
     if (!harness.ok()) throw std::runtime_error(harness.error().message);
     return std::move(harness).value();
   }
@@ -81,14 +81,14 @@ std::vector<double> block_scores(const std::vector<std::string>& documents, cons
 
 TEST_F(RankingTest, SingleDemonstrationsRankTheirBlocks) {
   for (const std::string rule : {"max", "mean", "sum"}) {
-    EngineHarness::Overrides settings = settings_of({"self", 0, 0}, false);
+    PipelineHarness::Overrides settings = settings_of({"self", 0, 0}, false);
     settings.push_back({"retriever.unit", "\"demonstration\""});
     settings.push_back({"retriever.block_score", "\"" + rule + "\""});
     settings.push_back({"selection.order", "\"high_to_low\""});
     settings.push_back({"block_grouper.block_size", "5"});  // the last block is smaller
     settings.push_back({"selection.ratio", "0.67"});
     auto harness = open(settings);
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
     // How scores of demonstrations become those of blocks is no matter of the index.
     EXPECT_EQ(report->index_reused, rule != "max");
@@ -107,7 +107,7 @@ TEST_F(RankingTest, SingleDemonstrationsRankTheirBlocks) {
       std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
         return scores[static_cast<size_t>(a)] > scores[static_cast<size_t>(b)];
       });
-      const auto told = harness->engine().answer(text);
+      const auto told = harness->pipeline().answer(text);
       ASSERT_TRUE(told.ok()) << told.error().message;
       ASSERT_EQ(told->blocks.size(), 2u);
       for (size_t i = 0; i < 2; ++i) {
@@ -121,10 +121,10 @@ TEST_F(RankingTest, SingleDemonstrationsRankTheirBlocks) {
     // The index is taken from the manifest, by another run and by a query.
     EXPECT_TRUE(encode(settings).index_reused);
     auto second = open(settings);
-    ASSERT_TRUE(second->engine().open_pool().ok());
+    ASSERT_TRUE(second->pipeline().open_pool().ok());
     size_t i = 0;
     for (const std::string text : {"question d about topic 1", "b", "c and k"})
-      EXPECT_EQ(blocks_of(*second->engine().answer(text)), chosen[i++]);
+      EXPECT_EQ(blocks_of(*second->pipeline().answer(text)), chosen[i++]);
   }
 }
 
@@ -153,15 +153,15 @@ TEST_F(RankingTest, DenseRetrievalByHiddenStatesEqualsTheOraclesCosines) {
     const std::string file =
         write_pipeline("plugin = \"faiss\"\ntext = \"text\"\n",
                        "[embedding]\nmethod = \"llm_hidden\"\nlayer = " + std::to_string(layer));
-    EngineHarness::Overrides settings = settings_of({"self", 0, 0}, false);
+    PipelineHarness::Overrides settings = settings_of({"self", 0, 0}, false);
     settings.push_back({"selection.ratio", "1.0"});
     settings.push_back({"selection.order", "\"high_to_low\""});
     auto harness = open_file(file, settings);
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
     const auto pool = read_stored_pool(report->pool_location);
     const std::string query = "question d about topic 1";
-    const auto told = harness->engine().answer(query);
+    const auto told = harness->pipeline().answer(query);
     ASSERT_TRUE(told.ok()) << told.error().message;
     const std::vector<double> q = embedding(*oracle, **tokenizer, query, layer);
     double before = 2;
@@ -188,7 +188,7 @@ TEST_F(RankingTest, AnotherLayerOrModelIsAnotherIndex) {
     const std::string file =
         write_pipeline("plugin = \"faiss\"\n",
                        std::string("[embedding]\nmethod = \"llm_hidden\"\nlayer = ") + layer);
-    const auto report = open_file(file)->engine().encode(false, {});
+    const auto report = open_file(file)->pipeline().encode(false, {});
     if (!report.ok()) throw std::runtime_error(report.error().message);
     return std::pair(
         report->index_reused,
@@ -216,12 +216,12 @@ TEST_F(RankingTest, BlocksAreFormedByHiddenStates) {
   std::vector<std::vector<std::vector<int64_t>>> assignments;
   for (const char* store : {"\"first\"", "\"second\""}) {
     auto harness = open_file(file, {{"kv_store.path", store}});
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
     ASSERT_EQ(report->assignment.size(), static_cast<size_t>(kBlocks));
     for (const auto& block : report->assignment) EXPECT_EQ(block.size(), 2u);
     assignments.push_back(report->assignment);
-    EXPECT_TRUE(harness->engine().answer("topic 1").ok());
+    EXPECT_TRUE(harness->pipeline().answer("topic 1").ok());
   }
   EXPECT_EQ(assignments[0], assignments[1]);
 }
@@ -257,7 +257,7 @@ TEST_F(RankingTest, AnIndexThatCannotBeIsRefusedBeforeAnyTextIsEmbedded) {
     auto harness =
         open_file(workspace_.write("faiss.toml", text + "[embedding]\nmethod = \"llm_hidden\"\n"));
     harness->services().request_cancel();  // which an embedder sees first of all
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     if (report.ok()) throw std::runtime_error("an index was made");
     return report.error().config_pointer + ": " + report.error().message;
   };
@@ -307,9 +307,9 @@ TEST_F(RankingTest, AHybridOfWordsAndMeaningsAnswers) {
       write_pipeline(std::string(kBoth) + "[retriever.second]\nplugin = \"faiss\"\n",
                      "[embedding]\nmethod = \"llm_hidden\"\nlayer = 1\n");
   auto harness = open_file(file);
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
-  const Told expected = ask(harness->engine());
+  const Told expected = ask(harness->pipeline());
   const auto pool = read_stored_pool(report->pool_location);
   const nlohmann::json& made = pool->made_index;
   EXPECT_EQ(made.at("retriever").at("plugin"), "dbsa.retriever.hybrid");
@@ -319,9 +319,9 @@ TEST_F(RankingTest, AHybridOfWordsAndMeaningsAnswers) {
   EXPECT_TRUE(made.at("embedder").get<std::string>().starts_with("llm_hidden layer 1 of "));
   EXPECT_EQ(made.at("library").get<std::string>().size(), 3 * 32 + 2) << "three libraries";
   auto second = open_file(file);
-  ASSERT_TRUE(second->engine().open_pool().ok());
-  EXPECT_TRUE(ask(second->engine()) == expected);
-  EXPECT_TRUE(open_file(file)->engine().encode(false, {})->index_reused);
+  ASSERT_TRUE(second->pipeline().open_pool().ok());
+  EXPECT_TRUE(ask(second->pipeline()) == expected);
+  EXPECT_TRUE(open_file(file)->pipeline().encode(false, {})->index_reused);
 }
 
 TEST_F(RankingTest, AFaultOfAnInnerRetrieverIsShownWhereItStands) {

@@ -8,7 +8,7 @@
 #include <set>
 #include <utility>
 
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/stored_planes.h"
 #include "tests/support/sanitized.h"
 #include "tools/make_checkpoint/byte_tokenizer.h"
@@ -23,12 +23,12 @@ std::string quoted(const std::string& text) { return "\"" + text + "\""; }
 bool is_global(int64_t layer) { return (layer + 1) % 6 == 0; }
 
 // Blocks of about 1,200, 480 and 120 tokens.
-class EngineWindowTest : public EngineTest, public ::testing::WithParamInterface<int> {
+class WindowTest : public PipelineTest, public ::testing::WithParamInterface<int> {
  protected:
   static constexpr int kDemonstrations = kSanitized ? 200 : 500;
 
   void SetUp() override {
-    EngineTest::SetUp();
+    PipelineTest::SetUp();
     make_gemma();
     texts_.clear();
     topics_.clear();
@@ -72,28 +72,28 @@ class EngineWindowTest : public EngineTest, public ::testing::WithParamInterface
     ASSERT_TRUE(size.ok()) << size.error().message;
   }
 
-  EngineHarness::Overrides settings(EngineHarness::Overrides more = {}) const {
+  PipelineHarness::Overrides settings(PipelineHarness::Overrides more = {}) const {
     more.push_back({"block_grouper.block_size", std::to_string(GetParam())});
     more.push_back({"selection.ratio", "0.3"});
     return more;
   }
 
   // All queries, one by one or together.
-  static std::vector<Answer> answers_of(Pipeline& engine, bool together) {
-    const auto queries = engine.load_queries();
+  static std::vector<Answer> answers_of(Pipeline& pipeline, bool together) {
+    const auto queries = pipeline.load_queries();
     if (!queries.ok()) throw std::runtime_error(queries.error().message);
     std::vector<std::string> texts;
     for (const Example& query : *queries) texts.push_back(query.text);
     std::vector<Answer> answers;
     if (together) {
-      for (const Result<Outcome>& outcome : engine.answer_together(texts)) {
+      for (const Result<Outcome>& outcome : pipeline.answer_together(texts)) {
         if (!outcome.ok()) throw std::runtime_error(outcome.error().message);
         answers.push_back(std::get<Answer>(*outcome));
       }
       return answers;
     }
     for (const std::string& text : texts) {
-      auto answer = engine.answer(text);
+      auto answer = pipeline.answer(text);
       if (!answer.ok()) throw std::runtime_error(answer.error().message);
       answers.push_back(std::move(answer).value());
     }
@@ -110,7 +110,7 @@ class EngineWindowTest : public EngineTest, public ::testing::WithParamInterface
                 0)
           << where;
       EXPECT_EQ(got[i].label_log_probabilities, expected[i].label_log_probabilities) << where;
-      EXPECT_EQ(got[i].blocks_repaired, 0) << where;
+      EXPECT_EQ(got[i].blocks_rebuilt, 0) << where;
     }
   }
 
@@ -147,13 +147,13 @@ bool touches_window(const AnswerBlock& block, int64_t query_start) {
   return query_start - (block.start + block.tokens - 1) < kWindow;
 }
 
-INSTANTIATE_TEST_SUITE_P(BlockSizes, EngineWindowTest,
+INSTANTIATE_TEST_SUITE_P(BlockSizes, WindowTest,
                          ::testing::ValuesIn(kSanitized ? std::vector<int>{20}
                                                         : std::vector<int>{50, 20, 5}),
                          [](const auto& tested) { return std::to_string(tested.param); });
 
 // Of the selected blocks, the global layers and what of the others touches the window.
-TEST_P(EngineWindowTest, LoadsWhatItsWindowsReach) {
+TEST_P(WindowTest, LoadsWhatItsWindowsReach) {
   for (const char* positions : {"contiguous", "original"})
     for (const char* kv_dtype : {"f32", "int8"}) {
       const std::string where = std::string(positions) + " " + kv_dtype;
@@ -161,11 +161,11 @@ TEST_P(EngineWindowTest, LoadsWhatItsWindowsReach) {
                                     {"model.kv_dtype", quoted(kv_dtype)},
                                     {"kv_store.path", quoted(std::string("store-") + kv_dtype)},
                                     {"mask_pattern.plugin", "\"self\""}}));
-      const auto report = harness->engine().encode(false, {});
+      const auto report = harness->pipeline().encode(false, {});
       ASSERT_TRUE(report.ok()) << report.error().message;
       const int64_t pool_tokens = report->estimate.tokens;
       EXPECT_GT(pool_tokens, 20 * kDemonstrations);
-      for (const Answer& answer : answers_of(harness->engine(), false)) {
+      for (const Answer& answer : answers_of(harness->pipeline(), false)) {
         const bool contiguous = std::string(positions) == "contiguous";
         int64_t touching = 0;
         for (const AnswerBlock& block : answer.blocks)
@@ -192,8 +192,8 @@ TEST_P(EngineWindowTest, LoadsWhatItsWindowsReach) {
 
 // The bytes of planes that no query needs have no influence: answers are those of a whole store,
 // singly and together, and nothing is found wrong. One plane more that is needed is found.
-TEST_P(EngineWindowTest, WhatNoQueryNeedsIsNotRead) {
-  const std::vector<std::pair<std::string, EngineHarness::Overrides>> cases = {
+TEST_P(WindowTest, WhatNoQueryNeedsIsNotRead) {
+  const std::vector<std::pair<std::string, PipelineHarness::Overrides>> cases = {
       {"trie", {}},
       {"likelihood", {{"decoding.method", "\"likelihood\""}}},
       {"small chunks", {{"model.chunk_tokens", "16"}}},
@@ -202,13 +202,13 @@ TEST_P(EngineWindowTest, WhatNoQueryNeedsIsNotRead) {
   for (const auto& [name, overrides] : cases) {
     if (name != "trie" && GetParam() != 20) continue;  // one size shows it
     std::filesystem::remove_all(workspace_.path("store"));
-    EngineHarness::Overrides set = settings(overrides);
+    PipelineHarness::Overrides set = settings(overrides);
     set.push_back({"mask_pattern.plugin", "\"self\""});
     auto harness = open(set);
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
     const std::vector<KvKey> keys = keys_of(*report);
-    const std::vector<Answer> told = answers_of(harness->engine(), false);
+    const std::vector<Answer> told = answers_of(harness->pipeline(), false);
     harness.reset();
 
     std::set<std::pair<KvKey, uint32_t>> needed;
@@ -233,39 +233,39 @@ TEST_P(EngineWindowTest, WhatNoQueryNeedsIsNotRead) {
     damage(idle);
     for (const bool together : {false, true}) {
       auto again = open(set);
-      ASSERT_TRUE(again->engine().open_pool().ok());
-      expect_same_bits(answers_of(again->engine(), together), told,
+      ASSERT_TRUE(again->pipeline().open_pool().ok());
+      expect_same_bits(answers_of(again->pipeline(), together), told,
                        name + (together ? ", together" : ""));
       EXPECT_TRUE(again->warnings().empty()) << again->warnings()[0];
     }
 
     damage({local.empty() ? global.back() : local.back()});
     auto mended = open(set);
-    ASSERT_TRUE(mended->engine().open_pool().ok());
-    int64_t repaired = 0;
-    std::vector<Answer> now = answers_of(mended->engine(), false);
-    for (Answer& answer : now) repaired += std::exchange(answer.blocks_repaired, 0);
-    EXPECT_EQ(repaired, 1) << name;
+    ASSERT_TRUE(mended->pipeline().open_pool().ok());
+    int64_t rebuilt = 0;
+    std::vector<Answer> now = answers_of(mended->pipeline(), false);
+    for (Answer& answer : now) rebuilt += std::exchange(answer.blocks_rebuilt, 0);
+    EXPECT_EQ(rebuilt, 1) << name;
     expect_same_bits(now, told, name + ", mended");
   }
 }
 
 // A block that one query opened for its global layers is completed when it stands near another.
-TEST_P(EngineWindowTest, ABlockIsCompletedWhenMoreIsNeeded) {
-  const EngineHarness::Overrides set =
+TEST_P(WindowTest, ABlockIsCompletedWhenMoreIsNeeded) {
+  const PipelineHarness::Overrides set =
       settings({{"mask_pattern.plugin", "\"self\""}, {"selection.order", "\"low_to_high\""}});
   const std::string unknown = "item 9999";
   auto harness = open(set);
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
-  const auto far = harness->engine().answer(unknown);
+  const auto far = harness->pipeline().answer(unknown);
   ASSERT_TRUE(far.ok()) << far.error().message;
   const AnswerBlock first = far->blocks.front();
   ASSERT_FALSE(touches_window(first, far->selected_tokens));
-  const Pool& pool = harness->engine().pool();
+  const Pool& pool = harness->pipeline().pool();
   const PoolBlock& block = pool.blocks[static_cast<size_t>(first.block)];
   const std::string known = texts_[static_cast<size_t>(block.demonstrations.front())];
-  const auto near = harness->engine().answer(known);
+  const auto near = harness->pipeline().answer(known);
   ASSERT_TRUE(near.ok()) << near.error().message;
   ASSERT_EQ(near->blocks.back().block, first.block);
   const KvKey key = block.key;
@@ -277,23 +277,23 @@ TEST_P(EngineWindowTest, ABlockIsCompletedWhenMoreIsNeeded) {
   ASSERT_EQ(local.size(), 15u);
   damage(local);
   auto again = open(set);
-  ASSERT_TRUE(again->engine().open_pool().ok());
-  auto far_now = again->engine().answer(unknown), near_now = again->engine().answer(known);
+  ASSERT_TRUE(again->pipeline().open_pool().ok());
+  auto far_now = again->pipeline().answer(unknown), near_now = again->pipeline().answer(known);
   ASSERT_TRUE(far_now.ok() && near_now.ok());
   expect_same_bits({*far_now}, {*far}, "far");
-  EXPECT_EQ(std::exchange(near_now->blocks_repaired, 0), 1);
+  EXPECT_EQ(std::exchange(near_now->blocks_rebuilt, 0), 1);
   expect_same_bits({*near_now}, {*near}, "near");
 }
 
 // While blocks are encoded they see the anchor in their global layers only: planes of its other
 // layers have no influence on them, and are not verified.
-TEST_P(EngineWindowTest, EncodingReadsWhatItsWindowsReach) {
-  const EngineHarness::Overrides set =
+TEST_P(WindowTest, EncodingReadsWhatItsWindowsReach) {
+  const PipelineHarness::Overrides set =
       settings({{"mask_pattern.plugin", "\"dbsa\""},
                 {"mask_pattern.anchor_blocks", "1"},
                 {"mask_pattern.previous_blocks", GetParam() == 5 ? "6" : "2"}});
   const auto at = [&](const std::string& store) {
-    EngineHarness::Overrides stored = set;
+    PipelineHarness::Overrides stored = set;
     stored.push_back({"kv_store.path", quoted(store)});
     return stored;
   };
@@ -324,10 +324,10 @@ TEST_P(EngineWindowTest, EncodingReadsWhatItsWindowsReach) {
   copy("store", "worse");
   damage({planes_of("worse", keys.front(), true).front()});
 
-  for (const auto& [store, repaired] : {std::pair{"store", 0}, std::pair{"worse", 1}}) {
+  for (const auto& [store, rebuilt] : {std::pair{"store", 0}, std::pair{"worse", 1}}) {
     const EncodeReport now = encode(at(store));
-    EXPECT_EQ(now.blocks_encoded, 2 + repaired) << store;
-    EXPECT_EQ(now.blocks_repaired, repaired) << store;
+    EXPECT_EQ(now.blocks_encoded, 2 + rebuilt) << store;
+    EXPECT_EQ(now.blocks_rebuilt, rebuilt) << store;
     ASSERT_EQ(now.blocks_hash, expected.blocks_hash) << store;
     const KvKey key = keys_of(now)[edited];
     for (const bool global : {false, true}) {

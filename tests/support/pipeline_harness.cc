@@ -1,4 +1,4 @@
-#include "tests/support/engine_harness.h"
+#include "tests/support/pipeline_harness.h"
 
 #include <filesystem>
 
@@ -29,11 +29,11 @@ void use_own_cache() {
 
 }  // namespace
 
-Result<std::unique_ptr<EngineHarness>> EngineHarness::open(const std::string& pipeline_path,
+Result<std::unique_ptr<PipelineHarness>> PipelineHarness::open(const std::string& pipeline_path,
                                                            const Overrides& overrides,
                                                            int threads) {
   use_own_cache();
-  std::unique_ptr<EngineHarness> harness(new EngineHarness);
+  std::unique_ptr<PipelineHarness> harness(new PipelineHarness);
   harness->warnings_ = std::make_unique<std::vector<std::string>>();
   host::HostOptions options;
   options.threads = threads;
@@ -50,10 +50,10 @@ Result<std::unique_ptr<EngineHarness>> EngineHarness::open(const std::string& pi
   DBSA_ASSIGN_OR_RETURN(const host::ResolvedPipeline resolved,
                         host::resolve_pipeline(std::move(document), *harness->registry_));
   DBSA_RETURN_IF_ERROR(host::check_plugins(resolved, *harness->registry_));
-  Result<std::unique_ptr<Pipeline>> engine =
+  Result<std::unique_ptr<Pipeline>> pipeline =
       Pipeline::open(resolved, *harness->registry_, *harness->services_);
-  if (!engine.ok()) return resolved.located(engine.error());
-  harness->engine_ = std::move(engine).value();
+  if (!pipeline.ok()) return resolved.located(pipeline.error());
+  harness->pipeline_ = std::move(pipeline).value();
   return harness;
 }
 

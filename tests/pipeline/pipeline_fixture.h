@@ -1,4 +1,4 @@
-// A pool of six small blocks, a tiny model, and engines on them.
+// A pool of six small blocks, a tiny model, and pipelines on them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tests/pipeline/workspace_store.h"
-#include "tests/support/engine_harness.h"
+#include "tests/support/pipeline_harness.h"
 #include "tests/support/workspace.h"
 #include "tools/make_checkpoint/checkpoint_writer.h"
 
@@ -17,7 +17,7 @@ namespace dbsa {
 inline constexpr int kBlocks = 6;
 inline constexpr int kBlockSize = 2;
 
-class EngineTest : public ::testing::Test {
+class PipelineTest : public ::testing::Test {
  protected:
   void SetUp() override {
     make_model("model");
@@ -85,14 +85,14 @@ plugin = "cpu"
     workspace_.write("demonstrations.jsonl", lines);
   }
 
-  std::unique_ptr<EngineHarness> open(const EngineHarness::Overrides& overrides) const {
-    auto harness = EngineHarness::open(workspace_.path("pipeline.toml"), overrides);
+  std::unique_ptr<PipelineHarness> open(const PipelineHarness::Overrides& overrides) const {
+    auto harness = PipelineHarness::open(workspace_.path("pipeline.toml"), overrides);
     if (!harness.ok()) throw std::runtime_error(harness.error().message);
     return std::move(harness).value();
   }
 
-  EncodeReport encode(const EngineHarness::Overrides& overrides, bool regroup = false) const {
-    auto report = open(overrides)->engine().encode(regroup, {});
+  EncodeReport encode(const PipelineHarness::Overrides& overrides, bool regroup = false) const {
+    auto report = open(overrides)->pipeline().encode(regroup, {});
     if (!report.ok()) throw std::runtime_error(report.error().message);
     return *report;
   }
@@ -100,39 +100,39 @@ plugin = "cpu"
   struct Told {
     std::vector<std::string> labels;
     std::vector<double> log_probabilities;
-    int64_t repaired = 0;
+    int64_t rebuilt = 0;
     bool operator==(const Told& other) const {
       return labels == other.labels && log_probabilities == other.log_probabilities;
     }
   };
 
-  static Told ask(Pipeline& engine) {
+  static Told ask(Pipeline& pipeline) {
     Told told;
-    const auto queries = engine.load_queries();
+    const auto queries = pipeline.load_queries();
     if (!queries.ok()) throw std::runtime_error(queries.error().message);
     for (const Example& query : *queries) {
-      const auto answer = engine.answer(query.text);
+      const auto answer = pipeline.answer(query.text);
       if (!answer.ok()) throw std::runtime_error(answer.error().message);
       told.labels.push_back(answer->label.text);
       told.log_probabilities.push_back(answer->label.log_probability);
-      told.repaired += answer->blocks_repaired;
+      told.rebuilt += answer->blocks_rebuilt;
     }
     return told;
   }
 
   // As ask, all queries at once.
-  static Told ask_together(Pipeline& engine) {
-    const auto queries = engine.load_queries();
+  static Told ask_together(Pipeline& pipeline) {
+    const auto queries = pipeline.load_queries();
     if (!queries.ok()) throw std::runtime_error(queries.error().message);
     std::vector<std::string> texts;
     for (const Example& query : *queries) texts.push_back(query.text);
     Told told;
-    for (const Result<Outcome>& outcome : engine.answer_together(texts)) {
+    for (const Result<Outcome>& outcome : pipeline.answer_together(texts)) {
       if (!outcome.ok()) throw std::runtime_error(outcome.error().message);
       const Answer& answer = std::get<Answer>(*outcome);
       told.labels.push_back(answer.label.text);
       told.log_probabilities.push_back(answer.label.log_probability);
-      told.repaired += answer.blocks_repaired;
+      told.rebuilt += answer.blocks_rebuilt;
     }
     return told;
   }
@@ -159,8 +159,8 @@ struct Mask {
 };
 
 // The mask's part of a pipeline file.
-inline EngineHarness::Overrides settings_of(const Mask& mask, bool global) {
-  EngineHarness::Overrides settings = {
+inline PipelineHarness::Overrides settings_of(const Mask& mask, bool global) {
+  PipelineHarness::Overrides settings = {
       {"mask_pattern.plugin", "\"" + std::string(mask.plugin) + "\""},
       {"mask_pattern.encode_positions", global ? "\"global\"" : "\"packed\""}};
   if (mask.plugin == std::string("dbsa")) {

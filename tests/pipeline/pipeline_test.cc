@@ -3,7 +3,7 @@
 
 #include <iostream>
 
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 
 namespace dbsa {
 namespace {
@@ -33,7 +33,7 @@ int64_t expected_count(const Mask& mask, bool global, bool length_changed, int64
   return count;
 }
 
-TEST_F(EngineTest, AnEditEncodesTheTransitiveSetAgainAndNothingElse) {
+TEST_F(PipelineTest, AnEditEncodesTheTransitiveSetAgainAndNothingElse) {
   const Mask masks[] = {
       {"self", 0, 0}, {"dbsa", 1, 0}, {"dbsa", 1, 2}, {"dbsa", 0, 1}, {"causal", 0, kBlocks}};
   int cases = 0;
@@ -66,7 +66,7 @@ TEST_F(EngineTest, AnEditEncodesTheTransitiveSetAgainAndNothingElse) {
   std::cout << cases << " edits\n";
 }
 
-TEST_F(EngineTest, UnderGlobalPositionsAChangedLengthReusesNoLaterBlock) {
+TEST_F(PipelineTest, UnderGlobalPositionsAChangedLengthReusesNoLaterBlock) {
   const auto settings = settings_of({"dbsa", 1, 0}, true);
   EncodeReport report = encode(settings);
   for (int64_t edited = 0; edited < 4; ++edited) {
@@ -78,7 +78,7 @@ TEST_F(EngineTest, UnderGlobalPositionsAChangedLengthReusesNoLaterBlock) {
   }
 }
 
-TEST_F(EngineTest, GrowthFormsNewBlocksAndMovesNoneThatStood) {
+TEST_F(PipelineTest, GrowthFormsNewBlocksAndMovesNoneThatStood) {
   const auto settings = settings_of({"self", 0, 0}, false);
   encode(settings);
   add_demonstration(3, "a new question altogether", 1);
@@ -90,8 +90,8 @@ TEST_F(EngineTest, GrowthFormsNewBlocksAndMovesNoneThatStood) {
   EXPECT_GT(encode(settings, /*regroup=*/true).blocks_encoded, 1);
 }
 
-TEST_F(EngineTest, AChangedModelReusesNothing) {
-  const EngineHarness::Overrides settings;
+TEST_F(PipelineTest, AChangedModelReusesNothing) {
+  const PipelineHarness::Overrides settings;
   EXPECT_EQ(encode(settings).blocks_encoded, kBlocks);
   const std::string weights = workspace_.read("model/model.safetensors");
   const std::string config = workspace_.read("model/config.json");
@@ -117,7 +117,7 @@ TEST_F(EngineTest, AChangedModelReusesNothing) {
   EXPECT_EQ(encode({{"model.kv_dtype", "\"bf16\""}}).blocks_encoded, kBlocks) << "kv_dtype";
 }
 
-TEST_F(EngineTest, AnotherMaskReusesTheBlocksThatSeeTheSame) {
+TEST_F(PipelineTest, AnotherMaskReusesTheBlocksThatSeeTheSame) {
   EXPECT_EQ(encode(settings_of({"dbsa", 1, 2}, false)).blocks_encoded, kBlocks);
   // Blocks 0 to 3 see all before them under either.
   EXPECT_EQ(encode(settings_of({"causal", 0, kBlocks}, false)).blocks_encoded, kBlocks - 4);
@@ -127,25 +127,25 @@ TEST_F(EngineTest, AnotherMaskReusesTheBlocksThatSeeTheSame) {
   EXPECT_EQ(encode(settings_of({"dbsa", 1, 0}, false)).blocks_encoded, kBlocks - 2);
 }
 
-TEST_F(EngineTest, APromptThatLeavesTheBlocksAsTheyAreReusesThem) {
+TEST_F(PipelineTest, APromptThatLeavesTheBlocksAsTheyAreReusesThem) {
   EXPECT_EQ(encode({}).blocks_encoded, kBlocks);
   EXPECT_EQ(encode({{"prompt.tail", "\" ->\""}}).blocks_encoded, 0) << "the query's part alone";
   EXPECT_EQ(encode({{"retriever.text", "\"text\""}}).blocks_encoded, 0) << "what is indexed";
   EXPECT_EQ(encode({{"prompt.output_prefix", "\"class: \""}}).blocks_encoded, kBlocks);
 }
 
-TEST_F(EngineTest, AQueryNeedsAnEncodedPool) {
-  const Status opened = open({})->engine().open_pool();
+TEST_F(PipelineTest, AQueryNeedsAnEncodedPool) {
+  const Status opened = open({})->pipeline().open_pool();
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code, ErrorCode::kConfig);
   EXPECT_NE(opened.error().message.find("run `dbsa-pipe encode` first"), std::string::npos)
       << opened.error().message;
 }
 
-TEST_F(EngineTest, APoolOfAnotherModelIsNotAnswered) {
+TEST_F(PipelineTest, APoolOfAnotherModelIsNotAnswered) {
   encode({});
   make_model("model", /*seed=*/2);
-  const Status opened = open({})->engine().open_pool();
+  const Status opened = open({})->pipeline().open_pool();
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code, ErrorCode::kConfig);
   EXPECT_NE(opened.error().message.find(" of the same data has model.weights: "), std::string::npos)
@@ -154,10 +154,10 @@ TEST_F(EngineTest, APoolOfAnotherModelIsNotAnswered) {
 
 // Under int8 what others see of a block is what is stored, whether it is in the store by then or
 // not.
-TEST_F(EngineTest, AnswersDependOnNothingButTheirInput) {
+TEST_F(PipelineTest, AnswersDependOnNothingButTheirInput) {
   struct Variant {
     const char* what;
-    EngineHarness::Overrides overrides;
+    PipelineHarness::Overrides overrides;
     int threads;
   };
   const Variant variants[] = {
@@ -167,10 +167,10 @@ TEST_F(EngineTest, AnswersDependOnNothingButTheirInput) {
   };
   std::vector<Told> told;
   for (const char* kv_dtype : {"\"auto\"", "\"bf16\"", "\"int8\""}) {
-    const EngineHarness::Overrides precision = {{"model.kv_dtype", kv_dtype}};
+    const PipelineHarness::Overrides precision = {{"model.kv_dtype", kv_dtype}};
     auto harness = open(precision);
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-    const Told expected = ask(harness->engine());
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+    const Told expected = ask(harness->pipeline());
     for (const Told& other : told) EXPECT_FALSE(other == expected) << kv_dtype;
     told.push_back(expected);
     for (const Variant& variant : variants) {
@@ -183,44 +183,44 @@ TEST_F(EngineTest, AnswersDependOnNothingButTheirInput) {
         text.erase(text.find(path_line), path_line.size());
         file = workspace_.write("memory.toml", text);
       }
-      auto other = EngineHarness::open(file, overrides, variant.threads);
+      auto other = PipelineHarness::open(file, overrides, variant.threads);
       ASSERT_TRUE(other.ok()) << other.error().message;
-      ASSERT_TRUE((*other)->engine().encode(false, {}).ok());
-      EXPECT_TRUE(ask((*other)->engine()) == expected) << variant.what << ", " << kv_dtype;
+      ASSERT_TRUE((*other)->pipeline().encode(false, {}).ok());
+      EXPECT_TRUE(ask((*other)->pipeline()) == expected) << variant.what << ", " << kv_dtype;
     }
   }
 }
 
 // What int8 is measured against: the same pool, other keys, no manifest.
-TEST_F(EngineTest, ACopyOfAPoolAnswersAsThePoolThatItCopies) {
-  const EngineHarness::Overrides int8 = {{"model.kv_dtype", "\"int8\""}};
+TEST_F(PipelineTest, ACopyOfAPoolAnswersAsThePoolThatItCopies) {
+  const PipelineHarness::Overrides int8 = {{"model.kv_dtype", "\"int8\""}};
   auto quantised = open(int8);
-  ASSERT_TRUE(quantised->engine().encode(false, {}).ok());
+  ASSERT_TRUE(quantised->pipeline().encode(false, {}).ok());
   auto copy = open({});
-  const auto copied = copy->engine().encode_copy(quantised->engine().pool(), {}, {});
+  const auto copied = copy->pipeline().encode_copy(quantised->pipeline().pool(), {}, {});
   ASSERT_TRUE(copied.ok()) << copied.error().message;
   EXPECT_EQ(copied->blocks_encoded, kBlocks);
-  const Told told = ask(copy->engine());
-  EXPECT_EQ(told.repaired, 0);
-  const Status opened = open({})->engine().open_pool();
+  const Told told = ask(copy->pipeline());
+  EXPECT_EQ(told.rebuilt, 0);
+  const Status opened = open({})->pipeline().open_pool();
   ASSERT_FALSE(opened.ok()) << "no manifest names the copy";
 
   auto whole = open({});
-  const auto encoded = whole->engine().encode(false, {});
+  const auto encoded = whole->pipeline().encode(false, {});
   ASSERT_TRUE(encoded.ok());
   EXPECT_EQ(encoded->blocks_encoded, 0) << "the blocks are there";
-  EXPECT_TRUE(ask(whole->engine()) == told);
+  EXPECT_TRUE(ask(whole->pipeline()) == told);
 }
 
-TEST_F(EngineTest, FreeDecodingAndPrefixHeadsWork) {
+TEST_F(PipelineTest, FreeDecodingAndPrefixHeadsWork) {
   auto harness = open({{"decoding.method", "\"free\""},
                        {"decoding.max_tokens", "5"},
                        {"prompt.anchor", "\"prefix\""},
                        {"prompt.instruction", "\"Name the topic.\""}});
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
   EXPECT_EQ(report->estimate.blocks, kBlocks + 1) << "the prefix is a block of its own";
-  const auto answer = harness->engine().answer("something about topic 1");
+  const auto answer = harness->pipeline().answer("something about topic 1");
   ASSERT_TRUE(answer.ok()) << answer.error().message;
   EXPECT_LT(answer->label.log_probability, 0);
   EXPECT_FALSE(answer->runner_up.has_value());
@@ -230,28 +230,28 @@ TEST_F(EngineTest, FreeDecodingAndPrefixHeadsWork) {
 
 // White space that ends the prompt as a separate token stays before a free answer; labels are
 // written with it.
-TEST_F(EngineTest, FreeAnswersFollowTheLineEndOfThePrompt) {
-  const auto query_tokens = [&](const std::string& method, EngineHarness::Overrides overrides) {
+TEST_F(PipelineTest, FreeAnswersFollowTheLineEndOfThePrompt) {
+  const auto query_tokens = [&](const std::string& method, PipelineHarness::Overrides overrides) {
     overrides.push_back({"decoding.method", "\"" + method + "\""});
     overrides.push_back({"decoding.max_tokens", "1"});
     auto harness = open(overrides);
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     EXPECT_TRUE(report.ok()) << report.error().message;
-    const auto answer = harness->engine().answer("something about topic 1");
+    const auto answer = harness->pipeline().answer("something about topic 1");
     EXPECT_TRUE(answer.ok()) << answer.error().message;
     return answer.ok() ? answer->query_tokens : -1;
   };
-  const EngineHarness::Overrides line = {{"prompt.output_prefix", "\"intent:\\n\""}};
-  const EngineHarness::Overrides bare = {{"prompt.output_prefix", "\"intent:\""}};
+  const PipelineHarness::Overrides line = {{"prompt.output_prefix", "\"intent:\\n\""}};
+  const PipelineHarness::Overrides bare = {{"prompt.output_prefix", "\"intent:\""}};
   EXPECT_EQ(query_tokens("free", line), query_tokens("free", bare) + 1);
   EXPECT_EQ(query_tokens("trie", line), query_tokens("trie", bare));
-  const EngineHarness::Overrides tail = {{"prompt.tail", "\"\\nassistant\\n\""}};
-  const EngineHarness::Overrides bare_tail = {{"prompt.tail", "\"\\nassistant\""}};
+  const PipelineHarness::Overrides tail = {{"prompt.tail", "\"\\nassistant\\n\""}};
+  const PipelineHarness::Overrides bare_tail = {{"prompt.tail", "\"\\nassistant\""}};
   EXPECT_EQ(query_tokens("free", tail), query_tokens("free", bare_tail) + 1);
   EXPECT_EQ(query_tokens("trie", tail), query_tokens("trie", bare_tail));
 }
 
-TEST_F(EngineTest, WarnsOfWhatTheModelsFolderSaysOtherwise) {
+TEST_F(PipelineTest, WarnsOfWhatTheModelsFolderSaysOtherwise) {
   workspace_.write("model/tokenizer_config.json", R"({"add_bos_token": true})");
   workspace_.write("model/generation_config.json", R"({"repetition_penalty": 1.1})");
   const std::string missing =
@@ -273,13 +273,13 @@ TEST_F(EngineTest, WarnsOfWhatTheModelsFolderSaysOtherwise) {
                 "the model may not know it there; set prompt.bos = false"});
 }
 
-TEST_F(EngineTest, TheBosTokenIsTheTokenizers) {
+TEST_F(PipelineTest, TheBosTokenIsTheTokenizers) {
   const auto first_token = [&](std::vector<std::string> warnings) {
     auto harness = open({{"prompt.bos", "true"}});
     EXPECT_EQ(harness->warnings(), warnings);
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     EXPECT_TRUE(report.ok()) << report.error().message;
-    return report.ok() ? harness->engine().pool().blocks[0].token_ids[0] : -1;
+    return report.ok() ? harness->pipeline().pool().blocks[0].token_ids[0] : -1;
   };
   EXPECT_EQ(first_token({}), 256) << "of config.json";
   workspace_.write("model/tokenizer_config.json", R"({"bos_token": "<|begin_of_text|>"})");
@@ -292,7 +292,7 @@ TEST_F(EngineTest, TheBosTokenIsTheTokenizers) {
   EXPECT_TRUE(open({})->warnings().empty()) << "no BOS token is put";
   workspace_.write("model/tokenizer_config.json",
                    R"({"bos_token": "<s>", "added_tokens_decoder": {"320": {"content": "<s>"}}})");
-  const auto report = open({{"prompt.bos", "true"}})->engine().encode(false, {});
+  const auto report = open({{"prompt.bos", "true"}})->pipeline().encode(false, {});
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.error().config_pointer, "/prompt/bos");
   EXPECT_EQ(report.error().message,
@@ -302,13 +302,13 @@ TEST_F(EngineTest, TheBosTokenIsTheTokenizers) {
 }
 
 // What is written without stops must end at any two characters of it; each is a separate token.
-TEST_F(EngineTest, FreeDecodingEndsAtAStopString) {
+TEST_F(PipelineTest, FreeDecodingEndsAtAStopString) {
   const auto write = [&](const std::string& stop) {
     auto harness = open(
         {{"decoding.method", "\"free\""}, {"decoding.max_tokens", "96"}, {"decoding.stop", stop}});
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     EXPECT_TRUE(report.ok()) << report.error().message;
-    const auto answer = harness->engine().answer("something about topic 1");
+    const auto answer = harness->pipeline().answer("something about topic 1");
     EXPECT_TRUE(answer.ok()) << answer.error().message;
     return answer.ok() ? answer->label.text : "";
   };

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <iostream>
 
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/oracle_labels.h"
 #include "tests/support/sanitized.h"
 
@@ -12,10 +12,10 @@ namespace {
 
 using LabelSums = std::vector<double>;
 
-class ScorerTest : public EngineTest {
+class ScorerTest : public PipelineTest {
  protected:
   void SetUp() override {
-    EngineTest::SetUp();
+    PipelineTest::SetUp();
     const char* const labels[] = {"topic", "topic 1", "t\u00f3ne", "x"};
     std::string lines;
     for (size_t i = 0; i < texts_.size(); ++i)
@@ -25,8 +25,8 @@ class ScorerTest : public EngineTest {
         std::move(*reference::OracleModel::load(workspace_.path("model"))));
   }
 
-  static EngineHarness::Overrides scored(const std::string& scorer,
-                                         EngineHarness::Overrides more = {}) {
+  static PipelineHarness::Overrides scored(const std::string& scorer,
+                                         PipelineHarness::Overrides more = {}) {
     for (const auto& setting : settings_of({"self", 0, 0}, false)) more.push_back(setting);
     more.push_back({"decoding.method", "\"likelihood\""});
     more.push_back({"decoding.scorer", "\"" + scorer + "\""});
@@ -82,7 +82,7 @@ TEST_F(ScorerTest, EachScorerIsItsFormulaOverTheOraclesLikelihoods) {
   struct Case {
     const char* scorer;
     std::vector<std::string> texts;  // that queries are compared with
-    EngineHarness::Overrides more;
+    PipelineHarness::Overrides more;
   };
   const Case cases[] = {{"sum", {}, {}},
                         {"per_token", {}, {}},
@@ -96,14 +96,14 @@ TEST_F(ScorerTest, EachScorerIsItsFormulaOverTheOraclesLikelihoods) {
                         {"pmi", {""}, {{"decoding.temperature", "2.5"}}}};
   for (const Case& c : cases) {
     auto harness = open(scored(c.scorer, c.more));
-    ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-    const Pool& pool = harness->engine().pool();
+    ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+    const Pool& pool = harness->pipeline().pool();
     const bool dense = !c.more.empty() && c.more[0].first == "selection.recompute";
     const double temperature =
         !c.more.empty() && c.more[0].first == "decoding.temperature" ? 2.5 : 1;
     for (const std::string text : kScorerTexts) {
       if (kSanitized && text != kScorerTexts[0]) break;
-      const auto told = harness->engine().answer(text);
+      const auto told = harness->pipeline().answer(text);
       ASSERT_TRUE(told.ok()) << told.error().message;
       LabelSums expected = oracle_sums(pool, *told, text, dense);
       for (size_t i = 0; i < expected.size(); ++i) {
@@ -137,25 +137,25 @@ TEST_F(ScorerTest, EachScorerIsItsFormulaOverTheOraclesLikelihoods) {
 }
 
 TEST_F(ScorerTest, BatchDividesByTheMeanOverTheHeldOut) {
-  const EngineHarness::Overrides held = {{"data.held_out", "5"}, {"data.seed", "3"}};
+  const PipelineHarness::Overrides held = {{"data.held_out", "5"}, {"data.seed", "3"}};
   auto harness = open(scored("batch", held));
-  const auto report = harness->engine().encode(false, {});
+  const auto report = harness->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
-  const Pool& pool = harness->engine().pool();
+  const Pool& pool = harness->pipeline().pool();
   ASSERT_TRUE(report->calibration.has_value());
   EXPECT_EQ(report->calibration->answered, 5);
   EXPECT_EQ(report->calibration->temperature, 1);
-  const auto rows = read_demonstrations(harness->engine().settings().data);
+  const auto rows = read_demonstrations(harness->pipeline().settings().data);
   ASSERT_TRUE(rows.ok());
   ASSERT_EQ(rows->held_out.size(), 5u);
   // Each held-out demonstration gets its own blocks.
   auto plain = open(scored("sum", held));
-  ASSERT_TRUE(plain->engine().encode(false, {}).ok());
+  ASSERT_TRUE(plain->pipeline().encode(false, {}).ok());
   std::vector<LabelSums> others;
   for (const Example& example : rows->held_out)
-    others.push_back(oracle_sums(pool, *plain->engine().answer(example.text), example.text));
+    others.push_back(oracle_sums(pool, *plain->pipeline().answer(example.text), example.text));
   for (const std::string text : kScorerTexts) {
-    const auto told = harness->engine().answer(text);
+    const auto told = harness->pipeline().answer(text);
     ASSERT_TRUE(told.ok()) << told.error().message;
     const LabelSums expected = divided(oracle_sums(pool, *told, text), others, false);
     EXPECT_LE(worst_difference(told->label_log_probabilities, normalised(expected)),
@@ -169,13 +169,13 @@ TEST_F(ScorerTest, ReferencesAreTheSameWhetherKnownOrNot) {
     std::vector<LabelSums> one_by_one, together;
     for (const bool fresh : {true, false}) {
       auto harness = open(scored("contextual", {{"selection.ratio", ratio}}));
-      ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+      ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
       for (const char* text : {"question a", "question b", "question a", "topic 2"}) {
         if (fresh) {
           harness = open(scored("contextual", {{"selection.ratio", ratio}}));
-          ASSERT_TRUE(harness->engine().open_pool().ok());
+          ASSERT_TRUE(harness->pipeline().open_pool().ok());
         }
-        const auto told = harness->engine().answer(text);
+        const auto told = harness->pipeline().answer(text);
         ASSERT_TRUE(told.ok()) << told.error().message;
         (fresh ? one_by_one : together).push_back(told->label_log_probabilities);
       }
@@ -186,8 +186,8 @@ TEST_F(ScorerTest, ReferencesAreTheSameWhetherKnownOrNot) {
 
 TEST_F(ScorerTest, AnswersTogetherAreTheSame) {
   auto harness = open(scored("contextual"));
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  EXPECT_EQ(ask_together(harness->engine()), ask(harness->engine()));
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  EXPECT_EQ(ask_together(harness->pipeline()), ask(harness->pipeline()));
 }
 
 TEST_F(ScorerTest, AContentFreeTextThatDoesNotFitIsTheRequestsError) {
@@ -195,8 +195,8 @@ TEST_F(ScorerTest, AContentFreeTextThatDoesNotFitIsTheRequestsError) {
   for (int i = 0; i < 1000; ++i) text += "word ";
   auto harness = open(scored("contextual", {{"decoding.content_free", "[\"" + text + "\"]"},
                                             {"model.max_positions", "1000"}}));
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  const auto told = harness->engine().answer("q");
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  const auto told = harness->pipeline().answer("q");
   ASSERT_FALSE(told.ok());
   EXPECT_EQ(told.error().code, ErrorCode::kConfig);
   EXPECT_NE(told.error().message.find("that decoding.scorer compares with: expected a prompt of at "
@@ -245,7 +245,7 @@ TEST_F(ScorerTest, WhatDoesNotGoTogetherIsRefusedByName) {
   const std::string text = workspace_.read("pipeline.toml");
   for (const auto& c : cases) {
     const std::string file = workspace_.write("refused.toml", text + c.lines);
-    const auto refused = EngineHarness::open(file);
+    const auto refused = PipelineHarness::open(file);
     ASSERT_FALSE(refused.ok()) << c.lines;
     EXPECT_EQ(refused.error().code, ErrorCode::kConfig);
     EXPECT_EQ(refused.error().message, file + c.expected);

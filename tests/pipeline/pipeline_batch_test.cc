@@ -2,7 +2,7 @@
 // store and threads.
 #include <cstring>
 
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 
 namespace dbsa {
 namespace {
@@ -34,11 +34,11 @@ void expect_equal(const Answer& got, const Answer& expected, const std::string& 
   EXPECT_GT(got.seconds.total(), 0) << where;
 }
 
-TEST_F(EngineTest, TogetherIsBitIdenticalToOneByOne) {
+TEST_F(PipelineTest, TogetherIsBitIdenticalToOneByOne) {
   const std::vector<std::string> texts = texts_of(9);
   struct Case {
     const char* name;
-    EngineHarness::Overrides overrides;
+    PipelineHarness::Overrides overrides;
   };
   const Case cases[] = {
       {"trie", {}},
@@ -68,25 +68,25 @@ TEST_F(EngineTest, TogetherIsBitIdenticalToOneByOne) {
       for (const size_t together : {size_t{1}, size_t{2}, size_t{8}, size_t{9}}) {
         const std::string where = std::string(c.name) + ", " + std::to_string(threads) +
                                   " threads, " + std::to_string(together) + " together";
-        EngineHarness::Overrides overrides = c.overrides;
+        PipelineHarness::Overrides overrides = c.overrides;
         if (std::string(c.name) != "in memory")
           overrides.push_back({"kv_store.path", "\"store-" + std::string(c.name) + "\""});
         const std::string file =
             std::string(c.name) == "in memory" ? "memory.toml" : "pipeline.toml";
-        auto harness = EngineHarness::open(workspace_.path(file), overrides, threads);
+        auto harness = PipelineHarness::open(workspace_.path(file), overrides, threads);
         ASSERT_TRUE(harness.ok()) << harness.error().message;
-        Pipeline& engine = (*harness)->engine();
-        ASSERT_TRUE(engine.encode(false, {}).ok()) << where;
+        Pipeline& pipeline = (*harness)->pipeline();
+        ASSERT_TRUE(pipeline.encode(false, {}).ok()) << where;
         if (expected.empty()) {
           for (const std::string& text : texts) {
-            Result<Answer> answer = engine.answer(text);
+            Result<Answer> answer = pipeline.answer(text);
             ASSERT_TRUE(answer.ok()) << answer.error().message;
             expected.push_back(std::move(answer).value());
           }
         }
         for (size_t first = 0; first < texts.size(); first += together) {
           const size_t count = std::min(together, texts.size() - first);
-          const auto answers = engine.answer_together(std::span(texts).subspan(first, count));
+          const auto answers = pipeline.answer_together(std::span(texts).subspan(first, count));
           ASSERT_EQ(answers.size(), count);
           for (size_t i = 0; i < count; ++i) {
             ASSERT_TRUE(answers[i].ok()) << where << ": " << answers[i].error().message;
@@ -99,36 +99,36 @@ TEST_F(EngineTest, TogetherIsBitIdenticalToOneByOne) {
   }
 }
 
-TEST_F(EngineTest, AQueryThatFailsLeavesTheOthersTheirAnswers) {
+TEST_F(PipelineTest, AQueryThatFailsLeavesTheOthersTheirAnswers) {
   auto harness = open({});
-  Pipeline& engine = harness->engine();
-  ASSERT_TRUE(engine.encode(false, {}).ok());
+  Pipeline& pipeline = harness->pipeline();
+  ASSERT_TRUE(pipeline.encode(false, {}).ok());
   const std::vector<std::string> texts = {"question a", "not UTF-8: \xff", "question b"};
-  const auto answers = engine.answer_together(texts);
-  ASSERT_FALSE(engine.answer(texts[1]).ok());
+  const auto answers = pipeline.answer_together(texts);
+  ASSERT_FALSE(pipeline.answer(texts[1]).ok());
   ASSERT_TRUE(answers[1].ok()) << answers[1].error().message;
   const ItemError* error = std::get_if<ItemError>(&*answers[1]);
   ASSERT_NE(error, nullptr);
   EXPECT_EQ(error->fault, ItemFault::kNotTokenizable);
-  EXPECT_EQ(error->message, engine.answer(texts[1]).error().message);
+  EXPECT_EQ(error->message, pipeline.answer(texts[1]).error().message);
   for (const size_t i : {size_t{0}, size_t{2}}) {
     ASSERT_TRUE(answers[i].ok()) << answers[i].error().message;
-    expect_equal(std::get<Answer>(*answers[i]), *engine.answer(texts[i]), texts[i]);
+    expect_equal(std::get<Answer>(*answers[i]), *pipeline.answer(texts[i]), texts[i]);
   }
 }
 
-TEST_F(EngineTest, NoQueriesTogetherAreNoAnswers) {
+TEST_F(PipelineTest, NoQueriesTogetherAreNoAnswers) {
   auto harness = open({});
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  EXPECT_TRUE(harness->engine().answer_together({}).empty());
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  EXPECT_TRUE(harness->pipeline().answer_together({}).empty());
 }
 
-TEST_F(EngineTest, BatchSizeIsChosenWhereTheFileSaysZero) {
-  EXPECT_EQ(open({})->engine().batch_size(), 1);
-  EXPECT_EQ(open({{"model.batch_size", "3"}})->engine().batch_size(), 3);
-  EXPECT_EQ(open({{"model.batch_size", "0"}})->engine().batch_size(), 8);
+TEST_F(PipelineTest, BatchSizeIsChosenWhereTheFileSaysZero) {
+  EXPECT_EQ(open({})->pipeline().batch_size(), 1);
+  EXPECT_EQ(open({{"model.batch_size", "3"}})->pipeline().batch_size(), 3);
+  EXPECT_EQ(open({{"model.batch_size", "0"}})->pipeline().batch_size(), 8);
   EXPECT_EQ(
-      open({{"model.batch_size", "0"}, {"selection.recompute", "true"}})->engine().batch_size(), 1);
+      open({{"model.batch_size", "0"}, {"selection.recompute", "true"}})->pipeline().batch_size(), 1);
 }
 
 }  // namespace

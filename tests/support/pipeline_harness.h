@@ -12,27 +12,27 @@
 
 namespace dbsa {
 
-class EngineHarness {
+class PipelineHarness {
  public:
   // Keys set over the file, as --set does: {"selection.ratio", "0.5"}.
   using Overrides = std::vector<std::pair<std::string, std::string>>;
 
   // Fails as `dbsa-pipe` would, with the same messages.
-  static Result<std::unique_ptr<EngineHarness>> open(const std::string& pipeline_path,
+  static Result<std::unique_ptr<PipelineHarness>> open(const std::string& pipeline_path,
                                                      const Overrides& overrides = {},
                                                      int threads = 2);
 
-  Pipeline& engine() { return *engine_; }
+  Pipeline& pipeline() { return *pipeline_; }
   host::HostServices& services() { return *services_; }
   // Warnings logged so far.
   const std::vector<std::string>& warnings() const { return *warnings_; }
 
  private:
-  EngineHarness() = default;
+  PipelineHarness() = default;
   std::unique_ptr<std::vector<std::string>> warnings_;
   std::unique_ptr<host::HostServices> services_;
   std::unique_ptr<host::PluginRegistry> registry_;
-  std::unique_ptr<Pipeline> engine_;
+  std::unique_ptr<Pipeline> pipeline_;
 };
 
 }  // namespace dbsa

@@ -4,13 +4,13 @@
 #include <functional>
 #include <set>
 
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/support/sanitized.h"
 
 namespace dbsa {
 namespace {
 
-class EngineEditsTest : public EngineTest {
+class PipelineEditsTest : public PipelineTest {
  protected:
   struct Run {
     EncodeReport report;
@@ -18,32 +18,32 @@ class EngineEditsTest : public EngineTest {
     Told told;
   };
 
-  static EngineHarness::Overrides with(EngineHarness::Overrides settings, const char* edits) {
+  static PipelineHarness::Overrides with(PipelineHarness::Overrides settings, const char* edits) {
     settings.push_back({"block_grouper.edits", std::string("\"") + edits + "\""});
     return settings;
   }
 
   // Encodes, asks, and holds what was announced against what was done and what is stored.
-  Run run(const EngineHarness::Overrides& settings, bool regroup = false) const {
+  Run run(const PipelineHarness::Overrides& settings, bool regroup = false) const {
     write_demonstrations();
     auto harness = open(settings);
     EncodeEstimate announced;
     EncodeObserver observer;
     observer.estimate = [&](const EncodeEstimate& estimate) { announced = estimate; };
-    auto report = harness->engine().encode(regroup, observer);
+    auto report = harness->pipeline().encode(regroup, observer);
     if (!report.ok()) throw std::runtime_error(report.error().message);
     EXPECT_EQ(announced.blocks_to_encode, report->blocks_encoded);
     const EncodeReasons& why = announced.reasons;
     EXPECT_EQ(why.dealt + why.otherwise + why.missing + why.added + why.behind + why.changed,
               announced.blocks_to_encode);
-    Run run = {*report, harness->engine().pool(), ask(harness->engine())};
-    EXPECT_EQ(run.told.repaired, 0);
+    Run run = {*report, harness->pipeline().pool(), ask(harness->pipeline())};
+    EXPECT_EQ(run.told.rebuilt, 0);
     check_pool(run.pool);
     // From the manifest the same answers.
     auto opened = open(settings);
-    const Status status = opened->engine().open_pool();
+    const Status status = opened->pipeline().open_pool();
     EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().message);
-    EXPECT_TRUE(ask(opened->engine()) == run.told);
+    EXPECT_TRUE(ask(opened->pipeline()) == run.told);
     return run;
   }
 
@@ -85,7 +85,7 @@ class EngineEditsTest : public EngineTest {
 
 constexpr Mask kMasks[] = {{"self", 0, 0}, {"dbsa", 1, 2}, {"dbsa", 2, 1}, {"causal", 0, kBlocks}};
 
-TEST_F(EngineEditsTest, OneCorrectedLabelEncodesOneBlockUnderEveryMask) {
+TEST_F(PipelineEditsTest, OneCorrectedLabelEncodesOneBlockUnderEveryMask) {
   for (const Mask& mask : kMasks)
     for (const bool global : {false, true}) {
       if (kSanitized && global) continue;
@@ -134,7 +134,7 @@ TEST_F(EngineEditsTest, OneCorrectedLabelEncodesOneBlockUnderEveryMask) {
 // Keys are a hash of everything that values are computed from, so equal keys of equal plans are the
 // whole proof; this looks at the numbers, too: a store that lacks everything gives the same
 // answers.
-TEST_F(EngineEditsTest, APoolWithAHistoryIsEncodedAgainAsItWas) {
+TEST_F(PipelineEditsTest, APoolWithAHistoryIsEncodedAgainAsItWas) {
   const auto settings = with(settings_of({"dbsa", 1, 2}, false), "append");
   run(settings);
   for (const size_t edited : {3u, 0u, 9u}) {
@@ -147,10 +147,10 @@ TEST_F(EngineEditsTest, APoolWithAHistoryIsEncodedAgainAsItWas) {
   // All that is stored goes, the pool stays.
   std::filesystem::remove_all(workspace_.path("store/packs"));
   auto opened = open(settings);
-  ASSERT_TRUE(opened->engine().open_pool().ok());
-  const Told repaired = ask(opened->engine());
-  EXPECT_GT(repaired.repaired, 0);
-  EXPECT_TRUE(repaired == whole.told);
+  ASSERT_TRUE(opened->pipeline().open_pool().ok());
+  const Told rebuilt = ask(opened->pipeline());
+  EXPECT_GT(rebuilt.rebuilt, 0);
+  EXPECT_TRUE(rebuilt == whole.told);
   // A retired block is encoded only as long as others need it.
   const Run again = run(settings);
   EXPECT_TRUE(again.told == whole.told);
@@ -158,7 +158,7 @@ TEST_F(EngineEditsTest, APoolWithAHistoryIsEncodedAgainAsItWas) {
   EXPECT_EQ(again.pool.history->edits, 3);
 }
 
-TEST_F(EngineEditsTest, SeveralEditsAtOnceEncodeTheirBlocks) {
+TEST_F(PipelineEditsTest, SeveralEditsAtOnceEncodeTheirBlocks) {
   const auto settings = with(settings_of({"dbsa", 1, 2}, false), "append");
   const Run before = run(settings);
   std::set<int64_t> places;
@@ -173,7 +173,7 @@ TEST_F(EngineEditsTest, SeveralEditsAtOnceEncodeTheirBlocks) {
   EXPECT_EQ(after.pool.history->edits, 1);
 }
 
-TEST_F(EngineEditsTest, AnEditOfAnAppendedBlockReplacesIt) {
+TEST_F(PipelineEditsTest, AnEditOfAnAppendedBlockReplacesIt) {
   const auto settings = with(settings_of({"dbsa", 1, 2}, false), "append");
   const Run before = run(settings);
   const int64_t edited = before.pool.blocks[2].demonstrations.front();
@@ -188,7 +188,7 @@ TEST_F(EngineEditsTest, AnEditOfAnAppendedBlockReplacesIt) {
   }
 }
 
-TEST_F(EngineEditsTest, AnEditThatIsRevertedGivesTheBlocksOfANewStore) {
+TEST_F(PipelineEditsTest, AnEditThatIsRevertedGivesTheBlocksOfANewStore) {
   for (const Mask& mask : kMasks) {
     std::filesystem::remove_all(workspace_.path("store"));
     const auto settings = with(settings_of(mask, false), "append");
@@ -207,7 +207,7 @@ TEST_F(EngineEditsTest, AnEditThatIsRevertedGivesTheBlocksOfANewStore) {
   }
 }
 
-TEST_F(EngineEditsTest, RowsThatAreMovedChangeNothing) {
+TEST_F(PipelineEditsTest, RowsThatAreMovedChangeNothing) {
   const auto settings = with(settings_of({"dbsa", 1, 2}, false), "append");
   const Run before = run(settings);
   std::rotate(texts_.begin(), texts_.begin() + 5, texts_.end());
@@ -219,7 +219,7 @@ TEST_F(EngineEditsTest, RowsThatAreMovedChangeNothing) {
   EXPECT_TRUE(after.told == before.told);
 }
 
-TEST_F(EngineEditsTest, AddedRowsFormBlocksAtTheEnd) {
+TEST_F(PipelineEditsTest, AddedRowsFormBlocksAtTheEnd) {
   const auto settings = with(settings_of({"dbsa", 1, 2}, false), "append");
   run(settings);
   for (int i = 0; i < 3; ++i)
@@ -232,7 +232,7 @@ TEST_F(EngineEditsTest, AddedRowsFormBlocksAtTheEnd) {
   EXPECT_EQ(static_cast<int>(after.pool.blocks.size()), kBlocks + 2);
 }
 
-TEST_F(EngineEditsTest, ARemovedRowShrinksItsBlockAndTwoEndIt) {
+TEST_F(PipelineEditsTest, ARemovedRowShrinksItsBlockAndTwoEndIt) {
   for (const Mask& mask : kMasks)
     for (int64_t place = 0; place < kBlocks; ++place) {
       std::filesystem::remove_all(workspace_.path("store"));
@@ -258,7 +258,7 @@ TEST_F(EngineEditsTest, ARemovedRowShrinksItsBlockAndTwoEndIt) {
 }
 
 // The BOS token stands before the pool's first block, whichever that is.
-TEST_F(EngineEditsTest, AnAnchorKeepsItsBosToken) {
+TEST_F(PipelineEditsTest, AnAnchorKeepsItsBosToken) {
   auto settings = with(settings_of({"dbsa", 1, 1}, false), "append");
   settings.push_back({"prompt.bos", "true"});
   const Run before = run(settings);
@@ -276,7 +276,7 @@ TEST_F(EngineEditsTest, AnAnchorKeepsItsBosToken) {
       EXPECT_EQ(pool->blocks[b].token_ids[0] == bos, b == 0) << b;
 }
 
-TEST_F(EngineEditsTest, APrefixIsNoDemonstrationAndStays) {
+TEST_F(PipelineEditsTest, APrefixIsNoDemonstrationAndStays) {
   auto settings = with(settings_of({"dbsa", 1, 1}, false), "append");
   settings.push_back({"prompt.anchor", "\"prefix\""});
   settings.push_back({"prompt.instruction", "\"Name the topic.\""});
@@ -289,7 +289,7 @@ TEST_F(EngineEditsTest, APrefixIsNoDemonstrationAndStays) {
 }
 
 // Which demonstrations stand together, and what each block saw, come of the edits one by one.
-TEST_F(EngineEditsTest, PoolsOfOtherHistoriesAreOthers) {
+TEST_F(PipelineEditsTest, PoolsOfOtherHistoriesAreOthers) {
   const auto settings = with(settings_of({"dbsa", 1, 2}, false), "append");
   const Run before = run(settings);
   const auto texts = texts_;
@@ -325,7 +325,7 @@ TEST_F(EngineEditsTest, PoolsOfOtherHistoriesAreOthers) {
   EXPECT_EQ(keys.size(), 3u);
 }
 
-TEST_F(EngineEditsTest, InPlaceAndAppendAreOtherPools) {
+TEST_F(PipelineEditsTest, InPlaceAndAppendAreOtherPools) {
   const auto mask = settings_of({"dbsa", 1, 2}, false);
   const Run in_place = run(with(mask, "in_place"));
   const Run append = run(with(mask, "append"));
@@ -335,7 +335,7 @@ TEST_F(EngineEditsTest, InPlaceAndAppendAreOtherPools) {
   EXPECT_EQ(run(mask).report.pool_id, in_place.report.pool_id) << "the default";
 }
 
-TEST_F(EngineEditsTest, AStoreInMemoryHasNoHistory) {
+TEST_F(PipelineEditsTest, AStoreInMemoryHasNoHistory) {
   std::string text = workspace_.read("pipeline.toml");
   const std::string path_line = "path = \"store\"\n";
   text.erase(text.find(path_line), path_line.size());
@@ -353,7 +353,7 @@ TEST_F(EngineEditsTest, AStoreInMemoryHasNoHistory) {
 }
 
 // What is announced under `in_place` is what is done, for each edit: run() checks it.
-TEST_F(EngineEditsTest, InPlaceAnnouncesWhatItEncodesForEveryShapeOfEdit) {
+TEST_F(PipelineEditsTest, InPlaceAnnouncesWhatItEncodesForEveryShapeOfEdit) {
   for (const Mask& mask : kMasks) {
     std::filesystem::remove_all(workspace_.path("store"));
     const auto settings = settings_of(mask, false);
@@ -378,7 +378,7 @@ TEST_F(EngineEditsTest, InPlaceAnnouncesWhatItEncodesForEveryShapeOfEdit) {
   }
 }
 
-TEST_F(EngineEditsTest, BlocksThatTheStoreLostAreCountedAsThat) {
+TEST_F(PipelineEditsTest, BlocksThatTheStoreLostAreCountedAsThat) {
   const auto settings = settings_of({"self", 0, 0}, false);
   const Run before = run(settings);
   std::filesystem::remove_all(workspace_.path("store/packs"));

@@ -4,16 +4,16 @@
 #include <filesystem>
 
 #include "model/tokenizer/tokenizer.h"
-#include "tests/pipeline/engine_fixture.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/reference/oracle.h"
 
 namespace dbsa {
 namespace {
 
-class ZeroShotTest : public EngineTest {
+class ZeroShotTest : public PipelineTest {
  protected:
   void SetUp() override {
-    EngineTest::SetUp();
+    PipelineTest::SetUp();
     write_pipeline("self", "count = 0");
   }
 
@@ -28,8 +28,8 @@ class ZeroShotTest : public EngineTest {
     workspace_.write("pipeline.toml", text);
   }
 
-  static Answer answer(EngineHarness& harness, const std::string& text) {
-    auto answer = harness.engine().answer(text);
+  static Answer answer(PipelineHarness& harness, const std::string& text) {
+    auto answer = harness.pipeline().answer(text);
     if (!answer.ok()) throw std::runtime_error(answer.error().message);
     return std::move(answer).value();
   }
@@ -38,7 +38,7 @@ class ZeroShotTest : public EngineTest {
 // The log-probability of "topic <digit>" among the three, from a forward pass over only the query.
 TEST_F(ZeroShotTest, TheQueryAloneIsThePrompt) {
   auto harness = open({});
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
   const auto tokenizer = Tokenizer::load(workspace_.path("model"));
   const auto oracle = reference::OracleModel::load(workspace_.path("model"));
   ASSERT_TRUE(tokenizer.ok() && oracle.ok());
@@ -84,13 +84,13 @@ TEST_F(ZeroShotTest, NothingIsEncodedOrStored) {
 
 TEST_F(ZeroShotTest, OnlyTheLabelsOfTheDemonstrationsMatter) {
   auto harness = open({});
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  const Told before = ask(harness->engine());
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  const Told before = ask(harness->pipeline());
   for (std::string& text : texts_) text = "another " + text;
   write_demonstrations();
   harness = open({});
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  EXPECT_TRUE(ask(harness->engine()) == before);
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  EXPECT_TRUE(ask(harness->pipeline()) == before);
 }
 
 TEST_F(ZeroShotTest, APrefixIsKeptAndEqualsADemonstrationOfTheSameText) {
@@ -98,7 +98,7 @@ TEST_F(ZeroShotTest, APrefixIsKeptAndEqualsADemonstrationOfTheSameText) {
   auto prefixed = open({{"prompt.anchor", "\"prefix\""},
                         {"prompt.instruction", "\"query: alone\\nintent: topic 0\""},
                         {"mask_pattern.plugin", "\"dbsa\""}});
-  const auto report = prefixed->engine().encode(false, {});
+  const auto report = prefixed->pipeline().encode(false, {});
   ASSERT_TRUE(report.ok()) << report.error().message;
   EXPECT_EQ(report->estimate.blocks, 1);
   EXPECT_EQ(report->blocks_encoded, 1);
@@ -111,7 +111,7 @@ TEST_F(ZeroShotTest, APrefixIsKeptAndEqualsADemonstrationOfTheSameText) {
   write_pipeline("self", "count = 1");
   auto shot =
       open({{"data.demonstrations", "\"one.jsonl\""}, {"data.labels", "\"demonstrations.jsonl\""}});
-  const auto encoded = shot->engine().encode(false, {});
+  const auto encoded = shot->pipeline().encode(false, {});
   ASSERT_TRUE(encoded.ok()) << encoded.error().message;
   EXPECT_EQ(encoded->blocks_encoded, 0) << "its block is the prefix";
   const Answer expected = answer(*shot, "something about topic 1");
@@ -121,9 +121,9 @@ TEST_F(ZeroShotTest, APrefixIsKeptAndEqualsADemonstrationOfTheSameText) {
 
 TEST_F(ZeroShotTest, ItsPoolIsOpenedAgainAndIsNotThatOfOtherSelections) {
   auto first = open({});
-  const auto zero = first->engine().encode(false, {});
+  const auto zero = first->pipeline().encode(false, {});
   ASSERT_TRUE(zero.ok());
-  const Told expected = ask(first->engine());
+  const Told expected = ask(first->pipeline());
   write_pipeline("self", "count = 2");
   const EncodeReport some = encode({});
   EXPECT_NE(some.pool_id, zero->pool_id);
@@ -131,9 +131,9 @@ TEST_F(ZeroShotTest, ItsPoolIsOpenedAgainAndIsNotThatOfOtherSelections) {
 
   write_pipeline("self", "count = 0");
   auto again = open({});
-  const Status opened = again->engine().open_pool();
+  const Status opened = again->pipeline().open_pool();
   ASSERT_TRUE(opened.ok()) << opened.error().message;
-  EXPECT_TRUE(ask(again->engine()) == expected);
+  EXPECT_TRUE(ask(again->pipeline()) == expected);
   // It names no block, and is no obstacle to collecting others.
   WorkspaceStore store(workspace_, "store");
   const auto freed = store->collect(0, false, [](const KvEntry&) { FAIL() << "all are needed"; });
@@ -143,7 +143,7 @@ TEST_F(ZeroShotTest, ItsPoolIsOpenedAgainAndIsNotThatOfOtherSelections) {
 
 // ---- labels ------------------------------------------------------------------------------------
 
-TEST_F(EngineTest, AFewDemonstrationsChooseFromAllLabels) {
+TEST_F(PipelineTest, AFewDemonstrationsChooseFromAllLabels) {
   // Three draws of one demonstration, so that at least two labels are in none of it.
   std::vector<std::string> hashes;
   for (const char* seed : {"0", "1", "2"}) {
@@ -151,35 +151,35 @@ TEST_F(EngineTest, AFewDemonstrationsChooseFromAllLabels) {
                          {"data.seed", seed},
                          {"selection.ratio", "1.0"},
                          {"data.labels", "\"demonstrations.jsonl\""}});
-    const auto report = harness->engine().encode(false, {});
+    const auto report = harness->pipeline().encode(false, {});
     ASSERT_TRUE(report.ok()) << report.error().message;
     EXPECT_EQ(report->estimate.demonstrations, 1);
     EXPECT_EQ(report->labels.size(), 3u);
-    EXPECT_EQ(harness->engine().labels(),
+    EXPECT_EQ(harness->pipeline().labels(),
               (std::vector<std::string>{"topic 0", "topic 1", "topic 2"}));
-    EXPECT_EQ(ask(harness->engine()).labels.size(), 4u) << "no query is refused";
+    EXPECT_EQ(ask(harness->pipeline()).labels.size(), 4u) << "no query is refused";
     hashes.push_back(report->demonstrations_hash);
   }
   std::sort(hashes.begin(), hashes.end());
   EXPECT_GT(std::unique(hashes.begin(), hashes.end()) - hashes.begin(), 1) << "draws differ";
 
   auto harness = open({{"data.demonstration_count", "1"}, {"selection.ratio", "1.0"}});
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  EXPECT_EQ(harness->engine().labels().size(), 1u);
-  EXPECT_EQ(ask(harness->engine()).labels.size(), 4u) << "a label may be one that cannot be chosen";
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  EXPECT_EQ(harness->pipeline().labels().size(), 1u);
+  EXPECT_EQ(ask(harness->pipeline()).labels.size(), 4u) << "a label may be one that cannot be chosen";
 }
 
-TEST_F(EngineTest, AFileOfLabelsAddsToThoseOfTheDemonstrations) {
+TEST_F(PipelineTest, AFileOfLabelsAddsToThoseOfTheDemonstrations) {
   workspace_.write("labels.csv", "label\ntopic 9\ntopic 1\ntopic 9\n");
   auto harness = open({{"data.labels", "\"labels.csv\""}});
-  ASSERT_TRUE(harness->engine().encode(false, {}).ok());
-  EXPECT_EQ(harness->engine().labels(),
+  ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
+  EXPECT_EQ(harness->pipeline().labels(),
             (std::vector<std::string>{"topic 0", "topic 1", "topic 2", "topic 9"}));
 }
 
 // ---- what a pool is ----------------------------------------------------------------------------
 
-TEST_F(EngineTest, HashesAndAssignmentTellPoolsApart) {
+TEST_F(PipelineTest, HashesAndAssignmentTellPoolsApart) {
   const EncodeReport report = encode({});
   std::vector<int64_t> lines;
   ASSERT_EQ(report.assignment.size(), static_cast<size_t>(kBlocks));
