@@ -132,7 +132,7 @@ TEST_F(TuneCommand, ComparesAllCandidatesWithTheStart) {
   // Dense retrieval needs embeddings, which the file has none of.
   EXPECT_EQ(candidates.at("retriever.plugin = faiss").at("state"), "failed");
   EXPECT_THAT(candidates.at("retriever.plugin = faiss").at("failure"), HasSubstr("embedding"));
-  EXPECT_THAT(test::read_file(path("pipeline.tuned.toml")),
+  EXPECT_THAT(workspace_.read("pipeline.tuned.toml"),
               HasSubstr("# Could not run: retriever.plugin = faiss: "));
   // trie has no scorers, and the start's own values are no candidates.
   for (const auto& [name, candidate] : candidates) {
