@@ -133,7 +133,7 @@ TEST_F(TuneCommand, ComparesAllCandidatesWithTheStart) {
   EXPECT_EQ(candidates.at("retriever.plugin = faiss").at("state"), "failed");
   EXPECT_THAT(candidates.at("retriever.plugin = faiss").at("failure"), HasSubstr("embedding"));
   EXPECT_THAT(workspace_.read("pipeline.tuned.toml"),
-              HasSubstr("# Could not run: retriever.plugin = faiss: "));
+              HasSubstr("# Could not run: retriever.plugin = faiss: retriever.plugin: "));
   // trie has no scorers, and the start's own values are no candidates.
   for (const auto& [name, candidate] : candidates) {
     EXPECT_THAT(name, Not(HasSubstr("scorer")));

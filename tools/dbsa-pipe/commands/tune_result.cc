@@ -70,6 +70,13 @@ size_t count_state(const TuneResult& result, bool failed) {
       [&](const Candidate& c) { return failed ? c.failed() : !c.failed() && c.right.empty(); }));
 }
 
+// Its first line, without the place in a candidate's own file, which goes with the folder.
+std::string why(const TuneResult& result, const Candidate& candidate) {
+  std::string line = candidate.failure.substr(0, candidate.failure.find('\n'));
+  const size_t place = line.starts_with(result.directory) ? line.find(": ") : line.npos;
+  return place == line.npos ? line : line.substr(place + 2);
+}
+
 std::vector<std::string> not_tried_lines(const TuneResult& result) {
   std::string not_tried;
   std::vector<std::string> lines;
@@ -77,8 +84,7 @@ std::vector<std::string> not_tried_lines(const TuneResult& result) {
     const Candidate& candidate = result.halving.candidates[i];
     const std::string& name = result.candidates[i].name;
     if (candidate.failed())
-      lines.push_back("Could not run: " + name + ": " +
-                      candidate.failure.substr(0, candidate.failure.find('\n')));
+      lines.push_back("Could not run: " + name + ": " + why(result, candidate));
     else if (candidate.right.empty())
       not_tried += (not_tried.empty() ? "" : "; ") + name;
   }
