@@ -131,8 +131,7 @@ Result<std::shared_ptr<OpenedPool>> Pipeline::Impl::open_with_retriever(Pool poo
 
 std::shared_ptr<Answerer> Pipeline::Impl::answerer_of(std::shared_ptr<const OpenedPool> opened) {
   auto rebuilder = std::make_shared<BlockRebuilder>(
-      opened, [this](const Pool& of) { return plan_pool(parts(), of); },
-      [this] { return make_encoder(); }, plugins->store, *cache, services);
+      opened, [this] { return make_encoder(); }, plugins->store, *cache, services);
   return std::make_shared<Answerer>(
       Answerer::Parts{settings, services, *cache, model, std::move(opened), std::move(rebuilder)},
       std::optional<Calibration>());

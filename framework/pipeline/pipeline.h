@@ -33,8 +33,9 @@ namespace dbsa {
 
 struct Explanation;  // explanation.h
 
-// Encoding and opening a pool: [run]. Answering, explaining and asking what there is: [any], also
-// while a pool is encoded, which answers go on from the one before.
+// Encoding and opening a pool: [run]. Answering and explaining: [any], also while a pool is encoded:
+// answers then come from the pool that was open before. What pool() and calibration() give is valid
+// until another pool is encoded or opened.
 class Pipeline {
  public:
   // resolved must have no faults. The services and the registry outlive the pipeline. model: one

@@ -236,8 +236,8 @@ Result<EncodeReport> Pipeline::encode_copy(Pool pool, std::optional<Calibration>
 }
 
 // What is wrong with a pool that was read is the file's fault, not the pipeline's.
-Result<std::shared_ptr<Answerer>> Pipeline::Impl::adopt_stored(Pool stored, const std::string& name,
-                                                               int64_t changed_unix_s) {
+Result<std::shared_ptr<OpenedPool>> Pipeline::Impl::open_stored(Pool stored,
+                                                               const std::string& name) {
   std::vector<std::string> table;
   for (const PoolLabel& label : stored.labels) table.push_back(label.text);
   Result<std::vector<PoolLabel>> labels = pool_labels(parts(), table);
@@ -246,10 +246,7 @@ Result<std::shared_ptr<Answerer>> Pipeline::Impl::adopt_stored(Pool stored, cons
                  labels.error().config_pointer};
   stored.labels = std::move(labels).value();
   Result<std::shared_ptr<OpenedPool>> opened = open_with_retriever(std::move(stored));
-  if (opened.ok()) {
-    (*opened)->changed_unix_s = changed_unix_s;
-    return answerer_of(std::move(opened).value());
-  }
+  if (opened.ok()) return opened;
   return Error{ErrorCode::kCorrupt,
                name + ": not a sound pool manifest: " + opened.error().message +
                    "; remove the file and run `dbsa-pipe encode` again (stored blocks are reused)",
@@ -324,8 +321,16 @@ Status Pipeline::open_pool() {
                  name + ": its retriever index cannot be used: " + loaded.error().message +
                      "; run `dbsa-pipe encode` again",
                  ""};
-  DBSA_ASSIGN_OR_RETURN(std::shared_ptr<Answerer> answerer,
-                        self.adopt_stored(std::move(pool).value(), name, stored->changed_unix_s));
+  // What a key is made of and the identities above do not say shows in the keys themselves.
+  std::vector<EncodeBlock> planned;
+  if (uses_stored_kv(self.settings)) {
+    DBSA_ASSIGN_OR_RETURN(planned, plan_pool(self.parts(), *pool));
+  }
+  DBSA_ASSIGN_OR_RETURN(const std::shared_ptr<OpenedPool> opened,
+                        self.open_stored(std::move(pool).value(), name));
+  opened->changed_unix_s = stored->changed_unix_s;
+  opened->planned = std::move(planned);
+  std::shared_ptr<Answerer> answerer = self.answerer_of(opened);
   DBSA_ASSIGN_OR_RETURN(answerer, self.adopt_calibration(std::move(answerer)));
   self.publish(std::move(answerer));
   return {};

@@ -81,8 +81,7 @@ struct Pipeline::Impl {
   Result<std::shared_ptr<OpenedPool>> open_with_retriever(Pool pool);
   std::shared_ptr<Answerer> answerer_of(std::shared_ptr<const OpenedPool> opened);
   Result<std::shared_ptr<Answerer>> adopt(BuiltPool built);
-  Result<std::shared_ptr<Answerer>> adopt_stored(Pool stored, const std::string& name,
-                                                 int64_t changed_unix_s);
+  Result<std::shared_ptr<OpenedPool>> open_stored(Pool stored, const std::string& name);
   // Queries are answered from it from now on.
   void publish(std::shared_ptr<Answerer> answerer);
   Status renew_retriever();

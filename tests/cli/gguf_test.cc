@@ -143,7 +143,7 @@ TEST_F(GgufRunTest, FaultsHaveTheirPlace) {
               HasSubstr(path("other.gguf") +
                         ": key 'general.architecture', byte 56: expected one of llama, qwen2, "
                         "qwen3, gemma3, gemma2, phi3, smollm3, olmo2, granite, qwen3moe, found "
-                        "'mamba'; the pipeline does not compute this architecture"));
+                        "'mamba'; the engine does not compute this architecture"));
   EXPECT_THAT(refusal("cut.gguf"),
               HasSubstr(path("cut.gguf") + ": key 'llama.block_count', byte "));
 }

@@ -111,6 +111,7 @@ const std::map<std::string, KeyRow>& framework_keys() {
       {"model.kv_dtype", {"int8", kShape}},
       {"model.kv_error_queries", {1, kNothing}},
       {"model.max_positions", {512, kShape}},
+      {"model.block_cache_bytes", {1, kNothing}},
       {"model.packed_weights", {false, kNothing}},
       {"model.chunk_tokens", {64, kNothing}},
       {"model.batch_size", {8, kNothing}},

@@ -204,6 +204,29 @@ TEST_F(ChangingModelTest, NoAnswerIsGivenByAModelThatChangedSinceItWasOpened) {
   EXPECT_TRUE(ask(back->pipeline()) == told);
 }
 
+// For some families a window is in no fingerprint: only the keys of blocks that it reaches have it.
+TEST_F(ChangingModelTest, APoolOfAnotherWindowIsNotAnsweredFrom) {
+  const auto set_window = [&](int window) {
+    nlohmann::json config = nlohmann::json::parse(workspace_.read("model/config.json"));
+    config["model_type"] = "mistral";
+    config["architectures"] = {"MistralForCausalLM"};
+    config["sliding_window"] = window;
+    workspace_.write("model/config.json", config.dump());
+  };
+  set_window(12);
+  ASSERT_TRUE(open({})->pipeline().encode(false, {}).ok());
+  ASSERT_TRUE(open({})->pipeline().open_pool().ok());
+  set_window(9);
+  const Status refused = open({})->pipeline().open_pool();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kConfig);
+  EXPECT_THAT(refused.error().message, HasSubstr("the model's windows were others"));
+  const auto again = open({})->pipeline().encode(false, {});
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->blocks_encoded, kBlocks);
+  EXPECT_TRUE(open({})->pipeline().open_pool().ok());
+}
+
 TEST_F(ChangingModelTest, AModelThatIsReplacedByARenameGoesOnToTheEnd) {
   auto harness = open({});
   ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());

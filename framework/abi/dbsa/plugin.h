@@ -19,7 +19,7 @@
  * policy.
  *
  * Thread labels, one at the end of each function's comment:
- *   [setup] the host serialises these calls for the whole process;
+ *   [setup] one call at a time for each library, whatever the instance;
  *   [run]   one call at a time for each instance;
  *   [any]   any number of calls at once.
  */

@@ -70,7 +70,7 @@ struct ModelSpec {
 ModelSpec make_model_spec(const ModelConfig& config);
 
 // Everything of it that decides the values computed, RoPE apart (rope_identity) and layers' windows
-// and rotation where the model is of a family that had none (window_identity), as text.
+// and rotation where the model is of a family that had none (layer_identity), as text.
 std::string spec_identity(const ModelSpec& spec);
 // Windows and RoPE of the layers as text; "" where all layers are alike and see everything.
 std::string layer_identity(const ModelSpec& spec);

@@ -60,7 +60,7 @@ struct DecodingContext {
   KnownPrior& known_prior;
 
   double temperature() const;
-  // Whether probabilities are those of the scores as they are, so that the walk's two labels do.
+  // Whether probabilities are others than those of the scores, so that all labels are needed.
   bool probabilities_change() const;
 };
 

@@ -166,7 +166,7 @@ class Answerer::Request {
   }
 
   Status rebuild() {
-    if (attempts_ == kRebuilds || others_ == kRebuildsOfOthers)
+    if (rebuilds_ == kRebuilds || others_ == kRebuildsOfOthers)
       return Error{ErrorCode::kEnvironment,
                    "stored blocks stay damaged after " + std::to_string(kRebuilds) +
                        " attempts to encode them again: " + status_.error().message +
@@ -178,7 +178,7 @@ class Answerer::Request {
       uses.push_back({selected.block, layers_reading(selected)});
     DBSA_ASSIGN_OR_RETURN(const int64_t rebuilt, parts_.rebuilder->rebuild(uses));
     answer_.blocks_rebuilt += rebuilt;
-    ++(rebuilt > 0 ? attempts_ : others_);
+    ++(rebuilt > 0 ? rebuilds_ : others_);
     answer_.seconds[AnswerStep::kRebuild] += watch.seconds();
     return {};
   }
@@ -207,7 +207,7 @@ class Answerer::Request {
   std::unique_ptr<AnswerDecoding> decoding_;
   std::optional<QueryRun> run_;
   Status status_;  // of the last attempt
-  int attempts_ = 1, others_ = 0;
+  int rebuilds_ = 0, others_ = 0;  // that computed blocks, and that found nothing to do
   std::optional<Result<Outcome>> outcome_;
 };
 

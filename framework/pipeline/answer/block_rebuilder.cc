@@ -13,10 +13,7 @@ Result<int64_t> BlockRebuilder::rebuild(std::span<const BlockUse> uses) {
     wanted.push_back(encoded[static_cast<size_t>(use.block)]);
     DBSA_RETURN_IF_ERROR(drop_damaged(use));
   }
-  if (pool_->planned.empty() && !planned_) {
-    DBSA_ASSIGN_OR_RETURN(planned_, plan_(pool_->pool));
-  }
-  const std::vector<EncodeBlock>& blocks = planned_ ? *planned_ : pool_->planned;
+  const std::vector<EncodeBlock>& blocks = pool_->planned;
   Encoder encoder = make_encoder_();
   DBSA_ASSIGN_OR_RETURN(EncodeNeed need, encoder.need(blocks, wanted));
   if (need.blocks.size() > 1)
@@ -26,7 +23,7 @@ Result<int64_t> BlockRebuilder::rebuild(std::span<const BlockUse> uses) {
                       std::to_string(need.tokens) + " tokens) first");
   const auto count = static_cast<int64_t>(need.blocks.size());
   DBSA_RETURN_IF_ERROR(encoder.encode(blocks, std::move(need), nullptr, /*keep_in_memory=*/true));
-  return count;
+  return count + encoder.rebuilt();  // these were found damaged on the way
 }
 
 Status BlockRebuilder::drop_damaged(const BlockUse& use) {

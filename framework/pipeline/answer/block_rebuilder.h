@@ -7,7 +7,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -29,14 +28,11 @@ struct BlockUse {
 // [any]; one call after the other.
 class BlockRebuilder {
  public:
-  // plan: of a pool's encoded_blocks(), see plan_pool; asked for at most once.
-  using Plan = std::function<Result<std::vector<EncodeBlock>>(const Pool& pool)>;
   // Makes the encoder of one call.
   using MakeEncoder = std::function<Encoder()>;
-  BlockRebuilder(std::shared_ptr<const OpenedPool> pool, Plan plan, MakeEncoder make_encoder,
+  BlockRebuilder(std::shared_ptr<const OpenedPool> pool, MakeEncoder make_encoder,
                  host::KvStore& store, BlockCache& cache, host::HostServices& services)
       : pool_(std::move(pool)),
-        plan_(std::move(plan)),
         make_encoder_(std::move(make_encoder)),
         store_(store),
         cache_(cache),
@@ -50,13 +46,11 @@ class BlockRebuilder {
   Status drop_damaged(const BlockUse& use);
 
   const std::shared_ptr<const OpenedPool> pool_;
-  const Plan plan_;
   const MakeEncoder make_encoder_;
   host::KvStore& store_;
   BlockCache& cache_;
   host::HostServices& services_;
   std::mutex mutex_;
-  std::optional<std::vector<EncodeBlock>> planned_;  // where the pool has none
 };
 
 }  // namespace dbsa

@@ -32,7 +32,7 @@ struct OpenedPool {
   Pool pool;
   PoolRetriever index;
   int64_t anchor_blocks = 0;               // the mask's
-  std::vector<EncodeBlock> planned;        // as pool.encoded_blocks(), with plans; or empty
+  std::vector<EncodeBlock> planned;        // as pool.encoded_blocks(); empty where none is stored
   int64_t changed_unix_s = 0;              // of a stored pool, as the store says
   std::vector<int64_t> lengths;            // [blocks] tokens
   std::vector<int64_t> block_of;           // of each document, where demonstrations are ranked

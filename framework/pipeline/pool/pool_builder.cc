@@ -501,7 +501,10 @@ Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& p
     if (blocks[i].key != made[i]->key)
       return Error{
           ErrorCode::kConfig,
-          "pool " + pool.id + ": was made with other settings; run `dbsa-pipe encode` again", ""};
+          "pool " + pool.id +
+              ": its blocks were computed by another version of the program, or the model's windows "
+              "were others; run `dbsa-pipe encode` again (blocks that stay the same are reused)",
+          ""};
   return blocks;
 }
 
