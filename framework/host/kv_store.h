@@ -17,7 +17,7 @@ namespace dbsa::host {
 
 class KvStore {
  public:
-  // A view of a block; the planes stay readable as long as it lives. Outlived by the store.
+  // A view of a block; the planes stay readable as long as it lives. The store must live longer.
   class Lease {
    public:
     Lease() = default;

@@ -1,4 +1,4 @@
-// What config.json of a Hugging Face model folder says of a decoder. What is computed of it is
+// What config.json of a Hugging Face model folder says of a decoder. What is computed from it is
 // model_spec.h's.
 //
 // Absent keys take transformers' defaults for their model_type where those change the result

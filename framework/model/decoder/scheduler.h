@@ -38,15 +38,16 @@ class Scheduler {
     std::span<const ScoreAsk> asks;
     Decoder::LayerHook before_layer;
   };
-  // Both functions are called on the scheduler's thread, in turn, and must not wait for anything.
+  // Both functions are called on the scheduler's thread, in turn, and must not wait for anything;
+  // before_layer may read stored planes.
   class Request {
    public:
     virtual ~Request() = default;
     // What it needs now; nothing: it has ended.
     virtual std::optional<Rows> next() = 0;
     // The scores, or why there are none. An error of before_layer is that of its own request only;
-    // one of the pass is that of all in it, on kEnvironment (out of memory, for example) after
-    // halves were tried.
+    // one of the pass is that of all in it, on kEnvironment (out of memory, for example) once
+    // each half has been tried alone.
     virtual void take(Result<ForwardOutput> output) = 0;
   };
 

@@ -31,7 +31,7 @@ struct AnswerNotes {
   double log_probability_of_tokens = 0;
 };
 
-// What is wanted of an answer beside it; each may be nullptr.
+// What else a caller wants besides the answer; each may be nullptr.
 struct AnswerExtras {
   LabelEvidence* evidence = nullptr;  // filled in instead of the answer's label
   AnswerNotes* notes = nullptr;

@@ -31,7 +31,7 @@ class QueryPass {
     std::shared_ptr<OpenBlock> block;
     int64_t tokens = 0;
     int64_t start = 0;  // position of its token 0
-    LayerSet layers;    // that read it, from the query's first row on
+    LayerSet layers;    // in which the query's rows, and those behind them, read it
   };
 
   // capacity: tokens that the query may grow to; rows of a tree find room beyond it, too. start:

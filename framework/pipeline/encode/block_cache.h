@@ -38,7 +38,7 @@ class OpenBlock {
   // mismatch.
   Status verify(int32_t layer, const LayerSet& wanted);
   Status verify(const LayerSet& wanted);
-  // The same, and kCorrupt when the numbers are none: see check_finite.
+  // The same, and kCorrupt for numbers that are not finite: see check_finite.
   Status verify_content(const LayerSet& wanted);
 
   // Whether it is in no store.

@@ -4,7 +4,7 @@
 // block longer than a chunk is carried over. A block that another one sees is read from live KV in
 // the same chunk, else from the store. Values do not depend on how the rows are cut into chunks:
 // where storing changes what is kept (int8), others see a block of the same chunk as it will be
-// stored, and only its own rows see what was computed.
+// stored, and only its own rows see the numbers as they were computed.
 #pragma once
 
 #include <dbsa/sdk/result.h>

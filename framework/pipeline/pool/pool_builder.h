@@ -41,7 +41,7 @@ struct PoolParts {
   host::BlockGrouper& grouper;
   const host::MaskPattern& mask;
   int64_t anchor_blocks;  // the mask's
-  host::Retriever* retriever;  // nullptr: what needs none of it is made
+  host::Retriever* retriever;  // nullptr where nothing is indexed
   host::HostServices& services;
 };
 
