@@ -86,9 +86,8 @@ class Labels {
     const LabelTrie trie = must(LabelTrie::build(labels, names_of(labels.size())));
     const auto rows = static_cast<int64_t>(tree.rows().size());
     const auto run = [&](Decoding& decoding) {
-      QueryPass pass =
-          must(QueryPass::begin(model_.ops(), blocks_, FLAGS_cached_tokens,
-                                FLAGS_query_tokens + rows, FLAGS_chunk_tokens));
+      QueryPass pass = must(QueryPass::begin(model_.ops(), blocks_, FLAGS_cached_tokens,
+                                             FLAGS_query_tokens + rows, FLAGS_chunk_tokens));
       must(run_decoding(scheduler_, std::move(pass), decoding, model_.services()));
     };
     const std::string name = std::to_string(count) + " labels";

@@ -1,5 +1,5 @@
-// The pipeline on pools of growing size: encoding under the dbsa mask, answers at a fixed selection,
-// and the start on a pool that is stored.
+// The pipeline on pools of growing size: encoding under the dbsa mask, answers at a fixed
+// selection, and the start on a pool that is stored.
 #include <gflags/gflags.h>
 #include <unistd.h>
 

@@ -288,7 +288,8 @@ bool HostServices::logs(LogLevel level) const {
 }
 
 void HostServices::log(LogLevel level, std::string_view message) {
-  impl_->shared->logger->log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
+  impl_->shared->logger->log(spdlog_level(level),
+                             spdlog::string_view_t(message.data(), message.size()));
 }
 
 }  // namespace dbsa::host

@@ -44,9 +44,9 @@ struct EncodeReport {
   EncodeEstimate estimate;
   int64_t blocks_encoded = 0;
   int64_t tokens_encoded = 0;
-  uint64_t bytes_stored = 0;    // KV planes put into the store
+  uint64_t bytes_stored = 0;   // KV planes put into the store
   int64_t blocks_rebuilt = 0;  // stored bytes found wrong and computed again
-  uint64_t kv_bytes = 0;        // of the whole pool
+  uint64_t kv_bytes = 0;       // of the whole pool
   bool index_reused = false;
   std::vector<std::string> labels;  // to choose from, in byte order
   std::string demonstrations_hash;  // of their texts and labels in order, hexadecimal

@@ -33,9 +33,9 @@ namespace dbsa {
 
 struct Explanation;  // explanation.h
 
-// Encoding and opening a pool: [run]. Answering and explaining: [any], also while a pool is encoded:
-// answers then come from the pool that was open before. What pool() and calibration() give is valid
-// until another pool is encoded or opened.
+// Encoding and opening a pool: [run]. Answering and explaining: [any], also while a pool is
+// encoded: answers then come from the pool that was open before. What pool() and calibration() give
+// is valid until another pool is encoded or opened.
 class Pipeline {
  public:
   // resolved must have no faults. The services and the registry outlive the pipeline. model: one

@@ -213,10 +213,9 @@ Result<EncodeReport> Pipeline::encode(const PoolData& data, bool regroup,
     else if (report.blocks_encoded > 0)
       return report.pool_kept.error();
   }
-  DBSA_ASSIGN_OR_RETURN(std::shared_ptr<Answerer> answerer,
-                        self.adopt(std::move(built)));
-  DBSA_ASSIGN_OR_RETURN(
-      answerer, self.calibrate(std::move(answerer), data.demonstrations.held_out, observer, report));
+  DBSA_ASSIGN_OR_RETURN(std::shared_ptr<Answerer> answerer, self.adopt(std::move(built)));
+  DBSA_ASSIGN_OR_RETURN(answerer, self.calibrate(std::move(answerer), data.demonstrations.held_out,
+                                                 observer, report));
   self.publish(std::move(answerer));
   report.setup_seconds = setup.seconds();
   return report;
@@ -237,7 +236,7 @@ Result<EncodeReport> Pipeline::encode_copy(Pool pool, std::optional<Calibration>
 
 // What is wrong with a pool that was read is the file's fault, not the pipeline's.
 Result<std::shared_ptr<OpenedPool>> Pipeline::Impl::open_stored(Pool stored,
-                                                               const std::string& name) {
+                                                                const std::string& name) {
   std::vector<std::string> table;
   for (const PoolLabel& label : stored.labels) table.push_back(label.text);
   Result<std::vector<PoolLabel>> labels = pool_labels(parts(), table);

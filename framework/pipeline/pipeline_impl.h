@@ -36,8 +36,8 @@ struct Pipeline::Impl {
   nlohmann::json kv_identity;                // see identity.h
   std::unique_ptr<host::Embedder> embedder;  // nullptr: there is none
   std::unique_ptr<Plugins> plugins;
-  std::optional<PoolRetriever> next_index;   // made for the next pool
-  nlohmann::json tables;                     // pipeline_identity
+  std::optional<PoolRetriever> next_index;  // made for the next pool
+  nlohmann::json tables;                    // pipeline_identity
   PoolIdentities identities;
   std::string pool_id;
   int64_t anchor_blocks = 0;  // the mask's
@@ -65,18 +65,19 @@ struct Pipeline::Impl {
   Status identify_pool();
   // Without a retriever, and with the next pool's.
   PoolParts parts() {
-    return {settings,         model->config(), identities,    model->tokenizer(),
-            plugins->grouper, plugins->mask,   anchor_blocks, nullptr,
-            services};
+    return {settings,           model->config(),  identities,
+            model->tokenizer(), plugins->grouper, plugins->mask,
+            anchor_blocks,      nullptr,          services};
   }
   PoolParts indexing_parts() {
-    return {settings,         model->config(), identities,    model->tokenizer(),
-            plugins->grouper, plugins->mask,   anchor_blocks, &next_index->retriever,
-            *next_index->services};
+    return {settings,           model->config(),        identities,
+            model->tokenizer(), plugins->grouper,       plugins->mask,
+            anchor_blocks,      &next_index->retriever, *next_index->services};
   }
   Encoder make_encoder() {
-    return {model->scheduler(), model->decoder(), model->backend(),           plugins->store,
-            *cache,             services,         settings.model.chunk_tokens};
+    return {
+        model->scheduler(), model->decoder(),           model->backend(), plugins->store, *cache,
+        services,           settings.model.chunk_tokens};
   }
   Result<std::shared_ptr<OpenedPool>> open_with_retriever(Pool pool);
   std::shared_ptr<Answerer> answerer_of(std::shared_ptr<const OpenedPool> opened);

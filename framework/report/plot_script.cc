@@ -28,11 +28,11 @@ constexpr std::array<Colour, 10> kColours = {{{"#0072B2", "#4DA3DB"},
 constexpr std::array<int, 8> kPointTypes = {7, 5, 9, 11, 13, 6, 4, 8};
 // After Tol's light scheme: paler than any method's.
 constexpr std::array<Colour, kAnswerSteps.size()> kStageColours = {{{"#77AADD", "#77AADD"},
-                                                               {"#99DDFF", "#99DDFF"},
-                                                               {"#BBCC33", "#BBCC33"},
-                                                               {"#EE8866", "#EE8866"},
-                                                               {"#EEDD88", "#EEDD88"},
-                                                               {"#FFAABB", "#FFAABB"}}};
+                                                                    {"#99DDFF", "#99DDFF"},
+                                                                    {"#BBCC33", "#BBCC33"},
+                                                                    {"#EE8866", "#EE8866"},
+                                                                    {"#EEDD88", "#EEDD88"},
+                                                                    {"#FFAABB", "#FFAABB"}}};
 // The other colours of scripts, as gnuplot writes them, and what they are on the page.
 constexpr std::array<std::pair<const char*, const char*>, 4> kScriptColours = {
     {{"rgb(34,34,34)", "--ink"},
@@ -107,7 +107,8 @@ std::string colour_variables(bool dark) {
     out += name + ": " + (dark ? colour.dark : colour.light) + "; ";
   };
   for (size_t i = 0; i < kColours.size(); ++i) add("--s" + std::to_string(i), kColours[i]);
-  for (size_t i = 0; i < kAnswerSteps.size(); ++i) add("--stage" + std::to_string(i), kStageColours[i]);
+  for (size_t i = 0; i < kAnswerSteps.size(); ++i)
+    add("--stage" + std::to_string(i), kStageColours[i]);
   return out;
 }
 

@@ -22,8 +22,8 @@ constexpr const char* kRecordFile = "a result record of `dbsa-pipe run`";
 // Totals that are read by name, or that say nothing about the quality of answers.
 const std::set<std::string, std::less<>>& known_totals() {
   static const std::set<std::string, std::less<>> names = {
-      "queries",           "labelled",      "correct",        "accuracy", "accuracy_95",
-      "macro_f1",          "setup_seconds", "answer_seconds", "kv_bytes", "blocks_encoded",
+      "queries",           "labelled",      "correct",        "accuracy",       "accuracy_95",
+      "macro_f1",          "setup_seconds", "answer_seconds", "kv_bytes",       "blocks_encoded",
       "peak_memory_bytes", "blocks_reused", "blocks_rebuilt", "blocks_repaired"};
   return names;
 }

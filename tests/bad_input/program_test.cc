@@ -144,9 +144,9 @@ TEST_F(BadSurroundings, ALimitOnFileSizesIsAnError) {
       << said;
 }
 
-// From what the loader cannot do with (the program itself takes 8 MiB) up to what is enough: an error at every step, none without
-// its words, and no crash. Only commands that compute nothing: oneDNN crashes where it gets no
-// memory.
+// From what the loader cannot do with (the program itself takes 8 MiB) up to what is enough: an
+// error at every step, none without its words, and no crash. Only commands that compute nothing:
+// oneDNN crashes where it gets no memory.
 TEST_F(BadSurroundings, TooLittleMemoryIsAnError) {
   if (kSanitized) GTEST_SKIP() << "sanitizers reserve more addresses than any limit allows";
   for (const std::string command : {"validate", "inspect"}) {

@@ -1,5 +1,5 @@
-// A store in memory on a bad disk: some blocks cannot be found for a moment, some bytes do not match
-// their checksums, some reads fail. What it gives without an error is right.
+// A store in memory on a bad disk: some blocks cannot be found for a moment, some bytes do not
+// match their checksums, some reads fail. What it gives without an error is right.
 #include <dbsa/sdk/kv_store.h>
 
 #include <atomic>

@@ -45,10 +45,10 @@ std::string pipeline_text(const DataSet& set, const std::string& store) {
 }
 
 const PipelineHarness::Overrides kBosAnchor = {{"prompt.anchor", "\"prefix\""},
-                                             {"prompt.bos", "true"},
-                                             {"mask_pattern.plugin", "\"dbsa\""},
-                                             {"mask_pattern.anchor_blocks", "1"},
-                                             {"mask_pattern.previous_blocks", "0"}};
+                                               {"prompt.bos", "true"},
+                                               {"mask_pattern.plugin", "\"dbsa\""},
+                                               {"mask_pattern.anchor_blocks", "1"},
+                                               {"mask_pattern.previous_blocks", "0"}};
 
 class RealData : public ::testing::Test {
  protected:
@@ -80,7 +80,7 @@ class RealData : public ::testing::Test {
   }
 
   std::unique_ptr<PipelineHarness> open(const DataSet& set,
-                                      const PipelineHarness::Overrides& overrides) {
+                                        const PipelineHarness::Overrides& overrides) {
     auto harness = PipelineHarness::open(
         workspace_.write("pipeline.toml", pipeline_text(set, workspace_.path("store"))), overrides);
     if (!harness.ok()) throw std::runtime_error(harness.error().message);

@@ -133,7 +133,8 @@ TEST_F(SchedulerTest, ThreadsShareItAndWorkTakesItsTurn) {
             --running;
             return Error{ErrorCode::kRun, "of thread " + std::to_string(i), ""};
           });
-          wrong += !worked.ok() && worked.error().message == "of thread " + std::to_string(i) ? 0 : 1;
+          wrong +=
+              !worked.ok() && worked.error().message == "of thread " + std::to_string(i) ? 0 : 1;
         }
       });
   }

@@ -27,8 +27,7 @@ struct Expected {
 Expected expected_of(const Answer& answer) {
   Expected expected = {answer.label.text, answer.label_log_probabilities};
   expected.log_probabilities.push_back(answer.label.log_probability);
-  if (answer.runner_up)
-    expected.log_probabilities.push_back(answer.runner_up->log_probability);
+  if (answer.runner_up) expected.log_probabilities.push_back(answer.runner_up->log_probability);
   return expected;
 }
 
@@ -56,7 +55,8 @@ class ConcurrencyTest : public PipelineTest {
     make_model("other", 2);
     // Many blocks, few of them for each query: requests seldom hold the same ones.
     for (size_t i = texts_.size(); i < 80; ++i)
-      add_demonstration(i, "question " + std::to_string(i) + " about topic " + std::to_string(i % 3),
+      add_demonstration(i,
+                        "question " + std::to_string(i) + " about topic " + std::to_string(i % 3),
                         static_cast<int>(i % 3));
     write_demonstrations();
     std::string text = workspace_.read("pipeline.toml");
@@ -118,11 +118,15 @@ TEST_F(ConcurrencyTest, EveryRequestEndsWithItsAnswerOrItsOwnError) {
   // A cache of one byte keeps only what is in use: blocks are read and checked again and again.
   const std::vector<PipelineHarness::Overrides> files = {
       {{"model.path", model}, {"model.block_cache_bytes", "1"}, {"model.chunk_tokens", "24"}},
-      {{"model.path", model}, {"model.block_cache_bytes", "1"},
-       {"mask_pattern.plugin", "\"self\""}, {"decoding.method", "\"likelihood\""},
+      {{"model.path", model},
+       {"model.block_cache_bytes", "1"},
+       {"mask_pattern.plugin", "\"self\""},
+       {"decoding.method", "\"likelihood\""},
        {"decoding.scorer", "\"pmi\""}},
-      {{"model.path", other}, {"model.block_cache_bytes", "1"},
-       {"retriever.plugin", "\"faiss\""}, {"embedding.method", "\"llm_hidden\""}}};
+      {{"model.path", other},
+       {"model.block_cache_bytes", "1"},
+       {"retriever.plugin", "\"faiss\""},
+       {"embedding.method", "\"llm_hidden\""}}};
   std::vector<std::vector<Expected>> expected;
   std::vector<std::unique_ptr<Pipeline>> pools;
   for (PipelineHarness::Overrides file : files) {
@@ -190,9 +194,8 @@ TEST_F(ConcurrencyTest, EveryRequestEndsWithItsAnswerOrItsOwnError) {
 
 TEST_F(ConcurrencyTest, OneModelServesNoPipelineThatNamesAnother) {
   const auto pool = open_pool({});
-  const auto refused =
-      Pipeline::open(resolve({{"model.dtype", "\"bf16\""}}),
-                     *registry_, services_, {}, pool->model());
+  const auto refused = Pipeline::open(resolve({{"model.dtype", "\"bf16\""}}), *registry_, services_,
+                                      {}, pool->model());
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kConfig);
   EXPECT_NE(refused.error().message.find("model.dtype"), std::string::npos)

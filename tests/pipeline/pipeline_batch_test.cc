@@ -128,7 +128,8 @@ TEST_F(PipelineTest, BatchSizeIsChosenWhereTheFileSaysZero) {
   EXPECT_EQ(open({{"model.batch_size", "3"}})->pipeline().batch_size(), 3);
   EXPECT_EQ(open({{"model.batch_size", "0"}})->pipeline().batch_size(), 8);
   EXPECT_EQ(
-      open({{"model.batch_size", "0"}, {"selection.recompute", "true"}})->pipeline().batch_size(), 1);
+      open({{"model.batch_size", "0"}, {"selection.recompute", "true"}})->pipeline().batch_size(),
+      1);
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 #include "icl/temperature.h"
 #include "pipeline/answer/calibration.h"
 #include "pipeline/answer/kept_calibration.h"
-#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/oracle_labels.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/workspace_store.h"
 
 namespace dbsa {
@@ -31,13 +31,13 @@ class CalibrationTest : public PipelineTest {
   }
 
   static PipelineHarness::Overrides fitted(const std::string& method,
-                                         PipelineHarness::Overrides more = {}) {
+                                           PipelineHarness::Overrides more = {}) {
     PipelineHarness::Overrides settings = held(method, std::move(more));
     settings.push_back({"decoding.fit_temperature", "true"});
     return settings;
   }
   static PipelineHarness::Overrides held(const std::string& method,
-                                       PipelineHarness::Overrides more = {}) {
+                                         PipelineHarness::Overrides more = {}) {
     for (const auto& setting : settings_of({"self", 0, 0}, false)) more.push_back(setting);
     more.push_back({"data.held_out", std::to_string(kHeldOut)});
     more.push_back({"decoding.method", "\"" + method + "\""});
@@ -146,8 +146,8 @@ TEST_F(CalibrationTest, NoTemperatureSaysBetterWhichAnswersAreRight) {
       }
       return total;
     };
-    // The pipeline's scores are not the oracle's to the last digit: kLabelTolerance says how far, and
-    // no slope of -log p or -log (1 - p) by a score is steeper than 1 / T.
+    // The pipeline's scores are not the oracle's to the last digit: kLabelTolerance says how far,
+    // and no slope of -log p or -log (1 - p) by a score is steeper than 1 / T.
     const double slack = 2 * kHeldOut * kLabelTolerance / std::min(1.0, made.temperature);
     for (double temperature = 0.1; temperature <= kMostTemperature; temperature *= 1.05)
       EXPECT_GE(loss(temperature), loss(made.temperature) - slack) << method << " " << temperature;
@@ -276,17 +276,17 @@ TEST_F(CalibrationTest, IsKeptInTheStore) {
 
   // What no probability depends on needs no other.
   for (const auto& [key, value] : PipelineHarness::Overrides{{"decoding.abstain_below", "0.5"},
-                                                           {"data.query_count", "2"},
-                                                           {"model.chunk_tokens", "7"},
-                                                           {"model.batch_size", "3"}}) {
+                                                             {"data.query_count", "2"},
+                                                             {"model.chunk_tokens", "7"},
+                                                             {"model.batch_size", "3"}}) {
     PipelineHarness::Overrides same = settings;
     same.push_back({key, value});
     EXPECT_TRUE(encode(same).calibration_reused) << key;
   }
   for (const auto& [key, value] : PipelineHarness::Overrides{{"selection.ratio", "0.9"},
-                                                           {"selection.order", "\"reversed\""},
-                                                           {"decoding.method", "\"likelihood\""},
-                                                           {"data.seed", "4"}}) {
+                                                             {"selection.order", "\"reversed\""},
+                                                             {"decoding.method", "\"likelihood\""},
+                                                             {"data.seed", "4"}}) {
     PipelineHarness::Overrides other = settings;
     other.push_back({key, value});
     EXPECT_FALSE(encode(other).calibration_reused) << key;

@@ -1,5 +1,5 @@
-// Pipeline::explain: the answer's own bits, and answers without a block against pools that never show
-// it.
+// Pipeline::explain: the answer's own bits, and answers without a block against pools that never
+// show it.
 #include "pipeline/explanation.h"
 
 #include <cmath>
@@ -16,7 +16,7 @@ const char* const kMethods[] = {"trie", "greedy_trie", "likelihood", "free", "vo
 class ExplainTest : public PipelineTest {
  protected:
   static PipelineHarness::Overrides with(const std::string& method,
-                                       PipelineHarness::Overrides more = {}) {
+                                         PipelineHarness::Overrides more = {}) {
     more.push_back({"decoding.method", "\"" + method + "\""});
     more.push_back({"decoding.max_tokens", "6"});
     return more;
@@ -31,7 +31,8 @@ class ExplainTest : public PipelineTest {
     return with(method, {{"data.labels", "\"labels.jsonl\""}});
   }
 
-  static Explanation explain(Pipeline& pipeline, const std::string& text, bool without_each = false) {
+  static Explanation explain(Pipeline& pipeline, const std::string& text,
+                             bool without_each = false) {
     auto explained = pipeline.explain(text, without_each);
     if (!explained.ok()) throw std::runtime_error(explained.error().message);
     return *std::move(explained);

@@ -27,7 +27,7 @@ struct Stored {
 class ForeignFilesTest : public PipelineTest {
  protected:
   const PipelineHarness::Overrides settings_ = {{"selection.ratio", "1.0"},
-                                              {"model.dtype", "\"f32\""}};
+                                                {"model.dtype", "\"f32\""}};
 
   // Replaces every pack of the store by one whose blocks were changed, with right checksums.
   void forge(const std::function<void(size_t index, Stored& block)>& change) const {

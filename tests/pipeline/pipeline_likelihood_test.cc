@@ -2,8 +2,8 @@
 #include <cmath>
 #include <iostream>
 
-#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/oracle_labels.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/support/sanitized.h"
 
 namespace dbsa {

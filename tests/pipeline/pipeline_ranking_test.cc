@@ -31,8 +31,8 @@ class RankingTest : public PipelineTest {
     return opened.error().message;
   }
 
-  static std::unique_ptr<PipelineHarness> open_file(const std::string& file,
-                                                  const PipelineHarness::Overrides& overrides = {}) {
+  static std::unique_ptr<PipelineHarness> open_file(
+      const std::string& file, const PipelineHarness::Overrides& overrides = {}) {
     auto harness = PipelineHarness::open(file, overrides);
     if (!harness.ok()) throw std::runtime_error(harness.error().message);
     return std::move(harness).value();
@@ -270,7 +270,8 @@ TEST_F(RankingTest, AnIndexThatCannotBeIsRefusedBeforeAnyTextIsEmbedded) {
               "/retriever/index: index \"IVF13,Flat\" needs at least 13 "
               "documents to train with, got 12");
     for (const char* unit : {"block", "demonstration"})
-      EXPECT_THAT(encode(grouper, unit, "IVF6,Flat"), testing::HasSubstr("stopped while embedding"));
+      EXPECT_THAT(encode(grouper, unit, "IVF6,Flat"),
+                  testing::HasSubstr("stopped while embedding"));
   }
 }
 

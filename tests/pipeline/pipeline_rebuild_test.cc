@@ -101,7 +101,7 @@ TEST_F(PipelineTest, ManyDamagedBlocksAreMendedAtOnce) {
 // A pool's blocks may be collected by another process after the pool was opened.
 TEST_F(PipelineTest, BlocksThatAreGoneAreEncodedAgainAsFarAsTheyAreNeeded) {
   const PipelineHarness::Overrides settings = {{"selection.count", "2"},
-                                             {"mask_pattern.plugin", "\"self\""}};
+                                               {"mask_pattern.plugin", "\"self\""}};
   std::string text = workspace_.read("pipeline.toml");
   const std::string ratio = "ratio = 0.5\n";
   text.erase(text.find(ratio), ratio.size());

@@ -2,8 +2,8 @@
 #include <filesystem>
 #include <iostream>
 
-#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/oracle_labels.h"
+#include "tests/pipeline/pipeline_fixture.h"
 
 namespace dbsa {
 namespace {
@@ -121,7 +121,7 @@ TEST_F(PipelineTest, APoolLongerThanTheModelMayBeRecomputedInPart) {
 
 TEST_F(PipelineTest, RecomputedBlocksStandEndToEnd) {
   const auto refused = PipelineHarness::open(workspace_.path("pipeline.toml"),
-                                           recompute({{"selection.positions", "\"original\""}}));
+                                             recompute({{"selection.positions", "\"original\""}}));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kConfig);
   EXPECT_EQ(refused.error().message,

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <iostream>
 
-#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/oracle_labels.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/support/sanitized.h"
 
 namespace dbsa {
@@ -26,7 +26,7 @@ class ScorerTest : public PipelineTest {
   }
 
   static PipelineHarness::Overrides scored(const std::string& scorer,
-                                         PipelineHarness::Overrides more = {}) {
+                                           PipelineHarness::Overrides more = {}) {
     for (const auto& setting : settings_of({"self", 0, 0}, false)) more.push_back(setting);
     more.push_back({"decoding.method", "\"likelihood\""});
     more.push_back({"decoding.scorer", "\"" + scorer + "\""});

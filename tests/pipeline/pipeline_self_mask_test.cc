@@ -28,7 +28,7 @@ class SelfMaskTest : public PipelineTest {
   }
 
   PipelineHarness::Overrides in_store(const std::string& name,
-                                    PipelineHarness::Overrides more = {}) const {
+                                      PipelineHarness::Overrides more = {}) const {
     for (const auto& setting : settings_of({"self", 0, 0}, false)) more.push_back(setting);
     more.push_back({"block_grouper.block_size", "1"});
     more.push_back({"kv_store.path", "\"" + name + "\""});

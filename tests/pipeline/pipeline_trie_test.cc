@@ -5,8 +5,8 @@
 #include <iostream>
 
 #include "icl/label_trie.h"
-#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/pipeline/oracle_labels.h"
+#include "tests/pipeline/pipeline_fixture.h"
 #include "tests/support/sanitized.h"
 
 namespace dbsa {
@@ -43,7 +43,7 @@ class TrieTest : public PipelineTest {
   }
 
   static PipelineHarness::Overrides with_labels(PipelineHarness::Overrides more,
-                                              const std::string& method) {
+                                                const std::string& method) {
     more.push_back({"data.labels", "\"labels.jsonl\""});
     more.push_back({"decoding.method", "\"" + method + "\""});
     return more;
@@ -132,7 +132,8 @@ TEST_F(TrieTest, IsBitIdenticalWhateverTheChunksAndThreads) {
       const Told told = ask((*harness)->pipeline());
       if (expected.empty()) expected.push_back(told);
       EXPECT_EQ(told, expected[0]) << "chunks of " << chunk << ", " << threads << " threads";
-      EXPECT_EQ(ask_together((*harness)->pipeline()), expected[0]) << "together, chunks of " << chunk;
+      EXPECT_EQ(ask_together((*harness)->pipeline()), expected[0])
+          << "together, chunks of " << chunk;
     }
   }
 }

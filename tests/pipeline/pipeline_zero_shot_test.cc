@@ -166,7 +166,8 @@ TEST_F(PipelineTest, AFewDemonstrationsChooseFromAllLabels) {
   auto harness = open({{"data.demonstration_count", "1"}, {"selection.ratio", "1.0"}});
   ASSERT_TRUE(harness->pipeline().encode(false, {}).ok());
   EXPECT_EQ(harness->pipeline().labels().size(), 1u);
-  EXPECT_EQ(ask(harness->pipeline()).labels.size(), 4u) << "a label may be one that cannot be chosen";
+  EXPECT_EQ(ask(harness->pipeline()).labels.size(), 4u)
+      << "a label may be one that cannot be chosen";
 }
 
 TEST_F(PipelineTest, AFileOfLabelsAddsToThoseOfTheDemonstrations) {

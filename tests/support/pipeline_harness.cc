@@ -30,8 +30,8 @@ void use_own_cache() {
 }  // namespace
 
 Result<std::unique_ptr<PipelineHarness>> PipelineHarness::open(const std::string& pipeline_path,
-                                                           const Overrides& overrides,
-                                                           int threads) {
+                                                               const Overrides& overrides,
+                                                               int threads) {
   use_own_cache();
   std::unique_ptr<PipelineHarness> harness(new PipelineHarness);
   harness->warnings_ = std::make_unique<std::vector<std::string>>();

@@ -19,8 +19,8 @@ class PipelineHarness {
 
   // Fails as `dbsa-pipe` would, with the same messages.
   static Result<std::unique_ptr<PipelineHarness>> open(const std::string& pipeline_path,
-                                                     const Overrides& overrides = {},
-                                                     int threads = 2);
+                                                       const Overrides& overrides = {},
+                                                       int threads = 2);
 
   Pipeline& pipeline() { return *pipeline_; }
   host::HostServices& services() { return *services_; }

@@ -43,10 +43,12 @@ Result<std::vector<int32_t>> tokens_to_embed(const Tokenizer& tokenizer, std::st
                "/embedding/method"};
 }
 
-Result<std::unique_ptr<LlmHidden>> LlmHidden::create(
-    Scheduler& scheduler, Decoder& model, host::AttentionBackend& backend,
-    const Tokenizer& tokenizer, const host::HostServices& services, int64_t layer,
-    const std::string& model_fingerprint) {
+Result<std::unique_ptr<LlmHidden>> LlmHidden::create(Scheduler& scheduler, Decoder& model,
+                                                     host::AttentionBackend& backend,
+                                                     const Tokenizer& tokenizer,
+                                                     const host::HostServices& services,
+                                                     int64_t layer,
+                                                     const std::string& model_fingerprint) {
   const int64_t layers = model.config().layers;
   DBSA_RETURN_IF_ERROR(check_hidden_layer(layer, layers));
   const auto chosen = static_cast<int32_t>(layer == 0 ? layers : layer);

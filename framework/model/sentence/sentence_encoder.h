@@ -64,7 +64,7 @@ class SentenceEncoder final : public host::Embedder {
   void append_mean(std::span<const float> rows, std::vector<float>& out) const;
 
   Parts parts_;
-  std::mutex mutex_;  // held while texts are embedded
+  std::mutex mutex_;                // held while texts are embedded
   host::AttentionBackend backend_;  // before the model, whose handles it outlives
   std::unique_ptr<Bert> model_;
   const host::HostServices* cancel_;

@@ -66,9 +66,9 @@ struct Answer {
   std::vector<AnswerBlock> blocks;  // in prompt order
   int64_t selected_tokens = 0;
   int64_t query_tokens = 0;
-  int64_t cut_tokens = 0;       // of the text, left out of query_tokens (data.truncate)
+  int64_t cut_tokens = 0;      // of the text, left out of query_tokens (data.truncate)
   int64_t blocks_rebuilt = 0;  // damaged or gone, and encoded again
-  KvLoaded kv_loaded;           // nothing where no stored block is used
+  KvLoaded kv_loaded;          // nothing where no stored block is used
   AnswerTimings seconds;
 };
 

@@ -94,8 +94,8 @@ class LabelsAnswer final : public AnswerDecoding {
     }
     scores = answer_from(context_, scores, answer);
     for (size_t i = 0; extras_.notes != nullptr && i < scores.size(); ++i)
-      extras_.notes->labels.push_back({tree.read_label(i, own_.edges()), scores[i], scores[i],
-                                       likelihoods[i], std::nullopt});
+      extras_.notes->labels.push_back(
+          {tree.read_label(i, own_.edges()), scores[i], scores[i], likelihoods[i], std::nullopt});
     answer.label_log_probabilities = std::move(scores);
     return {};
   }

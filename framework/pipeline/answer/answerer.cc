@@ -206,7 +206,7 @@ class Answerer::Request {
   std::vector<int32_t> ids_;  // that the pass computes before the answer
   std::unique_ptr<AnswerDecoding> decoding_;
   std::optional<QueryRun> run_;
-  Status status_;  // of the last attempt
+  Status status_;                  // of the last attempt
   int rebuilds_ = 0, others_ = 0;  // that computed blocks, and that found nothing to do
   std::optional<Result<Outcome>> outcome_;
 };

@@ -12,9 +12,7 @@ std::vector<int32_t> tokens_of_children(const LabelTrie& trie, int32_t node) {
   return tokens;
 }
 
-Error not_finite() {
-  return {ErrorCode::kRun, "decoding: the model's logits are not finite", ""};
-}
+Error not_finite() { return {ErrorCode::kRun, "decoding: the model's logits are not finite", ""}; }
 
 }  // namespace
 

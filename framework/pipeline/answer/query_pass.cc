@@ -57,8 +57,7 @@ Scheduler::Rows QueryPass::rows() {
   }
   wanted_.clear();
   for (size_t i = asked_; i < step_.asks.size() && place(step_.asks[i]) < end_; ++i)
-    wanted_.push_back(
-        {static_cast<int64_t>(place(step_.asks[i]) - first_), step_.asks[i].tokens});
+    wanted_.push_back({static_cast<int64_t>(place(step_.asks[i]) - first_), step_.asks[i].tokens});
   return {&input_, wanted_, [this](int32_t layer) { return verify(layer); }};
 }
 

@@ -63,8 +63,8 @@ Status select_for_query(const QueryContext& context, std::string_view text, Quer
 // until it fits; the prompt's own words stay.
 Status tokenize_query(const QueryContext& context, std::string_view text, QueryRequest& request);
 
-// Makes the tokens of the reference queries that the scorer compares with, behind the same blocks. One
-// that does not fit is an error of the request.
+// Makes the tokens of the reference queries that the scorer compares with, behind the same blocks.
+// One that does not fit is an error of the request.
 Status tokenize_references(const QueryContext& context, QueryRequest& request);
 
 }  // namespace dbsa

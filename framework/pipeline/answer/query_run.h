@@ -45,8 +45,8 @@ class QueryRun final : public Scheduler::Request {
   std::vector<Decoding*> decodings_;
   const RequestLimits& limits_;
   const host::HostServices& services_;
-  size_t at_ = 0;   // of decodings_
-  int steps_ = 0;   // begun
+  size_t at_ = 0;  // of decodings_
+  int steps_ = 0;  // begun
   bool over_ = false;
   Status status_;
   double first_seconds_ = 0, later_seconds_ = 0;

@@ -61,8 +61,8 @@ Status OpenBlock::verify_content(const LayerSet& wanted) {
   if (in_memory()) return {};
   for (size_t i = 0; i < wanted.size(); ++i)
     if (wanted[i])
-      DBSA_RETURN_IF_ERROR(check_finite(format_, static_cast<int32_t>(i),
-                                        lease_.plane(static_cast<uint32_t>(i))));
+      DBSA_RETURN_IF_ERROR(
+          check_finite(format_, static_cast<int32_t>(i), lease_.plane(static_cast<uint32_t>(i))));
   return {};
 }
 

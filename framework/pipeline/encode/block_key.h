@@ -24,8 +24,8 @@ inline constexpr uint32_t kEncodeRevision = 1;
 
 KvKey kv_digest(const nlohmann::json& kv_identity);
 
-// The key of a block. common: kv_digest of its pool; of a block whose rows see farther than a layer's
-// window, of that with the windows of all layers. earlier: keys of the blocks before it,
+// The key of a block. common: kv_digest of its pool; of a block whose rows see farther than a
+// layer's window, of that with the windows of all layers. earlier: keys of the blocks before it,
 // [block]. Cost: O(tokens + segments).
 KvKey block_key(const KvKey& common, std::span<const int32_t> token_ids, const BlockPlan& plan,
                 int64_t block, std::span<const KvKey> earlier);

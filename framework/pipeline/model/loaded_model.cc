@@ -14,8 +14,8 @@ namespace {
 // together, and where what is loaded is kept.
 nlohmann::json shared_tables(const host::ResolvedPipeline& resolved) {
   nlohmann::json model = resolved.json.at("model");
-  for (const char* key : {"chunk_tokens", "batch_size", "kv_error_queries", "packed_weights",
-                          "block_cache_bytes"})
+  for (const char* key :
+       {"chunk_tokens", "batch_size", "kv_error_queries", "packed_weights", "block_cache_bytes"})
     model.erase(key);
   return {{"model", std::move(model)},
           {"attention_backend", resolved.json.at("attention_backend")}};
@@ -89,9 +89,8 @@ Status LoadedModel::check_same(const host::ResolvedPipeline& resolved) const {
   const std::vector<std::string> differences =
       identity_differences(tables_, shared_tables(resolved));
   if (differences.empty()) return {};
-  return resolved.fault("/model/path",
-                        "another model is loaded, or it computes in another way (" +
-                            differences.front() + "); load one for this pipeline");
+  return resolved.fault("/model/path", "another model is loaded, or it computes in another way (" +
+                                           differences.front() + "); load one for this pipeline");
 }
 
 ModelInfo LoadedModel::info() const {

@@ -5,8 +5,8 @@
 
 namespace dbsa {
 
-Result<std::shared_ptr<OpenedPool>> open_pool(Pool pool, PoolRetriever index,
-                                              int64_t anchor_blocks, const Settings& settings) {
+Result<std::shared_ptr<OpenedPool>> open_pool(Pool pool, PoolRetriever index, int64_t anchor_blocks,
+                                              const Settings& settings) {
   auto opened = std::make_shared<OpenedPool>(
       OpenedPool{std::move(pool), std::move(index), anchor_blocks, {}, 0, {}, {}, {}, {}, {}});
   for (const PoolBlock& block : opened->pool.blocks)

@@ -20,8 +20,8 @@
 
 namespace dbsa {
 
-// A retriever with services of its own: to index may take another embedder for a moment, which those
-// who ask an earlier retriever must not see.
+// A retriever with services of its own: to index may take another embedder for a moment, which
+// those who ask an earlier retriever must not see.
 struct PoolRetriever {
   std::unique_ptr<host::HostServices> services;
   host::Retriever retriever;
@@ -31,14 +31,14 @@ struct PoolRetriever {
 struct OpenedPool {
   Pool pool;
   PoolRetriever index;
-  int64_t anchor_blocks = 0;               // the mask's
-  std::vector<EncodeBlock> planned;        // as pool.encoded_blocks(); empty where none is stored
-  int64_t changed_unix_s = 0;              // of a stored pool, as the store says
-  std::vector<int64_t> lengths;            // [blocks] tokens
-  std::vector<int64_t> block_of;           // of each document, where demonstrations are ranked
-  std::optional<LabelTrie> trie;           // under trie and greedy_trie
-  std::optional<LikelihoodTree> tree;      // under likelihood
-  std::optional<LabelScoring> scoring;     // beside it
+  int64_t anchor_blocks = 0;            // the mask's
+  std::vector<EncodeBlock> planned;     // as pool.encoded_blocks(); empty where none is stored
+  int64_t changed_unix_s = 0;           // of a stored pool, as the store says
+  std::vector<int64_t> lengths;         // [blocks] tokens
+  std::vector<int64_t> block_of;        // of each document, where demonstrations are ranked
+  std::optional<LabelTrie> trie;        // under trie and greedy_trie
+  std::optional<LikelihoodTree> tree;   // under likelihood
+  std::optional<LabelScoring> scoring;  // beside it
 
   const host::Retriever& retriever() const { return index.retriever; }
   // Blocks as selections count them.
@@ -47,8 +47,8 @@ struct OpenedPool {
 };
 
 // Fills in the rest. kConfig for labels that cannot be told apart.
-Result<std::shared_ptr<OpenedPool>> open_pool(Pool pool, PoolRetriever index,
-                                              int64_t anchor_blocks, const Settings& settings);
+Result<std::shared_ptr<OpenedPool>> open_pool(Pool pool, PoolRetriever index, int64_t anchor_blocks,
+                                              const Settings& settings);
 
 // The block that each demonstration of a pool stands in, from 0; a prefix block does not count.
 std::vector<int64_t> blocks_of_demonstrations(const Pool& pool);

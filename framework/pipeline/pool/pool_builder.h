@@ -40,7 +40,7 @@ struct PoolParts {
   const Tokenizer& tokenizer;
   host::BlockGrouper& grouper;
   const host::MaskPattern& mask;
-  int64_t anchor_blocks;  // the mask's
+  int64_t anchor_blocks;       // the mask's
   host::Retriever* retriever;  // nullptr where nothing is indexed
   host::HostServices& services;
 };

@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <functional>
 #include <array>
 #include <cerrno>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string_view>
 

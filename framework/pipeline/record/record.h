@@ -99,7 +99,7 @@ struct RunTotals {
   int64_t blocks_encoded = 0;
   int64_t blocks_reused = 0;
   int64_t blocks_rebuilt = 0;  // while encoding and while answering
-  KvLoaded kv_loaded;           // of all queries
+  KvLoaded kv_loaded;          // of all queries
 };
 RunTotals run_totals(const RunRecord& record);
 

@@ -33,9 +33,8 @@ Result<CheckedData> check_data(const Settings& settings, const InputTable* query
   else
     faults.add(labels.error());
   if (!data.queries.empty()) {
-    Result<QueryRows> queries = query_table != nullptr
-                                    ? choose_queries(data, query_table->rows())
-                                    : read_queries(data);
+    Result<QueryRows> queries =
+        query_table != nullptr ? choose_queries(data, query_table->rows()) : read_queries(data);
     if (queries.ok()) {
       checked.queries = std::move(queries->chosen);
       checked.query_rows = std::move(queries->identity);

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "options.h"
-#include "pipeline/pipeline.h"
 #include "pipeline/explanation.h"
+#include "pipeline/pipeline.h"
 #include "session.h"
 #include "terminal/terminal.h"
 

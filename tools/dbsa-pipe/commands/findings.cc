@@ -184,7 +184,7 @@ Status check_pool(Session& session, const Settings& settings, const CheckedModel
                                                            session.registry(), session.services()));
   DBSA_ASSIGN_OR_RETURN(const int64_t anchor_blocks, mask.anchor_blocks());
   const PoolIdentities unknown;  // the pool is not kept
-  const PoolParts parts = {settings, model.config,  unknown,   *model.tokenizer,  grouper,
+  const PoolParts parts = {settings, model.config,  unknown,    *model.tokenizer,  grouper,
                            mask,     anchor_blocks, &retriever, session.services()};
   DBSA_ASSIGN_OR_RETURN(findings.pool, build_pool(parts, findings.data.demonstrations(),
                                                   findings.data.labels(), nullptr));

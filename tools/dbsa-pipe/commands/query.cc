@@ -235,7 +235,8 @@ class LineAnswers {
       return;
     }
     // What ends the command is told at its end.
-    if (pipeline_.settings().data.on_error == OnError::kReport) terminal_.error(query.error->message);
+    if (pipeline_.settings().data.on_error == OnError::kReport)
+      terminal_.error(query.error->message);
     if (!terminal_.out_is_terminal()) terminal_.out("");
   }
 
@@ -246,7 +247,8 @@ class LineAnswers {
   ItemErrors errors_;
 };
 
-Status answer_lines(Pipeline& pipeline, Session& session, const CommandLine& line, Terminal& terminal) {
+Status answer_lines(Pipeline& pipeline, Session& session, const CommandLine& line,
+                    Terminal& terminal) {
   const bool typed = ::isatty(STDIN_FILENO) != 0;
   if (typed)
     terminal.note("Type a text and Enter; Ctrl-D ends. The percentage is " +
@@ -256,7 +258,8 @@ Status answer_lines(Pipeline& pipeline, Session& session, const CommandLine& lin
   LineAnswers answers(pipeline, line.has("json"), terminal);
   const auto most = static_cast<size_t>(pipeline.batch_size());
   while (!session.services().cancelled() && !terminal.out_failed()) {
-    std::vector<Query> queries = next_queries(input, pipeline.settings().data, typed, most, terminal);
+    std::vector<Query> queries =
+        next_queries(input, pipeline.settings().data, typed, most, terminal);
     if (queries.empty()) break;
     DBSA_RETURN_IF_ERROR(answers.answer(std::move(queries)));
   }

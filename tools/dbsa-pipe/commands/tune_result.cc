@@ -88,8 +88,7 @@ std::vector<std::string> not_tried_lines(const TuneResult& result) {
     else if (candidate.right.empty())
       not_tried += (not_tried.empty() ? "" : "; ") + name;
   }
-  if (!not_tried.empty())
-    lines.insert(lines.begin(), "Not tried, for lack of time: " + not_tried);
+  if (!not_tried.empty()) lines.insert(lines.begin(), "Not tried, for lack of time: " + not_tried);
   return lines;
 }
 
