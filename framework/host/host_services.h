@@ -42,7 +42,7 @@ class Embedder {
 class HostServices {
  public:
   explicit HostServices(HostOptions options = {});
-  // For what works beside others: an embedder, plugins and a cancel flag of its own. Threads,
+  // For what works beside others: it has its own embedder, plugins and cancel flag. Threads,
   // scratch memory and log are those of `parent`, which outlives it and whose flag counts, too.
   explicit HostServices(HostServices& parent);
   ~HostServices();

@@ -275,7 +275,7 @@ TEST_F(RankingTest, AnIndexThatCannotBeIsRefusedBeforeAnyTextIsEmbedded) {
   }
 }
 
-// Two pipelines on the same services, each with an embedder of its own.
+// Two pipelines on the same services, each with its own embedder.
 TEST_F(RankingTest, PipelinesDoNotShareTheirEmbedders) {
   host::PluginRegistry registry =
       host::PluginRegistry::discover(std::vector<std::string>{DBSA_PLUGIN_DIR});

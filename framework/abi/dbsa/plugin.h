@@ -19,7 +19,7 @@
  * policy.
  *
  * Thread labels, one at the end of each function's comment:
- *   [setup] one call at a time for each library, whatever the instance;
+ *   [setup] one call at a time for each library, of all its instances;
  *   [run]   one call at a time for each instance;
  *   [any]   any number of calls at once.
  */

@@ -2,7 +2,7 @@
 //
 // Any number of threads enter requests. A request gives its rows step by step, and the rows of all
 // requests that wait meet in one forward pass, so that weights are read once for all of them; a
-// row's result is the same bits whatever it is computed with. Requests join and leave between two
+// row's result is the same bits in every pass. Requests join and leave between two
 // passes. Everything else that needs the model (a chunk of encoding, embeddings) is work, done
 // between two passes, too: passes and work take turns.
 #pragma once
@@ -45,9 +45,9 @@ class Scheduler {
     virtual ~Request() = default;
     // What it needs now; nothing: it has ended.
     virtual std::optional<Rows> next() = 0;
-    // The scores, or why there are none. An error of before_layer is that of its own request only;
+    // The scores, or why there are none. An error of before_layer is its own request's only;
     // one of the pass is that of all in it, on kEnvironment (out of memory, for example) once
-    // each half has been tried alone.
+    // each half has been tried separately.
     virtual void take(Result<ForwardOutput> output) = 0;
   };
 

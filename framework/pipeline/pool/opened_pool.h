@@ -20,7 +20,7 @@
 
 namespace dbsa {
 
-// A retriever with services of its own: to index may take another embedder for a moment, which
+// A retriever with its own services: to index may take another embedder for a moment, which
 // those who ask an earlier retriever must not see.
 struct PoolRetriever {
   std::unique_ptr<host::HostServices> services;
