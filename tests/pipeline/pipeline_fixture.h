@@ -20,6 +20,7 @@ inline constexpr int kBlockSize = 2;
 class PipelineTest : public ::testing::Test {
  protected:
   void SetUp() override {
+    use_own_cache();
     make_model("model");
     for (int i = 0; i < kBlocks * kBlockSize; ++i)
       add_demonstration(static_cast<size_t>(i),

@@ -21,13 +21,12 @@ std::string in_folder_of(const std::string& pipeline_path, const std::string& ke
   return "\"" + folder + "/" + value.substr(1);
 }
 
-// The user's cache takes no part.
+}  // namespace
+
 void use_own_cache() {
   static const Workspace cache;
-  ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+  [[maybe_unused]] static const int set = ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
 }
-
-}  // namespace
 
 Result<std::unique_ptr<PipelineHarness>> PipelineHarness::open(const std::string& pipeline_path,
                                                                const Overrides& overrides,

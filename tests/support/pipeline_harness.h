@@ -12,6 +12,10 @@
 
 namespace dbsa {
 
+// Lets this process keep what it remembers of models in a folder that goes with it: the user's
+// cache takes no part. PipelineHarness does it by itself.
+void use_own_cache();
+
 class PipelineHarness {
  public:
   // Keys set over the file, as --set does: {"selection.ratio", "0.5"}.
