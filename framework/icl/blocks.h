@@ -22,15 +22,13 @@ struct Hash128 {
   std::string hex() const;  // 32 digits
 };
 
-// XXH3-128. Of an example: text and label, not its line. Of ids: the values, little-endian.
+// XXH3-128 of text and label, not of the line.
 Hash128 hash_example(const Example& example);
-Hash128 hash_tokens(std::span<const int32_t> tokens);
 
 struct Block {
   std::vector<int64_t> demonstrations;  // indices, in prompt order; none in a prefix block
   std::string text;                     // what was tokenised; without a BOS
   std::vector<int32_t> tokens;
-  Hash128 hash;  // of tokens
 };
 
 // Tokens of each demonstration on its own, separator included; what a grouper balances.
