@@ -1,13 +1,7 @@
 #include "icl/blocks.h"
 
-#include <xxhash.h>
-
-#include <cstdio>
-
 namespace dbsa {
 namespace {
-
-Hash128 from(XXH128_hash_t hash) { return {hash.high64, hash.low64}; }
 
 void append(std::vector<int32_t>& tokens, const std::vector<int32_t>& more) {
   tokens.insert(tokens.end(), more.begin(), more.end());
@@ -15,20 +9,13 @@ void append(std::vector<int32_t>& tokens, const std::vector<int32_t>& more) {
 
 }  // namespace
 
-std::string Hash128::hex() const {
-  char digits[33];
-  std::snprintf(digits, sizeof digits, "%016llx%016llx", static_cast<unsigned long long>(high),
-                static_cast<unsigned long long>(low));
-  return digits;
-}
-
 Hash128 hash_example(const Example& example) {
   // The length first, so that text and label cannot trade bytes.
   const uint64_t length = example.text.size();
   std::string bytes(reinterpret_cast<const char*>(&length), sizeof length);
   bytes += example.text;
   bytes += example.label;
-  return from(XXH3_128bits(bytes.data(), bytes.size()));
+  return hash_text(bytes);
 }
 
 Result<std::vector<int64_t>> count_tokens(std::span<const Example> demonstrations,

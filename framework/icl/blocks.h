@@ -9,20 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "config/hash128.h"
 #include "icl/dataset.h"
 #include "icl/prompt.h"
 #include "icl/tokenization.h"
 
 namespace dbsa {
 
-struct Hash128 {
-  uint64_t high = 0;
-  uint64_t low = 0;
-  bool operator==(const Hash128&) const = default;
-  std::string hex() const;  // 32 digits
-};
-
-// XXH3-128 of text and label, not of the line.
+// Of text and label, not of the line.
 Hash128 hash_example(const Example& example);
 
 struct Block {

@@ -1,14 +1,12 @@
 #include "pipeline/pool/pool_builder.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 #include <limits>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "config/hash128.h"
 #include "icl/blocks.h"
 #include "icl/label_tokens.h"
 #include "icl/label_trie.h"
@@ -24,11 +22,6 @@
 
 namespace dbsa {
 namespace {
-
-std::string hash_text(std::string_view text) {
-  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
-  return Hash128{hash.high64, hash.low64}.hex();
-}
 
 Result<std::optional<int32_t>> bos_id(const PoolParts& parts) {
   if (!parts.settings.prompt.bos) return std::optional<int32_t>();
@@ -303,8 +296,8 @@ void identify(const PoolParts& parts, Pool& pool) {
 Result<bool> index_documents(const PoolParts& parts, std::span<const std::string> texts,
                              const Pool* previous, Pool& pool) {
   std::string all;
-  for (const std::string& text : texts) all += hash_text(text);
-  pool.documents_hash = hash_text(all);
+  for (const std::string& text : texts) all += hash_text(text).hex();
+  pool.documents_hash = hash_text(all).hex();
   if (texts.empty()) return false;
   if (previous != nullptr && previous->made_index == pool.made_index &&
       previous->documents_hash == pool.documents_hash) {
