@@ -392,10 +392,11 @@ bool keeps_blocks(const PoolParts& parts, const Pool& pool, const Pool* previous
 
 void set_keys(std::span<const EncodeBlock> encoded, Pool& pool) {
   for (size_t i = 0; i < encoded.size(); ++i) {
-    const auto place = pool.history ? static_cast<size_t>(pool.history->order[i]) : i;
-    (place < pool.blocks.size() ? pool.blocks[place]
-                                : pool.history->retired[place - pool.blocks.size()])
-        .key = encoded[i].key;
+    PoolBlock& block = pool.history ? block_at(std::span(pool.blocks),
+                                               std::span(pool.history->retired),
+                                               pool.history->order[i])
+                                    : pool.blocks[i];
+    block.key = encoded[i].key;
   }
 }
 
