@@ -21,7 +21,9 @@ std::string Hash128::hex() const {
   return digits;
 }
 
-Hash128 hash_bytes(std::span<const unsigned char> bytes) { return hash(bytes.data(), bytes.size()); }
+Hash128 hash_bytes(std::span<const unsigned char> bytes) {
+  return hash(bytes.data(), bytes.size());
+}
 
 Hash128 hash_text(std::string_view text) { return hash(text.data(), text.size()); }
 
