@@ -392,10 +392,10 @@ bool keeps_blocks(const PoolParts& parts, const Pool& pool, const Pool* previous
 
 void set_keys(std::span<const EncodeBlock> encoded, Pool& pool) {
   for (size_t i = 0; i < encoded.size(); ++i) {
-    PoolBlock& block = pool.history ? block_at(std::span(pool.blocks),
-                                               std::span(pool.history->retired),
-                                               pool.history->order[i])
-                                    : pool.blocks[i];
+    PoolBlock& block = pool.history
+                           ? block_at(std::span(pool.blocks), std::span(pool.history->retired),
+                                      pool.history->order[i])
+                           : pool.blocks[i];
     block.key = encoded[i].key;
   }
 }
