@@ -97,7 +97,9 @@ Result<uint64_t> Pipeline::Impl::kv_bytes(const Pool& pool) const {
   uint64_t bytes = 0;
   if (!uses_stored_kv(settings)) return bytes;
   for (const PoolBlock& block : pool.blocks) {
-    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, model->backend().block_format(static_cast<int64_t>(block.token_ids.size())));
+    DBSA_ASSIGN_OR_RETURN(
+        const dbsa_kv_format format,
+        model->backend().block_format(static_cast<int64_t>(block.token_ids.size())));
     bytes += format.plane_bytes * format.layers;
   }
   return bytes;
@@ -190,10 +192,9 @@ Result<EncodeReport> Pipeline::encode(const PoolData& data, bool regroup,
     else if (report.blocks_encoded > 0)
       return report.pool_kept.error();
   }
-  DBSA_ASSIGN_OR_RETURN(std::shared_ptr<Answerer> answerer,
-                        self.adopt(std::move(built)));
-  DBSA_ASSIGN_OR_RETURN(
-      answerer, self.calibrate(std::move(answerer), data.demonstrations.held_out, observer, report));
+  DBSA_ASSIGN_OR_RETURN(std::shared_ptr<Answerer> answerer, self.adopt(std::move(built)));
+  DBSA_ASSIGN_OR_RETURN(answerer, self.calibrate(std::move(answerer), data.demonstrations.held_out,
+                                                 observer, report));
   self.publish(std::move(answerer));
   report.setup_seconds = setup.seconds();
   return report;

@@ -63,7 +63,7 @@ Result<std::optional<EncodeEstimate>> preview_edit(Session& session, const Findi
   DBSA_ASSIGN_OR_RETURN(identities.grouper_library,
                         library_identity(resolved.stage(DBSA_KIND_BLOCK_GROUPER)));
   const PoolParts parts = {found.settings, found.model,   identities, *found.tokenizer,  grouper,
-                           mask,           anchor_blocks, &retriever,  session.services()};
+                           mask,           anchor_blocks, &retriever, session.services()};
   DBSA_ASSIGN_OR_RETURN(const BuiltPool built, build_pool(parts, found.data.demonstrations(),
                                                           found.data.labels(), &*previous));
   DBSA_ASSIGN_OR_RETURN(
