@@ -76,12 +76,12 @@ std::vector<std::string> check_keywords(const json& schema) {
 }
 
 TEST(Schemas, UseKnownKeywordsOnly) {
-  EXPECT_THAT(check_keywords(pipeline_schema()), testing::IsEmpty());
-  EXPECT_THAT(check_keywords(plugin_manifest_schema()), testing::IsEmpty());
-  EXPECT_THAT(check_keywords(sweep_schema()), testing::IsEmpty());
+  EXPECT_THAT(check_keywords(pipeline_schema()), ::testing::IsEmpty());
+  EXPECT_THAT(check_keywords(plugin_manifest_schema()), ::testing::IsEmpty());
+  EXPECT_THAT(check_keywords(sweep_schema()), ::testing::IsEmpty());
   EXPECT_THAT(
       check_keywords(json::parse(R"({"properties":{"a":{"minimun":1,"items":{"tpye":0}}}})")),
-      testing::ElementsAre("/properties/a/items/tpye: unknown keyword",
+      ::testing::ElementsAre("/properties/a/items/tpye: unknown keyword",
                            "/properties/a/minimun: unknown keyword"));
 }
 
