@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
-#include <set>
 
 // valijson's headers are not ours to warn about.
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
@@ -195,36 +194,6 @@ void add_unexplained(const json& schema, const json& value, Faults& faults) {
   }
 }
 
-void collect_keyword_faults(const json& schema, const std::string& pointer,
-                            std::vector<std::string>& faults) {
-  static const std::set<std::string> kKnown = {
-      "$schema",    "$id",
-      "title",      "description",
-      "type",       "default",
-      "enum",       "minimum",
-      "maximum",    "exclusiveMinimum",
-      "minLength",  "pattern",
-      "minItems",   "exclusiveMaximum",
-      "properties", "required",
-      "items",      "format",
-      "affects",    "role",
-      "unit",       "additionalProperties",
-  };
-  if (!schema.is_object()) {
-    faults.push_back(pointer + ": must be an object");
-    return;
-  }
-  for (const auto& [keyword, value] : schema.items()) {
-    const std::string at = append_pointer(pointer, keyword);
-    if (!kKnown.contains(keyword)) faults.push_back(at + ": unknown keyword");
-    if (keyword == "properties")
-      for (const auto& [name, item] : value.items())
-        collect_keyword_faults(item, append_pointer(at, name), faults);
-    if (keyword == "items" || (keyword == "additionalProperties" && !value.is_boolean()))
-      collect_keyword_faults(value, at, faults);
-  }
-}
-
 }  // namespace
 
 std::string in_quotes(std::string_view text) {
@@ -266,12 +235,6 @@ void apply_defaults(const json& schema, json& value) {
     }
     apply_defaults(property, value[key]);
   }
-}
-
-std::vector<std::string> check_keywords(const json& schema) {
-  std::vector<std::string> faults;
-  collect_keyword_faults(schema, "", faults);
-  return faults;
 }
 
 }  // namespace dbsa

@@ -27,10 +27,6 @@ Faults check_schema(const nlohmann::json& schema, const nlohmann::json& value);
 // point where the schema says "number". `value` must have passed check_schema.
 void apply_defaults(const nlohmann::json& schema, nlohmann::json& value);
 
-// Faults of a schema itself: keywords outside the subset above (misspelt ones would be ignored by
-// any validator). Each is a JSON pointer into the schema and what is wrong.
-std::vector<std::string> check_keywords(const nlohmann::json& schema);
-
 // A value for a message: `a string "x"`, `an integer 3`, `a table`.
 std::string described(const nlohmann::json& value);
 // A text in quotes, escaped, cut when long. Any bytes.

@@ -24,6 +24,7 @@
 #include "config/json_pointer.h"
 #include "config/read_file.h"
 #include "config/schema_check.h"
+#include "text/utf8.h"
 
 namespace dbsa {
 namespace {
@@ -103,13 +104,7 @@ bool is_flat_enough(const json& value, int depth = 0) {
                      [&](const json& item) { return is_flat_enough(item, depth + 1); });
 }
 
-bool is_utf8(std::string_view text) {
-  try {
-    return !json(text).dump().empty();
-  } catch (const json::exception&) {
-    return false;
-  }
-}
+bool is_utf8(std::string_view text) { return !utf8::find_invalid(text); }
 
 Place place_of(const toml::source_region& region) {
   return {static_cast<int64_t>(region.begin.line), static_cast<int64_t>(region.begin.column)};

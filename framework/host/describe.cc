@@ -76,16 +76,6 @@ std::string inner_table(const std::string& stage, const ConfigRow& row) {
          "]\nplugin = " + framework_keys(row.type).at("plugin").at("default").dump() + "\n";
 }
 
-// A cell of a Markdown table.
-std::string cell(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '|') out += '\\';
-    out += c == '\n' ? ' ' : c;
-  }
-  return out;
-}
-
 }  // namespace
 
 std::vector<ConfigRow> config_rows(const Manifest& manifest) {
@@ -110,18 +100,6 @@ std::vector<ConfigRow> section_rows(const std::string& section) {
     if (!key.contains("default") && !is_required(schema, name)) rows.back().default_value.clear();
   }
   return rows;
-}
-
-std::string config_markdown(const Manifest& manifest) {
-  if (manifest.config_keys.empty()) return "No keys of its own.\n";
-  std::string out =
-      "| key | type | default | range | unit | meaning |\n|---|---|---|---|---|---|\n";
-  for (const ConfigRow& row : config_rows(manifest))
-    out += "| `" + row.key + "` | " + row.type + " | " +
-           (row.default_value == "required" ? "required" : "`" + cell(row.default_value) + "`") +
-           " | " + cell(row.range) + " | " + cell(row.unit) + " | " + cell(row.description) +
-           " |\n";
-  return out;
 }
 
 std::string config_toml(const Manifest& manifest) {
@@ -158,26 +136,6 @@ json describe_plugin(const Manifest& manifest) {
           {"config", manifest.config_schema},
           {"manifest", manifest.path},
           {"library", manifest.library_path}};
-}
-
-json editor_schema(const PluginRegistry& registry) {
-  json schema = pipeline_schema();
-  for (const Manifest& manifest : registry.manifests()) {
-    json& stage = schema["properties"][std::string(kind_name(manifest.kind))];
-    json names = json::array();
-    for (const auto& [name, key] : stage["properties"].items()) names.push_back(name);
-    for (const std::string& name : manifest.config_keys) names.push_back(name);
-    const std::string name = registry.name_of(manifest);
-    json named = {{"properties", {{"plugin", {{"enum", {name, manifest.id}}}}}}};
-    // Without the key the default plugin is meant.
-    if (stage["properties"]["plugin"]["default"] != name) named["required"] = {"plugin"};
-    stage["allOf"].push_back({{"if", std::move(named)},
-                              {"then",
-                               {{"propertyNames", {{"enum", std::move(names)}}},
-                                {"properties", manifest.config_schema.at("properties")},
-                                {"required", manifest.config_schema.at("required")}}}});
-  }
-  return schema;
 }
 
 }  // namespace dbsa::host

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "host/manifest.h"
-#include "host/plugin_registry.h"
 
 namespace dbsa::host {
 
@@ -29,18 +28,11 @@ std::vector<std::string> pipeline_sections();
 // then means nothing.
 std::vector<ConfigRow> section_rows(const std::string& section);
 
-// The rows as a Markdown table; where there are none, a line that says so.
-std::string config_markdown(const Manifest& manifest);
-
 // A table for a pipeline file that can be pasted as it is: the framework's keys of the stage, then
 // the plugin's, each with its default and a comment. Required keys have an empty value to fill in.
 std::string config_toml(const Manifest& manifest);
 
 // Everything, for machines.
 nlohmann::json describe_plugin(const Manifest& manifest);
-
-// A JSON Schema (draft-07) of pipeline files for editors: the framework's keys and those of every
-// plugin found, each where its stage names it.
-nlohmann::json editor_schema(const PluginRegistry& registry);
 
 }  // namespace dbsa::host

@@ -1,15 +1,13 @@
 #include "host/plugin_registry.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <tuple>
 
 #include "config/absolute_path.h"
+#include "config/hash128.h"
 #include "config/nearest_name.h"
 #include "config/path_kind.h"
 #include "config/read_file.h"
@@ -289,11 +287,7 @@ Result<std::string> plugin_file_hash(const Manifest& manifest) {
   constexpr uint64_t kMaxBytes = uint64_t{1} << 30;
   const Result<FileText> library = read_file(manifest.library_path, kMaxBytes);
   if (!library.ok()) return Error{ErrorCode::kEnvironment, library.error().message, ""};
-  const XXH128_hash_t hash = XXH3_128bits(library->text.data(), library->text.size());
-  char text[33];
-  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
-                static_cast<unsigned long long>(hash.low64));
-  return std::string(text);
+  return hash_text(library->text).hex();
 }
 
 }  // namespace dbsa::host

@@ -1,16 +1,7 @@
 #include "icl/blocks.h"
 
-#include <xxhash.h>
-
-#include <bit>
-#include <cstdio>
-
 namespace dbsa {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "hashes take ids as they lie in memory");
-
-Hash128 from(XXH128_hash_t hash) { return {hash.high64, hash.low64}; }
 
 void append(std::vector<int32_t>& tokens, const std::vector<int32_t>& more) {
   tokens.insert(tokens.end(), more.begin(), more.end());
@@ -18,24 +9,13 @@ void append(std::vector<int32_t>& tokens, const std::vector<int32_t>& more) {
 
 }  // namespace
 
-std::string Hash128::hex() const {
-  char digits[33];
-  std::snprintf(digits, sizeof digits, "%016llx%016llx", static_cast<unsigned long long>(high),
-                static_cast<unsigned long long>(low));
-  return digits;
-}
-
 Hash128 hash_example(const Example& example) {
   // The length first, so that text and label cannot trade bytes.
   const uint64_t length = example.text.size();
   std::string bytes(reinterpret_cast<const char*>(&length), sizeof length);
   bytes += example.text;
   bytes += example.label;
-  return from(XXH3_128bits(bytes.data(), bytes.size()));
-}
-
-Hash128 hash_tokens(std::span<const int32_t> tokens) {
-  return from(XXH3_128bits(tokens.data(), tokens.size_bytes()));
+  return hash_text(bytes);
 }
 
 Result<std::vector<int64_t>> count_tokens(std::span<const Example> demonstrations,
@@ -65,7 +45,6 @@ Result<std::vector<Block>> build_blocks(std::span<const Example> demonstrations,
     DBSA_ASSIGN_OR_RETURN(const auto tokens, tokenize(written));
     block.text = std::move(written.text);
     append(block.tokens, tokens);
-    block.hash = hash_tokens(block.tokens);
     blocks.push_back(std::move(block));
   }
   return blocks;
@@ -92,7 +71,6 @@ Result<Block> build_prefix_block(std::optional<int32_t> bos, const PromptText& h
                  "prompt.anchor: expected bos = true, an instruction or a head for the prefix "
                  "block, found none; set one, or write anchor = \"first_blocks\"",
                  "/prompt/anchor"};
-  block.hash = hash_tokens(block.tokens);
   return block;
 }
 

@@ -9,28 +9,20 @@
 #include <string>
 #include <vector>
 
+#include "config/hash128.h"
 #include "icl/dataset.h"
 #include "icl/prompt.h"
 #include "icl/tokenization.h"
 
 namespace dbsa {
 
-struct Hash128 {
-  uint64_t high = 0;
-  uint64_t low = 0;
-  bool operator==(const Hash128&) const = default;
-  std::string hex() const;  // 32 digits
-};
-
-// XXH3-128. Of an example: text and label, not its line. Of ids: the values, little-endian.
+// Of text and label, not of the line.
 Hash128 hash_example(const Example& example);
-Hash128 hash_tokens(std::span<const int32_t> tokens);
 
 struct Block {
   std::vector<int64_t> demonstrations;  // indices, in prompt order; none in a prefix block
   std::string text;                     // what was tokenised; without a BOS
   std::vector<int32_t> tokens;
-  Hash128 hash;  // of tokens
 };
 
 // Tokens of each demonstration on its own, separator included; what a grouper balances.

@@ -60,18 +60,20 @@ Error cr_fault(const std::string& name) {
 
 bool is_blank(std::string_view text) { return trim_unseen(text).empty(); }
 
+std::string not_utf8(std::string_view text, size_t bad) {
+  const size_t line_begin = text.substr(0, bad).rfind('\n') + 1;  // npos + 1 = 0
+  char hex[8];
+  std::snprintf(hex, sizeof hex, "0x%02X", static_cast<unsigned char>(text[bad]));
+  return "expected UTF-8, found the byte " + std::string(hex) + " at byte " +
+         std::to_string(bad - line_begin + 1) + " of the line";
+}
+
 Status check_utf8(std::string_view text, const std::string& name, int64_t first_line) {
   const auto bad = utf8::find_invalid(text);
   if (!bad) return {};
   const std::string_view before = text.substr(0, *bad);
   const auto lines = std::count(before.begin(), before.end(), '\n');
-  const size_t line_begin = before.rfind('\n') + 1;  // npos + 1 = 0
-  char hex[8];
-  std::snprintf(hex, sizeof hex, "0x%02X", static_cast<unsigned char>(text[*bad]));
-  return data_fault(name, first_line + lines,
-                    "expected UTF-8, found the byte " + std::string(hex) + " at byte " +
-                        std::to_string(*bad - line_begin + 1) +
-                        " of the line; convert the file to UTF-8");
+  return data_fault(name, first_line + lines, not_utf8(text, *bad) + "; convert the file to UTF-8");
 }
 
 Status check_label(const std::string& label, int64_t line, const RowFormat& format) {

@@ -33,6 +33,10 @@ Status write_text(std::span<const std::string> values, const RowFormat& format, 
 // Whether nothing of it is seen: it is empty, white space or invisible (unseen.h).
 bool is_blank(std::string_view text);
 
+// "expected UTF-8, found the byte 0xFF at byte 1 of the line": of text[bad], the text a line or
+// some.
+std::string not_utf8(std::string_view text, size_t bad);
+
 // kConfig naming the first byte that is not UTF-8. first_line: that of the text's first byte.
 Status check_utf8(std::string_view text, const std::string& name, int64_t first_line);
 

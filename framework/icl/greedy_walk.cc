@@ -70,15 +70,4 @@ void GreedyWalk::take_next_deviation() {
   deviations_.erase(next);
 }
 
-Result<Decision> decide_greedily(
-    const LabelTrie& trie,
-    const std::function<Result<std::vector<double>>(int32_t node)>& scores_after) {
-  GreedyWalk walk(trie);
-  while (const auto node = walk.needs()) {
-    DBSA_ASSIGN_OR_RETURN(const std::vector<double> scores, scores_after(*node));
-    DBSA_RETURN_IF_ERROR(walk.supply(scores));
-  }
-  return walk.decision();
-}
-
 }  // namespace dbsa

@@ -14,7 +14,6 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -57,10 +56,5 @@ class GreedyWalk {
   std::vector<Deviation> deviations_;
   Decision decision_;
 };
-
-// Walks to the end. `scores_after` gives what supply() takes of a node.
-Result<Decision> decide_greedily(
-    const LabelTrie& trie,
-    const std::function<Result<std::vector<double>>(int32_t node)>& scores_after);
 
 }  // namespace dbsa

@@ -67,9 +67,11 @@ struct EncodeReport {
   Status pool_kept;           // why not, when all blocks were there: answers do not need it
 };
 
-// The change of a built pool with the lines of its demonstrations; none where it kept no blocks.
-std::optional<DemonstrationChange> change_of(const BuiltPool& built,
-                                             std::span<const Example> demonstrations);
+// Without bytes. previous: the pool that `built` has kept blocks of, or nullptr. demonstrations:
+// those that `built` was made of. absent: indices into built.blocks of those to encode.
+EncodeEstimate estimate_of(const BuiltPool& built, const Pool* previous,
+                           std::span<const Example> demonstrations,
+                           std::span<const int64_t> absent);
 
 // Labels and hashes of a pool, as a report of its encoding has them.
 void describe_pool(const Pool& pool, EncodeReport& report);

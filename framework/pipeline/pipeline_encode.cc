@@ -23,27 +23,9 @@ void describe(const Pool& pool, std::span<const Example> demonstrations, EncodeR
   report.history = pool.history;
   report.history->order.clear();
   report.history->plans.clear();
-  report.estimate.retired_blocks = static_cast<int64_t>(pool.history->retired.size());
 }
 
 }  // namespace
-
-std::optional<DemonstrationChange> change_of(const BuiltPool& built,
-                                             std::span<const Example> demonstrations) {
-  if (!built.change) return std::nullopt;
-  DemonstrationChange change = {{}, built.change->added, built.change->removed};
-  for (const int64_t i : built.change->edited)
-    change.edited_lines.push_back(demonstrations[static_cast<size_t>(i)].line);
-  return change;
-}
-
-void describe_pool(const Pool& pool, EncodeReport& report) {
-  for (const PoolLabel& label : pool.labels) report.labels.push_back(label.text);
-  report.demonstrations_hash = hash_list(pool.demonstrations);
-  std::vector<std::string> keys;
-  for (const PoolBlock& block : pool.blocks) keys.push_back(block.key.hex());
-  report.blocks_hash = hash_list(keys);
-}
 
 // The pool these settings made before. A damaged manifest is no reason to stop: all in it can be
 // made again.
@@ -110,23 +92,17 @@ std::string Pipeline::Impl::kv_changes(const nlohmann::json& before) const {
   return text;
 }
 
-// What is there, and what encoding it will take.
-Status Pipeline::Impl::estimate(const BuiltPool& built, const EncodeNeed& need,
-                                EncodeReport& report) const {
-  EncodeEstimate& estimate = report.estimate;
-  estimate.demonstrations = static_cast<int64_t>(built.pool.demonstrations.size());
-  estimate.blocks = static_cast<int64_t>(built.pool.blocks.size());
-  for (const PoolBlock& block : built.pool.blocks) {
-    const auto tokens = static_cast<int64_t>(block.token_ids.size());
-    DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, model->backend().block_format(tokens));
-    estimate.tokens += tokens;
-    if (uses_stored_kv(settings)) report.kv_bytes += format.plane_bytes * format.layers;
+// Of all blocks that queries are given, where they are stored.
+Result<uint64_t> Pipeline::Impl::kv_bytes(const Pool& pool) const {
+  uint64_t bytes = 0;
+  if (!uses_stored_kv(settings)) return bytes;
+  for (const PoolBlock& block : pool.blocks) {
+    DBSA_ASSIGN_OR_RETURN(
+        const dbsa_kv_format format,
+        model->backend().block_format(static_cast<int64_t>(block.token_ids.size())));
+    bytes += format.plane_bytes * format.layers;
   }
-  estimate.blocks_to_encode = static_cast<int64_t>(need.blocks.size());
-  estimate.tokens_to_encode = need.tokens;
-  estimate.bytes_to_store = need.bytes;
-  estimate.free_bytes = need.free_bytes;
-  return {};
+  return bytes;
 }
 
 // A store that lacks nothing need not be writable.
@@ -143,6 +119,7 @@ Status Pipeline::Impl::check_writable(const EncodeNeed& need) const {
 
 // Computes what the store lacks of a pool.
 Status Pipeline::Impl::encode(const BuiltPool& built, const Pool* previous,
+                              std::span<const Example> demonstrations,
                               const EncodeObserver& observer, EncodeReport& report) {
   Encoder encoder = make_encoder();
   DBSA_ASSIGN_OR_RETURN(
@@ -151,8 +128,10 @@ Status Pipeline::Impl::encode(const BuiltPool& built, const Pool* previous,
                                                           : std::vector<int64_t>()));
   DBSA_RETURN_IF_ERROR(Encoder::check_room(need));
   DBSA_RETURN_IF_ERROR(check_writable(need));
-  DBSA_RETURN_IF_ERROR(estimate(built, need, report));
-  report.estimate.reasons = reasons_of(built, previous, need.blocks);
+  DBSA_ASSIGN_OR_RETURN(report.kv_bytes, kv_bytes(built.pool));
+  report.estimate = estimate_of(built, previous, demonstrations, need.blocks);
+  report.estimate.bytes_to_store = need.bytes;
+  report.estimate.free_bytes = need.free_bytes;
   if (observer.estimate) observer.estimate(report.estimate);
 
   const Stopwatch encoding;
@@ -202,8 +181,8 @@ Result<EncodeReport> Pipeline::encode(const PoolData& data, bool regroup,
   if (previous) built.pool.calibrations = previous->calibrations;
   report.index_reused = built.index_reused;
   describe(built.pool, demonstrations, report);
-  report.estimate.change = change_of(built, demonstrations);
-  DBSA_RETURN_IF_ERROR(self.encode(built, previous ? &*previous : nullptr, observer, report));
+  DBSA_RETURN_IF_ERROR(
+      self.encode(built, previous ? &*previous : nullptr, demonstrations, observer, report));
   built.pool.stored = uses_stored_kv(self.settings) ||
                       (previous && previous->stored && built.pool.has_blocks_of(*previous));
   if (self.plugins->store.keys().keeps()) {
@@ -227,7 +206,7 @@ Result<EncodeReport> Pipeline::encode_copy(Pool pool, std::optional<Calibration>
   DBSA_RETURN_IF_ERROR(self.renew_retriever());
   DBSA_ASSIGN_OR_RETURN(BuiltPool built, rebuild_pool(self.indexing_parts(), std::move(pool)));
   EncodeReport report;
-  DBSA_RETURN_IF_ERROR(self.encode(built, nullptr, observer, report));
+  DBSA_RETURN_IF_ERROR(self.encode(built, nullptr, {}, observer, report));
   DBSA_ASSIGN_OR_RETURN(std::shared_ptr<Answerer> answerer, self.adopt(std::move(built)));
   if (calibration) answerer = answerer->with_calibration(*std::move(calibration));
   self.publish(std::move(answerer));

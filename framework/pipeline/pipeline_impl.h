@@ -93,10 +93,11 @@ struct Pipeline::Impl {
   std::string kv_changes(const nlohmann::json& before) const;
   std::string nearest_pool() const;
   std::string pool_name() const;
-  Status estimate(const BuiltPool& built, const EncodeNeed& need, EncodeReport& report) const;
+  Result<uint64_t> kv_bytes(const Pool& pool) const;
   Status check_writable(const EncodeNeed& need) const;
-  // previous: whose blocks `built` keeps, or nullptr.
-  Status encode(const BuiltPool& built, const Pool* previous, const EncodeObserver& observer,
+  // previous: whose blocks `built` keeps, or nullptr. demonstrations: what `built` was made of.
+  Status encode(const BuiltPool& built, const Pool* previous,
+                std::span<const Example> demonstrations, const EncodeObserver& observer,
                 EncodeReport& report);
 
   nlohmann::json calibration_identity(const Pool& pool) const;

@@ -14,18 +14,16 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-// What all rows of a run begin with. A row is an object, so that both forms have equal names.
-ordered_json begin_row(const Study& study, const ReportGroup& group, const ReportRun& run,
-                       const std::set<std::string>& axes) {
-  ordered_json row = {{"study", study.input.title}, {"group", group.name}};
-  for (const std::string& axis : axes)
-    row["axis " + axis] =
-        group.values.contains(axis) ? ordered_json(group.values.at(axis)) : ordered_json(nullptr);
-  row["data_seed"] = run.data_seed;
-  row["grouper_seed"] = run.grouper_seed;
-  row["record"] = run.path;
-  return row;
-}
+// One query of one run.
+struct QueryRow {
+  const Study& study;
+  const ReportGroup& group;
+  const ReportRun& run;
+  const ReportFields& fields;  // of the run's record
+  std::string at;              // of the query in it
+
+  bool failed() const { return fields.find(at + "/error") != nullptr; }
+};
 
 ordered_json text_or_null(const ReportFields& fields, const std::string& at) {
   const json* value = fields.find(at);
@@ -41,22 +39,56 @@ ordered_json bool_or_null(const ReportFields& fields, const std::string& at) {
   return *value == true;
 }
 
-void add_query(const ReportFields& fields, const std::string& at, ordered_json& row) {
-  row["line"] = fields.integer(at + "/line");
-  row["text"] = fields.text(at + "/text");
-  row["expected"] = text_or_null(fields, at + "/expected");
-  const bool failed = fields.find(at + "/error") != nullptr;
-  row["label"] = failed ? ordered_json(nullptr) : text_or_null(fields, at + "/label");
-  row["abstained_label"] =
-      failed ? ordered_json(nullptr) : text_or_null(fields, at + "/abstained_label");
-  // What is null is minus infinity.
-  const json* score = fields.find(at + "/log_probability");
-  row["probability"] =
-      failed || score == nullptr
-          ? ordered_json(nullptr)
-          : ordered_json(score->is_number() ? std::exp(score->get<double>()) : 0.0);
-  row["correct"] = bool_or_null(fields, at + "/correct");
-  row["error"] = failed ? ordered_json(fields.text(at + "/error/message")) : ordered_json(nullptr);
+// What is null is minus infinity.
+ordered_json answer_probability(const QueryRow& row) {
+  const json* score = row.fields.find(row.at + "/log_probability");
+  if (row.failed() || score == nullptr) return nullptr;
+  return score->is_number() ? std::exp(score->get<double>()) : 0.0;
+}
+
+ordered_json answer_or_null(const QueryRow& row, const char* name) {
+  return row.failed() ? ordered_json(nullptr) : text_or_null(row.fields, row.at + name);
+}
+
+struct QueryColumn {
+  const char* name;
+  ordered_json (*value)(const QueryRow& row);
+};
+// Before the axes, and behind them.
+constexpr QueryColumn kColumnsBeforeAxes[] = {
+    {"study", [](const QueryRow& row) -> ordered_json { return row.study.input.title; }},
+    {"group", [](const QueryRow& row) -> ordered_json { return row.group.name; }}};
+constexpr QueryColumn kColumnsBehindAxes[] = {
+    {"data_seed", [](const QueryRow& row) -> ordered_json { return row.run.data_seed; }},
+    {"grouper_seed", [](const QueryRow& row) -> ordered_json { return row.run.grouper_seed; }},
+    {"record", [](const QueryRow& row) -> ordered_json { return row.run.path; }},
+    {"line",
+     [](const QueryRow& row) -> ordered_json { return row.fields.integer(row.at + "/line"); }},
+    {"text", [](const QueryRow& row) -> ordered_json { return row.fields.text(row.at + "/text"); }},
+    {"expected",
+     [](const QueryRow& row) { return text_or_null(row.fields, row.at + "/expected"); }},
+    {"label", [](const QueryRow& row) { return answer_or_null(row, "/label"); }},
+    {"abstained_label",
+     [](const QueryRow& row) { return answer_or_null(row, "/abstained_label"); }},
+    {"probability", answer_probability},
+    {"correct", [](const QueryRow& row) { return bool_or_null(row.fields, row.at + "/correct"); }},
+    {"error", [](const QueryRow& row) -> ordered_json {
+       if (!row.failed()) return nullptr;
+       return row.fields.text(row.at + "/error/message");
+     }}};
+
+std::string axis_column(const std::string& axis) { return "axis " + axis; }
+
+// A row is an object, so that both forms have equal names.
+ordered_json row_values(const QueryRow& row, const std::set<std::string>& axes) {
+  ordered_json out;
+  for (const QueryColumn& column : kColumnsBeforeAxes) out[column.name] = column.value(row);
+  for (const std::string& axis : axes)
+    out[axis_column(axis)] = row.group.values.contains(axis)
+                                 ? ordered_json(row.group.values.at(axis))
+                                 : ordered_json(nullptr);
+  for (const QueryColumn& column : kColumnsBehindAxes) out[column.name] = column.value(row);
+  return out;
 }
 
 std::string csv_line(const ordered_json& row) {
@@ -78,14 +110,11 @@ std::string json_line(const ordered_json& row) {
   return row.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
-// The names of the columns, as a row has them.
 std::string csv_head(const std::set<std::string>& axes) {
   CsvRow line;
-  for (const char* name : {"study", "group"}) line.text(name);
-  for (const std::string& axis : axes) line.text("axis " + axis);
-  for (const char* name : {"data_seed", "grouper_seed", "record", "line", "text", "expected",
-                           "label", "abstained_label", "probability", "correct", "error"})
-    line.text(name);
+  for (const QueryColumn& column : kColumnsBeforeAxes) line.text(column.name);
+  for (const std::string& axis : axes) line.text(axis_column(axis));
+  for (const QueryColumn& column : kColumnsBehindAxes) line.text(column.name);
   return line.line();
 }
 
@@ -100,11 +129,11 @@ std::string query_rows(const Report& report, const Study& study, const ReportGro
       parse_report_json(run.path, record, "a result record of `dbsa-pipe run`", faults);
   if (!root) return out;
   const ReportFields fields(*root, run.path, "", faults);
-  const ordered_json begin = begin_row(study, group, run, axis_names(report));
+  const std::set<std::string> axes = axis_names(report);
   const size_t count = fields.array("/queries").size();
   for (size_t i = 0; i < count && faults.size() == before; ++i) {
-    ordered_json row = begin;
-    add_query(fields, "/queries/" + std::to_string(i), row);
+    const ordered_json row =
+        row_values({study, group, run, fields, "/queries/" + std::to_string(i)}, axes);
     out += format == QueriesFormat::kCsv ? csv_line(row) : json_line(row);
   }
   return out;

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "config/schema_check.h"
 #include "config/toml_document.h"
 
 namespace dbsa::host {
@@ -95,23 +94,6 @@ plugin = "bm25"
   const auto parsed = TomlDocument::parse(toml, "a.toml");
   ASSERT_TRUE(parsed.ok()) << parsed.error().message;
   EXPECT_EQ(parsed->json().at("retriever").at("first").dump(), R"({"plugin":"bm25"})");
-  EXPECT_EQ(config_markdown(fused), R"(| key | type | default | range | unit | meaning |
-|---|---|---|---|---|---|
-| `first` | retriever | required |  |  | A retriever |
-| `weight` | number | `0.5` |  |  | Of the first |
-)");
-}
-
-TEST(Describe, MakesAMarkdownTable) {
-  EXPECT_EQ(config_markdown(bm25()), R"(| key | type | default | range | unit | meaning |
-|---|---|---|---|---|---|
-| `k1` | number | `1.2` | >= 0, <= 10 |  | Saturation of a term's count |
-| `stemmer` | string | `"porter"` | "porter" \| "none" |  | Stemmer of English words |
-| `word_list` | path | required |  | words \| lines | Words to leave out; does not affect results |
-)");
-  Manifest bare = bm25();
-  bare.config_keys.clear();
-  EXPECT_EQ(config_markdown(bare), "No keys of its own.\n");
 }
 
 TEST(Describe, GivesMachinesEverything) {
@@ -122,27 +104,6 @@ TEST(Describe, GivesMachinesEverything) {
   EXPECT_EQ(out.at("abi"), "0.2");
   EXPECT_EQ(out.at("config").at("required").dump(), "[\"word_list\"]");
   EXPECT_EQ(out.at("library"), "p/dbsa_retriever_bm25.so");
-}
-
-TEST(Describe, MakesASchemaForEditors) {
-  const std::string folder = std::string(DBSA_SOURCE_DIR) + "/tests/bad_pipelines/plugins";
-  const nlohmann::json schema = editor_schema(PluginRegistry::discover({&folder, 1}));
-  const auto accepts = [&](const char* retriever) {
-    const nlohmann::json pipeline = {{"model", {{"path", "m"}}},
-                                     {"data", {{"demonstrations", "d"}}},
-                                     {"retriever", nlohmann::json::parse(retriever)}};
-    return check_schema(schema, pipeline).empty();
-  };
-  EXPECT_TRUE(accepts("{}"));
-  EXPECT_TRUE(accepts(R"({"k1":1.5,"text":"text"})"));  // bm25 is the default
-  EXPECT_TRUE(accepts(R"({"plugin":"bm25","k1":1.5})"));
-  EXPECT_TRUE(accepts(R"({"plugin":"test.retriever.bm25","k1":1.5})"));
-  EXPECT_FALSE(accepts(R"({"plugin":"bm25","k1":-1})"));
-  EXPECT_FALSE(accepts(R"({"plugin":"bm25","k11":1})"));
-  EXPECT_FALSE(accepts(R"({"plugin":"dense","k1":1.5,"encoder":"e"})"));
-  EXPECT_TRUE(accepts(R"({"plugin":"dense","encoder":"e"})"));
-  EXPECT_FALSE(accepts(R"({"plugin":"dense"})"));
-  EXPECT_TRUE(accepts(R"({"plugin":"of_somebody_else","x":1})"));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include <limits>
 #include <set>
 
-#include "icl/greedy_walk.h"
+#include "tests/icl/decide_greedily.h"
 #include "tests/support/sanitized.h"
 
 namespace dbsa::testing {

@@ -8,6 +8,8 @@
 #include <limits>
 #include <set>
 
+#include "tests/icl/decide_greedily.h"
+
 namespace dbsa::testing {
 namespace {
 

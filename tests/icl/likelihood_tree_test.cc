@@ -10,7 +10,7 @@
 #include <limits>
 #include <set>
 
-#include "icl/greedy_walk.h"
+#include "tests/icl/decide_greedily.h"
 
 namespace dbsa::testing {
 namespace {

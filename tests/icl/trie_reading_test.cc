@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "icl/best_first_walk.h"
-#include "icl/greedy_walk.h"
+#include "tests/icl/decide_greedily.h"
 
 namespace dbsa::testing {
 namespace {

@@ -124,7 +124,7 @@ TEST(BertSettings, TheIdentityIsOfWhatTheyChange) {
   const auto fingerprint = [](const json& of_file, const json& config) {
     return (*load_json(normalizer(of_file), config))->fingerprint();
   };
-  const TokenizerFingerprint bare = fingerprint({{"lowercase", true}}, json::object());
+  const Hash128 bare = fingerprint({{"lowercase", true}}, json::object());
   EXPECT_EQ(
       fingerprint({{"lowercase", true}},
                   {{"do_lower_case", true}, {"strip_accents", true}, {"never_split", nullptr}}),

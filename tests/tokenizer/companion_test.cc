@@ -117,7 +117,7 @@ TEST_F(Companions, TheDecoderOfTheConfigurationCountsFirst) {
 // Files that say nothing new leave the identity, and so stored blocks, as they are.
 TEST_F(Companions, TheIdentityIsOfWhatTheFilesChange) {
   take_sentencepiece();
-  const TokenizerFingerprint bare = load()->fingerprint();
+  const Hash128 bare = load()->fingerprint();
   write("tokenizer_config.json", {{"bos_token", {{"content", "<s>"}, {"lstrip", false}}},
                                   {"eos_token", "</s>"},
                                   {"unk_token", "<unk>"},
@@ -156,7 +156,7 @@ TEST_F(Companions, WithoutLegacyOnlyTheFirstTextGetsASpace) {
 
 TEST_F(Companions, TokensOfTheConfigurationBesideTokenizerJson) {
   take_json();
-  const TokenizerFingerprint bare = load()->fingerprint();
+  const Hash128 bare = load()->fingerprint();
   EXPECT_EQ(load()->adds_bos(), std::nullopt);
   write("tokenizer_config.json",
         {{"eos_token", "<x>"},
@@ -182,7 +182,7 @@ TEST_F(Companions, TheConfigurationSetsFlagsOfListedTokens) {
   file["added_tokens"][0]["special"] = false;
   file["model"]["vocab"][" "] = 4;
   write("tokenizer.json", file);
-  const TokenizerFingerprint bare = load()->fingerprint();
+  const Hash128 bare = load()->fingerprint();
   EXPECT_EQ(*load()->encode("a<x> b"), (Ids{0, 2, 4, 1}));
   EXPECT_EQ(load()->decode(Ids{0, 2, 1}), "a<x>b");
   write("special_tokens_map.json", {{"eos_token", "<x>"}});

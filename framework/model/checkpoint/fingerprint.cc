@@ -1,7 +1,5 @@
 #include "model/checkpoint/fingerprint.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -26,10 +24,6 @@ namespace fs = std::filesystem;
 constexpr const char* kCacheHeader = "dbsa-weights 2";
 constexpr int64_t kTrustedSeconds = int64_t{30} * 24 * 3600;
 constexpr size_t kMostFiles = 256;
-
-Fingerprint hash_text(const std::string& text) {
-  return fingerprint_bytes({reinterpret_cast<const unsigned char*>(text.data()), text.size()});
-}
 
 // Content hash of every tensor of one file, by name, as hex.
 using Digests = std::map<std::string, std::string>;
@@ -111,23 +105,13 @@ Digests hash_file(const TensorFile& file, uint64_t* bytes_hashed) {
   Digests digests;
   for (const auto& entry : file.entries()) {
     const auto bytes = file.bytes(entry);
-    digests[entry.name] = fingerprint_bytes(bytes).hex();
+    digests[entry.name] = hash_bytes(bytes).hex();
     *bytes_hashed += bytes.size();
   }
   return digests;
 }
 
 }  // namespace
-
-std::string Fingerprint::hex() const {
-  std::string out;
-  for (unsigned char c : bytes) {
-    char digits[3];
-    std::snprintf(digits, sizeof digits, "%02x", c);
-    out += digits;
-  }
-  return out;
-}
 
 Result<ModelFingerprint> fingerprint_model(const ModelConfig& config, const Weights& weights,
                                            const DigestCache& cache) {
@@ -164,14 +148,6 @@ Result<Digests> tensor_digests(const TensorFile& file, const DigestCache& cache,
   DBSA_RETURN_IF_ERROR(file.check_unchanged());
   if (remembers && is_settled(file.identity())) write_cache(cache.folder, file.identity(), digests);
   return digests;
-}
-
-Fingerprint fingerprint_bytes(std::span<const unsigned char> bytes) {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data(), bytes.size()));
-  Fingerprint out;
-  std::copy(std::begin(canonical.digest), std::end(canonical.digest), out.bytes.begin());
-  return out;
 }
 
 std::string default_cache_folder() {

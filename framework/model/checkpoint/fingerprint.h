@@ -7,26 +7,19 @@
 
 #include <dbsa/sdk/result.h>
 
-#include <array>
 #include <cstdint>
 #include <map>
-#include <span>
 #include <string>
 
+#include "config/hash128.h"
 #include "model/checkpoint/tensor_file.h"
 #include "model/checkpoint/weights.h"
 #include "model/config/model_config.h"
 
 namespace dbsa {
 
-struct Fingerprint {
-  std::array<unsigned char, 16> bytes{};
-  bool operator==(const Fingerprint&) const = default;
-  std::string hex() const;  // 32 digits
-};
-
 struct ModelFingerprint {
-  Fingerprint value;
+  Hash128 value;
   uint64_t bytes_hashed = 0;  // weights read this time; 0 if all was remembered
 };
 
@@ -54,9 +47,6 @@ Result<ModelFingerprint> fingerprint_weights(const std::string& config, const We
 Result<std::map<std::string, std::string>> tensor_digests(const TensorFile& file,
                                                           const DigestCache& cache,
                                                           uint64_t* bytes_hashed);
-
-// 128-bit XXH3.
-Fingerprint fingerprint_bytes(std::span<const unsigned char> bytes);
 
 // $XDG_CACHE_HOME/dbsa-pipe, else ~/.cache/dbsa-pipe, else "".
 std::string default_cache_folder();

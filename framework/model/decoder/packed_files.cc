@@ -9,7 +9,7 @@
 #include <tuple>
 
 #include "config/folder_access.h"
-#include "model/checkpoint/fingerprint.h"
+#include "config/hash128.h"
 
 namespace dbsa {
 namespace {
@@ -20,8 +20,7 @@ constexpr std::string_view kSuffix = ".safetensors";
 
 // A hash of 32 hexadecimal digits and the suffix: nothing else is touched.
 bool is_packed_name(std::string_view name) {
-  return name.size() == 2 * sizeof(Fingerprint::bytes) + kSuffix.size() &&
-         name.ends_with(kSuffix) &&
+  return name.size() == Hash128::kDigits + kSuffix.size() && name.ends_with(kSuffix) &&
          name.substr(0, name.size() - kSuffix.size()).find_first_not_of("0123456789abcdef") ==
              name.npos;
 }

@@ -17,19 +17,15 @@ namespace fs = std::filesystem;
 
 constexpr size_t kAlignment = 64;
 
-std::span<const unsigned char> as_bytes(const std::string& text) {
-  return {reinterpret_cast<const unsigned char*>(text.data()), text.size()};
-}
-
 std::string digest_of(const std::map<std::string, std::string>& tensors) {
   std::string all;
   for (const auto& [name, digest] : tensors) all += name + "\n" + digest + "\n";
-  return fingerprint_bytes(as_bytes(all)).hex();
+  return hash_text(all).hex();
 }
 
 // Of a model and a packing.
 std::string file_name(const std::string& model, const std::string& packing) {
-  return fingerprint_bytes(as_bytes(model + "\n" + packing)).hex() + ".safetensors";
+  return hash_text(model + "\n" + packing).hex() + ".safetensors";
 }
 
 std::string metadata_of(const SafetensorsFile& file, const std::string& key) {
@@ -66,7 +62,7 @@ std::string header_text(const nlohmann::json& header) {
 
 }  // namespace
 
-PackedWeights::PackedWeights(std::string folder, const Fingerprint& model, DigestCache cache,
+PackedWeights::PackedWeights(std::string folder, const Hash128& model, DigestCache cache,
                              host::HostServices& services)
     : folder_(std::move(folder)),
       model_(model.hex()),
@@ -132,7 +128,7 @@ void PackedWeights::keep() {
                     {"shape", {packed.size()}},
                     {"data_offsets", {bytes, bytes + packed.size()}}};
     bytes += packed.size();
-    digests[name] = fingerprint_bytes(packed).hex();
+    digests[name] = hash_bytes(packed).hex();
     pieces.emplace_back(reinterpret_cast<const char*>(packed.data()), packed.size());
   }
   header["__metadata__"] = {

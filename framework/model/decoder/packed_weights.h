@@ -30,7 +30,7 @@ Status check_packed_weights(const std::string& path);
 class PackedWeights {
  public:
   // cache: where checked files are remembered. services take warnings.
-  PackedWeights(std::string folder, const Fingerprint& model, DigestCache cache,
+  PackedWeights(std::string folder, const Hash128& model, DigestCache cache,
                 host::HostServices& services);
 
   // Maps the file of a backend, which is configured, where there is one; the mapping lives as long

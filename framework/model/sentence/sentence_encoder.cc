@@ -74,10 +74,8 @@ Result<std::string> SentenceEncoder::content(const Parts& parts, const DigestCac
                 static_cast<long long>(bert.heads), bert.layer_norm_eps);
   DBSA_ASSIGN_OR_RETURN(const ModelFingerprint weights,
                         fingerprint_weights(text, parts.checkpoint, cache));
-  const TokenizerFingerprint tokenizer = parts.tokenizer->fingerprint();
-  std::snprintf(text, sizeof text, " tokenizer %016llx%016llx tokens %lld lowercase %d",
-                static_cast<unsigned long long>(tokenizer.high),
-                static_cast<unsigned long long>(tokenizer.low),
+  std::snprintf(text, sizeof text, " tokenizer %s tokens %lld lowercase %d",
+                parts.tokenizer->fingerprint().hex().c_str(),
                 static_cast<long long>(parts.config.max_seq_length), parts.config.do_lower_case);
   return "sentence_transformer 1 mean model " + weights.value.hex() + text;
 }

@@ -127,14 +127,4 @@ Result<bool> SplitRegex::Matches::next(Span& match) {
   return true;
 }
 
-Status SplitRegex::find_all(std::string_view text, std::vector<Span>& matches,
-                            Clock::time_point deadline) const {
-  Matches all(*this, text, deadline);
-  for (Span match;;) {
-    DBSA_ASSIGN_OR_RETURN(const bool found, all.next(match));
-    if (!found) return {};
-    matches.push_back(match);
-  }
-}
-
 }  // namespace dbsa

@@ -64,10 +64,6 @@ class SplitRegex {
     pcre2_real_jit_stack_8* stack_ = nullptr;  // made where PCRE2's own does not do
   };
 
-  // Appends all of them; the error of Matches::next.
-  Status find_all(std::string_view text, std::vector<Span>& matches,
-                  Clock::time_point deadline = Clock::time_point::max()) const;
-
  private:
   struct CodeDeleter {
     void operator()(pcre2_real_code_8* code) const;

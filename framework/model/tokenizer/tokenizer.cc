@@ -14,8 +14,6 @@
 #include "model/tokenizer/tokenizer_json.h"
 #include "model/tokenizer/vocab_txt.h"
 #include "text/utf8.h"
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 namespace dbsa {
 namespace {
@@ -49,16 +47,13 @@ Error no_tokenizer(const std::filesystem::path& folder) {
 
 }  // namespace
 
-Tokenizer::Tokenizer(std::string name, std::string_view file_bytes) : name_(std::move(name)) {
-  const XXH128_hash_t hash = XXH3_128bits(file_bytes.data(), file_bytes.size());
-  fingerprint_ = {hash.high64, hash.low64};
-}
+Tokenizer::Tokenizer(std::string name, std::string_view file_bytes)
+    : name_(std::move(name)), fingerprint_(hash_text(file_bytes)) {}
 
 void Tokenizer::extend_fingerprint(std::string_view text) {
   std::string all(reinterpret_cast<const char*>(&fingerprint_), sizeof fingerprint_);
   all += text;
-  const XXH128_hash_t hash = XXH3_128bits(all.data(), all.size());
-  fingerprint_ = {hash.high64, hash.low64};
+  fingerprint_ = hash_text(all);
 }
 
 void Tokenizer::take_settings(const CompanionFiles& companions) {

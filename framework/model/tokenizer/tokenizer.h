@@ -54,6 +54,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/hash128.h"
 #include "model/tokenizer/companion_files.h"
 #include "text/byte_range.h"
 
@@ -73,14 +74,6 @@ struct EncodeOptions {
 struct DecodeOptions {
   // Leave special tokens out of the text. False: they appear as their literal text.
   bool skip_special = true;
-};
-
-// XXH3 128-bit hash of all that decides ids and text: the tokenizer file's bytes, and what the
-// files beside it add to them.
-struct TokenizerFingerprint {
-  uint64_t high = 0;
-  uint64_t low = 0;
-  bool operator==(const TokenizerFingerprint&) const = default;
 };
 
 class Tokenizer {
@@ -156,7 +149,7 @@ class Tokenizer {
   std::string clean_up(std::string text) const;
 
   // Identity of the files, for block keys.
-  TokenizerFingerprint fingerprint() const { return fingerprint_; }
+  Hash128 fingerprint() const { return fingerprint_; }
 
   // The path or name the tokenizer was read from.
   const std::string& name() const { return name_; }
@@ -179,7 +172,7 @@ class Tokenizer {
 
  private:
   std::string name_;
-  TokenizerFingerprint fingerprint_;
+  Hash128 fingerprint_;
   int64_t id_limit_ = int64_t{1} << 31;
   std::optional<bool> adds_bos_;
   std::optional<int32_t> template_bos_;

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "icl/blocks.h"
-
 namespace dbsa {
 
 void fit_tokenizer(Tokenizer& tokenizer, ModelConfig& model) {
@@ -47,8 +45,7 @@ std::vector<std::string> model_warnings(const Settings& settings, const ModelCon
 }
 
 std::string tokenizer_identity(const Tokenizer& tokenizer) {
-  const TokenizerFingerprint fingerprint = tokenizer.fingerprint();
-  return Hash128{fingerprint.high, fingerprint.low}.hex();
+  return tokenizer.fingerprint().hex();
 }
 
 }  // namespace dbsa

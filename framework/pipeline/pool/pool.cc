@@ -19,10 +19,8 @@ std::vector<const PoolBlock*> Pool::encoded_blocks() const {
     for (const PoolBlock& block : blocks) all.push_back(&block);
     return all;
   }
-  for (const int64_t number : history->order) {
-    const auto i = static_cast<size_t>(number);
-    all.push_back(i < blocks.size() ? &blocks[i] : &history->retired[i - blocks.size()]);
-  }
+  for (const int64_t number : history->order)
+    all.push_back(&block_at(std::span(blocks), std::span(history->retired), number));
   return all;
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,13 @@ struct PoolHistory {
   // one, or the block itself.
   std::vector<BlockPlan> plans;
 };
+
+// The block of a number in PoolHistory::order.
+template <typename Block>
+Block& block_at(std::span<Block> blocks, std::span<Block> retired, int64_t number) {
+  const auto i = static_cast<size_t>(number);
+  return i < blocks.size() ? blocks[i] : retired[i - blocks.size()];
+}
 
 // What held-out demonstrations said of a pool's answers, see answer/calibration.h.
 struct PoolCalibration {

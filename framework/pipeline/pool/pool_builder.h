@@ -5,45 +5,19 @@
 #include <dbsa/sdk/result.h>
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "host/block_grouper.h"
-#include "host/host_services.h"
-#include "host/mask_pattern.h"
-#include "host/retriever.h"
 #include "icl/dataset.h"
-#include "icl/prompt.h"
-#include "model/config/model_config.h"
-#include "model/tokenizer/tokenizer.h"
 #include "pipeline/encode/encoder.h"
 #include "pipeline/pool/pool.h"
-#include "pipeline/settings/settings.h"
+#include "pipeline/pool/pool_parts.h"
+#include "pipeline/pool/pool_plans.h"
+#include "pipeline/pool/pool_prompt.h"
 
 namespace dbsa {
-
-// What a pool is known by and checked against, see identity.h.
-struct PoolIdentities {
-  nlohmann::json pool;
-  nlohmann::json kv;
-  nlohmann::json index;
-  std::string grouper_library;
-};
-
-// Everything a pool is made with. Borrowed; outlives the builder's call.
-struct PoolParts {
-  const Settings& settings;
-  const ModelConfig& model;
-  const PoolIdentities& identities;
-  const Tokenizer& tokenizer;
-  host::BlockGrouper& grouper;
-  const host::MaskPattern& mask;
-  int64_t anchor_blocks;       // the mask's
-  host::Retriever* retriever;  // nullptr where nothing is indexed
-  host::HostServices& services;
-};
 
 // How the demonstrations differ from those of the pool whose blocks are kept.
 struct PoolChange {
@@ -65,15 +39,6 @@ struct BuiltPool {
 // some: anchor blocks are selected for every query, and only a prefix block has no demonstrations.
 Status check_zero_shot(const Settings& settings, int64_t anchor_blocks);
 
-// How demonstrations and queries are written.
-PromptFormat prompt_format(const PromptSettings& prompt);
-// What labels are written behind: the output prefix, or the chat template's tail where there is
-// one.
-PromptFormat label_format(const PromptSettings& prompt);
-
-// Token ids of a prompt's texts. special: the text of special tokens counts outside data.
-Tokenize tokenize_with(const Tokenizer& tokenizer, bool special);
-
 enum class Dealing {
   kKeep,   // demonstrations stay in the blocks that they are in; new ones are dealt
   kAsNew,  // the blocks are those that a new store would have
@@ -91,14 +56,5 @@ Result<BuiltPool> build_pool(const PoolParts& parts, std::span<const Example> de
 // retriever ends up with this pool's index: what documents are embedded with does not depend on how
 // blocks are stored.
 Result<BuiltPool> rebuild_pool(const PoolParts& parts, Pool pool);
-
-// The labels to choose from with their tokens, where the decoding needs them. kConfig for labels
-// that cannot be told apart.
-Result<std::vector<PoolLabel>> pool_labels(const PoolParts& parts,
-                                           std::span<const std::string> table);
-
-// Plans and keys of an opened pool's encoded_blocks(), recomputed from its token ids. kConfig when
-// they are not those of the manifest.
-Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& pool);
 
 }  // namespace dbsa

@@ -178,10 +178,9 @@ PoolHistory history_from_json(const json& value, const std::vector<PoolBlock>& b
     const int64_t index = history.order[i];
     if (index < 0 || index >= static_cast<int64_t>(count) || placed[static_cast<size_t>(index)])
       throw std::invalid_argument("not one place and plan for each block");
-    const auto place = static_cast<size_t>(index);
-    placed[place] = true;
+    placed[static_cast<size_t>(index)] = true;
     const PoolBlock& block =
-        place < blocks.size() ? blocks[place] : history.retired[place - blocks.size()];
+        block_at(std::span(blocks), std::span<const PoolBlock>(history.retired), index);
     lengths.push_back(static_cast<int64_t>(block.token_ids.size()));
     history.plans.push_back(plan_from_json(value.at("plans").at(i)));
     check_plan(history.plans.back(), lengths);

@@ -1,6 +1,8 @@
 #include "pipeline/settings/settings.h"
 
+#include <algorithm>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "config/schema_check.h"
@@ -141,12 +143,17 @@ Result<EmbeddingSettings> read_embedding(const nlohmann::json& table) {
   return embedding;
 }
 
-DecodingMethod decoding_method(const std::string& name) {
-  return name == "trie"          ? DecodingMethod::kTrie
-         : name == "greedy_trie" ? DecodingMethod::kGreedyTrie
-         : name == "likelihood"  ? DecodingMethod::kLikelihood
-         : name == "free"        ? DecodingMethod::kFree
-                                 : DecodingMethod::kVote;
+constexpr std::pair<const char*, DecodingMethod> kDecodingMethods[] = {
+    {"trie", DecodingMethod::kTrie},
+    {"greedy_trie", DecodingMethod::kGreedyTrie},
+    {"likelihood", DecodingMethod::kLikelihood},
+    {"free", DecodingMethod::kFree},
+    {"vote", DecodingMethod::kVote}};
+
+DecodingMethod decoding_method(const std::string& name) {  // one that the schema allows
+  return std::ranges::find(kDecodingMethods, name,
+                           [](const auto& one) { return std::string_view(one.first); })
+      ->second;
 }
 
 LabelScorer label_scorer(const std::string& name) {
@@ -269,6 +276,11 @@ Status check_abstention(const Settings& settings) {
 }
 
 }  // namespace
+
+const char* method_name(DecodingMethod method) {
+  return std::ranges::find(kDecodingMethods, method, [](const auto& one) { return one.second; })
+      ->first;
+}
 
 bool is_zero_shot(const SelectionRule& rule) { return rule.count == 0; }
 

@@ -92,6 +92,8 @@ struct EmbeddingSettings {
 };
 
 enum class DecodingMethod { kTrie, kGreedyTrie, kLikelihood, kFree, kVote };
+// As decoding.method has it.
+const char* method_name(DecodingMethod method);
 
 struct DecodingSettings {
   DecodingMethod method = DecodingMethod::kTrie;

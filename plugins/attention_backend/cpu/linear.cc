@@ -39,18 +39,12 @@ class OwnMatrix : public PackedMatrix {
     const RoundedRows a = arithmetic_ == kF32
                               ? RoundedRows{reinterpret_cast<const char*>(x.data), k_ * 4}
                               : round_rows(context_, x, k_, arithmetic_);
-    const auto fill = [&](const ProductPart& part, int64_t first_group) {
-      MultiplyArgs args = {};
-      args.rows = part.rows;
-      args.c_stride = part.stride;
-      const int64_t last_group = std::min(first_group + shape.groups, groups_);
-      for (int64_t group = first_group; group < last_group; group += kGroupsAtOnce) {
-        args.groups = std::min(kGroupsAtOnce, last_group - group);
-        args.c = part.values + (group - first_group) * kGroup;
-        multiply_block(args, a.data + part.first_row * a.stride, a.stride, group);
-      }
-    };
-    for_parts(context_.host, x.count, n_, shape, fill, take);
+    multiply_rounded(
+        context_.host, a, x.count, n_, shape, kGroupsAtOnce,
+        [&](MultiplyArgs& args, const char* from, int64_t group) {
+          multiply_block(args, from, group);
+        },
+        take);
   }
 
   uint64_t weight_bytes() const override {
@@ -77,9 +71,8 @@ class OwnMatrix : public PackedMatrix {
     }
   }
 
-  void multiply_block(MultiplyArgs& args, const char* a, int64_t a_stride, int64_t first_group) {
+  void multiply_block(MultiplyArgs& args, const char* a, int64_t first_group) {
     const int64_t step_bytes = arithmetic_ == kBf16Wide ? 8 : 4;
-    args.a_stride = a_stride;
     args.b_step = kGroup;
     args.b_group = steps_ * kGroup;
     const auto* b = static_cast<const uint32_t*>(packed_.data()) + first_group * args.b_group;

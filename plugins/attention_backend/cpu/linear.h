@@ -193,6 +193,29 @@ struct RoundedRows {
 };
 RoundedRows round_rows(LinearContext& context, const Rows& x, int64_t width, Arithmetic arithmetic);
 
+// Hands out a product of rounded rows in parts of that shape. multiply(args, a, group) multiplies
+// args.rows rows from `a` on with args.groups groups from `group` on, groups_at_once at most, into
+// args.c.
+template <typename Multiply, typename Take>
+void multiply_rounded(const Host& host, const RoundedRows& a, int64_t rows, int64_t columns,
+                      const PartShape& shape, int64_t groups_at_once, const Multiply& multiply,
+                      const Take& take) {
+  const int64_t groups = (columns + kGroup - 1) / kGroup;
+  const auto fill = [&](const ProductPart& part, int64_t first_group) {
+    MultiplyArgs args = {};
+    args.rows = part.rows;
+    args.a_stride = a.stride;
+    args.c_stride = part.stride;
+    const int64_t last_group = std::min(first_group + shape.groups, groups);
+    for (int64_t group = first_group; group < last_group; group += groups_at_once) {
+      args.groups = std::min(groups_at_once, last_group - group);
+      args.c = part.values + (group - first_group) * kGroup;
+      multiply(args, a.data + part.first_row * a.stride, group);
+    }
+  };
+  for_parts(host, rows, columns, shape, fill, take);
+}
+
 // Where a product belongs, and what is added to it. bias and residual may be null.
 struct ProductOut {
   int64_t width;

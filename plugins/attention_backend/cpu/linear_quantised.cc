@@ -47,19 +47,12 @@ class QuantisedMatrix : public PackedMatrix {
   void make_parts(const Rows& x, PartShape shape, const Take& take) {
     const RoundedRows a = round_rows(context_, x, k_, arithmetic_);
     shape.rows = rows_at_once(x.count, (groups_ + shape.groups - 1) / shape.groups, shape.rows);
-    const auto fill = [&](const ProductPart& part, int64_t first_group) {
-      MultiplyArgs args = {};
-      args.rows = part.rows;
-      args.a_stride = a.stride;
-      args.c_stride = part.stride;
-      const int64_t last_group = std::min(first_group + shape.groups, groups_);
-      for (int64_t group = first_group; group < last_group; group += kPanelGroups) {
-        args.groups = std::min(kPanelGroups, last_group - group);
-        args.c = part.values + (group - first_group) * kGroup;
-        multiply_block(args, a.data + part.first_row * a.stride, group);
-      }
-    };
-    for_parts(context_.host, x.count, n_, shape, fill, take);
+    multiply_rounded(
+        context_.host, a, x.count, n_, shape, kPanelGroups,
+        [&](MultiplyArgs& args, const char* from, int64_t group) {
+          multiply_block(args, from, group);
+        },
+        take);
   }
 
   uint64_t weight_bytes() const override {

@@ -34,30 +34,6 @@ Result<std::optional<Pool>> stored_pool(const host::KvStore& store,
   return std::optional<Pool>(std::move(last->pool).value());
 }
 
-Result<EncodeEstimate> estimate_of(const BuiltPool& built, const Pool& previous,
-                                   const Findings& found, const host::KvStore& store) {
-  EncodeEstimate estimate;
-  estimate.demonstrations = static_cast<int64_t>(built.pool.demonstrations.size());
-  estimate.blocks = static_cast<int64_t>(built.pool.blocks.size());
-  for (const PoolBlock& block : built.pool.blocks)
-    estimate.tokens += static_cast<int64_t>(block.token_ids.size());
-  DBSA_ASSIGN_OR_RETURN(
-      const std::vector<int64_t> absent,
-      absent_blocks(
-          built.blocks,
-          uses_stored_kv(found.settings) ? built.pool.encoded_indices() : std::vector<int64_t>(),
-          [&](const EncodeBlock& block) { return store.contains(block.key); }));
-  estimate.blocks_to_encode = static_cast<int64_t>(absent.size());
-  for (const int64_t index : absent)
-    estimate.tokens_to_encode +=
-        static_cast<int64_t>(built.blocks[static_cast<size_t>(index)].token_ids.size());
-  estimate.change = change_of(built, found.data.demonstrations());
-  estimate.reasons = reasons_of(built, &previous, absent);
-  if (built.pool.history)
-    estimate.retired_blocks = static_cast<int64_t>(built.pool.history->retired.size());
-  return estimate;
-}
-
 }  // namespace
 
 Result<std::optional<EncodeEstimate>> preview_edit(Session& session, const Findings& found) {
@@ -90,8 +66,13 @@ Result<std::optional<EncodeEstimate>> preview_edit(Session& session, const Findi
                            mask,           anchor_blocks, &retriever, session.services()};
   DBSA_ASSIGN_OR_RETURN(const BuiltPool built, build_pool(parts, found.data.demonstrations(),
                                                           found.data.labels(), &*previous));
-  DBSA_ASSIGN_OR_RETURN(EncodeEstimate estimate, estimate_of(built, *previous, found, store));
-  return std::optional<EncodeEstimate>(std::move(estimate));
+  DBSA_ASSIGN_OR_RETURN(
+      const std::vector<int64_t> absent,
+      absent_blocks(
+          built.blocks,
+          uses_stored_kv(found.settings) ? built.pool.encoded_indices() : std::vector<int64_t>(),
+          [&](const EncodeBlock& block) { return store.contains(block.key); }));
+  return std::optional(estimate_of(built, &*previous, found.data.demonstrations(), absent));
 }
 
 }  // namespace dbsa::cli

@@ -268,22 +268,6 @@ std::vector<std::string> QueryView::words_of_block(const ShownBlock& block) cons
   return {words.begin(), words.end()};
 }
 
-const char* method_name(DecodingMethod method) {
-  switch (method) {
-    case DecodingMethod::kTrie:
-      return "trie";
-    case DecodingMethod::kGreedyTrie:
-      return "greedy_trie";
-    case DecodingMethod::kLikelihood:
-      return "likelihood";
-    case DecodingMethod::kFree:
-      return "free";
-    case DecodingMethod::kVote:
-      break;
-  }
-  return "vote";
-}
-
 // What the numbers mean as the method has them.
 static const char* meaning_of_method(DecodingMethod method) {
   switch (method) {

@@ -73,7 +73,6 @@ struct QueryView {
 
 // What the numbers of the labels are and what they leave out, in a sentence or two.
 std::string meaning_of(const DecodingSettings& decoding);
-const char* method_name(DecodingMethod method);
 
 // The labels, likeliest first, the answer before its equals: those that were followed to their end,
 // then the others by what they can be at most. Indices of Explanation::labels.

@@ -1,6 +1,5 @@
 #include "commands/query_line.h"
 
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "config/json_text.h"
@@ -28,11 +27,7 @@ std::string raw_id(std::string_view object) {
 std::optional<ItemError> utf8_error(std::string_view line, int64_t number) {
   const std::optional<size_t> bad = utf8::find_invalid(line);
   if (!bad) return {};
-  char hex[8];
-  std::snprintf(hex, sizeof hex, "0x%02X", static_cast<unsigned char>(line[*bad]));
-  return bad_line(ItemFault::kNotUtf8, number,
-                  "expected UTF-8, found the byte " + std::string(hex) + " at byte " +
-                      std::to_string(*bad + 1) + " of the line");
+  return bad_line(ItemFault::kNotUtf8, number, not_utf8(line, *bad));
 }
 
 // The text of an object's fields; a fault without its place.
