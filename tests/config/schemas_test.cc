@@ -82,7 +82,7 @@ TEST(Schemas, UseKnownKeywordsOnly) {
   EXPECT_THAT(
       check_keywords(json::parse(R"({"properties":{"a":{"minimun":1,"items":{"tpye":0}}}})")),
       ::testing::ElementsAre("/properties/a/items/tpye: unknown keyword",
-                           "/properties/a/minimun: unknown keyword"));
+                             "/properties/a/minimun: unknown keyword"));
 }
 
 TEST(Schemas, HaveValidDefaults) {

@@ -44,8 +44,6 @@ std::vector<std::string> model_warnings(const Settings& settings, const ModelCon
   return warnings;
 }
 
-std::string tokenizer_identity(const Tokenizer& tokenizer) {
-  return tokenizer.fingerprint().hex();
-}
+std::string tokenizer_identity(const Tokenizer& tokenizer) { return tokenizer.fingerprint().hex(); }
 
 }  // namespace dbsa
