@@ -52,7 +52,7 @@ Status Pipeline::Impl::prepare() {
   for (const std::string& warning : model_warnings(settings, model->config(), model->tokenizer()))
     services.log(host::LogLevel::kWarning, warning);
   DBSA_ASSIGN_OR_RETURN(const dbsa_kv_format format, model->backend().block_format(1));
-  InputIdentity known = inputs;  // blocks are known by their tokens, not by the template that wrote them
+  InputIdentity known = inputs;  // blocks are known by their tokens, not by the template
   known.tokenizer = model->inputs().tokenizer;
   kv_identity = dbsa::kv_identity(
       tables, known,
