@@ -10,13 +10,12 @@
 namespace dbsa {
 namespace {
 
-// What two pipelines must have in common to share a model: not how many rows and queries go
-// together, and where what is loaded is kept.
+// What two pipelines must have in common to share a model: not the keys of [model] that only affect
+// speed.
 nlohmann::json shared_tables(const host::ResolvedPipeline& resolved) {
   nlohmann::json model = resolved.json.at("model");
-  for (const char* key :
-       {"chunk_tokens", "batch_size", "kv_error_queries", "packed_weights", "block_cache_bytes"})
-    model.erase(key);
+  const nlohmann::json speed = pipeline_speed_keys(resolved).at("model");
+  for (const auto& [key, value] : speed.items()) model.erase(key);
   return {{"model", std::move(model)},
           {"attention_backend", resolved.json.at("attention_backend")}};
 }
