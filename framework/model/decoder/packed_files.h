@@ -18,8 +18,7 @@ inline constexpr uint64_t kMaxPackedBytes = uint64_t{64} << 30;
 struct PackedFile {
   std::string path;
   uint64_t bytes = 0;
-  int64_t used_ns =
-      0;  // when it was last read or written, as exactly as the file system notes that
+  int64_t used_ns = 0;  // last read or written, as exactly as the file system notes that
 };
 
 // The files of a folder, least recently used first; others in it are not listed. None where there

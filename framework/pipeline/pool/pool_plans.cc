@@ -105,8 +105,8 @@ Result<std::vector<EncodeBlock>> plan_pool(const PoolParts& parts, const Pool& p
           ErrorCode::kConfig,
           "pool " + pool.id +
               ": its blocks were computed by another version of the program, or the model's "
-              "windows "
-              "were others; run `dbsa-pipe encode` again (blocks that stay the same are reused)",
+              "windows were others; run `dbsa-pipe encode` again (blocks that stay the same are "
+              "reused)",
           ""};
   return blocks;
 }
