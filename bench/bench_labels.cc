@@ -88,7 +88,10 @@ class Labels {
     const auto run = [&](Decoding& decoding) {
       QueryPass pass = must(QueryPass::begin(model_.ops(), blocks_, FLAGS_cached_tokens,
                                              FLAGS_query_tokens + rows, FLAGS_chunk_tokens));
-      must(run_decoding(scheduler_, std::move(pass), decoding, model_.services()));
+      const RequestLimits none;
+      QueryRun query_run(std::move(pass), {&decoding}, none, model_.services());
+      scheduler_.run(query_run);
+      must(query_run.status());
     };
     const std::string name = std::to_string(count) + " labels";
 

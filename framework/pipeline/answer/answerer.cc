@@ -59,7 +59,8 @@ class Answerer::Request {
     decoding_.reset();
     if (status_.ok()) return end_with_answer();
     const ErrorCode code = status_.error().code;
-    Status rebuilt = code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound
+    const bool damaged = code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound;
+    Status rebuilt = damaged && uses_stored_kv(parts_.settings)
                          ? rebuild()
                          : Status(dbsa::with_sources(status_.error(), parts_.settings,
                                                      parts_.cache.store().keys()));
@@ -72,11 +73,10 @@ class Answerer::Request {
     const Stopwatch retrieving;
     DBSA_RETURN_IF_ERROR(limits_.check(parts_.services));
     DBSA_RETURN_IF_ERROR(select_for_query(context, text, request_));
+    const bool votes = parts_.settings.decoding.method == DecodingMethod::kVote;
+    if (votes && !request_.error) answer_ = vote(*parts_.pool, request_.selection, extras_.notes);
     answer_.seconds[AnswerStep::kRetrieve] = retrieving.seconds();
-    if (!request_.error && parts_.settings.decoding.method == DecodingMethod::kVote) {
-      const double seconds = answer_.seconds[AnswerStep::kRetrieve];
-      answer_ = vote(*parts_.pool, request_.selection, extras_.notes);
-      answer_.seconds[AnswerStep::kRetrieve] = seconds;
+    if (votes && !request_.error) {
       end_with_answer();
       return {};
     }
@@ -226,10 +226,11 @@ void Answerer::run(std::span<Request* const> requests) {
   }
 }
 
-namespace {
-
 // The query's own error as the functions for one text give it.
-Result<Answer> answer_of(Result<Outcome> outcome) {
+Result<Answer> Answerer::finish(Request& request) {
+  Request* const one = &request;
+  run({&one, 1});
+  Result<Outcome>& outcome = request.outcome();
   if (!outcome.ok()) return std::move(outcome).error();
   if (Answer* told = std::get_if<Answer>(&*outcome)) return std::move(*told);
   ItemError& error = std::get<ItemError>(*outcome);
@@ -237,24 +238,18 @@ Result<Answer> answer_of(Result<Outcome> outcome) {
                std::move(error.message), ""};
 }
 
-}  // namespace
-
 Result<Answer> Answerer::answer(std::string_view text, const RequestLimits& limits,
                                 AnswerNotes* notes) {
   Request request(*this, limits, {.evidence = nullptr, .notes = notes});
   request.begin(text);
-  Request* const one = &request;
-  run({&one, 1});
-  return answer_of(std::move(request.outcome()));
+  return finish(request);
 }
 
 Result<Answer> Answerer::answer_selected(QueryRequest selected, const RequestLimits& limits,
                                          AnswerNotes* notes) {
   Request request(*this, limits, {.evidence = nullptr, .notes = notes});
   request.begin(std::move(selected));
-  Request* const one = &request;
-  run({&one, 1});
-  return answer_of(std::move(request.outcome()));
+  return finish(request);
 }
 
 std::vector<Result<Outcome>> Answerer::answer_together(std::span<const std::string> texts,

@@ -69,6 +69,7 @@ class Answerer {
   class Request;
 
   void run(std::span<Request* const> requests);
+  Result<Answer> finish(Request& request);
 
   const Parts parts_;
   const std::optional<Calibration> calibration_;

@@ -33,14 +33,8 @@ void QueryRun::take(Result<ForwardOutput> output) {
   const Stopwatch clock;
   const double verified = pass_.verify_seconds() - verified_before_;
   verified_before_ = pass_.verify_seconds();
-  double seconds = -verified;
-  if (output.ok()) {
-    seconds += output->seconds;
-    status_ = take_scores(*output);
-  } else {
-    status_ = std::move(output).error();
-    seconds = 0;
-  }
+  const double seconds = output.ok() ? output->seconds - verified : 0;
+  status_ = output.ok() ? take_scores(*output) : Status(std::move(output).error());
   over_ = !status_.ok();
   count(seconds + clock.seconds());
 }
@@ -52,13 +46,5 @@ Status QueryRun::take_scores(const ForwardOutput& output) {
 }
 
 void QueryRun::count(double seconds) { (steps_ <= 1 ? first_seconds_ : later_seconds_) += seconds; }
-
-Status run_decoding(Scheduler& scheduler, QueryPass pass, Decoding& decoding,
-                    const host::HostServices& services) {
-  const RequestLimits none;
-  QueryRun run(std::move(pass), {&decoding}, none, services);
-  scheduler.run(run);
-  return run.status();
-}
 
 }  // namespace dbsa

@@ -53,8 +53,4 @@ class QueryRun final : public Scheduler::Request {
   double verified_before_ = 0;  // of the pass, when a chunk was taken last
 };
 
-// Runs one decoding by itself.
-Status run_decoding(Scheduler& scheduler, QueryPass pass, Decoding& decoding,
-                    const host::HostServices& services);
-
 }  // namespace dbsa
